@@ -1,0 +1,83 @@
+"""What every model container looks like to the rest of the engine."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from engine.checkpoints.dtypes import DTYPES
+
+_Self = TypeVar("_Self", bound="Checkpoint")
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A tensor as the header describes it; `dtype` is a key of `DTYPES`."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+
+    @property
+    def numel(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def is_weight(self) -> bool:
+        """Whether its numbers are real floats that can be subtracted as they are."""
+        return DTYPES[self.dtype].is_weight
+
+
+class Checkpoint(ABC):
+    """A model opened read-only: its header in memory, its tensors on disk.
+
+    Attributes:
+        path: the file it was opened from.
+        container: the container in words, ``safetensors``.
+        size_bytes: the file's size.
+        tensors: every tensor by its name in the file, in the order of the file.
+        metadata: the container's own texts.
+        header_sha256: hash of the header, hexadecimal.
+    """
+
+    path: Path
+    container: str
+    size_bytes: int
+    tensors: Mapping[str, TensorInfo]
+    metadata: Mapping[str, str]
+    header_sha256: str
+
+    @abstractmethod
+    def read_into(self, name: str, buffer: memoryview) -> None:
+        """Read a tensor's bytes, little-endian and in row-major order, into a buffer of exactly its size.
+
+        Raises:
+            EngineError: ``input_changed`` where the file shrank or vanished, ``file_unreadable`` on a disk error.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Identify the contents: hash of the size, the header and 256 evenly spaced pieces of 64 KiB."""
+
+    @abstractmethod
+    def check_unchanged(self) -> None:
+        """Raise `EngineError` ``input_changed`` if the file is not the one that was opened."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the file back to the system."""
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

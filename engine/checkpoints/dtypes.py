@@ -1,0 +1,43 @@
+"""The tensor dtypes of the safetensors format: their size, whether they hold weights, torch's name.
+
+Source: the safetensors format's ``Dtype`` enumeration, and ``torch.dtype``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class DtypeInfo:
+    """One dtype. `torch_name` is the attribute of the torch module; `is_weight` holds for plain real floats."""
+
+    bits: int
+    torch_name: str
+    is_weight: bool
+
+
+DTYPES: dict[str, DtypeInfo] = {
+    "F64": DtypeInfo(64, "float64", True),
+    "F32": DtypeInfo(32, "float32", True),
+    "F16": DtypeInfo(16, "float16", True),
+    "BF16": DtypeInfo(16, "bfloat16", True),
+    "F8_E4M3": DtypeInfo(8, "float8_e4m3fn", True),
+    "F8_E5M2": DtypeInfo(8, "float8_e5m2", True),
+    "F8_E4M3FNUZ": DtypeInfo(8, "float8_e4m3fnuz", True),
+    "F8_E5M2FNUZ": DtypeInfo(8, "float8_e5m2fnuz", True),
+    # An exponent only: the scale of a block of smaller numbers, never a weight by itself.
+    "F8_E8M0": DtypeInfo(8, "float8_e8m0fnu", False),
+    # Two numbers in a byte; always with block scales beside them.
+    "F4": DtypeInfo(4, "float4_e2m1fn_x2", False),
+    "C64": DtypeInfo(64, "complex64", False),
+    "I64": DtypeInfo(64, "int64", False),
+    "I32": DtypeInfo(32, "int32", False),
+    "I16": DtypeInfo(16, "int16", False),
+    "I8": DtypeInfo(8, "int8", False),
+    "U64": DtypeInfo(64, "uint64", False),
+    "U32": DtypeInfo(32, "uint32", False),
+    "U16": DtypeInfo(16, "uint16", False),
+    "U8": DtypeInfo(8, "uint8", False),
+    "BOOL": DtypeInfo(8, "bool", False),
+}

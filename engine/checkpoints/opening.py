@@ -1,0 +1,39 @@
+"""Tell containers apart by their first bytes, and word what cannot be opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.checkpoints.checkpoint import Checkpoint
+from engine.checkpoints.safetensors_file import SafetensorsFile
+from engine.errors import EngineError, ErrorCode
+
+_FOREIGN_MAGIC = (
+    (b"GGUF", "GGUF"),
+    (b"PK\x03\x04", "PyTorch pickle"),
+    (b"\x80\x02", "PyTorch pickle"),
+    (b"\x80\x04", "PyTorch pickle"),
+)
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """Open a model file and read its header.
+
+    Raises:
+        EngineError: with the file and the reason, when it is not a model that can be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            magic = stream.read(4)
+    except FileNotFoundError:
+        raise EngineError(ErrorCode.FILE_MISSING, file=path) from None
+    except OSError as error:
+        if path.is_dir():
+            raise EngineError(ErrorCode.IS_DIRECTORY, file=path) from None
+        raise EngineError(ErrorCode.FILE_UNREADABLE, file=path, reason=error.strerror or str(error)) from error
+    if not magic:
+        raise EngineError(ErrorCode.FILE_EMPTY, file=path)
+    for start, title in _FOREIGN_MAGIC:
+        if magic.startswith(start):
+            raise EngineError(ErrorCode.UNSUPPORTED_CONTAINER, file=path, container=title)
+    return SafetensorsFile(path)

@@ -1,0 +1,61 @@
+"""Recognise quantised weights by what lies beside them, so that they are never read as raw numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.checkpoints.checkpoint import Checkpoint, TensorInfo
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """A recognised scheme, in words, and a tensor that shows it."""
+
+    title: str
+    example: str
+
+
+_SUFFIXES: tuple[tuple[str, str], ...] = (
+    # the last part(s) of a tensor's name, the scheme that writes it; the first match names the file
+    ("scaled_fp8", "scaled fp8 (ComfyUI)"),
+    (".comfy_quant", "quantised layers (ComfyUI)"),
+    (".weight_scale_inv", "block-scaled fp8 (Hugging Face)"),
+    (".qweight", "GPTQ, AWQ or SVDQuant"),
+    (".qzeros", "GPTQ or AWQ"),
+    (".wscales", "SVDQuant"),
+    (".absmax", "bitsandbytes"),
+    (".quant_map", "bitsandbytes"),
+    (".nested_absmax", "bitsandbytes"),
+    (".quant_state.bitsandbytes__nf4", "bitsandbytes nf4"),
+    (".quant_state.bitsandbytes__fp4", "bitsandbytes fp4"),
+    (".SCB", "bitsandbytes int8"),
+    (".weight_packed", "packed integers (compressed-tensors)"),
+    (".W_q", "HQQ"),
+    (".weight._data", "quanto"),
+    (".weight_scale_2", "nvfp4"),
+    (".weight_scale", "scaled weights"),
+    (".scale_weight", "scaled fp8 (ComfyUI)"),
+)
+_METADATA = "_quantization_metadata"
+
+
+def quantisation_of(checkpoint: Checkpoint) -> Quantisation | None:
+    """Name the scheme of a quantised checkpoint; None for plain weights. Reads the header only."""
+    if _METADATA in checkpoint.metadata:
+        return Quantisation("quantised layers (ComfyUI)", _METADATA)
+    for suffix, title in _SUFFIXES:
+        for name in checkpoint.tensors:
+            if name.endswith(suffix):
+                return Quantisation(title, name)
+    for info in checkpoint.tensors.values():
+        if packed := _packed_title(info):
+            return Quantisation(packed, info.name)
+    return None
+
+
+def _packed_title(info: TensorInfo) -> str | None:
+    if info.dtype in ("F4", "F8_E8M0"):
+        return "block-scaled 4-bit or 8-bit floats"
+    if info.dtype in ("I8", "U8", "I32", "U32") and info.name.endswith(".weight") and len(info.shape) >= 2:
+        return f"integer weights ({info.dtype})"
+    return None

@@ -1,0 +1,98 @@
+"""The detailed report of ``debug_mode``: what happened, in lines, with true numbers and nothing that did not happen."""
+
+from __future__ import annotations
+
+from engine.events import BatchDone, Event, Finished, LayerSkipped, MemorySample, Planned
+from engine.settings import ExtractionSettings, HardwareSettings
+
+_RULE = "=" * 60
+_MIB = 1024 * 1024
+
+
+class DebugReport:
+    """Turns the events of one run into lines; keeps only what the lines need."""
+
+    def __init__(self, settings: ExtractionSettings, hardware: HardwareSettings) -> None:
+        self._settings, self._hardware = settings, hardware
+        self._planned: Planned | None = None
+        self._last_sample: MemorySample | None = None
+        self._above = False
+        self._seconds = {"read": 0.0, "upload": 0.0, "compute": 0.0, "write": 0.0}
+
+    def lines(self, event: Event) -> list[str]:
+        """The lines that an event adds to the report."""
+        if isinstance(event, Planned):
+            self._planned = event
+            return self._banner(event)
+        if isinstance(event, MemorySample):
+            self._last_sample = event
+            return self._threshold(event.device_used_bytes)
+        if isinstance(event, BatchDone):
+            return self._batch(event)
+        if isinstance(event, LayerSkipped):
+            return [f"Layer left out: {event.left_out.name} ({event.left_out.reason.value})"]
+        if isinstance(event, Finished):
+            return self._totals(event)
+        return []
+
+    def _banner(self, planned: Planned) -> list[str]:
+        hardware, settings = self._hardware, self._settings
+        initial = self._share(self._last_sample.device_used_bytes) if self._last_sample else "0.0%"
+        return [
+            _RULE,
+            "LoRA Extractor - detailed report",
+            f"Device: {planned.device} ({planned.device_title}), {planned.device_total_bytes / _MIB:,.0f} MiB",
+            f"VRAM mode: {hardware.vram_usage_mode} (ceiling {planned.ceiling_bytes / _MIB:,.0f} MiB)",
+            f"Blocks in GPU: {hardware.blocks_in_gpu} (stored; this run keeps none)",
+            f"Batch size: {hardware.batch_size} (stored; this run works on one layer at a time)",
+            f"Prefetch ahead: {hardware.prefetch_ahead} (stored; this run reads each layer when its turn comes)",
+            f"Memory threshold: {100 * hardware.memory_threshold:.1f}%",
+            f"Initial VRAM: {initial}",
+            f"Layers: {planned.layers}, left out: {len(planned.left_out)}",
+            f"Type: {settings.lora_type}, rank {settings.rank}, {settings.algorithm}, {settings.output_dtype}",
+            _RULE,
+        ]
+
+    def _batch(self, batch: BatchDone) -> list[str]:
+        for stage in self._seconds:
+            self._seconds[stage] += getattr(batch.seconds, stage)
+        seconds = batch.seconds
+        return [
+            f"Processing batch of {len(batch.names)} layer{'s' if len(batch.names) > 1 else ''}: "
+            + ", ".join(batch.names),
+            f"Batch processed in {seconds.total:.2f}s (read {seconds.read:.2f}, upload {seconds.upload:.2f}, "
+            f"compute {seconds.compute:.2f}, write {seconds.write:.2f}), VRAM: {self._share(batch.device_used_bytes)}",
+            *self._threshold(batch.device_used_bytes),
+        ]
+
+    def _threshold(self, used: int) -> list[str]:
+        """Say once each time the use rises over the threshold; this run has nothing to offload."""
+        planned = self._planned
+        above = planned is not None and used > planned.threshold_bytes
+        rose, self._above = above and not self._above, above
+        if not rose:
+            return []
+        limit = f"{100 * self._hardware.memory_threshold:.1f}%"
+        return [f"VRAM threshold exceeded ({self._share(used)} > {limit}); nothing is resident, nothing to offload"]
+
+    def _totals(self, finished: Finished) -> list[str]:
+        result = finished.result
+        stages = ", ".join(f"{stage} {seconds:.2f}s" for stage, seconds in self._seconds.items())
+        final = self._share(self._last_sample.device_used_bytes) if self._last_sample else "0.0%"
+        output = result.outputs[0]
+        return [
+            _RULE,
+            f"Extraction completed in {result.seconds:.2f} seconds ({stages})",
+            f"Final VRAM: {final}, peak {self._share(result.peak_device_bytes)}, "
+            f"peak host memory {result.peak_rss_bytes / _MIB:,.0f} MiB",
+            f"Layers: {result.layers} written, {result.skipped} left out, {result.capped} cut by the rank cap, "
+            f"{result.kept_unclamped} kept unclamped",
+            f"Energy retained: mean {100 * output.mean_energy_retained:.2f}%, "
+            f"worst {100 * output.worst_energy_retained:.2f}%",
+            f"LoRA saved to: {output.path}",
+            _RULE,
+        ]
+
+    def _share(self, used: int) -> str:
+        total = self._planned.device_total_bytes if self._planned else 0
+        return f"{100 * used / total:.1f}%" if total else f"{used / _MIB:,.0f} MiB"

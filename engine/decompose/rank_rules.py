@@ -1,0 +1,87 @@
+"""How many singular values each ``lora_type`` keeps: one small pure function each, sums in float64.
+
+In all rules `s` holds the leading singular values in descending order, (k,) float64; `total` is the sum
+over the whole spectrum of what the rule adds up. A result of k + 1 means "more than are given here".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.settings import LoraType
+
+Values = NDArray[np.float64]
+FLOAT32_EPSILON = float(np.finfo(np.float32).eps)
+
+
+def ratio_rank(s: Values, p: float) -> int:
+    """Count of s > p * s1."""
+    return int(np.count_nonzero(s > p * s[0])) if len(s) else 0
+
+
+def numerical_rank(s: Values, shape: tuple[int, int]) -> int:
+    """Count of s that stand out of float32 rounding: s > max(out, in) * eps * s1, as ``numpy.linalg.matrix_rank``."""
+    return ratio_rank(s, max(shape) * FLOAT32_EPSILON)
+
+
+def quantile_rank(s: Values, p: float, total: float) -> int:
+    """Count of cumsum(s) < p * sum(s); `total` is sum(s)."""
+    return int(np.count_nonzero(np.cumsum(s) < p * total))
+
+
+def energy_rank(s: Values, p: float, total: float) -> int:
+    """(count of cumsum(s^2) < p * sum(s^2)) + 1; `total` is sum(s^2)."""
+    return int(np.count_nonzero(np.cumsum(s * s) < p * total)) + 1
+
+
+def fro_rank(s: Values, p: float, total: float) -> int:
+    """First k, counted from 1, with cumsum(s^2)_k / sum(s^2) >= p^2; `total` is sum(s^2)."""
+    return int(np.count_nonzero(np.cumsum(s * s) / total < p * p)) + 1
+
+
+@dataclass(frozen=True)
+class RankPolicy:
+    """Which rule decides a layer's rank, its parameter, and the cap."""
+
+    lora_type: LoraType
+    rank: int
+    adaptive_param: float
+
+    def cap(self, shape: tuple[int, int]) -> int:
+        """The largest rank a layer of this shape (out, in) may get."""
+        return min(self.rank, *shape)
+
+    @property
+    def needs_all_values(self) -> bool:
+        """Whether the rule adds up the whole spectrum, which no norm gives."""
+        return self.lora_type == "adaptive_quantile" and self.adaptive_param < 1.0
+
+    def choose(self, s: Values, shape: tuple[int, int], *, energy: float, value_sum: float = 0.0) -> tuple[int, bool]:
+        """The rank of a layer, and whether the cap cut it short.
+
+        Args:
+            s: the leading singular values, at least `cap(shape)` + 1 of them or all.
+            shape: (out, in) of the delta.
+            energy: its squared Frobenius norm.
+            value_sum: sum of all its singular values, where `needs_all_values`.
+        """
+        cap = self.cap(shape)
+        wanted = self._wanted(s, shape, energy, value_sum)
+        return max(1, min(wanted, cap)), wanted > cap
+
+    def _wanted(self, s: Values, shape: tuple[int, int], energy: float, value_sum: float) -> int:
+        p = self.adaptive_param
+        if self.lora_type == "adaptive_ratio":
+            return numerical_rank(s, shape) if p == 0.0 else ratio_rank(s, p)
+        if self.lora_type not in ("adaptive_quantile", "adaptive_energy", "adaptive_fro"):
+            return self.cap(shape)
+        if p >= 1.0:
+            return min(shape)
+        if self.lora_type == "adaptive_quantile":
+            return quantile_rank(s, p, value_sum)
+        if self.lora_type == "adaptive_energy":
+            return energy_rank(s, p, energy)
+        return fro_rank(s, p, energy)

@@ -1,0 +1,145 @@
+"""What a run tells while it works: frozen data, one class per kind of news."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from engine.results import ExtractionResult, LayerResult, LeftOut, StageSeconds
+
+
+class NoticeCode(str, Enum):
+    """A remark that does not stop the run. The application words and translates it."""
+
+    SEQUENTIAL_RUN = "sequential_run"
+    LARGE_CHANGE = "large_change"
+    ADAPTIVE_PARAM_UNUSUAL = "adaptive_param_unusual"
+    NO_COMFYUI_LOADER = "no_comfyui_loader"
+    COMMON_ROWS_PAIRED = "common_rows_paired"
+    STORED_FP32 = "stored_fp32"
+    LAYERS_CAPPED = "layers_capped"
+    CLAMP_KEPT = "clamp_kept"
+    NON_FINITE_SKIPPED = "non_finite_skipped"
+    LAYER_ON_CPU = "layer_on_cpu"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The run is about to start.
+
+    Attributes:
+        layers: how many layers will be worked on.
+        left_out: what will not, and why.
+        output_name: the file name that is free now; another run may take it before this one ends.
+        output_bytes: largest size the file can have.
+        device: ``cpu``, ``cuda:0``, ...
+        device_title: the device in words.
+        device_total_bytes: its memory, or the memory budget.
+        ceiling_bytes: what this run may fill of it.
+        threshold_bytes: use of the whole device above which the run should offload.
+    """
+
+    layers: int
+    left_out: tuple[LeftOut, ...]
+    output_name: str
+    output_bytes: int
+    device: str
+    device_title: str
+    device_total_bytes: int
+    ceiling_bytes: int
+    threshold_bytes: int
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A remark about the run or one of its layers."""
+
+    code: NoticeCode
+    name: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LayerStarted:
+    """Work on a layer begins; `index` counts from 0."""
+
+    index: int
+    name: str
+
+
+@dataclass(frozen=True)
+class LayerDone:
+    """A layer is finished and its tensors are in the file being written."""
+
+    index: int
+    row: LayerResult
+
+
+@dataclass(frozen=True)
+class LayerSkipped:
+    """A layer turned out to be one that is left out."""
+
+    index: int
+    left_out: LeftOut
+
+
+@dataclass(frozen=True)
+class BatchDone:
+    """A batch of layers is finished.
+
+    Attributes:
+        index: counts from 0.
+        names: the layers in it.
+        seconds: time by stage.
+        run_bytes: what the run holds of the device's memory after it.
+        device_used_bytes: what all programs hold of it.
+    """
+
+    index: int
+    names: tuple[str, ...]
+    seconds: StageSeconds
+    run_bytes: int
+    device_used_bytes: int
+
+
+@dataclass(frozen=True)
+class MemorySample:
+    """Memory at one moment, four times a second; bytes, and seconds since the start of the run."""
+
+    seconds: float
+    run_bytes: int
+    device_used_bytes: int
+    device_total_bytes: int
+    rss_bytes: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the run is.
+
+    Attributes:
+        layers_done: layers finished or skipped.
+        layers_total: layers planned.
+        share: of the estimated work, 0 to 1.
+        elapsed: seconds since the start.
+        remaining: estimated seconds to the end; None while unknown.
+        energy_so_far: share of the change kept over the layers done; None before the first.
+    """
+
+    layers_done: int
+    layers_total: int
+    share: float
+    elapsed: float
+    remaining: float | None
+    energy_so_far: float | None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run is over and its files are in place."""
+
+    result: ExtractionResult
+
+
+Event = Planned | Notice | LayerStarted | LayerDone | LayerSkipped | BatchDone | MemorySample | Progress | Finished

@@ -1,0 +1,239 @@
+"""Write a safetensors file tensor by tensor, so that a result never has to fit in memory.
+
+The header comes first in the format but is known last. So room for it is reserved, tensors are appended as they
+come, and the header is written into its room at the end, padded with the blanks that the format allows. Tensors
+whose size is a multiple of 8 bytes go out at once; the few others wait and go last, widest first, so that every
+tensor stays aligned as readers expect. Until it is published the file has a temporary name in the same folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import torch
+
+from engine.checkpoints.dtypes import DTYPES
+from engine.errors import EngineError, ErrorCode
+from engine.exporters.file_names import first_free, numbered, report_path
+
+_ENTRY_BYTES = 160  # dtype, shape of up to five sizes, two offsets, punctuation
+_NAMES = {
+    getattr(torch, info.torch_name): (name, info.bits // 8)
+    for name, info in DTYPES.items()
+    if hasattr(torch, info.torch_name) and info.bits >= 8
+}
+
+
+class SafetensorsWriter:
+    """One file being written. Close it with `publish` or `abort`; either leaves no temporary file."""
+
+    def __init__(self, folder: Path, names: list[str], metadata_bytes: int) -> None:
+        """Create the temporary file.
+
+        Args:
+            folder: made if it does not exist, and removed again by `abort` if it was.
+            names: every name that may be added.
+            metadata_bytes: at least the size of the metadata's JSON.
+
+        Raises:
+            EngineError: ``output_unwritable`` or ``disk_full``.
+        """
+        room = 64 + metadata_bytes + sum(len(json.dumps(name)) + _ENTRY_BYTES for name in names)
+        self._header_bytes = -(-room // 8) * 8
+        self.folder = folder
+        self._entries: dict[str, tuple[str, tuple[int, ...], int]] = {}
+        self._waiting: dict[str, torch.Tensor] = {}
+        self._made = _make_folders(folder)
+        self._part = folder / f".lora-{secrets.token_hex(8)}.part"
+        try:
+            with _disk_errors(folder):
+                self._stream = self._part.open("xb", buffering=0)
+                self._stream.seek(8 + self._header_bytes)
+        except BaseException:
+            self._remove()
+            raise
+
+    def add(self, name: str, tensor: torch.Tensor) -> None:
+        """Append a tensor, or keep it for the end where its size would break the next one's alignment.
+
+        Raises:
+            EngineError: ``output_unwritable`` or ``disk_full``.
+        """
+        tensor = tensor.detach().cpu().contiguous()
+        if tensor.numel() * tensor.element_size() % 8:
+            self._waiting[name] = tensor
+        else:
+            self._append(name, tensor)
+
+    def _append(self, name: str, tensor: torch.Tensor) -> None:
+        dtype, _ = _NAMES[tensor.dtype]
+        data = tensor.reshape(-1).view(torch.uint8).numpy().data
+        with _disk_errors(self.folder):
+            _write_all(self._stream.write, data)
+        self._entries[name] = (dtype, tuple(tensor.shape), len(data))
+
+    @property
+    def data_bytes(self) -> int:
+        """Bytes of tensors added so far."""
+        waiting = sum(tensor.numel() * tensor.element_size() for tensor in self._waiting.values())
+        return waiting + sum(size for _, _, size in self._entries.values())
+
+    def publish(
+        self, stem: str, metadata: Mapping[str, str], make_report: Callable[[Path, int], str]
+    ) -> tuple[Path, Path]:
+        """Finish the file and give it, with its report, the first free numbered name, atomically.
+
+        Args:
+            stem: file name up to the counter.
+            metadata: texts for the header.
+            make_report: the report's text, from the file's final path and its size in bytes.
+
+        Returns:
+            Paths of the file and its report. On any error neither exists.
+
+        Raises:
+            EngineError: ``output_unwritable`` or ``disk_full``.
+        """
+        report_part = self._part.with_suffix(".report")
+        try:
+            for name in sorted(self._waiting, key=lambda name: -self._waiting[name].element_size()):
+                self._append(name, self._waiting[name])
+            with _disk_errors(self.folder):
+                self._write_header(metadata)
+                size = os.fstat(self._stream.fileno()).st_size
+                self._stream.close()
+                counter = first_free(self.folder, stem)
+                while True:
+                    path = self.folder / numbered(stem, counter)
+                    _write_file(report_part, make_report(path, size))
+                    if _place(self._part, path):
+                        break
+                    counter = first_free(self.folder, stem, counter + 1)
+                try:
+                    os.replace(report_part, report_path(path))
+                except OSError:
+                    path.unlink(missing_ok=True)
+                    raise
+                _sync_folder(self.folder)
+        except BaseException:
+            with suppress(OSError):
+                report_part.unlink(missing_ok=True)
+            self.abort()
+            raise
+        return path, report_path(path)
+
+    def _write_header(self, metadata: Mapping[str, str]) -> None:
+        table: dict[str, object] = {"__metadata__": dict(metadata)}
+        offset = 0
+        for name, (dtype, shape, size) in self._entries.items():
+            table[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, offset + size]}
+            offset += size
+        header = json.dumps(table, separators=(",", ":")).encode()
+        if len(header) > self._header_bytes:
+            raise EngineError(ErrorCode.INTERNAL, file=self.folder, reason=f"header of {len(header)} bytes")
+        self._stream.seek(0)
+        _write_all(
+            self._stream.write,
+            memoryview(self._header_bytes.to_bytes(8, "little") + header.ljust(self._header_bytes)),
+        )
+        os.fsync(self._stream.fileno())
+
+    def abort(self) -> None:
+        """Remove the temporary file, and the folders that were made for it."""
+        self._stream.close()
+        self._remove()
+
+    def _remove(self) -> None:
+        with suppress(OSError):
+            self._part.unlink(missing_ok=True)
+        _remove_folders(self._made)
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Make a folder with its parents; returns those that were made, innermost first."""
+    missing = []
+    at = folder
+    while not at.exists() and at != at.parent:
+        missing.append(at)
+        at = at.parent
+    try:
+        with _disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+    except EngineError:
+        _remove_folders(missing)
+        raise
+    return missing
+
+
+def _remove_folders(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # never made, or somebody else's file is in it by now
+            folder.rmdir()
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """Turn the system's errors into the engine's."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", None))
+        code = ErrorCode.DISK_FULL if full else ErrorCode.OUTPUT_UNWRITABLE
+        raise EngineError(code, file=folder, reason=error.strerror or str(error)) from error
+
+
+def _write_all(write: Callable[[memoryview], int | None], data: memoryview) -> None:
+    while len(data):
+        data = data[write(data[: 1 << 30]) or 0 :]
+
+
+def _write_file(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _place(part: Path, path: Path) -> bool:
+    """Give a finished file its name unless the name is taken; one atomic step, never replacing anything."""
+    try:
+        if os.name == "nt":
+            part.rename(path)  # refuses an existing target on Windows
+        else:
+            os.link(part, path)
+            part.unlink()
+    except FileExistsError:
+        return False
+    except OSError:
+        return _place_without_links(part, path)
+    return True
+
+
+def _place_without_links(part: Path, path: Path) -> bool:
+    """For file systems without hard links: take the name with an empty file, then move over it."""
+    try:
+        path.open("xb").close()
+    except FileExistsError:
+        return False
+    try:
+        part.replace(path)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the renaming itself durable, where the system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,136 @@
+"""What can be said about a model, or a pair, from headers alone; and which weights differ, from their bytes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.cancel import CancelToken
+from engine.checkpoints import Checkpoint, open_checkpoint
+from engine.checkpoints.quantised import quantisation_of
+from engine.errors import EngineError, ErrorCode
+from engine.naming import name_tensors
+from engine.pairing import PairedWeight, Pairing, find_blocks, select
+from engine.results import LeftOut
+from engine.settings import ExtractionSettings
+
+_LORA_ENDINGS = (".lora_up.weight", ".lora_down.weight", ".lora_A.weight", ".lora_B.weight")
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """One model, from its header.
+
+    Attributes:
+        dtypes: safetensors dtype names with how many tensors have them, most frequent first.
+        components: tensors per component.
+        blocks: number of numbered blocks of the denoiser.
+        quantisation: the scheme in words; None for plain weights.
+    """
+
+    path: Path
+    size_bytes: int
+    container: str
+    tensors: int
+    parameters: int
+    dtypes: tuple[tuple[str, int], ...]
+    family: str
+    family_title: str
+    components: dict[str, int]
+    blocks: int
+    quantisation: str | None
+
+
+@dataclass(frozen=True)
+class PairSummary:
+    """A pair, from its headers: what would be extracted under the settings, and what is left out."""
+
+    matched: int
+    left_out: tuple[LeftOut, ...]
+    family: str
+    family_title: str
+    components: dict[str, int]
+    blocks: int
+
+
+def open_model(path: Path) -> Checkpoint:
+    """Open a file that must hold a model's plain weights.
+
+    Raises:
+        EngineError: as `open_checkpoint`; ``not_a_model`` for a LoRA; ``quantised``, naming the scheme.
+    """
+    checkpoint = open_checkpoint(path)
+    try:
+        _refuse_lora(checkpoint)
+        quantisation = quantisation_of(checkpoint)
+        if quantisation is not None:
+            raise EngineError(ErrorCode.QUANTISED, file=path, tensor=quantisation.example, scheme=quantisation.title)
+    except EngineError:
+        checkpoint.close()
+        raise
+    return checkpoint
+
+
+def inspect_model(path: Path) -> ModelSummary:
+    """Describe one model. Quantised models are described too, with the scheme named.
+
+    Raises:
+        EngineError: where the file is not a model.
+    """
+    with open_checkpoint(path) as checkpoint:
+        _refuse_lora(checkpoint)
+        named = name_tensors(checkpoint)
+        quantisation = quantisation_of(checkpoint)
+        dtypes = Counter(info.dtype for info in checkpoint.tensors.values())
+        blocks = {block.name for block in find_blocks(named.family, set(named.views)).values()}
+        return ModelSummary(
+            path=path,
+            size_bytes=checkpoint.size_bytes,
+            container=checkpoint.container,
+            tensors=len(checkpoint.tensors),
+            parameters=sum(info.numel for info in checkpoint.tensors.values() if info.is_weight),
+            dtypes=tuple(dtypes.most_common()),
+            family=named.family.key,
+            family_title=named.family.title,
+            components=dict(Counter(view.component for view in named.views.values())),
+            blocks=len(blocks),
+            quantisation=quantisation.title if quantisation else None,
+        )
+
+
+def summarise_pair(pairing: Pairing, settings: ExtractionSettings) -> PairSummary:
+    """Describe a pair under some settings."""
+    selection = select(pairing, settings)
+    return PairSummary(
+        matched=len(selection.extracted),
+        left_out=selection.left_out,
+        family=pairing.family.key,
+        family_title=pairing.family.title,
+        components=dict(Counter(weight.component for weight in selection.extracted)),
+        blocks=len({weight.block.name for weight in selection.extracted if weight.block.name}),
+    )
+
+
+def compare_weights(
+    finetuned: Checkpoint, original: Checkpoint, weights: tuple[PairedWeight, ...], cancel: CancelToken
+) -> Iterator[tuple[PairedWeight, bool]]:
+    """Tell for each matched weight whether the two models differ in it, by value.
+
+    Yields:
+        The weight, and True where it differs. NaN differs from everything.
+    """
+    import torch
+
+    from engine.deltas import read_pair
+
+    for weight in weights:
+        cancel.check()
+        tuned, base = read_pair(finetuned, original, weight)
+        yield weight, not torch.equal(tuned.float(), base.float())
+
+
+def _refuse_lora(checkpoint: Checkpoint) -> None:
+    if any(name.endswith(_LORA_ENDINGS) for name in checkpoint.tensors):
+        raise EngineError(ErrorCode.NOT_A_MODEL, file=checkpoint.path, reason="is_lora")

@@ -1,0 +1,159 @@
+"""The work on one layer: read both sides, upload, subtract, decompose, store. One pair in memory at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from engine.checkpoints import Checkpoint
+from engine.decompose import RankPolicy, Stored, TruncatedSvd, store_difference, store_factors, truncated_svd
+from engine.deltas import difference, energy, read_pair
+from engine.device import Device
+from engine.errors import EngineError, ErrorCode
+from engine.pairing import PairedWeight
+from engine.planning import matrix_shape, stores_factors
+from engine.results import LayerResult, LeaveOutReason, LeftOut, StageSeconds
+from engine.settings import ExtractionSettings
+
+
+@dataclass(frozen=True)
+class LayerOutcome:
+    """What came of one layer: tensors to write and a row for the report, or the reason why it is left out.
+
+    Attributes:
+        tensors: by ending, see `Stored`; empty where the layer is left out.
+        row: None where the layer is left out.
+        left_out: None where the layer is extracted.
+        delta_energy: |delta|^2; 0 where it is not finite.
+        seconds: time by stage, without the writing.
+        broken_file: the side with the non-finite value, where that is the reason.
+        fallback: stored wider than asked, because rounding would have lost too much.
+        on_cpu: the device had no room, so the layer was worked on by the CPU.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    row: LayerResult | None
+    left_out: LeftOut | None
+    delta_energy: float
+    seconds: StageSeconds
+    broken_file: Path | None = None
+    fallback: bool = False
+    on_cpu: bool = False
+
+
+def extract_layer(
+    finetuned: Checkpoint, original: Checkpoint, weight: PairedWeight, settings: ExtractionSettings, device: Device
+) -> LayerOutcome:
+    """Do everything for one layer but write it.
+
+    Raises:
+        EngineError: ``dtype_overflow``, ``decomposition_failed``, ``out_of_memory``, or on reading.
+    """
+    started = time.perf_counter()
+    try:
+        tuned, base = read_pair(finetuned, original, weight)
+        read = time.perf_counter() - started
+        broken = _broken_side(tuned, base, finetuned, original)
+        if broken is not None:
+            left_out = LeftOut(weight.name, LeaveOutReason.NON_FINITE, f"in {broken.name}")
+            return LayerOutcome({}, None, left_out, 0.0, StageSeconds(read=read), broken)
+        with suppress(torch.OutOfMemoryError):
+            return _work(weight, tuned, base, settings, device, device.torch_device, read)
+        device.release()  # out here, where no traceback keeps the device's tensors alive any more
+        return _work(weight, tuned, base, settings, device, torch.device("cpu"), read)
+    except MemoryError as error:
+        raise EngineError(ErrorCode.OUT_OF_MEMORY, tensor=weight.name) from error
+    except RuntimeError as error:
+        if "not enough memory" in str(error):  # torch's host allocator has no exception of its own
+            raise EngineError(ErrorCode.OUT_OF_MEMORY, tensor=weight.name) from error
+        raise EngineError(ErrorCode.DECOMPOSITION_FAILED, tensor=weight.name, reason=str(error)) from error
+
+
+def measure_change(finetuned: Checkpoint, original: Checkpoint, weight: PairedWeight) -> float:
+    """|delta|^2 of a weight that is not extracted; 0 where it is not finite."""
+    change = energy(difference(*read_pair(finetuned, original, weight)))
+    return change if math.isfinite(change) else 0.0
+
+
+def layer_seed(seed: int, name: str) -> int:
+    """A seed of the layer's own, so that order and company never change a result."""
+    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+def _work(
+    weight: PairedWeight,
+    tuned: torch.Tensor,
+    base: torch.Tensor,
+    settings: ExtractionSettings,
+    device: Device,
+    place: torch.device,
+    read: float,
+) -> LayerOutcome:
+    started = time.perf_counter()
+    tuned, base = tuned.to(place), base.to(place)
+    device.wait()
+    uploaded = time.perf_counter()
+    delta = difference(tuned, base)
+    total, norm = energy(delta), math.sqrt(energy(base.to(torch.float32)))
+    del tuned, base
+    svd, stored = None, None
+    if math.isfinite(total) and total > 0.0 and math.sqrt(total) > settings.min_change * norm:
+        svd, stored = _decomposed(weight, delta, settings, total)
+    device.wait()
+    seconds = StageSeconds(read=read, upload=uploaded - started, compute=time.perf_counter() - uploaded)
+    on_cpu = place.type != device.torch_device.type
+    if stored is None:
+        reason = LeaveOutReason.UNCHANGED if total == 0.0 else LeaveOutReason.BELOW_MIN_CHANGE
+        reason = reason if math.isfinite(total) else LeaveOutReason.NON_FINITE
+        energy_lost = total if math.isfinite(total) else 0.0
+        return LayerOutcome({}, None, LeftOut(weight.name, reason), energy_lost, seconds, on_cpu=on_cpu)
+    row = LayerResult(
+        name=weight.name,
+        kind=weight.kind,
+        shape=weight.shape,
+        rank=svd.rank if svd else None,
+        energy_retained=stored.energy_retained,
+        energy_before=stored.energy_before,
+        relative_error=stored.relative_error,
+        relative_change=math.sqrt(total) / norm if norm else math.inf,
+        delta_energy=total,
+        singular_values=tuple(svd.s.tolist()) if svd else (),
+        capped=svd.capped if svd else False,
+        clamp=stored.clamp,
+        stored_dtype=stored.dtype,
+        solver=svd.solver if svd else "",
+        seconds=seconds,
+    )
+    return LayerOutcome(stored.tensors, row, None, total, seconds, fallback=stored.fallback, on_cpu=on_cpu)
+
+
+def _decomposed(
+    weight: PairedWeight, delta: torch.Tensor, settings: ExtractionSettings, total: float
+) -> tuple[TruncatedSvd | None, Stored]:
+    if not stores_factors(weight, settings):
+        return None, store_difference(delta, settings, total=total, layer=weight.name)
+    flat = delta.reshape(matrix_shape(weight.shape))
+    svd = truncated_svd(
+        flat,
+        RankPolicy(settings.lora_type, settings.rank, settings.adaptive_param),
+        algorithm=settings.algorithm,
+        iterations=settings.lowrank_iters,
+        seed=layer_seed(settings.seed, weight.name),
+    )
+    stored = store_factors(flat, svd, weight.shape[2:], settings, total=total, layer=weight.name)
+    return svd, stored
+
+
+def _broken_side(tuned: torch.Tensor, base: torch.Tensor, finetuned: Checkpoint, original: Checkpoint) -> Path | None:
+    """The file whose tensor holds a NaN or an infinity."""
+    for tensor, checkpoint in ((tuned, finetuned), (base, original)):
+        if not bool(torch.isfinite(tensor.to(torch.float32)).all()):
+            return checkpoint.path
+    return None

@@ -1,0 +1,250 @@
+"""Match the two models' weights by canonical name; every unmatched or odd tensor is named, none dropped in silence."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from engine.architecture import GENERIC, VOCABULARY_NAMES, WRAPPER_PREFIXES, Family
+from engine.checkpoints import Checkpoint
+from engine.errors import EngineError, ErrorCode
+from engine.naming import DENOISER, NamedModel, TensorView, name_tensors
+from engine.results import LeaveOutReason, LeftOut
+from engine.settings import ExtractionSettings
+
+WeightKind = Literal["matrix", "conv", "bias", "norm", "parameter"]
+MAX_DIMENSIONS = 5  # (out, in) and up to three kernel sizes
+
+
+@dataclass(frozen=True)
+class Block:
+    """Where in the model a weight stands.
+
+    Attributes:
+        name: such as ``double_blocks.3``; empty outside the blocks.
+        part: ``input``, ``middle``, ``output`` or ``other``.
+        order: position in the order of depth; weights outside the blocks come first.
+    """
+
+    name: str = ""
+    part: str = "other"
+    order: int = -1
+
+
+@dataclass(frozen=True)
+class PairedWeight:
+    """One weight that both models have.
+
+    Attributes:
+        name: canonical name, such as ``diffusion_model.blocks.0.attn.qkv.weight``.
+        kind: how it is stored: factors for ``matrix`` and ``conv``, a difference for the others.
+        component: ``denoiser``, ``text_encoders``, ``vae`` or ``other``.
+        shape: of the original, and so of the delta.
+        finetuned: the fine-tuned side.
+        original: the original side.
+        block: where it stands.
+        common_rows: for a resized vocabulary, how many rows both sides have; None pairs all rows.
+    """
+
+    name: str
+    kind: WeightKind
+    component: str
+    shape: tuple[int, ...]
+    finetuned: TensorView
+    original: TensorView
+    block: Block
+    common_rows: int | None = None
+
+    @property
+    def numel(self) -> int:
+        """Number of elements of the delta."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Two models matched."""
+
+    family: Family
+    weights: tuple[PairedWeight, ...]
+    left_out: tuple[LeftOut, ...]
+    only_finetuned: dict[str, TensorView]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A pairing under some settings: what to extract, what is matched but not wanted, what is left out and why."""
+
+    extracted: tuple[PairedWeight, ...]
+    measured: tuple[PairedWeight, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
+    """Match two checkpoints.
+
+    Raises:
+        EngineError: ``no_common_weights`` where nothing matches.
+    """
+    tuned, base = name_tensors(finetuned), name_tensors(original)
+    tuned, base = _align_wrappers(tuned, base)
+    family = base.family if base.family is not GENERIC else tuned.family
+    blocks = find_blocks(family, set(base.views))
+    left_out = [*tuned.left_out, *(item for item in base.left_out if item not in tuned.left_out)]
+    only_finetuned = {name: view for name, view in tuned.views.items() if name not in base.views}
+    left_out += [_unmatched(name, view, LeaveOutReason.ONLY_FINETUNED) for name, view in only_finetuned.items()]
+    weights: list[PairedWeight] = []
+    for name, view in base.views.items():
+        other = tuned.views.get(name)
+        if other is None:
+            left_out.append(_unmatched(name, view, LeaveOutReason.ONLY_ORIGINAL))
+        elif (reason := _odd(name, other, view)) is not None:
+            left_out.append(reason)
+        else:
+            common = min(other.shape[0], view.shape[0]) if other.shape != view.shape else None
+            kind = _kind(name, view.shape, base.views)
+            block = blocks.get(name, Block())
+            weights.append(PairedWeight(name, kind, view.component, view.shape, other, view, block, common))
+    if not weights:
+        raise EngineError(
+            ErrorCode.NO_COMMON_WEIGHTS,
+            file=finetuned.path,
+            other=str(original.path),
+            example=next(iter(finetuned.tensors)),
+            other_example=next(iter(original.tensors)),
+        )
+    weights.sort(key=lambda weight: (weight.component, weight.block.order, _natural(weight.name)))
+    return Pairing(family, tuple(weights), tuple(left_out), only_finetuned)
+
+
+def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
+    """Apply the settings' parts, patterns and bias choice to a pairing.
+
+    Weights of the chosen parts that are matched but not wanted are measured only, so that the share of the
+    change that the LoRA keeps counts them.
+    """
+    extracted: list[PairedWeight] = []
+    measured: list[PairedWeight] = []
+    left_out = list(pairing.left_out)
+    for weight in pairing.weights:
+        if weight.component not in settings.components:
+            left_out.append(LeftOut(weight.name, LeaveOutReason.COMPONENT_NOT_CHOSEN, weight.component))
+            continue
+        reason = _unwanted(weight, settings)
+        if reason is None:
+            extracted.append(weight)
+        else:
+            measured.append(weight)
+            left_out.append(LeftOut(weight.name, reason))
+    return Selection(tuple(extracted), tuple(measured), tuple(left_out))
+
+
+def _unwanted(weight: PairedWeight, settings: ExtractionSettings) -> LeaveOutReason | None:
+    if settings.include and not any(fnmatchcase(weight.name, pattern) for pattern in settings.include):
+        return LeaveOutReason.EXCLUDED
+    if any(fnmatchcase(weight.name, pattern) for pattern in settings.exclude):
+        return LeaveOutReason.EXCLUDED
+    if not settings.bias_diff and weight.kind not in ("matrix", "conv"):
+        return LeaveOutReason.BIASES_OFF
+    return None
+
+
+def _align_wrappers(tuned: NamedModel, base: NamedModel) -> tuple[NamedModel, NamedModel]:
+    """Strip from either side's denoiser the wrapper prefix that makes most names meet.
+
+    Only for names that no family recognised: a recognised family's names are already canonical.
+    """
+    tuned_names, base_names = set(tuned.views), set(base.views)
+    best, choice = len(tuned_names & base_names), ("", "")
+    if 2 * best >= min(len(tuned_names), len(base_names)):
+        return tuned, base
+    candidates = ("", *WRAPPER_PREFIXES)
+    for ours in candidates:
+        stripped = {_strip(name, ours) for name in tuned_names}
+        for theirs in candidates:
+            overlap = len(stripped & {_strip(name, theirs) for name in base_names})
+            if overlap > best:
+                best, choice = overlap, (ours, theirs)
+    return _stripped(tuned, choice[0]), _stripped(base, choice[1])
+
+
+def _strip(name: str, wrapper: str) -> str:
+    start = DENOISER + wrapper
+    return DENOISER + name[len(start) :] if wrapper and name.startswith(start) else name
+
+
+def _stripped(model: NamedModel, wrapper: str) -> NamedModel:
+    views = {_strip(name, wrapper): view for name, view in model.views.items()}
+    return replace(model, views=views) if len(views) == len(model.views) else model
+
+
+def _unmatched(name: str, view: TensorView, reason: LeaveOutReason) -> LeftOut:
+    return LeftOut(name, reason, f"{view.info.dtype} {list(view.info.shape)}")
+
+
+def _odd(name: str, tuned: TensorView, base: TensorView) -> LeftOut | None:
+    for view in (tuned, base):
+        if not view.info.is_weight:
+            return LeftOut(name, LeaveOutReason.NOT_FLOAT, view.info.dtype)
+    if tuned.shape != base.shape and not _resized_vocabulary(name, tuned.shape, base.shape):
+        detail = f"{list(tuned.shape)} in the fine-tuned model, {list(base.shape)} in the original"
+        return LeftOut(name, LeaveOutReason.SHAPE_DIFFERS, detail)
+    if 0 in base.shape or 0 in tuned.shape:
+        return LeftOut(name, LeaveOutReason.EMPTY, str(list(base.shape)))
+    if len(base.shape) > MAX_DIMENSIONS and name.endswith(".weight"):
+        return LeftOut(name, LeaveOutReason.TOO_MANY_DIMENSIONS, str(list(base.shape)))
+    return None
+
+
+def _resized_vocabulary(name: str, tuned: tuple[int, ...], base: tuple[int, ...]) -> bool:
+    return len(tuned) == len(base) == 2 and tuned[1] == base[1] and any(part in name for part in VOCABULARY_NAMES)
+
+
+def _kind(name: str, shape: tuple[int, ...], views: dict[str, TensorView]) -> WeightKind:
+    if name.endswith(".weight"):
+        if len(shape) < 2:
+            return "norm"
+        return "matrix" if len(shape) == 2 else "conv"
+    if name.endswith(".bias") and name[: -len("bias")] + "weight" in views:
+        return "bias"
+    return "parameter"
+
+
+def find_blocks(family: Family, names: set[str]) -> dict[str, Block]:
+    """Each name's block. Stacks follow one another in depth; thirds decide the part where names do not."""
+    stacks = family.stacks or _find_stacks(names)
+    found: dict[tuple[int, int], list[str]] = {}
+    pattern = re.compile(r"^[^.]+\.(?:.*?\.)?(" + "|".join(map(re.escape, stacks)) + r")(?:\.(\d+))?\.")
+    if not stacks:
+        return {}
+    for name in names:
+        match = pattern.match(name) if name.startswith(DENOISER) else None
+        if match:
+            found.setdefault((stacks.index(match[1]), int(match[2] or 0)), []).append(name)
+    blocks: dict[str, Block] = {}
+    for order, key in enumerate(sorted(found)):
+        stack = stacks[key[0]]
+        part = family.parts.get(stack) or ("input", "middle", "output")[min(2, 3 * order // len(found))]
+        title = stack if family.parts.get(stack) == "middle" else f"{stack}.{key[1]}"
+        blocks.update(dict.fromkeys(found[key], Block(title, part, order)))
+    return blocks
+
+
+def _find_stacks(names: set[str]) -> tuple[str, ...]:
+    """Names of numbered lists that look like stacks of blocks: at least two numbers, four weights each."""
+    counts: dict[str, Counter[int]] = {}
+    for name in names:
+        match = re.match(r"^diffusion_model\.((?:[A-Za-z_]\w*\.)*?[A-Za-z_]\w*)\.(\d+)\.", name)
+        if match:
+            counts.setdefault(match[1], Counter())[int(match[2])] += 1
+    stacks = [name for name, numbers in counts.items() if len(numbers) >= 2 and min(numbers.values()) >= 4]
+    return tuple(sorted(stacks))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sort key that puts block 10 after block 9."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in name.split(".")]

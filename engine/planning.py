@@ -1,0 +1,153 @@
+"""The plan of a run, as data: which layers in which order, what they may cost, what will be written. Headers only."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import EngineError, ErrorCode
+from engine.events import Notice, NoticeCode
+from engine.exporters.comfyui import has_loader
+from engine.exporters.file_names import first_free, numbered, output_folder_and_stem
+from engine.naming import TensorView
+from engine.pairing import PairedWeight, Pairing, select
+from engine.results import LeftOut
+from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
+
+_DTYPE_BYTES = {"fp16": 2, "bf16": 2, "fp32": 4}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do.
+
+    Attributes:
+        layers: weights to extract, in the order of work.
+        measured: matched weights that are not wanted; their change is measured, for the share kept.
+        costs: estimated work per entry of `layers`, in arbitrary units.
+        output_name: the file name that is free now.
+        output_bytes: largest size of the file's tensors.
+        notices: remarks that can be made before the start.
+    """
+
+    pairing: Pairing
+    settings: ExtractionSettings
+    hardware: HardwareSettings
+    layers: tuple[PairedWeight, ...]
+    measured: tuple[PairedWeight, ...]
+    costs: tuple[float, ...]
+    left_out: tuple[LeftOut, ...]
+    folder: Path
+    stem: str
+    output_name: str
+    output_bytes: int
+    notices: tuple[Notice, ...]
+
+
+def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: HardwareSettings, output_dir: Path) -> Plan:
+    """Plan an extraction.
+
+    Raises:
+        EngineError: ``output_escapes``, ``nothing_selected``, or ``disk_full`` where the file cannot fit.
+    """
+    folder, stem = output_folder_and_stem(output_dir, settings, hardware)
+    selection = select(pairing, settings)
+    if not selection.extracted:
+        raise EngineError(ErrorCode.NOTHING_SELECTED, matched=len(pairing.weights))
+    layers = selection.extracted
+    output_bytes = sum(stored_bytes(weight, settings) for weight in layers)
+    output_bytes += sum(view.info.nbytes for view in new_weights(pairing, settings).values())
+    _check_space(folder, output_bytes, exact=settings.lora_type in ("standard", "full"))
+    return Plan(
+        pairing=pairing,
+        settings=settings,
+        hardware=hardware,
+        layers=layers,
+        measured=selection.measured,
+        costs=tuple(work(weight, settings) for weight in layers),
+        left_out=selection.left_out,
+        folder=folder,
+        stem=stem,
+        output_name=numbered(stem, first_free(folder, stem)),
+        output_bytes=output_bytes,
+        notices=_notices(pairing, settings, layers),
+    )
+
+
+def new_weights(pairing: Pairing, settings: ExtractionSettings) -> dict[str, TensorView]:
+    """Weights that only the fine-tuned model has, by canonical name, that ``set_weight`` writes whole."""
+    if not settings.set_weight:
+        return {}
+    return {
+        name: view
+        for name, view in pairing.only_finetuned.items()
+        if view.component in settings.components and view.info.is_weight
+    }
+
+
+def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """(out, in) of a weight; a convolution's kernel counts to its inputs."""
+    return shape[0], math.prod(shape[1:])
+
+
+def stores_factors(weight: PairedWeight, settings: ExtractionSettings) -> bool:
+    """Whether a weight is stored as two factors rather than as its difference."""
+    return weight.kind in ("matrix", "conv") and settings.lora_type != "full"
+
+
+def stored_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
+    """Largest size of what is stored for a weight."""
+    size = _DTYPE_BYTES[settings.output_dtype]
+    if not stores_factors(weight, settings):
+        return weight.numel * size
+    rows, columns = matrix_shape(weight.shape)
+    return min(settings.rank, rows, columns) * (rows + columns) * size + 4
+
+
+def work(weight: PairedWeight, settings: ExtractionSettings) -> float:
+    """Estimated work on a weight: floating point operations of its decomposition, and the reading in the same unit."""
+    reading = 200.0 * weight.numel
+    if not stores_factors(weight, settings):
+        return reading
+    rows, columns = matrix_shape(weight.shape)
+    short, long = min(rows, columns), max(rows, columns)
+    rank = min(settings.rank, short)
+    factors = 8.0 * rank * short * long
+    if settings.algorithm == "svd_lowrank":
+        return reading + factors + 4.0 * (settings.lowrank_iters + 1) * (rank + 16) * short * long
+    return reading + factors + 2.0 * short * short * long + 12.0 * short**3
+
+
+def _check_space(folder: Path, needed: int, *, exact: bool) -> None:
+    at = folder
+    while not at.exists() and at != at.parent:
+        at = at.parent
+    try:
+        free = shutil.disk_usage(at).free
+    except OSError:
+        return
+    if exact and needed > free:
+        raise EngineError(ErrorCode.DISK_FULL, file=folder, needed=needed, free=free)
+
+
+def _notices(pairing: Pairing, settings: ExtractionSettings, layers: tuple[PairedWeight, ...]) -> tuple[Notice, ...]:
+    notices = []
+    recommended = RECOMMENDED_ADAPTIVE_PARAM.get(settings.lora_type)
+    if recommended and not recommended[0] <= settings.adaptive_param <= recommended[1]:
+        data = {
+            "lora_type": settings.lora_type,
+            "value": settings.adaptive_param,
+            "low": recommended[0],
+            "high": recommended[1],
+        }
+        notices.append(Notice(NoticeCode.ADAPTIVE_PARAM_UNUSUAL, data=data))
+    if not has_loader(pairing.family):
+        notices.append(Notice(NoticeCode.NO_COMFYUI_LOADER, pairing.family.title))
+    for weight in layers:
+        if weight.common_rows is not None:
+            rows = {"common": weight.common_rows, "original": weight.shape[0]}
+            notices.append(Notice(NoticeCode.COMMON_ROWS_PAIRED, weight.name, rows))
+    notices.append(Notice(NoticeCode.SEQUENTIAL_RUN))
+    return tuple(notices)

@@ -1,0 +1,51 @@
+"""The shipped hardware profiles and quality presets, as data, and which profile suits a device."""
+
+from __future__ import annotations
+
+from engine.settings import HardwareSettings
+
+GIB = 1024**3
+
+HARDWARE_PROFILES: dict[str, HardwareSettings] = {
+    "Safe (8 GB)": HardwareSettings(
+        vram_usage_mode="conservative", blocks_in_gpu=5, batch_size=2, prefetch_ahead=0, memory_threshold=0.7
+    ),
+    "Balanced (12 GB)": HardwareSettings(
+        vram_usage_mode="balanced", blocks_in_gpu=10, batch_size=4, prefetch_ahead=2, memory_threshold=0.85
+    ),
+    "Performance (16 GB+)": HardwareSettings(
+        vram_usage_mode="aggressive",
+        blocks_in_gpu=20,
+        batch_size=6,
+        prefetch_ahead=4,
+        memory_threshold=0.9,
+        debug_mode=True,
+    ),
+    "Maximum speed (24 GB+)": HardwareSettings(
+        vram_usage_mode="aggressive",
+        blocks_in_gpu=40,
+        batch_size=8,
+        prefetch_ahead=8,
+        memory_threshold=0.95,
+        debug_mode=True,
+    ),
+}
+DEFAULT_PROFILE = "Balanced (12 GB)"
+
+QUALITY_PRESETS: dict[str, dict[str, object]] = {
+    # Only the extraction fields that define the preset; the others stay as the person set them.
+    "Best quality": {"lora_type": "standard", "rank": 128, "algorithm": "svd_linalg", "clamp_quantile": False},
+    "Small file": {"lora_type": "adaptive_energy", "rank": 32, "adaptive_param": 0.9, "algorithm": "svd_linalg"},
+    "Fast look": {"lora_type": "standard", "rank": 16, "algorithm": "svd_lowrank", "lowrank_iters": 2},
+}
+
+
+def suggest_profile(device_bytes: int) -> str:
+    """Name the shipped profile for a device with this much memory.
+
+    Cards report a little less than their nominal size, so each step allows 7 % below it.
+    """
+    for name, gib in (("Maximum speed (24 GB+)", 24), ("Performance (16 GB+)", 16), ("Balanced (12 GB)", 12)):
+        if device_bytes >= 0.93 * gib * GIB:
+            return name
+    return "Safe (8 GB)"

@@ -1,0 +1,154 @@
+"""What is said about a run beside its tensors: the header's metadata and the JSON report."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections import Counter
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine import __version__
+from engine.checkpoints import Checkpoint
+from engine.decompose.truncated_svd import SOLVER_VERSION
+from engine.exporters.file_names import rank_label
+from engine.layer_work import layer_seed
+from engine.planning import Plan
+from engine.results import LayerResult, LeaveOutReason, LeftOut
+
+METADATA_ROOM = 8 * 1024  # beyond the settings and the names: figures, dates, hashes
+_UNINTERESTING = (LeaveOutReason.COMPONENT_NOT_CHOSEN,)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How much of the change a file keeps.
+
+    Attributes:
+        mean: share of the whole change kept, weighted by |delta|^2; layers left out count as 0.
+        worst: the smallest share over the layers in the file.
+    """
+
+    mean: float
+    worst: float
+
+
+def quality(rows: list[LayerResult], lost_energy: float) -> Quality:
+    """Sum up the layers; `lost_energy` is |delta|^2 of matched weights that are not in the file."""
+    total = sum(row.delta_energy for row in rows) + lost_energy
+    kept = sum(row.energy_retained * row.delta_energy for row in rows)
+    return Quality(mean=kept / total if total else 0.0, worst=min((row.energy_retained for row in rows), default=0.0))
+
+
+def metadata(
+    plan: Plan, finetuned: Checkpoint, original: Checkpoint, rows: list[LayerResult], figures: Quality
+) -> dict[str, str]:
+    """Texts for the LoRA's header."""
+    ranks = Counter(row.rank for row in rows if row.rank is not None)
+    rank = str(plan.settings.rank) if plan.settings.lora_type == "standard" else "Dynamic"
+    texts = {
+        "format": "pt",
+        "lora_extractor.version": __version__,
+        "lora_extractor.settings": plan.settings.model_dump_json(),
+        "lora_extractor.hardware": plan.hardware.model_dump_json(),
+        "lora_extractor.finetuned_model": finetuned.path.name,
+        "lora_extractor.finetuned_header_sha256": finetuned.header_sha256,
+        "lora_extractor.original_model": original.path.name,
+        "lora_extractor.original_header_sha256": original.header_sha256,
+        "lora_extractor.family": plan.pairing.family.key,
+        "lora_extractor.layers": str(len(rows)),
+        "lora_extractor.mean_energy_retained": f"{figures.mean:.8f}",
+        "lora_extractor.worst_energy_retained": f"{figures.worst:.8f}",
+        "modelspec.sai_model_spec": "1.0.0",
+        "modelspec.title": Path(plan.settings.filename_prefix).name,
+        "modelspec.date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "modelspec.description": f"LoRA extracted from {finetuned.path.name} minus {original.path.name}",
+    }
+    if plan.pairing.family.architecture:
+        texts["modelspec.architecture"] = plan.pairing.family.architecture
+    if ranks:
+        texts["ss_network_module"] = "networks.lora"
+        texts["ss_network_dim"] = texts["ss_network_alpha"] = rank
+    return texts
+
+
+def metadata_room(plan: Plan, finetuned: Checkpoint, original: Checkpoint) -> int:
+    """Bytes that the metadata will need at most, before it is known."""
+    known = json.dumps([plan.settings.model_dump_json(), plan.hardware.model_dump_json()])
+    names = json.dumps([finetuned.path.name, original.path.name] * 2)
+    return len(known) + len(names) + METADATA_ROOM
+
+
+def report(
+    plan: Plan,
+    finetuned: Checkpoint,
+    original: Checkpoint,
+    rows: list[LayerResult],
+    left_out: list[LeftOut],
+    figures: Quality,
+    run: dict[str, Any],
+    output: Path,
+    size_bytes: int,
+) -> str:
+    """The JSON report that goes beside the file."""
+    document = {
+        "output": output.name,
+        "size_bytes": size_bytes,
+        "tool": {"name": "LoRA Extractor", "version": __version__, "solver_version": SOLVER_VERSION},
+        "finetuned_model": _source(finetuned),
+        "original_model": _source(original),
+        "family": plan.pairing.family.title,
+        "settings": plan.settings.model_dump(mode="json"),
+        "hardware": plan.hardware.model_dump(mode="json"),
+        "rank": rank_label(plan.settings),
+        "key_format": plan.settings.key_format,
+        "totals": {
+            "layers": len(rows),
+            "skipped": len(left_out),
+            "mean_energy_retained": figures.mean,
+            "worst_energy_retained": figures.worst,
+            "delta_energy": sum(row.delta_energy for row in rows),
+            "capped": sum(row.capped for row in rows),
+            "kept_unclamped": sum(row.clamp == "kept" for row in rows),
+            "stored_fp32": sum(_is_fallback(row, plan) for row in rows),
+            **run,
+        },
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "system": platform.platform()},
+        "layers": [_row(row, plan.settings.seed) for row in rows],
+        "left_out": [
+            {"name": item.name, "reason": item.reason.value, "detail": item.detail}
+            for item in left_out
+            if item.reason not in _UNINTERESTING
+        ],
+        "left_out_by_reason": dict(Counter(item.reason.value for item in left_out)),
+    }
+    return json.dumps(document, indent=1, allow_nan=False, default=str) + "\n"
+
+
+def _row(row: LayerResult, seed: int) -> dict[str, Any]:
+    entry = asdict(row)
+    entry["seconds"] = row.seconds.total
+    entry["stage_seconds"] = asdict(row.seconds)
+    entry["shape"] = list(row.shape)
+    entry["residual_energy"] = (1.0 - row.energy_before) * row.delta_energy
+    entry["seed"] = layer_seed(seed, row.name)
+    if row.relative_change == float("inf"):  # the original is all zero; JSON has no infinity
+        entry["relative_change"] = None
+    return entry
+
+
+def _source(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "name": checkpoint.path.name,
+        "size_bytes": checkpoint.size_bytes,
+        "header_sha256": checkpoint.header_sha256,
+        "fingerprint": checkpoint.fingerprint(),
+    }
+
+
+def _is_fallback(row: LayerResult, plan: Plan) -> bool:
+    return row.stored_dtype == "F32" and plan.settings.output_dtype != "fp32"

@@ -1,0 +1,134 @@
+"""What a run says about each layer, about what was left out, and about itself. Data only, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+
+class LeaveOutReason(str, Enum):
+    """Why a tensor is not in the LoRA. The values are part of reports and of the command line's JSON."""
+
+    ONLY_FINETUNED = "only_finetuned"
+    ONLY_ORIGINAL = "only_original"
+    SHAPE_DIFFERS = "shape_differs"
+    NOT_FLOAT = "not_float"
+    EMPTY = "empty"
+    TOO_MANY_DIMENSIONS = "too_many_dimensions"
+    EMA_COPY = "ema_copy"
+    DUPLICATE_NAME = "duplicate_name"
+    COMPONENT_NOT_CHOSEN = "component_not_chosen"
+    EXCLUDED = "excluded"
+    BIASES_OFF = "biases_off"
+    UNCHANGED = "unchanged"
+    BELOW_MIN_CHANGE = "below_min_change"
+    NON_FINITE = "non_finite"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """One tensor that is not extracted, with the reason and what there is to say about it."""
+
+    name: str
+    reason: LeaveOutReason
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class StageSeconds:
+    """Seconds by stage of the work on one batch."""
+
+    read: float = 0.0
+    upload: float = 0.0
+    compute: float = 0.0
+    write: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """Sum over the stages."""
+        return self.read + self.upload + self.compute + self.write
+
+
+@dataclass(frozen=True)
+class LayerResult:
+    """What is known about one extracted layer.
+
+    Attributes:
+        name: the layer's canonical name, such as ``diffusion_model.blocks.0.attn.qkv.weight``.
+        kind: ``matrix``, ``conv``, ``bias``, ``norm`` or ``parameter``.
+        shape: shape of the delta.
+        rank: rank of the stored factors; None where the difference itself is stored.
+        energy_retained: 1 - |delta - stored|^2 / |delta|^2 for the file as it will be loaded.
+        energy_before: the same before clamping and rounding.
+        relative_error: |delta - stored| / |delta|, Frobenius norms.
+        relative_change: |delta| / |original|, Frobenius norms.
+        delta_energy: |delta|^2, the layer's weight in the mean.
+        singular_values: those computed, largest first (at least `rank` of them; empty for stored differences).
+        capped: the adaptive rule asked for more than the cap.
+        clamp: ``off``, ``clamped`` or ``kept`` (clamping would have cost more than allowed).
+        stored_dtype: safetensors name of the stored dtype, ``F16``, ``BF16`` or ``F32``.
+        solver: which algorithm decided the answer; empty for stored differences.
+        seconds: time by stage.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    rank: int | None
+    energy_retained: float
+    energy_before: float
+    relative_error: float
+    relative_change: float
+    delta_energy: float
+    singular_values: tuple[float, ...]
+    capped: bool
+    clamp: str
+    stored_dtype: str
+    solver: str
+    seconds: StageSeconds
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """One file that a run wrote."""
+
+    path: Path
+    report: Path
+    rank: str
+    key_format: str
+    size_bytes: int
+    mean_energy_retained: float
+    worst_energy_retained: float
+
+
+@dataclass(frozen=True)
+class ExtractionResult:
+    """A finished run."""
+
+    outputs: tuple[OutputFile, ...]
+    rows: tuple[LayerResult, ...]
+    left_out: tuple[LeftOut, ...]
+    seconds: float
+    peak_device_bytes: int
+    peak_rss_bytes: int
+
+    @property
+    def layers(self) -> int:
+        """Number of layers in the file."""
+        return len(self.rows)
+
+    @property
+    def skipped(self) -> int:
+        """Number of tensors that were left out."""
+        return len(self.left_out)
+
+    @property
+    def capped(self) -> int:
+        """Number of layers that the rank cap cut short."""
+        return sum(row.capped for row in self.rows)
+
+    @property
+    def kept_unclamped(self) -> int:
+        """Number of layers whose factors stayed unclamped because clamping would have cost too much."""
+        return sum(row.clamp == "kept" for row in self.rows)

@@ -1,0 +1,85 @@
+"""What outlives one extraction: the open pair of models, matched once.
+
+The window keeps one session per pair of cards, the command line one per call. Opening and planning read headers
+only and do not import torch; extracting and verifying do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from engine.cancel import CancelToken
+from engine.errors import EngineError, ErrorCode
+from engine.events import Event
+from engine.inspection import PairSummary, inspect_model, open_model, summarise_pair
+from engine.pairing import PairedWeight, pair
+from engine.planning import Plan, make_plan
+from engine.settings import ExtractionSettings, HardwareSettings
+
+__all__ = ["Session", "inspect_model"]
+
+
+class Session:
+    """A fine-tuned model and its original, opened read-only and matched."""
+
+    def __init__(self, finetuned: Path, original: Path) -> None:
+        """Open and match.
+
+        Raises:
+            EngineError: ``same_file``, ``no_common_weights``, ``quantised``, and all that opening may raise.
+        """
+        self.finetuned = open_model(finetuned)
+        try:
+            self.original = open_model(original)
+            try:
+                if finetuned.samefile(original):
+                    raise EngineError(ErrorCode.SAME_FILE, file=finetuned)
+                self.pairing = pair(self.finetuned, self.original)
+            except BaseException:
+                self.original.close()
+                raise
+        except BaseException:
+            self.finetuned.close()
+            raise
+
+    def summary(self, settings: ExtractionSettings) -> PairSummary:
+        """What would be extracted under some settings."""
+        return summarise_pair(self.pairing, settings)
+
+    def plan(self, settings: ExtractionSettings, hardware: HardwareSettings, output_dir: Path) -> Plan:
+        """Plan an extraction; headers only.
+
+        Raises:
+            EngineError: ``output_escapes``, ``output_is_input``, ``nothing_selected``, ``disk_full``.
+        """
+        for checkpoint in (self.finetuned, self.original):
+            if output_dir.is_file() and output_dir.samefile(checkpoint.path):
+                raise EngineError(ErrorCode.OUTPUT_IS_INPUT, file=checkpoint.path)
+        return make_plan(self.pairing, settings, hardware, output_dir)
+
+    def extract(self, plan: Plan, cancel: CancelToken) -> Iterator[Event]:
+        """Run a plan; see `engine.extraction.extract`."""
+        from engine.extraction import extract
+
+        return extract(plan, self.finetuned, self.original, cancel)
+
+    def compare(self, weights: tuple[PairedWeight, ...], cancel: CancelToken) -> Iterator[tuple[PairedWeight, bool]]:
+        """Tell which weights differ by value; see `engine.inspection.compare_weights`."""
+        from engine.inspection import compare_weights
+
+        return compare_weights(self.finetuned, self.original, weights, cancel)
+
+    def close(self) -> None:
+        """Give both files back to the system."""
+        self.finetuned.close()
+        self.original.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

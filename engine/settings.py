@@ -1,0 +1,327 @@
+"""The one place for every parameter: default, range, choices, title and help text.
+
+The window, the command line, the profiles and the documentation are generated from these
+two models; nothing else in the project repeats a default or a range.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+LoraType = Literal["standard", "full", "adaptive_ratio", "adaptive_quantile", "adaptive_energy", "adaptive_fro"]
+Algorithm = Literal["svd_linalg", "svd_lowrank"]
+OutputDtype = Literal["fp16", "bf16", "fp32"]
+KeyFormat = Literal["comfyui"]
+Component = Literal["denoiser", "text_encoders", "vae", "other"]
+VramUsageMode = Literal["conservative", "balanced", "aggressive"]
+
+RECOMMENDED_ADAPTIVE_PARAM: dict[str, tuple[float, float, float]] = {
+    # lora_type: lowest and highest sensible value, and the one offered with one click
+    "adaptive_ratio": (0.02, 0.3, 0.15),
+    "adaptive_quantile": (0.1, 0.9, 0.5),
+    "adaptive_energy": (0.8, 0.99, 0.95),
+    "adaptive_fro": (0.8, 0.99, 0.95),
+}
+
+
+def _split_list(value: object) -> object:
+    """Accept ``"a, b"`` from a command line or a text field as ``("a", "b")``."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _none_word(value: object) -> object:
+    """Accept an empty text or ``none`` for a size that is not set."""
+    if isinstance(value, str) and value.strip().lower() in ("", "none"):
+        return None
+    return value
+
+
+class ExtractionSettings(BaseModel):
+    """What LoRA to extract: everything that can change the numbers in the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    filename_prefix: str = Field(
+        "loras/ComfyUI_v2_extracted_lora",
+        min_length=1,
+        title="File name",
+        description="Start of the output file's name. A folder part is made under the output folder; "
+        "a path that leaves the output folder is refused.",
+    )
+    lora_type: LoraType = Field(
+        "standard",
+        title="Type",
+        description="How the rank of each layer is chosen: one rank for all, chosen per layer by a rule on its "
+        "singular values, or none (full stores the whole difference).",
+        json_schema_extra={
+            "choice_titles": {
+                "standard": "Standard, one rank",
+                "full": "Full difference",
+                "adaptive_ratio": "Adaptive, ratio",
+                "adaptive_quantile": "Adaptive, quantile",
+                "adaptive_energy": "Adaptive, energy",
+                "adaptive_fro": "Adaptive, Frobenius",
+            }
+        },
+    )
+    rank: int = Field(
+        8,
+        ge=1,
+        le=4096,
+        title="Rank",
+        description="Rank of the LoRA, or the cap for adaptive types. Clipped to the smaller side of each layer. "
+        "Styles: 16-64. Characters: 32-128.",
+        json_schema_extra={"log_scale": True},
+    )
+    adaptive_param: float = Field(
+        0.15,
+        ge=0.0,
+        le=1.0,
+        title="Adaptive value",
+        description="The adaptive rule's parameter. Recommended: ratio 0.02-0.3, quantile 0.1-0.9, "
+        "energy 0.8-0.99, Frobenius 0.8-0.99.",
+        json_schema_extra={"step": 0.01},
+    )
+    algorithm: Algorithm = Field(
+        "svd_linalg",
+        title="Method",
+        description="svd_linalg gives the best possible answer at the rank, to working precision. "
+        "svd_lowrank is randomised: an approximation, bounded by the iterations.",
+        json_schema_extra={
+            "choice_titles": {"svd_linalg": "Exact (svd_linalg)", "svd_lowrank": "Randomised (svd_lowrank)"}
+        },
+    )
+    lowrank_iters: int = Field(
+        7,
+        ge=1,
+        le=100,
+        title="Iterations",
+        description="Subspace iterations of svd_lowrank; a bound, fewer are used once converged.",
+    )
+    output_dtype: OutputDtype = Field(
+        "fp16",
+        title="Precision",
+        description="Number format of the file. fp16 suits nearly everything; a tensor that fp16 would damage is "
+        "stored in fp32 and reported.",
+    )
+    key_format: KeyFormat = Field(
+        "comfyui",
+        title="For",
+        description="Whose key names the file uses. ComfyUI's are also read by Forge and others.",
+        json_schema_extra={"choice_titles": {"comfyui": "ComfyUI"}},
+    )
+    bias_diff: bool = Field(
+        True,
+        title="Biases and norms",
+        description="Also store the differences of biases, norms and bare parameters, which no low rank can hold.",
+        json_schema_extra={"advanced": True},
+    )
+    clamp_quantile: bool = Field(
+        True,
+        title="Clamp outliers",
+        description="Clamp both factors to the 0.99 quantile of their values, where that costs nearly nothing.",
+        json_schema_extra={"advanced": True},
+    )
+    clamp_max_loss: float = Field(
+        1e-5,
+        ge=0.0,
+        le=1.0,
+        title="Clamp at most",
+        description="Largest share of a layer's energy that clamping may cost; beyond it the layer stays unclamped. "
+        "1.0 always clamps, as older tools do.",
+        json_schema_extra={"advanced": True, "step": 1e-5},
+    )
+    seed: int = Field(
+        0,
+        ge=0,
+        le=2**31 - 1,
+        title="Seed",
+        description="Each layer draws from its own generator, seeded by this and the layer's name.",
+        json_schema_extra={"advanced": True},
+    )
+    min_change: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        title="Leave out below",
+        description="Leave out layers whose relative change |delta| / |original| is at or below this. "
+        "0 leaves out only exactly unchanged layers.",
+        json_schema_extra={"advanced": True, "step": 0.001},
+    )
+    components: Annotated[tuple[Component, ...], BeforeValidator(_split_list)] = Field(
+        ("denoiser", "text_encoders"),
+        min_length=1,
+        title="Parts",
+        description="Parts of the model to extract, separated by commas: denoiser, text_encoders, vae, other.",
+        json_schema_extra={"advanced": True},
+    )
+    include: Annotated[tuple[str, ...], BeforeValidator(_split_list)] = Field(
+        (),
+        title="Only layers",
+        description="Extract only layers whose name matches one of these patterns, separated by commas (* and ?).",
+        json_schema_extra={"advanced": True},
+    )
+    exclude: Annotated[tuple[str, ...], BeforeValidator(_split_list)] = Field(
+        (),
+        title="Not layers",
+        description="Leave out layers whose name matches one of these patterns, separated by commas (* and ?).",
+        json_schema_extra={"advanced": True},
+    )
+    set_weight: bool = Field(
+        False,
+        title="New weights",
+        description="Also write weights that only the fine-tuned model has, whole, as .set_weight.",
+        json_schema_extra={"advanced": True},
+    )
+    skip_nonfinite: bool = Field(
+        False,
+        title="Skip broken layers",
+        description="Leave out layers with NaN or infinite values instead of ending with an error.",
+        json_schema_extra={"advanced": True},
+    )
+
+
+class HardwareSettings(BaseModel):
+    """How to use the machine: never changes a number in the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    vram_usage_mode: VramUsageMode = Field(
+        "balanced",
+        title="Memory use",
+        description="Share of the device's memory this run may fill: conservative 50 %, balanced 75 %, "
+        "aggressive 90 %.",
+        json_schema_extra={
+            "choice_titles": {"conservative": "Conservative", "balanced": "Balanced", "aggressive": "Aggressive"}
+        },
+    )
+    blocks_in_gpu: int = Field(
+        10,
+        ge=0,
+        le=40,
+        title="Blocks in GPU",
+        description="Transformer blocks that stay on the device after use, for a next extraction from the same pair.",
+    )
+    batch_size: int = Field(
+        4,
+        ge=1,
+        le=8,
+        title="Batch",
+        description="Layers worked on at the same time.",
+    )
+    prefetch_ahead: int = Field(
+        2,
+        ge=0,
+        le=10,
+        title="Read ahead",
+        description="Blocks read ahead of the one being worked on.",
+    )
+    memory_threshold: float = Field(
+        0.85,
+        ge=0.5,
+        le=0.95,
+        title="Memory limit",
+        description="Share of the whole device's memory in use, other programs included, above which the run offloads.",
+        json_schema_extra={"step": 0.01, "percent": True},
+    )
+    debug_mode: bool = Field(
+        False,
+        title="Debug report",
+        description="Print the detailed report: banner, a line per batch with its time and memory, totals.",
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|(cuda|xpu)(:\d+)?)$",
+        title="Device",
+        description="Where to compute: auto, cpu, cuda:0, mps or xpu.",
+    )
+    memory_budget: Annotated[ByteSize | None, BeforeValidator(_none_word)] = Field(
+        None,
+        gt=0,
+        title="Memory budget",
+        description="Memory the run may treat as the device's, such as 8GiB. Without an accelerator: half of what "
+        "is free.",
+    )
+
+
+FieldKind = Literal["bool", "int", "float", "choice", "text", "list", "size"]
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """One parameter as the window, the command line and the documentation show it."""
+
+    name: str
+    kind: FieldKind
+    default: Any
+    title: str
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    choices: tuple[str, ...] = ()
+    choice_titles: tuple[str, ...] = ()
+    advanced: bool = False
+    percent: bool = False
+    log_scale: bool = False
+
+    @property
+    def option(self) -> str:
+        """The command-line option: ``--output-dtype`` for ``output_dtype``."""
+        return "--" + self.name.replace("_", "-")
+
+
+def field_specs(model: type[BaseModel]) -> tuple[FieldSpec, ...]:
+    """Describe every field of a settings model, in the order of its definition."""
+    return tuple(_field_spec(name, info) for name, info in model.model_fields.items())
+
+
+def _field_spec(name: str, info: FieldInfo) -> FieldSpec:
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    kind, choices = _kind_of(info.annotation)
+    titles = extra.get("choice_titles", {})
+    assert isinstance(titles, dict)
+    step = extra.get("step")
+    return FieldSpec(
+        name=name,
+        kind=kind,
+        default=info.default,
+        title=info.title or name,
+        help=info.description or "",
+        minimum=_bound(info, "ge"),
+        maximum=_bound(info, "le"),
+        step=float(step) if isinstance(step, (int, float)) else None,
+        choices=choices,
+        choice_titles=tuple(str(titles.get(choice, choice)) for choice in choices),
+        advanced=bool(extra.get("advanced", False)),
+        percent=bool(extra.get("percent", False)),
+        log_scale=bool(extra.get("log_scale", False)),
+    )
+
+
+def _kind_of(annotation: Any) -> tuple[FieldKind, tuple[str, ...]]:
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return "choice", get_args(annotation)
+    if origin is tuple:
+        inner = get_args(annotation)[0]
+        return "list", get_args(inner) if get_origin(inner) is Literal else ()
+    if origin in (Union, UnionType):
+        return "size", ()
+    simple: dict[Any, FieldKind] = {bool: "bool", int: "int", float: "float", str: "text"}
+    return simple[annotation], ()
+
+
+def _bound(info: FieldInfo, attribute: str) -> float | None:
+    for constraint in info.metadata:
+        value = getattr(constraint, attribute, None)
+        if isinstance(value, (int, float)):
+            return value
+    return None

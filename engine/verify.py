@@ -1,0 +1,180 @@
+"""Judge a LoRA file against the two models, independently of the run that wrote it.
+
+Nothing of the run is reused: the factors are read back from the file, multiplied in float64 the way ComfyUI
+applies them, and compared with the difference of the two models. Works on any LoRA with ComfyUI's key names.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from engine.cancel import CancelToken
+from engine.checkpoints import Checkpoint, open_checkpoint
+from engine.deltas import read_pair
+from engine.errors import EngineError, ErrorCode
+from engine.exporters.comfyui import difference_key, factor_key
+from engine.pairing import PairedWeight, Pairing
+from engine.results import LeaveOutReason, LeftOut
+from engine.settings import ExtractionSettings
+from engine.tensors import read_tensor
+
+_CHUNK_BYTES = 32 * 1024 * 1024
+_ENDINGS = (".lora_up.weight", ".lora_down.weight", ".alpha", ".diff", ".diff_b", ".set_weight")
+
+
+@dataclass(frozen=True)
+class VerifiedLayer:
+    """One layer of the LoRA, measured; `rank` is None for a stored difference."""
+
+    name: str
+    rank: int | None
+    energy_retained: float
+    relative_error: float
+
+
+@dataclass(frozen=True)
+class VerifyProgress:
+    """News: `done` of `total` matched weights were measured."""
+
+    done: int
+    total: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The judgement.
+
+    Attributes:
+        layers: those in the LoRA.
+        left_out: matched weights that changed but are not in the LoRA.
+        unknown_keys: keys of the LoRA that belong to no matched weight.
+        mean_energy_retained: share of the whole change kept, weighted by |delta|^2; what is left out counts as 0.
+        worst_energy_retained: the smallest share over the layers in the LoRA.
+    """
+
+    layers: tuple[VerifiedLayer, ...]
+    left_out: tuple[LeftOut, ...]
+    unknown_keys: tuple[str, ...]
+    mean_energy_retained: float
+    worst_energy_retained: float
+
+
+def verify(
+    lora: Path, finetuned: Checkpoint, original: Checkpoint, pairing: Pairing, cancel: CancelToken
+) -> Iterator[VerifyProgress | Verification]:
+    """Recompute every layer's energy retained and relative error.
+
+    Yields:
+        `VerifyProgress` per weight, then one `Verification`.
+
+    Raises:
+        EngineError: ``not_a_lora``, ``lora_mismatch`` where nothing in it belongs to this pair or a shape is wrong.
+        Cancelled: where `cancel` was used.
+    """
+    with open_checkpoint(lora) as file:
+        if not any(name.endswith(_ENDINGS) for name in file.tensors):
+            raise EngineError(ErrorCode.NOT_A_LORA, file=lora)
+        components = _components(file)
+        weights = [weight for weight in pairing.weights if weight.component in components]
+        keys = {weight.name: _keys(pairing, weight, file) for weight in weights}
+        known = {key for found in keys.values() for key in found}
+        if not known:
+            example = next(iter(file.tensors))
+            raise EngineError(ErrorCode.LORA_MISMATCH, file=lora, tensor=example, reason="foreign")
+        layers: list[VerifiedLayer] = []
+        left_out: list[LeftOut] = []
+        total_energy = total_lost = 0.0
+        for index, weight in enumerate(weights):
+            cancel.check()
+            total, lost = _measure(file, keys[weight.name], weight, finetuned, original)
+            if keys[weight.name]:
+                layers.append(_judged(file, weight, keys[weight.name], total, lost))
+            elif total > 0.0:
+                left_out.append(LeftOut(weight.name, LeaveOutReason.EXCLUDED, "not in the LoRA"))
+            if math.isfinite(total) and math.isfinite(lost):
+                total_energy, total_lost = total_energy + total, total_lost + lost
+            yield VerifyProgress(index + 1, len(weights), weight.name)
+        yield Verification(
+            layers=tuple(layers),
+            left_out=tuple(left_out),
+            unknown_keys=tuple(name for name in file.tensors if name not in known and not name.endswith(".set_weight")),
+            mean_energy_retained=1.0 - total_lost / total_energy if total_energy else 0.0,
+            worst_energy_retained=min((layer.energy_retained for layer in layers), default=0.0),
+        )
+
+
+def _components(file: Checkpoint) -> tuple[str, ...]:
+    """The parts of the model that the LoRA was extracted from; the default ones where it does not say."""
+    try:
+        settings = json.loads(file.metadata["lora_extractor.settings"])
+        return tuple(settings["components"])
+    except (KeyError, TypeError, ValueError):
+        return tuple(ExtractionSettings().components)
+
+
+def _keys(pairing: Pairing, weight: PairedWeight, file: Checkpoint) -> tuple[str, ...]:
+    """The LoRA's keys for a weight: up, down and perhaps alpha; or the difference; or none."""
+    up, down, alpha = (
+        factor_key(pairing.family, weight.name, ending) for ending in ("lora_up.weight", "lora_down.weight", "alpha")
+    )
+    if weight.kind in ("matrix", "conv") and up in file.tensors and down in file.tensors:
+        return (up, down, alpha) if alpha in file.tensors else (up, down)
+    difference = difference_key(pairing.family, weight.name, weight.kind)
+    return (difference,) if difference in file.tensors else ()
+
+
+def _measure(
+    file: Checkpoint, keys: tuple[str, ...], weight: PairedWeight, finetuned: Checkpoint, original: Checkpoint
+) -> tuple[float, float]:
+    """|delta|^2 and |delta - what the LoRA adds|^2, in float64, a few rows at a time."""
+    tuned, base = read_pair(finetuned, original, weight)
+    rows = base.shape[0] if base.dim() else 1
+    tuned, base = tuned.reshape(tuned.shape[0] if tuned.dim() else 1, -1), base.reshape(rows, -1)
+    stored = [read_tensor(file, key) for key in keys]
+    _check_shapes(file, keys, stored, weight)
+    step = max(1, _CHUNK_BYTES // (8 * max(1, base.shape[1])))
+    total = lost = 0.0
+    for start in range(0, rows, step):
+        piece = slice(start, start + step)
+        delta = torch.zeros_like(base[piece], dtype=torch.float64)
+        common = max(0, min(delta.shape[0], tuned.shape[0] - start))
+        ours, theirs = tuned[piece][:common].to(torch.float32), base[piece][:common].to(torch.float32)
+        delta[:common] = ours.to(torch.float64) - theirs.to(torch.float64)
+        total += float(delta.square().sum())
+        if len(stored) == 1:
+            delta -= stored[0].reshape(rows, -1)[piece].to(torch.float64)
+        elif stored:
+            rank = stored[1].shape[0]
+            scale = float(stored[2]) / rank if len(stored) == 3 else 1.0
+            up = stored[0].reshape(rows, rank)[piece].to(torch.float64)
+            delta -= scale * (up @ stored[1].reshape(rank, -1).to(torch.float64))
+        lost += float(delta.square().sum())
+    return total, lost
+
+
+def _check_shapes(file: Checkpoint, keys: tuple[str, ...], stored: list[torch.Tensor], weight: PairedWeight) -> None:
+    if not keys:
+        return
+    rows, columns = (weight.shape[0], math.prod(weight.shape[1:])) if weight.shape else (1, 1)
+    if len(stored) == 1:
+        fits = stored[0].numel() == rows * columns
+    else:
+        rank = stored[1].shape[0]
+        fits = stored[0].numel() == rows * rank and stored[1].numel() == rank * columns
+    if not fits:
+        raise EngineError(ErrorCode.LORA_MISMATCH, file=file.path, tensor=keys[0], reason="shape")
+
+
+def _judged(file: Checkpoint, weight: PairedWeight, keys: tuple[str, ...], total: float, lost: float) -> VerifiedLayer:
+    rank = file.tensors[keys[1]].shape[0] if len(keys) > 1 else None
+    if total > 0.0:
+        return VerifiedLayer(weight.name, rank, 1.0 - lost / total, math.sqrt(lost / total))
+    # The models agree here: a LoRA that adds nothing keeps everything, one that adds something is all error.
+    return VerifiedLayer(weight.name, rank, 1.0 if lost == 0.0 else 0.0, 0.0 if lost == 0.0 else 1.0)
