@@ -80,8 +80,7 @@ _ERRORS: dict[ErrorCode, tuple[str, str]] = {
     ),
     ErrorCode.NOT_A_LORA: ("{file} is not a LoRA.", "Choose a file that was written by an extraction."),
     ErrorCode.SETTINGS_INVALID: ("{reason}.", "See --help for the options and their ranges."),
-    ErrorCode.PROFILE_INVALID: ("{file} is not a hardware profile: {reason}.", "Choose a file written by an export."),
-    ErrorCode.PROFILE_MISSING: ("There is no profile named {name}.", "See lora-extractor profiles list."),
+    ErrorCode.PROFILE_MISSING: ("There is no profile named {name}.", "Available: {available}."),
     ErrorCode.PROFILE_READ_ONLY: (
         "{name} is a shipped profile and cannot be changed.",
         "Save the settings under another name.",
@@ -111,6 +110,26 @@ _VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
     (ErrorCode.OUTPUT_ESCAPES, "bad_name"): (
         "The file name {file} cannot be a file's name on every system.",
         'Leave out < > : " | ? * and names such as CON.',
+    ),
+    (ErrorCode.PROFILE_INVALID, "corrupt"): (
+        "{file} is not a hardware profile.",
+        "Choose a file written by a profile export.",
+    ),
+    (ErrorCode.PROFILE_INVALID, "newer"): (
+        "{file} was written by a newer version of LoRA Extractor.",
+        "Update LoRA Extractor, or export the profile again with this version.",
+    ),
+    (ErrorCode.PROFILE_INVALID, "values"): (
+        "{file} holds values that no profile can have.",
+        "Choose a file written by a profile export.",
+    ),
+    (ErrorCode.PROFILE_INVALID, "name"): (
+        "{name} cannot be a profile's name.",
+        "Use 1 to 80 printable characters.",
+    ),
+    (ErrorCode.PROFILE_INVALID, "occupied"): (
+        "{file} exists and is not a hardware profile, so it is not overwritten.",
+        "Choose another file name.",
     ),
     (ErrorCode.LORA_MISMATCH, "foreign"): (
         "{file} does not belong to these models: no key such as {tensor} matches a weight.",
@@ -149,12 +168,12 @@ def error_text(error: EngineError) -> tuple[str, str]:
     layers = error.data.get("layers")
     more = len(layers) - 1 if isinstance(layers, list) else 0
     values = {
-        "reason": error.code.value,
+        "reason": error.data.get("detail", error.code.value),
         **error.data,
         "file": error.file or "the file",
         "tensor": error.tensor or "a tensor",
         "at_tensor": f" at {error.tensor}" if error.tensor else "",
-        "and_more": f", and {more} more layer{'s' if more > 1 else ''}" if more else "",
+        "and_more": f", and {counted(more, 'more layer')}" if more else "",
     }
     if isinstance(values.get("available"), list):
         values["available"] = ", ".join(values["available"])
@@ -171,7 +190,7 @@ def notice_text(notice: Notice) -> str:
     """A remark as one or two plain sentences."""
     data = notice.data
     count = data.get("layers", 0)
-    layers = f"{count} layer{'s' if count != 1 else ''}"
+    layers = counted(count, "layer") if isinstance(count, int) else ""
     texts = {
         NoticeCode.SEQUENTIAL_RUN: "Layers are worked on one after another; blocks in GPU, batch and read ahead "
         "are stored and named in the file, but do not change this run.",
@@ -195,6 +214,11 @@ def notice_text(notice: Notice) -> str:
             f"is recommended, for instance {best:g}."
         )
     return texts[notice.code]
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 layer``, ``2 layers``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def format_bytes(count: float) -> str:

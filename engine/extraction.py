@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from engine.cancel import CancelToken
@@ -29,13 +29,13 @@ from engine.events import (
     Planned,
     Progress,
 )
-from engine.exporters.comfyui import FACTOR_ENDINGS, difference_key, factor_key, set_weight_key
+from engine.exporters.comfyui import set_weight_key
 from engine.exporters.file_names import rank_label
 from engine.exporters.safetensors_writer import SafetensorsWriter
 from engine.layer_work import LayerOutcome, extract_layer, measure_change
 from engine.pairing import PairedWeight
-from engine.planning import Plan, new_weights, stores_factors
-from engine.report import metadata, metadata_room, quality, report
+from engine.planning import Plan, new_weights, weight_key
+from engine.report import metadata, quality, report
 from engine.results import ExtractionResult, LayerResult, LeaveOutReason, LeftOut, OutputFile
 from engine.tensors import read_tensor
 
@@ -44,7 +44,9 @@ _LARGE_CHANGE = 0.5
 _ENOUGH_LAYERS = 16
 
 
-def extract(plan: Plan, finetuned: Checkpoint, original: Checkpoint, cancel: CancelToken) -> Iterator[Event]:
+def extract(
+    plan: Plan, finetuned: Checkpoint, original: Checkpoint, cancel: CancelToken
+) -> Generator[Event, None, None]:
     """Run a plan.
 
     Yields:
@@ -119,7 +121,7 @@ class _Run:
         """From the device to the published files."""
         plan = self.plan
         device = self.device = Device(plan.hardware)
-        writer = SafetensorsWriter(plan.folder, self._names(), metadata_room(plan, self.finetuned, self.original))
+        writer = SafetensorsWriter(plan.folder, plan.header_bytes)
         try:
             self.queue.put(self._planned(device))
             for notice in plan.notices:
@@ -146,7 +148,7 @@ class _Run:
         outcome = extract_layer(self.finetuned, self.original, weight, self.plan.settings, device)
         started = time.perf_counter()
         for ending, tensor in outcome.tensors.items():
-            writer.add(self._key(weight, ending), tensor)
+            writer.add(weight_key(self.plan.pairing, weight, ending), tensor)
         seconds = replace(outcome.seconds, write=time.perf_counter() - started)
         self.done, self.cost_done = index + 1, self.cost_done + self.plan.costs[index]
         if outcome.left_out is not None:
@@ -276,20 +278,6 @@ class _Run:
             remaining=elapsed * (1 - share) / share if share > 0.01 else None,
             energy_so_far=quality(rows, self.lost_energy).mean if rows else None,
         )
-
-    def _names(self) -> list[str]:
-        names = []
-        for weight in self.plan.layers:
-            factors = stores_factors(weight, self.plan.settings)
-            names += [self._key(weight, ending) for ending in (FACTOR_ENDINGS if factors else ("",))]
-        family = self.plan.pairing.family
-        return names + [set_weight_key(family, name) for name in new_weights(self.plan.pairing, self.plan.settings)]
-
-    def _key(self, weight: PairedWeight, ending: str) -> str:
-        family = self.plan.pairing.family
-        if ending:
-            return factor_key(family, weight.name, ending)
-        return difference_key(family, weight.name, weight.kind)
 
     def _check(self) -> None:
         for token in self.tokens:

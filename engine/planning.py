@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from dataclasses import dataclass
@@ -9,13 +10,15 @@ from pathlib import Path
 
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
-from engine.exporters.comfyui import has_loader
+from engine.exporters.comfyui import FACTOR_ENDINGS, difference_key, factor_key, has_loader, set_weight_key
 from engine.exporters.file_names import first_free, numbered, output_folder_and_stem
 from engine.naming import TensorView
 from engine.pairing import PairedWeight, Pairing, select
 from engine.results import LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
+_ENTRY_BYTES = 160  # dtype, shape of up to five sizes, two offsets, punctuation
+_TEXTS_BYTES = 12 * 1024  # two file names three times, hashes, figures, dates
 _DTYPE_BYTES = {"fp16": 2, "bf16": 2, "fp32": 4}
 
 
@@ -28,7 +31,9 @@ class Plan:
         measured: matched weights that are not wanted; their change is measured, for the share kept.
         costs: estimated work per entry of `layers`, in arbitrary units.
         output_name: the file name that is free now.
-        output_bytes: largest size of the file's tensors.
+        keys: every key that may be written.
+        header_bytes: room to reserve for the file's header.
+        output_bytes: largest size of the file.
         notices: remarks that can be made before the start.
     """
 
@@ -42,6 +47,8 @@ class Plan:
     folder: Path
     stem: str
     output_name: str
+    keys: tuple[str, ...]
+    header_bytes: int
     output_bytes: int
     notices: tuple[Notice, ...]
 
@@ -57,7 +64,9 @@ def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: Hardware
     if not selection.extracted:
         raise EngineError(ErrorCode.NOTHING_SELECTED, matched=len(pairing.weights))
     layers = selection.extracted
-    output_bytes = sum(stored_bytes(weight, settings) for weight in layers)
+    keys = _keys(pairing, settings, layers)
+    header_bytes = _header_bytes(keys, settings, hardware)
+    output_bytes = header_bytes + sum(stored_bytes(weight, settings) for weight in layers)
     output_bytes += sum(view.info.nbytes for view in new_weights(pairing, settings).values())
     _check_space(folder, output_bytes, exact=settings.lora_type in ("standard", "full"))
     return Plan(
@@ -71,6 +80,8 @@ def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: Hardware
         folder=folder,
         stem=stem,
         output_name=numbered(stem, first_free(folder, stem)),
+        keys=keys,
+        header_bytes=header_bytes,
         output_bytes=output_bytes,
         notices=_notices(pairing, settings, layers),
     )
@@ -118,6 +129,29 @@ def work(weight: PairedWeight, settings: ExtractionSettings) -> float:
     if settings.algorithm == "svd_lowrank":
         return reading + factors + 4.0 * (settings.lowrank_iters + 1) * (rank + 16) * short * long
     return reading + factors + 2.0 * short * short * long + 12.0 * short**3
+
+
+def weight_key(pairing: Pairing, weight: PairedWeight, ending: str) -> str:
+    """Key in the file of a factor or the alpha of a weight, or, for an empty ending, of its difference."""
+    if ending:
+        return factor_key(pairing.family, weight.name, ending)
+    return difference_key(pairing.family, weight.name, weight.kind)
+
+
+def _keys(pairing: Pairing, settings: ExtractionSettings, layers: tuple[PairedWeight, ...]) -> tuple[str, ...]:
+    keys = [
+        weight_key(pairing, weight, ending)
+        for weight in layers
+        for ending in (FACTOR_ENDINGS if stores_factors(weight, settings) else ("",))
+    ]
+    return (*keys, *(set_weight_key(pairing.family, name) for name in new_weights(pairing, settings)))
+
+
+def _header_bytes(keys: tuple[str, ...], settings: ExtractionSettings, hardware: HardwareSettings) -> int:
+    """At least the size of the header's JSON: names, an entry each, the settings, and room for the other texts."""
+    known = json.dumps([settings.model_dump_json(), hardware.model_dump_json(), settings.filename_prefix])
+    room = _TEXTS_BYTES + len(known) + sum(len(json.dumps(key)) + _ENTRY_BYTES for key in keys)
+    return -(-room // 8) * 8
 
 
 def _check_space(folder: Path, needed: int, *, exact: bool) -> None:

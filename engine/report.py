@@ -20,7 +20,6 @@ from engine.layer_work import layer_seed
 from engine.planning import Plan
 from engine.results import LayerResult, LeaveOutReason, LeftOut
 
-METADATA_ROOM = 8 * 1024  # beyond the settings and the names: figures, dates, hashes
 _UNINTERESTING = (LeaveOutReason.COMPONENT_NOT_CHOSEN,)
 
 
@@ -74,13 +73,6 @@ def metadata(
         texts["ss_network_module"] = "networks.lora"
         texts["ss_network_dim"] = texts["ss_network_alpha"] = rank
     return texts
-
-
-def metadata_room(plan: Plan, finetuned: Checkpoint, original: Checkpoint) -> int:
-    """Bytes that the metadata will need at most, before it is known."""
-    known = json.dumps([plan.settings.model_dump_json(), plan.hardware.model_dump_json()])
-    names = json.dumps([finetuned.path.name, original.path.name] * 2)
-    return len(known) + len(names) + METADATA_ROOM
 
 
 def report(

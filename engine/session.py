@@ -6,17 +6,21 @@ only and do not import torch; extracting and verifying do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from engine.cancel import CancelToken
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event
 from engine.inspection import PairSummary, inspect_model, open_model, summarise_pair
-from engine.pairing import PairedWeight, pair
+from engine.pairing import PairedWeight, pair, select
 from engine.planning import Plan, make_plan
 from engine.settings import ExtractionSettings, HardwareSettings
+
+if TYPE_CHECKING:
+    from engine.verify import Verification, VerifyProgress
 
 __all__ = ["Session", "inspect_model"]
 
@@ -59,17 +63,27 @@ class Session:
                 raise EngineError(ErrorCode.OUTPUT_IS_INPUT, file=checkpoint.path)
         return make_plan(self.pairing, settings, hardware, output_dir)
 
-    def extract(self, plan: Plan, cancel: CancelToken) -> Iterator[Event]:
+    def extract(self, plan: Plan, cancel: CancelToken) -> Generator[Event, None, None]:
         """Run a plan; see `engine.extraction.extract`."""
         from engine.extraction import extract
 
         return extract(plan, self.finetuned, self.original, cancel)
+
+    def weights(self, settings: ExtractionSettings) -> tuple[PairedWeight, ...]:
+        """The weights that would be extracted under some settings."""
+        return select(self.pairing, settings).extracted
 
     def compare(self, weights: tuple[PairedWeight, ...], cancel: CancelToken) -> Iterator[tuple[PairedWeight, bool]]:
         """Tell which weights differ by value; see `engine.inspection.compare_weights`."""
         from engine.inspection import compare_weights
 
         return compare_weights(self.finetuned, self.original, weights, cancel)
+
+    def verify(self, lora: Path, cancel: CancelToken) -> Iterator[VerifyProgress | Verification]:
+        """Judge a LoRA against the pair; see `engine.verify.verify`."""
+        from engine.verify import verify
+
+        return verify(lora, self.finetuned, self.original, self.pairing, cancel)
 
     def close(self) -> None:
         """Give both files back to the system."""

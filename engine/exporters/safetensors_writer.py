@@ -22,7 +22,6 @@ from engine.checkpoints.dtypes import DTYPES
 from engine.errors import EngineError, ErrorCode
 from engine.exporters.file_names import first_free, numbered, report_path
 
-_ENTRY_BYTES = 160  # dtype, shape of up to five sizes, two offsets, punctuation
 _NAMES = {
     getattr(torch, info.torch_name): (name, info.bits // 8)
     for name, info in DTYPES.items()
@@ -33,19 +32,17 @@ _NAMES = {
 class SafetensorsWriter:
     """One file being written. Close it with `publish` or `abort`; either leaves no temporary file."""
 
-    def __init__(self, folder: Path, names: list[str], metadata_bytes: int) -> None:
+    def __init__(self, folder: Path, header_bytes: int) -> None:
         """Create the temporary file.
 
         Args:
             folder: made if it does not exist, and removed again by `abort` if it was.
-            names: every name that may be added.
-            metadata_bytes: at least the size of the metadata's JSON.
+            header_bytes: room for the header's JSON, a multiple of 8.
 
         Raises:
             EngineError: ``output_unwritable`` or ``disk_full``.
         """
-        room = 64 + metadata_bytes + sum(len(json.dumps(name)) + _ENTRY_BYTES for name in names)
-        self._header_bytes = -(-room // 8) * 8
+        self._header_bytes = header_bytes
         self.folder = folder
         self._entries: dict[str, tuple[str, tuple[int, ...], int]] = {}
         self._waiting: dict[str, torch.Tensor] = {}

@@ -1,0 +1,40 @@
+"""Entry of the program: a command runs on the terminal, anything else opens the window."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    """Window or command line; returns the exit code."""
+    multiprocessing.freeze_support()
+    from app.cli import COMMANDS
+
+    arguments = sys.argv[1:]
+    if arguments and (arguments[0] in COMMANDS or arguments[0].startswith("-")):
+        from app import cli
+
+        return cli.main(arguments)
+    missing = [argument for argument in arguments if not Path(argument).exists()]
+    if missing:
+        print(
+            f"Error: {missing[0]} is neither a command ({', '.join(COMMANDS)}) nor a file. See lora-extractor --help.",
+            file=sys.stderr,
+        )
+        return 2
+    return open_window([Path(argument) for argument in arguments])
+
+
+def open_window(files: list[Path]) -> int:
+    """Open the window; on Windows torch's libraries must be loaded before Qt's."""
+    if sys.platform == "win32":
+        import torch  # noqa: F401
+    from app.window import run_window
+
+    return run_window(files)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,249 @@
+"""What the commands do: run the engine, tell a person on stderr, answer with what ``--json`` prints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from app.cli_options import given_values, settings_from, validated
+from app.cli_progress import Console, RunDisplay
+from app.messages import counted, format_bytes, format_seconds, format_share, reason_text
+from app.profiles import ProfileStore
+from engine.cancel import CancelToken
+from engine.errors import EngineError, ErrorCode
+from engine.events import Finished
+from engine.inspection import ModelSummary
+from engine.results import ExtractionResult, LeftOut
+from engine.session import Session, inspect_model
+from engine.settings import ExtractionSettings, HardwareSettings
+
+_SHOWN = 12
+
+
+def extract(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
+    """``lora-extractor extract``."""
+    profile = ProfileStore()
+    settings, hardware = settings_from(parsed, _profile(profile, parsed.profile) if parsed.profile else None)
+    console = Console()
+    with Session(parsed.finetuned, parsed.original) as session:
+        result = run_extraction(session, settings, hardware, parsed.output_dir, cancel, console)
+    return extraction_object(result)
+
+
+def run_extraction(
+    session: Session,
+    settings: ExtractionSettings,
+    hardware: HardwareSettings,
+    output_dir: Path,
+    cancel: CancelToken,
+    console: Console,
+) -> ExtractionResult:
+    """Plan and run on a terminal, showing progress."""
+    plan = session.plan(settings, hardware, output_dir)
+    result: ExtractionResult | None = None
+    with RunDisplay(console, settings, hardware) as display, closing(session.extract(plan, cancel)) as events:
+        for event in events:
+            display.show(event)
+            if isinstance(event, Finished):
+                result = event.result
+    assert result is not None, "a run ends with Finished or an exception"
+    _tell_result(console, result)
+    return result
+
+
+def extraction_object(result: ExtractionResult) -> dict[str, Any]:
+    """The JSON of a finished extraction."""
+    outputs = [
+        {
+            "path": str(output.path.resolve()),
+            "report": str(output.report.resolve()),
+            "rank": output.rank,
+            "key_format": output.key_format,
+            "size_bytes": output.size_bytes,
+            "mean_energy_retained": output.mean_energy_retained,
+            "worst_energy_retained": output.worst_energy_retained,
+        }
+        for output in result.outputs
+    ]
+    first = outputs[0]
+    return {
+        "output": first["path"],
+        "report": first["report"],
+        "outputs": outputs,
+        "seconds": result.seconds,
+        "layers": result.layers,
+        "skipped": result.skipped,
+        "mean_energy_retained": first["mean_energy_retained"],
+        "worst_energy_retained": first["worst_energy_retained"],
+        "size_bytes": first["size_bytes"],
+        "peak_device_bytes": result.peak_device_bytes,
+        "peak_rss_bytes": result.peak_rss_bytes,
+    }
+
+
+def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
+    """``lora-extractor inspect``."""
+    console = Console()
+    if parsed.original is None:
+        if parsed.deep:
+            raise EngineError(ErrorCode.SETTINGS_INVALID, reason="--deep compares two models, and only one is given")
+        summary = inspect_model(parsed.model)
+        console.line(_model_words(summary))
+        return _model_object(summary)
+    settings = ExtractionSettings()
+    with Session(parsed.model, parsed.original) as session:
+        pair = session.summary(settings)
+        for side, path in (("Fine-tuned", parsed.model), ("Original", parsed.original)):
+            console.line(f"{side}: {_model_words(inspect_model(path))}")
+        console.line(f"{counted(pair.matched, 'weight')} in common, {len(pair.left_out)} left out.")
+        _tell_left_out(console, pair.left_out)
+        answer: dict[str, Any] = {
+            "matched": pair.matched,
+            "left_out": [{"name": item.name, "reason": item.reason.value} | _detail(item) for item in pair.left_out],
+            "family": pair.family,
+            "family_title": pair.family_title,
+            "components": pair.components,
+            "blocks": pair.blocks,
+        }
+        if parsed.deep:
+            answer |= _deep(session, settings, cancel, console)
+    return answer
+
+
+def _deep(
+    session: Session, settings: ExtractionSettings, cancel: CancelToken, console: Console
+) -> dict[str, list[str]]:
+    found: dict[bool, list[str]] = {True: [], False: []}
+    weights = session.weights(settings)
+    with console.counting("comparing", len(weights)) as step:
+        for weight, differs in session.compare(weights, cancel):
+            found[differs].append(weight.name)
+            step(weight.name)
+    console.line(f"{counted(len(found[True]), 'weight')} changed, {len(found[False])} identical.")
+    return {"differing": found[True], "identical": found[False]}
+
+
+def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
+    """``lora-extractor verify``."""
+    from engine.verify import Verification, VerifyProgress
+
+    console = Console()
+    answer: Verification | None = None
+    with Session(parsed.finetuned, parsed.original) as session, console.counting("verifying", None) as step:
+        for news in session.verify(parsed.lora, cancel):
+            if isinstance(news, VerifyProgress):
+                step(news.name, news.total)
+            else:
+                answer = news
+    assert answer is not None, "a verification ends with its judgement or an exception"
+    console.line(
+        f"{counted(len(answer.layers), 'layer')}. The LoRA keeps {format_share(answer.mean_energy_retained)} of the "
+        f"change, {format_share(answer.worst_energy_retained)} in the weakest layer."
+    )
+    if answer.left_out:
+        console.line(f"{len(answer.left_out)} changed weights are not in the LoRA and count as nothing kept.")
+    if answer.unknown_keys:
+        console.line(f"{len(answer.unknown_keys)} keys belong to no weight, such as {answer.unknown_keys[0]}.")
+    return {
+        "layers": [asdict(layer) for layer in answer.layers],
+        "left_out": [item.name for item in answer.left_out],
+        "unknown_keys": list(answer.unknown_keys),
+        "mean_energy_retained": answer.mean_energy_retained,
+        "worst_energy_retained": answer.worst_energy_retained,
+    }
+
+
+def profiles(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
+    """``lora-extractor profiles``."""
+    store, console = ProfileStore(), Console()
+    if parsed.action == "list":
+        for name in store.names():
+            console.answer(f"{name}{'  (shipped)' if store.is_shipped(name) else ''}", parsed.json)
+        return {"profiles": [{"name": name, "shipped": store.is_shipped(name)} for name in store.names()]}
+    if parsed.action == "import":
+        names = store.import_file(parsed.file)
+        console.line(f"Imported {', '.join(names)}.")
+        return {"imported": list(names)}
+    if parsed.action == "save":
+        base = store.get(parsed.name).model_dump() if parsed.name in store.own_names() else {}
+        store.save(parsed.name, validated(HardwareSettings, {**base, **given_values(parsed, HardwareSettings)}))
+        console.line(f"Saved {parsed.name}.")
+        return {"saved": parsed.name}
+    name = _profile_name(store, parsed.name)
+    if parsed.action == "delete":
+        store.delete(name)
+        console.line(f"Deleted {name}.")
+        return {"deleted": name}
+    if parsed.action == "export":
+        _refuse_foreign(parsed.file)
+        store.export_file(name, parsed.file)
+        console.line(f"Wrote {parsed.file}.")
+        return {"exported": name, "file": str(parsed.file)}
+    values = store.get(name).model_dump(mode="json")
+    for field, value in values.items():
+        console.answer(f"{field}: {value}", parsed.json)
+    return {"name": name, "shipped": store.is_shipped(name), "values": values}
+
+
+def _profile(store: ProfileStore, name: str) -> HardwareSettings:
+    return store.get(_profile_name(store, name))
+
+
+def _profile_name(store: ProfileStore, name: str) -> str:
+    """A profile by its name, or by any start of it that fits only one: ``safe`` for ``Safe (8 GB)``."""
+    if name in store.names():
+        return name
+    starts = [known for known in store.names() if known.casefold().startswith(name.casefold())]
+    return starts[0] if len(starts) == 1 else name
+
+
+def _refuse_foreign(file: Path) -> None:
+    """An export replaces an older export, never anything else."""
+    if not file.exists():
+        return
+    try:
+        known = "profiles" in json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size < 1 << 20 else False
+    except (OSError, ValueError, TypeError):
+        known = False
+    if not known:
+        raise EngineError(ErrorCode.PROFILE_INVALID, file=file, reason="occupied")
+
+
+def _model_object(summary: ModelSummary) -> dict[str, Any]:
+    return asdict(summary) | {"path": str(summary.path), "dtypes": dict(summary.dtypes)}
+
+
+def _model_words(summary: ModelSummary) -> str:
+    dtypes = ", ".join(name.lower() for name, _ in summary.dtypes[:3])
+    quantised = f" · quantised: {summary.quantisation}" if summary.quantisation else ""
+    return (
+        f"{summary.path.name}: {summary.family_title} · {summary.tensors} tensors · {dtypes}"
+        f" · {format_bytes(summary.size_bytes)}{quantised}"
+    )
+
+
+def _detail(item: LeftOut) -> dict[str, str]:
+    return {"detail": item.detail} if item.detail else {}
+
+
+def _tell_left_out(console: Console, left_out: tuple[LeftOut, ...]) -> None:
+    for item in left_out[:_SHOWN]:
+        console.line(f"  {item.name}: {reason_text(item.reason)}{f' ({item.detail})' if item.detail else ''}")
+    if len(left_out) > _SHOWN:
+        rest = Counter(item.reason for item in left_out[_SHOWN:])
+        more = ", ".join(f"{count} {reason_text(reason)}" for reason, count in rest.most_common())
+        console.line(f"  and {len(left_out) - _SHOWN} more: {more}")
+
+
+def _tell_result(console: Console, result: ExtractionResult) -> None:
+    output = result.outputs[0]
+    console.line(f"Wrote {output.path} ({format_bytes(output.size_bytes)}) in {format_seconds(result.seconds)}.")
+    console.line(
+        f"It keeps {format_share(output.mean_energy_retained)} of the change in {counted(result.layers, 'layer')}, "
+        f"{format_share(output.worst_energy_retained)} in the weakest; {counted(result.skipped, 'tensor')} left out."
+    )

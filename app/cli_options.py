@@ -1,0 +1,93 @@
+"""Command-line options made from the settings: one per field, with its range, choices and help."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from engine.errors import EngineError, ErrorCode
+from engine.settings import ExtractionSettings, FieldSpec, HardwareSettings, field_specs
+
+_Settings = TypeVar("_Settings", bound=BaseModel)
+
+
+def add_options(parser: argparse.ArgumentParser, title: str, model: type[BaseModel]) -> None:
+    """Add one option per field of a settings model. An option that is not given stays None."""
+    group = parser.add_argument_group(title)
+    for spec in field_specs(model):
+        help_text = f"{spec.help} {_facts(spec)}".replace("%", "%%")
+        if spec.kind == "bool":
+            action: Any = argparse.BooleanOptionalAction
+            group.add_argument(spec.option, dest=spec.name, action=action, default=None, help=help_text)
+        elif spec.kind == "choice":
+            group.add_argument(spec.option, dest=spec.name, choices=spec.choices, default=None, help=help_text)
+        else:
+            group.add_argument(spec.option, dest=spec.name, metavar=_METAVARS[spec.kind], default=None, help=help_text)
+
+
+def given_values(arguments: argparse.Namespace, model: type[BaseModel]) -> dict[str, Any]:
+    """The fields of a settings model that were given on the command line."""
+    values = {name: getattr(arguments, name, None) for name in model.model_fields}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def validated(model: type[_Settings], values: dict[str, Any]) -> _Settings:
+    """Settings from texts.
+
+    Raises:
+        EngineError: ``settings_invalid``, naming the option and what it takes.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = str(problem["loc"][0]) if problem["loc"] else "settings"
+        option = "--" + name.replace("_", "-")
+        reason = f"{option} {problem.get('input')!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+        raise EngineError(ErrorCode.SETTINGS_INVALID, reason=reason) from error
+
+
+def command_line(finetuned: str, original: str, models: Iterable[BaseModel]) -> list[str]:
+    """The arguments that repeat an extraction: only what differs from the defaults."""
+    words = ["lora-extractor", "extract", finetuned, original]
+    for settings in models:
+        for spec in field_specs(type(settings)):
+            value = getattr(settings, spec.name)
+            if value == spec.default:
+                continue
+            if spec.kind == "bool":
+                words.append(spec.option if value else "--no-" + spec.option[2:])
+            else:
+                words += [spec.option, ",".join(value) if spec.kind == "list" else str(value)]
+    return words
+
+
+def settings_from(
+    arguments: argparse.Namespace, profile: HardwareSettings | None
+) -> tuple[ExtractionSettings, HardwareSettings]:
+    """Settings of a run: single options override the profile, the profile overrides the defaults."""
+    extraction = validated(ExtractionSettings, given_values(arguments, ExtractionSettings))
+    base = profile.model_dump() if profile else {}
+    hardware = validated(HardwareSettings, {**base, **given_values(arguments, HardwareSettings)})
+    return extraction, hardware
+
+
+_METAVARS = {"int": "N", "float": "X", "text": "TEXT", "list": "LIST", "size": "SIZE"}
+
+
+def _facts(spec: FieldSpec) -> str:
+    """The default and the range, as the help ends."""
+    default = spec.default
+    if spec.kind == "bool":
+        default = "on" if default else "off"
+    elif spec.kind == "list":
+        default = ",".join(default) or "none"
+    elif default is None:
+        default = "none"
+    elif isinstance(default, float):
+        default = f"{default:g}"
+    limits = f"{spec.minimum:g} to {spec.maximum:g}, " if spec.minimum is not None and spec.maximum is not None else ""
+    return f"[{limits}default {default}]"

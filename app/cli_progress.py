@@ -1,0 +1,106 @@
+"""Progress on a terminal, plain lines elsewhere. Everything here goes to stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from app.messages import counted, format_bytes, format_seconds, format_share, notice_text
+from engine.debug_report import DebugReport
+from engine.events import Event, Notice, Planned
+from engine.events import Progress as RunProgress
+from engine.settings import ExtractionSettings, HardwareSettings
+
+_PLAIN_SECONDS = 5.0
+
+
+class Console:
+    """Where words for a person go."""
+
+    def __init__(self) -> None:
+        self.rich = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+
+    def line(self, text: str) -> None:
+        """One line for a person."""
+        self.rich.print(text, markup=False)
+
+    def answer(self, text: str, json_wanted: bool, /) -> None:
+        """A line that is the command's own answer: on stdout, unless JSON goes there."""
+        print(text, file=sys.stderr if json_wanted else sys.stdout)
+
+    def bar(self) -> Progress:
+        """A progress bar in the house style; it vanishes when done."""
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[words]}"),
+            console=self.rich,
+            transient=True,
+            disable=not self.rich.is_terminal,
+        )
+
+    @contextmanager
+    def counting(self, title: str, total: int | None) -> Iterator[Callable[..., None]]:
+        """A bar that counts; yields the function that counts one more: ``step(name, total=None)``."""
+        with self.bar() as bar:
+            task = bar.add_task(title, total=total, words="")
+
+            def step(name: str, total: int | None = None) -> None:
+                if total is not None:
+                    bar.update(task, total=total)
+                bar.update(task, advance=1, words=name)
+
+            yield step
+
+
+class RunDisplay:
+    """Shows one extraction while it runs."""
+
+    def __init__(self, console: Console, settings: ExtractionSettings, hardware: HardwareSettings) -> None:
+        self._console = console
+        self._report = DebugReport(settings, hardware) if hardware.debug_mode else None
+        self._bar = console.bar()
+        self._task: TaskID | None = None
+        self._plain_due = time.monotonic() + _PLAIN_SECONDS
+
+    def __enter__(self) -> RunDisplay:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, event: Event) -> None:
+        """Show what is worth showing of an event."""
+        for line in self._report.lines(event) if self._report else ():
+            self._console.line(line)
+        if isinstance(event, Planned):
+            self._console.line(
+                f"{counted(event.layers, 'layer')} on {event.device_title}; "
+                f"{counted(len(event.left_out), 'tensor')} left out; the file will have up to {format_bytes(event.output_bytes)}."
+            )
+            self._task = self._bar.add_task("extracting", total=1.0, words="")
+        elif isinstance(event, Notice):
+            self._console.line(notice_text(event))
+        elif isinstance(event, RunProgress):
+            self._progress(event)
+
+    def _progress(self, progress: RunProgress) -> None:
+        words = f"layer {progress.layers_done} of {progress.layers_total}"
+        if progress.remaining is not None:
+            words += f" · {format_seconds(progress.remaining)} left"
+        if progress.energy_so_far is not None:
+            words += f" · {format_share(progress.energy_so_far)} of the change kept so far"
+        if self._task is not None:
+            self._bar.update(self._task, completed=progress.share, words=words)
+        if not self._console.rich.is_terminal and time.monotonic() >= self._plain_due:
+            self._plain_due = time.monotonic() + _PLAIN_SECONDS
+            self._console.line(words)
