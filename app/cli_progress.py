@@ -85,7 +85,8 @@ class RunDisplay:
         if isinstance(event, Planned):
             self._console.line(
                 f"{counted(event.layers, 'layer')} on {event.device_title}; "
-                f"{counted(len(event.left_out), 'tensor')} left out; the file will have up to {format_bytes(event.output_bytes)}."
+                f"{counted(len(event.left_out), 'tensor')} left out; "
+                f"the file will have up to {format_bytes(event.output_bytes)}."
             )
             self._task = self._bar.add_task("extracting", total=1.0, words="")
         elif isinstance(event, Notice):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from collections import Counter
@@ -19,6 +20,7 @@ from engine.exporters.file_names import rank_label
 from engine.layer_work import layer_seed
 from engine.planning import Plan
 from engine.results import LayerResult, LeaveOutReason, LeftOut
+from engine.settings import ExtractionSettings
 
 _UNINTERESTING = (LeaveOutReason.COMPONENT_NOT_CHOSEN,)
 
@@ -87,12 +89,15 @@ def report(
     size_bytes: int,
 ) -> str:
     """The JSON report that goes beside the file."""
+    sources = _source(finetuned), _source(original)
+    pair = "".join(str(source["fingerprint"]) for source in sources)
     document = {
         "output": output.name,
         "size_bytes": size_bytes,
         "tool": {"name": "LoRA Extractor", "version": __version__, "solver_version": SOLVER_VERSION},
-        "finetuned_model": _source(finetuned),
-        "original_model": _source(original),
+        "finetuned_model": sources[0],
+        "original_model": sources[1],
+        "pair_fingerprint": hashlib.sha256(pair.encode()).hexdigest(),
         "family": plan.pairing.family.title,
         "settings": plan.settings.model_dump(mode="json"),
         "hardware": plan.hardware.model_dump(mode="json"),
@@ -110,7 +115,7 @@ def report(
             **run,
         },
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "system": platform.platform()},
-        "layers": [_row(row, plan.settings.seed) for row in rows],
+        "layers": [_row(row, plan.settings) for row in rows],
         "left_out": [
             {"name": item.name, "reason": item.reason.value, "detail": item.detail}
             for item in left_out
@@ -121,13 +126,17 @@ def report(
     return json.dumps(document, indent=1, allow_nan=False, default=str) + "\n"
 
 
-def _row(row: LayerResult, seed: int) -> dict[str, Any]:
+def _row(row: LayerResult, settings: ExtractionSettings) -> dict[str, Any]:
     entry = asdict(row)
     entry["seconds"] = row.seconds.total
     entry["stage_seconds"] = asdict(row.seconds)
     entry["shape"] = list(row.shape)
     entry["residual_energy"] = (1.0 - row.energy_before) * row.delta_energy
-    entry["seed"] = layer_seed(seed, row.name)
+    entry["seed"] = layer_seed(settings.seed, row.name)
+    if row.rank is not None:
+        entry["algorithm"] = settings.algorithm
+        entry["iterations"] = settings.lowrank_iters if settings.algorithm == "svd_lowrank" else 0
+        entry["solver_version"] = SOLVER_VERSION
     if row.relative_change == float("inf"):  # the original is all zero; JSON has no infinity
         entry["relative_change"] = None
     return entry

@@ -1,0 +1,89 @@
+"""The demo: extract a LoRA from the pair that ships with the program, then show that it works."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from app.cli_commands import extraction_object, run_extraction
+from app.cli_progress import Console
+from app.messages import format_bytes, format_share
+from engine.cancel import CancelToken
+from engine.session import Session
+from engine.settings import ExtractionSettings, HardwareSettings
+
+DEMO_DIR = Path(__file__).resolve().parent.parent / "resources" / "demo"
+FINETUNED, ORIGINAL = DEMO_DIR / "finetuned.safetensors", DEMO_DIR / "original.safetensors"
+SETTINGS = ExtractionSettings(filename_prefix="demo_lora", rank=16)
+PICTURE = "demo_comparison.png"
+
+
+def run_demo(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any] | None:
+    """``lora-extractor demo``: in the window where there is a screen, else in the terminal."""
+    if has_screen() and not parsed.terminal and not parsed.json:
+        from app.window import run_window
+
+        run_window([], finetuned=FINETUNED, original=ORIGINAL, auto_start=True, settings=SETTINGS)
+        return None
+    console = Console()
+    console.line(
+        "Extracting a LoRA from the demo pair: a small diffusion transformer that draws digits, and its fine-tune."
+    )
+    with Session(FINETUNED, ORIGINAL) as session:
+        result = run_extraction(session, SETTINGS, HardwareSettings(), parsed.output_dir, cancel, console)
+    console.line("Sampling from the original, the fine-tuned model and the original with the LoRA ...")
+    output = result.outputs[0]
+    shown = show(output.path, parsed.output_dir / PICTURE)
+    for title, loss in shown["losses"].items():
+        console.line(f"  denoising loss on held-out digits, {title + ':':<18}{loss:.4f}")
+    console.line(
+        f"The LoRA ({format_bytes(output.size_bytes)}, the model has {format_bytes(ORIGINAL.stat().st_size)}) "
+        f"recovers {format_share(shown['recovered'])} of what the fine-tune learned."
+    )
+    console.line(f"Picture: {shown['picture']}")
+    return extraction_object(result) | shown
+
+
+def show(lora: Path, picture: Path) -> dict[str, Any]:
+    """Compare the three models, and draw their samples side by side.
+
+    Returns:
+        ``picture``, its path; ``losses`` by model; ``recovered``, the share of the loss gap that the LoRA closes.
+    """
+    from app.demo_picture import Strip, draw_comparison
+    from resources.demo.comparison import compare
+
+    comparison = compare(lora)
+    contenders = (comparison.original, comparison.finetuned, comparison.with_lora)
+    strips = tuple(
+        Strip(
+            contender.title,
+            f"loss {contender.loss:.3f}",
+            tuple(
+                tuple((image * 255).round().byte().contiguous().numpy().tobytes() for image in row)
+                for row in contender.pictures
+            ),
+            int(contender.pictures.shape[-1]),
+        )
+        for contender in contenders
+    )
+    footer = f"{format_share(comparison.recovered)} of the fine-tune recovered by {format_bytes(lora.stat().st_size)}"
+    draw_comparison("Digits drawn with the same seeds", footer, strips, picture)
+    return {
+        "picture": str(picture.resolve()),
+        "losses": {contender.title: contender.loss for contender in contenders},
+        "recovered": comparison.recovered,
+    }
+
+
+def has_screen() -> bool:
+    """Whether a window can be shown."""
+    platform: str = sys.platform  # as a plain text, or a type checker believes in one platform only
+    if os.environ.get("QT_QPA_PLATFORM") in ("offscreen", "minimal"):
+        return False
+    if platform.startswith("linux"):
+        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return True

@@ -1,0 +1,1 @@
+"""Groups material that ships with the project but is not part of the tool itself."""

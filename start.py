@@ -1,0 +1,238 @@
+"""Sets LoRA Extractor up and starts it: one file, the standard library, any platform.
+
+    python3 start.py            the window
+    python3 start.py demo       a LoRA from the demo pair, with a picture and the losses
+    python3 start.py test       all checks
+    python3 start.py ...        anything else goes to the command line, see: python3 start.py --help
+
+The first start makes .venv beside this file and installs the program into it; later starts take seconds.
+"""
+
+import ctypes
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "lora-extractor-installed.txt"
+LOG = VENV / "install.log"
+CONSTRAINTS = ROOT / "constraints.txt"
+WINDOWS = sys.platform == "win32"
+PYTHON = VENV / ("Scripts/python.exe" if WINDOWS else "bin/python")
+CHECKS = (
+    # the tool in .venv, and its arguments
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy",),
+    ("lint-imports",),
+    ("pytest",),
+)
+QT_LIBRARIES = {
+    # library: Debian's package, Fedora's package
+    "libEGL.so.1": ("libegl1", "libglvnd-egl"),
+    "libGL.so.1": ("libgl1", "libglvnd-glx"),
+    "libxkbcommon.so.0": ("libxkbcommon0", "libxkbcommon"),
+    "libxkbcommon-x11.so.0": ("libxkbcommon-x11-0", "libxkbcommon-x11"),
+    "libdbus-1.so.3": ("libdbus-1-3", "dbus-libs"),
+    "libfontconfig.so.1": ("libfontconfig1", "fontconfig"),
+    "libfreetype.so.6": ("libfreetype6", "freetype"),
+    "libglib-2.0.so.0": ("libglib2.0-0", "glib2"),
+    "libX11-xcb.so.1": ("libx11-xcb1", "libX11-xcb"),
+    "libxcb-cursor.so.0": ("libxcb-cursor0", "xcb-util-cursor"),
+    "libxcb-icccm.so.4": ("libxcb-icccm4", "xcb-util-wm"),
+    "libxcb-image.so.0": ("libxcb-image0", "xcb-util-image"),
+    "libxcb-keysyms.so.1": ("libxcb-keysyms1", "xcb-util-keysyms"),
+    "libxcb-randr.so.0": ("libxcb-randr0", "libxcb"),
+    "libxcb-render-util.so.0": ("libxcb-render-util0", "xcb-util-renderutil"),
+    "libxcb-shape.so.0": ("libxcb-shape0", "libxcb"),
+    "libxcb-xkb.so.1": ("libxcb-xkb1", "libxcb"),
+}
+FONT = ("fonts-dejavu-core", "dejavu-sans-fonts")
+
+
+def main():
+    """Prepare what the wish needs, then hand over; returns the exit code."""
+    if sys.version_info < (3, 10):
+        return fail("LoRA Extractor needs Python 3.10 or newer; this is %s." % sys.version.split()[0])
+    wish = sys.argv[1:]
+    testing = wish[:1] == ["test"]
+    problem = prepare_environment("test" if testing else "")
+    if problem:
+        return fail(problem)
+    if testing or wish[:1] in ([], ["demo"]) or Path(wish[0]).exists():
+        prepare_qt()
+    if testing:
+        return run_checks(wish[1:])
+    return hand_over([str(PYTHON), "-m", "app", *wish])
+
+
+def prepare_environment(extra):
+    """Make .venv and install into it, unless that was done for this very state of the project; words if it fails."""
+    state = fingerprint()
+    done = STAMP.read_text().split() if STAMP.exists() else []
+    if PYTHON.exists() and done[:1] == [state] and (not extra or extra in done[1:]):
+        return None
+    if not PYTHON.exists():
+        say("Making a Python environment in .venv ...")
+        problem = make_venv()
+        if problem:
+            return problem
+    extras = sorted({*(done[1:] if done[:1] == [state] else []), *([extra] if extra else [])})
+    target = "." + ("[%s]" % ",".join(extras) if extras else "")
+    what = "the test tools" if done[:1] == [state] else "LoRA Extractor and what it needs, PyTorch above all"
+    say("Installing %s. This happens once and takes 1 to 10 minutes, by the speed of the network." % what)
+    code = install(target)
+    if code:
+        tail = LOG.read_text(errors="replace").splitlines()[-15:]
+        return "The installation failed:\n  " + "\n  ".join(tail) + "\nThe whole log is %s. Mend that, then start again." % LOG
+    STAMP.write_text(" ".join([state, *extras]))
+    say("Installed.")
+    return None
+
+
+def fingerprint():
+    """Hash of everything that decides what has to be installed."""
+    digest = hashlib.sha256(sys.version.encode())
+    for path in (ROOT / "pyproject.toml", CONSTRAINTS):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def make_venv():
+    """Make .venv; on Debian the module for it may be a package of its own. Words if it fails."""
+    if VENV.exists():
+        shutil.rmtree(VENV)
+    command = [sys.executable, "-m", "venv", str(VENV)]
+    made = subprocess.run(command, capture_output=True, text=True)
+    package = "python%d.%d-venv" % sys.version_info[:2]
+    if made.returncode and "ensurepip" in made.stdout + made.stderr and install_debian([package]):
+        shutil.rmtree(VENV, ignore_errors=True)
+        made = subprocess.run(command, capture_output=True, text=True)
+    if made.returncode:
+        shutil.rmtree(VENV, ignore_errors=True)
+        hint = " On Debian or Ubuntu: sudo apt install %s" % package if shutil.which("apt-get") else ""
+        return "Python cannot make an environment: %s%s" % ((made.stdout + made.stderr).strip(), hint)
+    return None
+
+
+def install(target):
+    """Install the project, editable, with its constraints; returns the exit code."""
+    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+    if WINDOWS and has_nvidia_card():
+        say("An NVIDIA card is here: installing PyTorch's CUDA build.")
+        code = logged([*command, "uv"])
+        if code:
+            return code
+        command = [str(PYTHON), "-m", "uv", "pip", "install", "--python", str(PYTHON), "--torch-backend=auto"]
+    return logged([*command, "-c", str(CONSTRAINTS), "-e", target])
+
+
+def logged(command):
+    """Run with the output in the log, telling every quarter of a minute that it goes on; returns the exit code."""
+    started = last_said = time.monotonic()
+    with open(LOG, "a") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        while process.poll() is None:
+            time.sleep(0.2)
+            if time.monotonic() - last_said >= 15:
+                last_said = time.monotonic()
+                lines = LOG.read_text(errors="replace").split("\n")
+                step = next((line.strip() for line in reversed(lines) if line.strip()), "")
+                say("  %d s: %s" % (last_said - started, step[:100]))
+    return process.returncode
+
+
+def has_nvidia_card():
+    """Whether NVIDIA's driver sees a card."""
+    tool = shutil.which("nvidia-smi") or str(Path(os.environ.get("SystemRoot", "")) / "System32/nvidia-smi.exe")
+    try:
+        return subprocess.run([tool, "-L"], capture_output=True, timeout=20).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
+def prepare_qt():
+    """On Linux: see whether Qt's system libraries are there; name the missing packages, or install them as root."""
+    if not sys.platform.startswith("linux"):
+        return
+    missing = [packages for library, packages in QT_LIBRARIES.items() if not loads(library)]
+    if not any(Path("/usr/share/fonts").rglob("*.[to]tf")):
+        missing.append(FONT)
+    if not missing:
+        return
+    debian, fedora = (sorted({packages[system] for packages in missing}) for system in (0, 1))
+    if install_debian(debian):
+        return
+    say("The window needs system libraries that are missing here. Install them with")
+    say("  Debian, Ubuntu:  sudo apt install " + " ".join(debian))
+    say("  Fedora:          sudo dnf install " + " ".join(fedora))
+
+
+def loads(library):
+    """Whether the system's loader finds a shared library."""
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def install_debian(packages):
+    """Install Debian packages where this is Debian and we are root, as in containers; tells whether it did."""
+    if not (shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0):
+        return False
+    say("Installing system packages with apt-get: " + " ".join(packages))
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
+    if subprocess.run(command, **quiet).returncode:
+        subprocess.run(["apt-get", "update", "-qq"], **quiet)
+        return subprocess.run(command, **quiet).returncode == 0
+    return True
+
+
+def run_checks(arguments):
+    """Run every check, also after one failed; returns 0 only if all passed. Arguments go to pytest."""
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    failed = []
+    for tool, *options in CHECKS:
+        title = " ".join([tool, *options])
+        say("--- " + title)
+        command = [str(PYTHON.parent / tool), *options, *(arguments if tool == "pytest" else [])]
+        started = time.monotonic()
+        code = subprocess.run(command, cwd=ROOT, env=environment).returncode
+        if code:
+            failed.append(title)
+        say("--- %s: %s in %.0f s" % (title, "FAILED" if code else "passed", time.monotonic() - started))
+    say("All checks passed." if not failed else "FAILED: " + ", ".join(failed))
+    return 1 if failed else 0
+
+
+def hand_over(command):
+    """Become the program, or where that cannot be, wait for it; Ctrl-C is the program's to handle."""
+    sys.stdout.flush()
+    if not WINDOWS:
+        os.execve(command[0], command, {**os.environ, "PYTHONPATH": str(ROOT)})
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode
+
+
+def say(text):
+    """Tell a person on stderr, so that stdout stays the command's."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def fail(text):
+    """Tell what went wrong; returns the exit code."""
+    say("Error: " + text)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
