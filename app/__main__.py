@@ -29,6 +29,15 @@ def main() -> int:
 
 def open_window(files: list[Path]) -> int:
     """Open the window; on Windows torch's libraries must be loaded before Qt's."""
+    from app.screen import has_screen
+
+    if not has_screen():
+        print(
+            "Error: There is no screen here to open a window on. "
+            "Use the command line: lora-extractor extract FINETUNED ORIGINAL, or lora-extractor --help.",
+            file=sys.stderr,
+        )
+        return 1
     if sys.platform == "win32":
         import torch  # noqa: F401
     from app.window import run_window

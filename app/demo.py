@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
 from app.cli_commands import extraction_object, run_extraction
 from app.cli_progress import Console
 from app.messages import format_bytes, format_share
+from app.screen import has_screen
 from engine.cancel import CancelToken
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -77,13 +76,3 @@ def show(lora: Path, picture: Path) -> dict[str, Any]:
         "losses": {contender.title: contender.loss for contender in contenders},
         "recovered": comparison.recovered,
     }
-
-
-def has_screen() -> bool:
-    """Whether a window can be shown."""
-    platform: str = sys.platform  # as a plain text, or a type checker believes in one platform only
-    if os.environ.get("QT_QPA_PLATFORM") in ("offscreen", "minimal"):
-        return False
-    if platform.startswith("linux"):
-        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    return True

@@ -111,6 +111,7 @@ _VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         "The file name {file} cannot be a file's name on every system.",
         'Leave out < > : " | ? * and names such as CON.',
     ),
+    (ErrorCode.OUTPUT_ESCAPES, "too_long"): ("The file name {file} is too long.", "Choose a shorter one."),
     (ErrorCode.PROFILE_INVALID, "corrupt"): (
         "{file} is not a hardware profile.",
         "Choose a file written by a profile export.",

@@ -1,0 +1,109 @@
+"""What comes back at the next start: files, settings, profile, output folder, theme, geometry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app import paths
+from app.json_store import StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically
+from engine.presets import DEFAULT_PROFILE
+from engine.settings import ExtractionSettings, HardwareSettings
+
+SESSION_VERSION = 1
+RECENT_LIMIT = 8
+
+SettingsModel = TypeVar("SettingsModel", bound=BaseModel)
+
+
+class SessionState(BaseModel):
+    """The window as it was left. Settings are kept loosely: one bad value must not cost the others."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    version: int = SESSION_VERSION
+    finetuned: str | None = None
+    original: str | None = None
+    recent_finetuned: list[str] = Field(default_factory=list)
+    recent_original: list[str] = Field(default_factory=list)
+    extraction: dict[str, Any] = Field(default_factory=dict)
+    hardware: dict[str, Any] = Field(default_factory=dict)
+    profile: str | None = None
+    output_dir: str | None = None
+    theme: Literal["system", "light", "dark"] = "system"
+    geometry: str = ""
+    more_options: bool = False
+    more_hardware: bool = False
+
+    def extraction_settings(self) -> ExtractionSettings:
+        """The extraction settings; values that are no longer valid fall back to their defaults."""
+        return valid_part(ExtractionSettings, self.extraction)
+
+    def hardware_settings(self) -> HardwareSettings:
+        """The hardware settings; values that are no longer valid fall back to their defaults."""
+        return valid_part(HardwareSettings, self.hardware)
+
+    def profile_name(self) -> str:
+        """The profile that was chosen, or the one every start begins with."""
+        return self.profile or DEFAULT_PROFILE
+
+    def output_folder(self) -> Path:
+        """The chosen output folder, or the default one."""
+        return Path(self.output_dir) if self.output_dir else paths.default_output_dir()
+
+
+def remember_recent(recent: list[str], path: Path) -> list[str]:
+    """Put a file at the head of a list of recent files, once."""
+    text = str(path)
+    return [text, *(other for other in recent if other != text)][:RECENT_LIMIT]
+
+
+def valid_part(model: type[SettingsModel], values: dict[str, Any]) -> SettingsModel:
+    """Build settings from values of which some may be unknown or out of range."""
+    kept = {name: value for name, value in values.items() if name in model.model_fields}
+    while True:
+        try:
+            return model.model_validate(kept)
+        except ValidationError as error:
+            bad = {str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}
+            remaining = {name: value for name, value in kept.items() if name not in bad}
+            if len(remaining) == len(kept):
+                return model()
+            kept = remaining
+
+
+class SessionStore:
+    """Reads and writes the session file.
+
+    Attributes:
+        path: the file.
+        problem: what was wrong with it when it was read, if anything.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or paths.config_dir() / "session.json"
+        self.problem: StoreProblem | None = None
+
+    def load(self) -> SessionState:
+        """Read the last session; a missing or broken file gives a fresh one."""
+        content = read_versioned(self.path, SESSION_VERSION)
+        self.problem = content.problem
+        if content.data is None:
+            return SessionState()
+        try:
+            return SessionState.model_validate(content.data)
+        except ValidationError:
+            self.problem = set_aside(self.path)
+            return SessionState()
+
+    def save(self, state: SessionState) -> None:
+        """Write the session, unless the file there belongs to a newer version of this program.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        if self.problem is not None and self.problem.trouble is not StoreTrouble.CORRUPT:
+            return
+        write_atomically(self.path, state.model_dump(mode="json"))

@@ -1,0 +1,1 @@
+"""The parts of the window. Nothing here imports torch."""

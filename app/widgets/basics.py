@@ -1,0 +1,167 @@
+"""The plain building blocks that every panel of the window is made of."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QObject, QSize, Qt
+from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+USUAL_LINE = 16  # height in pixels of a line in the usual system fonts
+
+
+def set_look(widget: QWidget, name: str, value: object) -> None:
+    """Set a property that the style sheet looks at, and restyle the widget when it changed."""
+    if widget.property(name) == value:
+        return
+    widget.setProperty(name, value)
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)
+    widget.update()
+
+
+def scaled(pixels: int) -> int:
+    """A width that was chosen for usual text, grown with the system's font where that is larger."""
+    return round(pixels * max(1.0, QFontMetrics(QApplication.font()).height() / USUAL_LINE))
+
+
+def text_label(text: str = "", role: str = "") -> QLabel:
+    """A label in one of the style sheet's text roles."""
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    if role:
+        label.setProperty("role", role)
+    return label
+
+
+def wrapped_label(text: str = "", role: str = "") -> QLabel:
+    """A label that breaks its text into lines."""
+    label = text_label(text, role)
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label
+
+
+def push_button(text: str, *, kind: str = "", small: bool = False) -> QPushButton:
+    """A button with our look; its accessible name is its text."""
+    button = QPushButton(text)
+    button.setAccessibleName(text)
+    button.setAutoDefault(False)
+    if kind:
+        button.setProperty("kind", kind)
+    if small:
+        button.setProperty("size", "small")
+    return button
+
+
+class LinkButton(QPushButton):
+    """A button exactly as large as its text, so that links share one baseline."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.setAccessibleName(text)
+        self.setAutoDefault(False)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        """Text and underline."""
+        self.ensurePolished()
+        metrics = self.fontMetrics()
+        return QSize(metrics.horizontalAdvance(self.text()) + 2, metrics.height() + 4)
+
+    def minimumSizeHint(self) -> QSize:
+        """Text and underline."""
+        return self.sizeHint()
+
+
+def link_button(text: str, *, kind: str = "link") -> LinkButton:
+    """A button that looks like a link."""
+    button = LinkButton(text)
+    button.setProperty("kind", kind)
+    button.setCursor(Qt.CursorShape.PointingHandCursor)
+    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    return button
+
+
+class ElidedLabel(QLabel):
+    """One line of text that shortens itself to the space there is; the tooltip has it whole."""
+
+    def __init__(
+        self, text: str = "", role: str = "", *, mode: Qt.TextElideMode = Qt.TextElideMode.ElideMiddle
+    ) -> None:
+        super().__init__(text)
+        self._mode = mode
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        if role:
+            self.setProperty("role", role)
+
+    def setText(self, text: str) -> None:
+        """Show a text; an unchanged one costs nothing."""
+        if text != self.text():
+            super().setText(text)
+            self._update_tooltip()
+
+    def minimumSizeHint(self) -> QSize:
+        """Narrow: any width will do."""
+        return QSize(24, super().minimumSizeHint().height())
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Paint what fits."""
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        area = self.contentsRect()
+        text = self.fontMetrics().elidedText(self.text(), self._mode, area.width())
+        painter.drawText(area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Offer the tooltip only where something is hidden."""
+        super().resizeEvent(event)
+        self._update_tooltip()
+
+    def _update_tooltip(self) -> None:
+        hidden = QFontMetrics(self.font()).horizontalAdvance(self.text()) > self.width()
+        self.setToolTip(self.text() if hidden else "")
+
+
+class Panel(QFrame):
+    """A rounded surface with a title, a line of detail beside it, and a place for links on the right.
+
+    Attributes:
+        body: the layout for the panel's content.
+        header: the layout of its first line.
+    """
+
+    def __init__(self, title: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("panel", "plain")
+        self.title = text_label(title, "title")
+        self.detail = ElidedLabel("", "small", mode=Qt.TextElideMode.ElideRight)
+        self.header = QHBoxLayout()
+        self.header.setSpacing(12)
+        self.header.addStrut(26)
+        self.header.addWidget(self.title)
+        self.header.addWidget(self.detail, 1)
+        self.body = QVBoxLayout(self)
+        self.body.setContentsMargins(16, 8, 16, 12)
+        self.body.setSpacing(6)
+        self.body.addLayout(self.header)
+
+
+class WheelGuard(QObject):
+    """Keeps the wheel for scrolling: a control takes it only while it has the focus."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Swallow wheel events of controls without focus and hand them to the scroll area."""
+        if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False

@@ -1,0 +1,280 @@
+"""One editor per kind of parameter, made from its description in `engine/settings.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QCoreApplication, Qt, Signal, Slot
+from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QHBoxLayout, QLineEdit, QWidget
+
+from app.widgets.basics import set_look
+from app.widgets.sliders import RANK_STOPS, NumberSlider, StopSlider
+from engine.settings import FieldSpec
+
+DEVICES = ("auto", "cpu", "cuda:0", "mps", "xpu")
+
+
+def title_of(spec: FieldSpec) -> str:
+    """The parameter's title in the person's language."""
+    return QCoreApplication.translate("settings", spec.title)
+
+
+def help_of(spec: FieldSpec) -> str:
+    """The parameter's help text in the person's language, with its range and default."""
+    text = QCoreApplication.translate("settings", spec.help)
+    if spec.minimum is None or spec.maximum is None:
+        return text
+    ends = (spec.minimum, spec.maximum, spec.default)
+    low, high, default = (f"{end * 100:g} %" if spec.percent else f"{end:g}" for end in ends)
+    bounds = QCoreApplication.translate("settings", "From {low} to {high}; {default} unless changed.")
+    return f"{text}\n{bounds.format(low=low, high=high, default=default)}"
+
+
+def choice_title(spec: FieldSpec, choice: str) -> str:
+    """A choice in the person's language."""
+    return QCoreApplication.translate("settings", spec.choice_titles[spec.choices.index(choice)])
+
+
+class FieldEditor(QWidget):
+    """Shows one parameter. `value` may be something the settings refuse; `set_trouble` marks it then."""
+
+    changed = Signal()
+
+    def __init__(self, spec: FieldSpec, control: QWidget) -> None:
+        super().__init__()
+        self.spec = spec
+        self.control = control
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(control)
+        self.setFocusProxy(control)
+        control.setToolTip(help_of(spec))
+        control.setAccessibleName(title_of(spec))
+        control.setAccessibleDescription(help_of(spec))
+
+    def value(self) -> Any:
+        """The value as the settings model takes it."""
+        raise NotImplementedError
+
+    def set_value(self, value: Any) -> None:
+        """Show a value without telling anyone."""
+        raise NotImplementedError
+
+    def set_trouble(self, present: bool) -> None:
+        """Mark the value as one that cannot be used."""
+        set_look(self.control, "trouble", present)
+
+    @Slot()
+    def _tell(self) -> None:
+        self.changed.emit()
+
+
+class NumberEditor(FieldEditor):
+    """Slider and number."""
+
+    def __init__(self, spec: FieldSpec) -> None:
+        assert spec.minimum is not None
+        assert spec.maximum is not None
+        self._slider = NumberSlider(
+            spec.minimum,
+            spec.maximum,
+            step=spec.step or (1.0 if spec.kind == "int" else 0.01),
+            stops=[stop for stop in RANK_STOPS if stop <= spec.maximum] if spec.log_scale else (),
+            percent=spec.percent,
+        )
+        super().__init__(spec, self._slider)
+        self._slider.set_names(title_of(spec), help_of(spec))
+        self._slider.changed.connect(self._tell)
+
+    def value(self) -> Any:
+        """The number."""
+        return self._slider.value()
+
+    def set_value(self, value: Any) -> None:
+        """Show a number."""
+        self._slider.set_value(value)
+
+
+class SwitchEditor(FieldEditor):
+    """A check box that carries the parameter's title itself."""
+
+    def __init__(self, spec: FieldSpec) -> None:
+        self._box = QCheckBox(title_of(spec))
+        super().__init__(spec, self._box)
+        self._box.toggled.connect(self._tell)
+
+    def value(self) -> Any:
+        """Whether it is on."""
+        return self._box.isChecked()
+
+    def set_value(self, value: Any) -> None:
+        """Show on or off."""
+        self._box.blockSignals(True)
+        self._box.setChecked(value)
+        self._box.blockSignals(False)
+
+
+class ChoiceEditor(FieldEditor):
+    """A drop-down list."""
+
+    def __init__(self, spec: FieldSpec) -> None:
+        self._combo = QComboBox()
+        for choice in spec.choices:
+            self._combo.addItem(choice_title(spec, choice), choice)
+        super().__init__(spec, self._combo)
+        self._combo.currentIndexChanged.connect(self._tell)
+
+    def value(self) -> Any:
+        """The chosen one."""
+        return self._combo.currentData()
+
+    def set_value(self, value: Any) -> None:
+        """Show a choice."""
+        self._combo.blockSignals(True)
+        self._combo.setCurrentIndex(self._combo.findData(value))
+        self._combo.blockSignals(False)
+
+
+class StopEditor(FieldEditor):
+    """A choice as a slider with named stops."""
+
+    def __init__(self, spec: FieldSpec) -> None:
+        self._slider = StopSlider(spec.choices, [choice_title(spec, choice) for choice in spec.choices])
+        super().__init__(spec, self._slider)
+        self._slider.set_names(title_of(spec), help_of(spec))
+        self._slider.changed.connect(self._tell)
+
+    def value(self) -> Any:
+        """The chosen one."""
+        return self._slider.value()
+
+    def set_value(self, value: Any) -> None:
+        """Show a choice."""
+        self._slider.set_value(value)
+
+
+class TextEditor(FieldEditor):
+    """A line of text; also lists separated by commas, sizes such as 8GiB, and numbers too small for a slider."""
+
+    def __init__(self, spec: FieldSpec, placeholder: str = "") -> None:
+        self._line = QLineEdit()
+        self._line.setPlaceholderText(placeholder)
+        super().__init__(spec, self._line)
+        self._line.textEdited.connect(self._tell)
+
+    def value(self) -> Any:
+        """The text."""
+        return self._line.text().strip()
+
+    def set_value(self, value: Any) -> None:
+        """Show a value as text."""
+        self._line.setText(_as_text(self.spec, value))
+        self._line.setCursorPosition(0)
+
+
+class DeviceEditor(FieldEditor):
+    """The usual devices to choose from; any other can be typed."""
+
+    def __init__(self, spec: FieldSpec) -> None:
+        self._combo = QComboBox()
+        self._combo.setEditable(True)
+        self._combo.addItems(DEVICES)
+        super().__init__(spec, self._combo)
+        line = self._combo.lineEdit()
+        assert line is not None
+        line.setAccessibleName(title_of(spec))
+        self._combo.currentTextChanged.connect(self._tell)
+
+    def value(self) -> Any:
+        """The device's name."""
+        return self._combo.currentText().strip()
+
+    def set_value(self, value: Any) -> None:
+        """Show a device."""
+        self._combo.blockSignals(True)
+        self._combo.setCurrentText(value)
+        self._combo.blockSignals(False)
+
+
+class PartsEditor(FieldEditor):
+    """Check boxes for a list that takes its values from few choices."""
+
+    def __init__(self, spec: FieldSpec) -> None:
+        frame = QWidget()
+        super().__init__(spec, frame)
+        grid = QGridLayout(frame)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(24)
+        grid.setVerticalSpacing(2)
+        grid.setColumnStretch(1, 1)
+        self._boxes: dict[str, QCheckBox] = {}
+        for index, choice in enumerate(spec.choices):
+            box = QCheckBox(QCoreApplication.translate("settings", choice.replace("_", " ")))
+            box.setAccessibleName(f"{title_of(spec)}: {box.text()}")
+            box.setToolTip(help_of(spec))
+            box.toggled.connect(self._tell)
+            grid.addWidget(box, index // 2, index % 2, Qt.AlignmentFlag.AlignLeft)
+            self._boxes[choice] = box
+
+    def value(self) -> Any:
+        """The chosen ones, in their usual order."""
+        return tuple(choice for choice, box in self._boxes.items() if box.isChecked())
+
+    def set_value(self, value: Any) -> None:
+        """Show which are chosen."""
+        for choice, box in self._boxes.items():
+            box.blockSignals(True)
+            box.setChecked(choice in value)
+            box.blockSignals(False)
+
+
+def editor_for(spec: FieldSpec) -> FieldEditor:
+    """The editor that suits a parameter."""
+    if spec.kind == "float" and (spec.step is None or spec.step < 0.01):
+        return TextEditor(spec)
+    if spec.kind == "list" and spec.choices:
+        return PartsEditor(spec)
+    if spec.name == "device":
+        return DeviceEditor(spec)
+    if spec.name == "vram_usage_mode":
+        return StopEditor(spec)
+    if spec.kind == "int" and spec.maximum is not None and spec.maximum > 100_000:
+        return TextEditor(spec)
+    makers: dict[str, Callable[[FieldSpec], FieldEditor]] = {
+        "bool": SwitchEditor,
+        "int": NumberEditor,
+        "float": NumberEditor,
+        "choice": ChoiceEditor,
+        "text": TextEditor,
+        "list": _pattern_editor,
+        "size": _size_editor,
+    }
+    return makers[spec.kind](spec)
+
+
+def _pattern_editor(spec: FieldSpec) -> FieldEditor:
+    return TextEditor(spec, QCoreApplication.translate("settings", "such as *attn*, *mlp.0*"))
+
+
+def _size_editor(spec: FieldSpec) -> FieldEditor:
+    return TextEditor(spec, QCoreApplication.translate("settings", "automatic, or 8GiB"))
+
+
+def _as_text(spec: FieldSpec, value: Any) -> str:
+    if value is None:
+        return ""
+    if spec.kind == "list":
+        return ", ".join(value)
+    if spec.kind == "size":
+        return _size_text(int(value))
+    if spec.kind == "float":
+        return f"{value:g}"
+    return str(value)
+
+
+def _size_text(size: int) -> str:
+    for unit, factor in (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
+        if size % factor == 0:
+            return f"{size // factor}{unit}"
+    return str(size)

@@ -1,0 +1,139 @@
+"""The panel that says how to use the machine."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QCoreApplication, Signal, Slot
+from PySide6.QtWidgets import QHBoxLayout
+
+from app.messages import format_bytes
+from app.preparation import DeviceInfo
+from app.profiles import ProfileStore
+from app.widgets.basics import Panel, link_button, set_look, wrapped_label
+from app.widgets.form import SettingsForm
+from app.widgets.profile_bar import ProfileBar
+from engine.events import Planned
+from engine.presets import suggest_profile
+from engine.settings import HardwareSettings
+
+UNDER_MORE = ("debug_mode", "device", "memory_budget")
+
+
+class HardwarePanel(Panel):
+    """Every field of `HardwareSettings`, and the profiles.
+
+    Attributes:
+        changed: emitted after the person changed anything.
+        form: the rows.
+        profiles: the profile list.
+    """
+
+    changed = Signal()
+
+    def __init__(self, store: ProfileStore) -> None:
+        super().__init__(QCoreApplication.translate("HardwarePanel", "Hardware"))
+        self._store = store
+        self.profiles = ProfileBar(store)
+        self.more = link_button(self.tr("more"))
+        self.more.clicked.connect(self._toggle_more)
+        self.header.addWidget(self.profiles.menu_button)
+        self.header.addWidget(self.more)
+        self.form = SettingsForm(HardwareSettings, lambda spec: spec.name in UNDER_MORE)
+        self._suggested = self._device_text = ""
+        self.suggestion = wrapped_label("", "small")
+        self.suggestion.hide()
+        self.use_suggestion = link_button("")
+        self.use_suggestion.setAccessibleName(self.tr("Use the suggested profile"))
+        self.use_suggestion.hide()
+        self.use_suggestion.clicked.connect(self._use_suggested)
+        suggested = QHBoxLayout()
+        suggested.setSpacing(6)
+        suggested.addWidget(self.suggestion, 1)
+        suggested.addWidget(self.use_suggestion)
+        self.trouble = wrapped_label("", "small")
+        set_look(self.trouble, "tone", "bad")
+        self.trouble.hide()
+        self.body.addWidget(self.profiles)
+        self.body.addWidget(self.form.widget)
+        self.body.addWidget(self.form.advanced)
+        self.body.addLayout(suggested)
+        self.body.addWidget(self.trouble)
+        self.body.addStretch(1)
+        self.profiles.chosen.connect(self._profile_chosen)
+        self.form.changed.connect(self._changed)
+        self.show_settings(store.get(self.profiles.name))
+
+    def settings(self) -> HardwareSettings | None:
+        """What the panel shows; None while something in it cannot be used."""
+        return self.form.check()[0]
+
+    def troubles(self) -> tuple[str, ...]:
+        """Titles of the fields that cannot be used."""
+        return self.form.check()[1]
+
+    def show_settings(self, settings: HardwareSettings) -> None:
+        """Show settings without telling anyone."""
+        self.form.show_settings(settings)
+        self._refresh()
+
+    def more_shown(self) -> bool:
+        """Whether the further settings are open."""
+        return not self.form.advanced.isHidden()
+
+    def show_more(self, shown: bool) -> None:
+        """Open or close the further settings."""
+        self.form.advanced.setVisible(shown)
+        self.more.setText(self.tr("less") if shown else self.tr("more"))
+        self.more.setAccessibleName(self.tr("Fewer hardware settings") if shown else self.tr("More hardware settings"))
+
+    @Slot(object)
+    def show_device(self, device: DeviceInfo) -> None:
+        """Suggest a profile for the device that will compute."""
+        size = format_bytes(device.total_bytes)
+        if device.kind == "cpu":
+            self._suggested = ""
+            self._device_text = self.tr("No graphics card in use: the processor computes, with {size} to work in.")
+        else:
+            self._suggested = suggest_profile(device.total_bytes)
+            self._device_text = self.tr("This profile suits the {device} with {size}.")
+        self._device_text = self._device_text.format(device=device.title, size=size)
+        self.suggestion.setToolTip(f"{device.title}, {size}")
+        self._refresh_suggestion()
+
+    def show_planned_device(self, planned: Planned) -> None:
+        """The same, from what a run says of its device."""
+        kind = planned.device.partition(":")[0]
+        self.show_device(DeviceInfo(kind, planned.device_title, planned.device_total_bytes))
+
+    @Slot()
+    def _use_suggested(self) -> None:
+        self.profiles.choose(self._suggested)
+
+    @Slot()
+    def _toggle_more(self) -> None:
+        self.show_more(not self.more_shown())
+
+    @Slot(object)
+    def _profile_chosen(self, settings: HardwareSettings) -> None:
+        self.show_settings(settings)
+        self.changed.emit()
+
+    @Slot(str)
+    def _changed(self, _name: str) -> None:
+        self._refresh()
+        self.changed.emit()
+
+    def _refresh(self) -> None:
+        settings, troubles = self.form.check()
+        if settings is not None:
+            self.profiles.refresh(settings)
+        self.trouble.setVisible(bool(troubles))
+        self.trouble.setText(self.tr("Cannot be used: {titles}.").format(titles=", ".join(troubles)))
+        self._refresh_suggestion()
+
+    def _refresh_suggestion(self) -> None:
+        offered = bool(self._suggested) and self._suggested != self.profiles.name
+        self.suggestion.setVisible(bool(self._device_text))
+        self.suggestion.setText(self.tr("Suggested:") if offered else self._device_text)
+        self.use_suggestion.setVisible(offered)
+        self.use_suggestion.setText(self._suggested)
+        self.use_suggestion.setToolTip(self.tr("Use the profile for {device}").format(device=self.suggestion.toolTip()))

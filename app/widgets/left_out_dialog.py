@@ -1,0 +1,96 @@
+"""The list behind "why?": every tensor that is left out, with the reason in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Slot
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QAbstractItemView, QDialog, QHBoxLayout, QHeaderView, QTableView, QVBoxLayout, QWidget
+
+from app.messages import reason_text
+from app.widgets.basics import push_button, wrapped_label
+from engine.results import LeftOut
+
+Index = QModelIndex | QPersistentModelIndex
+
+
+class LeftOutModel(QAbstractTableModel):
+    """Name and reason."""
+
+    def __init__(self, left_out: Sequence[LeftOut]) -> None:
+        super().__init__()
+        self._rows = [(item.name, _reason(item)) for item in left_out]
+
+    def rowCount(self, parent: Index | None = None) -> int:
+        """One row per tensor."""
+        return 0 if parent is not None and parent.isValid() else len(self._rows)
+
+    def columnCount(self, _parent: Index | None = None) -> int:
+        """Name and reason."""
+        return 2
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        """Text of a cell."""
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
+            return self._rows[index.row()][index.column()]
+        return None
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        """Titles of the columns."""
+        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
+            return (self.tr("Layer"), self.tr("Why it is left out"))[section]
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+    def as_text(self) -> str:
+        """All rows, tab-separated."""
+        return "\n".join("\t".join(row) for row in self._rows)
+
+
+class LeftOutDialog(QDialog):
+    """Shows what is left out of the LoRA and why."""
+
+    def __init__(self, left_out: Sequence[LeftOut], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(self.tr("Left out"))
+        self.resize(760, 440)
+        self.model = LeftOutModel(left_out)
+        intro = wrapped_label(
+            self.tr("These {count} tensors are not in the LoRA. Everything else is.").format(count=len(left_out)),
+            "muted",
+        )
+        table = QTableView()
+        table.setAccessibleName(self.tr("What is left out"))
+        table.setModel(self.model)
+        table.setShowGrid(False)
+        table.verticalHeader().hide()
+        table.verticalHeader().setDefaultSectionSize(28)
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        table.horizontalHeader().setHighlightSections(False)
+        copy = push_button(self.tr("Copy list"))
+        copy.clicked.connect(self._copy)
+        close = push_button(self.tr("Close"), kind="primary")
+        close.clicked.connect(self.accept)
+        buttons = QHBoxLayout()
+        buttons.addWidget(copy)
+        buttons.addStretch(1)
+        buttons.addWidget(close)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 16, 16, 16)
+        column.setSpacing(12)
+        column.addWidget(intro)
+        column.addWidget(table, 1)
+        column.addLayout(buttons)
+
+    @Slot()
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self.model.as_text())
+
+
+def _reason(item: LeftOut) -> str:
+    words = reason_text(item.reason)
+    return f"{words} ({item.detail})" if item.detail else words

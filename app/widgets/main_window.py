@@ -1,0 +1,298 @@
+"""The window: puts the parts together and carries what they say to the controller and back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from PySide6.QtCore import QTimer, Slot
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
+from PySide6.QtWidgets import QApplication, QMainWindow
+
+from app.controller import ENDED, Controller, State
+from app.messages import notice_text
+from app.paths import APP_NAME
+from app.preparation import Engine, Inspected, Prepared
+from app.profiles import ProfileStore
+from app.run_log import Level, error_lines
+from app.session import SessionStore, remember_recent
+from app.theme import Theme
+from app.widgets.dialogs import ask_stop
+from app.widgets.frame import WindowFrame
+from app.widgets.menus import Menus
+from app.widgets.model_card import dropped_paths
+from app.widgets.window_commands import WindowCommands
+from app.widgets.window_session import restore_session, session_of
+from app.wording import why_not
+from engine.errors import EngineError
+from engine.events import Event, NoticeCode, Planned, Progress
+from engine.results import ExtractionResult
+from engine.settings import HardwareSettings
+
+REPLAN_MS = 150
+DEVICE_QUESTION_MS = 1500
+# Remarks that the panels make themselves, or that matter only in the log.
+SAID_ELSEWHERE = (NoticeCode.SEQUENTIAL_RUN, NoticeCode.ADAPTIVE_PARAM_UNUSUAL)
+
+
+class MainWindow(QMainWindow):
+    """The one window of the application."""
+
+    def __init__(
+        self, store: SessionStore | None = None, *, engine: Engine | None = None, theme: Theme | None = None
+    ) -> None:
+        super().__init__()
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        self._store = store or SessionStore()
+        self.session = self._store.load()
+        self.theme = theme or Theme(application, self.session.theme)
+        self.theme.set_choice(self.session.theme)
+        self.profiles = ProfileStore()
+        self.output_dir = self.session.output_folder()
+        self.controller = Controller(engine, self)
+        self.frame = WindowFrame(self.theme, self.profiles)
+        self._pair: tuple[Path | None, Path | None] = (None, None)
+        self._start_when_ready = False
+        self._closing = False
+        self._focus_extract = False
+        self._asked_device: tuple[str, int | None] | None = None
+        self._replan_timer = QTimer(self)
+        self._replan_timer.setSingleShot(True)
+        self._replan_timer.setInterval(REPLAN_MS)
+        self._replan_timer.timeout.connect(self.replan)
+        self.setWindowTitle(APP_NAME)
+        self.setCentralWidget(self.frame)
+        self.setAcceptDrops(True)
+        self.setMinimumSize(1080, 640)
+        self.resize(1280, 800)
+        self.menus = Menus(self)
+        self.commands = WindowCommands(self)
+        self._connect()
+        self.commands.tell_store_problems(self._store, self.profiles)
+        restore_session(self)
+
+    def set_models(self, finetuned: Path | None, original: Path | None) -> None:
+        """Choose both models; either may be None."""
+        self.frame.models.set_models(finetuned, original)
+
+    @Slot()
+    def extract(self) -> None:
+        """Start the extraction, or start it as soon as it is planned."""
+        if self.controller.busy:
+            return
+        if self._replan_timer.isActive():
+            self._replan_timer.stop()
+            self.replan()
+        if self.controller.current is None:
+            self._start_when_ready = self.controller.state is State.PLANNING or self.controller.state in ENDED
+            return
+        plan = self.controller.current.plan
+        if plan is not None:
+            self._start_when_ready = False
+            self.save_session()
+            self.frame.run.start(plan)
+            self.frame.bar.show_started(len(plan.layers))
+            self.controller.extract()
+
+    @Slot()
+    def ask_stop(self) -> None:
+        """Stop the run, after asking."""
+        if self.controller.state is State.RUNNING and ask_stop(self, closing=False):
+            self.controller.stop()
+
+    @Slot()
+    def replan(self) -> None:
+        """Pair and plan with what the window shows now."""
+        frame = self.frame
+        models = frame.models.models()
+        if self.controller.busy:
+            return
+        if models != self._pair:
+            self._pair = models
+            if None in models:
+                frame.models.pair.show_empty()
+            else:
+                frame.models.pair.show_working()
+        hardware = frame.hardware.settings()
+        self._ask_device(hardware)
+        self.controller.prepare(models, frame.options.settings(), hardware, self.output_dir)
+        self._refresh_bar()
+
+    def set_output_dir(self, folder: Path) -> None:
+        """Write LoRAs to another folder from now on."""
+        self.output_dir = folder
+        self.replan()
+
+    def save_session(self) -> None:
+        """Write down what shall come back at the next start; failing is no reason to bother anyone."""
+        self.session = session_of(self)
+        try:
+            self._store.save(self.session)
+        except OSError as error:
+            self.frame.run.write(Level.WARNING, self.tr("The session could not be saved: {error}").format(error=error))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Once the window is there, find out what device will compute."""
+        super().showEvent(event)
+        if self._asked_device is None:
+            self._asked_device = ("", None)
+            QTimer.singleShot(DEVICE_QUESTION_MS, self, self._first_device_question)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask while running, stop, and close once the run has ended."""
+        if self.controller.busy:
+            event.ignore()
+            if not self._closing and ask_stop(self, closing=True):
+                self._closing = True
+                self.controller.stop()
+                self._close_when_ended()
+            return
+        self.save_session()
+        self.hide()
+        self.controller.shut_down()
+        event.accept()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files anywhere in the window."""
+        if dropped_paths(event) and not self.controller.busy:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Give dropped files to the cards."""
+        event.acceptProposedAction()
+        self.frame.models.take_files(dropped_paths(event))
+
+    def _connect(self) -> None:
+        frame, controller = self.frame, self.controller
+        frame.models.changed.connect(self._models_changed)
+        frame.options.changed.connect(self._replan_timer.start)
+        frame.hardware.changed.connect(self._replan_timer.start)
+        frame.bar.extract_clicked.connect(self.extract)
+        frame.bar.stop_clicked.connect(self.ask_stop)
+        frame.run.noticed.connect(frame.mark_log)
+        controller.inspected.connect(self._on_inspected)
+        controller.prepared.connect(self._on_prepared)
+        controller.device_found.connect(frame.hardware.show_device)
+        controller.happened.connect(self._on_event)
+        controller.finished.connect(self._on_finished)
+        controller.failed.connect(self._on_failed)
+        controller.state_changed.connect(self._on_state)
+
+    @Slot()
+    def _models_changed(self) -> None:
+        finetuned, original = self.frame.models.models()
+        self.controller.inspect("finetuned", finetuned)
+        self.controller.inspect("original", original)
+        self.replan()
+
+    @Slot(object)
+    def _on_inspected(self, answer: Inspected) -> None:
+        side = answer.request.side
+        card = self.frame.models.finetuned if side == "finetuned" else self.frame.models.original
+        if answer.error is not None:
+            card.show_error(answer.error)
+        elif answer.summary is not None:
+            card.show_summary(answer.summary)
+            recent = remember_recent(getattr(self.session, f"recent_{side}"), answer.request.path)
+            setattr(self.session, f"recent_{side}", recent)
+            card.set_recent(recent)
+
+    @Slot(object)
+    def _on_prepared(self, answer: Prepared) -> None:
+        pair = self.frame.models.pair
+        if answer.plan is not None:
+            remarks = [notice_text(item) for item in answer.plan.notices if item.code not in SAID_ELSEWHERE]
+            counts = Counter(weight.component for weight in answer.plan.layers)
+            parts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.most_common())
+            pair.show_pair(len(answer.plan.layers), answer.plan.left_out, answer.plan.output_bytes, parts, remarks)
+        elif answer.error is not None:
+            pair.show_error(answer.error)
+        self._refresh_bar()
+        if self._start_when_ready:
+            self._start_when_ready = False
+            self.extract()
+
+    @Slot(object)
+    def _on_event(self, event: Event) -> None:
+        self.frame.run.take(event)
+        if isinstance(event, Progress) and self.controller.state is State.RUNNING:
+            self.frame.bar.show_progress(event)
+        elif isinstance(event, Planned):
+            self.frame.hardware.show_planned_device(event)
+
+    @Slot(object)
+    def _on_finished(self, result: ExtractionResult) -> None:
+        self.frame.bar.show_result(result)
+        QApplication.alert(self)
+
+    @Slot(object)
+    def _on_failed(self, error: EngineError) -> None:
+        self.frame.bar.show_failed(error)
+        for line in error_lines(error):
+            self.frame.run.write(*line)
+        QApplication.alert(self)
+
+    @Slot(object)
+    def _on_state(self, state: State) -> None:
+        running = state in (State.RUNNING, State.STOPPING)
+        self.frame.set_locked(running)
+        self.commands.set_running(running)
+        self._focus_extract = self._focus_extract or state in ENDED
+        if state is State.STOPPING:
+            self.frame.bar.show_stopping()
+        elif state is State.STOPPED:
+            run = self.frame.run
+            total = run.progress.layers_total if run.progress else 0
+            self.frame.bar.show_stopped(run.layers_done(), total)
+            run.write(Level.INFO, self.tr("Stopped; nothing was written"))
+        self._refresh_bar()
+
+    def _refresh_bar(self) -> None:
+        """Say beside Extract what it will do, or why it cannot."""
+        bar, controller = self.frame.bar, self.controller
+        current = controller.current
+        ready = current is not None and current.plan is not None
+        self.commands.set_extract_enabled(ready and not controller.busy)
+        if controller.state in ENDED and current is not None and current.error is not None:
+            self._show_why_not(current)
+        elif controller.state in ENDED:
+            bar.set_extract_enabled(ready)
+            if ready and self._focus_extract:
+                self._focus_extract = False
+                bar.extract.setFocus()
+        elif controller.state is State.PLANNING:
+            bar.show_planning()
+        elif current is not None and current.plan is not None:
+            bar.show_ready(current.plan.output_name, current.plan.output_bytes, current.plan.folder)
+        elif controller.state is State.IDLE:
+            self._show_why_not(current)
+
+    def _show_why_not(self, current: Prepared | None) -> None:
+        frame = self.frame
+        troubles = (*frame.options.troubles(), *frame.hardware.troubles())
+        reason = why_not(frame.models.models(), troubles, current.error if current else None)
+        if reason is not None:
+            frame.bar.show_blocked(reason)
+
+    def _ask_device(self, hardware: HardwareSettings | None) -> None:
+        """Ask again when the person chose another device."""
+        if hardware is None or self._asked_device in (None, ("", None)):
+            return
+        if self._asked_device != (hardware.device, hardware.memory_budget):
+            self._asked_device = (hardware.device, hardware.memory_budget)
+            self.controller.describe_device(hardware)
+
+    @Slot()
+    def _first_device_question(self) -> None:
+        hardware = self.frame.hardware.settings() or HardwareSettings()
+        self._asked_device = (hardware.device, hardware.memory_budget)
+        if not self.controller.busy:  # a run tells its device itself
+            self.controller.describe_device(hardware)
+
+    def _close_when_ended(self) -> None:
+        """Close as soon as the run's thread is gone; the window keeps drawing until then."""
+        if self.controller.busy:
+            QTimer.singleShot(50, self, self._close_when_ended)
+        else:
+            self.close()

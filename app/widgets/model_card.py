@@ -1,0 +1,185 @@
+"""The card of one model: choose it, see what it is, read what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
+from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QFont
+from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QToolButton, QVBoxLayout
+
+from app.icons import icon
+from app.messages import format_bytes
+from app.widgets.basics import ElidedLabel, push_button, set_look, wrapped_label
+from app.wording import short_error_text
+from engine.errors import EngineError
+from engine.inspection import ModelSummary
+
+MODEL_FILES = "*.safetensors *.sft"
+DTYPE_NAMES = {"F64": "fp64", "F32": "fp32", "F16": "fp16", "BF16": "bf16", "F8_E4M3": "fp8", "F8_E5M2": "fp8"}
+
+
+class ModelCard(QFrame):
+    """One of the two model cards.
+
+    Attributes:
+        chosen: emitted with the path that the person chose, or None when the card was cleared.
+        dropped: emitted with the list of paths that were dropped on the card.
+    """
+
+    chosen = Signal(object)
+    dropped = Signal(object)
+
+    def __init__(self, caption: str, hint: str) -> None:
+        super().__init__()
+        self.setProperty("panel", "plain")
+        self.setAcceptDrops(True)
+        self.setAccessibleName(caption)
+        self.path: Path | None = None
+        self._caption, self._hint = caption, hint
+        self._recent: list[str] = []
+        label = ElidedLabel(caption, "caption", mode=Qt.TextElideMode.ElideRight)
+        font = QFont(label.font())
+        font.setCapitalization(QFont.Capitalization.AllUppercase)
+        font.setLetterSpacing(QFont.SpacingType.PercentageSpacing, 104)
+        label.setFont(font)
+        self.browse = push_button(self.tr("Browse\u2026"), small=True)
+        self.browse.setAccessibleName(self.tr("Browse for the {model}").format(model=caption.lower()))
+        self.browse.clicked.connect(self.ask_for_file)
+        self.recent = push_button(self.tr("Recent") + " \u25be", kind="quiet", small=True)
+        self.recent.setAccessibleName(self.tr("Recent files for the {model}").format(model=caption.lower()))
+        self._menu = QMenu(self)
+        self._menu.setAccessibleName(self.tr("Recent files"))
+        self._menu.setToolTipsVisible(True)
+        self._menu.triggered.connect(self._recent_chosen)
+        self.recent.setMenu(self._menu)
+        self.clear = QToolButton()
+        self.clear.setAccessibleName(self.tr("Clear the {model}").format(model=caption.lower()))
+        self.clear.setToolTip(self.tr("Clear"))
+        self.clear.setIconSize(QSize(16, 16))
+        self.clear.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.clear.clicked.connect(self._clear_clicked)
+        self.name = ElidedLabel("", "name")
+        self.detail = wrapped_label("", "small")
+        self.detail.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        top = QHBoxLayout()
+        top.setSpacing(6)
+        top.addWidget(label, 1)
+        for button in (self.browse, self.recent, self.clear):
+            top.addWidget(button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 8, 12, 8)
+        column.setSpacing(3)
+        column.addLayout(top)
+        column.addWidget(self.name)
+        column.addWidget(self.detail, 1)
+        self.setMinimumHeight(96)
+        self._recolour()
+        self.show_empty()
+        self.set_recent([])
+
+    def set_recent(self, recent: Sequence[str]) -> None:
+        """Offer recently used files."""
+        self._recent = list(recent)
+        self._menu.clear()
+        for text in self._recent:
+            path = Path(text)
+            action = self._menu.addAction(f"{path.name}    \u2014  {path.parent.name}")
+            action.setData(text)
+            action.setToolTip(text)
+        self.recent.setEnabled(bool(self._recent))
+
+    def show_empty(self) -> None:
+        """No model is chosen."""
+        self.path = None
+        self._show(self.tr("Drop a file here"), self._hint)
+        set_look(self.name, "role", "name-empty")
+
+    def show_reading(self, path: Path) -> None:
+        """A model is chosen and its header is being read."""
+        self.path = path
+        self._show(path.name, self.tr("Reading\u2026"))
+
+    def show_summary(self, summary: ModelSummary) -> None:
+        """Say what the model is."""
+        kinds = [DTYPE_NAMES.get(name, name.lower()) for name, _count in summary.dtypes]
+        precision = summary.quantisation or " + ".join(list(dict.fromkeys(kinds))[:2])
+        parts = (
+            summary.family_title,
+            self.tr("{count} tensors").format(count=f"{summary.tensors:,}"),
+            precision,
+            format_bytes(summary.size_bytes),
+        )
+        self._show(summary.path.name, " \u00b7 ".join(part for part in parts if part))
+        self.setToolTip(str(summary.path))
+
+    def show_error(self, error: EngineError) -> None:
+        """Say what is wrong with the model and what to do."""
+        message, remedy = short_error_text(error)
+        name = self.path.name if self.path else ""
+        self._show(name, f"\u26a0 {message} {remedy}".strip())
+        set_look(self.detail, "tone", "bad")
+        set_look(self, "trouble", True)
+        self.detail.setToolTip(f"{message}\n{remedy}".strip())
+
+    @Slot()
+    def ask_for_file(self) -> None:
+        """Let the person pick a file."""
+        start = self.path or (Path(self._recent[0]) if self._recent else None)
+        models, every = self.tr("Models"), self.tr("All files")
+        file, _ = QFileDialog.getOpenFileName(
+            self, self._caption, str(start.parent) if start else "", f"{models} ({MODEL_FILES});;{every} (*)"
+        )
+        if file:
+            self.chosen.emit(Path(file))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files."""
+        if dropped_paths(event):
+            event.acceptProposedAction()
+            set_look(self, "dropping", True)
+
+    def dragLeaveEvent(self, _event: QDragLeaveEvent) -> None:
+        """Back to the usual look."""
+        set_look(self, "dropping", False)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Pass the files on."""
+        set_look(self, "dropping", False)
+        event.acceptProposedAction()
+        self.dropped.emit(dropped_paths(event))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Redraw the icon in the new theme's colour."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "clear"):
+            self._recolour()
+
+    @Slot()
+    def _clear_clicked(self) -> None:
+        self.chosen.emit(None)
+
+    @Slot(QAction)
+    def _recent_chosen(self, action: QAction) -> None:
+        self.chosen.emit(Path(action.data()))
+
+    def _show(self, name: str, detail: str) -> None:
+        self.name.setText(name)
+        self.detail.setText(detail)
+        self.detail.setToolTip("")
+        self.setToolTip(str(self.path) if self.path else "")
+        self.clear.setVisible(self.path is not None)
+        self.setAccessibleDescription(f"{name}. {detail}")
+        set_look(self.name, "role", "name")
+        set_look(self.detail, "tone", "")
+        set_look(self, "trouble", False)
+
+    def _recolour(self) -> None:
+        colour = self.palette().color(self.palette().ColorRole.PlaceholderText).name()
+        self.clear.setIcon(icon("close", colour))
+
+
+def dropped_paths(event: QDropEvent) -> list[Path]:
+    """The local files of a drag."""
+    return [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]

@@ -1,0 +1,126 @@
+"""The first row of the window: fine-tuned model, swap, original model, and what they give together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
+
+from app.icons import icon
+from app.telling_apart import tell_apart
+from app.widgets.basics import scaled
+from app.widgets.model_card import ModelCard
+from app.widgets.pair_card import PairCard
+
+
+class ModelsRow(QWidget):
+    """Holds the cards and keeps track of the two chosen files.
+
+    Attributes:
+        changed: emitted after either file changed, by whatever way.
+    """
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.finetuned = ModelCard(
+            self.tr("Fine-tuned model"), self.tr("The model that was trained: a .safetensors file.")
+        )
+        self.original = ModelCard(self.tr("Original model"), self.tr("The model it was trained from."))
+        self.pair = PairCard()
+        self.pair.setFixedWidth(scaled(300))
+        self.swap = QToolButton()
+        self.swap.setProperty("kind", "round")
+        self.swap.setFixedSize(32, 32)
+        self.swap.setIconSize(QSize(18, 18))
+        self.swap.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.swap.setAccessibleName(self.tr("Swap the two models"))
+        self.swap.setToolTip(self.tr("Swap the two models"))
+        self.swap.clicked.connect(self.swap_models)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(12)
+        row.addWidget(self.finetuned, 1)
+        row.addWidget(self.swap)
+        row.addWidget(self.original, 1)
+        row.addWidget(self.pair)
+        self.finetuned.chosen.connect(self._finetuned_chosen)
+        self.original.chosen.connect(self._original_chosen)
+        self.finetuned.dropped.connect(self._dropped_on_finetuned)
+        self.original.dropped.connect(self._dropped_on_original)
+        self._recolour()
+        self._update_swap()
+
+    def models(self) -> tuple[Path | None, Path | None]:
+        """The fine-tuned and the original file."""
+        return self.finetuned.path, self.original.path
+
+    def set_models(self, finetuned: Path | None, original: Path | None) -> None:
+        """Choose both files."""
+        for card, path in ((self.finetuned, finetuned), (self.original, original)):
+            if path is None:
+                card.show_empty()
+            elif path != card.path:
+                card.show_reading(path)
+        self._update_swap()
+        self.changed.emit()
+
+    def set_locked(self, locked: bool) -> None:
+        """Refuse changes while a run works with the files."""
+        for card in (self.finetuned, self.original):
+            card.browse.setEnabled(not locked)
+            card.clear.setEnabled(not locked)
+            card.recent.setEnabled(not locked and bool(card.recent.menu().actions()))
+            card.setAcceptDrops(not locked)
+        self.swap.setEnabled(not locked and any(self.models()))
+
+    @Slot()
+    def swap_models(self) -> None:
+        """Exchange the two files."""
+        finetuned, original = self.models()
+        self.set_models(original, finetuned)
+
+    def take_files(self, paths: list[Path]) -> None:
+        """Files dropped beside the cards: two fill both, one goes where there is room."""
+        if len(paths) >= 2:
+            self.set_models(*tell_apart(paths[0], paths[1]))
+        elif paths and self.finetuned.path is not None and self.original.path is None:
+            self._original_chosen(paths[0])
+        elif paths:
+            self._finetuned_chosen(paths[0])
+
+    @Slot(object)
+    def _finetuned_chosen(self, path: Path | None) -> None:
+        self.set_models(path, self.original.path)
+
+    @Slot(object)
+    def _original_chosen(self, path: Path | None) -> None:
+        self.set_models(self.finetuned.path, path)
+
+    @Slot(object)
+    def _dropped_on_finetuned(self, paths: list[Path]) -> None:
+        if len(paths) == 1:
+            self._finetuned_chosen(paths[0])
+        else:
+            self.take_files(paths)
+
+    @Slot(object)
+    def _dropped_on_original(self, paths: list[Path]) -> None:
+        if len(paths) == 1:
+            self._original_chosen(paths[0])
+        else:
+            self.take_files(paths)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Redraw the icon in the new theme's colour."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "swap"):
+            self._recolour()
+
+    def _update_swap(self) -> None:
+        self.swap.setEnabled(any(self.models()))
+
+    def _recolour(self) -> None:
+        self.swap.setIcon(icon("swap", self.palette().color(self.palette().ColorRole.PlaceholderText).name()))

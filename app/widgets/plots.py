@@ -1,0 +1,215 @@
+"""The live plots: device memory over time, and the time of each batch by stage."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtGui import QColor, QPen
+from PySide6.QtWidgets import QSizePolicy
+
+from app.theme import Theme
+from app.wording import short_seconds
+from engine.events import MemorySample
+from engine.results import StageSeconds
+
+STAGES = ("read", "upload", "compute", "write")
+BATCHES_SHOWN = 60
+SAMPLES_KEPT = 14_400  # an hour at 4 Hz; older ones are thinned out
+GIGABYTE = 1e9
+LABEL_PIXELS = 24  # what the words at the limit and the time axis need
+
+
+class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
+    """A plot to look at: no menus, no mouse, no frame, colours from the theme."""
+
+    def __init__(self, theme: Theme, name: str, axes: dict[str, pg.AxisItem] | None = None) -> None:
+        super().__init__(enableMenu=False, axisItems=axes)
+        self.theme = theme
+        self.setAccessibleName(name)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setMouseEnabled(x=False, y=False)
+        self.hideButtons()
+        self.setFrameShape(self.Shape.NoFrame)
+        self.setAntialiasing(False)
+        self.getPlotItem().getViewBox().setDefaultPadding(0)
+        self.getPlotItem().setContentsMargins(0, 0, 0, 0)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumHeight(56)
+        self._ready = False
+
+    def sizeHint(self) -> QSize:
+        """Small: the layout's stretch decides."""
+        return QSize(320, 96)
+
+    def wheelEvent(self, event: Any) -> None:
+        """Leave the wheel to whoever scrolls."""
+        event.ignore()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Restyle when the theme changes; pyqtgraph itself ignores the palette."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and getattr(self, "_ready", False):
+            self.restyle()
+
+    def restyle(self) -> None:
+        """Take the theme's colours."""
+        self._ready = True
+        tokens = self.theme.tokens
+        self.setBackground(QColor(tokens.panel))
+        for side in ("left", "bottom"):
+            axis = self.getPlotItem().getAxis(side)
+            axis.setPen(pg.mkPen(tokens.border))
+            axis.setTextPen(pg.mkPen(tokens.muted))
+            axis.setTickFont(self.font())
+
+
+class TimeAxis(pg.AxisItem):  # type: ignore[misc]
+    """Seconds since the start of the run, or minutes where they are many."""
+
+    def tickStrings(self, values: Sequence[float], _scale: float, spacing: float) -> list[str]:
+        """Texts of the ticks."""
+        if spacing >= 60:
+            return [f"{value / 60:g} min" for value in values]
+        return [f"{value:g} s" for value in values]
+
+
+class MemoryPlot(QuietPlot):
+    """What this run and what all programs hold of the device's memory, and the limit."""
+
+    def __init__(self, theme: Theme, name: str) -> None:
+        super().__init__(theme, name, {"bottom": TimeAxis("bottom")})
+        self._times: deque[float] = deque(maxlen=SAMPLES_KEPT)
+        self._run: deque[float] = deque(maxlen=SAMPLES_KEPT)
+        self._device: deque[float] = deque(maxlen=SAMPLES_KEPT)
+        self._total = 0.0
+        self._recent_only = False
+        self._run_curve = self.plot(fillLevel=0.0, skipFiniteCheck=True)
+        self._device_curve = self.plot(skipFiniteCheck=True)
+        self._limit = pg.InfiniteLine(angle=0, label="", labelOpts={"position": 0.02, "anchors": [(0, 1), (0, 1)]})
+        self._limit.hide()
+        self.addItem(self._limit)
+        self.showGrid(x=False, y=True, alpha=0.12)
+        left, bottom = self.getPlotItem().getAxis("left"), self.getPlotItem().getAxis("bottom")
+        left.setStyle(tickLength=0)
+        bottom.setStyle(tickLength=0)
+        bottom.enableAutoSIPrefix(False)
+        self.restyle()
+
+    @property
+    def peak_bytes(self) -> float:
+        """The most that this run held."""
+        return max(self._run, default=0.0) * GIGABYTE
+
+    def show_recent_only(self, recent: bool) -> None:
+        """Show the last two minutes, or everything since the start of the run."""
+        self._recent_only = recent
+        self._redraw()
+
+    def start(self, total_bytes: int, limit_bytes: int, limit_text: str) -> None:
+        """Empty the plot and draw the limit for a new run."""
+        for series in (self._times, self._run, self._device):
+            series.clear()
+        self._total = total_bytes / GIGABYTE
+        self._limit.setValue(limit_bytes / GIGABYTE)
+        self._limit.show()
+        self._limit.label.setFormat(limit_text)
+        self._ticks()
+        self._redraw()
+
+    def add(self, sample: MemorySample) -> None:
+        """Draw one more sample."""
+        self._times.append(sample.seconds)
+        self._run.append(sample.run_bytes / GIGABYTE)
+        self._device.append(sample.device_used_bytes / GIGABYTE)
+        self._redraw()
+
+    def restyle(self) -> None:
+        """Take the theme's colours."""
+        super().restyle()
+        tokens = self.theme.tokens
+        fill = QColor(tokens.accent)
+        fill.setAlpha(44)
+        self._run_curve.setPen(pg.mkPen(tokens.accent, width=1))
+        self._run_curve.setBrush(pg.mkBrush(fill))
+        self._device_curve.setPen(pg.mkPen(tokens.muted, width=1, style=Qt.PenStyle.DashLine))
+        self._limit.setPen(QPen(pg.mkPen(tokens.bad, width=1)))
+        self._limit.label.setColor(QColor(tokens.bad_text))
+
+    def _redraw(self) -> None:
+        times = np.fromiter(self._times, float)
+        last = float(times[-1]) if times.size else 0.0
+        start = max(0.0, last - 120.0) if self._recent_only else 0.0
+        self._run_curve.setData(times, np.fromiter(self._run, float))
+        self._device_curve.setData(times, np.fromiter(self._device, float))
+        self.setXRange(start, max(last, start + 1.0), padding=0)
+        above_limit = self._limit.value() + self._total * LABEL_PIXELS / max(40, self.height() - LABEL_PIXELS)
+        self.setYRange(0, max(self._total * 1.04, above_limit, 1e-3), padding=0)
+
+    def _ticks(self) -> None:
+        step = round_step(self._total / 4)
+        marks = [(step * number, _size_text(step * number)) for number in range(1, int(self._total / step) + 1)]
+        self.getPlotItem().getAxis("left").setTicks([marks])
+
+
+class BatchPlot(QuietPlot):
+    """One bar per batch, its parts stacked: read, upload, compute, write."""
+
+    def __init__(self, theme: Theme, name: str) -> None:
+        super().__init__(theme, name)
+        self._batches: deque[StageSeconds] = deque(maxlen=BATCHES_SHOWN)
+        self._bars = {stage: pg.BarGraphItem(x=[], height=[], width=0.76, y0=[]) for stage in STAGES}
+        for bars in self._bars.values():
+            self.addItem(bars)
+        self.getPlotItem().hideAxis("bottom")
+        left = self.getPlotItem().getAxis("left")
+        left.setStyle(tickLength=0)
+        left.enableAutoSIPrefix(False)
+        self.restyle()
+
+    def start(self) -> None:
+        """Empty the plot for a new run."""
+        self._batches.clear()
+        self._redraw()
+
+    def add(self, batches: Sequence[StageSeconds]) -> None:
+        """Draw some more batches."""
+        self._batches.extend(batches)
+        self._redraw()
+
+    def restyle(self) -> None:
+        """Take the theme's colours."""
+        super().restyle()
+        for stage, bars in self._bars.items():
+            colour = getattr(self.theme.tokens, stage)
+            bars.setOpts(brush=pg.mkBrush(colour), pen=pg.mkPen(None))
+
+    def _redraw(self) -> None:
+        positions = np.arange(len(self._batches), dtype=float)
+        base = np.zeros(len(self._batches))
+        for stage, bars in self._bars.items():
+            height = np.array([getattr(batch, stage) for batch in self._batches], dtype=float)
+            bars.setOpts(x=positions, y0=base, height=height)
+            base = base + height
+        highest = float(base.max()) if base.size else 0.0
+        self.setXRange(-0.6, max(40.0, len(self._batches) - 0.4), padding=0)
+        self.setYRange(0, max(highest, 1e-3) * 1.1, padding=0)
+        step = round_step(highest / 2) if highest else 1.0
+        marks = [(step * number, short_seconds(step * number)) for number in range(1, int(highest * 1.05 / step) + 1)]
+        self.getPlotItem().getAxis("left").setTicks([marks])
+
+
+def _size_text(gigabytes: float) -> str:
+    return f"{gigabytes:g} GB" if gigabytes >= 1 else f"{gigabytes * 1000:g} MB"
+
+
+def round_step(about: float) -> float:
+    """The largest of 1, 2, 3, 4, 6 times a power of ten that is not above a number."""
+    about = max(about, 1e-6)
+    power = 10.0 ** math.floor(math.log10(about) + 1e-9)
+    return max(step * power for step in (1, 2, 3, 4, 6) if step * power <= about * 1.0001)

@@ -1,0 +1,67 @@
+"""Hands each event of a run to the views that show it: plots, tables, log."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Signal
+
+from app.run_log import Level, event_lines
+from app.theme import Theme
+from app.widgets.layer_model import LayerModel
+from app.widgets.layer_table import LayersPanel
+from app.widgets.log_view import LogPanel
+from app.widgets.run_panel import RunPanel
+from engine.debug_report import DebugReport
+from engine.events import Event, Finished, LayerDone, Progress
+from engine.planning import Plan
+
+
+class RunView(QObject):
+    """The right side of the window.
+
+    Attributes:
+        panel, layers, log: the content of the three tabs.
+        progress: the newest progress of the run.
+        noticed: emitted when the log has a warning or an error.
+    """
+
+    noticed = Signal()
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._rows = LayerModel()
+        self._report: DebugReport | None = None
+        self.panel = RunPanel(theme, self._rows)
+        self.layers = LayersPanel(theme, self._rows)
+        self.log = LogPanel(theme)
+        self.progress: Progress | None = None
+
+    def start(self, plan: Plan) -> None:
+        """A run of this plan begins."""
+        self._rows.start()
+        self.progress = None
+        self._report = DebugReport(plan.settings, plan.hardware) if plan.hardware.debug_mode else None
+
+    def take(self, event: Event) -> None:
+        """Show an event."""
+        if isinstance(event, LayerDone):
+            self._rows.add(event.row)
+        elif isinstance(event, Progress):
+            self.progress = event
+        elif isinstance(event, Finished):
+            self._rows.flush()
+        self.panel.take(event)
+        for line in event_lines(event):
+            self.write(*line)
+        if self._report is not None:
+            for text in self._report.lines(event):
+                self.write(Level.INFO, text)
+
+    def write(self, level: Level, text: str) -> None:
+        """Write a line into the log."""
+        self.log.add((level, text))
+        if level in (Level.WARNING, Level.ERROR):
+            self.noticed.emit()
+
+    def layers_done(self) -> int:
+        """How many layers the run has finished so far."""
+        return self.progress.layers_done if self.progress else 0

@@ -1,0 +1,147 @@
+"""What the menus and shortcuts of the window do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QUrl, Slot
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog
+
+from app import paths
+from app.json_store import StoreProblem, StoreTrouble
+from app.profiles import ProfileStore
+from app.run_log import Level
+from app.session import SessionStore
+from app.widgets.dialogs import ShortcutsDialog, show_about
+from engine import __version__
+
+if TYPE_CHECKING:
+    from app.theme import ThemeChoice
+    from app.widgets.main_window import MainWindow
+
+
+class WindowCommands(QObject):
+    """Connects every action of the menus."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        frame, menus = window.frame, window.menus
+        triggers = {
+            "open_finetuned": frame.models.finetuned.ask_for_file,
+            "open_original": frame.models.original.ask_for_file,
+            "output_folder": self.choose_output_folder,
+            "quit": window.close,
+            "extract": window.extract,
+            "stop": window.ask_stop,
+            "swap": frame.models.swap_models,
+            "find": self._find,
+            "tab_memory": self._show_memory,
+            "tab_layers": self._show_layers,
+            "tab_log": self._show_log,
+            "shortcuts": self._show_shortcuts,
+        }
+        for command, action in menus.actions.items():
+            action.triggered.connect(triggers[command])
+        menus.show_output.triggered.connect(self._show_output_folder)
+        menus.show_logs.triggered.connect(self._show_log_folder)
+        menus.reset_options.triggered.connect(frame.options.reset)
+        menus.about.triggered.connect(self._about)
+        menus.theme_chosen.connect(self._theme_chosen)
+        menus.check_theme(window.theme.choice)
+        frame.bar.folder_clicked.connect(self.choose_output_folder)
+        frame.bar.open_folder_clicked.connect(self.open_folder)
+        frame.tabs.currentChanged.connect(self._tab_changed)
+        self.set_running(False)
+
+    def set_running(self, running: bool) -> None:
+        """Offer what makes sense while a run goes on, or while none does."""
+        actions = self._window.menus.actions
+        actions["stop"].setEnabled(running)
+        for command in ("open_finetuned", "open_original", "output_folder", "swap"):
+            actions[command].setEnabled(not running)
+        self._window.menus.reset_options.setEnabled(not running)
+
+    def set_extract_enabled(self, enabled: bool) -> None:
+        """Offer Extract only when it can start."""
+        self._window.menus.actions["extract"].setEnabled(enabled)
+
+    def tell_store_problems(self, session: SessionStore, profiles: ProfileStore) -> None:
+        """Write into the log which files of the last time could not be used."""
+        for problem in (session.problem, profiles.problem):
+            if problem is not None:
+                self._window.frame.run.write(Level.WARNING, self._store_problem_text(problem))
+        for name in profiles.damaged:
+            text = self.tr("The profile \u201c{name}\u201d has values that are not allowed and was left out.")
+            self._window.frame.run.write(Level.WARNING, text.format(name=name))
+
+    @Slot()
+    def choose_output_folder(self) -> None:
+        """Let the person pick the folder that LoRAs are written to."""
+        window = self._window
+        folder = QFileDialog.getExistingDirectory(window, self.tr("Output folder"), str(window.output_dir))
+        if folder:
+            window.set_output_dir(Path(folder))
+
+    @Slot(object)
+    def open_folder(self, folder: Path) -> None:
+        """Show a folder in the system's file browser."""
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+
+    def _store_problem_text(self, problem: StoreProblem) -> str:
+        if problem.trouble is StoreTrouble.NEWER:
+            text = self.tr("{file} was written by a newer version of this program. It is left as it is and not used.")
+        elif problem.trouble is StoreTrouble.UNREADABLE:
+            text = self.tr("{file} cannot be read. It is left as it is and not used.")
+        else:
+            text = self.tr("{file} was damaged. It was set aside as {aside}; everything starts with its defaults.")
+        return text.format(file=problem.file, aside=problem.set_aside.name if problem.set_aside else "")
+
+    @Slot()
+    def _find(self) -> None:
+        self._show_layers()
+        self._window.frame.run.layers.search.setFocus()
+        self._window.frame.run.layers.search.selectAll()
+
+    @Slot()
+    def _show_memory(self) -> None:
+        self._window.frame.tabs.setCurrentIndex(0)
+
+    @Slot()
+    def _show_layers(self) -> None:
+        self._window.frame.tabs.setCurrentIndex(1)
+
+    @Slot()
+    def _show_log(self) -> None:
+        self._window.frame.tabs.setCurrentIndex(2)
+
+    @Slot(int)
+    def _tab_changed(self, index: int) -> None:
+        if index == 2:
+            self._window.frame.unmark_log()
+
+    @Slot()
+    def _show_shortcuts(self) -> None:
+        ShortcutsDialog(self._window).exec()
+
+    @Slot()
+    def _about(self) -> None:
+        show_about(self._window, __version__)
+
+    @Slot()
+    def _show_output_folder(self) -> None:
+        folder = self._window.output_dir
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        self.open_folder(folder)
+
+    @Slot()
+    def _show_log_folder(self) -> None:
+        paths.log_dir().mkdir(parents=True, exist_ok=True)
+        self.open_folder(paths.log_dir())
+
+    @Slot(str)
+    def _theme_chosen(self, choice: ThemeChoice) -> None:
+        self._window.theme.set_choice(choice)

@@ -1,0 +1,70 @@
+"""The engine's words, shortened for a window that shows the files' names already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from PySide6.QtCore import QCoreApplication
+
+from app.messages import error_text, format_seconds
+from engine.errors import EngineError, ErrorCode
+
+OF_THE_PAIR = (
+    ErrorCode.SAME_FILE,
+    ErrorCode.NO_COMMON_WEIGHTS,
+    ErrorCode.NOTHING_SELECTED,
+    ErrorCode.OUTPUT_UNWRITABLE,
+    ErrorCode.OUTPUT_ESCAPES,
+    ErrorCode.OUTPUT_IS_INPUT,
+    ErrorCode.DISK_FULL,
+    ErrorCode.SETTINGS_INVALID,
+    ErrorCode.INTERNAL,
+)
+"""Errors that speak of both models or of the output; all others speak of one file."""
+
+
+def short_error_text(error: EngineError) -> tuple[str, str]:
+    """What happened and what to do, with files by their names only."""
+    data = dict(error.data)
+    if isinstance(data.get("other"), (str, PurePath)):
+        data["other"] = PurePath(data["other"]).name
+    file = PurePath(error.file).name if error.file else None
+    return error_text(EngineError(error.code, file=file, tensor=error.tensor, **data))
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """Why Extract cannot start, and what to do; `bad` where something is wrong and not only missing."""
+
+    reason: str
+    remedy: str
+    bad: bool = False
+
+
+def why_not(
+    models: tuple[Path | None, Path | None], troubles: tuple[str, ...], error: EngineError | None
+) -> Blocked | None:
+    """The first reason why nothing can be extracted: missing models, unusable fields, an error."""
+    if models == (None, None):
+        return Blocked(_tr("Choose two models to begin"), _tr("Drop both files anywhere in this window."))
+    if None in models:
+        missing = _tr("Choose the fine-tuned model") if models[0] is None else _tr("Choose the original model")
+        return Blocked(missing, _tr("Drop its file here or press Browse."))
+    if troubles:
+        text = _tr("{titles} cannot be used as it is").format(titles=", ".join(troubles))
+        return Blocked(text, _tr("Correct the marked field on the left."), bad=True)
+    return None if error is None else Blocked(*short_error_text(error), bad=True)
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("wording", text)
+
+
+def short_seconds(seconds: float) -> str:
+    """``0.3 ms``, ``12 ms``, then as `format_seconds`."""
+    if seconds < 0.01:
+        return f"{seconds * 1000:.1f} ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    return format_seconds(seconds)

@@ -1,0 +1,69 @@
+"""Every test of the application runs without a screen and in a home of its own."""
+
+import os
+
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fakes import FakeEngine
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app.pyside_guard import protect_constants
+from app.session import SessionStore
+from app.theme import Theme
+from app.widgets.main_window import MainWindow
+
+protect_constants()
+WindowMaker = Callable[..., MainWindow]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "home"
+    monkeypatch.setenv("LORA_EXTRACTOR_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def theme(qapp: QApplication) -> Theme:
+    qapp.setStyle("Fusion")
+    return Theme(qapp, "light")
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def make_window(qtbot: QtBot, theme: Theme, engine: FakeEngine) -> Iterator[WindowMaker]:
+    windows: list[MainWindow] = []
+
+    def make(**options: object) -> MainWindow:
+        window = MainWindow(SessionStore(), **{"engine": engine, "theme": theme, **options})  # type: ignore[arg-type]
+        qtbot.addWidget(window)
+        window.show()
+        windows.append(window)
+        return window
+
+    yield make
+    engine.let_go()
+    for window in windows:
+        window.controller.shut_down()
+
+
+@pytest.fixture
+def window(make_window: WindowMaker) -> MainWindow:
+    return make_window()
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    finetuned, original = tmp_path / "tuned.safetensors", tmp_path / "base.safetensors"
+    finetuned.write_bytes(b"tuned")
+    original.write_bytes(b"base")
+    return finetuned, original

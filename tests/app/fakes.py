@@ -1,0 +1,193 @@
+"""An engine without mathematics: answers at once, or when the test says so."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from app.preparation import DeviceInfo
+from engine.cancel import CancelToken
+from engine.errors import EngineError
+from engine.events import (
+    BatchDone,
+    Event,
+    Finished,
+    LayerDone,
+    LayerStarted,
+    MemorySample,
+    Notice,
+    NoticeCode,
+    Planned,
+    Progress,
+)
+from engine.inspection import ModelSummary
+from engine.planning import Plan
+from engine.results import ExtractionResult, LayerResult, LeaveOutReason, LeftOut, OutputFile, StageSeconds
+from engine.settings import ExtractionSettings, HardwareSettings
+
+GB = 10**9
+LEFT_OUT = (
+    LeftOut("diffusion_model.new.weight", LeaveOutReason.ONLY_FINETUNED),
+    LeftOut("diffusion_model.img_in.weight", LeaveOutReason.SHAPE_DIFFERS, "64 x 32 and 64 x 16"),
+)
+
+
+@dataclass
+class FakeWeight:
+    name: str
+    component: str = "denoiser"
+
+
+def layer_result(name: str, kept: float = 0.9, rank: int | None = 8) -> LayerResult:
+    return LayerResult(
+        name=name,
+        kind="matrix",
+        shape=(3072, 3072),
+        rank=rank,
+        energy_retained=kept,
+        energy_before=kept,
+        relative_error=(1 - kept) ** 0.5,
+        relative_change=0.01,
+        delta_energy=1.0,
+        singular_values=(2.0, 1.0),
+        capped=False,
+        clamp="clamped",
+        stored_dtype="F16",
+        solver="gram",
+        seconds=StageSeconds(0.01, 0.02, 0.1, 0.005),
+    )
+
+
+@dataclass
+class FakeSession:
+    engine: FakeEngine
+    closed: bool = False
+
+    def plan(self, settings: ExtractionSettings, hardware: HardwareSettings, output_dir: Path) -> Plan:
+        self.engine.plans.append((settings, hardware, output_dir))
+        if self.engine.plan_error is not None:
+            raise self.engine.plan_error
+        names = (f"diffusion_model.blocks.{n}.attn.qkv.weight" for n in range(self.engine.layers))
+        layers = tuple(FakeWeight(name) for name in names)
+        number = self.engine.runs + 1
+        known: dict[str, Any] = {
+            "settings": settings,
+            "hardware": hardware,
+            "layers": layers,
+            "costs": (1.0,) * len(layers),
+            "left_out": LEFT_OUT,
+            "folder": output_dir,
+            "output_name": f"fake_rank_{settings.rank}_{number:05}_.safetensors",
+            "output_bytes": 310_000_000,
+            "notices": (),
+        }
+        return Plan(**{item.name: known.get(item.name) for item in fields(Plan)})
+
+    def extract(self, plan: Plan, cancel: CancelToken) -> Iterator[Event]:
+        self.engine.runs += 1
+        self.engine.run_threads.append(threading.current_thread())
+        try:
+            yield from self.engine.events(plan, cancel)
+        finally:
+            self.engine.closed_runs += 1
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class FakeEngine:
+    """What it answers can be set; `hold_run` and `hold_inspection` make it wait for `let_go`."""
+
+    layers: int = 12
+    inspect_error: EngineError | None = None
+    pair_error: EngineError | None = None
+    plan_error: EngineError | None = None
+    run_error: BaseException | None = None
+    hold_run: threading.Event = field(default_factory=threading.Event)
+    hold_inspection: threading.Event = field(default_factory=threading.Event)
+    plans: list[tuple[ExtractionSettings, HardwareSettings, Path]] = field(default_factory=list)
+    inspections: list[Path] = field(default_factory=list)
+    run_threads: list[threading.Thread] = field(default_factory=list)
+    sessions: list[FakeSession] = field(default_factory=list)
+    runs: int = 0
+    closed_runs: int = 0
+
+    def __post_init__(self) -> None:
+        self.let_go()
+
+    def let_go(self) -> None:
+        self.hold_run.set()
+        self.hold_inspection.set()
+
+    def inspect(self, path: Path) -> ModelSummary:
+        self.inspections.append(path)
+        self.hold_inspection.wait(10)
+        if self.inspect_error is not None:
+            raise self.inspect_error
+        return ModelSummary(
+            path=path,
+            size_bytes=22_200_000_000,
+            container="safetensors",
+            tensors=780,
+            parameters=11_900_000_000,
+            dtypes=(("BF16", 780),),
+            family="flux",
+            family_title="Flux.1",
+            components={"denoiser": 780},
+            blocks=57,
+            quantisation=None,
+        )
+
+    def open_pair(self, finetuned: Path, original: Path) -> Any:
+        if self.pair_error is not None:
+            raise self.pair_error
+        session = FakeSession(self)
+        self.sessions.append(session)
+        return session
+
+    def describe_device(self, hardware: HardwareSettings) -> DeviceInfo:
+        return DeviceInfo("cuda", "NVIDIA RTX 4090", 24 * 1024**3)
+
+    def events(self, plan: Plan, cancel: CancelToken) -> Iterator[Event]:
+        total = len(plan.layers)
+        yield Planned(
+            layers=total,
+            left_out=plan.left_out,
+            output_name=plan.output_name,
+            output_bytes=plan.output_bytes,
+            device="cuda:0",
+            device_title="NVIDIA RTX 4090",
+            device_total_bytes=24 * GB,
+            ceiling_bytes=18 * GB,
+            threshold_bytes=int(20.4 * GB),
+        )
+        yield Notice(NoticeCode.LARGE_CHANGE, data={"layers": 3, "of": total})
+        rows = []
+        for index, weight in enumerate(plan.layers):
+            if index == total // 2:
+                while not self.hold_run.wait(0.005):
+                    cancel.check()
+                if self.run_error is not None:
+                    raise self.run_error
+            cancel.check()
+            yield LayerStarted(index, weight.name)
+            row = layer_result(weight.name, 0.8 + 0.19 * index / total)
+            rows.append(row)
+            yield LayerDone(index, row)
+            yield BatchDone(index, (weight.name,), row.seconds, 9 * GB + index, 12 * GB)
+            yield MemorySample(index * 0.25, 9 * GB + index, 12 * GB, 24 * GB, 3 * GB)
+            yield Progress(index + 1, total, (index + 1) / total, index * 0.25, (total - index) * 0.25, 0.9)
+        output = OutputFile(
+            plan.folder / plan.output_name,
+            plan.folder / "report.json",
+            str(plan.settings.rank),
+            "comfyui",
+            310_000_000,
+            0.938,
+            0.874,
+        )
+        yield Finished(ExtractionResult((output,), tuple(rows), plan.left_out, 41.0, 9 * GB, 3 * GB))

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from app.controller import State
+from app.preparation import LocalEngine
+from app.session import SessionStore
+from app.theme import Theme
+from app.widgets.main_window import MainWindow
+
+NAMES = [f"diffusion_model.blocks.{block}.attn.{part}.weight" for block in range(3) for part in ("qkv", "proj")]
+
+
+@pytest.fixture
+def real_pair(tmp_path: Path) -> tuple[Path, Path]:
+    random = np.random.default_rng(0)
+    base = {name: random.normal(size=(48, 32)).astype(np.float32) for name in NAMES}
+    change = {name: random.normal(size=(48, 2)) @ random.normal(size=(2, 32)) for name in NAMES}
+    tuned = {name: base[name] + 0.01 * change[name].astype(np.float32) for name in NAMES}
+    paths = tmp_path / "tuned.safetensors", tmp_path / "base.safetensors"
+    save_file(tuned, paths[0])
+    save_file(base, paths[1])
+    return paths
+
+
+def test_a_lora_is_extracted_through_the_window(
+    qtbot: QtBot, theme: Theme, real_pair: tuple[Path, Path], home: Path
+) -> None:
+    window = MainWindow(SessionStore(), engine=LocalEngine(), theme=theme)
+    qtbot.addWidget(window)
+    window.show()
+    window.frame.hardware.form.show_values({"device": "cpu"})
+    window.set_models(*real_pair)
+    qtbot.waitUntil(lambda: window.controller.state is State.READY, timeout=20_000)
+    assert window.frame.models.pair.headline.text() == "6 layers will be extracted"
+    window.extract()
+    qtbot.waitUntil(lambda: window.controller.state is State.DONE and not window.controller.busy, timeout=60_000)
+    written = list((home / "output").rglob("*.safetensors"))
+    assert len(written) == 1
+    assert written[0].name in window.frame.bar.headline.text()
+    with safe_open(written[0], "np") as lora:
+        keys = list(lora.keys())
+        assert len([key for key in keys if "lora_up" in key or "lora_down" in key]) == 12
+    assert window.frame.run.layers.shown() == 6
+    assert window.close()

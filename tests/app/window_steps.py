@@ -1,0 +1,16 @@
+"""Steps that tests of the window share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytestqt.qtbot import QtBot
+
+from app.controller import State
+from app.widgets.main_window import MainWindow
+
+Pair = tuple[Path, Path]
+
+
+def wait_for(qtbot: QtBot, window: MainWindow, *states: State) -> None:
+    qtbot.waitUntil(lambda: window.controller.state in states, timeout=10_000)

@@ -1,0 +1,19 @@
+"""What every test gets: a home of its own, so that nobody's settings are read or changed."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+
+# Small matrices gain nothing from threads that wait for each other on busy cores. Before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+settings.register_profile("here", deadline=None, max_examples=60)
+settings.load_profile("here")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LORA_EXTRACTOR_HOME", str(tmp_path_factory.mktemp("home")))

@@ -1,0 +1,57 @@
+"""The documents say what the program does."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from engine.settings import ExtractionSettings, HardwareSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def generated_page() -> str:
+    specification = importlib.util.spec_from_file_location("make_parameters", ROOT / "docs" / "make_parameters.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    page = module.render()
+    assert isinstance(page, str)
+    return page
+
+
+def test_the_table_of_parameters_is_the_one_made_from_the_settings() -> None:
+    assert (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8") == generated_page()
+
+
+@pytest.mark.parametrize("model", [ExtractionSettings, HardwareSettings])
+def test_the_table_has_a_row_for_every_field(model: type[ExtractionSettings] | type[HardwareSettings]) -> None:
+    page = (ROOT / "docs" / "parameters.md").read_text(encoding="utf-8")
+    for name in model.model_fields:
+        assert page.count(f"\n| `{name}` |") == 1
+
+
+def test_the_map_can_be_kept_in_the_head() -> None:
+    assert len((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").splitlines()) < 150
+
+
+def test_every_folder_and_module_that_the_map_names_exists() -> None:
+    rooms = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("## Rooms")[1].split("## Threads")[0]
+    folder = ""
+    for line in rooms.splitlines():
+        words = line.split()
+        if line.startswith("    ") and not line.startswith("     ") and words and words[0].endswith("/"):
+            folder = words[0]
+            assert (ROOT / folder).is_dir(), folder
+        elif line.startswith("      ") and not line.startswith("       ") and words:
+            assert (ROOT / folder / words[0]).exists(), folder + words[0]
+
+
+def test_no_machine_path_and_no_registry_address_is_committed() -> None:
+    for path in (ROOT / "constraints.txt", ROOT / "pyproject.toml", ROOT / "README.md"):
+        text = path.read_text(encoding="utf-8")
+        assert "file://" not in text
+        assert "--index-url" not in text
