@@ -19,7 +19,7 @@ def read_pair(finetuned: Checkpoint, original: Checkpoint, weight: PairedWeight)
     Raises:
         EngineError: see `Checkpoint.read_into`.
     """
-    return _read_view(finetuned, weight.finetuned), _read_view(original, weight.original)
+    return read_view(finetuned, weight.finetuned), read_view(original, weight.original)
 
 
 def difference(tuned: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
@@ -44,7 +44,8 @@ def energy(tensor: torch.Tensor) -> float:
     return float(norm) ** 2
 
 
-def _read_view(checkpoint: Checkpoint, view: TensorView) -> torch.Tensor:
+def read_view(checkpoint: Checkpoint, view: TensorView) -> torch.Tensor:
+    """Read a tensor, or the part of one that the view is, in the file's dtype and the view's shape."""
     tensor = read_tensor(checkpoint, view.info.name)
     if view.rows is not None:
         tensor = tensor[view.rows[0] : view.rows[1]]

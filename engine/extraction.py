@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
+from engine.deltas import read_view
 from engine.device import Device, exact_float32
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import (
@@ -37,9 +38,9 @@ from engine.pairing import PairedWeight
 from engine.planning import Plan, new_weights, weight_key
 from engine.report import metadata, quality, report
 from engine.results import ExtractionResult, LayerResult, LeaveOutReason, LeftOut, OutputFile
-from engine.tensors import read_tensor
 
 _SAMPLE_SECONDS = 0.25
+_DEVICE_SECONDS = 0.02  # until the device is chosen there is nothing to sample
 _LARGE_CHANGE = 0.5
 _ENOUGH_LAYERS = 16
 
@@ -91,19 +92,24 @@ class _Run:
         due = time.perf_counter()
         while True:
             try:
-                event = self.queue.get(timeout=max(0.0, due - time.perf_counter()))
+                event: Event | BaseException | None = self.queue.get(timeout=max(0.0, due - time.perf_counter()))
             except queue.Empty:
-                due = time.perf_counter() + _SAMPLE_SECONDS
-                if self.device is not None:
-                    yield self.sample(self.device)
-                    yield self.progress()
-                continue
+                event = None
             if isinstance(event, BaseException):
                 raise event
-            yield event
-            if isinstance(event, (LayerDone, LayerSkipped)):
+            ends = isinstance(event, Finished)
+            if event is not None and not ends:
+                yield event
+            if self.device is not None and (ends or time.perf_counter() >= due):
+                due = time.perf_counter() + _SAMPLE_SECONDS
+                yield self.sample(self.device)
                 yield self.progress()
+            elif isinstance(event, (LayerDone, LayerSkipped)):
+                yield self.progress()
+            elif event is None:
+                due = time.perf_counter() + _DEVICE_SECONDS
             if isinstance(event, Finished):
+                yield event
                 return
 
     def work(self) -> None:
@@ -134,8 +140,7 @@ class _Run:
                 self.lost_energy += measure_change(self.finetuned, self.original, weight)
             for name, view in new_weights(plan.pairing, plan.settings).items():
                 self._check()
-                tensor = read_tensor(self.finetuned, view.info.name)
-                writer.add(set_weight_key(plan.pairing.family, name), tensor)
+                writer.add(set_weight_key(plan.pairing.family, name), read_view(self.finetuned, view))
             self._check()
             self._judge()
             return self._publish(writer, device)

@@ -17,6 +17,7 @@ from engine.pairing import PairedWeight, Pairing, select
 from engine.results import LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
+_LENGTH_BYTES = 8  # the format's own first field
 _ENTRY_BYTES = 160  # dtype, shape of up to five sizes, two offsets, punctuation
 _TEXTS_BYTES = 12 * 1024  # two file names three times, hashes, figures, dates
 _DTYPE_BYTES = {"fp16": 2, "bf16": 2, "fp32": 4}
@@ -66,7 +67,7 @@ def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: Hardware
     layers = selection.extracted
     keys = _keys(pairing, settings, layers)
     header_bytes = _header_bytes(keys, settings, hardware)
-    output_bytes = header_bytes + sum(stored_bytes(weight, settings) for weight in layers)
+    output_bytes = _LENGTH_BYTES + header_bytes + sum(stored_bytes(weight, settings) for weight in layers)
     output_bytes += sum(view.info.nbytes for view in new_weights(pairing, settings).values())
     _check_space(folder, output_bytes, exact=settings.lora_type in ("standard", "full"))
     return Plan(
@@ -159,11 +160,11 @@ def _check_space(folder: Path, needed: int, *, exact: bool) -> None:
     while not at.exists() and at != at.parent:
         at = at.parent
     try:
-        free = shutil.disk_usage(at).free
+        usage = shutil.disk_usage(at)
     except OSError:
         return
-    if exact and needed > free:
-        raise EngineError(ErrorCode.DISK_FULL, file=folder, needed=needed, free=free)
+    if exact and usage.total and needed > usage.free:  # some file systems do not tell their size
+        raise EngineError(ErrorCode.DISK_FULL, file=folder, needed=needed, free=usage.free)
 
 
 def _notices(pairing: Pairing, settings: ExtractionSettings, layers: tuple[PairedWeight, ...]) -> tuple[Notice, ...]:

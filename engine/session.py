@@ -56,12 +56,17 @@ class Session:
         """Plan an extraction; headers only.
 
         Raises:
-            EngineError: ``output_escapes``, ``output_is_input``, ``nothing_selected``, ``disk_full``.
+            EngineError: ``output_escapes``, ``output_is_input``, ``output_unwritable``, ``nothing_selected``,
+                ``disk_full``.
         """
-        for checkpoint in (self.finetuned, self.original):
-            if output_dir.is_file() and output_dir.samefile(checkpoint.path):
-                raise EngineError(ErrorCode.OUTPUT_IS_INPUT, file=checkpoint.path)
-        return make_plan(self.pairing, settings, hardware, output_dir)
+        try:
+            for checkpoint in (self.finetuned, self.original):
+                if output_dir.is_file() and output_dir.samefile(checkpoint.path):
+                    raise EngineError(ErrorCode.OUTPUT_IS_INPUT, file=checkpoint.path)
+            return make_plan(self.pairing, settings, hardware, output_dir)
+        except OSError as error:  # a folder that may not even be looked into
+            reason = error.strerror or str(error)
+            raise EngineError(ErrorCode.OUTPUT_UNWRITABLE, file=output_dir, reason=reason) from error
 
     def extract(self, plan: Plan, cancel: CancelToken) -> Generator[Event, None, None]:
         """Run a plan; see `engine.extraction.extract`."""

@@ -166,8 +166,9 @@ def _check_shapes(file: Checkpoint, keys: tuple[str, ...], stored: list[torch.Te
     if len(stored) == 1:
         fits = stored[0].numel() == rows * columns
     else:
-        rank = stored[1].shape[0]
-        fits = stored[0].numel() == rows * rank and stored[1].numel() == rank * columns
+        rank = stored[1].shape[0] if stored[1].dim() else 0
+        fits = rank > 0 and stored[0].numel() == rows * rank and stored[1].numel() == rank * columns
+        fits = fits and all(alpha.numel() == 1 for alpha in stored[2:])
     if not fits:
         raise EngineError(ErrorCode.LORA_MISMATCH, file=file.path, tensor=keys[0], reason="shape")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.checkpoints.checkpoint import Checkpoint
-from engine.checkpoints.safetensors_file import SafetensorsFile
+from engine.checkpoints.safetensors_file import MAX_HEADER_BYTES, SafetensorsFile
 from engine.errors import EngineError, ErrorCode
 
 _FOREIGN_MAGIC = (
@@ -24,16 +24,21 @@ def open_checkpoint(path: Path) -> Checkpoint:
     """
     try:
         with path.open("rb") as stream:
-            magic = stream.read(4)
+            head = stream.read(9)
     except FileNotFoundError:
         raise EngineError(ErrorCode.FILE_MISSING, file=path) from None
     except OSError as error:
         if path.is_dir():
             raise EngineError(ErrorCode.IS_DIRECTORY, file=path) from None
         raise EngineError(ErrorCode.FILE_UNREADABLE, file=path, reason=error.strerror or str(error)) from error
-    if not magic:
+    if not head:
         raise EngineError(ErrorCode.FILE_EMPTY, file=path)
     for start, title in _FOREIGN_MAGIC:
-        if magic.startswith(start):
+        if head.startswith(start) and not _starts_safetensors(head):
             raise EngineError(ErrorCode.UNSUPPORTED_CONTAINER, file=path, container=title)
     return SafetensorsFile(path)
+
+
+def _starts_safetensors(head: bytes) -> bool:
+    """A header's length may begin with the bytes of another format's magic, such as 80 04 for 1152 bytes."""
+    return int.from_bytes(head[:8], "little") <= MAX_HEADER_BYTES and head[8:9] == b"{"

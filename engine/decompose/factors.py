@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.decompose.truncated_svd import TruncatedSvd
+from engine.decompose.truncated_svd import TruncatedSvd, residual_energy
 from engine.deltas import energy
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings
@@ -19,7 +19,6 @@ CLAMP_QUANTILE = 0.99
 ROUNDING_LIMITS = {torch.float16: 1e-3, torch.bfloat16: 4e-3, torch.float32: 1.0}
 _SMALL_FACTOR = 2.0**-10  # a factor with a smaller root mean square has a tail below fp16's normal range, 2^-14
 _SCALED_FACTOR = 2.0**-4  # and is brought to this one
-_CHUNK_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -112,19 +111,6 @@ def store_difference(delta: torch.Tensor, settings: ExtractionSettings, *, total
         dtype=dtype,
         fallback=fallback,
     )
-
-
-def residual_energy(delta: torch.Tensor, up: torch.Tensor, down: torch.Tensor, scale: float = 1.0) -> float:
-    """|delta - scale * up @ down|^2, squared Frobenius norm, without ever holding the whole product.
-
-    Formed as it stands rather than from the identity of the norms, which cancels for small residuals.
-    """
-    step = max(1, _CHUNK_BYTES // (4 * max(1, int(delta.shape[1]))))
-    lost = 0.0
-    for start in range(0, int(delta.shape[0]), step):
-        rows = slice(start, start + step)
-        lost += energy(torch.addmm(delta[rows], up[rows], down, alpha=-scale))
-    return lost
 
 
 def signed_quantile(tensors: tuple[torch.Tensor, ...], q: float) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings
 
 _FORBIDDEN = frozenset('<>:"|?*')  # not allowed in file names on Windows
+_MAX_NAME_BYTES = 255  # of one part of a path, nearly everywhere
 _RESERVED = frozenset(
     ["con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))]
 )
@@ -22,13 +24,15 @@ def output_folder_and_stem(
         EngineError: ``output_escapes`` where the prefix leaves the output folder or cannot be a file name.
     """
     parts = _checked_parts(settings.filename_prefix)
-    folder = output_dir.joinpath(*parts[:-1])
-    if not folder.resolve().is_relative_to(output_dir.resolve()):
-        raise EngineError(ErrorCode.OUTPUT_ESCAPES, file=settings.filename_prefix, reason="leaves")
     stem = (
         f"{parts[-1]}_rank_{rank_label(settings)}_{settings.output_dtype}_{hardware.vram_usage_mode}"
         f"_b{hardware.blocks_in_gpu}_bs{hardware.batch_size}_"
     )
+    if max(len(os.fsencode(part)) for part in (*parts[:-1], numbered(stem, 1))) > _MAX_NAME_BYTES:
+        raise EngineError(ErrorCode.OUTPUT_ESCAPES, file=settings.filename_prefix, reason="too_long")
+    folder = output_dir.joinpath(*parts[:-1])
+    if not folder.resolve().is_relative_to(output_dir.resolve()):
+        raise EngineError(ErrorCode.OUTPUT_ESCAPES, file=settings.filename_prefix, reason="leaves")
     return folder, stem
 
 
