@@ -58,8 +58,8 @@ FONT = ("fonts-dejavu-core", "dejavu-sans-fonts")
 
 def main():
     """Prepare what the wish needs, then hand over; returns the exit code."""
-    if sys.version_info < (3, 10):
-        return fail("LoRA Extractor needs Python 3.10 or newer; this is %s." % sys.version.split()[0])
+    if sys.version_info < (3, 10):  # noqa: UP036 - whoever has an older one shall read a sentence
+        return fail(f"LoRA Extractor needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
     wish = sys.argv[1:]
     testing = wish[:1] == ["test"]
     problem = prepare_environment("test" if testing else "")
@@ -84,13 +84,17 @@ def prepare_environment(extra):
         if problem:
             return problem
     extras = sorted({*(done[1:] if done[:1] == [state] else []), *([extra] if extra else [])})
-    target = "." + ("[%s]" % ",".join(extras) if extras else "")
+    target = "." + ("[{}]".format(",".join(extras)) if extras else "")
     what = "the test tools" if done[:1] == [state] else "LoRA Extractor and what it needs, PyTorch above all"
-    say("Installing %s. This happens once and takes 1 to 10 minutes, by the speed of the network." % what)
+    say(f"Installing {what}. This happens once and takes 1 to 10 minutes, by the speed of the network.")
     code = install(target)
     if code:
         tail = LOG.read_text(errors="replace").splitlines()[-15:]
-        return "The installation failed:\n  " + "\n  ".join(tail) + "\nThe whole log is %s. Mend that, then start again." % LOG
+        return (
+            "The installation failed:\n  "
+            + "\n  ".join(tail)
+            + f"\nThe whole log is {LOG}. Mend that, then start again."
+        )
     STAMP.write_text(" ".join([state, *extras]))
     say("Installed.")
     return None
@@ -110,20 +114,29 @@ def make_venv():
         shutil.rmtree(VENV)
     command = [sys.executable, "-m", "venv", str(VENV)]
     made = subprocess.run(command, capture_output=True, text=True)
-    package = "python%d.%d-venv" % sys.version_info[:2]
+    package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
     if made.returncode and "ensurepip" in made.stdout + made.stderr and install_debian([package]):
         shutil.rmtree(VENV, ignore_errors=True)
         made = subprocess.run(command, capture_output=True, text=True)
     if made.returncode:
         shutil.rmtree(VENV, ignore_errors=True)
-        hint = " On Debian or Ubuntu: sudo apt install %s" % package if shutil.which("apt-get") else ""
-        return "Python cannot make an environment: %s%s" % ((made.stdout + made.stderr).strip(), hint)
+        hint = f" On Debian or Ubuntu: sudo apt install {package}" if shutil.which("apt-get") else ""
+        return f"Python cannot make an environment: {(made.stdout + made.stderr).strip()}{hint}"
     return None
 
 
 def install(target):
     """Install the project, editable, with its constraints; returns the exit code."""
-    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+    command = [
+        str(PYTHON),
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--progress-bar",
+        "off",
+    ]
     if WINDOWS and has_nvidia_card():
         say("An NVIDIA card is here: installing PyTorch's CUDA build.")
         code = logged([*command, "uv"])
@@ -144,13 +157,13 @@ def logged(command):
                 last_said = time.monotonic()
                 lines = LOG.read_text(errors="replace").split("\n")
                 step = next((line.strip() for line in reversed(lines) if line.strip()), "")
-                say("  %d s: %s" % (last_said - started, step[:100]))
+                say(f"  {last_said - started:.0f} s: {step[:100]}")
     return process.returncode
 
 
 def has_nvidia_card():
     """Whether NVIDIA's driver sees a card."""
-    tool = shutil.which("nvidia-smi") or str(Path(os.environ.get("SystemRoot", "")) / "System32/nvidia-smi.exe")
+    tool = shutil.which("nvidia-smi") or str(Path(os.environ.get("SYSTEMROOT", "")) / "System32/nvidia-smi.exe")
     try:
         return subprocess.run([tool, "-L"], capture_output=True, timeout=20).returncode == 0
     except (OSError, subprocess.SubprocessError):
@@ -209,7 +222,7 @@ def run_checks(arguments):
         code = subprocess.run(command, cwd=ROOT, env=environment).returncode
         if code:
             failed.append(title)
-        say("--- %s: %s in %.0f s" % (title, "FAILED" if code else "passed", time.monotonic() - started))
+        say("--- {}: {} in {:.0f} s".format(title, "FAILED" if code else "passed", time.monotonic() - started))
     say("All checks passed." if not failed else "FAILED: " + ", ".join(failed))
     return 1 if failed else 0
 
@@ -218,9 +231,9 @@ def hand_over(command):
     """Become the program, or where that cannot be, wait for it; Ctrl-C is the program's to handle."""
     sys.stdout.flush()
     if not WINDOWS:
-        os.execve(command[0], command, {**os.environ, "PYTHONPATH": str(ROOT)})
+        os.execv(command[0], command)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode
+    return subprocess.run(command).returncode
 
 
 def say(text):

@@ -24,7 +24,7 @@ class Console:
     """Where words for a person go."""
 
     def __init__(self) -> None:
-        self.rich = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self.rich = RichConsole(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
     def line(self, text: str) -> None:
         """One line for a person."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 from engine.checkpoints.checkpoint import Checkpoint
@@ -23,6 +24,8 @@ def open_checkpoint(path: Path) -> Checkpoint:
         EngineError: with the file and the reason, when it is not a model that can be read.
     """
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):  # opening one would wait for a writer for ever
+            raise EngineError(ErrorCode.FILE_UNREADABLE, file=path, reason="it is a pipe")
         with path.open("rb") as stream:
             head = stream.read(9)
     except FileNotFoundError:
