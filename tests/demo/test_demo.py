@@ -53,6 +53,7 @@ def test_the_pair_is_small_enough_to_ship() -> None:
     assert FINETUNED_FILE.stat().st_size + ORIGINAL_FILE.stat().st_size <= 10 * MIB
 
 
+@pytest.mark.usefixtures("qapp")  # the picture would else make an application that no window can use after it
 def test_demo_in_the_terminal_ends_with_the_lora_the_picture_and_the_three_losses(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
