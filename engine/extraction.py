@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
-from engine.deltas import read_view
+from engine.deltas import PairBuffers, read_view
 from engine.device import Device, exact_float32
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import (
@@ -79,6 +79,7 @@ class _Run:
         self.queue: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
         self.started = time.perf_counter()
         self.device: Device | None = None
+        self.buffers = PairBuffers()
         self.rows: list[LayerResult] = []
         self.left_out: list[LeftOut] = list(plan.left_out)
         self.lost_energy = 0.0
@@ -137,7 +138,7 @@ class _Run:
                 self._layer(index, weight, device, writer)
             for weight in plan.measured:
                 self._check()
-                self.lost_energy += measure_change(self.finetuned, self.original, weight)
+                self.lost_energy += measure_change(self.finetuned, self.original, weight, self.buffers)
             for name, view in new_weights(plan.pairing, plan.settings).items():
                 self._check()
                 writer.add(set_weight_key(plan.pairing.family, name), read_view(self.finetuned, view))
@@ -150,7 +151,7 @@ class _Run:
 
     def _layer(self, index: int, weight: PairedWeight, device: Device, writer: SafetensorsWriter) -> None:
         self.queue.put(LayerStarted(index, weight.name))
-        outcome = extract_layer(self.finetuned, self.original, weight, self.plan.settings, device)
+        outcome = extract_layer(self.finetuned, self.original, weight, self.plan.settings, device, self.buffers)
         started = time.perf_counter()
         for ending, tensor in outcome.tensors.items():
             writer.add(weight_key(self.plan.pairing, weight, ending), tensor)

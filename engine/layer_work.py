@@ -6,20 +6,21 @@ import hashlib
 import math
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from engine.checkpoints import Checkpoint
 from engine.decompose import RankPolicy, Stored, TruncatedSvd, store_difference, store_factors, truncated_svd
-from engine.deltas import difference, energy, read_pair
+from engine.deltas import Delta, PairBuffers, read_pair, subtract
 from engine.device import Device
 from engine.errors import EngineError, ErrorCode
 from engine.pairing import PairedWeight
 from engine.planning import matrix_shape, stores_factors
 from engine.results import LayerResult, LeaveOutReason, LeftOut, StageSeconds
 from engine.settings import ExtractionSettings
+from engine.tensors import HostBuffer
 
 
 @dataclass(frozen=True)
@@ -48,25 +49,33 @@ class LayerOutcome:
 
 
 def extract_layer(
-    finetuned: Checkpoint, original: Checkpoint, weight: PairedWeight, settings: ExtractionSettings, device: Device
+    finetuned: Checkpoint,
+    original: Checkpoint,
+    weight: PairedWeight,
+    settings: ExtractionSettings,
+    device: Device,
+    buffers: PairBuffers,
 ) -> LayerOutcome:
-    """Do everything for one layer but write it.
+    """Do everything for one layer but write it. Its tensors may lie in `buffers`: write them before the next layer.
 
     Raises:
         EngineError: ``dtype_overflow``, ``decomposition_failed``, ``out_of_memory``, or on reading.
     """
     started = time.perf_counter()
     try:
-        tuned, base = read_pair(finetuned, original, weight)
+        tuned, base = read_pair(finetuned, original, weight, buffers)
         read = time.perf_counter() - started
-        broken = _broken_side(tuned, base, finetuned, original)
-        if broken is not None:
-            left_out = LeftOut(weight.name, LeaveOutReason.NON_FINITE, f"in {broken.name}")
-            return LayerOutcome({}, None, left_out, 0.0, StageSeconds(read=read), broken)
+        outcome = None
         with suppress(torch.OutOfMemoryError):
-            return _work(weight, tuned, base, settings, device, device.torch_device, read)
-        device.release()  # out here, where no traceback keeps the device's tensors alive any more
-        return _work(weight, tuned, base, settings, device, torch.device("cpu"), read)
+            outcome = _work(weight, tuned, base, settings, device, device.torch_device, read, buffers.delta)
+        if outcome is None:
+            device.release()  # out here, where no traceback keeps the device's tensors alive any more
+            outcome = _work(weight, tuned, base, settings, device, torch.device("cpu"), read, buffers.delta)
+        if outcome.left_out is not None and outcome.left_out.reason is LeaveOutReason.NON_FINITE:
+            broken = _broken_side(tuned, finetuned, original)
+            left_out = replace(outcome.left_out, detail=f"in {broken.name}")
+            return replace(outcome, left_out=left_out, broken_file=broken)
+        return outcome
     except MemoryError as error:
         raise EngineError(ErrorCode.OUT_OF_MEMORY, tensor=weight.name) from error
     except RuntimeError as error:
@@ -75,9 +84,9 @@ def extract_layer(
         raise EngineError(ErrorCode.DECOMPOSITION_FAILED, tensor=weight.name, reason=str(error)) from error
 
 
-def measure_change(finetuned: Checkpoint, original: Checkpoint, weight: PairedWeight) -> float:
+def measure_change(finetuned: Checkpoint, original: Checkpoint, weight: PairedWeight, buffers: PairBuffers) -> float:
     """|delta|^2 of a weight that is not extracted; 0 where it is not finite."""
-    change = energy(difference(*read_pair(finetuned, original, weight)))
+    change = subtract(*read_pair(finetuned, original, weight, buffers), buffers.delta).energy
     return change if math.isfinite(change) else 0.0
 
 
@@ -95,17 +104,18 @@ def _work(
     device: Device,
     place: torch.device,
     read: float,
+    buffer: HostBuffer,
 ) -> LayerOutcome:
     started = time.perf_counter()
     tuned, base = tuned.to(place), base.to(place)
     device.wait()
     uploaded = time.perf_counter()
-    delta = difference(tuned, base)
-    total, norm = energy(delta), math.sqrt(energy(base.to(torch.float32)))
+    delta = subtract(tuned, base, buffer)
+    total, norm = delta.energy, math.sqrt(delta.original_energy)
     del tuned, base
     svd, stored = None, None
     if math.isfinite(total) and total > 0.0 and math.sqrt(total) > settings.min_change * norm:
-        svd, stored = _decomposed(weight, delta, settings, total)
+        svd, stored = _decomposed(weight, delta, settings)
     device.wait()
     seconds = StageSeconds(read=read, upload=uploaded - started, compute=time.perf_counter() - uploaded)
     on_cpu = place.type != device.torch_device.type
@@ -134,26 +144,23 @@ def _work(
     return LayerOutcome(stored.tensors, row, None, total, seconds, fallback=stored.fallback, on_cpu=on_cpu)
 
 
-def _decomposed(
-    weight: PairedWeight, delta: torch.Tensor, settings: ExtractionSettings, total: float
-) -> tuple[TruncatedSvd | None, Stored]:
+def _decomposed(weight: PairedWeight, delta: Delta, settings: ExtractionSettings) -> tuple[TruncatedSvd | None, Stored]:
     if not stores_factors(weight, settings):
-        return None, store_difference(delta, settings, total=total, layer=weight.name)
-    flat = delta.reshape(matrix_shape(weight.shape))
+        return None, store_difference(delta.values, settings, total=delta.energy, layer=weight.name)
+    flat = delta.values.reshape(matrix_shape(weight.shape))
     svd = truncated_svd(
         flat,
         RankPolicy(settings.lora_type, settings.rank, settings.adaptive_param),
         algorithm=settings.algorithm,
         iterations=settings.lowrank_iters,
         seed=layer_seed(settings.seed, weight.name),
+        total=delta.energy,
     )
-    stored = store_factors(flat, svd, weight.shape[2:], settings, total=total, layer=weight.name)
+    stored = store_factors(flat, svd, weight.shape[2:], settings, total=delta.energy, layer=weight.name)
     return svd, stored
 
 
-def _broken_side(tuned: torch.Tensor, base: torch.Tensor, finetuned: Checkpoint, original: Checkpoint) -> Path | None:
-    """The file whose tensor holds a NaN or an infinity."""
-    for tensor, checkpoint in ((tuned, finetuned), (base, original)):
-        if not bool(torch.isfinite(tensor.to(torch.float32)).all()):
-            return checkpoint.path
-    return None
+def _broken_side(tuned: torch.Tensor, finetuned: Checkpoint, original: Checkpoint) -> Path:
+    """The file whose tensor holds the NaN or the infinity."""
+    finite = bool(torch.isfinite(tuned.to(torch.float32)).all())
+    return original.path if finite else finetuned.path

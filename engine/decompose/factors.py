@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.decompose.truncated_svd import TruncatedSvd, residual_energy
+from engine.decompose.decomposition import TruncatedSvd, residual_energy
 from engine.deltas import energy
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings
@@ -17,6 +17,7 @@ SAFETENSORS_NAMES = {torch.float16: "F16", torch.bfloat16: "BF16", torch.float32
 CLAMP_QUANTILE = 0.99
 # Largest relative change of a tensor's norm by rounding. bf16 always loses about 0.15 %: that is its precision.
 ROUNDING_LIMITS = {torch.float16: 1e-3, torch.bfloat16: 4e-3, torch.float32: 1.0}
+_NEGLIGIBLE = 1e-8  # of the delta's energy: errors of the error that nobody can see
 _SMALL_FACTOR = 2.0**-10  # a factor with a smaller root mean square has a tail below fp16's normal range, 2^-14
 _SCALED_FACTOR = 2.0**-4  # and is brought to this one
 
@@ -68,15 +69,15 @@ def store_factors(
     """
     root = svd.s.sqrt().to(delta.device, torch.float32)
     up, down = svd.u * root, root[:, None] * svd.vh
-    lost_before = residual_energy(delta, up, down)
+    exact = _Exact(delta, up, down, svd.residual_energy, total)
     clamp = "off"
     if settings.clamp_quantile:
-        up, down, clamp = _clamped(delta, up, down, lost_before, total, settings.clamp_max_loss)
+        up, down, clamp = _clamped(exact, settings.clamp_max_loss)
     power = _scale_power(up, down) if settings.output_dtype == "fp16" else 0
     scale = math.ldexp(1.0, power)
     (up, down), dtype, fallback = _rounded((up * scale, down * scale), settings, layer)
     loaded = math.ldexp(1.0, -2 * power)
-    lost = residual_energy(delta, up.to(torch.float32), down.to(torch.float32), loaded)
+    lost = exact.lost(up.to(torch.float32), down.to(torch.float32), loaded)
     ones = (1,) * len(kernel)
     inputs = int(delta.shape[1]) // math.prod(kernel)
     return Stored(
@@ -85,7 +86,7 @@ def store_factors(
             "lora_down.weight": down.reshape(svd.rank, inputs, *kernel).cpu(),
             "alpha": torch.tensor(svd.rank * loaded, dtype=torch.float32),
         },
-        energy_before=1.0 - lost_before / total,
+        energy_before=1.0 - svd.residual_energy / total,
         energy_retained=1.0 - lost / total,
         relative_error=math.sqrt(lost / total),
         clamp=clamp,
@@ -118,21 +119,59 @@ def signed_quantile(tensors: tuple[torch.Tensor, ...], q: float) -> float:
     values = torch.cat([tensor.flatten() for tensor in tensors])
     position = q * (values.numel() - 1)
     low = math.floor(position)
-    below = float(values.kthvalue(low + 1).values)
+    top = values.topk(values.numel() - low, sorted=True).values  # q is near 1: few values lie above
+    below = float(top[-1])
     if low == position:
         return below
-    above = float(values.kthvalue(low + 2).values)
-    return below + (position - low) * (above - below)
+    return below + (position - low) * (float(top[-2]) - below)
 
 
-def _clamped(
-    delta: torch.Tensor, up: torch.Tensor, down: torch.Tensor, lost_before: float, total: float, max_loss: float
-) -> tuple[torch.Tensor, torch.Tensor, str]:
+class _Exact:
+    """A delta and its best factors, against which changed factors are judged.
+
+    With E what the best factors leave of the delta, E is orthogonal to them on both sides, so that
+
+        |delta - P Q|^2 = |E|^2 + |up down - P Q|^2 - 2 <E, (P - up)(Q - down)>
+
+    where the second term needs only small Gram matrices, in float64, and the last one is of second order: at most
+    2 |E| |P - up| |Q - down|. Where that bound is not negligible the residual is formed as it stands.
+    """
+
+    def __init__(
+        self, delta: torch.Tensor, up: torch.Tensor, down: torch.Tensor, residual: float, total: float
+    ) -> None:
+        self.delta, self.up, self.down = delta, up, down
+        self.residual, self.total = residual, total
+
+    def lost(self, up: torch.Tensor, down: torch.Tensor, scale: float = 1.0) -> float:
+        """|delta - scale * up @ down|^2, to 1e-8 of |delta|^2."""
+        added, doubt = self.added(up, down, scale)
+        if doubt <= _NEGLIGIBLE * self.total:
+            return self.residual + added
+        return residual_energy(self.delta, up, down, scale)
+
+    def added(self, up: torch.Tensor, down: torch.Tensor, scale: float = 1.0) -> tuple[float, float]:
+        """What changing the factors adds to the squared error, and a bound of how far that is off."""
+        if self.delta.device.type == "mps" or 4 * up.shape[1] * sum(self.delta.shape) > self.delta.numel():
+            return 0.0, math.inf  # no float64 there, or no cheaper than the residual itself
+        wide = torch.cat([self.down, down]).to(torch.float64)
+        tall = torch.cat([self.up, -scale * up], dim=1).to(torch.float64)
+        added = float(((tall.T @ tall) * (wide @ wide.T)).sum())
+        moved = energy(scale * up - self.up) * energy(down - self.down)
+        return max(0.0, added), 2.0 * math.sqrt(max(0.0, self.residual) * moved)
+
+
+def _clamped(exact: _Exact, max_loss: float) -> tuple[torch.Tensor, torch.Tensor, str]:
     """Clamp both factors to their common quantile, unless that loses more than `max_loss` of the energy."""
-    limit = abs(signed_quantile((up, down), CLAMP_QUANTILE))
-    clamped = up.clamp(-limit, limit), down.clamp(-limit, limit)
-    if max_loss < 1.0 and residual_energy(delta, *clamped) - lost_before > max_loss * total:
-        return up, down, "kept"
+    limit = abs(signed_quantile((exact.up, exact.down), CLAMP_QUANTILE))
+    clamped = exact.up.clamp(-limit, limit), exact.down.clamp(-limit, limit)
+    if max_loss >= 1.0:
+        return (*clamped, "clamped")
+    added, doubt = exact.added(*clamped)
+    if doubt > abs(added - max_loss * exact.total):
+        added = residual_energy(exact.delta, *clamped) - exact.residual
+    if added > max_loss * exact.total:
+        return exact.up, exact.down, "kept"
     return (*clamped, "clamped")
 
 

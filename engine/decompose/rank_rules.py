@@ -6,6 +6,7 @@ over the whole spectrum of what the rule adds up. A result of k + 1 means "more 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from engine.settings import LoraType
 
 Values = NDArray[np.float64]
+_SUM_TOLERANCE = 1e-6  # of a threshold that a sum is compared with
+_VALUE_TOLERANCE = 5e-6  # of a threshold that a single value is compared with
 FLOAT32_EPSILON = float(np.finfo(np.float32).eps)
 
 
@@ -58,6 +61,44 @@ class RankPolicy:
     def needs_all_values(self) -> bool:
         """Whether the rule adds up the whole spectrum, which no norm gives."""
         return self.lora_type == "adaptive_quantile" and self.adaptive_param < 1.0
+
+    def resolves_below(self, noise: float, s: Values, shape: tuple[int, int]) -> bool:
+        """Whether the rule depends on singular values smaller than `noise` * s1, given all of them.
+
+        The sum of a quantile may be a sum of noise where most values vanish; a ratio may ask for tiny values.
+        """
+        if self.needs_all_values:
+            doubtful = int(np.count_nonzero(s < 100.0 * noise * s[0]))
+            return bool(doubtful * noise * s[0] > _SUM_TOLERANCE * self.adaptive_param * float(s.sum()))
+        return self.lora_type == "adaptive_ratio" and 0.0 < self.adaptive_param < 100.0 * noise
+
+    def decided(self, low: Values, missing: Values, shape: tuple[int, int], *, energy: float, rest: float) -> bool:
+        """Whether more accurate singular values could not change the rank `choose` gives for `low`.
+
+        Args:
+            low: lower bounds of the leading singular values, descending.
+            missing: how far the square of each may lie below the true one; infinite where nothing is known.
+            shape: (out, in) of the delta.
+            energy: its squared Frobenius norm.
+            rest: square of the largest value that is not among them.
+        """
+        p, cap = self.adaptive_param, self.cap(shape)
+        if self.lora_type not in ("adaptive_ratio", "adaptive_energy", "adaptive_fro") or p >= 1.0:
+            return True
+        with np.errstate(over="ignore"):
+            high = np.sqrt(low * low + missing)
+        if self.lora_type == "adaptive_ratio":
+            if not np.isfinite(high[0]):
+                return False
+            unseen = len(low) + 1 if math.sqrt(max(rest, 0.0)) > p * low[0] else 0
+            most = max(int(np.count_nonzero(high * (1.0 - _VALUE_TOLERANCE) > p * low[0])), unseen)
+            least = int(np.count_nonzero(low * (1.0 + _VALUE_TOLERANCE) > p * high[0]))
+            return least >= most or least >= cap
+        rank = self._wanted(low, shape, energy, 0.0)
+        if rank == self._wanted(high, shape, energy, 0.0):
+            return True
+        threshold = (p if self.lora_type == "adaptive_energy" else p * p) * energy
+        return rank <= len(low) and float(missing[:rank].sum()) <= _SUM_TOLERANCE * threshold
 
     def choose(self, s: Values, shape: tuple[int, int], *, energy: float, value_sum: float = 0.0) -> tuple[int, bool]:
         """The rank of a layer, and whether the cap cut it short.

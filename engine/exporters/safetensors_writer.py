@@ -64,7 +64,7 @@ class SafetensorsWriter:
         """
         tensor = tensor.detach().cpu().contiguous()
         if tensor.numel() * tensor.element_size() % 8:
-            self._waiting[name] = tensor
+            self._waiting[name] = tensor.clone()  # the caller may use its memory again
         else:
             self._append(name, tensor)
 

@@ -229,9 +229,9 @@ def test_a_layer_is_read_only_when_its_turn_comes(tmp_path: Path, monkeypatch: p
     most = 0
     real = engine.deltas.read_tensor
 
-    def counted(checkpoint: object, name: str) -> torch.Tensor:
+    def counted(checkpoint: object, name: str, buffer: object = None) -> torch.Tensor:
         nonlocal most
-        tensor = real(checkpoint, name)  # type: ignore[arg-type]
+        tensor = real(checkpoint, name, buffer)  # type: ignore[arg-type]
         key = next(numbers)
         alive.add(key)
         weakref.finalize(tensor, alive.discard, key)

@@ -1,0 +1,82 @@
+"""The result of every solver, and the matrix they all work on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from engine.decompose.rank_rules import Values
+from engine.deltas import energy
+
+_CHUNK_BYTES = 32 * 1024 * 1024
+ABOVE_OPTIMUM, OF_NORM = 1e-5, 1e-6  # what svd_linalg promises: error <= (1 + 1e-5) optimum + 1e-6 |delta|
+
+
+@dataclass(frozen=True)
+class TruncatedSvd:
+    """The leading part of a delta's singular value decomposition: delta ~ u @ diag(s) @ vh.
+
+    Attributes:
+        u: (out, r) float32, orthonormal columns.
+        s: singular values, (r,) float64 on the host, descending.
+        vh: (r, in) float32, unit rows.
+        values: singular values that were computed, at least `s`; on the host.
+        residual_energy: |delta - u @ diag(s) @ vh|^2, squared Frobenius norm.
+        capped: the adaptive rule asked for more than the cap.
+        solver: ``krylov``, ``gram`` or ``lapack``.
+        iterations: rounds of the iteration; 0 for the others.
+    """
+
+    u: torch.Tensor
+    s: torch.Tensor
+    vh: torch.Tensor
+    values: Values
+    residual_energy: float
+    capped: bool
+    solver: str
+    iterations: int
+
+    @property
+    def rank(self) -> int:
+        """Number of singular values kept."""
+        return len(self.s)
+
+
+def within_promise(lost: float, optimum: float, total: float) -> bool:
+    """Whether a measured |delta - kept|^2 keeps the promise against a lower bound of the optimum's.
+
+    Args:
+        lost: measured squared error.
+        optimum: lower bound of the smallest possible squared error.
+        total: squared norm of the delta.
+    """
+    if math.isnan(lost):
+        return False
+    allowed = (1.0 + ABOVE_OPTIMUM) * math.sqrt(max(0.0, optimum)) + OF_NORM * math.sqrt(total)
+    return math.sqrt(max(0.0, lost)) <= allowed
+
+
+def residual_energy(delta: torch.Tensor, up: torch.Tensor, down: torch.Tensor, scale: float = 1.0) -> float:
+    """|delta - scale * up @ down|^2, squared Frobenius norm, without ever holding the whole product.
+
+    Formed as it stands rather than from the identity of the norms, which cancels for small residuals.
+    """
+    step = max(1, _CHUNK_BYTES // (4 * max(1, int(delta.shape[1]))))
+    lost = 0.0
+    for start in range(0, int(delta.shape[0]), step):
+        rows = slice(start, start + step)
+        lost += energy(torch.addmm(delta[rows], up[rows], down, alpha=-scale))
+    return lost
+
+
+def normalised(left: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Split (k, r) x (r, l) with orthonormal `left` into left, singular values, unit rows, descending."""
+    lengths = torch.linalg.vector_norm(right, dim=1).to("cpu", torch.float64)
+    order = torch.argsort(lengths, descending=True, stable=True)
+    if not bool((order == torch.arange(len(order))).all()):
+        place = order.to(left.device)
+        left, right, lengths = left[:, place], right[place], lengths[order]
+    scale = lengths.clamp(min=torch.finfo(torch.float32).tiny).to(right.device, torch.float32)
+    return left, lengths, right / scale[:, None]

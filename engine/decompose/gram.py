@@ -1,0 +1,74 @@
+"""Exact solvers that see the whole spectrum: the smaller Gram matrix in float64, and LAPACK as last resort.
+
+Squaring halves the digits, and float64 has twice those of the float32 delta: singular values below 1.5e-8 s1 drown,
+which is under the delta's own rounding. Every result is checked against the promise of `within_promise`.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from engine.decompose.decomposition import TruncatedSvd, normalised, residual_energy, within_promise
+from engine.decompose.rank_rules import RankPolicy, Values
+
+_CHUNK_BYTES = 32 * 1024 * 1024
+_SQUARED_NOISE = 1.5e-8  # square root of float64's rounding: what a zero singular value may come out as, over s1
+
+
+def gram_matrix(wide: torch.Tensor) -> torch.Tensor:
+    """Form wide @ wide.T in float64, (k, l) -> (k, k), a few columns at a time so that no float64 copy is held."""
+    k, columns = int(wide.shape[0]), int(wide.shape[1])
+    step = max(1, _CHUNK_BYTES // (8 * k))
+    gram = torch.zeros(k, k, dtype=torch.float64, device=wide.device)
+    for start in range(0, columns, step):
+        piece = wide[:, start : start + step].to(torch.float64)
+        gram.addmm_(piece, piece.T)
+    return gram
+
+
+def solve_gram(wide: torch.Tensor, policy: RankPolicy, total: float) -> TruncatedSvd:
+    """Decompose (k, l) with k <= l by the eigenvectors of its (k, k) Gram matrix; LAPACK where that fails."""
+    matrix = wide.cpu() if wide.device.type == "mps" else wide  # no float64 there
+    shape = (int(matrix.shape[0]), int(matrix.shape[1]))
+    try:
+        eigenvalues, vectors = torch.linalg.eigh(gram_matrix(matrix))
+    except RuntimeError:  # torch.linalg.LinAlgError is one
+        return solve_lapack(wide, policy)
+    values: Values = eigenvalues.flip(0).clamp_(min=0).sqrt_().cpu().numpy()
+    if policy.resolves_below(_SQUARED_NOISE, values, shape):
+        return solve_lapack(wide, policy)
+    rank, capped = policy.choose(values, shape, energy=total, value_sum=float(values.sum()))
+    left = vectors.flip(1)[:, :rank].to(torch.float32).contiguous()
+    right = left.T @ matrix
+    lost = residual_energy(matrix, left, right)
+    if not within_promise(lost, float(np.square(values[rank:]).sum()), total):
+        return solve_lapack(wide, policy)
+    left, s, right = normalised(left, right)
+    device = wide.device
+    return TruncatedSvd(left.to(device), s, right.to(device), values, lost, capped, "gram", 0)
+
+
+def solve_lapack(wide: torch.Tensor, policy: RankPolicy) -> TruncatedSvd:
+    """Last resort: the thin SVD in float64 on the host."""
+    matrix = wide.to("cpu", torch.float64)
+    shape = (int(matrix.shape[0]), int(matrix.shape[1]))
+    u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
+    values = s.numpy()
+    rank, capped = policy.choose(values, shape, energy=float(s.square().sum()), value_sum=float(s.sum()))
+    left, right = (part.to(wide.device, torch.float32) for part in (u[:, :rank], vh[:rank]))
+    lost = float(s[rank:].square().sum())
+    return TruncatedSvd(left, s[:rank].clone(), right, values, lost, capped, "lapack", 0)
+
+
+def all_values(wide: torch.Tensor, policy: RankPolicy) -> Values:
+    """All singular values of (k, l), descending, as accurately as the policy needs them."""
+    matrix = wide.cpu() if wide.device.type == "mps" else wide
+    shape = (int(matrix.shape[0]), int(matrix.shape[1]))
+    eigenvalues = torch.linalg.eigvalsh(gram_matrix(matrix))
+    values: Values = eigenvalues.flip(0).clamp_(min=0).sqrt_().cpu().numpy()
+    if math.isfinite(float(values.sum())) and not policy.resolves_below(_SQUARED_NOISE, values, shape):
+        return values
+    return np.asarray(torch.linalg.svdvals(matrix.to("cpu", torch.float64)).numpy())
