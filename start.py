@@ -20,11 +20,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
-STAMP = VENV / "lora-extractor-installed.txt"
+MADE_FOR = VENV / "made-for.txt"
+STAMP = VENV / "installed.txt"
 LOG = VENV / "install.log"
 CONSTRAINTS = ROOT / "constraints.txt"
 WINDOWS = sys.platform == "win32"
 PYTHON = VENV / ("Scripts/python.exe" if WINDOWS else "bin/python")
+# Not "-m app": that would prefer a folder named app in the folder where the person stands.
+ENTRY = f"import sys; sys.path[0] = {str(ROOT)!r}; from app.__main__ import main; sys.exit(main())"
 CHECKS = (
     # the tool in .venv, and its arguments
     ("ruff", "check", "."),
@@ -69,54 +72,58 @@ def main():
         prepare_qt()
     if testing:
         return run_checks(wish[1:])
-    return hand_over([str(PYTHON), "-m", "app", *wish])
+    return hand_over([str(PYTHON), "-c", ENTRY, *wish])
 
 
 def prepare_environment(extra):
     """Make .venv and install into it, unless that was done for this very state of the project; words if it fails."""
-    state = fingerprint()
-    done = STAMP.read_text().split() if STAMP.exists() else []
-    if PYTHON.exists() and done[:1] == [state] and (not extra or extra in done[1:]):
-        return None
-    if not PYTHON.exists():
+    if read(MADE_FOR) != made_for():
         say("Making a Python environment in .venv ...")
         problem = make_venv()
         if problem:
             return problem
-    extras = sorted({*(done[1:] if done[:1] == [state] else []), *([extra] if extra else [])})
+        MADE_FOR.write_text(made_for(), encoding="utf-8")
+    state = fingerprint()
+    done = read(STAMP).split()
+    if done[:1] == [state] and (not extra or extra in done[1:]):
+        return None
+    extras = sorted({*done[1:], *([extra] if extra else [])})
     target = "." + ("[{}]".format(",".join(extras)) if extras else "")
     what = "the test tools" if done[:1] == [state] else "LoRA Extractor and what it needs, PyTorch above all"
     say(f"Installing {what}. This happens once and takes 1 to 10 minutes, by the speed of the network.")
     code = install(target)
     if code:
-        tail = LOG.read_text(errors="replace").splitlines()[-15:]
-        return (
-            "The installation failed:\n  "
-            + "\n  ".join(tail)
-            + f"\nThe whole log is {LOG}. Mend that, then start again."
-        )
-    STAMP.write_text(" ".join([state, *extras]))
+        words = "\n  ".join(read(LOG).splitlines()[-15:])
+        return f"The installation failed:\n  {words}\nThe whole log is {LOG}. Mend that, then start again."
+    STAMP.write_text(" ".join([state, *extras]), encoding="utf-8")
     say("Installed.")
     return None
 
 
+def made_for():
+    """What an environment cannot survive a change of: this Python, and the folder, which its scripts name."""
+    return f"{sys.version}\n{sys.executable}\n{ROOT}"
+
+
 def fingerprint():
     """Hash of everything that decides what has to be installed."""
-    digest = hashlib.sha256(sys.version.encode())
+    digest = hashlib.sha256()
     for path in (ROOT / "pyproject.toml", CONSTRAINTS):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
+def read(path):
+    """A small text file's text; empty where there is none."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
 def make_venv():
-    """Make .venv; on Debian the module for it may be a package of its own. Words if it fails."""
-    if VENV.exists():
-        shutil.rmtree(VENV)
-    command = [sys.executable, "-m", "venv", str(VENV)]
+    """Make .venv anew; on Debian the module for it may be a package of its own. Words if it fails."""
+    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
     made = subprocess.run(command, capture_output=True, text=True)
     package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
     if made.returncode and "ensurepip" in made.stdout + made.stderr and install_debian([package]):
-        shutil.rmtree(VENV, ignore_errors=True)
         made = subprocess.run(command, capture_output=True, text=True)
     if made.returncode:
         shutil.rmtree(VENV, ignore_errors=True)
@@ -155,7 +162,7 @@ def logged(command):
             time.sleep(0.2)
             if time.monotonic() - last_said >= 15:
                 last_said = time.monotonic()
-                lines = LOG.read_text(errors="replace").split("\n")
+                lines = read(LOG).split("\n")
                 step = next((line.strip() for line in reversed(lines) if line.strip()), "")
                 say(f"  {last_said - started:.0f} s: {step[:100]}")
     return process.returncode
@@ -244,8 +251,14 @@ def say(text):
 def fail(text):
     """Tell what went wrong; returns the exit code."""
     say("Error: " + text)
+    if WINDOWS and len(sys.argv) == 1:  # started by a double click: the console would close at once
+        input("Press Enter to close.")
     return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        say("Stopped. Start again to go on.")
+        sys.exit(130)

@@ -40,8 +40,15 @@ def open_window(files: list[Path]) -> int:
         return 1
     if sys.platform == "win32":
         import torch  # noqa: F401
-    from app.window import run_window
-
+    try:
+        from app.window import run_window
+    except ImportError as error:
+        print(
+            f"Error: The window cannot open, because Qt's system libraries are missing ({error}). "
+            "python3 start.py names the packages to install.",
+            file=sys.stderr,
+        )
+        return 1
     return run_window(files)
 
 

@@ -40,19 +40,18 @@ def main(arguments: Sequence[str]) -> int:
     _stop_on_interrupt(cancel)
     try:
         answer = _command(parsed)(parsed, cancel)
-    except (Cancelled, KeyboardInterrupt):
-        if parsed.json:
-            _print_json({"error": _error_object("cancelled", "Stopped.", "Nothing was written.", None, None)})
-        print("Stopped. Nothing was written.", file=sys.stderr)
-        return CANCELLED
+        if parsed.json and answer is not None:
+            _print_json(answer)
+    except Cancelled as stopped:
+        return _stopped(f"{stopped} was finished before." if stopped.args else "Nothing was written.", parsed)
+    except KeyboardInterrupt:
+        return _stopped("It did not wait for the step at hand.", parsed)
     except EngineError as error:
         return _failed(error, parsed)
     except Exception as error:
         unexpected = EngineError(ErrorCode.INTERNAL, reason=f"{type(error).__name__}: {error}")
         unexpected.__cause__ = error
         return _failed(unexpected, parsed)
-    if parsed.json and answer is not None:
-        _print_json(answer)
     return DONE
 
 
@@ -141,6 +140,13 @@ def _command(parsed: argparse.Namespace) -> Command:
     return commands[parsed.command]
 
 
+def _stopped(remainder: str, parsed: argparse.Namespace) -> int:
+    if parsed.json:
+        _print_json({"error": _error_object("cancelled", "Stopped.", remainder, None, None)})
+    print(f"Stopped. {remainder}", file=sys.stderr)
+    return CANCELLED
+
+
 def _failed(error: EngineError, parsed: argparse.Namespace) -> int:
     message, remedy = error_text(error)
     if parsed.json:
@@ -165,7 +171,7 @@ def _stop_on_interrupt(cancel: CancelToken) -> None:
     def stop(number: int, frame: FrameType | None) -> None:
         if cancel.cancelled:
             raise KeyboardInterrupt
-        print("\nStopping after this layer ...", file=sys.stderr)
+        print("\nStopping after this step ...", file=sys.stderr)
         cancel.cancel()
 
     with suppress(ValueError):  # not in the main thread, as in some tests

@@ -203,7 +203,9 @@ def _profile_name(store: ProfileStore, name: str) -> str:
 
 
 def _refuse_foreign(file: Path) -> None:
-    """An export replaces an older export, never anything else."""
+    """An export replaces an older export, never anything else, and makes no folders."""
+    if not file.absolute().parent.is_dir():
+        raise EngineError(ErrorCode.OUTPUT_UNWRITABLE, file=file, reason="its folder does not exist")
     if not file.exists():
         return
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -48,21 +47,6 @@ def validated(model: type[_Settings], values: dict[str, Any]) -> _Settings:
         option = "--" + name.replace("_", "-")
         reason = f"{option} {problem.get('input')!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
         raise EngineError(ErrorCode.SETTINGS_INVALID, reason=reason) from error
-
-
-def command_line(finetuned: str, original: str, models: Iterable[BaseModel]) -> list[str]:
-    """The arguments that repeat an extraction: only what differs from the defaults."""
-    words = ["lora-extractor", "extract", finetuned, original]
-    for settings in models:
-        for spec in field_specs(type(settings)):
-            value = getattr(settings, spec.name)
-            if value == spec.default:
-                continue
-            if spec.kind == "bool":
-                words.append(spec.option if value else "--no-" + spec.option[2:])
-            else:
-                words += [spec.option, ",".join(value) if spec.kind == "list" else str(value)]
-    return words
 
 
 def settings_from(

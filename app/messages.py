@@ -41,6 +41,10 @@ _ERRORS: dict[ErrorCode, tuple[str, str]] = {
         "{file} and {other} have no weight in common (for instance {example} and {other_example}).",
         "They are different kinds of model; choose the original that the fine-tuned model was made from.",
     ),
+    ErrorCode.NO_USABLE_WEIGHTS: (
+        "{file} and {other} have the same weights by name, but none can be used: {example}, {why}.",
+        "Choose versions of the two models with the same shapes and floating-point weights.",
+    ),
     ErrorCode.NOTHING_SELECTED: (
         "None of the {matched} matching weights is selected.",
         "Change the parts, the name patterns, or the biases option.",
@@ -88,7 +92,7 @@ _ERRORS: dict[ErrorCode, tuple[str, str]] = {
     ErrorCode.PROFILE_EXISTS: ("{name} already exists.", "Choose another name."),
     ErrorCode.INTERNAL: (
         "Something went wrong that should not: {reason}.",
-        "Please report it, with the output of --debug-mode.",
+        "Please report it, with what the log says.",
     ),
 }
 _VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
@@ -136,6 +140,10 @@ _VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         "{file} does not belong to these models: no key such as {tensor} matches a weight.",
         "Choose the two models that the LoRA was extracted from.",
     ),
+    (ErrorCode.LORA_MISMATCH, "non_finite"): (
+        "{tensor} in {file} contains NaN or infinite values.",
+        "The LoRA is broken; extract it again.",
+    ),
     (ErrorCode.LORA_MISMATCH, "shape"): (
         "{tensor} in {file} has another shape than the weight it belongs to.",
         "Choose the two models that the LoRA was extracted from.",
@@ -149,7 +157,7 @@ _REASONS: dict[LeaveOutReason, str] = {
     LeaveOutReason.EMPTY: "has no elements",
     LeaveOutReason.TOO_MANY_DIMENSIONS: "has more dimensions than a convolution",
     LeaveOutReason.EMA_COPY: "an EMA copy of another weight",
-    LeaveOutReason.DUPLICATE_NAME: "the same weight under a second name",
+    LeaveOutReason.DUPLICATE_NAME: "a second tensor for a weight that is there already",
     LeaveOutReason.COMPONENT_NOT_CHOSEN: "belongs to a part that is not selected",
     LeaveOutReason.EXCLUDED: "not selected by name",
     LeaveOutReason.BIASES_OFF: "a bias, norm or parameter, and those are switched off",
@@ -178,6 +186,8 @@ def error_text(error: EngineError) -> tuple[str, str]:
     }
     if isinstance(values.get("available"), list):
         values["available"] = ", ".join(values["available"])
+    if "reason_code" in error.data:
+        values["why"] = reason_text(error.data["reason_code"])
     message, remedy = (text.format_map(values) for text in template)
     return message, remedy
 
@@ -193,8 +203,8 @@ def notice_text(notice: Notice) -> str:
     count = data.get("layers", 0)
     layers = counted(count, "layer") if isinstance(count, int) else ""
     texts = {
-        NoticeCode.SEQUENTIAL_RUN: "Layers are worked on one after another; blocks in GPU, batch and read ahead "
-        "are stored and named in the file, but do not change this run.",
+        NoticeCode.SEQUENTIAL_RUN: "Layers are worked on one after another: memory use, blocks in GPU, batch, read "
+        "ahead, memory limit and budget are kept and shown, but do not change this run yet.",
         NoticeCode.LARGE_CHANGE: f"{count} of {data.get('of', 0)} layers changed by more than half of their weight. "
         "Is this the right original model?",
         NoticeCode.NO_COMFYUI_LOADER: f"ComfyUI has no LoRA loader for this kind of model ({notice.name}); the file "
@@ -205,6 +215,9 @@ def notice_text(notice: Notice) -> str:
         NoticeCode.LAYERS_CAPPED: f"The rank limit of {data.get('rank')} cut {layers} short; raise the rank to keep "
         "what the rule asked for.",
         NoticeCode.CLAMP_KEPT: f"{layers} kept unclamped factors, because clamping would have cost too much.",
+        NoticeCode.NON_FINITE_FOUND: f"{notice.name} contains NaN or infinite values ({data.get('detail')}). The other "
+        "layers are finished, then the run will end with an error and write nothing; stop it now and skip broken "
+        "layers to get a LoRA without them.",
         NoticeCode.NON_FINITE_SKIPPED: f"{notice.name} contains NaN or infinite values and is left out.",
         NoticeCode.LAYER_ON_CPU: f"{notice.name} did not fit into the device's memory and was worked on by the CPU.",
     }

@@ -65,7 +65,6 @@ FAMILIES: tuple[Family, ...] = (
         _DIFFUSERS_KEYS,
         absent=("label_emb.0.0.weight",),
         parts=_UNET_PARTS,
-        architecture="stable-diffusion-v1/lora",
     ),
     Family(
         "sd3",

@@ -37,17 +37,16 @@ class DebugReport:
 
     def _banner(self, planned: Planned) -> list[str]:
         hardware, settings = self._hardware, self._settings
-        initial = self._share(self._last_sample.device_used_bytes) if self._last_sample else "0.0%"
         return [
             _RULE,
             "LoRA Extractor - detailed report",
             f"Device: {planned.device} ({planned.device_title}), {planned.device_total_bytes / _MIB:,.0f} MiB",
-            f"VRAM mode: {hardware.vram_usage_mode} (ceiling {planned.ceiling_bytes / _MIB:,.0f} MiB)",
+            f"VRAM mode: {hardware.vram_usage_mode} (stored; a ceiling of {planned.ceiling_bytes / _MIB:,.0f} MiB)",
             f"Blocks in GPU: {hardware.blocks_in_gpu} (stored; this run keeps none)",
             f"Batch size: {hardware.batch_size} (stored; this run works on one layer at a time)",
             f"Prefetch ahead: {hardware.prefetch_ahead} (stored; this run reads each layer when its turn comes)",
             f"Memory threshold: {100 * hardware.memory_threshold:.1f}%",
-            f"Initial VRAM: {initial}",
+            f"Initial {self._memory}: {self._share(planned.device_used_bytes)}",
             f"Layers: {planned.layers}, left out: {len(planned.left_out)}",
             f"Type: {settings.lora_type}, rank {settings.rank}, {settings.algorithm}, {settings.output_dtype}",
             _RULE,
@@ -61,7 +60,8 @@ class DebugReport:
             f"Processing batch of {len(batch.names)} layer{'s' if len(batch.names) > 1 else ''}: "
             + ", ".join(batch.names),
             f"Batch processed in {seconds.total:.2f}s (read {seconds.read:.2f}, upload {seconds.upload:.2f}, "
-            f"compute {seconds.compute:.2f}, write {seconds.write:.2f}), VRAM: {self._share(batch.device_used_bytes)}",
+            f"compute {seconds.compute:.2f}, write {seconds.write:.2f}), "
+            f"{self._memory}: {self._share(batch.device_used_bytes)}",
             *self._threshold(batch.device_used_bytes),
         ]
 
@@ -73,17 +73,20 @@ class DebugReport:
         if not rose:
             return []
         limit = f"{100 * self._hardware.memory_threshold:.1f}%"
-        return [f"VRAM threshold exceeded ({self._share(used)} > {limit}); nothing is resident, nothing to offload"]
+        return [
+            f"{self._memory} threshold exceeded ({self._share(used)} > {limit}); "
+            "nothing is resident, nothing to offload"
+        ]
 
     def _totals(self, finished: Finished) -> list[str]:
         result = finished.result
         stages = ", ".join(f"{stage} {seconds:.2f}s" for stage, seconds in self._seconds.items())
-        final = self._share(self._last_sample.device_used_bytes) if self._last_sample else "0.0%"
+        final = self._share(self._last_sample.device_used_bytes) if self._last_sample else "not sampled"
         output = result.outputs[0]
         return [
             _RULE,
             f"Extraction completed in {result.seconds:.2f} seconds ({stages})",
-            f"Final VRAM: {final}, peak {self._share(result.peak_device_bytes)}, "
+            f"Final {self._memory}: {final}, peak {self._share(result.peak_device_bytes)}, "
             f"peak host memory {result.peak_rss_bytes / _MIB:,.0f} MiB",
             f"Layers: {result.layers} written, {result.skipped} left out, {result.capped} cut by the rank cap, "
             f"{result.kept_unclamped} kept unclamped",
@@ -92,6 +95,11 @@ class DebugReport:
             f"LoRA saved to: {output.path}",
             _RULE,
         ]
+
+    @property
+    def _memory(self) -> str:
+        """The device's memory in a word; a processor has no VRAM."""
+        return "memory" if self._planned and self._planned.device == "cpu" else "VRAM"
 
     def _share(self, used: int) -> str:
         total = self._planned.device_total_bytes if self._planned else 0

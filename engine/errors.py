@@ -21,6 +21,7 @@ class ErrorCode(str, Enum):
     QUANTISED = "quantised"
     SAME_FILE = "same_file"
     NO_COMMON_WEIGHTS = "no_common_weights"
+    NO_USABLE_WEIGHTS = "no_usable_weights"
     NOTHING_SELECTED = "nothing_selected"
     NO_DIFFERENCE = "no_difference"
     NON_FINITE = "non_finite"

@@ -20,6 +20,7 @@ class NoticeCode(str, Enum):
     STORED_FP32 = "stored_fp32"
     LAYERS_CAPPED = "layers_capped"
     CLAMP_KEPT = "clamp_kept"
+    NON_FINITE_FOUND = "non_finite_found"
     NON_FINITE_SKIPPED = "non_finite_skipped"
     LAYER_ON_CPU = "layer_on_cpu"
 
@@ -38,6 +39,7 @@ class Planned:
         device_total_bytes: its memory, or the memory budget.
         ceiling_bytes: what this run may fill of it.
         threshold_bytes: use of the whole device above which the run should offload.
+        device_used_bytes: what all programs hold of it before the start.
     """
 
     layers: int
@@ -49,6 +51,7 @@ class Planned:
     device_total_bytes: int
     ceiling_bytes: int
     threshold_bytes: int
+    device_used_bytes: int
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
+import torch
+
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
 from engine.deltas import PairBuffers, read_view
@@ -34,8 +36,9 @@ from engine.exporters.comfyui import set_weight_key
 from engine.exporters.file_names import rank_label
 from engine.exporters.safetensors_writer import SafetensorsWriter
 from engine.layer_work import LayerOutcome, extract_layer, measure_change
-from engine.pairing import PairedWeight
-from engine.planning import Plan, new_weights, weight_key
+from engine.naming import TensorView
+from engine.pairing import PairedWeight, new_weights
+from engine.planning import Plan, weight_key
 from engine.report import metadata, quality, report
 from engine.results import ExtractionResult, LayerResult, LeaveOutReason, LeftOut, OutputFile
 
@@ -65,7 +68,11 @@ def extract(
         yield from run.news()
     finally:
         stop.cancel()
-        thread.join()
+        try:
+            thread.join()
+        except BaseException:  # a person who cannot wait for the layer at hand
+            run.discard()
+            raise
 
 
 class _Run:
@@ -79,6 +86,7 @@ class _Run:
         self.queue: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
         self.started = time.perf_counter()
         self.device: Device | None = None
+        self.writer: SafetensorsWriter | None = None
         self.buffers = PairBuffers()
         self.rows: list[LayerResult] = []
         self.left_out: list[LeftOut] = list(plan.left_out)
@@ -86,6 +94,7 @@ class _Run:
         self.done = 0
         self.cost_done = 0.0
         self.broken: dict[str, str] = {}
+        self.set_weights: list[str] = []
         self.warned_large = False
 
     def news(self) -> Iterator[Event]:
@@ -124,11 +133,16 @@ class _Run:
             if self.device is not None:
                 self.device.release()
 
+    def discard(self) -> None:
+        """Remove the unfinished file although the thread may still be at work."""
+        if self.writer is not None:
+            self.writer.abort()
+
     def run(self) -> ExtractionResult:
         """From the device to the published files."""
         plan = self.plan
         device = self.device = Device(plan.hardware)
-        writer = SafetensorsWriter(plan.folder, plan.header_bytes)
+        writer = self.writer = SafetensorsWriter(plan.folder, plan.header_bytes)
         try:
             self.queue.put(self._planned(device))
             for notice in plan.notices:
@@ -136,12 +150,13 @@ class _Run:
             for index, weight in enumerate(plan.layers):
                 self._check()
                 self._layer(index, weight, device, writer)
-            for weight in plan.measured:
+            for index, weight in enumerate(plan.measured, len(plan.layers)):
                 self._check()
                 self.lost_energy += measure_change(self.finetuned, self.original, weight, self.buffers)
+                self.cost_done += plan.costs[index]
             for name, view in new_weights(plan.pairing, plan.settings).items():
                 self._check()
-                writer.add(set_weight_key(plan.pairing.family, name), read_view(self.finetuned, view))
+                self._whole(name, view, writer)
             self._check()
             self._judge()
             return self._publish(writer, device)
@@ -167,16 +182,30 @@ class _Run:
         memory = device.memory()
         self.queue.put(BatchDone(index, (weight.name,), seconds, memory.run, memory.device_used))
 
+    def _whole(self, name: str, view: TensorView, writer: SafetensorsWriter) -> None:
+        """Write a weight that only the fine-tuned model has."""
+        tensor = read_view(self.finetuned, view)
+        if bool(torch.isfinite(tensor.to(torch.float32)).all()):
+            writer.add(set_weight_key(self.plan.pairing.family, name), tensor)
+            self.set_weights.append(name)
+            return
+        left_out = LeftOut(name, LeaveOutReason.NON_FINITE, f"in {self.finetuned.path.name}")
+        self.left_out.append(left_out)
+        self._broken(left_out, str(self.finetuned.path))
+
+    def _broken(self, left_out: LeftOut, file: str) -> None:
+        self.broken[left_out.name] = file
+        skips = self.plan.settings.skip_nonfinite
+        code = NoticeCode.NON_FINITE_SKIPPED if skips else NoticeCode.NON_FINITE_FOUND
+        if skips or len(self.broken) == 1:
+            self.queue.put(Notice(code, left_out.name, {"detail": left_out.detail}))
+
     def _skipped(self, index: int, outcome: LayerOutcome) -> None:
         assert outcome.left_out is not None
         self.left_out.append(outcome.left_out)
         self.lost_energy += outcome.delta_energy
         if outcome.left_out.reason is LeaveOutReason.NON_FINITE:
-            self.broken[outcome.left_out.name] = str(outcome.broken_file or self.finetuned.path)
-            if self.plan.settings.skip_nonfinite:
-                self.queue.put(
-                    Notice(NoticeCode.NON_FINITE_SKIPPED, outcome.left_out.name, {"detail": outcome.left_out.detail})
-                )
+            self._broken(outcome.left_out, str(outcome.broken_file or self.finetuned.path))
         self.queue.put(LayerSkipped(index, outcome.left_out))
 
     def _remarks(self, row: LayerResult, outcome: LayerOutcome) -> None:
@@ -225,6 +254,7 @@ class _Run:
             "device_title": device.title,
             "peak_device_bytes": device.peak_run_bytes,
             "peak_rss_bytes": device.peak_rss_bytes,
+            "set_weights": self.set_weights,
         }
         path, report_file = writer.publish(
             plan.stem,
@@ -262,6 +292,7 @@ class _Run:
             device_total_bytes=device.total_bytes,
             ceiling_bytes=device.ceiling_bytes,
             threshold_bytes=device.threshold_bytes,
+            device_used_bytes=device.memory().device_used,
         )
 
     def sample(self, device: Device) -> MemorySample:

@@ -61,7 +61,7 @@ def name_tensors(checkpoint: Checkpoint) -> NamedModel:
 
     def add(name: str, view: TensorView) -> None:
         if name in views:
-            detail = f"{view.info.name} and {views[name].info.name} are the same weight"
+            detail = f"{views[name].info.name} has the same place and is used"
             left_out.append(LeftOut(view.info.name, LeaveOutReason.DUPLICATE_NAME, detail))
         else:
             views[name] = view

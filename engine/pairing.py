@@ -17,6 +17,12 @@ from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings
 
 WeightKind = Literal["matrix", "conv", "bias", "norm", "parameter"]
+_UNMATCHED = (
+    LeaveOutReason.ONLY_FINETUNED,
+    LeaveOutReason.ONLY_ORIGINAL,
+    LeaveOutReason.EMA_COPY,
+    LeaveOutReason.DUPLICATE_NAME,
+)
 MAX_DIMENSIONS = 5  # (out, in) and up to three kernel sizes
 
 
@@ -109,6 +115,16 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
             kind = _kind(name, view.shape, base.views)
             block = blocks.get(name, Block())
             weights.append(PairedWeight(name, kind, view.component, view.shape, other, view, block, common))
+    odd = [item for item in left_out if item.reason not in _UNMATCHED]
+    if not weights and odd:
+        raise EngineError(
+            ErrorCode.NO_USABLE_WEIGHTS,
+            file=finetuned.path,
+            other=str(original.path),
+            example=odd[0].name,
+            reason_code=odd[0].reason,
+            detail=odd[0].detail,
+        )
     if not weights:
         raise EngineError(
             ErrorCode.NO_COMMON_WEIGHTS,
@@ -129,7 +145,8 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
     """
     extracted: list[PairedWeight] = []
     measured: list[PairedWeight] = []
-    left_out = list(pairing.left_out)
+    written = new_weights(pairing, settings)
+    left_out = [item for item in pairing.left_out if item.name not in written]
     for weight in pairing.weights:
         if weight.component not in settings.components:
             left_out.append(LeftOut(weight.name, LeaveOutReason.COMPONENT_NOT_CHOSEN, weight.component))
@@ -141,6 +158,17 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
             measured.append(weight)
             left_out.append(LeftOut(weight.name, reason))
     return Selection(tuple(extracted), tuple(measured), tuple(left_out))
+
+
+def new_weights(pairing: Pairing, settings: ExtractionSettings) -> dict[str, TensorView]:
+    """Weights that only the fine-tuned model has, by canonical name, that ``set_weight`` writes whole."""
+    if not settings.set_weight:
+        return {}
+    return {
+        name: view
+        for name, view in pairing.only_finetuned.items()
+        if view.component in settings.components and view.info.is_weight
+    }
 
 
 def _unwanted(weight: PairedWeight, settings: ExtractionSettings) -> LeaveOutReason | None:

@@ -12,14 +12,14 @@ from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.exporters.comfyui import FACTOR_ENDINGS, difference_key, factor_key, has_loader, set_weight_key
 from engine.exporters.file_names import first_free, numbered, output_folder_and_stem
-from engine.naming import TensorView
-from engine.pairing import PairedWeight, Pairing, select
+from engine.pairing import PairedWeight, Pairing, new_weights, select
 from engine.results import LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
 _LENGTH_BYTES = 8  # the format's own first field
 _ENTRY_BYTES = 160  # dtype, shape of up to five sizes, two offsets, punctuation
 _TEXTS_BYTES = 12 * 1024  # two file names three times, hashes, figures, dates
+_READING = 200.0  # floating point operations that take as long as reading and subtracting one value
 _DTYPE_BYTES = {"fp16": 2, "bf16": 2, "fp32": 4}
 
 
@@ -30,7 +30,7 @@ class Plan:
     Attributes:
         layers: weights to extract, in the order of work.
         measured: matched weights that are not wanted; their change is measured, for the share kept.
-        costs: estimated work per entry of `layers`, in arbitrary units.
+        costs: estimated work per entry of `layers` and then of `measured`, in arbitrary units.
         output_name: the file name that is free now.
         keys: every key that may be written.
         header_bytes: room to reserve for the file's header.
@@ -76,7 +76,10 @@ def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: Hardware
         hardware=hardware,
         layers=layers,
         measured=selection.measured,
-        costs=tuple(work(weight, settings) for weight in layers),
+        costs=(
+            *(work(weight, settings) for weight in layers),
+            *(_READING * weight.numel for weight in selection.measured),
+        ),
         left_out=selection.left_out,
         folder=folder,
         stem=stem,
@@ -86,17 +89,6 @@ def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: Hardware
         output_bytes=output_bytes,
         notices=_notices(pairing, settings, layers),
     )
-
-
-def new_weights(pairing: Pairing, settings: ExtractionSettings) -> dict[str, TensorView]:
-    """Weights that only the fine-tuned model has, by canonical name, that ``set_weight`` writes whole."""
-    if not settings.set_weight:
-        return {}
-    return {
-        name: view
-        for name, view in pairing.only_finetuned.items()
-        if view.component in settings.components and view.info.is_weight
-    }
 
 
 def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -120,7 +112,7 @@ def stored_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
 
 def work(weight: PairedWeight, settings: ExtractionSettings) -> float:
     """Estimated work on a weight: floating point operations of its decomposition, and the reading in the same unit."""
-    reading = 200.0 * weight.numel
+    reading = _READING * weight.numel
     if not stores_factors(weight, settings):
         return reading
     rows, columns = matrix_shape(weight.shape)

@@ -19,10 +19,8 @@ from engine.decompose.truncated_svd import SOLVER_VERSION
 from engine.exporters.file_names import rank_label
 from engine.layer_work import layer_seed
 from engine.planning import Plan
-from engine.results import LayerResult, LeaveOutReason, LeftOut
+from engine.results import LayerResult, LeftOut
 from engine.settings import ExtractionSettings
-
-_UNINTERESTING = (LeaveOutReason.COMPONENT_NOT_CHOSEN,)
 
 
 @dataclass(frozen=True)
@@ -116,11 +114,7 @@ def report(
         },
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "system": platform.platform()},
         "layers": [_row(row, plan.settings) for row in rows],
-        "left_out": [
-            {"name": item.name, "reason": item.reason.value, "detail": item.detail}
-            for item in left_out
-            if item.reason not in _UNINTERESTING
-        ],
+        "left_out": [{"name": item.name, "reason": item.reason.value, "detail": item.detail} for item in left_out],
         "left_out_by_reason": dict(Counter(item.reason.value for item in left_out)),
     }
     return json.dumps(document, indent=1, allow_nan=False, default=str) + "\n"

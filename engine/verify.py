@@ -98,7 +98,7 @@ def verify(
                 layers.append(_judged(file, weight, keys[weight.name], total, lost))
             elif total > 0.0:
                 left_out.append(LeftOut(weight.name, LeaveOutReason.EXCLUDED, "not in the LoRA"))
-            if math.isfinite(total) and math.isfinite(lost):
+            if math.isfinite(total):  # a layer that is broken in the models has no change to keep
                 total_energy, total_lost = total_energy + total, total_lost + lost
             yield VerifyProgress(index + 1, len(weights), weight.name)
         yield Verification(
@@ -139,6 +139,7 @@ def _measure(
     tuned, base = tuned.reshape(tuned.shape[0] if tuned.dim() else 1, -1), base.reshape(rows, -1)
     stored = [read_tensor(file, key) for key in keys]
     _check_shapes(file, keys, stored, weight)
+    _check_finite(file, keys, stored)
     step = max(1, _CHUNK_BYTES // (8 * max(1, base.shape[1])))
     total = lost = 0.0
     for start in range(0, rows, step):
@@ -171,6 +172,12 @@ def _check_shapes(file: Checkpoint, keys: tuple[str, ...], stored: list[torch.Te
         fits = fits and all(alpha.numel() == 1 for alpha in stored[2:])
     if not fits:
         raise EngineError(ErrorCode.LORA_MISMATCH, file=file.path, tensor=keys[0], reason="shape")
+
+
+def _check_finite(file: Checkpoint, keys: tuple[str, ...], stored: list[torch.Tensor]) -> None:
+    for key, tensor in zip(keys, stored, strict=True):
+        if not bool(torch.isfinite(tensor.to(torch.float32)).all()):
+            raise EngineError(ErrorCode.LORA_MISMATCH, file=file.path, tensor=key, reason="non_finite")
 
 
 def _judged(file: Checkpoint, weight: PairedWeight, keys: tuple[str, ...], total: float, lost: float) -> VerifiedLayer:

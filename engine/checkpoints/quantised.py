@@ -47,15 +47,35 @@ def quantisation_of(checkpoint: Checkpoint) -> Quantisation | None:
         for name in checkpoint.tensors:
             if name.endswith(suffix):
                 return Quantisation(title, name)
+    if scale := _fp8_scale(checkpoint):
+        return Quantisation("fp8 with scales", scale)
     for info in checkpoint.tensors.values():
         if packed := _packed_title(info):
             return Quantisation(packed, info.name)
     return None
 
 
+def _fp8_scale(checkpoint: Checkpoint) -> str | None:
+    """A tensor that looks like the scale of an fp8 weight, under whatever name; scales of inputs do not count."""
+    modules = {
+        info.name.removesuffix(".weight")
+        for info in checkpoint.tensors.values()
+        if info.dtype.startswith("F8_") and info.name.endswith(".weight")
+    }
+    for name in checkpoint.tensors:
+        module, _, last = name.rpartition(".")
+        if "scale" in last and "input" not in last and module.removesuffix(".weight") in modules:
+            return name
+    return None
+
+
 def _packed_title(info: TensorInfo) -> str | None:
     if info.dtype in ("F4", "F8_E8M0"):
         return "block-scaled 4-bit or 8-bit floats"
-    if info.dtype in ("I8", "U8", "I32", "U32") and info.name.endswith(".weight") and len(info.shape) >= 2:
+    if (
+        info.dtype in ("I8", "U8", "I16", "U16", "I32", "U32")
+        and info.name.endswith(".weight")
+        and len(info.shape) >= 2
+    ):
         return f"integer weights ({info.dtype})"
     return None

@@ -44,18 +44,18 @@ class TruncatedSvd:
         return len(self.s)
 
 
-def within_promise(lost: float, optimum: float, total: float) -> bool:
-    """Whether a measured |delta - kept|^2 keeps the promise against a lower bound of the optimum's.
+def within_promise(lost: float, missing: float, total: float, share: float = 1.0) -> bool:
+    """Whether an error is as near to the optimum as promised; never true of NaN.
 
     Args:
-        lost: measured squared error.
-        optimum: lower bound of the smallest possible squared error.
+        lost: squared error, |delta - kept|^2.
+        missing: upper bound of how far that lies above the smallest possible squared error.
         total: squared norm of the delta.
+        share: of the promise that may be used up, where `missing` is not exact.
     """
-    if math.isnan(lost):
-        return False
-    allowed = (1.0 + ABOVE_OPTIMUM) * math.sqrt(max(0.0, optimum)) + OF_NORM * math.sqrt(total)
-    return math.sqrt(max(0.0, lost)) <= allowed
+    optimum = max(0.0, lost - max(0.0, missing))
+    slack = ABOVE_OPTIMUM * math.sqrt(optimum) + OF_NORM * math.sqrt(total)
+    return missing <= share * slack * (2.0 * math.sqrt(optimum) + slack)
 
 
 def residual_energy(delta: torch.Tensor, up: torch.Tensor, down: torch.Tensor, scale: float = 1.0) -> float:

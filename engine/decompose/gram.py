@@ -44,7 +44,7 @@ def solve_gram(wide: torch.Tensor, policy: RankPolicy, total: float) -> Truncate
     left = vectors.flip(1)[:, :rank].to(torch.float32).contiguous()
     right = left.T @ matrix
     lost = residual_energy(matrix, left, right)
-    if not within_promise(lost, float(np.square(values[rank:]).sum()), total):
+    if not within_promise(lost, lost - float(np.square(values[rank:]).sum()), total):
         return solve_lapack(wide, policy)
     left, s, right = normalised(left, right)
     device = wide.device

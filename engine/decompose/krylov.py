@@ -18,21 +18,14 @@ import numpy as np
 import torch
 
 from engine.decompose.certificate import Array, missing_energy
-from engine.decompose.decomposition import (
-    ABOVE_OPTIMUM,
-    OF_NORM,
-    TruncatedSvd,
-    normalised,
-    residual_energy,
-    within_promise,
-)
+from engine.decompose.decomposition import TruncatedSvd, normalised, residual_energy, within_promise
 from engine.decompose.rank_rules import RankPolicy
 
 _CPU_BLOCK, _ACCELERATOR_BLOCK = 32, 64
 _LARGEST_SHARE = 0.75  # of the short side: a basis beyond it costs more than the Gram matrix
 _SMALL_REST = 0.04  # of the energy: below it float32 products misjudge the rest
 _ROUNDING = 1e-6  # of a product's size: what is left of it below that after orthogonalisation is rounding
-_MARGIN = 0.5  # of the promise that the certificate may use up; rounding gets the other half
+_SHARE = 0.25  # of the promise that the certificate may use up; its own error and rounding get the rest
 _MANY_ROUNDS, _NARROW = 5, 5  # from so many rounds on, a block of 5/8 of the rank reaches further than enough
 
 
@@ -85,7 +78,7 @@ def solve_krylov(
             continue
         found = basis.leading(verdict.rank, state.after)
         lost = _residual(wide, found, total)
-        if rounds is None and not within_promise(lost, lost - verdict.missing, total):
+        if rounds is None and not within_promise(lost, verdict.missing, total, _SHARE):
             continue
         left, s, right = normalised(*found)
         values = np.sqrt(np.maximum(state.after, 0.0))
@@ -122,9 +115,8 @@ def _judge(state: _Ritz, policy: RankPolicy, shape: tuple[int, int], total: floa
         return _Verdict(len(low), capped, False, np.inf, needed=rank)
     kept = float(state.values[:rank].sum())
     missing = float(state.missing[:rank].sum())
-    promise = _MARGIN * (2.0 * ABOVE_OPTIMUM * max(0.0, total - kept) + OF_NORM**2 * total)
     certain = policy.decided(low, state.missing, shape, energy=total, rest=state.rest) or (capped and rank == cap)
-    return _Verdict(rank, capped, certain and missing <= promise, missing)
+    return _Verdict(rank, capped, certain and within_promise(total - kept, missing, total, _SHARE), missing)
 
 
 def _residual(wide: torch.Tensor, found: tuple[torch.Tensor, torch.Tensor], total: float) -> float:

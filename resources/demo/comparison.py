@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,14 +53,21 @@ class Comparison:
         return (self.original.loss - self.with_lora.loss) / (self.original.loss - self.finetuned.loss)
 
 
-def compare(lora: Path, *, rows: int = 2) -> Comparison:
-    """Sample from the three models with the same seeds, and measure their losses on the same held-out data."""
+def compare(lora: Path, *, rows: int = 2, check: Callable[[], None] = lambda: None) -> Comparison:
+    """Sample from the three models with the same seeds, and measure their losses on the same held-out data.
+
+    Args:
+        lora: the LoRA's file.
+        rows: how many samples of each digit.
+        check: called before each model's turn; what it raises stops the comparison.
+    """
     original, finetuned = load_file(ORIGINAL_FILE), load_file(FINETUNED_FILE)
-    return Comparison(
-        original=_contend("Original", original, rows),
-        finetuned=_contend("Fine-tuned", finetuned, rows),
-        with_lora=_contend("Original + LoRA", apply_lora(original, load_file(lora)), rows),
-    )
+    check()
+    first = _contend("Original", original, rows)
+    check()
+    second = _contend("Fine-tuned", finetuned, rows)
+    check()
+    return Comparison(first, second, _contend("Original + LoRA", apply_lora(original, load_file(lora)), rows))
 
 
 def apply_lora(model: Mapping[str, Tensor], lora: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -157,6 +157,28 @@ def test_a_quantised_model_is_refused_by_the_name_of_its_scheme(name: str, extra
     assert said.json["error"]["tensor"] == name
 
 
+@pytest.mark.parametrize("scale", ["scale", "weight.scale", "scales", "w_scale"])
+def test_fp8_weights_with_a_scale_under_any_name_are_refused(scale: str, extract: Call, tmp_path: Path) -> None:
+    base = {f"{PREFIX}a.weight": random_tensor(16, 16, seed=1)}
+    scaled = {
+        f"{PREFIX}a.weight": base[f"{PREFIX}a.weight"].to(torch.float8_e4m3fn),
+        f"{PREFIX}a.{scale}": torch.ones(1),
+    }
+    bad = save_model(tmp_path / "quantised.safetensors", scaled)
+    good = save_model(tmp_path / "base.safetensors", base)
+    said = extract((bad, good), "--json")
+    assert_refused(said, "quantised", names=bad)
+    assert said.json["error"]["tensor"] == f"{PREFIX}a.{scale}"
+
+
+def test_models_whose_common_weights_cannot_be_used_are_told_why(extract: Call, tmp_path: Path) -> None:
+    tuned = save_model(tmp_path / "tuned.safetensors", {f"{PREFIX}a.weight": random_tensor(16, 16, seed=1)})
+    base = save_model(tmp_path / "base.safetensors", {f"{PREFIX}a.weight": random_tensor(16, 8, seed=2)})
+    said = extract((tuned, base), "--json")
+    assert_refused(said, "no_usable_weights", names=tuned)
+    assert "the shapes differ" in said.json["error"]["message"]
+
+
 def test_a_model_with_quantisation_in_its_metadata_is_refused(extract: Call, tmp_path: Path) -> None:
     bad = save_model(tmp_path / "quantised.safetensors", matrices(2), {"_quantization_metadata": "{}"})
     good = save_model(tmp_path / "base.safetensors", matrices(2))

@@ -26,7 +26,8 @@ def debug_lines(extract: Call, tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     "line",
     [
-        r"VRAM mode: balanced \(ceiling [\d,]+ MiB\)",
+        r"VRAM mode: balanced \(stored; a ceiling of [\d,]+ MiB\)",
+        r"Initial memory: \d+\.\d%",
         r"Blocks in GPU: 10",
         r"Batch size: 4",
         r"Prefetch ahead: 2",

@@ -153,6 +153,27 @@ def test_a_new_weight_is_written_whole_where_that_was_asked_for(tmp_path: Path) 
     assert torch.equal(lora["diffusion_model.extra.set_weight"], tuned[f"{PREFIX}extra.weight"])
 
 
+def test_a_new_weight_that_was_written_is_in_the_report_and_not_among_those_left_out(tmp_path: Path) -> None:
+    base = matrices(2)
+    tuned = changed(base, list(base)) | {f"{PREFIX}extra.weight": random_tensor(3, 3, seed=5)}
+    ran = run(saved(tmp_path, tuned, base), tmp_path, set_weight=True)
+    report = json.loads(ran.result.outputs[0].report.read_text())
+    assert report["totals"]["set_weights"] == ["diffusion_model.extra.weight"]
+    assert ran.left_out == {}
+
+
+def test_a_new_weight_with_nan_is_never_written(tmp_path: Path) -> None:
+    base = matrices(2)
+    tuned = changed(base, list(base)) | {f"{PREFIX}extra.weight": torch.full((3, 3), float("nan"))}
+    pair = saved(tmp_path, tuned, base)
+    with pytest.raises(EngineError) as caught:
+        run(pair, tmp_path / "out", set_weight=True)
+    assert (caught.value.code, caught.value.tensor) == (ErrorCode.NON_FINITE, "diffusion_model.extra.weight")
+    ran = run(pair, tmp_path / "out", set_weight=True, skip_nonfinite=True)
+    assert ran.left_out == {"diffusion_model.extra.weight": "non_finite"}
+    assert not any("extra" in name for name in load_file(ran.lora))
+
+
 def test_a_new_weight_inside_a_fused_one_is_written_under_its_own_name_and_shape(tmp_path: Path) -> None:
     fused = "conditioner.embedders.1.model.transformer.resblocks.0.attn.in_proj_weight"
     base = matrices(2)

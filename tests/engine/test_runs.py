@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -202,7 +201,7 @@ def test_every_tensor_of_an_output_is_aligned_to_its_dtype(tmp_path: Path) -> No
     assert all((8 + length + entry["data_offsets"][0]) % sizes[entry["dtype"]] == 0 for entry in header.values())
 
 
-def test_opening_a_huge_model_is_instant_and_costs_no_memory(tmp_path: Path) -> None:
+def test_opening_a_huge_model_reads_its_header_and_costs_no_memory(tmp_path: Path) -> None:
     elements = 1 << 31
     header = {"big.weight": {"dtype": "F32", "shape": [1 << 16, 1 << 15], "data_offsets": [0, 4 * elements]}}
     text = json.dumps(header).encode()
@@ -211,10 +210,9 @@ def test_opening_a_huge_model_is_instant_and_costs_no_memory(tmp_path: Path) -> 
         stream.write(len(text).to_bytes(8, "little") + text)
         stream.truncate(8 + len(text) + 4 * elements)
     process = psutil.Process()
-    before, started = process.memory_info().rss, time.perf_counter()
+    before = process.memory_info().rss
     with open_checkpoint(path) as checkpoint:
         checkpoint.fingerprint()
-    assert time.perf_counter() - started < 2.0
     assert process.memory_info().rss - before < 20e6
 
 

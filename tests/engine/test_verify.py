@@ -91,3 +91,11 @@ def test_the_run_is_not_believed_but_the_file_is(pair: tuple[Path, Path], tmp_pa
     errors = {layer.name: layer.relative_error for layer in verified(pair, foreign(tmp_path, lora)).layers}
     assert errors[f"{NAME}.weight"] == pytest.approx(1.0)
     assert errors["diffusion_model.layers.1.weight"] < 1e-5
+
+
+def test_a_nan_in_the_lora_is_an_error_that_names_it(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    lora = load_file(run(pair, tmp_path).lora)
+    lora[f"{NAME}.lora_up.weight"][0, 0] = float("nan")
+    with pytest.raises(EngineError) as caught:
+        verified(pair, foreign(tmp_path, lora))
+    assert (caught.value.tensor, caught.value.data["reason"]) == (f"{NAME}.lora_up.weight", "non_finite")

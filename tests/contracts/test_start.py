@@ -1,0 +1,126 @@
+"""The set-up script: installs once, heals what was interrupted, and never runs somebody else's code."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script with its .venv in an empty folder, and with making and installing written down only."""
+    specification = importlib.util.spec_from_file_location("start", ROOT / "start.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    venv = tmp_path / ".venv"
+    for name, path in {
+        "VENV": venv,
+        "MADE_FOR": venv / "made-for.txt",
+        "STAMP": venv / "installed.txt",
+        "LOG": venv / "install.log",
+    }.items():
+        monkeypatch.setattr(module, name, path)
+    module.done = []  # type: ignore[attr-defined]
+
+    def make_venv() -> None:
+        venv.mkdir(exist_ok=True)
+        (venv / "installed.txt").unlink(missing_ok=True)
+        module.done.append("venv")
+
+    def install(target: str) -> int:
+        module.done.append(target)
+        return 0
+
+    monkeypatch.setattr(module, "make_venv", make_venv)
+    monkeypatch.setattr(module, "install", install)
+    return module
+
+
+def test_the_first_start_makes_the_environment_and_installs(start: ModuleType) -> None:
+    assert start.prepare_environment("") is None
+    assert start.done == ["venv", "."]
+
+
+def test_the_second_start_does_nothing(start: ModuleType) -> None:
+    start.prepare_environment("test")
+    start.done.clear()
+    assert start.prepare_environment("test") is None
+    assert start.prepare_environment("") is None
+    assert start.done == []
+
+
+def test_the_test_tools_are_added_when_they_are_first_asked_for(start: ModuleType) -> None:
+    start.prepare_environment("")
+    start.done.clear()
+    start.prepare_environment("test")
+    assert start.done == [".[test]"]
+
+
+def test_a_change_of_what_is_needed_installs_again_with_the_tools_that_were_there(
+    start: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start.prepare_environment("test")
+    start.done.clear()
+    monkeypatch.setattr(start, "fingerprint", lambda: "changed")
+    start.prepare_environment("")
+    assert start.done == [".[test]"]
+
+
+def test_an_environment_that_was_only_half_made_is_made_again(start: ModuleType) -> None:
+    start.VENV.mkdir()
+    start.prepare_environment("")
+    assert start.done == ["venv", "."]
+
+
+def test_a_moved_folder_gets_a_new_environment(start: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    start.prepare_environment("")
+    start.done.clear()
+    monkeypatch.setattr(start, "ROOT", ROOT.parent)
+    monkeypatch.setattr(start, "fingerprint", lambda: "the same")
+    start.prepare_environment("")
+    assert start.done[0] == "venv"
+
+
+def test_a_failed_installation_is_told_and_tried_again(start: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(target: str) -> int:
+        start.LOG.write_text("ERROR: No matching distribution found")
+        return 1
+
+    with monkeypatch.context() as patched:
+        patched.setattr(start, "install", failing)
+        assert "No matching distribution found" in start.prepare_environment("")
+    assert start.prepare_environment("") is None
+    assert start.done[-1] == "."
+
+
+def test_every_missing_library_has_a_package_on_both_systems(start: ModuleType) -> None:
+    for library, packages in start.QT_LIBRARIES.items():
+        assert library.startswith("lib")
+        assert all(packages)
+
+
+def test_a_folder_named_app_where_the_person_stands_is_not_run(tmp_path: Path) -> None:
+    for package in ("app", "engine"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("raise SystemExit('somebody else')")
+    specification = importlib.util.spec_from_file_location("start", ROOT / "start.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run = subprocess.run(
+        [sys.executable, "-c", module.ENTRY, "--version"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("LoRA Extractor")
