@@ -219,7 +219,8 @@ def notice_text(notice: Notice) -> str:
         "layers are finished, then the run will end with an error and write nothing; stop it now and skip broken "
         "layers to get a LoRA without them.",
         NoticeCode.NON_FINITE_SKIPPED: f"{notice.name} contains NaN or infinite values and is left out.",
-        NoticeCode.LAYER_ON_CPU: f"{notice.name} did not fit into the device's memory and was worked on by the CPU.",
+        NoticeCode.LAYER_ON_CPU: f"{notice.name} was worked on by the CPU: the device had no room for it or lacks an "
+        "operation.",
     }
     if notice.code is NoticeCode.ADAPTIVE_PARAM_UNUSUAL:
         best = RECOMMENDED_ADAPTIVE_PARAM[data["lora_type"]][2]

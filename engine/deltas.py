@@ -105,7 +105,7 @@ def energy(tensor: torch.Tensor) -> float:
         return 0.0
     rows = tensor.T if tensor.dim() == 2 and tensor.T.is_contiguous() else tensor
     rows = rows if rows.dim() == 2 else rows.reshape(1, -1)
-    total = float(torch.linalg.vector_norm(rows, dim=1).to("cpu", torch.float64).square().sum())
+    total = float(torch.linalg.vector_norm(rows, dim=1).cpu().to(torch.float64).square().sum())
     low, high = _SAFE_SQUARES
     if low < total < high or math.isnan(total):
         return total

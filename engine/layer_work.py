@@ -35,7 +35,7 @@ class LayerOutcome:
         seconds: time by stage, without the writing.
         broken_file: the side with the non-finite value, where that is the reason.
         fallback: stored wider than asked, because rounding would have lost too much.
-        on_cpu: the device had no room, so the layer was worked on by the CPU.
+        on_cpu: the device could not, for want of room or of an operation, so the layer was worked on by the CPU.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -66,7 +66,7 @@ def extract_layer(
         tuned, base = read_pair(finetuned, original, weight, buffers)
         read = time.perf_counter() - started
         outcome = None
-        with suppress(torch.OutOfMemoryError):
+        with suppress(torch.OutOfMemoryError, NotImplementedError):  # no room, or no such operation on this device
             outcome = _work(weight, tuned, base, settings, device, device.torch_device, read, buffers.delta)
         if outcome is None:
             device.release()  # out here, where no traceback keeps the device's tensors alive any more

@@ -73,7 +73,7 @@ def residual_energy(delta: torch.Tensor, up: torch.Tensor, down: torch.Tensor, s
 
 def normalised(left: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Split (k, r) x (r, l) with orthonormal `left` into left, singular values, unit rows, descending."""
-    lengths = torch.linalg.vector_norm(right, dim=1).to("cpu", torch.float64)
+    lengths = torch.linalg.vector_norm(right, dim=1).cpu().to(torch.float64)
     order = torch.argsort(lengths, descending=True, stable=True)
     if not bool((order == torch.arange(len(order))).all()):
         place = order.to(left.device)

@@ -53,7 +53,7 @@ def solve_gram(wide: torch.Tensor, policy: RankPolicy, total: float) -> Truncate
 
 def solve_lapack(wide: torch.Tensor, policy: RankPolicy) -> TruncatedSvd:
     """Last resort: the thin SVD in float64 on the host."""
-    matrix = wide.to("cpu", torch.float64)
+    matrix = wide.cpu().to(torch.float64)
     shape = (int(matrix.shape[0]), int(matrix.shape[1]))
     u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
     values = s.numpy()
@@ -71,4 +71,4 @@ def all_values(wide: torch.Tensor, policy: RankPolicy) -> Values:
     values: Values = eigenvalues.flip(0).clamp_(min=0).sqrt_().cpu().numpy()
     if math.isfinite(float(values.sum())) and not policy.resolves_below(_SQUARED_NOISE, values, shape):
         return values
-    return np.asarray(torch.linalg.svdvals(matrix.to("cpu", torch.float64)).numpy())
+    return np.asarray(torch.linalg.svdvals(matrix.cpu().to(torch.float64)).numpy())

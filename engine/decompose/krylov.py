@@ -122,7 +122,7 @@ def _judge(state: _Ritz, policy: RankPolicy, shape: tuple[int, int], total: floa
 def _residual(wide: torch.Tensor, found: tuple[torch.Tensor, torch.Tensor], total: float) -> float:
     """|A - left @ right|^2: by the identity of the norms where that is accurate, else formed as it stands."""
     left, right = found
-    kept = float(torch.linalg.vector_norm(right, dim=1).to("cpu", torch.float64).square().sum())
+    kept = float(torch.linalg.vector_norm(right, dim=1).cpu().to(torch.float64).square().sum())
     if total - kept > _SMALL_REST * total:
         return total - kept
     return residual_energy(wide, left, right)
@@ -185,8 +185,8 @@ class _Basis:
 
     def ritz(self, coupling: torch.Tensor) -> _Ritz | None:
         """Rayleigh-Ritz without and with the last block; the only place where the host waits for the device."""
-        t = self._t[: self.columns, : self.columns].to("cpu", torch.float64)
-        factor = coupling.to("cpu", torch.float64).numpy()
+        t = self._t[: self.columns, : self.columns].cpu().to(torch.float64)
+        factor = coupling.cpu().to(torch.float64).numpy()
         if not bool(torch.isfinite(t).all()):
             return None
         values, vectors = torch.linalg.eigh(t[: self.known, : self.known])

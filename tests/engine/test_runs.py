@@ -274,3 +274,24 @@ def test_the_names_of_a_pair_may_come_from_two_prefixes(tmp_path: Path) -> None:
         save_model(tmp_path / "b.safetensors", base),
     )
     assert run(pair, tmp_path).result.layers == 3
+
+
+@pytest.mark.parametrize("trouble", [torch.OutOfMemoryError, NotImplementedError])
+def test_a_layer_that_the_device_cannot_do_is_done_again_by_the_cpu(
+    trouble: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = half_changed(tmp_path)
+    expected = load_file(run(pair, tmp_path).lora)
+    failed = []
+
+    def failing_once(*arguments: object, **named: object) -> object:
+        if len(failed) < 1:
+            failed.append(trouble)
+            raise trouble("on this device")
+        return truncated_svd(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("engine.layer_work.truncated_svd", failing_once)
+    again = load_file(run(pair, tmp_path).lora)
+    assert failed == [trouble]
+    assert again.keys() == expected.keys()
+    assert all(torch.equal(again[name], expected[name]) for name in expected)
