@@ -76,22 +76,21 @@ def solve_krylov(
             due = max(basis.known + width, verdict.needed)
         if not (verdict.certified or last_round):
             continue
-        found = basis.leading(verdict.rank, state.after)
-        lost = _residual(wide, found, total)
+        squares, left, right = basis.leading(verdict.rank)
+        lost = _residual(wide, left, right, total)
         if rounds is None and not within_promise(lost, verdict.missing, total, _SHARE):
             continue
-        left, s, right = normalised(*found)
-        values = np.sqrt(np.maximum(state.after, 0.0))
+        left, s, right = normalised(left, right)
+        values = np.sqrt(np.maximum(squares, 0.0))
         return TruncatedSvd(left, s, right, values, lost, verdict.capped, "krylov", done)
 
 
 @dataclass(frozen=True)
 class _Ritz:
-    """Ritz values of A A^T, descending: those of the certified basis, their bounds, those of the whole basis."""
+    """Ritz values of A A^T without the last block, descending; how far each may be off; the last block's largest."""
 
     values: Array
     missing: Array
-    after: Array
     rest: float
 
 
@@ -119,9 +118,8 @@ def _judge(state: _Ritz, policy: RankPolicy, shape: tuple[int, int], total: floa
     return _Verdict(rank, capped, certain and within_promise(total - kept, missing, total, _SHARE), missing)
 
 
-def _residual(wide: torch.Tensor, found: tuple[torch.Tensor, torch.Tensor], total: float) -> float:
+def _residual(wide: torch.Tensor, left: torch.Tensor, right: torch.Tensor, total: float) -> float:
     """|A - left @ right|^2: by the identity of the norms where that is accurate, else formed as it stands."""
-    left, right = found
     kept = float(torch.linalg.vector_norm(right, dim=1).cpu().to(torch.float64).square().sum())
     if total - kept > _SMALL_REST * total:
         return total - kept
@@ -184,7 +182,7 @@ class _Basis:
         return left, values[:, None] * turn
 
     def ritz(self, coupling: torch.Tensor) -> _Ritz | None:
-        """Rayleigh-Ritz without and with the last block; the only place where the host waits for the device."""
+        """Rayleigh-Ritz without the last block, judged by the last block; None where values are not finite."""
         t = self._t[: self.columns, : self.columns].cpu().to(torch.float64)
         factor = coupling.cpu().to(torch.float64).numpy()
         if not bool(torch.isfinite(t).all()):
@@ -193,13 +191,13 @@ class _Basis:
         rest = float(torch.linalg.eigvalsh(t[self.known :, self.known :])[-1])
         mu = values.flip(0).numpy()
         missing = missing_energy(mu, vectors.flip(1).numpy(), factor, rest)
-        after, self._vectors = torch.linalg.eigh(t)
-        return _Ritz(mu, missing, after.flip(0).numpy(), rest)
+        return _Ritz(mu, missing, rest)
 
-    def leading(self, rank: int, after: Array) -> tuple[torch.Tensor, torch.Tensor]:
-        """The first `rank` Ritz vectors of the whole basis, (k, r), and A^T times them, (r, l)."""
-        turn = self._vectors.flip(1)[:, :rank].to(self._q.device, torch.float32)
-        return self._q[:, : self.columns] @ turn, (self._z[:, : self.columns] @ turn).T
+    def leading(self, rank: int) -> tuple[Array, torch.Tensor, torch.Tensor]:
+        """All Ritz values of the whole basis, the first `rank` Ritz vectors, (k, r), and A^T times them, (r, l)."""
+        values, vectors = torch.linalg.eigh(self._t[: self.columns, : self.columns].cpu().to(torch.float64))
+        turn = vectors.flip(1)[:, :rank].to(self._q.device, torch.float32)
+        return values.flip(0).numpy(), self._q[:, : self.columns] @ turn, (self._z[:, : self.columns] @ turn).T
 
     def _append(self, block: torch.Tensor) -> None:
         start, end = self.columns, self.columns + self._width
