@@ -52,6 +52,7 @@ class Controller(QObject):
         inspected: an `Inspected` of a file that is still chosen.
         prepared: a `Prepared` for the newest request.
         device_found: a `DeviceInfo`.
+        device_missing: the `EngineError` of a device that cannot be used.
         happened: an event of the run.
         finished: the run's result.
         failed: the run's `EngineError`; a stopped run has none.
@@ -61,6 +62,7 @@ class Controller(QObject):
     inspected = Signal(object)
     prepared = Signal(object)
     device_found = Signal(object)
+    device_missing = Signal(object)
     happened = Signal(object)
     finished = Signal(object)
     failed = Signal(object)
@@ -98,6 +100,7 @@ class Controller(QObject):
         self._device_worker.moveToThread(self._device_thread)
         self._describe_device.connect(self._device_worker.describe)
         self._device_worker.found.connect(self.device_found)
+        self._device_worker.missing.connect(self.device_missing)
         self._device_thread.start(QThread.Priority.LowPriority)
 
     @property

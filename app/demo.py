@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from app.cli_progress import Console
 from app.messages import format_bytes, format_share
 from app.screen import has_screen
 from engine.cancel import CancelToken
+from engine.errors import Cancelled
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -23,9 +26,12 @@ PICTURE = "demo_comparison.png"
 def run_demo(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any] | None:
     """``lora-extractor demo``: in the window where there is a screen, else in the terminal."""
     if has_screen() and not parsed.terminal and not parsed.json:
-        from app.window import run_window
+        if sys.platform == "win32":
+            import torch  # noqa: F401  # before Qt, whose libraries would get in the way of torch's
+        from app.demo_window import run_demo_window
 
-        run_window([], finetuned=FINETUNED, original=ORIGINAL, auto_start=True, settings=SETTINGS)
+        run_demo_window(parsed.output_dir, cancel)
+        cancel.check()
         return None
     console = Console()
     console.line(
@@ -35,7 +41,10 @@ def run_demo(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any] 
         result = run_extraction(session, SETTINGS, HardwareSettings(), parsed.output_dir, cancel, console)
     console.line("Sampling from the original, the fine-tuned model and the original with the LoRA ...")
     output = result.outputs[0]
-    shown = show(output.path, parsed.output_dir / PICTURE)
+    try:
+        shown = show(output.path, parsed.output_dir / PICTURE, cancel.check)
+    except Cancelled:
+        raise Cancelled(output.path) from None  # the LoRA is there: that is not nothing
     for title, loss in shown["losses"].items():
         console.line(f"  denoising loss on held-out digits, {title + ':':<18}{loss:.4f}")
     console.line(
@@ -46,8 +55,13 @@ def run_demo(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any] 
     return extraction_object(result) | shown
 
 
-def show(lora: Path, picture: Path) -> dict[str, Any]:
+def show(lora: Path, picture: Path, check: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """Compare the three models, and draw their samples side by side.
+
+    Args:
+        lora: a LoRA of the demo pair.
+        picture: where the PNG goes.
+        check: called between the steps; what it raises stops them.
 
     Returns:
         ``picture``, its path; ``losses`` by model; ``recovered``, the share of the loss gap that the LoRA closes.
@@ -55,7 +69,7 @@ def show(lora: Path, picture: Path) -> dict[str, Any]:
     from app.demo_picture import Strip, draw_comparison
     from resources.demo.comparison import compare
 
-    comparison = compare(lora)
+    comparison = compare(lora, check=check)
     contenders = (comparison.original, comparison.finetuned, comparison.with_lora)
     strips = tuple(
         Strip(

@@ -173,6 +173,7 @@ class DeviceWorker(QObject):
     """Finds out what device would compute; on a thread of its own, as loading torch takes seconds."""
 
     found = Signal(object)
+    missing = Signal(object)
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
@@ -180,10 +181,11 @@ class DeviceWorker(QObject):
 
     @Slot(object)
     def describe(self, hardware: HardwareSettings) -> None:
-        """Describe the device; one that is not there is reported when it matters, by the run."""
+        """Describe the device, or say why it cannot be used."""
         try:
             device = self._engine.describe_device(hardware)
-        except BaseException:
+        except BaseException as error:
+            self.missing.emit(as_engine_error(error))
             return
         self.found.emit(device)
 

@@ -7,7 +7,8 @@ from enum import Enum
 
 from PySide6.QtCore import QCoreApplication
 
-from app.messages import error_text, format_bytes, format_seconds, format_share, notice_text, reason_text
+from app.messages import format_bytes, format_seconds, format_share, notice_text, reason_text
+from app.wording import window_error_text
 from engine.errors import EngineError
 from engine.events import BatchDone, Event, Finished, LayerDone, LayerSkipped, Notice, NoticeCode, Planned
 from engine.results import ExtractionResult
@@ -29,6 +30,7 @@ WARNINGS = (
     NoticeCode.ADAPTIVE_PARAM_UNUSUAL,
     NoticeCode.NO_COMFYUI_LOADER,
     NoticeCode.LAYERS_CAPPED,
+    NoticeCode.NON_FINITE_FOUND,
     NoticeCode.NON_FINITE_SKIPPED,
 )
 
@@ -69,7 +71,7 @@ def result_lines(result: ExtractionResult) -> Iterator[Line]:
     """What was written, and how good it is."""
     for output in result.outputs:
         yield Level.INFO, _tr("Wrote {path} ({size})").format(path=output.path, size=format_bytes(output.size_bytes))
-        text = _tr("{mean} of the change kept on average, {worst} in the weakest layer; {time}")
+        text = _tr("Keeps {mean} of the change, {worst} in the weakest layer; {time}")
         yield (
             Level.INFO,
             text.format(
@@ -85,5 +87,5 @@ def result_lines(result: ExtractionResult) -> Iterator[Line]:
 
 def error_lines(error: EngineError) -> Iterator[Line]:
     """What went wrong and what to do."""
-    message, remedy = error_text(error)
+    message, remedy = window_error_text(error)
     yield Level.ERROR, f"{message} {remedy}".strip()

@@ -77,7 +77,7 @@ QPushButton:focus { border-color: $accent; }
 QPushButton:disabled { color: $muted; background: $panel; border-color: $border; }
 QPushButton::menu-indicator { image: none; width: 0; }
 QPushButton[kind="quiet"] { background: $panel; }
-QPushButton[size="small"] { padding: 3px 10px; font-size: $small; }
+QPushButton[compact="true"] { padding: 3px 10px; font-size: $small; }
 QPushButton[kind="primary"] { background: $accent; color: $on_accent; border: 1px solid $accent; font-weight: 600; }
 QPushButton[kind="primary"]:hover { border-color: $text; }
 QPushButton[kind="primary"]:focus { border: 2px solid $text; padding: 5px 13px; }

@@ -5,18 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_ORIGINAL_WORDS = (
-    "original",
-    "base",
-    "vanilla",
-    "pretrained",
-    "foundation",
-    "official",
-    "release",
-    "flux1",
-    "sd_xl_base",
-)
-_TUNED_WORDS = ("finetune", "fine_tune", "tuned", "trained", "dreambooth", "custom", "merge", "style", "mix", "_ft")
+_ORIGINAL_WORDS = r"original|base|vanilla|pretrained|foundation|official|release|flux1"
+_TUNED_WORDS = r"finetuned?|tuned|trained|dream_?booth|custom|merged?|styles?|mix|ft"
 
 
 def tell_apart(first: Path, second: Path) -> tuple[Path, Path]:
@@ -31,10 +21,14 @@ def tell_apart(first: Path, second: Path) -> tuple[Path, Path]:
 
 def _leaning(path: Path) -> int:
     """Above 0 for names that sound fine-tuned, below for names that sound original."""
-    name = re.sub(r"[\s.-]+", "_", path.stem.casefold()).replace("fine_tune", "finetune")
-    tuned = any(word in name for word in _TUNED_WORDS)
-    original = any(word in name for word in _ORIGINAL_WORDS)
-    return int(tuned) - int(original)
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", path.stem)
+    name = re.sub(r"[\s.-]+", "_", name.casefold()).replace("fine_tune", "finetune")
+    return int(_has_word(name, _TUNED_WORDS)) - int(_has_word(name, _ORIGINAL_WORDS))
+
+
+def _has_word(name: str, words: str) -> bool:
+    """Whether one of the words stands in a name with no letter on either side of it."""
+    return re.search(rf"(?<![a-z])(?:{words})(?![a-z])", name) is not None
 
 
 def _date_and_size(path: Path) -> tuple[float, int]:

@@ -11,7 +11,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QCoreApplication, QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QMessageBox
 
@@ -20,7 +20,6 @@ from app.icons import app_icon
 from app.telling_apart import tell_apart
 from app.widgets.main_window import MainWindow
 from engine import __version__
-from engine.settings import ExtractionSettings
 
 LOG = logging.getLogger("lora_extractor")
 
@@ -79,8 +78,6 @@ def run_window(
     *,
     finetuned: Path | None = None,
     original: Path | None = None,
-    auto_start: bool = False,
-    settings: ExtractionSettings | None = None,
 ) -> int:
     """Show the window and work until it is closed.
 
@@ -88,26 +85,26 @@ def run_window(
         files: up to two model files of which it is not said which is which.
         finetuned: the fine-tuned model.
         original: the original model.
-        auto_start: extract as soon as the models are paired.
-        settings: what to show instead of the settings of the last session.
 
     Returns:
         The process's exit status.
     """
-    application = make_application()
-    _start_log_file()
-    reporter = ErrorReporter()
-    reporter.install()
+    application, _reporter = begin()
     window = MainWindow()
-    if settings is not None:
-        window.frame.options.show_settings(settings)
     finetuned, original = _sides(list(files), finetuned, original)
     if finetuned is not None or original is not None:
         window.set_models(finetuned, original)
     window.show()
-    if auto_start:
-        QTimer.singleShot(0, window, window.extract)
     return application.exec()
+
+
+def begin() -> tuple[QApplication, ErrorReporter]:
+    """What every window needs: the application, the log file, and somebody who reports errors; keep both."""
+    application = make_application()
+    _start_log_file()
+    reporter = ErrorReporter()
+    reporter.install()
+    return application, reporter
 
 
 def make_application() -> QApplication:

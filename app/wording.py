@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -13,6 +14,7 @@ from engine.errors import EngineError, ErrorCode
 OF_THE_PAIR = (
     ErrorCode.SAME_FILE,
     ErrorCode.NO_COMMON_WEIGHTS,
+    ErrorCode.NO_USABLE_WEIGHTS,
     ErrorCode.NOTHING_SELECTED,
     ErrorCode.OUTPUT_UNWRITABLE,
     ErrorCode.OUTPUT_ESCAPES,
@@ -24,13 +26,39 @@ OF_THE_PAIR = (
 """Errors that speak of both models or of the output; all others speak of one file."""
 
 
+NAMES_NOT_PATHS = (ErrorCode.OUTPUT_ESCAPES,)
+"""Errors whose `file` is a name that somebody typed and is shown as it is."""
+LONG_WORD = 24
+
+
+def window_error_text(error: EngineError) -> tuple[str, str]:
+    """What happened and what to do, in the window's words where `error_text` speaks of the command line."""
+    message, remedy = error_text(error)
+    remedies = {
+        ErrorCode.NON_FINITE: _tr(
+            "Get an undamaged file, or choose \u201cSkip broken layers\u201d under more options."
+        ),
+        ErrorCode.SETTINGS_INVALID: _tr("Correct the settings on the left."),
+        ErrorCode.INTERNAL: _tr("Please report it with Copy details and a copy of the log."),
+    }
+    return message, remedies.get(error.code, remedy)
+
+
+def breakable(text: str) -> str:
+    """Allow long words, such as names of tensors, to go on in the next line after a dot, slash or underscore."""
+    words = re.split(r"(\s+)", text)
+    return "".join(re.sub(r"([._/\\])(?=\w)", "\\1\u200b", word) if len(word) > LONG_WORD else word for word in words)
+
+
 def short_error_text(error: EngineError) -> tuple[str, str]:
     """What happened and what to do, with files by their names only."""
+    if error.code in NAMES_NOT_PATHS:
+        return window_error_text(error)
     data = dict(error.data)
     if isinstance(data.get("other"), (str, PurePath)):
         data["other"] = PurePath(data["other"]).name
-    file = PurePath(error.file).name if error.file else None
-    return error_text(EngineError(error.code, file=file, tensor=error.tensor, **data))
+    file = (PurePath(error.file).name or error.file) if error.file else None
+    return window_error_text(EngineError(error.code, file=file, tensor=error.tensor, **data))
 
 
 @dataclass(frozen=True)

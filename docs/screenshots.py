@@ -52,6 +52,12 @@ def settle(application: QApplication, seconds: float = 0.4) -> None:
     wait_until(application, lambda: time.monotonic() > end)
 
 
+def half_done(window: MainWindow) -> bool:
+    """Whether a good part of the run is over and drawn."""
+    run = window.frame.run
+    return run.layers_done() >= run.layers_total // 2 and bool(run.panel.batches.detail.text())
+
+
 def main() -> None:
     """Extract a LoRA from the demo pair and take the pictures."""
     application = make_application()
@@ -61,9 +67,13 @@ def main() -> None:
     window.frame.options.show_settings(OPTIONS)
     window.frame.hardware.show_settings(MACHINE)
     window.show()
+    settle(application)
+    window.grab().save(str(ROOT / "docs" / "window-empty.png"))
     window.set_models(Path(models[0]), Path(models[1]))
     wait_until(application, lambda: window.controller.state is State.READY)
     window.extract()
+    wait_until(application, lambda: half_done(window))
+    window.grab().save(str(ROOT / "docs" / "window-running.png"))
     wait_until(application, lambda: window.controller.state in (State.DONE, State.FAILED))
     wait_until(application, window.frame.bar.extract.isEnabled)
     window.setFocus()

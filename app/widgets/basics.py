@@ -46,8 +46,15 @@ def wrapped_label(text: str = "", role: str = "") -> QLabel:
     """A label that breaks its text into lines."""
     label = text_label(text, role)
     label.setWordWrap(True)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    label.setSizePolicy(growing_policy())
     return label
+
+
+def growing_policy() -> QSizePolicy:
+    """Any width will do, and the text decides on the height."""
+    policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    policy.setHeightForWidth(True)
+    return policy
 
 
 def push_button(text: str, *, kind: str = "", small: bool = False) -> QPushButton:
@@ -58,7 +65,7 @@ def push_button(text: str, *, kind: str = "", small: bool = False) -> QPushButto
     if kind:
         button.setProperty("kind", kind)
     if small:
-        button.setProperty("size", "small")
+        button.setProperty("compact", True)
     return button
 
 
@@ -110,12 +117,24 @@ class ElidedLabel(QLabel):
             super().setText(text)
             self._update_tooltip()
 
+    def set_wrapping(self, wrapping: bool) -> None:
+        """Break the text into lines instead of shortening it, or go back to one line."""
+        if wrapping == self.wordWrap():
+            return
+        self.setWordWrap(wrapping)
+        one_line = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(growing_policy() if wrapping else one_line)
+        self.updateGeometry()
+
     def minimumSizeHint(self) -> QSize:
         """Narrow: any width will do."""
         return QSize(24, super().minimumSizeHint().height())
 
-    def paintEvent(self, _event: QPaintEvent) -> None:
+    def paintEvent(self, event: QPaintEvent) -> None:
         """Paint what fits."""
+        if self.wordWrap():
+            super().paintEvent(event)
+            return
         painter = QPainter(self)
         painter.setPen(self.palette().color(self.foregroundRole()))
         area = self.contentsRect()
@@ -129,7 +148,7 @@ class ElidedLabel(QLabel):
 
     def _update_tooltip(self) -> None:
         hidden = QFontMetrics(self.font()).horizontalAdvance(self.text()) > self.width()
-        self.setToolTip(self.text() if hidden else "")
+        self.setToolTip(self.text() if hidden and not self.wordWrap() else "")
 
 
 class Panel(QFrame):
@@ -147,12 +166,12 @@ class Panel(QFrame):
         self.detail = ElidedLabel("", "small", mode=Qt.TextElideMode.ElideRight)
         self.header = QHBoxLayout()
         self.header.setSpacing(12)
-        self.header.addStrut(26)
+        self.header.addStrut(24)
         self.header.addWidget(self.title)
         self.header.addWidget(self.detail, 1)
         self.body = QVBoxLayout(self)
-        self.body.setContentsMargins(16, 8, 16, 12)
-        self.body.setSpacing(6)
+        self.body.setContentsMargins(16, 6, 16, 8)
+        self.body.setSpacing(4)
         self.body.addLayout(self.header)
 
 

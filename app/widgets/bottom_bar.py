@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QS
 from app.messages import format_bytes, format_seconds, format_share
 from app.stylesheet import SMALL
 from app.widgets.basics import ElidedLabel, push_button, set_look
+from app.widgets.last_result import LastResult
 from app.wording import Blocked, short_error_text
 from engine.errors import EngineError
 from engine.events import Progress
@@ -85,6 +86,8 @@ class BottomBar(QFrame):
         self.progress.setRange(0, 1000)
         self.progress.setTextVisible(False)
         self.progress.setAccessibleName(self.tr("Progress"))
+        self.last = LastResult()
+        self.last.open_folder_clicked.connect(self.open_folder_clicked)
         self.copy_details = push_button(self.tr("Copy details"))
         self.copy_path = push_button(self.tr("Copy path"), kind="quiet")
         self.open_folder = push_button(self.tr("Open folder"))
@@ -104,16 +107,18 @@ class BottomBar(QFrame):
         words.addWidget(self.headline)
         words.addWidget(self.detail)
         words.addWidget(self.progress)
+        words.addWidget(self.last)
         words.addStretch(1)
         row = QHBoxLayout(self)
-        row.setContentsMargins(16, 8, 16, 8)
+        row.setContentsMargins(16, 6, 16, 6)
         row.setSpacing(8)
         row.addLayout(words, 1)
         row.addSpacing(8)
         for button in (self.copy_details, self.copy_path, self.open_folder, self.folder, self.extract, self.stop):
             row.addWidget(button)
-        self.setMinimumHeight(66)
+        self.setMinimumHeight(60)
         self.progress.hide()
+        self.last.hide()
 
     def show_blocked(self, blocked: Blocked) -> None:
         """Extract cannot start, and why."""
@@ -136,6 +141,7 @@ class BottomBar(QFrame):
 
     def show_started(self, layers: int) -> None:
         """The run has begun."""
+        self.last.set_output(None)
         self._show(self.tr("Starting\u2026"), self.tr("{count} layers").format(count=layers), (self.stop,))
         self.progress.setValue(0)
         self.progress.show()
@@ -171,9 +177,8 @@ class BottomBar(QFrame):
     def show_result(self, result: ExtractionResult) -> None:
         """The run is over and its file is in place."""
         output = result.outputs[0]
-        text = self.tr(
-            "{size} \u00b7 {time} \u00b7 keeps {mean} of the change on average, {worst} in the weakest layer"
-        )
+        self.last.set_output(output)
+        text = self.tr("{size} \u00b7 {time} \u00b7 keeps {mean} of the change, {worst} in the weakest layer")
         detail = text.format(
             size=format_bytes(output.size_bytes),
             time=format_seconds(result.seconds),
@@ -207,7 +212,10 @@ class BottomBar(QFrame):
         self.headline.setText(headline)
         set_look(self.headline, "tone", tone)
         self.detail.setText(detail)
+        for label in (self.headline, self.detail):
+            label.set_wrapping(tone == "bad")
         self.progress.hide()
+        self.last.setVisible(output is None and self.last.output is not None)
         for button in (self.copy_details, self.copy_path, self.open_folder, self.folder, self.extract, self.stop):
             button.setVisible(button in buttons)
 

@@ -30,7 +30,7 @@ class FormRow(QWidget):
         row = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
-        self.setMinimumHeight(29)
+        self.setMinimumHeight(27)
         if isinstance(editor, PartsEditor):
             row.setDirection(QBoxLayout.Direction.TopToBottom)
         # Named stops and check boxes speak for themselves.
@@ -125,5 +125,5 @@ class SettingsForm(Generic[Model]):
 def _column(widget: QWidget) -> QVBoxLayout:
     column = QVBoxLayout(widget)
     column.setContentsMargins(0, 0, 0, 0)
-    column.setSpacing(3)
+    column.setSpacing(2)
     return column

@@ -11,6 +11,8 @@ from app.profiles import ProfileStore
 from app.widgets.basics import Panel, link_button, set_look, wrapped_label
 from app.widgets.form import SettingsForm
 from app.widgets.profile_bar import ProfileBar
+from app.wording import window_error_text
+from engine.errors import EngineError
 from engine.events import Planned
 from engine.presets import suggest_profile
 from engine.settings import HardwareSettings
@@ -53,7 +55,14 @@ class HardwarePanel(Panel):
         set_look(self.trouble, "tone", "bad")
         self.trouble.hide()
         self.body.addWidget(self.profiles)
+        self.not_yet = wrapped_label(
+            self.tr(
+                "Kept and named in the file, but without effect yet: layers are worked on one after another."
+            ),
+            "small",
+        )
         self.body.addWidget(self.form.widget)
+        self.body.addWidget(self.not_yet)
         self.body.addWidget(self.form.advanced)
         self.body.addLayout(suggested)
         self.body.addWidget(self.trouble)
@@ -88,6 +97,7 @@ class HardwarePanel(Panel):
     @Slot(object)
     def show_device(self, device: DeviceInfo) -> None:
         """Suggest a profile for the device that will compute."""
+        set_look(self.suggestion, "tone", "")
         size = format_bytes(device.total_bytes)
         if device.kind == "cpu":
             self._suggested = ""
@@ -97,6 +107,15 @@ class HardwarePanel(Panel):
             self._device_text = self.tr("This profile suits the {device} with {size}.")
         self._device_text = self._device_text.format(device=device.title, size=size)
         self.suggestion.setToolTip(f"{device.title}, {size}")
+        self._refresh_suggestion()
+
+    @Slot(object)
+    def show_missing_device(self, error: EngineError) -> None:
+        """Say why the chosen device cannot be used."""
+        self._suggested = ""
+        self._device_text = f"\u26a0 {' '.join(window_error_text(error))}"
+        self.suggestion.setToolTip("")
+        set_look(self.suggestion, "tone", "bad")
         self._refresh_suggestion()
 
     def show_planned_device(self, planned: Planned) -> None:

@@ -120,6 +120,12 @@ class NewestLayers(Panel):
         model.rowsInserted.connect(self._count)
         self._model = model
 
+    def clear(self) -> None:
+        """A run is about to begin; nothing is known of it yet."""
+        self._total = 0
+        self._stack.setCurrentIndex(0)
+        self._count()
+
     def start(self, total: int) -> None:
         """A new run with so many layers begins."""
         self._total = total

@@ -174,6 +174,7 @@ class MainWindow(QMainWindow):
         controller.inspected.connect(self._on_inspected)
         controller.prepared.connect(self._on_prepared)
         controller.device_found.connect(frame.hardware.show_device)
+        controller.device_missing.connect(frame.hardware.show_missing_device)
         controller.happened.connect(self._on_event)
         controller.finished.connect(self._on_finished)
         controller.failed.connect(self._on_failed)
@@ -243,8 +244,7 @@ class MainWindow(QMainWindow):
             self.frame.bar.show_stopping()
         elif state is State.STOPPED:
             run = self.frame.run
-            total = run.progress.layers_total if run.progress else 0
-            self.frame.bar.show_stopped(run.layers_done(), total)
+            self.frame.bar.show_stopped(run.layers_done(), run.layers_total)
             run.write(Level.INFO, self.tr("Stopped; nothing was written"))
         self._refresh_bar()
 

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QToolButt
 from app.icons import icon
 from app.messages import format_bytes
 from app.widgets.basics import ElidedLabel, push_button, set_look, wrapped_label
-from app.wording import short_error_text
+from app.wording import breakable, short_error_text
 from engine.errors import EngineError
 from engine.inspection import ModelSummary
 
@@ -69,12 +69,12 @@ class ModelCard(QFrame):
         for button in (self.browse, self.recent, self.clear):
             top.addWidget(button)
         column = QVBoxLayout(self)
-        column.setContentsMargins(16, 8, 12, 8)
+        column.setContentsMargins(16, 7, 12, 7)
         column.setSpacing(3)
         column.addLayout(top)
         column.addWidget(self.name)
         column.addWidget(self.detail, 1)
-        self.setMinimumHeight(96)
+        self.setMinimumHeight(84)
         self._recolour()
         self.show_empty()
         self.set_recent([])
@@ -118,7 +118,7 @@ class ModelCard(QFrame):
         """Say what is wrong with the model and what to do."""
         message, remedy = short_error_text(error)
         name = self.path.name if self.path else ""
-        self._show(name, f"\u26a0 {message} {remedy}".strip())
+        self._show(name, breakable(f"\u26a0 {message} {remedy}".strip()))
         set_look(self.detail, "tone", "bad")
         set_look(self, "trouble", True)
         self.detail.setToolTip(f"{message}\n{remedy}".strip())

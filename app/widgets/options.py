@@ -11,7 +11,7 @@ from app.widgets.form import SettingsForm
 from engine.presets import QUALITY_PRESETS
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings
 
-NOT_FOR_FULL = ("rank", "algorithm", "lowrank_iters", "clamp_quantile", "clamp_max_loss")
+NOT_FOR_FULL = ("rank", "algorithm", "lowrank_iters", "seed", "clamp_quantile", "clamp_max_loss")
 
 
 class RecommendedNote(QWidget):

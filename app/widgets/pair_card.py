@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
 from app.messages import format_bytes
 from app.widgets.basics import ElidedLabel, link_button, set_look, text_label, wrapped_label
 from app.widgets.left_out_dialog import LeftOutDialog
-from app.wording import OF_THE_PAIR, short_error_text
+from app.wording import OF_THE_PAIR, breakable, short_error_text
 from engine.errors import EngineError
 from engine.results import LeftOut
 
@@ -35,8 +35,8 @@ class PairCard(QFrame):
         row.addWidget(self.why)
         row.addStretch(1)
         column = QVBoxLayout(self)
-        column.setContentsMargins(16, 10, 16, 8)
-        column.setSpacing(4)
+        column.setContentsMargins(16, 8, 16, 6)
+        column.setSpacing(3)
         column.addWidget(self.headline)
         column.addLayout(row)
         column.addWidget(self.detail)
@@ -64,7 +64,7 @@ class PairCard(QFrame):
             f" \u00b7 {parts}" if parts else ""
         )
         if remarks:
-            detail += f"\n\u26a0 {remarks[0]}"
+            detail += breakable(f"\n\u26a0 {remarks[0]}")
         self._show(headline, left_out, detail)
         self.setToolTip("\n".join(remarks))
 
@@ -74,7 +74,7 @@ class PairCard(QFrame):
             self._show(self.tr("No pair yet"), (), self.tr("One of the models cannot be used."))
             return
         message, remedy = short_error_text(error)
-        self._show(self.tr("\u26a0 No LoRA from these"), (), f"{message} {remedy}".strip())
+        self._show(self.tr("\u26a0 No LoRA from these"), (), breakable(f"{message} {remedy}".strip()))
         self.setToolTip(f"{message}\n{remedy}".strip())
 
     @Slot()

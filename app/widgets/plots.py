@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtGui import QColor, QPen
+from PySide6.QtGui import QColor, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy
 
 from app.theme import Theme
@@ -22,7 +22,9 @@ STAGES = ("read", "upload", "compute", "write")
 BATCHES_SHOWN = 60
 SAMPLES_KEPT = 14_400  # an hour at 4 Hz; older ones are thinned out
 GIGABYTE = 1e9
-LABEL_PIXELS = 24  # what the words at the limit and the time axis need
+LABEL_PIXELS = 22  # what the words at the limit need
+AXIS_PIXELS = 24  # what the time axis needs
+TICK_PIXELS = 24  # apart enough to be read
 
 
 class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
@@ -111,6 +113,17 @@ class MemoryPlot(QuietPlot):
         self._recent_only = recent
         self._redraw()
 
+    def show_device(self, shown: bool) -> None:
+        """Draw what all programs hold, or only what this run holds."""
+        self._device_curve.setVisible(shown)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep room for the limit's words, and only as many ticks as can be read."""
+        super().resizeEvent(event)
+        if getattr(self, "_ready", False):
+            self._ticks()
+            self._redraw()
+
     def start(self, total_bytes: int, limit_bytes: int, limit_text: str) -> None:
         """Empty the plot and draw the limit for a new run."""
         for series in (self._times, self._run, self._device):
@@ -148,11 +161,16 @@ class MemoryPlot(QuietPlot):
         self._run_curve.setData(times, np.fromiter(self._run, float))
         self._device_curve.setData(times, np.fromiter(self._device, float))
         self.setXRange(start, max(last, start + 1.0), padding=0)
-        above_limit = self._limit.value() + self._total * LABEL_PIXELS / max(40, self.height() - LABEL_PIXELS)
+        above_limit = self._limit.value() / max(0.3, 1 - LABEL_PIXELS / self._inner_height())
         self.setYRange(0, max(self._total * 1.04, above_limit, 1e-3), padding=0)
 
+    def _inner_height(self) -> int:
+        return max(24, int(self.height()) - AXIS_PIXELS)
+
     def _ticks(self) -> None:
-        step = round_step(self._total / 4)
+        if not self._total:
+            return
+        step = round_step(self._total / max(1, min(4, self._inner_height() // TICK_PIXELS)))
         marks = [(step * number, _size_text(step * number)) for number in range(1, int(self._total / step) + 1)]
         self.getPlotItem().getAxis("left").setTicks([marks])
 

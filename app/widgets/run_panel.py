@@ -71,6 +71,11 @@ class PlotPanel(Panel):
         """From now on the plot is shown."""
         self._stack.setCurrentIndex(1)
 
+    def clear(self) -> None:
+        """Back to the words."""
+        self._stack.setCurrentIndex(0)
+        self.detail.setText("")
+
 
 class RunPanel(QWidget):
     """Shows a run as it goes."""
@@ -78,7 +83,6 @@ class RunPanel(QWidget):
     def __init__(self, theme: Theme, layers: LayerModel) -> None:
         super().__init__()
         self._planned: Planned | None = None
-        self._device_peak = 0
         self._run_peak = 0
         self._batches = 0
         self._seconds = StageSeconds()
@@ -98,7 +102,8 @@ class RunPanel(QWidget):
         self.span.setToolTip(self.tr("Show the last two minutes instead of the whole run"))
         self.span.toggled.connect(self._span_toggled)
         self.memory.header.addWidget(_legend_entry(theme, "accent", self.tr("this run")))
-        self.memory.header.addWidget(_legend_entry(theme, "muted", self.tr("whole device"), dashed=True))
+        self.whole_device = _legend_entry(theme, "muted", self.tr("whole device"), dashed=True)
+        self.memory.header.addWidget(self.whole_device)
         self.memory.header.addWidget(self.span)
 
         self.batches = PlotPanel(self.tr("Batches"), self.tr("One bar per batch: where its time went."))
@@ -111,10 +116,18 @@ class RunPanel(QWidget):
         self.layers = NewestLayers(theme, layers)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(12)
+        column.setSpacing(10)
         column.addWidget(self.memory, 5)
         column.addWidget(self.batches, 4)
         column.addWidget(self.layers, 4)
+
+    def clear(self) -> None:
+        """Show nothing of the last run any more."""
+        self._timer.stop()
+        self._reset()
+        self.memory.clear()
+        self.batches.clear()
+        self.layers.clear()
 
     def take(self, event: Event) -> None:
         """Show an event of the run."""
@@ -128,10 +141,11 @@ class RunPanel(QWidget):
                 self._timer.start()
 
     def _start(self, planned: Planned) -> None:
+        self._reset()
         self._planned = planned
-        self._device_peak = self._run_peak = self._batches = 0
-        self._seconds = StageSeconds()
-        self._waiting = []
+        # On the CPU only this run is measured: a second curve would repeat the first.
+        self.whole_device.setVisible(planned.device != "cpu")
+        self.memory_plot.show_device(planned.device != "cpu")
         share = planned.threshold_bytes / max(1, planned.device_total_bytes)
         self.memory_plot.start(
             planned.device_total_bytes,
@@ -148,9 +162,10 @@ class RunPanel(QWidget):
     def _sample(self, sample: MemorySample) -> None:
         self.memory_plot.add(sample)
         self._run_peak = max(self._run_peak, sample.run_bytes)
-        self._device_peak = max(self._device_peak, sample.device_used_bytes)
         title = self._planned.device_title if self._planned else ""
-        text = self.tr("{title} \u00b7 this run {run} \u00b7 in use {used} of {total} \u00b7 peak {peak}")
+        text = self.tr("{title} \u00b7 this run {run} \u00b7 peak {peak} \u00b7 in use {used} of {total}")
+        if self._planned is not None and self._planned.device == "cpu":
+            text = self.tr("{title} \u00b7 this run {run} of {total} budget \u00b7 peak {peak}")
         self.memory.detail.setText(
             text.format(
                 title=title,
@@ -160,6 +175,12 @@ class RunPanel(QWidget):
                 peak=format_bytes(self._run_peak),
             )
         )
+
+    def _reset(self) -> None:
+        self._planned = None
+        self._run_peak = self._batches = 0
+        self._seconds = StageSeconds()
+        self._waiting = []
 
     @Slot()
     def _flush(self) -> None:

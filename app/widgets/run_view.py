@@ -21,6 +21,7 @@ class RunView(QObject):
     Attributes:
         panel, layers, log: the content of the three tabs.
         progress: the newest progress of the run.
+        layers_total: how many layers the run was planned with.
         noticed: emitted when the log has a warning or an error.
     """
 
@@ -34,11 +35,14 @@ class RunView(QObject):
         self.layers = LayersPanel(theme, self._rows)
         self.log = LogPanel(theme)
         self.progress: Progress | None = None
+        self.layers_total = 0
 
     def start(self, plan: Plan) -> None:
         """A run of this plan begins."""
         self._rows.start()
+        self.panel.clear()
         self.progress = None
+        self.layers_total = len(plan.layers)
         self._report = DebugReport(plan.settings, plan.hardware) if plan.hardware.debug_mode else None
 
     def take(self, event: Event) -> None:
@@ -63,5 +67,6 @@ class RunView(QObject):
             self.noticed.emit()
 
     def layers_done(self) -> int:
-        """How many layers the run has finished so far."""
-        return self.progress.layers_done if self.progress else 0
+        """How many layers the run has finished so far; the tables show as many."""
+        self._rows.flush()
+        return self._rows.rowCount()

@@ -164,6 +164,7 @@ class FakeEngine:
             device_total_bytes=24 * GB,
             ceiling_bytes=18 * GB,
             threshold_bytes=int(20.4 * GB),
+            device_used_bytes=3 * GB,
         )
         yield Notice(NoticeCode.LARGE_CHANGE, data={"layers": 3, "of": total})
         rows = []

@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 from window_steps import Pair, wait_for
 
 from app.controller import State
+from app.telling_apart import tell_apart
 from app.widgets.left_out_dialog import LeftOutDialog, LeftOutModel
 from app.widgets.main_window import MainWindow
 
@@ -52,3 +53,19 @@ def test_the_list_behind_why_names_every_tensor_and_its_reason(
     text = shown[0].as_text()
     assert "diffusion_model.new.weight" in text
     assert "64 x 32 and 64 x 16" in text
+
+
+@pytest.mark.parametrize(
+    ("finetuned", "original"),
+    [
+        ("my_finetune", "sdxl-base"),
+        ("database_char", "sd_xl_base_1.0"),
+        ("sd_xl_baseline_style", "sd_xl_base_1.0"),
+        ("animeMix_v3", "flux1-dev"),
+        ("flux_fine-tuned", "remixture"),
+    ],
+)
+def test_whole_words_tell_which_file_is_which(tmp_path: Path, finetuned: str, original: str) -> None:
+    files = [tmp_path / f"{name}.safetensors" for name in (finetuned, original)]
+    assert tell_apart(*files) == tuple(files)
+    assert tell_apart(*reversed(files)) == tuple(files)

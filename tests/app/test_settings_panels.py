@@ -3,12 +3,14 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 
+from app.preparation import DeviceInfo
 from app.profiles import ProfileStore
 from app.theme import Theme
 from app.widgets.fields import FieldEditor, NumberEditor, editor_for
 from app.widgets.hardware_panel import HardwarePanel
 from app.widgets.options import OptionsPanel
 from app.widgets.sliders import NumberSlider
+from engine.errors import EngineError, ErrorCode
 from engine.presets import QUALITY_PRESETS
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, FieldSpec, HardwareSettings, field_specs
 
@@ -119,6 +121,13 @@ def test_only_what_matters_to_the_type_is_shown(
     assert not rows["lowrank_iters"].isVisible()
 
 
+@pytest.mark.parametrize(("lora_type", "shown"), [("standard", True), ("full", False)])
+def test_the_seed_is_shown_where_something_is_decomposed(options: OptionsPanel, lora_type: str, shown: bool) -> None:
+    options.show_more(True)
+    choose_type(options, lora_type)
+    assert options.form.rows["seed"].isVisible() == shown
+
+
 def test_iterations_are_shown_for_the_randomised_method_only(options: OptionsPanel) -> None:
     options.form.editor("algorithm").control.setCurrentIndex(1)  # type: ignore[attr-defined]
     assert options.form.rows["lowrank_iters"].isVisible()
@@ -170,6 +179,13 @@ def test_a_star_marks_unsaved_changes_of_a_profile(hardware: HardwarePanel) -> N
     hardware.profiles.reset()
     assert "\u2731" not in hardware.profiles.combo.currentText()
     assert hardware.settings() == HardwareSettings()
+
+
+def test_a_device_that_is_not_there_is_named_in_place_of_the_one_before(hardware: HardwarePanel) -> None:
+    hardware.show_device(DeviceInfo("cpu", "CPU, 2 cores", 8 * 1024**3))
+    hardware.show_missing_device(EngineError(ErrorCode.DEVICE_UNAVAILABLE, device="cuda:0", available=["cpu"]))
+    assert "no device cuda:0" in hardware.suggestion.text()
+    assert "processor" not in hardware.suggestion.text()
 
 
 def test_choosing_a_profile_shows_its_settings(hardware: HardwarePanel) -> None:

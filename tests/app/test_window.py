@@ -241,7 +241,7 @@ def test_a_damaged_session_is_told_in_the_log(make_window: Callable[..., MainWin
 
 
 def test_the_suggestion_follows_the_device(window: MainWindow) -> None:
-    planned = Planned(1, (), "x", 1, "cuda:0", "RTX", 24 * 1024**3, 1, 1)
+    planned = Planned(1, (), "x", 1, "cuda:0", "RTX", 24 * 1024**3, 1, 1, 0)
     window.frame.hardware.show_planned_device(planned)
     assert window.frame.hardware.use_suggestion.text() == "Maximum speed (24 GB+)"
     window.frame.hardware.use_suggestion.click()

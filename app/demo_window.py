@@ -1,0 +1,156 @@
+"""The demo in the window: extracts from the pair that ships with the program, then shows what the LoRA can do.
+
+The person's session is neither read nor written. The comparison needs torch and runs on a thread of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer, Signal, Slot
+
+from app.demo import FINETUNED, ORIGINAL, PICTURE, SETTINGS, show
+from app.preparation import as_engine_error
+from app.session import PassingSession, SessionState
+from app.widgets.demo_dialog import DemoDialog
+from app.widgets.main_window import MainWindow
+from app.window import begin
+from engine.cancel import CancelToken
+from engine.errors import EngineError
+from engine.results import ExtractionResult
+
+INTERRUPTED = 130
+CANCEL_CHECK_MS = 200
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """A LoRA to compare, the picture to draw, and what raises once nobody waits for it any more."""
+
+    lora: Path
+    picture: Path
+    check: Callable[[], None]
+
+
+class ComparisonWorker(QObject):
+    """Compares the three models and draws the picture.
+
+    Attributes:
+        done: what `app.demo.show` answered.
+        failed: an `EngineError`.
+    """
+
+    done = Signal(object)
+    failed = Signal(object)
+
+    @Slot(object)
+    def compare(self, task: Comparing) -> None:
+        """Work; takes some seconds."""
+        answer: dict[str, Any] | None = None
+        failure: EngineError | None = None
+        try:
+            answer = show(task.lora, task.picture, task.check)
+        except BaseException as error:
+            failure = as_engine_error(error)
+        if failure is not None:
+            failure.__traceback__ = failure.__cause__ = failure.__context__ = None
+            self.failed.emit(failure)
+        else:
+            self.done.emit(answer)
+
+
+class DemoGuide(QObject):
+    """Leads a window through the demo: starts the extraction, and shows the comparison once there is a LoRA.
+
+    Attributes:
+        dialog: shows the comparison; hidden until the extraction is done.
+    """
+
+    _compare = Signal(object)
+
+    def __init__(self, window: MainWindow, output_dir: Path) -> None:
+        super().__init__()
+        self._window = window
+        self._output_dir = output_dir
+        self._compared = False
+        self._cancel = CancelToken()
+        self.dialog = DemoDialog(window)
+        self.dialog.folder_clicked.connect(window.commands.open_folder)
+        self._worker = ComparisonWorker()
+        self._thread = QThread()
+        self._thread.setObjectName("comparison")
+        self._worker.moveToThread(self._thread)
+        self._compare.connect(self._worker.compare)
+        self._worker.done.connect(self._on_done)
+        self._worker.failed.connect(self._on_failed)
+        self._thread.start()
+        window.controller.finished.connect(self._on_extracted)
+
+    def shut_down(self) -> None:
+        """End the thread; waits for a comparison to reach its next check."""
+        self._cancel.cancel()
+        self._thread.quit()
+        self._thread.wait()
+
+    @Slot(object)
+    def _on_extracted(self, result: ExtractionResult) -> None:
+        """Compare the first LoRA; what is extracted after it need not be of the demo pair."""
+        if self._compared:
+            return
+        self._compared = True
+        self.dialog.show_working()
+        self.dialog.show()
+        self._compare.emit(Comparing(result.outputs[0].path, self._output_dir / PICTURE, self._cancel.check))
+
+    @Slot(object)
+    def _on_done(self, answer: dict[str, Any]) -> None:
+        self.dialog.show_comparison(Path(answer["picture"]), answer["losses"], answer["recovered"])
+
+    @Slot(object)
+    def _on_failed(self, error: EngineError) -> None:
+        self.dialog.show_error(error)
+
+
+def make_demo_window(output_dir: Path) -> tuple[MainWindow, DemoGuide]:
+    """A window that shows the demo pair and writes to a folder, and its guide."""
+    output_dir = output_dir.resolve()
+    state = SessionState(
+        finetuned=str(FINETUNED),
+        original=str(ORIGINAL),
+        extraction=SETTINGS.model_dump(mode="json"),
+        output_dir=str(output_dir),
+    )
+    window = MainWindow(PassingSession(state))
+    return window, DemoGuide(window, output_dir)
+
+
+def run_demo_window(output_dir: Path, cancel: CancelToken) -> int:
+    """Show the demo until the window is closed or somebody asks to stop.
+
+    Returns:
+        The application's exit status.
+    """
+    application, _reporter = begin()
+    window, guide = make_demo_window(output_dir)
+    window.show()
+
+    def check() -> None:
+        if cancel.cancelled:
+            QCoreApplication.exit(INTERRUPTED)
+
+    timer = QTimer()
+    timer.timeout.connect(check)
+    timer.start(CANCEL_CHECK_MS)
+    QTimer.singleShot(0, window, window.extract)
+    status = application.exec()
+    timer.stop()
+    window.hide()
+    guide.shut_down()
+    window.controller.shut_down()
+    # Deleted here and now: the garbage collector might do it later, in a bad order or on another thread.
+    window.deleteLater()
+    QCoreApplication.sendPostedEvents(window, QEvent.Type.DeferredDelete)
+    return status
