@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         if parsed.json and answer is not None:
             _print_json(answer)
     except Cancelled as stopped:
-        return _stopped(f"{stopped} was finished before." if stopped.args else "Nothing was written.", parsed)
+        return _stopped(str(stopped) or "Nothing was written.", parsed)
     except KeyboardInterrupt:
         return _stopped("It did not wait for the step at hand.", parsed)
     except EngineError as error:

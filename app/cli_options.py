@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from engine.errors import EngineError, ErrorCode
-from engine.settings import ExtractionSettings, FieldSpec, HardwareSettings, field_specs
+from engine.field_specs import FieldSpec, field_specs
+from engine.settings import ExtractionSettings, HardwareSettings
 
 _Settings = TypeVar("_Settings", bound=BaseModel)
 
@@ -63,15 +64,6 @@ _METAVARS = {"int": "N", "float": "X", "text": "TEXT", "list": "LIST", "size": "
 
 
 def _facts(spec: FieldSpec) -> str:
-    """The default and the range, as the help ends."""
-    default = spec.default
-    if spec.kind == "bool":
-        default = "on" if default else "off"
-    elif spec.kind == "list":
-        default = ",".join(default) or "none"
-    elif default is None:
-        default = "none"
-    elif isinstance(default, float):
-        default = f"{default:g}"
-    limits = f"{spec.minimum:g} to {spec.maximum:g}, " if spec.minimum is not None and spec.maximum is not None else ""
-    return f"[{limits}default {default}]"
+    """The range and the default, as the help ends."""
+    limits = f"{spec.range_text}, " if spec.range_text else ""
+    return f"[{limits}default {spec.default_text}]"

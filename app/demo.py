@@ -31,7 +31,8 @@ def run_demo(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any] 
         from app.demo_window import run_demo_window
 
         run_demo_window(parsed.output_dir, cancel)
-        cancel.check()
+        if cancel.cancelled:
+            raise Cancelled(f"What was finished is in {parsed.output_dir}.")
         return None
     console = Console()
     console.line(
@@ -44,7 +45,7 @@ def run_demo(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any] 
     try:
         shown = show(output.path, parsed.output_dir / PICTURE, cancel.check)
     except Cancelled:
-        raise Cancelled(output.path) from None  # the LoRA is there: that is not nothing
+        raise Cancelled(f"The LoRA was finished before: {output.path}") from None
     for title, loss in shown["losses"].items():
         console.line(f"  denoising loss on held-out digits, {title + ':':<18}{loss:.4f}")
     console.line(

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from engine.field_specs import FieldSpec, field_specs
 from engine.presets import HARDWARE_PROFILES
-from engine.settings import ExtractionSettings, FieldSpec, HardwareSettings, field_specs
+from engine.settings import ExtractionSettings, HardwareSettings
 
 TARGET = Path(__file__).with_name("parameters.md")
 
@@ -43,24 +44,20 @@ def render() -> str:
 def _table(model: type[BaseModel]) -> list[str]:
     rows = ["| Name | Default | Values | Meaning |", "|---|---|---|---|"]
     for spec in field_specs(model):
-        rows.append(f"| `{spec.name}` | `{_default(spec)}` | {_values(spec)} | {spec.help} |")
+        rows.append(f"| `{spec.name}` | `{spec.default_text}` | {_values(spec)} | {_cell(spec.help)} |")
     return rows
-
-
-def _default(spec: FieldSpec) -> str:
-    if spec.kind == "bool":
-        return "on" if spec.default else "off"
-    if spec.kind == "list":
-        return ",".join(spec.default) or "none"
-    return "none" if spec.default is None else f"{spec.default:g}" if spec.kind == "float" else str(spec.default)
 
 
 def _values(spec: FieldSpec) -> str:
     if spec.choices:
         return ", ".join(f"`{choice}`" for choice in spec.choices)
-    if spec.minimum is not None and spec.maximum is not None:
-        return f"{spec.minimum:g} to {spec.maximum:g}"
-    return {"bool": "on, off", "size": "bytes, or a size such as `8GiB`", "list": "texts"}.get(spec.kind, "text")
+    return spec.range_text or {"bool": "on, off", "size": "bytes, or a size such as `8GiB`", "list": "texts"}.get(
+        spec.kind, "text"
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _profiles() -> list[str]:

@@ -6,12 +6,9 @@ two models; nothing else in the project repeats a default or a range.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
-from pydantic.fields import FieldInfo
 
 LoraType = Literal["standard", "full", "adaptive_ratio", "adaptive_quantile", "adaptive_energy", "adaptive_fro"]
 Algorithm = Literal["svd_linalg", "svd_lowrank"]
@@ -249,79 +246,3 @@ class HardwareSettings(BaseModel):
         description="Memory the run may treat as the device's, such as 8GiB. Without an accelerator: half of what "
         "is free.",
     )
-
-
-FieldKind = Literal["bool", "int", "float", "choice", "text", "list", "size"]
-
-
-@dataclass(frozen=True)
-class FieldSpec:
-    """One parameter as the window, the command line and the documentation show it."""
-
-    name: str
-    kind: FieldKind
-    default: Any
-    title: str
-    help: str
-    minimum: float | None = None
-    maximum: float | None = None
-    step: float | None = None
-    choices: tuple[str, ...] = ()
-    choice_titles: tuple[str, ...] = ()
-    advanced: bool = False
-    percent: bool = False
-    log_scale: bool = False
-
-    @property
-    def option(self) -> str:
-        """The command-line option: ``--output-dtype`` for ``output_dtype``."""
-        return "--" + self.name.replace("_", "-")
-
-
-def field_specs(model: type[BaseModel]) -> tuple[FieldSpec, ...]:
-    """Describe every field of a settings model, in the order of its definition."""
-    return tuple(_field_spec(name, info) for name, info in model.model_fields.items())
-
-
-def _field_spec(name: str, info: FieldInfo) -> FieldSpec:
-    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-    kind, choices = _kind_of(info.annotation)
-    titles = extra.get("choice_titles", {})
-    assert isinstance(titles, dict)
-    step = extra.get("step")
-    return FieldSpec(
-        name=name,
-        kind=kind,
-        default=info.default,
-        title=info.title or name,
-        help=info.description or "",
-        minimum=_bound(info, "ge"),
-        maximum=_bound(info, "le"),
-        step=float(step) if isinstance(step, (int, float)) else None,
-        choices=choices,
-        choice_titles=tuple(str(titles.get(choice, choice)) for choice in choices),
-        advanced=bool(extra.get("advanced", False)),
-        percent=bool(extra.get("percent", False)),
-        log_scale=bool(extra.get("log_scale", False)),
-    )
-
-
-def _kind_of(annotation: Any) -> tuple[FieldKind, tuple[str, ...]]:
-    origin = get_origin(annotation)
-    if origin is Literal:
-        return "choice", get_args(annotation)
-    if origin is tuple:
-        inner = get_args(annotation)[0]
-        return "list", get_args(inner) if get_origin(inner) is Literal else ()
-    if origin in (Union, UnionType):
-        return "size", ()
-    simple: dict[Any, FieldKind] = {bool: "bool", int: "int", float: "float", str: "text"}
-    return simple[annotation], ()
-
-
-def _bound(info: FieldInfo, attribute: str) -> float | None:
-    for constraint in info.metadata:
-        value = getattr(constraint, attribute, None)
-        if isinstance(value, (int, float)):
-            return value
-    return None

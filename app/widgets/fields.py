@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QHBoxLayout, QL
 
 from app.widgets.basics import set_look
 from app.widgets.sliders import RANK_STOPS, NumberSlider, StopSlider
-from engine.settings import FieldSpec
+from engine.field_specs import FieldSpec
 
 DEVICES = ("auto", "cpu", "cuda:0", "mps", "xpu")
 

@@ -11,8 +11,9 @@ from app.widgets.hardware_panel import HardwarePanel
 from app.widgets.options import OptionsPanel
 from app.widgets.sliders import NumberSlider
 from engine.errors import EngineError, ErrorCode
+from engine.field_specs import FieldSpec, field_specs
 from engine.presets import QUALITY_PRESETS
-from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, FieldSpec, HardwareSettings, field_specs
+from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
 ALL_SPECS = (*field_specs(ExtractionSettings), *field_specs(HardwareSettings))
 

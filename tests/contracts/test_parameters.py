@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from app.cli import build_parser
+from engine.field_specs import FieldSpec, field_specs
 from engine.presets import HARDWARE_PROFILES
-from engine.settings import ExtractionSettings, FieldSpec, HardwareSettings, field_specs
+from engine.settings import ExtractionSettings, HardwareSettings
 
 # The tables of the specification: name, default, lowest, highest.
 EXTRACTION: dict[str, tuple[object, float | None, float | None]] = {

@@ -43,7 +43,8 @@ class Visitor:
         windows = QApplication.topLevelWidgets()
         for window in (item for item in windows if isinstance(item, MainWindow) and item.isVisible()):
             dialog = window.findChild(DemoDialog)
-            if dialog is not None and self._act(window, dialog):
+            # A run whose thread is still ending counts as running: closing then would ask, and wait for an answer.
+            if dialog is not None and not window.controller.busy and self._act(window, dialog):
                 self.satisfied = True
                 self.timer.stop()
                 window.close()

@@ -1,0 +1,104 @@
+"""What a settings model says of its fields, in the form that controls, options and tables are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+FieldKind = Literal["bool", "int", "float", "choice", "text", "list", "size"]
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """One parameter as the window, the command line and the documentation show it."""
+
+    name: str
+    kind: FieldKind
+    default: Any
+    title: str
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    choices: tuple[str, ...] = ()
+    choice_titles: tuple[str, ...] = ()
+    advanced: bool = False
+    percent: bool = False
+    log_scale: bool = False
+
+    @property
+    def default_text(self) -> str:
+        """The default as help and documents show it."""
+        if self.kind == "bool":
+            return "on" if self.default else "off"
+        if self.kind == "list":
+            return ",".join(self.default) or "none"
+        if self.default is None:
+            return "none"
+        return f"{self.default:g}" if self.kind == "float" else str(self.default)
+
+    @property
+    def range_text(self) -> str:
+        """``1 to 4096``; empty where there is no range."""
+        if self.minimum is None or self.maximum is None:
+            return ""
+        style = "g" if self.kind == "float" else ".0f"
+        return f"{self.minimum:{style}} to {self.maximum:{style}}"
+
+    @property
+    def option(self) -> str:
+        """The command-line option: ``--output-dtype`` for ``output_dtype``."""
+        return "--" + self.name.replace("_", "-")
+
+
+def field_specs(model: type[BaseModel]) -> tuple[FieldSpec, ...]:
+    """Describe every field of a settings model, in the order of its definition."""
+    return tuple(_field_spec(name, info) for name, info in model.model_fields.items())
+
+
+def _field_spec(name: str, info: FieldInfo) -> FieldSpec:
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    kind, choices = _kind_of(info.annotation)
+    titles = extra.get("choice_titles", {})
+    assert isinstance(titles, dict)
+    step = extra.get("step")
+    return FieldSpec(
+        name=name,
+        kind=kind,
+        default=info.default,
+        title=info.title or name,
+        help=info.description or "",
+        minimum=_bound(info, "ge"),
+        maximum=_bound(info, "le"),
+        step=float(step) if isinstance(step, (int, float)) else None,
+        choices=choices,
+        choice_titles=tuple(str(titles.get(choice, choice)) for choice in choices),
+        advanced=bool(extra.get("advanced", False)),
+        percent=bool(extra.get("percent", False)),
+        log_scale=bool(extra.get("log_scale", False)),
+    )
+
+
+def _kind_of(annotation: Any) -> tuple[FieldKind, tuple[str, ...]]:
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return "choice", get_args(annotation)
+    if origin is tuple:
+        inner = get_args(annotation)[0]
+        return "list", get_args(inner) if get_origin(inner) is Literal else ()
+    if origin in (Union, UnionType):
+        return "size", ()
+    simple: dict[Any, FieldKind] = {bool: "bool", int: "int", float: "float", str: "text"}
+    return simple[annotation], ()
+
+
+def _bound(info: FieldInfo, attribute: str) -> float | None:
+    for constraint in info.metadata:
+        value = getattr(constraint, attribute, None)
+        if isinstance(value, (int, float)):
+            return value
+    return None
