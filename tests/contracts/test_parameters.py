@@ -106,7 +106,9 @@ def test_every_field_is_an_option_whose_help_ends_with_its_range_and_default(
         default = words.get(default) or ",".join(default)
     elif spec.kind == "float":
         default = f"{default:g}"
-    limits = f"{spec.minimum:g} to {spec.maximum:g}, " if spec.minimum is not None and spec.maximum is not None else ""
+    style = "g" if spec.kind == "float" else ".0f"
+    ranged = spec.minimum is not None and spec.maximum is not None
+    limits = f"{spec.minimum:{style}} to {spec.maximum:{style}}, " if ranged else ""
     shown = options["--" + spec.name.replace("_", "-")].removesuffix(" hardware:")
     assert shown.endswith(f"[{limits}default {default}]")
 
