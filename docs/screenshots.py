@@ -1,4 +1,4 @@
-"""Makes the pictures of the window in this folder: the real window, the real engine, the demo pair.
+"""Makes the pictures of the window in this folder: the real window, the real engine, a made-up pair of SDXL's layers.
 
 Run from the project's root: ``python docs/screenshots.py``. It needs no screen and touches no personal files.
 """
@@ -11,28 +11,40 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
 ROOT = Path(__file__).resolve().parent.parent
-DEMO = ROOT / "resources" / "demo"
 HOME = Path(tempfile.mkdtemp()) / "LoRA Extractor"
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # the demo's small matrices need no more
 os.environ["LORA_EXTRACTOR_HOME"] = str(HOME)
 sys.path.insert(0, str(ROOT))
 
+import torch  # noqa: E402
 from PySide6.QtWidgets import QApplication  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
 
 from app.controller import State  # noqa: E402
 from app.widgets.main_window import MainWindow  # noqa: E402
 from app.window import make_application  # noqa: E402
+from benchmarks.pairs import realistic  # noqa: E402
 from engine.settings import ExtractionSettings, HardwareSettings  # noqa: E402
 
 SIZE = (1280, 800)
 PATIENCE = 120.0
-OPTIONS = ExtractionSettings(filename_prefix="digits_style", rank=16, bias_diff=False)
-MACHINE = HardwareSettings(device="cpu", memory_budget=96 * 1024**2)
+OPTIONS = ExtractionSettings(filename_prefix="loras/watercolour", rank=64)
+MACHINE = HardwareSettings(device="cpu", memory_budget=512 * 1024**2)
+BLOCKS = 12
+LAYERS = {
+    "attn1.to_q": (640, 640),
+    "attn1.to_k": (640, 640),
+    "attn1.to_v": (640, 640),
+    "attn1.to_out.0": (640, 640),
+    "attn2.to_k": (640, 2048),
+    "ff.net.0.proj": (5120, 640),
+    "ff.net.2": (640, 2560),
+}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
@@ -58,10 +70,29 @@ def half_done(window: MainWindow) -> bool:
     return run.layers_done() >= run.layers_total // 2 and bool(run.panel.batches.detail.text())
 
 
+def make_pair() -> tuple[Path, Path]:
+    """Write two models with the names and shapes of some of SDXL's layers; returns fine-tuned and original."""
+    generator = torch.Generator().manual_seed(0)
+    original = {"label_emb.0.0.weight": torch.randn(1280, 2816, generator=generator)}
+    finetuned = dict(original)
+    for block in range(BLOCKS):
+        for number, (layer, shape) in enumerate(LAYERS.items()):
+            name = f"input_blocks.4.1.transformer_blocks.{block}.{layer}.weight"
+            original[name] = torch.randn(shape, generator=generator) / shape[1] ** 0.5
+            strength = 0.02 + 0.01 * (block % 5) + 0.004 * number
+            finetuned[name] = original[name] + strength * realistic(shape, generator)
+    paths = HOME.parent / "watercolour-xl.safetensors", HOME.parent / "sd_xl_base.safetensors"
+    for path, tensors in zip(paths, (finetuned, original), strict=True):
+        half = {f"model.diffusion_model.{name}": tensor.to(torch.float16) for name, tensor in tensors.items()}
+        save_file(half, path)
+    return paths
+
+
 def main() -> None:
-    """Extract a LoRA from the demo pair and take the pictures."""
+    """Extract a LoRA and take the pictures."""
+    with ThreadPoolExecutor(1) as executor:  # a thread of its own leaves no OpenMP pool behind to slow the run
+        models = executor.submit(make_pair).result()
     application = make_application()
-    models = [shutil.copy(DEMO / f"{name}.safetensors", HOME.parent / target) for name, target in MODELS.items()]
     window = MainWindow()
     window.resize(*SIZE)
     window.frame.options.show_settings(OPTIONS)
@@ -69,7 +100,7 @@ def main() -> None:
     window.show()
     settle(application)
     window.grab().save(str(ROOT / "docs" / "window-empty.png"))
-    window.set_models(Path(models[0]), Path(models[1]))
+    window.set_models(*models)
     wait_until(application, lambda: window.controller.state is State.READY)
     window.extract()
     wait_until(application, lambda: half_done(window))
@@ -86,9 +117,6 @@ def main() -> None:
     window.grab().save(str(ROOT / "docs" / "window-layers.png"))
     window.close()
     shutil.rmtree(HOME.parent, ignore_errors=True)
-
-
-MODELS = {"finetuned": "digits-finetune.safetensors", "original": "digits-original.safetensors"}
 
 
 if __name__ == "__main__":
