@@ -37,6 +37,10 @@ class PairBuffers:
     def __init__(self) -> None:
         self.tuned, self.base, self.delta = HostBuffer(), HostBuffer(), HostBuffer()
 
+    def kept(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The tensor, or a copy where it lies in these buffers and would not outlive their next use."""
+        return tensor.clone() if any(buffer.holds(tensor) for buffer in (self.tuned, self.base, self.delta)) else tensor
+
 
 def read_pair(
     finetuned: Checkpoint, original: Checkpoint, weight: PairedWeight, buffers: PairBuffers | None = None

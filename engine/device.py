@@ -82,6 +82,12 @@ class Device:
         """Largest `MemoryUse.rss` seen so far."""
         return int(self._peak_rss)
 
+    def side_by_side(self, hardware: HardwareSettings) -> tuple[int, int]:
+        """How many layers to work on at the same time, and the cores for each."""
+        cores = torch.get_num_threads()
+        workers = 1 if hardware.vram_usage_mode == "conservative" else min(hardware.batch_size, cores)
+        return workers, max(1, cores // workers)
+
     def wait(self) -> None:
         """Wait until everything queued on the device is done, so that a stage can be timed."""
         module = _module(self.torch_device)

@@ -56,7 +56,7 @@ def extract_layer(
     device: Device,
     buffers: PairBuffers,
 ) -> LayerOutcome:
-    """Do everything for one layer but write it. Its tensors may lie in `buffers`: write them before the next layer.
+    """Do everything for one layer but write it. Its tensors may lie in `buffers`, see `PairBuffers.kept`.
 
     Raises:
         EngineError: ``dtype_overflow``, ``decomposition_failed``, ``out_of_memory``, or on reading.

@@ -53,6 +53,10 @@ class Plan:
     output_bytes: int
     notices: tuple[Notice, ...]
 
+    def working_bytes(self, weight: PairedWeight) -> int:
+        """Memory that the work on a weight may need at its peak: both sides as stored, the delta, the solver's."""
+        return working_bytes(weight, self.settings)
+
 
 def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: HardwareSettings, output_dir: Path) -> Plan:
     """Plan an extraction.
@@ -108,6 +112,13 @@ def stored_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
         return weight.numel * size
     rows, columns = matrix_shape(weight.shape)
     return min(settings.rank, rows, columns) * (rows + columns) * size + 4
+
+
+def working_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
+    """Memory that the work on a weight may need at its peak: both sides as stored, the delta, the solver's."""
+    delta = 4 * weight.numel
+    sources = weight.finetuned.info.nbytes + weight.original.info.nbytes
+    return sources + 5 * delta
 
 
 def work(weight: PairedWeight, settings: ExtractionSettings) -> float:

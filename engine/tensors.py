@@ -28,6 +28,11 @@ class HostBuffer:
             self._bytes = torch.empty(count, dtype=torch.uint8)
         return self._bytes[:count]
 
+    def holds(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor lies in this memory."""
+        mine = self._bytes.untyped_storage()
+        return mine.nbytes() > 0 and tensor.untyped_storage().data_ptr() == mine.data_ptr()
+
 
 def read_tensor(checkpoint: Checkpoint, name: str, buffer: HostBuffer | None = None) -> torch.Tensor:
     """Read one tensor into host memory, in the dtype and shape of the file.

@@ -64,7 +64,7 @@ class Checkpoint(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Identify the contents: hash of the size, the header and 256 evenly spaced pieces of 64 KiB."""
+        """Identify the contents: hash of the size, the header and 256 evenly spaced pieces of 64 KiB. Made once."""
 
     @abstractmethod
     def check_unchanged(self) -> None:

@@ -33,6 +33,8 @@ class SafetensorsFile(Checkpoint):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
+        self._hashing = threading.Lock()
+        self._fingerprint: str | None = None
         try:
             self._stream: BinaryIO = path.open("rb", buffering=0)
         except OSError as error:
@@ -94,6 +96,12 @@ class SafetensorsFile(Checkpoint):
 
     def fingerprint(self) -> str:
         """See `Checkpoint.fingerprint`."""
+        with self._hashing:
+            if self._fingerprint is None:
+                self._fingerprint = self._hashed()
+            return self._fingerprint
+
+    def _hashed(self) -> str:
         digest = hashlib.sha256(f"{self.size_bytes} {self.header_sha256} ".encode())
         last = max(self._data_start, self.size_bytes - _PIECE_BYTES)
         for index in range(_PIECES):

@@ -1,14 +1,13 @@
-"""How much a Krylov basis can still be missing: the bound that stops the iteration, and nothing else.
+"""How much energy a basis can still be missing: the bound that every iteration here is stopped by.
 
-Let M = A A^T and Q an orthonormal basis with Ritz pairs (mu_i, y_i) of Q^T M Q. In the basis [Q, Q_rest]
+Let M = A A^T, Q an orthonormal basis with Ritz pairs (mu_i, y_i) of Q^T M Q, and D what M is on the complement:
 
-    M = [[H, C^T], [C, D]],      C y_i = residual of the Ritz vector i.
+    M = [[H, C^T],[C, D]],      |C y_i| = |M Q y_i - mu_i Q y_i|, the residual of Ritz pair i.
 
 An eigenvalue of M above delta >= ||D|| exceeds its Ritz value by at most |C y_i|^2 / (mu_i - delta) to first order in
 the residuals' squares: the quadratic residual bound (R. Mathias, Quadratic residual bounds for the Hermitian
 eigenvalue problem, SIAM J. Matrix Anal. Appl. 19, 1998). As delta belongs to what the *whole* basis leaves over, not to
-the next Ritz value, the bound does not need a gap at the rank: clusters and flat noise are certified too. In a block
-Krylov basis only the last block has a residual, so C y_i is its triangular factor times the last rows of y_i.
+the next Ritz value, the bound does not need a gap at the rank: clusters and flat noise are certified too.
 
 Where mu does not stand above delta, as beyond the rank of a matrix of low rank, Weyl's inequality still bounds the
 eigenvalue by max(mu, delta) + |C y_i|.
@@ -20,25 +19,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-DELTA_SAFETY = 1.25  # ||D|| is measured on the next block's span, which holds nearly all of it
 
 
-def missing_energy(ritz: Array, vectors: Array, coupling: Array, rest: float) -> Array:
+def missing_energy(ritz: Array, residuals: Array, rest: float | Array) -> Array:
     """Bound for each Ritz value of A A^T: how far the true eigenvalue may lie above it.
 
     Args:
-        ritz: Ritz values mu, descending, (K,).
-        vectors: their vectors in the basis, (K, K), columns.
-        coupling: triangular factor of the next block, (b, b): A A^T Q_last = Q (...) + Q_next @ coupling.
-        rest: largest eigenvalue of A A^T on the span of the next block.
+        ritz: Ritz values mu, (K,).
+        residuals: squared norms of their residuals, or of parts of them, (K,) or (n, K).
+        rest: delta, an upper bound of A A^T on the complement of the basis, or where each part lies, (n, 1).
 
     Returns:
-        (K,).
+        In the shape of `residuals`.
     """
-    last = coupling.shape[1]
-    residual = np.square(coupling @ vectors[-last:]).sum(axis=0)
-    delta = DELTA_SAFETY * rest
-    linear = np.maximum(0.0, delta - ritz) + np.sqrt(residual)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        quadratic = np.where(ritz > delta, residual / (ritz - delta), np.inf)
-    return np.asarray(np.minimum(linear, quadratic))
+    linear = np.maximum(0.0, rest - ritz) + np.sqrt(residuals)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        quadratic = np.where(ritz > rest, residuals / (ritz - rest), np.inf)
+    return np.asarray(np.fmin(linear, quadratic))
+
+
+def power_iteration_excess(ritz: Array, rank: int, iterations: int) -> float:
+    """Energy that subspace iteration without oversampling, as ``torch.svd_lowrank(q=rank)``, is expected to miss.
+
+    With start Omega its space leans towards direction j > rank by (s_j / s_i)^(2 n + 1) X_ji, X = Omega_2 Omega_1^-1,
+    whose squares are typically above 1 (Halko, Martinsson & Tropp 2011, theorem 9.1). Counted with 1, over the
+    directions given, this is an estimate from below.
+
+    Args:
+        ritz: Ritz values of A A^T, descending, at least `rank` of them.
+        rank: columns that are iterated.
+        iterations: n.
+    """
+    kept, left = ritz[:rank, None], ritz[None, rank:]
+    with np.errstate(divide="ignore", invalid="ignore", under="ignore"):
+        lean = np.where(kept > 0.0, (left / kept) ** (2 * iterations + 1), 0.0)
+    return float((lean * (kept - left)).sum())

@@ -24,6 +24,7 @@ class TruncatedSvd:
         vh: (r, in) float32, unit rows.
         values: singular values that were computed, at least `s`; on the host.
         residual_energy: |delta - u @ diag(s) @ vh|^2, squared Frobenius norm.
+        largest_left: spectral norm of the same difference, estimated from above.
         capped: the adaptive rule asked for more than the cap.
         solver: ``krylov``, ``gram`` or ``lapack``.
         iterations: rounds of the iteration; 0 for the others.
@@ -34,6 +35,7 @@ class TruncatedSvd:
     vh: torch.Tensor
     values: Values
     residual_energy: float
+    largest_left: float
     capped: bool
     solver: str
     iterations: int
@@ -42,6 +44,18 @@ class TruncatedSvd:
     def rank(self) -> int:
         """Number of singular values kept."""
         return len(self.s)
+
+
+def allowed_energy(optimum: float, total: float) -> float:
+    """How far a squared error may lie above the optimum by the promise.
+
+    Args:
+        optimum: smallest possible squared error.
+        total: squared norm of the delta.
+    """
+    best = math.sqrt(max(0.0, optimum))
+    slack = ABOVE_OPTIMUM * best + OF_NORM * math.sqrt(total)
+    return slack * (2.0 * best + slack)
 
 
 def within_promise(lost: float, missing: float, total: float, share: float = 1.0) -> bool:
@@ -53,9 +67,7 @@ def within_promise(lost: float, missing: float, total: float, share: float = 1.0
         total: squared norm of the delta.
         share: of the promise that may be used up, where `missing` is not exact.
     """
-    optimum = max(0.0, lost - max(0.0, missing))
-    slack = ABOVE_OPTIMUM * math.sqrt(optimum) + OF_NORM * math.sqrt(total)
-    return missing <= share * slack * (2.0 * math.sqrt(optimum) + slack)
+    return missing <= share * allowed_energy(lost - max(0.0, missing), total)
 
 
 def residual_energy(delta: torch.Tensor, up: torch.Tensor, down: torch.Tensor, scale: float = 1.0) -> float:

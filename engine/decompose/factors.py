@@ -17,7 +17,9 @@ SAFETENSORS_NAMES = {torch.float16: "F16", torch.bfloat16: "BF16", torch.float32
 CLAMP_QUANTILE = 0.99
 # Largest relative change of a tensor's norm by rounding. bf16 always loses about 0.15 %: that is its precision.
 ROUNDING_LIMITS = {torch.float16: 1e-3, torch.bfloat16: 4e-3, torch.float32: 1.0}
-_NEGLIGIBLE = 1e-8  # of the delta's energy: errors of the error that nobody can see
+_NEGLIGIBLE = 1e-7  # of the delta's energy: errors of the error that nobody can see
+_FEW_ROWS = 32  # whose error may settle that clamping costs too much
+_SAMPLE = 1 << 14  # values looked at to guess where a quantile lies
 _SMALL_FACTOR = 2.0**-10  # a factor with a smaller root mean square has a tail below fp16's normal range, 2^-14
 _SCALED_FACTOR = 2.0**-4  # and is brought to this one
 
@@ -69,7 +71,7 @@ def store_factors(
     """
     root = svd.s.sqrt().to(delta.device, torch.float32)
     up, down = svd.u * root, root[:, None] * svd.vh
-    exact = _Exact(delta, up, down, svd.residual_energy, total)
+    exact = _Exact(delta, up, down, svd, total)
     clamp = "off"
     if settings.clamp_quantile:
         up, down, clamp = _clamped(exact, settings.clamp_max_loss)
@@ -119,11 +121,22 @@ def signed_quantile(tensors: tuple[torch.Tensor, ...], q: float) -> float:
     values = torch.cat([tensor.flatten() for tensor in tensors])
     position = q * (values.numel() - 1)
     low = math.floor(position)
-    top = values.topk(values.numel() - low, sorted=True).values  # q is near 1: few values lie above
+    above = values.numel() - low  # q is near 1: few values lie above
+    top = _candidates(values, above).topk(above, sorted=True).values
     below = float(top[-1])
     if low == position:
         return below
     return below + (position - low) * (float(top[-2]) - below)
+
+
+def _candidates(values: torch.Tensor, above: int) -> torch.Tensor:
+    """Few values among which the `above` largest are, by a guess from a sample; all where the guess was poor."""
+    if values.numel() < 8 * _SAMPLE:
+        return values
+    sample = values[:: values.numel() // _SAMPLE]
+    guess = sample.topk(min(len(sample), 1 + 2 * math.ceil(above / values.numel() * len(sample)))).values[-1]
+    few: torch.Tensor = values[values >= guess]
+    return values if few.numel() < above else few
 
 
 class _Exact:
@@ -133,32 +146,65 @@ class _Exact:
 
         |delta - P Q|^2 = |E|^2 + |up down - P Q|^2 - 2 <E, (P - up)(Q - down)>
 
-    where the second term needs only small Gram matrices, in float64, and the last one is of second order: at most
-    2 |E| |P - up| |Q - down|. Where that bound is not negligible the residual is formed as it stands.
+    The columns of `up` and the rows of `down` are orthogonal with squared norms s, so that with dP = P - up and
+    dQ = Q - down the second term is, but for terms with both dP and dQ,
+
+        sum_i s_i |dQ_i|^2 + sum_i s_i |dP_i|^2 + 2 <up^T dP, dQ down^T>
+
+    which takes two small products. The terms with both are at most |dP| |dQ| (2 |up dQ| + 2 |dP down| + |dP| |dQ|);
+    where that is not negligible two more small products give them. The third term is at most 2 |E|_2 |dP| |dQ|, with
+    the spectral norm of E; where that is not negligible the residual is formed as it stands.
     """
 
     def __init__(
-        self, delta: torch.Tensor, up: torch.Tensor, down: torch.Tensor, residual: float, total: float
+        self, delta: torch.Tensor, up: torch.Tensor, down: torch.Tensor, svd: TruncatedSvd, total: float
     ) -> None:
-        self.delta, self.up, self.down = delta, up, down
-        self.residual, self.total = residual, total
+        self.delta, self.up, self.down, self.total = delta, up, down, total
+        self.residual, self.largest_left = svd.residual_energy, svd.largest_left
+        self._s = svd.s
 
     def lost(self, up: torch.Tensor, down: torch.Tensor, scale: float = 1.0) -> float:
-        """|delta - scale * up @ down|^2, to 1e-8 of |delta|^2."""
+        """|delta - scale * up @ down|^2, to 1e-7 of |delta|^2."""
         added, doubt = self.added(up, down, scale)
         if doubt <= _NEGLIGIBLE * self.total:
             return self.residual + added
         return residual_energy(self.delta, up, down, scale)
 
+    def surely_adds(self, energy: float, up: torch.Tensor, down: torch.Tensor) -> bool:
+        """Whether a look at the rows that changed most shows already that changing the factors adds more energy."""
+        d_up, d_down = up - self.up, down - self.down
+        per_row = torch.linalg.vector_norm(d_up, dim=1)
+        both = float(torch.linalg.vector_norm(per_row)) * float(torch.linalg.vector_norm(d_down))
+        rows = per_row.topk(min(_FEW_ROWS, len(per_row))).indices
+        change = torch.addmm(d_up[rows] @ down, self.up[rows], d_down)
+        return float(torch.linalg.vector_norm(change)) ** 2 > energy + 2.0 * self.largest_left * both
+
     def added(self, up: torch.Tensor, down: torch.Tensor, scale: float = 1.0) -> tuple[float, float]:
         """What changing the factors adds to the squared error, and a bound of how far that is off."""
-        if self.delta.device.type == "mps" or 4 * up.shape[1] * sum(self.delta.shape) > self.delta.numel():
-            return 0.0, math.inf  # no float64 there, or no cheaper than the residual itself
-        wide = torch.cat([self.down, down]).to(torch.float64)
-        tall = torch.cat([self.up, -scale * up], dim=1).to(torch.float64)
-        added = float(((tall.T @ tall) * (wide @ wide.T)).sum())
-        moved = energy(scale * up - self.up) * energy(down - self.down)
-        return max(0.0, added), 2.0 * math.sqrt(max(0.0, self.residual) * moved)
+        if 2 * up.shape[1] > min(self.delta.shape):
+            return 0.0, math.inf  # no cheaper than the residual itself
+        # Balanced: a power of two on each side changes no digit, and neither difference is drowned by the other.
+        root = math.sqrt(scale)
+        d_up, d_down = up * root - self.up, down * root - self.down
+        rows, columns = _squares(d_down, 1), _squares(d_up, 0)
+        first, second = float(self._s @ rows), float(self._s @ columns)
+        both = math.sqrt(float(rows.sum()) * float(columns.sum()))
+        doubt = 2.0 * self.largest_left * both
+        mixed = both * (2.0 * (math.sqrt(first) + math.sqrt(second)) + both)
+        if mixed <= _NEGLIGIBLE * self.total:
+            cross, doubt = d_down @ self.down.T, doubt + mixed
+        else:
+            right = self.down + d_down
+            cross = d_down @ right.T
+            second = float(((d_up.T @ d_up) * (right @ right.T)).sum())
+        cross = (self.up.T @ d_up) * cross
+        return max(0.0, first + second + 2.0 * float(cross.sum())), doubt
+
+
+def _squares(tensor: torch.Tensor, dim: int) -> torch.Tensor:
+    """Squared norms along a dimension, float64 on the host."""
+    norms: torch.Tensor = torch.linalg.vector_norm(tensor, dim=dim)
+    return norms.cpu().to(torch.float64).square()
 
 
 def _clamped(exact: _Exact, max_loss: float) -> tuple[torch.Tensor, torch.Tensor, str]:
@@ -167,6 +213,8 @@ def _clamped(exact: _Exact, max_loss: float) -> tuple[torch.Tensor, torch.Tensor
     clamped = exact.up.clamp(-limit, limit), exact.down.clamp(-limit, limit)
     if max_loss >= 1.0:
         return (*clamped, "clamped")
+    if exact.surely_adds(max_loss * exact.total, *clamped):
+        return exact.up, exact.down, "kept"
     added, doubt = exact.added(*clamped)
     if doubt > abs(added - max_loss * exact.total):
         added = residual_energy(exact.delta, *clamped) - exact.residual

@@ -48,7 +48,7 @@ def solve_gram(wide: torch.Tensor, policy: RankPolicy, total: float) -> Truncate
         return solve_lapack(wide, policy)
     left, s, right = normalised(left, right)
     device = wide.device
-    return TruncatedSvd(left.to(device), s, right.to(device), values, lost, capped, "gram", 0)
+    return TruncatedSvd(left.to(device), s, right.to(device), values, lost, _after(values, rank), capped, "gram", 0)
 
 
 def solve_lapack(wide: torch.Tensor, policy: RankPolicy) -> TruncatedSvd:
@@ -60,7 +60,12 @@ def solve_lapack(wide: torch.Tensor, policy: RankPolicy) -> TruncatedSvd:
     rank, capped = policy.choose(values, shape, energy=float(s.square().sum()), value_sum=float(s.sum()))
     left, right = (part.to(wide.device, torch.float32) for part in (u[:, :rank], vh[:rank]))
     lost = float(s[rank:].square().sum())
-    return TruncatedSvd(left, s[:rank].clone(), right, values, lost, capped, "lapack", 0)
+    return TruncatedSvd(left, s[:rank].clone(), right, values, lost, _after(values, rank), capped, "lapack", 0)
+
+
+def _after(values: Values, rank: int) -> float:
+    """The first singular value that is not kept."""
+    return float(values[rank]) if rank < len(values) else 0.0
 
 
 def all_values(wide: torch.Tensor, policy: RankPolicy) -> Values:

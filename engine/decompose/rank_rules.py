@@ -97,8 +97,13 @@ class RankPolicy:
         rank = self._wanted(low, shape, energy, 0.0)
         if rank == self._wanted(high, shape, energy, 0.0):
             return True
-        threshold = (p if self.lora_type == "adaptive_energy" else p * p) * energy
-        return rank <= len(low) and float(missing[:rank].sum()) <= _SUM_TOLERANCE * threshold
+        wanted = self.energy_wanted(energy)
+        return rank <= len(low) and float(missing[:rank].sum()) <= _SUM_TOLERANCE * wanted
+
+    def energy_wanted(self, total: float) -> float:
+        """How much of the squared norm `total` the rule wants kept; nothing where it does not add up energies."""
+        share = {"adaptive_energy": self.adaptive_param, "adaptive_fro": self.adaptive_param**2}
+        return total * share.get(self.lora_type, 0.0)
 
     def choose(self, s: Values, shape: tuple[int, int], *, energy: float, value_sum: float = 0.0) -> tuple[int, bool]:
         """The rank of a layer, and whether the cap cut it short.

@@ -1,11 +1,11 @@
 """The best rank-r part of a matrix: the one function behind which every solver lives.
 
-Exact (``svd_linalg``): block Krylov iteration with a certificate, see `krylov`; for small sides, ranks near full and
-rules about the whole spectrum the float64 Gram matrix, see `gram`; LAPACK in float64 where neither can promise.
+Exact (``svd_linalg``): a sketch in low precision (`sketch`), measured and certified in float32 (`refine`); for small
+sides, ranks near full and rules about the whole spectrum the float64 Gram matrix, see `gram`; LAPACK in float64 where
+neither can promise.
 
-Randomised (``svd_lowrank``): the same iteration, at most so many rounds, with a block that covers the rank. Its Krylov
-space holds the space of the subspace iteration of as many rounds (Halko, Martinsson & Tropp 2011,
-https://arxiv.org/abs/0909.4061), so it is never the worse of the two.
+Randomised (``svd_lowrank``): the same sketch without the measurement, where it is clearly better than as many rounds of
+subspace iteration; else that, with oversampling (`power`).
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ import torch
 
 from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.gram import all_values, solve_gram
-from engine.decompose.krylov import largest_basis, solve_krylov
+from engine.decompose.power import iterate, oversampled
 from engine.decompose.rank_rules import RankPolicy
+from engine.decompose.refine import refine, unjudged
+from engine.decompose.sketch import CONVERGED, MANY_ROUNDS, largest_basis, propose
 from engine.deltas import energy
 from engine.settings import Algorithm
 
-SOLVER_VERSION = 2  # raised when the same delta, policy and seed may give other numbers
+SOLVER_VERSION = 3  # raised when the same delta, policy and seed may give other numbers
 _SMALL_SIDE = 256  # where the whole eigen-decomposition costs less than the iteration's many small steps
 _MODERATE = 2.0**-40, 2.0**60  # squared norms whose squares, with seven digits below them, stay inside float32
 _SMALLEST_RATIO = 0.02  # a smaller ratio compares values that float32 products do not resolve well enough
@@ -62,6 +64,7 @@ def truncated_svd(
         vh=vh.contiguous(),
         values=found.values * factor,
         residual_energy=found.residual_energy * factor * factor,
+        largest_left=found.largest_left * factor,
     )
 
 
@@ -77,11 +80,35 @@ def _solve(
         rank, capped = policy.choose(values, shape, energy=total, value_sum=float(values.sum()))
         fixed = _solve(wide, RankPolicy("standard", rank, 0.0), algorithm, iterations, seed, total)
         return replace(fixed, values=values, capped=capped)
-    rounds = iterations if algorithm == "svd_lowrank" else None
-    found = None
-    if 2 * policy.cap(shape) <= largest_basis(shape[0]) or policy.lora_type != "standard":
-        found = solve_krylov(wide, policy, total, seed=seed, rounds=rounds)
+    if algorithm == "svd_lowrank" and 2 * oversampled(policy.cap(shape)) <= shape[0]:
+        found = _randomised(wide, policy, iterations, seed, total)
+    else:
+        found = _exact(wide, policy, seed, total)
     return solve_gram(wide, policy, total) if found is None else found
+
+
+def _exact(wide: torch.Tensor, policy: RankPolicy, seed: int, total: float) -> TruncatedSvd | None:
+    """The certified answer by iteration; None where the whole spectrum comes cheaper."""
+    side = int(wide.shape[0])
+    if policy.lora_type == "standard" and 2 * policy.rank > largest_basis(side):
+        return None
+    sketch = propose(wide, policy, total, seed=seed)
+    return None if sketch is None else refine(wide, sketch, policy, total)
+
+
+def _randomised(
+    wide: torch.Tensor, policy: RankPolicy, iterations: int, seed: int, total: float
+) -> TruncatedSvd | None:
+    """The answer of at most so many iterations, no worse than as many of subspace iteration."""
+    if iterations >= MANY_ROUNDS:
+        sketch = propose(wide, policy, total, seed=seed, rounds=iterations)
+        if sketch is not None and sketch.expected <= sketch.allowed:
+            return unjudged(wide, sketch.vectors, policy, total, rounds=sketch.rounds)
+        found = None if sketch is None else refine(wide, sketch, policy, total, share=CONVERGED)
+        if found is not None and found.iterations <= iterations:
+            return found
+    left = iterate(wide, policy.cap((int(wide.shape[0]), int(wide.shape[1]))), iterations, seed=seed)
+    return unjudged(wide, left, policy, total, rounds=iterations)
 
 
 def _moderate(delta: torch.Tensor, total: float) -> tuple[torch.Tensor, int]:
