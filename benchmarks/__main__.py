@@ -28,8 +28,9 @@ from torch import Tensor
 from benchmarks.pairs import DELTAS, SHAPES, write_pair
 from benchmarks.references import Decompose, extract_with, floor, full_svd, lowrank_svd, thin_svd
 from engine.cancel import CancelToken
-from engine.decompose import RankPolicy, truncated_svd
 from engine.decompose.gram import gram_matrix
+from engine.decompose.rank_rules import RankPolicy
+from engine.decompose.truncated_svd import truncated_svd
 from engine.events import Finished
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings

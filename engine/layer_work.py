@@ -12,7 +12,10 @@ from pathlib import Path
 import torch
 
 from engine.checkpoints import Checkpoint
-from engine.decompose import RankPolicy, Stored, TruncatedSvd, store_difference, store_factors, truncated_svd
+from engine.decompose.decomposition import TruncatedSvd
+from engine.decompose.factors import Stored, store_difference, store_factors
+from engine.decompose.rank_rules import RankPolicy
+from engine.decompose.truncated_svd import truncated_svd
 from engine.deltas import Delta, PairBuffers, read_pair, subtract
 from engine.device import Device
 from engine.errors import EngineError, ErrorCode

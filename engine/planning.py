@@ -8,6 +8,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.decompose.rank_rules import RankPolicy
+from engine.decompose.workspace import workspace_bytes
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.exporters.comfyui import FACTOR_ENDINGS, difference_key, factor_key, has_loader, set_weight_key
@@ -116,9 +118,11 @@ def stored_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
 
 def working_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
     """Memory that the work on a weight may need at its peak: both sides as stored, the delta, the solver's."""
-    delta = 4 * weight.numel
-    sources = weight.finetuned.info.nbytes + weight.original.info.nbytes
-    return sources + 5 * delta
+    held = weight.finetuned.info.nbytes + weight.original.info.nbytes + 4 * weight.numel
+    if not stores_factors(weight, settings):
+        return held + 4 * weight.numel  # the rounded copy
+    policy = RankPolicy(settings.lora_type, settings.rank, settings.adaptive_param)
+    return held + workspace_bytes(matrix_shape(weight.shape), policy, settings.algorithm)
 
 
 def work(weight: PairedWeight, settings: ExtractionSettings) -> float:

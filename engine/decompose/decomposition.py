@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from engine.decompose.rank_rules import Values
+from engine.decompose.workspace import CHUNK_BYTES
 from engine.deltas import energy
 
-_CHUNK_BYTES = 32 * 1024 * 1024
 ABOVE_OPTIMUM, OF_NORM = 1e-5, 1e-6  # what svd_linalg promises: error <= (1 + 1e-5) optimum + 1e-6 |delta|
 
 
@@ -75,7 +75,7 @@ def residual_energy(delta: torch.Tensor, up: torch.Tensor, down: torch.Tensor, s
 
     Formed as it stands rather than from the identity of the norms, which cancels for small residuals.
     """
-    step = max(1, _CHUNK_BYTES // (4 * max(1, int(delta.shape[1]))))
+    step = max(1, CHUNK_BYTES // (4 * max(1, int(delta.shape[1]))))
     lost = 0.0
     for start in range(0, int(delta.shape[0]), step):
         rows = slice(start, start + step)

@@ -13,19 +13,26 @@ import torch
 
 from engine.decompose.decomposition import TruncatedSvd, normalised, residual_energy, within_promise
 from engine.decompose.rank_rules import RankPolicy, Values
+from engine.decompose.workspace import CHUNK_BYTES
 
-_CHUNK_BYTES = 32 * 1024 * 1024
+_GRAM_ROWS, _GRAM_STRIPES = 128, 8  # stripes of so many rows at least, and no more of them
 _SQUARED_NOISE = 1.5e-8  # square root of float64's rounding: what a zero singular value may come out as, over s1
 
 
 def gram_matrix(wide: torch.Tensor) -> torch.Tensor:
-    """Form wide @ wide.T in float64, (k, l) -> (k, k), a few columns at a time so that no float64 copy is held."""
+    """Form wide @ wide.T in float64, (k, l) -> (k, k).
+
+    A few columns at a time, so that no float64 copy is held, and only the blocks on and above the diagonal.
+    """
     k, columns = int(wide.shape[0]), int(wide.shape[1])
-    step = max(1, _CHUNK_BYTES // (8 * k))
+    step, rows = max(1, CHUNK_BYTES // (8 * k)), max(_GRAM_ROWS, -(-k // _GRAM_STRIPES))
     gram = torch.zeros(k, k, dtype=torch.float64, device=wide.device)
     for start in range(0, columns, step):
         piece = wide[:, start : start + step].to(torch.float64)
-        gram.addmm_(piece, piece.T)
+        for top in range(0, k, rows):
+            gram[top : top + rows, top:].addmm_(piece[top : top + rows], piece[top:].T)
+    for top in range(0, k, rows):
+        gram[top + rows :, top : top + rows] = gram[top : top + rows, top + rows :].T
     return gram
 
 

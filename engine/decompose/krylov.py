@@ -141,7 +141,7 @@ class KrylovBasis:
         return ((block.to(self._low.dtype) @ self._low) @ self._low.T).to(torch.float32)
 
     def _grow(self) -> None:
-        room = len(self._q) + max(4 * self._width, len(self._q) // 2)
+        room = min(len(self._q) + max(4 * self._width, len(self._q) // 2), self.side + self._width)
         q, t = self._q.new_empty(room, self.side), self._t.new_zeros(room, room)
         q[: self.columns] = self._q[: self.columns]
         t[: self.columns, : self.columns] = self._t[: self.columns, : self.columns]

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import torch
 
-
-def oversampled(cap: int) -> int:
-    """Columns to iterate for a rank: enough more that one draw hardly differs from another."""
-    return cap + max(8, cap // 4)
+from engine.decompose.workspace import oversampled
 
 
 def iterate(wide: torch.Tensor, cap: int, iterations: int, *, seed: int) -> torch.Tensor:

@@ -17,6 +17,7 @@ from engine.settings import LoraType
 Values = NDArray[np.float64]
 _SUM_TOLERANCE = 1e-6  # of a threshold that a sum is compared with
 _VALUE_TOLERANCE = 5e-6  # of a threshold that a single value is compared with
+_SMALLEST_RATIO = 0.02
 FLOAT32_EPSILON = float(np.finfo(np.float32).eps)
 
 
@@ -61,6 +62,11 @@ class RankPolicy:
     def needs_all_values(self) -> bool:
         """Whether the rule adds up the whole spectrum, which no norm gives."""
         return self.lora_type == "adaptive_quantile" and self.adaptive_param < 1.0
+
+    @property
+    def resolves_tiny_ratio(self) -> bool:
+        """Whether the rule compares values that float32 products do not resolve well enough."""
+        return self.lora_type == "adaptive_ratio" and self.adaptive_param < _SMALLEST_RATIO
 
     def resolves_below(self, noise: float, s: Values, shape: tuple[int, int]) -> bool:
         """Whether the rule depends on singular values smaller than `noise` * s1, given all of them.

@@ -26,7 +26,8 @@ from engine.decompose.decomposition import (
 )
 from engine.decompose.products import exact_product
 from engine.decompose.rank_rules import RankPolicy
-from engine.decompose.sketch import Sketch, largest_basis
+from engine.decompose.sketch import Sketch
+from engine.decompose.workspace import largest_basis
 
 SHARE = 0.9  # of the promise that the bound may use up; rounding of the factors gets the rest
 _NEARLY_ALL = 1e-6  # of the energy: where less is lost, the loss itself may be all that could be missing
@@ -62,11 +63,11 @@ def refine(
         residual = basis.residual(choice.right)
         squares = torch.linalg.vector_norm(residual, dim=0).cpu().to(torch.float64).square().numpy()
         mu = ritz.values[: len(squares)]
-        bound = np.full(len(ritz.values), np.inf)
         judged = _missing_in_sketch(sketch, residual, mu, squares) if extra == 0 else missing_energy(mu, squares, rest)
-        bound[: len(squares)] = judged
+        highest = float(mu[-1] + judged[-1])  # that any eigenvalue after the last one judged can have
+        bound = np.concatenate([judged, highest - ritz.values[len(mu) :]])
         decided = choice.rank <= len(mu) and (
-            policy.decided(choice.values, bound, shape, energy=total, rest=rest)
+            policy.decided(choice.values, bound, shape, energy=total, rest=min(rest, highest))
             or (choice.capped and choice.rank == policy.cap(shape))
         )
         left_over = total - float(mu[: choice.rank].sum())

@@ -20,11 +20,11 @@ from engine.decompose.decomposition import allowed_energy
 from engine.decompose.krylov import KrylovBasis, Ritz
 from engine.decompose.products import fast_dtype
 from engine.decompose.rank_rules import RankPolicy
+from engine.decompose.workspace import largest_basis
 
 _NARROW_BLOCK, _BLOCK, _ACCELERATOR_BLOCK = 16, 32, 64
 _COLUMNS, _BLOCKS = 2.25, 4.5  # per vector wished for, and blocks on top: where slowly decaying spectra are done
 _FEW_COLUMNS = 2.5  # the same where the answer is compared with subspace iteration only
-_LARGEST_SHARE = 0.75  # of the short side: a basis beyond it costs more than the Gram matrix
 _FAR = 30.0  # times the aim: an excess from which the pace tells little yet, and a longer step costs nothing
 _SHARE = 0.3  # of the promise that the sketch aims at: the measurement in float32 adds rounding to it
 _RITZ_SAFETY = 1.01  # of the norm on the complement, where Ritz values and their bounds tell it
@@ -60,11 +60,6 @@ class Sketch:
     expected: float
     allowed: float
     rounds: int
-
-
-def largest_basis(side: int) -> int:
-    """Size of a basis after which the iteration gives up, for a matrix with this short side."""
-    return int(_LARGEST_SHARE * side)
 
 
 def block_width(device: torch.device, cap: int, rounds: int | None = None) -> int:

@@ -17,17 +17,16 @@ import torch
 
 from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.gram import all_values, solve_gram
-from engine.decompose.power import iterate, oversampled
+from engine.decompose.power import iterate
 from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.refine import refine, unjudged
-from engine.decompose.sketch import CONVERGED, MANY_ROUNDS, largest_basis, propose
+from engine.decompose.sketch import CONVERGED, MANY_ROUNDS, propose
+from engine.decompose.workspace import SMALL_SIDE, whole_spectrum
 from engine.deltas import energy
 from engine.settings import Algorithm
 
 SOLVER_VERSION = 3  # raised when the same delta, policy and seed may give other numbers
-_SMALL_SIDE = 256  # where the whole eigen-decomposition costs less than the iteration's many small steps
 _MODERATE = 2.0**-40, 2.0**60  # squared norms whose squares, with seven digits below them, stay inside float32
-_SMALLEST_RATIO = 0.02  # a smaller ratio compares values that float32 products do not resolve well enough
 
 
 def truncated_svd(
@@ -72,26 +71,22 @@ def _solve(
     wide: torch.Tensor, policy: RankPolicy, algorithm: Algorithm, iterations: int, seed: int, total: float
 ) -> TruncatedSvd:
     shape = (int(wide.shape[0]), int(wide.shape[1]))
-    tiny_ratio = policy.lora_type == "adaptive_ratio" and policy.adaptive_param < _SMALLEST_RATIO
-    if shape[0] <= _SMALL_SIDE or tiny_ratio:
-        return solve_gram(wide, policy, total)
-    if policy.needs_all_values:
+    if policy.needs_all_values and shape[0] > SMALL_SIDE:
         values = all_values(wide, policy)
         rank, capped = policy.choose(values, shape, energy=total, value_sum=float(values.sum()))
         fixed = _solve(wide, RankPolicy("standard", rank, 0.0), algorithm, iterations, seed, total)
         return replace(fixed, values=values, capped=capped)
-    if algorithm == "svd_lowrank" and 2 * oversampled(policy.cap(shape)) <= shape[0]:
-        found = _randomised(wide, policy, iterations, seed, total)
-    else:
-        found = _exact(wide, policy, seed, total)
+    found = None
+    if not whole_spectrum(shape, policy, algorithm):
+        if algorithm == "svd_lowrank":
+            found = _randomised(wide, policy, iterations, seed, total)
+        else:
+            found = _exact(wide, policy, seed, total)
     return solve_gram(wide, policy, total) if found is None else found
 
 
 def _exact(wide: torch.Tensor, policy: RankPolicy, seed: int, total: float) -> TruncatedSvd | None:
     """The certified answer by iteration; None where the whole spectrum comes cheaper."""
-    side = int(wide.shape[0])
-    if policy.lora_type == "standard" and 2 * policy.rank > largest_basis(side):
-        return None
     sketch = propose(wide, policy, total, seed=seed)
     return None if sketch is None else refine(wide, sketch, policy, total)
 

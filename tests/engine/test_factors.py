@@ -10,8 +10,9 @@ import torch
 from model_files import random_tensor
 from spectra import SPECTRA, delta_of
 
-from engine.decompose import RankPolicy, Stored, store_difference, store_factors, truncated_svd
-from engine.decompose.factors import signed_quantile
+from engine.decompose.factors import Stored, signed_quantile, store_difference, store_factors
+from engine.decompose.rank_rules import RankPolicy
+from engine.decompose.truncated_svd import truncated_svd
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings
 

@@ -11,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spectra import SPECTRA, delta_of, lapack_values, optimum, product_error
 
-from engine.decompose import RankPolicy, TruncatedSvd, krylov, truncated_svd
+from engine.decompose import krylov
 from engine.decompose.certificate import missing_energy
+from engine.decompose.decomposition import TruncatedSvd
+from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.refine import REST_SAFETY
 from engine.decompose.sketch import block_width
+from engine.decompose.truncated_svd import truncated_svd
 
 SHAPES = [(300, 340), (280, 700)]  # large enough for the iteration to be chosen
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engine.decompose import RankPolicy
+from engine.decompose.rank_rules import RankPolicy
 
 ADAPTIVE = ("adaptive_ratio", "adaptive_quantile", "adaptive_energy", "adaptive_fro")
 

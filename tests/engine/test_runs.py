@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from engine.cancel import CancelToken
 from engine.checkpoints import open_checkpoint
-from engine.decompose import truncated_svd
+from engine.decompose.truncated_svd import truncated_svd
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, LayerDone, LayerSkipped, LayerStarted, MemorySample, Planned, Progress
 from engine.exporters.safetensors_writer import SafetensorsWriter

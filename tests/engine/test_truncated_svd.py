@@ -9,7 +9,9 @@ import pytest
 import torch
 from spectra import SPECTRA, delta_of, lapack_values, optimum, product_error
 
-from engine.decompose import RankPolicy, TruncatedSvd, truncated_svd
+from engine.decompose.decomposition import TruncatedSvd
+from engine.decompose.rank_rules import RankPolicy
+from engine.decompose.truncated_svd import truncated_svd
 
 SHAPES = {
     "square": (72, 72),

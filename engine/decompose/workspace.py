@@ -1,0 +1,68 @@
+"""Which sizes a decomposition works with, and how much memory that takes beside the delta. No torch: plans use it.
+
+The bytes are bounds for the largest basis that a solver lets grow, not typical figures: most layers take half.
+"""
+
+from __future__ import annotations
+
+from engine.decompose.rank_rules import RankPolicy
+from engine.settings import Algorithm
+
+SMALL_SIDE = 256  # where the whole eigen-decomposition costs less than the iteration's many small steps
+CHUNK_BYTES = 32 * 1024 * 1024  # of what is formed and used up piece by piece
+_LARGEST_SHARE = 0.6  # of the short side: a basis beyond it costs more than the Gram matrix
+_GRAM_SQUARES = 7  # float64 matrices of the short side: Gram matrix, eigenvectors, LAPACK's own, a copy
+_BLOCK = 32
+_SMALL = 1 << 18  # bytes of everything that does not grow with the matrix
+
+
+def largest_basis(side: int) -> int:
+    """Size of a basis after which the iteration gives up, for a matrix with this short side."""
+    return int(_LARGEST_SHARE * side)
+
+
+def oversampled(cap: int) -> int:
+    """Columns to iterate for a rank without a certificate: so many more that one draw hardly differs from another."""
+    return cap + max(8, cap // 4)
+
+
+def workspace_bytes(shape: tuple[int, int], policy: RankPolicy, algorithm: Algorithm) -> int:
+    """Bytes that the solver of first choice holds at its peak, without the delta itself, results included.
+
+    At most four times the delta for the iteration up to a tenth of the short side as rank, and ten times where the
+    whole spectrum is worked out.
+
+    Args:
+        shape: (out, in) of the delta.
+        policy: decides the rank.
+        algorithm: the solver asked for.
+    """
+    if whole_spectrum(shape, policy, algorithm):
+        return gram_bytes(shape, policy)
+    side, length = min(shape), max(shape)
+    cap = policy.cap(shape)
+    low, basis, block = 2 * side * length, largest_basis(side) + _BLOCK, max(_BLOCK, cap // 2)
+    # The small eigenproblem takes its matrix five times: itself, a copy, LAPACK's two, the vectors in order.
+    small = max(2 * (side + basis) * basis, (side + 5 * basis) * basis)
+    sketch = low + 4 * small + 12 * block * (side + length)
+    kept = min(basis, 2 * cap + 4 * _BLOCK)
+    measured = 4 * basis * side + 10 * kept * (length + side) + 4 * min(5 * kept * kept * 2, 4 * side * length)
+    results = 4 * cap * (side + length)
+    return max(sketch, measured) + results + _SMALL
+
+
+def gram_bytes(shape: tuple[int, int], policy: RankPolicy) -> int:
+    """The same for the float64 Gram matrix and its eigenvectors."""
+    side, length = min(shape), max(shape)
+    chunk = min(CHUNK_BYTES, 8 * side * length)
+    return 8 * _GRAM_SQUARES * side * side + 2 * chunk + 8 * policy.cap(shape) * (side + length) + _SMALL
+
+
+def whole_spectrum(shape: tuple[int, int], policy: RankPolicy, algorithm: Algorithm) -> bool:
+    """Whether the Gram matrix is the solver of first choice."""
+    side = min(shape)
+    if side <= SMALL_SIDE or policy.needs_all_values or policy.resolves_tiny_ratio:
+        return True
+    if algorithm == "svd_lowrank":
+        return 2 * oversampled(policy.cap(shape)) > side
+    return policy.lora_type == "standard" and 2 * policy.rank > largest_basis(side)
