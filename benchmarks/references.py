@@ -42,6 +42,8 @@ def extract_with(decompose: Decompose, tuned: Path, base: Path, rank: int, outpu
     with safe_open(tuned, "pt") as ours, safe_open(base, "pt") as theirs:
         for name in theirs.keys():  # noqa: SIM118 - not a dictionary
             delta = ours.get_tensor(name).float() - theirs.get_tensor(name).float()
+            if delta.dim() < 2:
+                continue
             up, down = decompose(delta.flatten(1), rank)
             factors[name] = up, down
             stored[name.replace(".weight", ".lora_up.weight")] = up.half().contiguous()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from engine.allocator import prefer_large_pages
 from engine.checkpoints import Checkpoint, TensorInfo
 from engine.checkpoints.dtypes import DTYPES
+
+prefer_large_pages()  # here, where every run's first tensors are made
 
 
 def torch_dtype(info: TensorInfo) -> torch.dtype:
