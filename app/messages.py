@@ -203,8 +203,8 @@ def notice_text(notice: Notice) -> str:
     count = data.get("layers", 0)
     layers = counted(count, "layer") if isinstance(count, int) else ""
     texts = {
-        NoticeCode.SEQUENTIAL_RUN: "Layers are worked on one after another: memory use, blocks in GPU, batch, read "
-        "ahead, memory limit and budget are kept and shown, but do not change this run yet.",
+        NoticeCode.HARDWARE_STORED_ONLY: "Blocks in GPU, read ahead and memory limit are kept and "
+        "shown, but do not change this run yet.",
         NoticeCode.LARGE_CHANGE: f"{count} of {data.get('of', 0)} layers changed by more than half of their weight. "
         "Is this the right original model?",
         NoticeCode.NO_COMFYUI_LOADER: f"ComfyUI has no LoRA loader for this kind of model ({notice.name}); the file "

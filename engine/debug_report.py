@@ -41,9 +41,9 @@ class DebugReport:
             _RULE,
             "LoRA Extractor - detailed report",
             f"Device: {planned.device} ({planned.device_title}), {planned.device_total_bytes / _MIB:,.0f} MiB",
-            f"VRAM mode: {hardware.vram_usage_mode} (stored; a ceiling of {planned.ceiling_bytes / _MIB:,.0f} MiB)",
+            f"VRAM mode: {hardware.vram_usage_mode} (a ceiling of {planned.ceiling_bytes / _MIB:,.0f} MiB)",
             f"Blocks in GPU: {hardware.blocks_in_gpu} (stored; this run keeps none)",
-            f"Batch size: {hardware.batch_size} (stored; this run works on one layer at a time)",
+            f"Batch size: {hardware.batch_size} ({self._side_by_side()})",
             f"Prefetch ahead: {hardware.prefetch_ahead} (stored; this run reads each layer when its turn comes)",
             f"Memory threshold: {100 * hardware.memory_threshold:.1f}%",
             f"Initial {self._memory}: {self._share(planned.device_used_bytes)}",
@@ -51,6 +51,11 @@ class DebugReport:
             f"Type: {settings.lora_type}, rank {settings.rank}, {settings.algorithm}, {settings.output_dtype}",
             _RULE,
         ]
+
+    def _side_by_side(self) -> str:
+        if self._hardware.vram_usage_mode == "conservative":
+            return "conservative: one layer at a time"
+        return "layers side by side, as far as cores and memory allow"
 
     def _batch(self, batch: BatchDone) -> list[str]:
         for stage in self._seconds:

@@ -12,7 +12,7 @@ from engine.results import ExtractionResult, LayerResult, LeftOut, StageSeconds
 class NoticeCode(str, Enum):
     """A remark that does not stop the run. The application words and translates it."""
 
-    SEQUENTIAL_RUN = "sequential_run"
+    HARDWARE_STORED_ONLY = "hardware_stored_only"
     LARGE_CHANGE = "large_change"
     ADAPTIVE_PARAM_UNUSUAL = "adaptive_param_unusual"
     NO_COMFYUI_LOADER = "no_comfyui_loader"

@@ -56,7 +56,7 @@ class HardwarePanel(Panel):
         self.trouble.hide()
         self.body.addWidget(self.profiles)
         self.not_yet = wrapped_label(
-            self.tr("Kept and named in the file, but without effect yet: layers are worked on one after another."),
+            self.tr("Blocks in GPU, read ahead and limit are kept and named in the file, but without effect yet."),
             "small",
         )
         self.body.addWidget(self.form.widget)

@@ -32,7 +32,7 @@ from engine.settings import HardwareSettings
 REPLAN_MS = 150
 DEVICE_QUESTION_MS = 1500
 # Remarks that the panels make themselves, or that matter only in the log.
-SAID_ELSEWHERE = (NoticeCode.SEQUENTIAL_RUN, NoticeCode.ADAPTIVE_PARAM_UNUSUAL)
+SAID_ELSEWHERE = (NoticeCode.HARDWARE_STORED_ONLY, NoticeCode.ADAPTIVE_PARAM_UNUSUAL)
 
 
 class MainWindow(QMainWindow):

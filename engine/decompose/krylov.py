@@ -123,6 +123,15 @@ class KrylovBasis:
         floor = _FLOOR * _EPSILON[self._low.dtype] ** 2 * float(mu[0])
         return Ritz(mu, vectors, residuals, rest, noise, floor)
 
+    def gain(self, rank: int) -> float:
+        """Energy that the last block added to the leading `rank` Ritz values; infinite where it was the first."""
+        before = self.columns - self._width
+        if before < rank:
+            return math.inf
+        t = self._t[: self.columns, : self.columns].cpu().to(torch.float64)
+        kept = (float(torch.linalg.eigvalsh(part)[-rank:].sum()) for part in (t, t[:before, :before]))
+        return next(kept) - next(kept)
+
     @property
     def basis(self) -> torch.Tensor:
         """The basis, (columns, k), in rows."""

@@ -34,7 +34,7 @@ _NEARLY_ALL = 1e-6  # of the energy: where less is lost, the loss itself may be 
 _SMALL_REST = 0.04  # of the energy: below it float32 products misjudge the rest
 _CHUNK = 2048  # columns multiplied at once
 _LOOSE = 1e-6  # of the energy: where so much may be missing, float32 products tell the Ritz vectors well enough
-_MOST_ROUNDS = 24
+MOST_ROUNDS = 24
 _NEXT_VALUES = 4  # judged beyond the rank, where the rule asks whether one more would pass
 _PROBES, _PROBE_STEPS = 8, 2  # columns and steps of the power iteration that measures the norm on the complement
 REST_SAFETY = 1.25  # of that norm
@@ -42,7 +42,13 @@ _LEFT_BEHIND = 0.02  # of what is allowed: residual directions that together mat
 
 
 def refine(
-    wide: torch.Tensor, sketch: Sketch, policy: RankPolicy, total: float, *, share: float = SHARE
+    wide: torch.Tensor,
+    sketch: Sketch,
+    policy: RankPolicy,
+    total: float,
+    *,
+    share: float = SHARE,
+    most: int = MOST_ROUNDS,
 ) -> TruncatedSvd | None:
     """Answer for (k, l) with k <= l, certified to the promise; None where that takes too large a basis.
 
@@ -52,10 +58,11 @@ def refine(
         policy: decides the rank. Its rule must not need all singular values.
         total: squared Frobenius norm.
         share: of the promise that the bound may use up.
+        most: rounds beyond those of the sketch.
     """
     shape = (int(wide.shape[0]), int(wide.shape[1]))
     basis, rest = _Basis(wide, sketch.vectors, exact=sketch.allowed < _LOOSE * total), sketch.rest
-    for extra in range(_MOST_ROUNDS):
+    for extra in range(most + 1):
         ritz = basis.ritz()
         if ritz is None:
             return None
@@ -78,6 +85,8 @@ def refine(
             lost = found.residual_energy
             if within_promise(lost, missing, total, share) or within_promise(lost, lost, total, SHARE):
                 return found
+        if extra == most:
+            return None
         negligible = _LEFT_BEHIND * allowed_energy(left_over, total) if decided else 0.0
         further = basis.orthonormal(_directions(residual, squares, judged, negligible))
         if basis.columns + further.shape[1] + _PROBES > largest_basis(shape[0]):
@@ -88,7 +97,13 @@ def refine(
 
 
 def unjudged(
-    wide: torch.Tensor, vectors: torch.Tensor, policy: RankPolicy, total: float, *, rounds: int
+    wide: torch.Tensor,
+    vectors: torch.Tensor,
+    policy: RankPolicy,
+    total: float,
+    *,
+    rounds: int,
+    expected: float = math.inf,
 ) -> TruncatedSvd | None:
     """The best answer in a space, without the residuals that would certify it.
 
@@ -98,10 +113,16 @@ def unjudged(
         policy: decides the rank.
         total: squared Frobenius norm of `wide`.
         rounds: that were spent on the space.
+        expected: energy that its leading part is expected to miss.
     """
     basis = _Basis(wide, vectors, exact=True)
     ritz = basis.ritz()
-    return None if ritz is None else _answer(wide, _choose(basis, ritz, policy, total), total, rounds=rounds)
+    if ritz is None:
+        return None
+    choice = _choose(basis, ritz, policy, total)
+    last = float(choice.values[min(choice.rank, len(choice.values)) - 1])
+    largest = math.sqrt(last * last + 2.0 * expected)  # in what is missed, or next in the spectrum
+    return _answer(wide, choice, total, rounds=rounds, largest_left=largest)
 
 
 @dataclass(frozen=True)
@@ -130,13 +151,11 @@ def _choose(basis: _Basis, ritz: _Ritz, policy: RankPolicy, total: float) -> _Ch
     return _Choice(values, rank, capped, *basis.vectors(ritz, count))
 
 
-def _answer(
-    wide: torch.Tensor, choice: _Choice, total: float, *, rounds: int, largest_left: float | None = None
-) -> TruncatedSvd:
+def _answer(wide: torch.Tensor, choice: _Choice, total: float, *, rounds: int, largest_left: float) -> TruncatedSvd:
     left, right = choice.left[:, : choice.rank], choice.right[: choice.rank]
     lost = _lost(wide, left, right, total)
     left, s, right = normalised(left, right)
-    largest = math.sqrt(max(0.0, lost)) if largest_left is None else largest_left
+    largest = min(largest_left, math.sqrt(max(0.0, lost)))  # the Frobenius norm is a bound too
     return TruncatedSvd(left, s, right, choice.values, lost, largest, choice.capped, "krylov", rounds)
 
 

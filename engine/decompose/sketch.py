@@ -10,7 +10,7 @@ the energy lost goes with their squares, about eps^2 = 1.5e-5 of the energy kept
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -113,7 +113,9 @@ def propose(
                 allowed = max(CONVERGED * allowed, _CLEARLY_LESS * power_iteration_excess(ritz.values, rank, rounds))
             excess = ritz.beyond_rounding(rank) / (_SHARE * allowed)
             if ended or excess <= 1.0:
-                return _proposal(krylov, ritz, rank, allowed)
+                proposal = _proposal(krylov, ritz, rank, allowed)
+                # At the end of bounded rounds what the last one still gained tells how much the next would.
+                return replace(proposal, expected=min(proposal.expected, krylov.gain(rank))) if ended else proposal
             schedule.after(krylov.columns, excess, ritz, rank)
         else:
             schedule.at_least(krylov.columns, needed)

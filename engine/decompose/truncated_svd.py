@@ -19,7 +19,7 @@ from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.gram import all_values, solve_gram
 from engine.decompose.power import iterate
 from engine.decompose.rank_rules import RankPolicy
-from engine.decompose.refine import refine, unjudged
+from engine.decompose.refine import MOST_ROUNDS, refine, unjudged
 from engine.decompose.sketch import CONVERGED, MANY_ROUNDS, propose
 from engine.decompose.workspace import SMALL_SIDE, whole_spectrum
 from engine.deltas import energy
@@ -98,10 +98,12 @@ def _randomised(
     if iterations >= MANY_ROUNDS:
         sketch = propose(wide, policy, total, seed=seed, rounds=iterations)
         if sketch is not None and sketch.expected <= sketch.allowed:
-            return unjudged(wide, sketch.vectors, policy, total, rounds=sketch.rounds)
-        found = None if sketch is None else refine(wide, sketch, policy, total, share=CONVERGED)
-        if found is not None and found.iterations <= iterations:
-            return found
+            return unjudged(wide, sketch.vectors, policy, total, rounds=sketch.rounds, expected=sketch.expected)
+        if sketch is not None and sketch.rounds < iterations:
+            most = min(MOST_ROUNDS, iterations - sketch.rounds)
+            found = refine(wide, sketch, policy, total, share=CONVERGED, most=most)
+            if found is not None:
+                return found
     left = iterate(wide, policy.cap((int(wide.shape[0]), int(wide.shape[1]))), iterations, seed=seed)
     return unjudged(wide, left, policy, total, rounds=iterations)
 

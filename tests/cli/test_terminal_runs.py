@@ -26,7 +26,7 @@ def debug_lines(extract: Call, tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     "line",
     [
-        r"VRAM mode: balanced \(stored; a ceiling of [\d,]+ MiB\)",
+        r"VRAM mode: balanced \(a ceiling of [\d,]+ MiB\)",
         r"Initial memory: \d+\.\d%",
         r"Blocks in GPU: 10",
         r"Batch size: 4",

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spectra import SPECTRA, delta_of, lapack_values, optimum, product_error
 
-from engine.decompose import krylov
+from engine.decompose import krylov, refine, sketch
 from engine.decompose.certificate import missing_energy
 from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.rank_rules import RankPolicy
@@ -19,6 +19,7 @@ from engine.decompose.refine import REST_SAFETY
 from engine.decompose.sketch import block_width
 from engine.decompose.truncated_svd import truncated_svd
 
+ROUNDING = 3e-7  # of float32 products in the Ritz values themselves
 SHAPES = [(300, 340), (280, 700)]  # large enough for the iteration to be chosen
 
 
@@ -40,6 +41,43 @@ def test_the_error_is_within_the_promise(spectrum: str, shape: tuple[int, int], 
     delta = delta_of(spectrum, shape)
     svd = truncated_svd(delta, standard(rank), algorithm="svd_linalg")
     assert used_share_of_promise(delta, svd) <= 1.0
+
+
+@pytest.mark.parametrize("rank", [1, 8, 32, 60])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_the_promise_holds_whatever_precision_the_sketch_has(
+    spectrum: str, dtype: torch.dtype, rank: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(krylov, "fast_dtype", lambda kind: dtype)
+    monkeypatch.setattr(sketch, "fast_dtype", lambda kind: dtype)
+    for shape in SHAPES:
+        delta = delta_of(spectrum, shape, seed=1)
+        assert used_share_of_promise(delta, truncated_svd(delta, standard(rank), algorithm="svd_linalg")) <= 1.0
+
+
+@pytest.mark.parametrize("rank", [4, 16, 60])
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_the_bound_that_certifies_is_above_what_is_missing(
+    spectrum: str, rank: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first bound of every decomposition, on the proposal of the sketch, against LAPACK."""
+    bounds: list[tuple[np.ndarray, np.ndarray]] = []
+    real = refine._missing_in_sketch
+
+    def recorded(proposal: sketch.Sketch, residual: torch.Tensor, ritz: np.ndarray, squares: np.ndarray) -> np.ndarray:
+        bounds.append((ritz, real(proposal, residual, ritz, squares)))
+        return bounds[-1][1]
+
+    monkeypatch.setattr(refine, "_missing_in_sketch", recorded)
+    for shape in SHAPES:
+        delta = delta_of(spectrum, shape)
+        truncated_svd(delta, standard(rank), algorithm="svd_linalg")
+        squares = np.square(lapack_values(delta))
+        for ritz, bound in bounds:
+            missing = squares[: len(ritz)].sum() - ritz.sum()
+            assert bound.sum() >= missing - ROUNDING * squares.sum()
+        bounds.clear()
 
 
 @given(

@@ -295,3 +295,21 @@ def test_a_layer_that_the_device_cannot_do_is_done_again_by_the_cpu(
     assert failed == [trouble]
     assert again.keys() == expected.keys()
     assert all(torch.equal(again[name], expected[name]) for name in expected)
+
+
+def test_a_layers_energy_does_not_depend_on_how_many_are_worked_on_at_once(tmp_path: Path) -> None:
+    shapes = [(300, 320), (64, 64), (320, 300), (300, 300), (40, 400)] * 2
+    base = {f"layers.{i}.weight": 0.05 * random_tensor(*shape, seed=i) for i, shape in enumerate(shapes)}
+    tuned = {name: tensor + 0.01 * random_tensor(*tensor.shape, seed=7) for name, tensor in base.items()}
+    pair = save_model(tmp_path / "tuned.safetensors", tuned), save_model(tmp_path / "base.safetensors", base)
+    energies = []
+    for batch_size in (1, 2, 8):
+        with Session(*pair) as session:
+            hardware = HardwareSettings(device="cpu", batch_size=batch_size)
+            events = list(session.extract(session.plan(SETTINGS, hardware, tmp_path / "out"), CancelToken()))
+        finished = events[-1]
+        assert isinstance(finished, Finished)
+        energies.append([row.energy_retained for row in finished.result.rows])
+        assert [row.name for row in finished.result.rows] == [f"diffusion_model.{name}" for name in sorted(base)]
+    assert energies[1] == pytest.approx(energies[0], abs=1e-6)
+    assert energies[2] == pytest.approx(energies[0], abs=1e-6)
