@@ -17,7 +17,7 @@ from rich.console import Console
 from torch import Tensor
 
 from benchmarks import language_model
-from benchmarks.core import CoreRow, core_rows
+from benchmarks.core import QUANTILE, CoreRow, core_rows
 from benchmarks.measuring import Factored, apart, deltas_of, excess, machine, squared_tails, timed
 from benchmarks.pairs import DELTAS, SHAPES, UNCHANGED, write_pair
 from benchmarks.references import Decompose, extract_with, floor, full_svd, lowrank_svd, thin_svd
@@ -27,9 +27,10 @@ from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.truncated_svd import truncated_svd
 from engine.events import Finished
 from engine.session import Session
-from engine.settings import Algorithm, ExtractionSettings, HardwareSettings
+from engine.settings import Algorithm, ExtractionSettings, HardwareSettings, LoraType
 
 REFERENCES: dict[str, Decompose] = {FULL: full_svd, THIN: thin_svd, LOWRANK: lowrank_svd}
+QUANTILE_TITLE = f"ours, adaptive_quantile {QUANTILE}"
 OURS: dict[str, Algorithm] = {LINALG: "svd_linalg", RANDOMISED: "svd_lowrank"}
 
 
@@ -90,6 +91,7 @@ def _whole(
 
     apart(partial(_ours, *pair, 8, "svd_linalg", folder))  # first use of every library
     measure(FLOOR, 0, partial(_floor, *pair))
+    measure(QUANTILE_TITLE, 0, partial(_ours, *pair, 256, "svd_linalg", folder, "adaptive_quantile", QUANTILE))
     for rank in ranks:
         for contender, algorithm in OURS.items():
             measure(contender, rank, partial(_ours, *pair, rank, algorithm, folder))
@@ -111,8 +113,18 @@ def _floor(tuned: Path, base: Path) -> Factored:
     return {}
 
 
-def _ours(tuned: Path, base: Path, rank: int, algorithm: Algorithm, folder: Path) -> Factored:
-    settings = ExtractionSettings(rank=rank, algorithm=algorithm, filename_prefix="ours")
+def _ours(
+    tuned: Path,
+    base: Path,
+    rank: int,
+    algorithm: Algorithm,
+    folder: Path,
+    lora_type: LoraType = "standard",
+    p: float = 0.0,
+) -> Factored:
+    settings = ExtractionSettings(
+        rank=rank, algorithm=algorithm, lora_type=lora_type, adaptive_param=p, filename_prefix="ours"
+    )
     with Session(tuned, base) as session:
         plan = session.plan(settings, HardwareSettings(device="cpu"), folder)
         for event in session.extract(plan, CancelToken()):

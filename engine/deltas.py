@@ -37,6 +37,11 @@ class PairBuffers:
     def __init__(self) -> None:
         self.tuned, self.base, self.delta = HostBuffer(), HostBuffer(), HostBuffer()
 
+    def shrink(self, most: int) -> None:
+        """Give back what is larger than so many bytes, so that a single huge weight is not paid for to the end."""
+        for buffer in (self.tuned, self.base, self.delta):
+            buffer.shrink(most)
+
     def kept(self, tensor: torch.Tensor) -> torch.Tensor:
         """The tensor, or a copy where it lies in these buffers and would not outlive their next use."""
         return tensor.clone() if any(buffer.holds(tensor) for buffer in (self.tuned, self.base, self.delta)) else tensor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -51,6 +51,10 @@ class Device:
         self.total_bytes = min(physical, hardware.memory_budget or physical)
         self.ceiling_bytes = int(self.total_bytes * MODE_SHARES[hardware.vram_usage_mode])
         self.threshold_bytes = int(self.total_bytes * hardware.memory_threshold)
+        if self.torch_device.type != "cpu":
+            # Once on this thread: torch loads a device's linear algebra lazily, and not from several threads at once.
+            with suppress(NotImplementedError, RuntimeError):
+                torch.linalg.qr(torch.eye(2, device=self.torch_device))
         if self.torch_device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.torch_device)
 
@@ -92,7 +96,7 @@ class Device:
         """Wait until everything queued on the device is done, so that a stage can be timed."""
         module = _module(self.torch_device)
         if module is not None:
-            module.synchronize()
+            module.synchronize(*([] if self.torch_device.type == "mps" else [self.torch_device]))
 
     def release(self) -> None:
         """Give cached device memory back to the other programs."""

@@ -9,16 +9,14 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Generator, Iterator
 from dataclasses import replace
-from typing import TypeVar
 
 import torch
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
-from engine.deltas import PairBuffers, read_view
+from engine.deltas import read_view
 from engine.device import Device, exact_float32
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import (
@@ -37,15 +35,13 @@ from engine.events import (
 from engine.exporters.comfyui import set_weight_key
 from engine.exporters.file_names import rank_label
 from engine.exporters.safetensors_writer import SafetensorsWriter
-from engine.layer_work import LayerOutcome, extract_layer, measure_change
+from engine.layer_pool import LayerPool
+from engine.layer_work import LayerOutcome
 from engine.naming import TensorView
-from engine.pairing import PairedWeight, new_weights
+from engine.pairing import new_weights
 from engine.planning import Plan, weight_key
 from engine.report import metadata, quality, report
 from engine.results import ExtractionResult, LayerResult, LeaveOutReason, LeftOut, OutputFile
-from engine.side_by_side import in_order
-
-T = TypeVar("T")
 
 _SAMPLE_SECONDS = 0.25
 _DEVICE_SECONDS = 0.02  # until the device is chosen there is nothing to sample
@@ -92,7 +88,6 @@ class _Run:
         self.started = time.perf_counter()
         self.device: Device | None = None
         self.writer: SafetensorsWriter | None = None
-        self.local = threading.local()
         self.rows: list[LayerResult] = []
         self.left_out: list[LeftOut] = list(plan.left_out)
         self.lost_energy = 0.0
@@ -152,11 +147,12 @@ class _Run:
             self.queue.put(self._planned(device))
             for notice in plan.notices:
                 self.queue.put(notice)
-            self._fingerprint_meanwhile()
-            for index, outcome in self._side_by_side(self._worked, plan.layers, device):
+            pool = LayerPool(plan, self.finetuned, self.original, device, check=self._check, begun=self._begun)
+            pool.hash_meanwhile()
+            for index, outcome in pool.outcomes():
                 self._check()
                 self._finish(index, outcome, device, writer)
-            for index, change in self._side_by_side(self._measured, plan.measured, device):
+            for index, change in pool.changes():
                 self._check()
                 self.lost_energy += change
                 self.cost_done += plan.costs[len(plan.layers) + index]
@@ -170,44 +166,8 @@ class _Run:
             writer.abort()
             raise
 
-    def _side_by_side(
-        self, work: Callable[[tuple[int, PairedWeight]], T], weights: Sequence[PairedWeight], device: Device
-    ) -> Iterator[tuple[int, T]]:
-        """Work on several weights at once, as many as `batch_size` and the memory allow; results in their order."""
-        workers, threads = device.side_by_side(self.plan.hardware)
-        tasks = ((item, self.plan.working_bytes(item[1])) for item in enumerate(weights))
-        with closing(in_order(work, tasks, workers=workers, threads=threads, room=device.ceiling_bytes)) as results:
-            yield from enumerate(results)
-
-    def _fingerprint_meanwhile(self) -> None:
-        """Hash both files while the layers are worked on; the report waits for it, and meets any error again."""
-
-        def hash_both() -> None:
-            with suppress(EngineError):
-                self.finetuned.fingerprint()
-                self.original.fingerprint()
-
-        threading.Thread(target=hash_both, name="fingerprints", daemon=True).start()
-
-    def _worked(self, item: tuple[int, PairedWeight]) -> LayerOutcome:
-        index, weight = item
-        self._check()
-        self.queue.put(LayerStarted(index, weight.name))
-        assert self.device is not None
-        buffers = self._buffers()
-        outcome = extract_layer(self.finetuned, self.original, weight, self.plan.settings, self.device, buffers)
-        return replace(outcome, tensors={ending: buffers.kept(tensor) for ending, tensor in outcome.tensors.items()})
-
-    def _measured(self, item: tuple[int, PairedWeight]) -> float:
-        self._check()
-        return measure_change(self.finetuned, self.original, item[1], self._buffers())
-
-    def _buffers(self) -> PairBuffers:
-        """Buffers of the thread that asks."""
-        if not hasattr(self.local, "buffers"):
-            self.local.buffers = PairBuffers()
-        buffers: PairBuffers = self.local.buffers
-        return buffers
+    def _begun(self, index: int, name: str) -> None:
+        self.queue.put(LayerStarted(index, name))
 
     def _finish(self, index: int, outcome: LayerOutcome, device: Device, writer: SafetensorsWriter) -> None:
         weight, started = self.plan.layers[index], time.perf_counter()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.decompose.rank_rules import RankPolicy
-from engine.decompose.workspace import workspace_bytes
+from engine.decompose.workspace import gram_bytes, workspace_bytes
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.exporters.comfyui import FACTOR_ENDINGS, difference_key, factor_key, has_loader, set_weight_key
@@ -121,8 +121,11 @@ def working_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
     held = weight.finetuned.info.nbytes + weight.original.info.nbytes + 4 * weight.numel
     if not stores_factors(weight, settings):
         return held + 4 * weight.numel  # the rounded copy
-    policy = RankPolicy(settings.lora_type, settings.rank, settings.adaptive_param)
-    return held + workspace_bytes(matrix_shape(weight.shape), policy, settings.algorithm)
+    shape, policy = matrix_shape(weight.shape), RankPolicy(settings.lora_type, settings.rank, settings.adaptive_param)
+    solver = workspace_bytes(shape, policy, settings.algorithm)
+    if settings.lora_type != "standard":  # a rule that wants much falls to the whole spectrum
+        solver = max(solver, gram_bytes(shape, policy))
+    return held + solver
 
 
 def work(weight: PairedWeight, settings: ExtractionSettings) -> float:

@@ -31,6 +31,11 @@ class HostBuffer:
             self._bytes = torch.empty(count, dtype=torch.uint8)
         return self._bytes[:count]
 
+    def shrink(self, most: int) -> None:
+        """Give the memory back if it is more than so many bytes. What was taken before is no longer valid."""
+        if self._bytes.numel() > most:
+            self._bytes = torch.empty(0, dtype=torch.uint8)
+
     def holds(self, tensor: torch.Tensor) -> bool:
         """Whether a tensor lies in this memory."""
         mine = self._bytes.untyped_storage()

@@ -79,7 +79,9 @@ def store_factors(
     scale = math.ldexp(1.0, power)
     (up, down), dtype, fallback = _rounded((up * scale, down * scale), settings, layer)
     loaded = math.ldexp(1.0, -2 * power)
-    lost = exact.lost(up.to(torch.float32), down.to(torch.float32), loaded)
+    stored = up.to(torch.float32), down.to(torch.float32)
+    # Clamping is no random change: what it does along the error of the factors themselves must be measured.
+    lost = residual_energy(delta, *stored, loaded) if clamp == "clamped" else exact.lost(*stored, loaded)
     ones = (1,) * len(kernel)
     inputs = int(delta.shape[1]) // math.prod(kernel)
     return Stored(
@@ -142,7 +144,8 @@ def _candidates(values: torch.Tensor, above: int) -> torch.Tensor:
 class _Exact:
     """A delta and its best factors, against which changed factors are judged.
 
-    With E what the best factors leave of the delta, E is orthogonal to them on both sides, so that
+    With E what the best factors leave of the delta, E is orthogonal to them, exactly on the left and as far as they
+    have converged on the right, where only a change that is no rounding would show it. So
 
         |delta - P Q|^2 = |E|^2 + |up down - P Q|^2 - 2 <E, (P - up)(Q - down)>
 
@@ -216,7 +219,7 @@ def _clamped(exact: _Exact, max_loss: float) -> tuple[torch.Tensor, torch.Tensor
     if exact.surely_adds(max_loss * exact.total, *clamped):
         return exact.up, exact.down, "kept"
     added, doubt = exact.added(*clamped)
-    if doubt > abs(added - max_loss * exact.total):
+    if added - doubt <= max_loss * exact.total:  # worth the whole product to be sure
         added = residual_energy(exact.delta, *clamped) - exact.residual
     if added > max_loss * exact.total:
         return exact.up, exact.down, "kept"

@@ -7,9 +7,11 @@ which is under the delta's own rounding. Every result is checked against the pro
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 
 import numpy as np
 import torch
+from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from engine.decompose.decomposition import TruncatedSvd, normalised, residual_energy, within_promise
 from engine.decompose.rank_rules import RankPolicy, Values
@@ -42,7 +44,7 @@ def solve_gram(wide: torch.Tensor, policy: RankPolicy, total: float) -> Truncate
     shape = (int(matrix.shape[0]), int(matrix.shape[1]))
     try:
         eigenvalues, vectors = torch.linalg.eigh(gram_matrix(matrix))
-    except RuntimeError:  # torch.linalg.LinAlgError is one
+    except LinAlgError:
         return solve_lapack(wide, policy)
     values: Values = eigenvalues.flip(0).clamp_(min=0).sqrt_().cpu().numpy()
     if policy.resolves_below(_SQUARED_NOISE, values, shape):
@@ -79,8 +81,9 @@ def all_values(wide: torch.Tensor, policy: RankPolicy) -> Values:
     """All singular values of (k, l), descending, as accurately as the policy needs them."""
     matrix = wide.cpu() if wide.device.type == "mps" else wide
     shape = (int(matrix.shape[0]), int(matrix.shape[1]))
-    eigenvalues = torch.linalg.eigvalsh(gram_matrix(matrix))
-    values: Values = eigenvalues.flip(0).clamp_(min=0).sqrt_().cpu().numpy()
-    if math.isfinite(float(values.sum())) and not policy.resolves_below(_SQUARED_NOISE, values, shape):
-        return values
+    with suppress(LinAlgError):
+        eigenvalues = torch.linalg.eigvalsh(gram_matrix(matrix))
+        values: Values = eigenvalues.flip(0).clamp_(min=0).sqrt_().cpu().numpy()
+        if math.isfinite(float(values.sum())) and not policy.resolves_below(_SQUARED_NOISE, values, shape):
+            return values
     return np.asarray(torch.linalg.svdvals(matrix.cpu().to(torch.float64)).numpy())

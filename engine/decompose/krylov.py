@@ -20,6 +20,7 @@ _TAIL = 1.6  # the norm on the complement is at most the last block's plus so ma
 _DITHER = 1e-6  # of a block's size: directions to go on with where nothing else is left
 _SMALL_OVERLAP = 1e-4  # with the basis: taking it out leaves the block orthonormal to its square
 _EPSILON = {torch.bfloat16: 2.0**-9, torch.float32: 2.0**-20}  # relative error of a product that is iterated
+_STILL_FALLING = 0.9  # of the gain before: a pace from which the rest can be summed up
 _FLOOR = 0.05  # of the squared rounding: as much of the largest value turns up where nothing is
 _EXACT_GAIN = 0.25  # what is left of the rounding, in energy, where the first rounds are exact
 
@@ -44,9 +45,9 @@ class Ritz:
     noise: Array
     floor: float
 
-    def missing(self, rank: int, rest: float) -> float:
-        """Energy that the leading `rank` may miss, if M has the norm `rest` on the complement."""
-        return float(missing_energy(self.values[:rank], self.residuals[:rank], rest).sum())
+    def hidden(self, rank: int) -> float:
+        """Energy that the leading `rank` are expected to miss by rounding alone."""
+        return float(missing_energy(self.values[:rank], self.noise[:rank], self.rest).sum())
 
     def beyond_rounding(self, rank: int) -> float:
         """The same without the part of the residuals that is rounding and will not go away by iterating."""
@@ -123,14 +124,18 @@ class KrylovBasis:
         floor = _FLOOR * _EPSILON[self._low.dtype] ** 2 * float(mu[0])
         return Ritz(mu, vectors, residuals, rest, noise, floor)
 
-    def gain(self, rank: int) -> float:
-        """Energy that the last block added to the leading `rank` Ritz values; infinite where it was the first."""
-        before = self.columns - self._width
-        if before < rank:
+    def outlook(self, rank: int) -> float:
+        """Energy that further blocks would still add to the leading `rank` Ritz values, by the pace of the last two.
+
+        Infinite where that tells nothing: too few blocks, or no pace any more, as where rounding has the say.
+        """
+        sizes = [self.columns - back * self._width for back in range(3)]
+        if sizes[-1] < rank:
             return math.inf
         t = self._t[: self.columns, : self.columns].cpu().to(torch.float64)
-        kept = (float(torch.linalg.eigvalsh(part)[-rank:].sum()) for part in (t, t[:before, :before]))
-        return next(kept) - next(kept)
+        kept = [float(torch.linalg.eigvalsh(t[:size, :size])[-rank:].sum()) for size in sizes]
+        last, before = kept[0] - kept[1], kept[1] - kept[2]
+        return last * last / (before - last) if 0.0 < last < _STILL_FALLING * before else math.inf
 
     @property
     def basis(self) -> torch.Tensor:

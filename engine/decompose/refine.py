@@ -80,7 +80,7 @@ def refine(
         left_over = total - float(mu[: choice.rank].sum())
         missing = float(bound[: choice.rank].sum())
         if decided and (left_over < _NEARLY_ALL * total or within_promise(left_over, missing, total, share)):
-            largest = math.sqrt(mu[choice.rank - 1] + bound[choice.rank - 1])
+            largest = math.sqrt(max(0.0, mu[choice.rank - 1] + bound[choice.rank - 1]))
             found = _answer(wide, choice, total, rounds=sketch.rounds + extra, largest_left=largest)
             lost = found.residual_energy
             if within_promise(lost, missing, total, share) or within_promise(lost, lost, total, SHARE):
@@ -105,7 +105,7 @@ def unjudged(
     rounds: int,
     expected: float = math.inf,
 ) -> TruncatedSvd | None:
-    """The best answer in a space, without the residuals that would certify it.
+    """The best answer in a space, without the residuals that would certify it; None where the space is too small.
 
     Args:
         wide: float32, of moderate size.
@@ -120,7 +120,9 @@ def unjudged(
     if ritz is None:
         return None
     choice = _choose(basis, ritz, policy, total)
-    last = float(choice.values[min(choice.rank, len(choice.values)) - 1])
+    if choice.rank > len(choice.values):  # the rule wants more than the space was made for
+        return None
+    last = float(choice.values[choice.rank - 1])
     largest = math.sqrt(last * last + 2.0 * expected)  # in what is missed, or next in the spectrum
     return _answer(wide, choice, total, rounds=rounds, largest_left=largest)
 

@@ -114,8 +114,11 @@ def propose(
             excess = ritz.beyond_rounding(rank) / (_SHARE * allowed)
             if ended or excess <= 1.0:
                 proposal = _proposal(krylov, ritz, rank, allowed)
-                # At the end of bounded rounds what the last one still gained tells how much the next would.
-                return replace(proposal, expected=min(proposal.expected, krylov.gain(rank))) if ended else proposal
+                if not ended:
+                    return proposal
+                # No bound is that near yet, but the last rounds tell what further ones would gain.
+                outlook = krylov.outlook(rank) + ritz.hidden(rank)
+                return replace(proposal, expected=min(proposal.expected, outlook))
             schedule.after(krylov.columns, excess, ritz, rank)
         else:
             schedule.at_least(krylov.columns, needed)

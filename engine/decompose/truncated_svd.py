@@ -97,13 +97,14 @@ def _randomised(
     """The answer of at most so many iterations, no worse than as many of subspace iteration."""
     if iterations >= MANY_ROUNDS:
         sketch = propose(wide, policy, total, seed=seed, rounds=iterations)
+        found = None
         if sketch is not None and sketch.expected <= sketch.allowed:
-            return unjudged(wide, sketch.vectors, policy, total, rounds=sketch.rounds, expected=sketch.expected)
-        if sketch is not None and sketch.rounds < iterations:
+            found = unjudged(wide, sketch.vectors, policy, total, rounds=sketch.rounds, expected=sketch.expected)
+        elif sketch is not None and sketch.rounds < iterations:
             most = min(MOST_ROUNDS, iterations - sketch.rounds)
             found = refine(wide, sketch, policy, total, share=CONVERGED, most=most)
-            if found is not None:
-                return found
+        if found is not None:
+            return found
     left = iterate(wide, policy.cap((int(wide.shape[0]), int(wide.shape[1]))), iterations, seed=seed)
     return unjudged(wide, left, policy, total, rounds=iterations)
 

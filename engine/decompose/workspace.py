@@ -10,7 +10,7 @@ from engine.settings import Algorithm
 
 SMALL_SIDE = 256  # where the whole eigen-decomposition costs less than the iteration's many small steps
 CHUNK_BYTES = 32 * 1024 * 1024  # of what is formed and used up piece by piece
-_LARGEST_SHARE = 0.66  # of the short side: a basis beyond it costs more than the Gram matrix
+_LARGEST_SHARE = 0.64  # of the short side: a basis beyond it costs more than the Gram matrix
 _GRAM_SQUARES = 7  # float64 matrices of the short side: Gram matrix, eigenvectors, LAPACK's own, a copy
 _BLOCK = 32
 _SMALL = 1 << 18  # bytes of everything that does not grow with the matrix

@@ -78,7 +78,7 @@ def test_cancelling_leaves_no_file_and_no_folder(
             cancel.cancel()
         return worked[-1]
 
-    monkeypatch.setattr("engine.extraction.extract_layer", cancelling)
+    monkeypatch.setattr("engine.layer_pool.extract_layer", cancelling)
     with Session(*save_pair(tmp_path)) as session:
         plan = session.plan(SETTINGS, HARDWARE, tmp_path / "out")
         with pytest.raises(Cancelled):
@@ -114,7 +114,7 @@ def test_closing_the_generator_stops_its_thread_and_leaves_no_file(
         return extract_layer(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr("engine.extraction.CancelToken", Stop)
-    monkeypatch.setattr("engine.extraction.extract_layer", until_closed)
+    monkeypatch.setattr("engine.layer_pool.extract_layer", until_closed)
     with Session(*save_pair(tmp_path)) as session:
         events = session.extract(session.plan(SETTINGS, HARDWARE, tmp_path / "out"), CancelToken())
         next(event for event in events if isinstance(event, LayerStarted))
