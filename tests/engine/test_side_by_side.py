@@ -11,6 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.device import Device
+from engine.settings import HardwareSettings
 from engine.side_by_side import in_order
 
 
@@ -111,3 +113,17 @@ def test_each_worker_has_its_share_of_the_cores_and_the_caller_gets_them_back() 
     run(work, [1] * 6, workers=2)
     assert work.threads == {1}
     assert torch.get_num_threads() == before
+
+
+def test_a_run_works_on_no_more_layers_than_the_batch_and_the_cores_allow() -> None:
+    cores = torch.get_num_threads()
+    for batch_size in (1, 2, 8):
+        hardware = HardwareSettings(device="cpu", batch_size=batch_size)
+        workers, threads = Device(hardware).side_by_side(hardware)
+        assert workers == min(batch_size, cores)
+        assert workers * threads <= cores
+
+
+def test_the_conservative_mode_works_on_one_layer_at_a_time() -> None:
+    hardware = HardwareSettings(device="cpu", batch_size=8, vram_usage_mode="conservative")
+    assert Device(hardware).side_by_side(hardware)[0] == 1
