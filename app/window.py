@@ -16,6 +16,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QMessageBox
 
 from app import paths
+from app.gui_garbage import GuiThreadCollector
 from app.icons import app_icon
 from app.telling_apart import tell_apart
 from app.widgets.main_window import MainWindow
@@ -115,6 +116,7 @@ def make_application() -> QApplication:
     else:
         QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
         application = QApplication(sys.argv[:1])
+        GuiThreadCollector(application)
     application.setApplicationName(paths.APP_NAME)
     application.setApplicationDisplayName(paths.APP_NAME)
     application.setApplicationVersion(__version__)
