@@ -50,7 +50,7 @@ class Ritz:
         return float(missing_energy(self.values[:rank], self.noise[:rank], self.rest).sum())
 
     def beyond_rounding(self, rank: int) -> float:
-        """The same without the part of the residuals that is rounding and will not go away by iterating."""
+        """Bound of what the leading `rank` miss, without what is rounding and will not go away by iterating."""
         residuals = np.maximum(0.0, self.residuals[:rank] - self.noise[:rank])
         return float(missing_energy(self.values[:rank], residuals, max(0.0, self.rest - self.floor)).sum())
 
@@ -106,8 +106,8 @@ class KrylovBasis:
         """Rayleigh-Ritz in the basis; None where values are not finite.
 
         M on the complement is the block tridiagonal matrix of the rounds to come. Its norm is at most that of the
-        last block met plus twice the coupling, if these only fall from here on. They do fall: over flat, power law
-        and exponential spectra the norm was 0.4 to 1.5 couplings above the last block's.
+        last block met plus twice the coupling, if these only fall from here on. They do fall: on twelve realistic and
+        flat deltas of the benchmark the norm was 0.05 to 1.55 couplings above the last block's.
         """
         t = self._t[: self.columns, : self.columns].cpu()
         coupling = self._coupling.cpu()
