@@ -32,6 +32,12 @@ def log_dir() -> Path:
     return home / "logs" if home else Path(platformdirs.user_log_dir(APP_NAME, appauthor=False))
 
 
+def cache_dir() -> Path:
+    """Folder of unfinished runs and finished decompositions. It may not exist yet."""
+    home = _home()
+    return home / "cache" if home else Path(platformdirs.user_cache_dir(APP_NAME, appauthor=False))
+
+
 def default_output_dir() -> Path:
     """Folder that LoRAs go to until the person chooses another. It may not exist yet."""
     home = _home()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from engine.results import ExtractionResult, LayerResult, LeftOut, StageSeconds
 
@@ -12,7 +12,6 @@ from engine.results import ExtractionResult, LayerResult, LeftOut, StageSeconds
 class NoticeCode(str, Enum):
     """A remark that does not stop the run. The application words and translates it."""
 
-    HARDWARE_STORED_ONLY = "hardware_stored_only"
     LARGE_CHANGE = "large_change"
     ADAPTIVE_PARAM_UNUSUAL = "adaptive_param_unusual"
     NO_COMFYUI_LOADER = "no_comfyui_loader"
@@ -23,6 +22,10 @@ class NoticeCode(str, Enum):
     NON_FINITE_FOUND = "non_finite_found"
     NON_FINITE_SKIPPED = "non_finite_skipped"
     LAYER_ON_CPU = "layer_on_cpu"
+    RESUMED = "resumed"
+    FROM_CACHE = "from_cache"
+    JOURNAL_SET_ASIDE = "journal_set_aside"
+    JOURNAL_OFF = "journal_off"
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Planned:
         device_title: the device in words.
         device_total_bytes: its memory, or the memory budget.
         ceiling_bytes: what this run may fill of it.
-        threshold_bytes: use of the whole device above which the run should offload.
+        threshold_bytes: use of the whole device above which the run offloads.
         device_used_bytes: what all programs hold of it before the start.
     """
 
@@ -87,6 +90,66 @@ class LayerSkipped:
     left_out: LeftOut
 
 
+OffloadCause = Literal["ceiling", "threshold", "out_of_memory", "limit"]
+MemoryStep = Literal["drop_resident", "drop_staged", "halve_batch", "alone", "cpu"]
+
+
+@dataclass(frozen=True)
+class Offloaded:
+    """Blocks left the device, so that the run goes on within its memory.
+
+    Attributes:
+        seconds: since the start of the run.
+        what: ``resident`` blocks kept from earlier work, or ``staged`` ones that were read ahead and will be read again.
+        cause: the mode's ceiling, the threshold, a failed allocation, or the number of blocks to keep.
+        blocks: their names; layers' names outside the blocks.
+        freed_bytes: what they held.
+        kept_blocks: resident blocks that are left.
+        device: ``cpu``, ``cuda:0``, ...
+        device_used_bytes: what all programs hold of its memory afterwards.
+    """
+
+    seconds: float
+    what: Literal["resident", "staged"]
+    cause: OffloadCause
+    blocks: tuple[str, ...]
+    freed_bytes: int
+    kept_blocks: int
+    device: str
+    device_used_bytes: int
+
+
+@dataclass(frozen=True)
+class BatchSizeChanged:
+    """Fewer layers are worked on at once from now on, for want of memory; or more again. Seconds since the start."""
+
+    seconds: float
+    before: int
+    after: int
+    cause: Literal["threshold", "out_of_memory", "recovered"]
+    device: str
+
+
+@dataclass(frozen=True)
+class OutOfMemory:
+    """An allocation failed in a layer; `step` is what is done about it before the layer is tried again."""
+
+    seconds: float
+    name: str
+    step: MemoryStep
+    device: str
+
+
+@dataclass(frozen=True)
+class BlocksKept:
+    """At the end of the work: blocks that stay on the device for the next run, and those that did not."""
+
+    kept: int
+    offloaded: int
+    kept_bytes: int
+    device_used_bytes: int
+
+
 @dataclass(frozen=True)
 class BatchDone:
     """A batch of layers is finished.
@@ -94,7 +157,8 @@ class BatchDone:
     Attributes:
         index: counts from 0.
         names: the layers in it.
-        seconds: time by stage.
+        seconds: time by stage, summed over the layers.
+        wall_seconds: from the first layer's begin of work to the last one's end.
         run_bytes: what the run holds of the device's memory after it.
         device_used_bytes: what all programs hold of it.
     """
@@ -104,17 +168,26 @@ class BatchDone:
     seconds: StageSeconds
     run_bytes: int
     device_used_bytes: int
+    wall_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class MemorySample:
-    """Memory at one moment, four times a second; bytes, and seconds since the start of the run."""
+    """Memory at one moment, four times a second; bytes, and seconds since the start of the run.
+
+    Attributes:
+        run_bytes: what this run holds of the device's memory, resident and staged blocks included.
+        resident_bytes: of that, blocks kept for the next run.
+        staged_bytes: of that, what was read ahead.
+    """
 
     seconds: float
     run_bytes: int
     device_used_bytes: int
     device_total_bytes: int
     rss_bytes: int
+    resident_bytes: int = 0
+    staged_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -145,4 +218,18 @@ class Finished:
     result: ExtractionResult
 
 
-Event = Planned | Notice | LayerStarted | LayerDone | LayerSkipped | BatchDone | MemorySample | Progress | Finished
+Event = (
+    Planned
+    | Notice
+    | LayerStarted
+    | LayerDone
+    | LayerSkipped
+    | BatchDone
+    | MemorySample
+    | Progress
+    | Offloaded
+    | BatchSizeChanged
+    | OutOfMemory
+    | BlocksKept
+    | Finished
+)

@@ -194,5 +194,4 @@ def _notices(pairing: Pairing, settings: ExtractionSettings, layers: tuple[Paire
         if weight.common_rows is not None:
             rows = {"common": weight.common_rows, "original": weight.shape[0]}
             notices.append(Notice(NoticeCode.COMMON_ROWS_PAIRED, weight.name, rows))
-    notices.append(Notice(NoticeCode.HARDWARE_STORED_ONLY))
     return tuple(notices)

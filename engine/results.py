@@ -104,7 +104,16 @@ class OutputFile:
 
 @dataclass(frozen=True)
 class ExtractionResult:
-    """A finished run."""
+    """A finished run.
+
+    Attributes:
+        peak_device_bytes: most that the run held of the device's memory.
+        peak_rss_bytes: most that the process held of the host's.
+        layers_kept: layers that came from an earlier run or the cache, without any work.
+        read_bytes: read from the two models.
+        copied_bytes: copied to the device; 0 on a processor.
+        waited_share: of the time in which layers were worked on, the part that the device waited for data.
+    """
 
     outputs: tuple[OutputFile, ...]
     rows: tuple[LayerResult, ...]
@@ -112,6 +121,10 @@ class ExtractionResult:
     seconds: float
     peak_device_bytes: int
     peak_rss_bytes: int
+    layers_kept: int = 0
+    read_bytes: int = 0
+    copied_bytes: int = 0
+    waited_share: float = 0.0
 
     @property
     def layers(self) -> int:
@@ -132,3 +145,20 @@ class ExtractionResult:
     def kept_unclamped(self) -> int:
         """Number of layers whose factors stayed unclamped because clamping would have cost too much."""
         return sum(row.clamp == "kept" for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What earlier runs of the same pair left for a plan.
+
+    Attributes:
+        layers: of the plan, how many need no work.
+        of: how many the plan has.
+        unfinished: whether a run was stopped before its end, rather than finished at other settings.
+        started: when it began, ISO 8601; empty where nothing is kept.
+    """
+
+    layers: int
+    of: int
+    unfinished: bool
+    started: str

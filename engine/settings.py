@@ -183,6 +183,13 @@ class ExtractionSettings(BaseModel):
         description="Leave out layers with NaN or infinite values instead of ending with an error.",
         json_schema_extra={"advanced": True},
     )
+    resume: bool = Field(
+        True,
+        title="Go on where it stopped",
+        description="Use what earlier runs of the same two models left: the layers of a stopped run, and finished "
+        "decompositions. Off: everything is computed anew.",
+        json_schema_extra={"advanced": True},
+    )
 
 
 class HardwareSettings(BaseModel):
@@ -204,21 +211,22 @@ class HardwareSettings(BaseModel):
         ge=0,
         le=40,
         title="Blocks in GPU",
-        description="Transformer blocks that stay on the device after use, for a next extraction from the same pair.",
+        description="Transformer blocks that stay on the device after use, for a next extraction from the same pair: "
+        "no disk, no bus. 40 keeps all. On a processor only with a memory budget.",
     )
     batch_size: int = Field(
         4,
         ge=1,
         le=8,
         title="Batch",
-        description="Layers worked on at the same time.",
+        description="Layers worked on at the same time. Conservative computes one at a time.",
     )
     prefetch_ahead: int = Field(
         2,
         ge=0,
         le=10,
         title="Read ahead",
-        description="Blocks read ahead of the one being worked on.",
+        description="Blocks read and uploaded ahead of the one being worked on.",
     )
     memory_threshold: float = Field(
         0.85,
@@ -235,9 +243,9 @@ class HardwareSettings(BaseModel):
     )
     device: str = Field(
         "auto",
-        pattern=r"^(auto|cpu|mps|(cuda|xpu)(:\d+)?)$",
+        pattern=r"^(auto|all|cpu|mps|(cuda|xpu)(:\d+)?(,(cuda|xpu)(:\d+)?)*)$",
         title="Device",
-        description="Where to compute: auto, cpu, cuda:0, mps or xpu.",
+        description="Where to compute: auto, cpu, cuda:0, mps or xpu; several as cuda:0,cuda:1, or all.",
     )
     memory_budget: Annotated[ByteSize | None, BeforeValidator(_none_word)] = Field(
         None,
