@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import torch
 
 from engine.checkpoints import Checkpoint
+from engine.decompose.workspace import CHUNK_BYTES
+from engine.host_buffers import HostBuffer
 from engine.naming import TensorView
 from engine.pairing import PairedWeight
-from engine.tensors import HostBuffer, read_tensor
+from engine.tensors import read_tensor
 
 _CHUNK = 1 << 18  # elements that stay in a core's cache between the steps done on them
 _SAFE_SQUARES = 1e-25, 1e30  # sums of squares between these lost nothing to float32's range
@@ -31,81 +33,89 @@ class Delta:
     original_energy: float
 
 
-class PairBuffers:
-    """Host memory for one pair of weights and their difference, used again for the next pair."""
-
-    def __init__(self) -> None:
-        self.tuned, self.base, self.delta = HostBuffer(), HostBuffer(), HostBuffer()
-
-    def shrink(self, most: int) -> None:
-        """Give back what is larger than so many bytes, so that a single huge weight is not paid for to the end."""
-        for buffer in (self.tuned, self.base, self.delta):
-            buffer.shrink(most)
-
-    def kept(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The tensor, or a copy where it lies in these buffers and would not outlive their next use."""
-        return tensor.clone() if any(buffer.holds(tensor) for buffer in (self.tuned, self.base, self.delta)) else tensor
-
-
-def read_pair(
-    finetuned: Checkpoint, original: Checkpoint, weight: PairedWeight, buffers: PairBuffers | None = None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Read both sides of a weight into host memory, each in its file's dtype.
+def read_pair(finetuned: Checkpoint, original: Checkpoint, weight: PairedWeight) -> tuple[torch.Tensor, torch.Tensor]:
+    """Read both sides of a weight into new host memory, each in its file's dtype.
 
     Returns:
-        Fine-tuned and original, in the shapes of their views; valid until `buffers` are used again.
+        Fine-tuned and original, in the shapes of their views.
 
     Raises:
         EngineError: see `Checkpoint.read_into`.
     """
-    tuned, base = (buffers.tuned, buffers.base) if buffers else (None, None)
-    return read_view(finetuned, weight.finetuned, tuned), read_view(original, weight.original, base)
+    return read_view(finetuned, weight.finetuned), read_view(original, weight.original)
 
 
-def subtract(tuned: torch.Tensor, base: torch.Tensor, buffer: HostBuffer | None = None) -> Delta:
+def subtract(tuned: torch.Tensor, base: torch.Tensor, memory: HostBuffer | None = None) -> Delta:
     """float32(tuned) - float32(base), in the shape of `base`, on their device, with its norm.
 
-    Where a vocabulary was resized the two differ in their number of rows: the common rows are subtracted,
-    further rows of the original have a zero delta, further rows of the fine-tuned side have no place.
+    Beside the result it takes one piece of `CHUNK_BYTES`. Where a vocabulary was resized the two differ in their number
+    of rows: the common rows are subtracted, further rows of the original have a zero delta, further rows of the
+    fine-tuned side have no place.
 
     Args:
         tuned: the fine-tuned side, any floating dtype.
         base: the original, any floating dtype.
-        buffer: host memory for the result, valid until it is taken again. None takes new memory.
+        memory: host memory for the result; it is valid until that is given back. None takes new memory.
     """
-    if tuned.shape != base.shape:
-        rows = min(tuned.shape[0], base.shape[0])
-        padded = base.to(torch.float32, copy=True)
-        padded[:rows] = tuned[:rows].to(torch.float32)
-        tuned = padded
-    if base.device.type != "cpu" or not (tuned.is_contiguous() and base.is_contiguous()):
-        plain = base.to(torch.float32)
-        values = tuned.to(torch.float32) - plain
-        return Delta(values, energy(values), energy(plain))
-    return _subtract_in_cache(tuned, base, buffer)
-
-
-def _subtract_in_cache(tuned: torch.Tensor, base: torch.Tensor, buffer: HostBuffer | None) -> Delta:
-    """All steps on one piece before the next: memory is read and written once."""
     count = base.numel()
-    raw = torch.empty(4 * count, dtype=torch.uint8) if buffer is None else buffer.take(4 * count)
-    flat = raw.view(torch.float32)
-    ours, theirs = tuned.view(-1), base.view(-1)
-    total = original = 0.0
-    for start in range(0, count, _CHUNK):
-        piece = flat[start : start + _CHUNK]
-        piece.copy_(ours[start : start + _CHUNK])
-        other = theirs[start : start + _CHUNK].to(torch.float32)
-        original += float(torch.dot(other, other))
-        piece.sub_(other)
-        total += float(torch.dot(piece, piece))
+    if memory is None:
+        flat = torch.empty(count, dtype=torch.float32, device=base.device)
+    else:
+        flat = memory.take(4 * count).view(torch.float32)
+    if tuned.shape != base.shape:
+        return _subtract_common(tuned, base, flat)
+    pair = tuned.contiguous().view(-1), base.contiguous().view(-1)
+    measured = _subtract_in_cache(*pair, flat) if base.device.type == "cpu" else None
+    if measured is None:
+        width = base.shape[-1] if base.dim() else 1
+        ours, theirs = (side.view(-1, width) for side in pair)
+        measured = _subtract_in_rows(ours, theirs, flat.view(-1, width))
     values = flat.view(base.shape)
     low, high = _SAFE_SQUARES
+    total, original = measured
     if not low < total < high:
         total = energy(values)
     if not low < original < high:
         original = energy(base.to(torch.float32))
     return Delta(values, total, original)
+
+
+def _subtract_in_cache(tuned: torch.Tensor, base: torch.Tensor, flat: torch.Tensor) -> tuple[float, float]:
+    """On a processor: all steps on one piece before the next, so that memory is read and written once."""
+    total = original = 0.0
+    for start in range(0, len(flat), _CHUNK):
+        piece = flat[start : start + _CHUNK]
+        piece.copy_(tuned[start : start + _CHUNK])
+        other = base[start : start + _CHUNK].to(torch.float32)
+        original += float(torch.dot(other, other))
+        piece.sub_(other)
+        total += float(torch.dot(piece, piece))
+    return total, original
+
+
+def _subtract_in_rows(tuned: torch.Tensor, base: torch.Tensor, values: torch.Tensor) -> tuple[float, float]:
+    """On an accelerator: large pieces, and one wait for each."""
+    step = max(1, CHUNK_BYTES // (4 * max(1, int(base.shape[1]))))
+    original = 0.0
+    for start in range(0, len(base), step):
+        rows = slice(start, start + step)
+        other = base[rows].to(torch.float32)
+        original += energy(other)
+        values[rows].copy_(tuned[rows]).sub_(other)
+    return energy(values), original
+
+
+def _subtract_common(tuned: torch.Tensor, base: torch.Tensor, flat: torch.Tensor) -> Delta:
+    """Where the numbers of rows differ."""
+    values, rows = flat.view(base.shape).zero_(), min(tuned.shape[0], base.shape[0])
+    values[:rows].copy_(tuned[:rows])
+    step = max(1, CHUNK_BYTES // (4 * max(1, base[0].numel())))
+    original = 0.0
+    for start in range(0, len(base), step):
+        other = base[start : start + step].to(torch.float32)
+        original += energy(other)
+        values[start : min(rows, start + step)].sub_(other[: max(0, rows - start)])
+    return Delta(values, energy(values), original)
 
 
 def energy(tensor: torch.Tensor) -> float:

@@ -100,7 +100,7 @@ class Offloaded:
 
     Attributes:
         seconds: since the start of the run.
-        what: ``resident`` blocks kept from earlier work, or ``staged`` ones that were read ahead and will be read again.
+        what: ``resident`` blocks kept from earlier work, or ``staged`` ones that will be read again.
         cause: the mode's ceiling, the threshold, a failed allocation, or the number of blocks to keep.
         blocks: their names; layers' names outside the blocks.
         freed_bytes: what they held.

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.decompose.rank_rules import RankPolicy
-from engine.decompose.workspace import gram_bytes, workspace_bytes
+from engine.costs import journal_bytes, measuring_work, stored_bytes, stores_factors, work
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.exporters.comfyui import FACTOR_ENDINGS, difference_key, factor_key, has_loader, set_weight_key
 from engine.exporters.file_names import first_free, numbered, output_folder_and_stem
 from engine.pairing import PairedWeight, Pairing, new_weights, select
+from engine.residency import batches, block_positions
 from engine.results import LeftOut
+from engine.run_queue import Task
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
 _LENGTH_BYTES = 8  # the format's own first field
 _ENTRY_BYTES = 160  # dtype, shape of up to five sizes, two offsets, punctuation
 _TEXTS_BYTES = 12 * 1024  # two file names three times, hashes, figures, dates
-_READING = 200.0  # floating point operations that take as long as reading and subtracting one value
-_DTYPE_BYTES = {"fp16": 2, "bf16": 2, "fp32": 4}
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,8 @@ class Plan:
         keys: every key that may be written.
         header_bytes: room to reserve for the file's header.
         output_bytes: largest size of the file.
+        journal_bytes: largest size of the run's journal.
+        batches: which of `layers` are worked on together.
         notices: remarks that can be made before the start.
     """
 
@@ -53,11 +53,19 @@ class Plan:
     keys: tuple[str, ...]
     header_bytes: int
     output_bytes: int
+    journal_bytes: int
+    batches: tuple[tuple[int, ...], ...]
     notices: tuple[Notice, ...]
 
-    def working_bytes(self, weight: PairedWeight) -> int:
-        """Memory that the work on a weight may need at its peak: both sides as stored, the delta, the solver's."""
-        return working_bytes(weight, self.settings)
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The layers and then the measured weights, as the run's threads take them."""
+        weights = (*self.layers, *self.measured)
+        positions = block_positions(weights)
+        return tuple(
+            Task(index, weight, positions[index], measured=index >= len(self.layers))
+            for index, weight in enumerate(weights)
+        )
 
 
 def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: HardwareSettings, output_dir: Path) -> Plan:
@@ -84,7 +92,7 @@ def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: Hardware
         measured=selection.measured,
         costs=(
             *(work(weight, settings) for weight in layers),
-            *(_READING * weight.numel for weight in selection.measured),
+            *map(measuring_work, selection.measured),
         ),
         left_out=selection.left_out,
         folder=folder,
@@ -93,53 +101,10 @@ def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: Hardware
         keys=keys,
         header_bytes=header_bytes,
         output_bytes=output_bytes,
+        journal_bytes=sum(journal_bytes(weight, settings) for weight in layers),
+        batches=batches(layers, hardware.batch_size, hardware.prefetch_ahead),
         notices=_notices(pairing, settings, layers),
     )
-
-
-def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
-    """(out, in) of a weight; a convolution's kernel counts to its inputs."""
-    return shape[0], math.prod(shape[1:])
-
-
-def stores_factors(weight: PairedWeight, settings: ExtractionSettings) -> bool:
-    """Whether a weight is stored as two factors rather than as its difference."""
-    return weight.kind in ("matrix", "conv") and settings.lora_type != "full"
-
-
-def stored_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
-    """Largest size of what is stored for a weight."""
-    size = _DTYPE_BYTES[settings.output_dtype]
-    if not stores_factors(weight, settings):
-        return weight.numel * size
-    rows, columns = matrix_shape(weight.shape)
-    return min(settings.rank, rows, columns) * (rows + columns) * size + 4
-
-
-def working_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
-    """Memory that the work on a weight may need at its peak: both sides as stored, the delta, the solver's."""
-    held = weight.finetuned.info.nbytes + weight.original.info.nbytes + 4 * weight.numel
-    if not stores_factors(weight, settings):
-        return held + 4 * weight.numel  # the rounded copy
-    shape, policy = matrix_shape(weight.shape), RankPolicy(settings.lora_type, settings.rank, settings.adaptive_param)
-    solver = workspace_bytes(shape, policy, settings.algorithm)
-    if settings.lora_type != "standard":  # a rule that wants much falls to the whole spectrum
-        solver = max(solver, gram_bytes(shape, policy))
-    return held + solver
-
-
-def work(weight: PairedWeight, settings: ExtractionSettings) -> float:
-    """Estimated work on a weight: floating point operations of its decomposition, and the reading in the same unit."""
-    reading = _READING * weight.numel
-    if not stores_factors(weight, settings):
-        return reading
-    rows, columns = matrix_shape(weight.shape)
-    short, long = min(rows, columns), max(rows, columns)
-    rank = min(settings.rank, short)
-    factors = 8.0 * rank * short * long
-    if settings.algorithm == "svd_lowrank":
-        return reading + factors + 4.0 * (settings.lowrank_iters + 1) * (rank + 16) * short * long
-    return reading + factors + 2.0 * short * short * long + 12.0 * short**3
 
 
 def weight_key(pairing: Pairing, weight: PairedWeight, ending: str) -> str:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections import Counter
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from engine import __version__
-from engine.checkpoints import Checkpoint
-from engine.decompose.truncated_svd import SOLVER_VERSION
+from engine.checkpoints import Checkpoint, pair_fingerprint
+from engine.decompose.version import SOLVER_VERSION
 from engine.exporters.file_names import rank_label
-from engine.layer_work import layer_seed
+from engine.layer_seed import layer_seed
 from engine.planning import Plan
 from engine.results import LayerResult, LeftOut
 from engine.settings import ExtractionSettings
@@ -44,9 +42,14 @@ def quality(rows: list[LayerResult], lost_energy: float) -> Quality:
 
 
 def metadata(
-    plan: Plan, finetuned: Checkpoint, original: Checkpoint, rows: list[LayerResult], figures: Quality
+    plan: Plan,
+    finetuned: Checkpoint,
+    original: Checkpoint,
+    rows: list[LayerResult],
+    figures: Quality,
+    started: str,
 ) -> dict[str, str]:
-    """Texts for the LoRA's header."""
+    """Texts for the LoRA's header; `started` is the date of the run that began it, ISO 8601."""
     ranks = Counter(row.rank for row in rows if row.rank is not None)
     rank = str(plan.settings.rank) if plan.settings.lora_type == "standard" else "Dynamic"
     texts = {
@@ -64,7 +67,7 @@ def metadata(
         "lora_extractor.worst_energy_retained": f"{figures.worst:.8f}",
         "modelspec.sai_model_spec": "1.0.0",
         "modelspec.title": Path(plan.settings.filename_prefix).name,
-        "modelspec.date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "modelspec.date": started,
         "modelspec.description": f"LoRA extracted from {finetuned.path.name} minus {original.path.name}",
     }
     if plan.pairing.family.architecture:
@@ -88,14 +91,13 @@ def report(
 ) -> str:
     """The JSON report that goes beside the file."""
     sources = _source(finetuned), _source(original)
-    pair = "".join(str(source["fingerprint"]) for source in sources)
     document = {
         "output": output.name,
         "size_bytes": size_bytes,
         "tool": {"name": "LoRA Extractor", "version": __version__, "solver_version": SOLVER_VERSION},
         "finetuned_model": sources[0],
         "original_model": sources[1],
-        "pair_fingerprint": hashlib.sha256(pair.encode()).hexdigest(),
+        "pair_fingerprint": pair_fingerprint(finetuned, original),
         "family": plan.pairing.family.title,
         "settings": plan.settings.model_dump(mode="json"),
         "hardware": plan.hardware.model_dump(mode="json"),

@@ -12,14 +12,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from engine.cancel import CancelToken
+from engine.checkpoints import pair_fingerprint
+from engine.earlier_runs import earlier_runs, summary
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event
 from engine.inspection import PairSummary, inspect_model, open_model, summarise_pair
 from engine.pairing import PairedWeight, pair, select
 from engine.planning import Plan, make_plan
+from engine.results import Kept
 from engine.settings import ExtractionSettings, HardwareSettings
+from engine.store import DecompositionStore
 
 if TYPE_CHECKING:
+    from engine.resident_blocks import ResidentBlocks
     from engine.verify import Verification, VerifyProgress
 
 __all__ = ["Session", "inspect_model"]
@@ -28,12 +33,19 @@ __all__ = ["Session", "inspect_model"]
 class Session:
     """A fine-tuned model and its original, opened read-only and matched."""
 
-    def __init__(self, finetuned: Path, original: Path) -> None:
+    def __init__(self, finetuned: Path, original: Path, store: DecompositionStore | None = None) -> None:
         """Open and match.
+
+        Args:
+            finetuned: the fine-tuned model.
+            original: the model it was made from.
+            store: keeps finished layers for later runs; None keeps nothing.
 
         Raises:
             EngineError: ``same_file``, ``no_common_weights``, ``quantised``, and all that opening may raise.
         """
+        self._store = store
+        self._residents: ResidentBlocks | None = None
         self.finetuned = open_model(finetuned)
         try:
             self.original = open_model(original)
@@ -71,8 +83,31 @@ class Session:
     def extract(self, plan: Plan, cancel: CancelToken) -> Generator[Event, None, None]:
         """Run a plan; see `engine.extraction.extract`."""
         from engine.extraction import extract
+        from engine.resident_blocks import ResidentBlocks
 
-        return extract(plan, self.finetuned, self.original, cancel)
+        self._residents = self._residents or ResidentBlocks()
+        return extract(plan, self.finetuned, self.original, cancel, store=self._store, residents=self._residents)
+
+    def kept(self, plan: Plan) -> Kept:
+        """What earlier runs of this pair left for a plan. Reads up to 32 MiB of the models, once, and needs no torch.
+
+        Raises:
+            EngineError: ``input_changed`` or ``file_unreadable``.
+        """
+        if self._store is None:
+            return Kept(0, len(plan.layers), False, "")
+        fingerprint = pair_fingerprint(self.finetuned, self.original)
+        pair_store = self._store.open(fingerprint, (self.finetuned.path.name, self.original.path.name))
+        return summary(plan, earlier_runs(plan, pair_store))
+
+    @property
+    def resident_bytes(self) -> int:
+        """What stays on devices for the next extraction."""
+        return 0 if self._residents is None else self._residents.nbytes
+
+    def free_memory(self) -> int:
+        """Give it back; returns its bytes. Not while an extraction is on its way."""
+        return 0 if self._residents is None else self._residents.clear()
 
     def weights(self, settings: ExtractionSettings) -> tuple[PairedWeight, ...]:
         """The weights that would be extracted under some settings."""
@@ -88,10 +123,11 @@ class Session:
         """Judge a LoRA against the pair; see `engine.verify.verify`."""
         from engine.verify import verify
 
-        return verify(lora, self.finetuned, self.original, self.pairing, cancel)
+        return verify(lora, self.finetuned, self.original, self.pairing, cancel, residents=self._residents)
 
     def close(self) -> None:
-        """Give both files back to the system."""
+        """Give both files and all memory back to the system."""
+        self.free_memory()
         self.finetuned.close()
         self.original.close()
 

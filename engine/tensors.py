@@ -7,6 +7,7 @@ import torch
 from engine.allocator import prefer_large_pages
 from engine.checkpoints import Checkpoint, TensorInfo
 from engine.checkpoints.dtypes import DTYPES
+from engine.host_buffers import HostBuffer
 
 prefer_large_pages()  # here, where every run's first tensors are made
 
@@ -18,37 +19,13 @@ def torch_dtype(info: TensorInfo) -> torch.dtype:
     return dtype
 
 
-class HostBuffer:
-    """Host memory that is used again and again: fresh pages cost more than what is done with them."""
-
-    def __init__(self) -> None:
-        self._bytes = torch.empty(0, dtype=torch.uint8)
-
-    def take(self, count: int) -> torch.Tensor:
-        """So many bytes, (count,) uint8, uninitialised. What was taken before is no longer valid."""
-        if count > self._bytes.numel():
-            self._bytes = torch.empty(0, dtype=torch.uint8)  # never hold the old and the new one at once
-            self._bytes = torch.empty(count, dtype=torch.uint8)
-        return self._bytes[:count]
-
-    def shrink(self, most: int) -> None:
-        """Give the memory back if it is more than so many bytes. What was taken before is no longer valid."""
-        if self._bytes.numel() > most:
-            self._bytes = torch.empty(0, dtype=torch.uint8)
-
-    def holds(self, tensor: torch.Tensor) -> bool:
-        """Whether a tensor lies in this memory."""
-        mine = self._bytes.untyped_storage()
-        return mine.nbytes() > 0 and tensor.untyped_storage().data_ptr() == mine.data_ptr()
-
-
 def read_tensor(checkpoint: Checkpoint, name: str, buffer: HostBuffer | None = None) -> torch.Tensor:
     """Read one tensor into host memory, in the dtype and shape of the file.
 
     Args:
         checkpoint: the file.
         name: the tensor's name in it.
-        buffer: memory to read into; the tensor is valid until it is taken again. None takes new memory.
+        buffer: memory to read into; the tensor is valid until it is given back. None takes new memory.
 
     Raises:
         EngineError: see `Checkpoint.read_into`.

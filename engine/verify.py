@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,6 +20,8 @@ from engine.deltas import read_pair
 from engine.errors import EngineError, ErrorCode
 from engine.exporters.comfyui import difference_key, factor_key
 from engine.pairing import PairedWeight, Pairing
+from engine.residency import block_name
+from engine.resident_blocks import ResidentBlocks, Weights
 from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings
 from engine.tensors import read_tensor
@@ -67,9 +69,23 @@ class Verification:
 
 
 def verify(
-    lora: Path, finetuned: Checkpoint, original: Checkpoint, pairing: Pairing, cancel: CancelToken
+    lora: Path,
+    finetuned: Checkpoint,
+    original: Checkpoint,
+    pairing: Pairing,
+    cancel: CancelToken,
+    *,
+    residents: ResidentBlocks | None = None,
 ) -> Iterator[VerifyProgress | Verification]:
     """Recompute every layer's energy retained and relative error.
+
+    Args:
+        lora: the file to judge.
+        finetuned: the fine-tuned model.
+        original: the original.
+        pairing: their weights.
+        cancel: stops it.
+        residents: weights that are on a device already and need not be read.
 
     Yields:
         `VerifyProgress` per weight, then one `Verification`.
@@ -93,7 +109,7 @@ def verify(
         total_energy = total_lost = 0.0
         for index, weight in enumerate(weights):
             cancel.check()
-            total, lost = _measure(file, keys[weight.name], weight, finetuned, original)
+            total, lost = _measure(file, keys[weight.name], weight, _read(weight, finetuned, original, residents))
             if keys[weight.name]:
                 layers.append(_judged(file, weight, keys[weight.name], total, lost))
             elif total > 0.0:
@@ -130,34 +146,60 @@ def _keys(pairing: Pairing, weight: PairedWeight, file: Checkpoint) -> tuple[str
     return (difference,) if difference in file.tensors else ()
 
 
-def _measure(
-    file: Checkpoint, keys: tuple[str, ...], weight: PairedWeight, finetuned: Checkpoint, original: Checkpoint
-) -> tuple[float, float]:
-    """|delta|^2 and |delta - what the LoRA adds|^2, in float64, a few rows at a time."""
-    tuned, base = read_pair(finetuned, original, weight)
-    rows = base.shape[0] if base.dim() else 1
-    tuned, base = tuned.reshape(tuned.shape[0] if tuned.dim() else 1, -1), base.reshape(rows, -1)
+def _read(
+    weight: PairedWeight, finetuned: Checkpoint, original: Checkpoint, residents: ResidentBlocks | None
+) -> Weights:
+    """A weight's two sides, or their difference: from a device where they are, else from the files."""
+    found = residents.look(block_name(weight), weight.name) if residents is not None else None
+    if found is None:
+        return Weights(sides=read_pair(finetuned, original, weight))
+    if found.delta is not None and found.delta.values.device.type == "mps":  # no float64 there
+        return Weights(delta=replace(found.delta, values=found.delta.values.cpu()))
+    return found
+
+
+def _measure(file: Checkpoint, keys: tuple[str, ...], weight: PairedWeight, weights: Weights) -> tuple[float, float]:
+    """|delta|^2 and |delta - what the LoRA adds|^2, in float64, a few rows at a time, where the weights are."""
+    delta_rows, shape = _delta_rows(weights)
+    rows = shape[0] if shape else 1
+    columns = math.prod(shape[1:])
     stored = [read_tensor(file, key) for key in keys]
     _check_shapes(file, keys, stored, weight)
     _check_finite(file, keys, stored)
-    step = max(1, _CHUNK_BYTES // (8 * max(1, base.shape[1])))
+    step = max(1, _CHUNK_BYTES // (8 * max(1, columns)))
     total = lost = 0.0
     for start in range(0, rows, step):
         piece = slice(start, start + step)
-        delta = torch.zeros_like(base[piece], dtype=torch.float64)
-        common = max(0, min(delta.shape[0], tuned.shape[0] - start))
-        ours, theirs = tuned[piece][:common].to(torch.float32), base[piece][:common].to(torch.float32)
-        delta[:common] = ours.to(torch.float64) - theirs.to(torch.float64)
+        delta = delta_rows(piece)
         total += float(delta.square().sum())
         if len(stored) == 1:
-            delta -= stored[0].reshape(rows, -1)[piece].to(torch.float64)
+            delta -= stored[0].reshape(rows, -1)[piece].to(delta.device, torch.float64)
         elif stored:
             rank = stored[1].shape[0]
             scale = float(stored[2]) / rank if len(stored) == 3 else 1.0
-            up = stored[0].reshape(rows, rank)[piece].to(torch.float64)
-            delta -= scale * (up @ stored[1].reshape(rank, -1).to(torch.float64))
+            up = stored[0].reshape(rows, rank)[piece].to(delta.device, torch.float64)
+            delta -= scale * (up @ stored[1].reshape(rank, -1).to(delta.device, torch.float64))
         lost += float(delta.square().sum())
     return total, lost
+
+
+def _delta_rows(weights: Weights) -> tuple[Callable[[slice], torch.Tensor], torch.Size]:
+    """A function that gives rows of the difference in float64, (rows, columns), and the weight's shape."""
+    if weights.delta is not None:
+        values = weights.delta.values
+        flat = values.reshape(values.shape[0] if values.dim() else 1, -1)
+        return lambda piece: flat[piece].to(torch.float64), values.shape
+    assert weights.sides is not None
+    tuned, base = (side.reshape(side.shape[0] if side.dim() else 1, -1) for side in weights.sides)
+
+    def rows(piece: slice) -> torch.Tensor:
+        delta = torch.zeros_like(base[piece], dtype=torch.float64)
+        common = max(0, min(delta.shape[0], tuned.shape[0] - piece.start))
+        ours, theirs = tuned[piece][:common].to(torch.float32), base[piece][:common].to(torch.float32)
+        delta[:common] = ours.to(torch.float64) - theirs.to(torch.float64)
+        return delta
+
+    return rows, weights.sides[1].shape
 
 
 def _check_shapes(file: Checkpoint, keys: tuple[str, ...], stored: list[torch.Tensor], weight: PairedWeight) -> None:

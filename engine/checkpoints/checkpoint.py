@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -81,3 +82,8 @@ class Checkpoint(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def pair_fingerprint(finetuned: Checkpoint, original: Checkpoint) -> str:
+    """Identify a pair of models by their contents: SHA-256 over both fingerprints, hexadecimal."""
+    return hashlib.sha256((finetuned.fingerprint() + original.fingerprint()).encode()).hexdigest()

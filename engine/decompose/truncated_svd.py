@@ -11,6 +11,7 @@ subspace iteration; else that, with oversampling (`power`).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -21,11 +22,10 @@ from engine.decompose.power import iterate
 from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.refine import MOST_ROUNDS, refine, unjudged
 from engine.decompose.sketch import CONVERGED, MANY_ROUNDS, propose
-from engine.decompose.workspace import SMALL_SIDE, whole_spectrum
+from engine.decompose.workspace import SMALL_SIDE, gram_bytes, whole_spectrum, workspace_bytes
 from engine.deltas import energy
 from engine.settings import Algorithm
 
-SOLVER_VERSION = 3  # raised when the same delta, policy and seed may give other numbers
 _MODERATE = 2.0**-40, 2.0**60  # squared norms whose squares, with seven digits below them, stay inside float32
 
 
@@ -37,6 +37,7 @@ def truncated_svd(
     iterations: int = 7,
     seed: int = 0,
     total: float | None = None,
+    reserve: Callable[[int], None] | None = None,
 ) -> TruncatedSvd:
     """Decompose a delta as far as the policy keeps of it.
 
@@ -48,12 +49,15 @@ def truncated_svd(
         iterations: bound for the randomised solver.
         seed: of the random block.
         total: squared Frobenius norm, where it is known already.
+        reserve: told the bytes that are needed beyond `workspace_bytes`, before they are taken; may raise.
     """
     total = energy(delta) if total is None else total
+    if reserve is not None and not _MODERATE[0] <= total <= _MODERATE[1]:
+        reserve(4 * delta.numel())
     scaled, exponent = _moderate(delta, total)
     total = energy(scaled) if exponent else total
     wide = scaled.T if scaled.shape[0] > scaled.shape[1] else scaled
-    found = _solve(wide, policy, algorithm, iterations, seed, total)
+    found = _solve(wide, policy, algorithm, iterations, seed, total, reserve)
     u, vh = (found.vh.T, found.u.T) if wide is not scaled else (found.u, found.vh)
     factor = math.ldexp(1.0, exponent)
     return replace(
@@ -68,13 +72,19 @@ def truncated_svd(
 
 
 def _solve(
-    wide: torch.Tensor, policy: RankPolicy, algorithm: Algorithm, iterations: int, seed: int, total: float
+    wide: torch.Tensor,
+    policy: RankPolicy,
+    algorithm: Algorithm,
+    iterations: int,
+    seed: int,
+    total: float,
+    reserve: Callable[[int], None] | None,
 ) -> TruncatedSvd:
     shape = (int(wide.shape[0]), int(wide.shape[1]))
     if policy.needs_all_values and shape[0] > SMALL_SIDE:
         values = all_values(wide, policy)
         rank, capped = policy.choose(values, shape, energy=total, value_sum=float(values.sum()))
-        fixed = _solve(wide, RankPolicy("standard", rank, 0.0), algorithm, iterations, seed, total)
+        fixed = _solve(wide, RankPolicy("standard", rank, 0.0), algorithm, iterations, seed, total, reserve)
         return replace(fixed, values=values, capped=capped)
     found = None
     if not whole_spectrum(shape, policy, algorithm):
@@ -82,6 +92,8 @@ def _solve(
             found = _randomised(wide, policy, iterations, seed, total)
         else:
             found = _exact(wide, policy, seed, total)
+        if found is None and reserve is not None:
+            reserve(max(0, gram_bytes(shape, policy) - workspace_bytes(shape, policy, algorithm)))
     return solve_gram(wide, policy, total) if found is None else found
 
 

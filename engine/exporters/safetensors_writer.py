@@ -8,17 +8,19 @@ tensor stays aligned as readers expect. Until it is published the file has a tem
 
 from __future__ import annotations
 
-import errno
+import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from engine.checkpoints.dtypes import DTYPES
+from engine.disk import disk_errors, sync_data, sync_folder, write_all
 from engine.errors import EngineError, ErrorCode
 from engine.exporters.file_names import first_free, numbered, report_path
 
@@ -29,15 +31,31 @@ _NAMES = {
 }
 
 
-class SafetensorsWriter:
-    """One file being written. Close it with `publish` or `abort`; either leaves no temporary file."""
+_PIECE = 16 * 1024 * 1024
 
-    def __init__(self, folder: Path, header_bytes: int) -> None:
+
+@dataclass(frozen=True)
+class Added:
+    """A tensor that was added to a file: where its bytes were appended their hash, else the tensor that waits."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+    digest: str
+    waiting: torch.Tensor | None
+
+
+class SafetensorsWriter:
+    """One file being written. Close it with `publish` or `abort`, which leave no temporary file, or with `leave`."""
+
+    def __init__(self, folder: Path, header_bytes: int, part: Path | None = None) -> None:
         """Create the temporary file.
 
         Args:
             folder: made if it does not exist, and removed again by `abort` if it was.
             header_bytes: room for the header's JSON, a multiple of 8.
+            part: the temporary file, replaced if it exists; None takes a new name in the folder.
 
         Raises:
             EngineError: ``output_unwritable`` or ``disk_full``.
@@ -47,14 +65,54 @@ class SafetensorsWriter:
         self._entries: dict[str, tuple[str, tuple[int, ...], int]] = {}
         self._waiting: dict[str, torch.Tensor] = {}
         self._made = _make_folders(folder)
-        self._part = folder / f".lora-{secrets.token_hex(8)}.part"
+        self._part = part or folder / f".lora-{secrets.token_hex(8)}.part"
         try:
-            with _disk_errors(folder):
-                self._stream = self._part.open("xb", buffering=0)
+            with disk_errors(folder):
+                self._stream = self._part.open("xb" if part is None else "w+b", buffering=0)
                 self._stream.seek(8 + self._header_bytes)
         except BaseException:
             self._remove()
             raise
+
+    @classmethod
+    def continued(cls, folder: Path, header_bytes: int, part: Path, added: Sequence[Added]) -> SafetensorsWriter:
+        """Go on with the temporary file that an earlier run left, behind the tensors that it is known to hold.
+
+        Args:
+            folder: where it lies.
+            header_bytes: as when it was begun.
+            part: the file.
+            added: what was added to it, in this order; its bytes are compared with their hashes.
+
+        Raises:
+            EngineError: ``output_unwritable``, or ``journal_invalid`` where the file does not hold what it should.
+        """
+        writer = cls.__new__(cls)
+        writer._header_bytes, writer.folder, writer._part = header_bytes, folder, part
+        writer._entries, writer._waiting, writer._made = {}, {}, []
+        with disk_errors(folder):
+            writer._stream = part.open("r+b", buffering=0)
+            try:
+                writer._stream.seek(8 + header_bytes)
+                for item in added:
+                    writer._recognise(item)
+                writer._stream.truncate()
+            except BaseException:
+                writer._stream.close()
+                raise
+        return writer
+
+    def _recognise(self, item: Added) -> None:
+        if item.waiting is not None:
+            self._waiting[item.name] = item.waiting
+            return
+        digest, left = hashlib.blake2b(digest_size=16), item.nbytes
+        while left and (piece := self._stream.read(min(left, _PIECE))):
+            digest.update(piece)
+            left -= len(piece)
+        if left or digest.hexdigest() != item.digest:
+            raise EngineError(ErrorCode.JOURNAL_INVALID, file=self._part, tensor=item.name)
+        self._entries[item.name] = (item.dtype, item.shape, item.nbytes)
 
     def add(self, name: str, tensor: torch.Tensor) -> None:
         """Append a tensor, or keep it for the end where its size would break the next one's alignment.
@@ -68,11 +126,28 @@ class SafetensorsWriter:
         else:
             self._append(name, tensor)
 
+    def added(self, name: str, tensor: torch.Tensor) -> Added:
+        """What `continued` needs to know of a tensor that was just added."""
+        dtype, _ = _NAMES[tensor.dtype]
+        data = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+        waiting = self._waiting.get(name)
+        digest = "" if waiting is not None else hashlib.blake2b(data, digest_size=16).hexdigest()
+        return Added(name, dtype, tuple(tensor.shape), len(data), digest, waiting)
+
+    def sync(self) -> None:
+        """Have everything that was appended on the disk before this returns."""
+        with disk_errors(self.folder):
+            sync_data(self._stream.fileno())
+
+    def leave(self) -> None:
+        """Close the temporary file and let it lie, for `continued`."""
+        self._stream.close()
+
     def _append(self, name: str, tensor: torch.Tensor) -> None:
         dtype, _ = _NAMES[tensor.dtype]
         data = tensor.reshape(-1).view(torch.uint8).numpy().data
-        with _disk_errors(self.folder):
-            _write_all(self._stream.write, data)
+        with disk_errors(self.folder):
+            write_all(self._stream.write, data)
         self._entries[name] = (dtype, tuple(tensor.shape), len(data))
 
     @property
@@ -101,7 +176,7 @@ class SafetensorsWriter:
         try:
             for name in sorted(self._waiting, key=lambda name: -self._waiting[name].element_size()):
                 self._append(name, self._waiting[name])
-            with _disk_errors(self.folder):
+            with disk_errors(self.folder):
                 self._write_header(metadata)
                 size = os.fstat(self._stream.fileno()).st_size
                 self._stream.close()
@@ -117,7 +192,7 @@ class SafetensorsWriter:
                 except OSError:
                     path.unlink(missing_ok=True)
                     raise
-                _sync_folder(self.folder)
+                sync_folder(self.folder)
         except BaseException:
             with suppress(OSError):
                 report_part.unlink(missing_ok=True)
@@ -135,7 +210,7 @@ class SafetensorsWriter:
         if len(header) > self._header_bytes:
             raise EngineError(ErrorCode.INTERNAL, file=self.folder, reason=f"header of {len(header)} bytes")
         self._stream.seek(0)
-        _write_all(
+        write_all(
             self._stream.write,
             memoryview(self._header_bytes.to_bytes(8, "little") + header.ljust(self._header_bytes)),
         )
@@ -160,7 +235,7 @@ def _make_folders(folder: Path) -> list[Path]:
         missing.append(at)
         at = at.parent
     try:
-        with _disk_errors(folder):
+        with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
     except EngineError:
         _remove_folders(missing)
@@ -172,22 +247,6 @@ def _remove_folders(folders: list[Path]) -> None:
     for folder in folders:
         with suppress(OSError):  # never made, or somebody else's file is in it by now
             folder.rmdir()
-
-
-@contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
-    """Turn the system's errors into the engine's."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", None))
-        code = ErrorCode.DISK_FULL if full else ErrorCode.OUTPUT_UNWRITABLE
-        raise EngineError(code, file=folder, reason=error.strerror or str(error)) from error
-
-
-def _write_all(write: Callable[[memoryview], int | None], data: memoryview) -> None:
-    while len(data):
-        data = data[write(data[: 1 << 30]) or 0 :]
 
 
 def _write_file(path: Path, text: str) -> None:
@@ -224,13 +283,3 @@ def _place_without_links(part: Path, path: Path) -> bool:
         path.unlink(missing_ok=True)
         raise
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renaming itself durable, where the system can."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -54,21 +54,21 @@ def true_error(delta: torch.Tensor, result: Stored) -> float:
 def test_the_reported_error_is_that_of_the_stored_tensors(spectrum: str, dtype: str, clamp: bool) -> None:
     delta = delta_of(spectrum, SHAPE)
     result = stored(delta, output_dtype=dtype, clamp_quantile=clamp, clamp_max_loss=1.0)
-    assert result.relative_error == pytest.approx(true_error(delta, result), rel=1e-4, abs=1e-6)
+    assert result.how.relative_error == pytest.approx(true_error(delta, result), rel=1e-4, abs=1e-6)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_energy_retained_is_one_minus_the_squared_error(dtype: str) -> None:
     delta = delta_of("power law", SHAPE)
     result = stored(delta, output_dtype=dtype)
-    assert result.energy_retained == pytest.approx(1.0 - true_error(delta, result) ** 2, abs=1e-7)
+    assert result.how.energy_retained == pytest.approx(1.0 - true_error(delta, result) ** 2, abs=1e-7)
 
 
 def test_the_energy_before_is_the_optimum_of_the_rank() -> None:
     delta = delta_of("power law", SHAPE)
     s = np.linalg.svd(delta.double().numpy(), compute_uv=False)
     result = stored(delta, output_dtype="bf16", clamp_max_loss=1.0)
-    assert result.energy_before == pytest.approx(np.sum(s[:8] ** 2) / np.sum(s**2), abs=1e-7)
+    assert result.how.energy_before == pytest.approx(np.sum(s[:8] ** 2) / np.sum(s**2), abs=1e-7)
 
 
 def test_the_factors_are_balanced() -> None:
@@ -99,7 +99,7 @@ def test_clamping_beyond_the_allowed_loss_keeps_the_factors_as_they_were() -> No
     delta = delta_of("outliers", SHAPE)
     free = stored(delta, output_dtype="fp32", clamp_quantile=False)
     guarded = stored(delta, output_dtype="fp32", clamp_quantile=True)
-    assert guarded.clamp == "kept"
+    assert guarded.how.clamp == "kept"
     assert all(torch.equal(guarded.tensors[name], free.tensors[name]) for name in free.tensors)
 
 
@@ -108,16 +108,16 @@ def test_clamping_beyond_the_allowed_loss_keeps_the_factors_as_they_were() -> No
 def test_clamping_never_costs_more_than_allowed(spectrum: str, max_loss: float) -> None:
     delta = delta_of(spectrum, SHAPE)
     result = stored(delta, output_dtype="fp32", clamp_max_loss=max_loss)
-    assert result.energy_before - (1.0 - true_error(delta, result) ** 2) <= max_loss + 1e-6
+    assert result.how.energy_before - (1.0 - true_error(delta, result) ** 2) <= max_loss + 1e-6
 
 
 @pytest.mark.parametrize("spectrum", SPECTRA)
 def test_a_limit_of_one_always_clamps(spectrum: str) -> None:
-    assert stored(delta_of(spectrum, SHAPE), clamp_max_loss=1.0).clamp == "clamped"
+    assert stored(delta_of(spectrum, SHAPE), clamp_max_loss=1.0).how.clamp == "clamped"
 
 
 def test_without_clamping_nothing_is_clamped() -> None:
-    assert stored(delta_of("outliers", SHAPE), clamp_quantile=False).clamp == "off"
+    assert stored(delta_of("outliers", SHAPE), clamp_quantile=False).how.clamp == "off"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -131,7 +131,7 @@ def test_the_factors_have_the_dtype_asked_for(dtype: str) -> None:
 def test_fp16_keeps_as_much_of_a_tiny_delta_as_of_a_large_one(scale: float) -> None:
     delta = delta_of("exact low rank", SHAPE, scale=scale)
     result = stored(delta, output_dtype="fp16")
-    assert result.dtype == "F16"
+    assert result.how.dtype == "F16"
     assert true_error(delta, result) < 6e-4  # eleven bits
 
 
@@ -168,13 +168,13 @@ def test_bf16_and_fp32_hold_what_fp16_cannot(dtype: str) -> None:
 def test_a_tiny_difference_is_stored_in_float32_and_said_to_be(scale: float) -> None:
     delta = scale * random_tensor(500, seed=1)
     result = stored_difference(delta, output_dtype="fp16")
-    assert (result.dtype, result.fallback) == ("F32", True)
+    assert (result.how.dtype, result.how.fallback) == ("F32", True)
     assert torch.equal(result.tensors[""], delta)
 
 
 def test_an_ordinary_difference_stays_in_fp16() -> None:
     result = stored_difference(0.01 * random_tensor(500, seed=1), output_dtype="fp16")
-    assert (result.dtype, result.fallback) == ("F16", False)
+    assert (result.how.dtype, result.how.fallback) == ("F16", False)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -182,7 +182,7 @@ def test_the_error_of_a_difference_is_that_of_its_rounding(dtype: str) -> None:
     delta = random_tensor(500, seed=1)
     result = stored_difference(delta, output_dtype=dtype)
     expected = torch.linalg.norm(delta.double() - delta.to(DTYPES[dtype]).double()) / torch.linalg.norm(delta.double())
-    assert result.relative_error == pytest.approx(float(expected), rel=1e-6)
+    assert result.how.relative_error == pytest.approx(float(expected), rel=1e-6)
 
 
 @pytest.mark.parametrize("kernel", [(3,), (3, 3), (1, 1), (2, 3, 2)])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import threading
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -22,7 +22,7 @@ from engine.decompose.truncated_svd import truncated_svd
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, LayerDone, LayerSkipped, LayerStarted, MemorySample, Planned, Progress
 from engine.exporters.safetensors_writer import SafetensorsWriter
-from engine.layer_work import LayerOutcome, extract_layer
+from engine.lane_work import LaneWork, Worked
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -70,15 +70,15 @@ def test_the_planned_name_and_size_hold(tmp_path: Path) -> None:
 def test_cancelling_leaves_no_file_and_no_folder(
     stop_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cancel, worked = CancelToken(), []
+    cancel, worked, real = CancelToken(), [], LaneWork.do
 
-    def cancelling(*arguments: object) -> LayerOutcome:
-        worked.append(extract_layer(*arguments))  # type: ignore[arg-type]
+    def cancelling(*arguments: Any, **named: Any) -> Worked:
+        worked.append(real(*arguments, **named))
         if len(worked) == stop_after:
             cancel.cancel()
         return worked[-1]
 
-    monkeypatch.setattr("engine.layer_pool.extract_layer", cancelling)
+    monkeypatch.setattr("engine.lane.LaneWork.do", cancelling)
     with Session(*save_pair(tmp_path)) as session:
         plan = session.plan(SETTINGS, HARDWARE, tmp_path / "out")
         with pytest.raises(Cancelled):
@@ -101,26 +101,27 @@ def test_cancelling_before_the_start_does_no_layer(tmp_path: Path) -> None:
 def test_closing_the_generator_stops_its_thread_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closing, worked = threading.Event(), []
+    closing, worked, real = threading.Event(), [], LaneWork.do
 
     class Stop(CancelToken):
         def cancel(self) -> None:
             super().cancel()
             closing.set()
 
-    def until_closed(*arguments: object) -> LayerOutcome:
+    def until_closed(*arguments: Any, **named: Any) -> Worked:
         worked.append(arguments)
         assert closing.wait(60)
-        return extract_layer(*arguments)  # type: ignore[arg-type]
+        return real(*arguments, **named)
 
     monkeypatch.setattr("engine.extraction.CancelToken", Stop)
-    monkeypatch.setattr("engine.layer_pool.extract_layer", until_closed)
+    monkeypatch.setattr("engine.lane.LaneWork.do", until_closed)
     with Session(*save_pair(tmp_path)) as session:
         events = session.extract(session.plan(SETTINGS, HARDWARE, tmp_path / "out"), CancelToken())
         next(event for event in events if isinstance(event, LayerStarted))
         events.close()
     assert len(worked) == 1
-    assert not [thread for thread in threading.enumerate() if thread.name == "extraction"]
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith(("extraction", "reader", "worker"))]
     assert not (tmp_path / "out").exists()
 
 
@@ -216,31 +217,6 @@ def test_opening_a_huge_model_reads_its_header_and_costs_no_memory(tmp_path: Pat
     assert process.memory_info().rss - before < 20e6
 
 
-def test_a_layer_is_read_only_when_its_turn_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The largest number of source tensors that are alive at once is one pair."""
-    import weakref
-
-    import engine.deltas
-
-    alive: set[int] = set()
-    numbers = itertools.count()
-    most = 0
-    real = engine.deltas.read_tensor
-
-    def counted(checkpoint: object, name: str, buffer: object = None) -> torch.Tensor:
-        nonlocal most
-        tensor = real(checkpoint, name, buffer)  # type: ignore[arg-type]
-        key = next(numbers)
-        alive.add(key)
-        weakref.finalize(tensor, alive.discard, key)
-        most = max(most, len(alive))
-        return tensor
-
-    monkeypatch.setattr(engine.deltas, "read_tensor", counted)
-    run(half_changed(tmp_path), tmp_path)
-    assert most == 2
-
-
 def test_the_layers_own_seed_reaches_the_randomised_solver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seeds: list[int] = []
 
@@ -274,27 +250,6 @@ def test_the_names_of_a_pair_may_come_from_two_prefixes(tmp_path: Path) -> None:
         save_model(tmp_path / "b.safetensors", base),
     )
     assert run(pair, tmp_path).result.layers == 3
-
-
-@pytest.mark.parametrize("trouble", [torch.OutOfMemoryError, NotImplementedError])
-def test_a_layer_that_the_device_cannot_do_is_done_again_by_the_cpu(
-    trouble: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pair = half_changed(tmp_path)
-    expected = load_file(run(pair, tmp_path).lora)
-    failed = []
-
-    def failing_once(*arguments: object, **named: object) -> object:
-        if len(failed) < 1:
-            failed.append(trouble)
-            raise trouble("on this device")
-        return truncated_svd(*arguments, **named)  # type: ignore[arg-type]
-
-    monkeypatch.setattr("engine.layer_work.truncated_svd", failing_once)
-    again = load_file(run(pair, tmp_path).lora)
-    assert failed == [trouble]
-    assert again.keys() == expected.keys()
-    assert all(torch.equal(again[name], expected[name]) for name in expected)
 
 
 def test_a_layers_energy_does_not_depend_on_how_many_are_worked_on_at_once(tmp_path: Path) -> None:

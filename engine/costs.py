@@ -1,0 +1,124 @@
+"""What one layer costs: bytes in memory, in the file and in the journal, and time. Headers only, no torch."""
+
+from __future__ import annotations
+
+import math
+
+from engine.checkpoints.dtypes import DTYPES
+from engine.decompose.rank_rules import RankPolicy
+from engine.decompose.workspace import CHUNK_BYTES, gram_bytes, workspace_bytes
+from engine.governor import Need
+from engine.naming import TensorView
+from engine.pairing import PairedWeight
+from engine.settings import ExtractionSettings
+
+_READING = 200.0  # floating point operations that take as long as reading and subtracting one value
+_DTYPE_BYTES = {"fp16": 2, "bf16": 2, "fp32": 4}
+_STORING = 9  # float32 copies of both factors at most, while they are split, clamped, scaled, rounded and judged
+_RECORD = 4096  # a journal's record beside its numbers
+BUFFER_STEP = 64 * 1024  # host buffers have a multiple of this size
+BUFFER_WASTE = 8  # and may be larger than what is asked for by one part in so many
+
+
+def policy_of(settings: ExtractionSettings) -> RankPolicy:
+    """The rule that the settings name."""
+    return RankPolicy(settings.lora_type, settings.rank, settings.adaptive_param)
+
+
+def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """(out, in) of a weight; a convolution's kernel counts to its inputs."""
+    return shape[0], math.prod(shape[1:])
+
+
+def stores_factors(weight: PairedWeight, settings: ExtractionSettings) -> bool:
+    """Whether a weight is stored as two factors rather than as its difference."""
+    return weight.kind in ("matrix", "conv") and settings.lora_type != "full"
+
+
+def stored_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
+    """Largest size of what is stored for a weight."""
+    size = _DTYPE_BYTES[settings.output_dtype]
+    if not stores_factors(weight, settings):
+        return weight.numel * size
+    rows, columns = matrix_shape(weight.shape)
+    return min(settings.rank, rows, columns) * (rows + columns) * size + 4
+
+
+def journal_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
+    """Largest size of a weight's record in the journal; the file itself is the journal of ``full``."""
+    if settings.lora_type == "full":
+        return _RECORD
+    if not stores_factors(weight, settings):
+        return 4 * weight.numel + _RECORD
+    rows, columns = matrix_shape(weight.shape)
+    return 4 * min(settings.rank, rows, columns) * (rows + columns) + 8 * min(rows, columns) + _RECORD
+
+
+def lent_bytes(count: int) -> int:
+    """The largest host buffer that may be lent for so many bytes, see `engine.host_buffers`."""
+    return count + count // BUFFER_WASTE + 2 * BUFFER_STEP
+
+
+def need(weight: PairedWeight, settings: ExtractionSettings, *, host: bool) -> Need:
+    """Bytes that a weight holds on its device: both sides as stored, then at most what the work takes beside.
+
+    Args:
+        weight: the weight.
+        settings: decide the solver.
+        host: the device is the processor, so that whole tensors are read into lent buffers.
+    """
+    if host:
+        source = sum(lent_bytes(view.info.nbytes) + _copied(view) for view in (weight.finetuned, weight.original))
+        delta = lent_bytes(4 * weight.numel)
+    else:
+        source = sum(_view_bytes(view) for view in (weight.finetuned, weight.original))
+        delta = 4 * weight.numel
+    if not stores_factors(weight, settings):
+        return Need(source, delta + 4 * weight.numel + CHUNK_BYTES)  # the rounded copy
+    shape = matrix_shape(weight.shape)
+    factors = 4 * policy_of(settings).cap(shape) * sum(shape)
+    solver = solver_bytes(weight, settings)
+    return Need(source, delta + max(solver, _STORING * factors + CHUNK_BYTES))
+
+
+def measuring_need(weight: PairedWeight, settings: ExtractionSettings, *, host: bool) -> Need:
+    """The same for a weight whose change is only measured."""
+    source = need(weight, settings, host=host).source
+    return Need(source, (lent_bytes(4 * weight.numel) if host else 4 * weight.numel) + CHUNK_BYTES)
+
+
+def solver_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
+    """What the decomposition itself takes beside the delta."""
+    shape, policy = matrix_shape(weight.shape), policy_of(settings)
+    solver = workspace_bytes(shape, policy, settings.algorithm)
+    if settings.lora_type != "standard":  # a rule that wants much falls to the whole spectrum
+        solver = max(solver, gram_bytes(shape, policy))
+    return solver
+
+
+def work(weight: PairedWeight, settings: ExtractionSettings) -> float:
+    """Estimated work on a weight: floating point operations of its decomposition, and the reading in the same unit."""
+    reading = measuring_work(weight)
+    if not stores_factors(weight, settings):
+        return reading
+    rows, columns = matrix_shape(weight.shape)
+    short, long = min(rows, columns), max(rows, columns)
+    rank = min(settings.rank, short)
+    factors = 8.0 * rank * short * long
+    if settings.algorithm == "svd_lowrank":
+        return reading + factors + 4.0 * (settings.lowrank_iters + 1) * (rank + 16) * short * long
+    return reading + factors + 2.0 * short * short * long + 12.0 * short**3
+
+
+def measuring_work(weight: PairedWeight) -> float:
+    """The same where the change is only measured."""
+    return _READING * weight.numel
+
+
+def _view_bytes(view: TensorView) -> int:
+    return math.prod(view.shape) * DTYPES[view.info.dtype].bits // 8
+
+
+def _copied(view: TensorView) -> int:
+    """A transposed view is a copy beside what was read."""
+    return _view_bytes(view) if view.transposed else 0

@@ -1,0 +1,72 @@
+"""Writing so that a power cut finds the old state or the new one, with the system's errors as the engine's."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from engine.errors import EngineError, ErrorCode
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn the system's errors into the engine's, naming the given folder or file.
+
+    Raises:
+        EngineError: ``disk_full`` or ``output_unwritable``.
+    """
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", None))
+        code = ErrorCode.DISK_FULL if full else ErrorCode.OUTPUT_UNWRITABLE
+        raise EngineError(code, file=folder, reason=error.strerror or str(error)) from error
+
+
+def write_all(write: Callable[[memoryview], int | None], data: memoryview) -> None:
+    """Write all of it: one call to the system takes at most 2 GiB, and any call may take less than it was given."""
+    while len(data):
+        data = data[write(data[: 1 << 30]) or 0 :]
+
+
+def sync_data(handle: int) -> None:
+    """Have a file's bytes and length on the disk before this returns."""
+    if hasattr(os, "fdatasync"):
+        os.fdatasync(handle)
+    else:
+        os.fsync(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names that were given or taken in a folder durable, where the system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Replace a small JSON file in one step; its folder exists.
+
+    Raises:
+        OSError: it cannot be written; an older one stands as it was.
+    """
+    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with part.open("x", encoding="utf-8") as stream:
+            json.dump(data, stream, indent=2)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise

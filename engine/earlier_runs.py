@@ -1,0 +1,93 @@
+"""What earlier runs of a pair left for a plan. Reads journals' headers, loads nothing, needs no torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.planning import Plan
+from engine.record_answers import find, find_measured
+from engine.results import Kept
+from engine.store import Entry, Journal, PairStore
+
+
+@dataclass(frozen=True)
+class EarlierRuns:
+    """Records that can stand for work.
+
+    Attributes:
+        layers: by index in the plan's layers.
+        measured: |delta|^2 by index behind the layers.
+        stopped: journals of stopped runs among those that the records are in, newest first.
+    """
+
+    layers: dict[int, Entry] = field(default_factory=dict)
+    measured: dict[int, float] = field(default_factory=dict)
+    stopped: tuple[Journal, ...] = ()
+
+    @property
+    def started(self) -> str:
+        """When the last stopped run began, or the first of those that it went on from; ISO 8601, or empty."""
+        return str(self.stopped[-1].head.get("started", "")) if self.stopped else ""
+
+    @property
+    def threads(self) -> int | None:
+        """The processor's cores per layer that it worked with."""
+        value = self.stopped[-1].head.get("threads") if self.stopped else None
+        return value if isinstance(value, int) and value > 0 else None
+
+
+def earlier_runs(plan: Plan, pair: PairStore) -> EarlierRuns:
+    """Find what a plan can go on from, in whichever form its kind leaves it."""
+    return look_at_part(plan, pair) if plan.settings.lora_type == "full" else look(plan, pair)
+
+
+def part_file(plan: Plan, pair: PairStore) -> Path:
+    """The temporary file of ``full``; its name stands for everything that decides the bytes in it."""
+    settings = plan.settings.model_copy(update={"resume": True}).model_dump_json()
+    parts = (pair.fingerprint, settings, plan.hardware.model_dump_json(), plan.stem, str(plan.header_bytes))
+    return plan.folder / f".lora-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:16]}.part"
+
+
+def look(plan: Plan, pair: PairStore) -> EarlierRuns:
+    """Find the records for a plan; none where it wants to begin anew."""
+    if not plan.settings.resume:
+        return EarlierRuns()
+    layers: dict[int, Entry] = {}
+    for index, weight in enumerate(plan.layers):
+        entry = find(pair.entries(weight.name), weight, plan.settings)
+        if entry is not None:
+            layers[index] = entry
+    measured: dict[int, float] = {}
+    for index, weight in enumerate(plan.measured, len(plan.layers)):
+        energy = find_measured(pair.entries(weight.name), weight)
+        if energy is not None:
+            measured[index] = energy
+    return EarlierRuns(layers, measured, _stopped(pair.journals, (entry.path for entry in layers.values())))
+
+
+def look_at_part(plan: Plan, pair: PairStore) -> EarlierRuns:
+    """Find what stopped runs of ``full`` wrote into their temporary file, as far as it goes without a gap."""
+    part = part_file(plan, pair)
+    if not plan.settings.resume or not part.exists():
+        return EarlierRuns()
+    layers: dict[int, Entry] = {}
+    for index, weight in enumerate(plan.layers):
+        entries = pair.entries(weight.name)
+        entry = next((entry for entry in entries if entry.fields.get("part") == part.name), None)
+        if entry is None or (layers and entry.fields["generation"] != layers[0].fields["generation"]):
+            break
+        layers[index] = entry
+    return EarlierRuns(layers, {}, _stopped(pair.journals, (entry.path for entry in layers.values())))
+
+
+def summary(plan: Plan, earlier: EarlierRuns) -> Kept:
+    """The same in numbers, for people."""
+    return Kept(len(earlier.layers), len(plan.layers), bool(earlier.stopped), earlier.started)
+
+
+def _stopped(journals: Iterable[Journal], used: Iterable[Path]) -> tuple[Journal, ...]:
+    paths = set(used)
+    return tuple(journal for journal in journals if journal.path in paths and not journal.finished)

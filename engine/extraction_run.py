@@ -1,0 +1,329 @@
+"""The thread of a run: devices, earlier runs, the conveyor, and all that is written, in the order of the plan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from engine.cancel import CancelToken
+from engine.checkpoints import Checkpoint
+from engine.conveyor import Conveyor
+from engine.deltas import read_view
+from engine.device import Device
+from engine.events import BlocksKept, Event, MemorySample, Planned, Progress
+from engine.exporters.comfyui import set_weight_key
+from engine.exporters.safetensors_writer import SafetensorsWriter
+from engine.layer_work import LayerOutcome
+from engine.naming import TensorView
+from engine.pairing import new_weights
+from engine.planning import Plan
+from engine.resident_blocks import ResidentBlocks
+from engine.results import ExtractionResult, LeaveOutReason, LeftOut
+from engine.run_journal import RunJournal
+from engine.run_results import RunResults
+from engine.settings import HardwareSettings
+from engine.store import DecompositionStore
+
+_SAMPLE_SECONDS = 0.25
+_WAIT_SECONDS = 0.05
+_AT_ONCE = 256 * 1024 * 1024  # bytes of ``full`` that go to the disk before they are journaled
+
+
+class ExtractionRun:
+    """One extraction: `run` does it, on the thread that calls it; the other methods are for other threads."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        checkpoints: tuple[Checkpoint, Checkpoint],
+        tokens: tuple[CancelToken, ...],
+        tell: Callable[[Event], None],
+        *,
+        store: DecompositionStore | None,
+        residents: ResidentBlocks,
+    ) -> None:
+        self._plan, self._checkpoints, self._tokens, self._tell = plan, checkpoints, tokens, tell
+        self._store, self._residents = store, residents
+        self._started = time.perf_counter()
+        self._results = RunResults(plan, checkpoints, tell)
+        self._devices: tuple[Device, ...] = ()
+        self._writer: SafetensorsWriter | None = None
+        self._conveyor: Conveyor | None = None
+        self._cost_done = 0.0
+        self._sample_due = 0.0
+        self._disk_since: float | None = None
+        self._set_weights: list[str] = []
+
+    def stalled(self, seconds: float) -> bool:
+        """Whether a disk has kept the run waiting for longer than so many seconds."""
+        since = self._disk_since
+        return since is not None and time.monotonic() - since > seconds
+
+    def discard(self) -> None:
+        """Remove the unfinished file although the thread may still be at work."""
+        if self._writer is not None:
+            self._writer.abort()
+
+    def run(self, devices: Callable[[HardwareSettings], tuple[Device, ...]]) -> ExtractionResult:
+        """From the devices to the published files.
+
+        Raises:
+            EngineError: what went wrong; no file is left behind but the journal.
+            Cancelled: somebody stopped it.
+        """
+        plan = self._plan
+        self._devices = devices(plan.hardware)
+        self._residents.clear(but=frozenset(device.name for device in self._devices))
+        self._tell(self._planned())
+        for notice in plan.notices:
+            self._tell(notice)
+        with self._at_disk():
+            for checkpoint in self._checkpoints:
+                checkpoint.check_unchanged()  # what is resident or recorded is of the files that were opened
+            journal = RunJournal(self._store, plan, self._checkpoints, self._tell)
+            journal.announce()
+            writer = self._writer = journal.open_output()
+        finished = False
+        try:
+            result = self._extract(journal, writer)
+            finished = True
+            return result
+        except BaseException:
+            if journal.on and journal.part is not None:
+                writer.leave()
+            else:
+                writer.abort()
+            raise
+        finally:
+            with self._at_disk():
+                journal.close(finished=finished)
+            for device in self._devices:
+                device.release()
+
+    def _extract(self, journal: RunJournal, writer: SafetensorsWriter) -> ExtractionResult:
+        self._layers(journal, writer)
+        for name, view in new_weights(self._plan.pairing, self._plan.settings).items():
+            self._check()
+            with self._at_disk():
+                self._whole(name, view, writer)
+        self._check()
+        with self._at_disk():
+            self._results.judge()
+            return self._publish(journal, writer)
+
+    def _layers(self, journal: RunJournal, writer: SafetensorsWriter) -> None:
+        """All layers and measured weights, from earlier runs or from the conveyor."""
+        plan, earlier = self._plan, journal.earlier
+        at_hand = earlier.layers.keys() | earlier.measured.keys()
+        tasks = [task for task in plan.tasks if task.index not in at_hand]
+        self._conveyor = Conveyor(
+            tasks,
+            plan.settings,
+            plan.hardware,
+            self._checkpoints,
+            self._devices,
+            threads=journal.threads,
+            residents=self._residents,
+            tell=self._tell,
+            cancelled=lambda: any(token.cancelled for token in self._tokens),
+        )
+        with self._at_disk():
+            journal.begin(threads=self._conveyor.threads, device=",".join(device.name for device in self._devices))
+        ready: dict[int, LayerOutcome] = {}
+        unwritten: list[tuple[int, LayerOutcome]] = []
+        try:
+            with self._conveyor as conveyor:
+                position = 0
+                while position < len(plan.tasks):
+                    self._check()
+                    self._sample()
+                    position = self._write_ready(position, ready, journal, writer)
+                    if position < len(plan.tasks):
+                        unwritten = conveyor.take(_WAIT_SECONDS)
+                        self._keep(unwritten, journal)
+                        ready.update(unwritten)
+                        unwritten = []
+        finally:
+            self._keep([*unwritten, *self._conveyor.leftover()], journal)
+        self._sample(now=True)
+        self._tell(self._blocks_kept(self._conveyor))
+
+    def _keep(self, finished: list[tuple[int, LayerOutcome]], journal: RunJournal) -> None:
+        """Journal what the conveyor finished; `full` journals what is in its file, in `_write_ready`."""
+        if journal.part is None:
+            with self._at_disk():
+                journal.write(finished)
+
+    def _write_ready(
+        self, position: int, ready: dict[int, LayerOutcome], journal: RunJournal, writer: SafetensorsWriter
+    ) -> int:
+        """Write everything whose turn it is; returns the index whose turn is next."""
+        group: list[tuple[int, LayerOutcome]] = []
+        while (outcome := self._at_hand(position, ready, journal)) is not None:
+            if outcome.tensors:
+                with self._at_disk():
+                    outcome = self._results.write(position, outcome, writer)
+            group.append((position, outcome))
+            position += 1
+            if journal.part is None or sum(outcome.nbytes for _, outcome in group) > _AT_ONCE:
+                self._settle(group, journal, writer)
+                group = []
+                self._check()
+                self._sample()
+        self._settle(group, journal, writer)
+        return position
+
+    def _at_hand(self, position: int, ready: dict[int, LayerOutcome], journal: RunJournal) -> LayerOutcome | None:
+        """The outcome whose turn it is, if it is there."""
+        if position in ready:
+            return ready.pop(position)
+        if position in journal.earlier.measured:
+            return LayerOutcome({}, None, None, journal.earlier.measured[position], kept=True)
+        if position not in journal.earlier.layers:
+            return None
+        with self._at_disk():
+            outcome = journal.load(position)
+        if outcome is None and self._conveyor is not None:
+            self._conveyor.add(self._plan.tasks[position])
+        return outcome
+
+    def _settle(self, group: list[tuple[int, LayerOutcome]], journal: RunJournal, writer: SafetensorsWriter) -> None:
+        """Layers are in the file and in the journal: they count as done."""
+        if journal.part is not None and group:
+            fresh = [(index, outcome) for index, outcome in group if not outcome.kept]
+            with self._at_disk():
+                added = {index: self._results.added(index, outcome, writer) for index, outcome in fresh if outcome.row}
+                writer.sync()
+                journal.write(fresh, added)
+        for index, outcome in group:
+            if self._plan.tasks[index].measured:
+                self._results.measured(outcome.delta_energy)
+            else:
+                memory = self._memory()
+                self._results.finish(index, outcome, (memory[0], memory[1]))
+            self._cost_done += self._plan.costs[index]
+            if self._conveyor is not None:
+                self._conveyor.written(index)
+            self._tell(self._progress())
+
+    def _whole(self, name: str, view: TensorView, writer: SafetensorsWriter) -> None:
+        """Write a weight that only the fine-tuned model has."""
+        finetuned = self._checkpoints[0]
+        tensor = read_view(finetuned, view)
+        if bool(torch.isfinite(tensor.to(torch.float32)).all()):
+            writer.add(set_weight_key(self._plan.pairing.family, name), tensor)
+            self._set_weights.append(name)
+            return
+        left_out = LeftOut(name, LeaveOutReason.NON_FINITE, f"in {finetuned.path.name}")
+        self._results.leave_out(left_out, str(finetuned.path))
+
+    def _publish(self, journal: RunJournal, writer: SafetensorsWriter) -> ExtractionResult:
+        conveyor, results = self._conveyor, self._results
+        assert conveyor is not None
+        self._memory()
+        peak = sum(device.peak_run_bytes for device in self._devices)
+        peak_rss = max(device.peak_rss_bytes for device in self._devices)
+        copied = sum(device.copied_bytes for device in self._devices)
+        totals = {
+            "seconds": self._seconds(),
+            "device": self._device_names,
+            "device_title": self._device_titles,
+            "threads_per_layer": conveyor.threads,
+            "peak_device_bytes": peak,
+            "peak_rss_bytes": peak_rss,
+            "layers_kept": results.kept,
+            "read_bytes": conveyor.read_bytes,
+            "copied_bytes": copied,
+            "waited_share": conveyor.waited_share,
+            "set_weights": self._set_weights,
+        }
+        output = results.publish(writer, journal.started, totals)
+        return ExtractionResult(
+            outputs=(output,),
+            rows=tuple(results.rows),
+            left_out=tuple(results.left_out),
+            seconds=self._seconds(),
+            peak_device_bytes=peak,
+            peak_rss_bytes=peak_rss,
+            layers_kept=results.kept,
+            read_bytes=conveyor.read_bytes,
+            copied_bytes=copied,
+            waited_share=conveyor.waited_share,
+        )
+
+    def _planned(self) -> Planned:
+        plan, devices = self._plan, self._devices
+        return Planned(
+            layers=len(plan.layers),
+            left_out=plan.left_out,
+            output_name=plan.output_name,
+            output_bytes=plan.output_bytes,
+            device=self._device_names,
+            device_title=self._device_titles,
+            device_total_bytes=sum(device.total_bytes for device in devices),
+            ceiling_bytes=sum(device.ceiling_bytes for device in devices),
+            threshold_bytes=sum(device.threshold_bytes for device in devices),
+            device_used_bytes=self._memory()[1],
+        )
+
+    def _blocks_kept(self, conveyor: Conveyor) -> BlocksKept:
+        kept, size = sum(lane.kept_blocks for lane in conveyor.lanes), self._residents.nbytes
+        blocks = max(lane.blocks for lane in conveyor.lanes)
+        return BlocksKept(kept, max(0, blocks - kept), size, self._memory()[1])
+
+    def _memory(self) -> tuple[int, int, int]:
+        """Bytes held by the run, by all programs, and by the process on the host."""
+        held = self._conveyor.held if self._conveyor else [0] * len(self._devices)
+        uses = [device.memory(own) for device, own in zip(self._devices, held, strict=True)]
+        return sum(use.run for use in uses), sum(use.device_used for use in uses), max(use.rss for use in uses)
+
+    def _sample(self, *, now: bool = False) -> None:
+        """Four times a second: look at the memory, and tell."""
+        if not now and time.perf_counter() < self._sample_due:
+            return
+        self._sample_due = time.perf_counter() + _SAMPLE_SECONDS
+        if self._conveyor is not None:
+            self._conveyor.observe()
+        run, used, rss = self._memory()
+        staged = self._conveyor.staged_bytes if self._conveyor else 0
+        total = sum(device.total_bytes for device in self._devices)
+        self._tell(MemorySample(self._seconds(), run, used, total, rss, self._residents.nbytes, staged))
+        self._tell(self._progress())
+
+    def _progress(self) -> Progress:
+        elapsed, share = self._seconds(), self._cost_done / sum(self._plan.costs)
+        return Progress(
+            layers_done=self._results.done,
+            layers_total=len(self._plan.layers),
+            share=share,
+            elapsed=elapsed,
+            remaining=elapsed * (1 - share) / share if share > 0.01 else None,
+            energy_so_far=self._results.energy_so_far(),
+        )
+
+    @property
+    def _device_names(self) -> str:
+        return ",".join(device.name for device in self._devices)
+
+    @property
+    def _device_titles(self) -> str:
+        return " + ".join(device.title for device in self._devices)
+
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._started
+
+    @contextmanager
+    def _at_disk(self) -> Iterator[None]:
+        """What happens meanwhile may wait for a disk; see `stalled`."""
+        self._disk_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._disk_since = None
+
+    def _check(self) -> None:
+        for token in self._tokens:
+            token.check()

@@ -1,0 +1,124 @@
+"""What a worker does with one staged layer on its device, from the two sides to the outcome."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from engine.deltas import Delta, subtract
+from engine.device import Device
+from engine.host_buffers import HostBuffers
+from engine.layer_reader import Staged, upload
+from engine.layer_work import LayerOutcome, measure, work_on
+from engine.resident_blocks import Weights
+from engine.results import LeaveOutReason, StageSeconds
+from engine.run_queue import Task
+from engine.settings import ExtractionSettings
+
+
+class MoreMemoryError(Exception):
+    """The solver turned out to need more than was planned, and it is not there now; the layer is to be begun again."""
+
+
+@dataclass(frozen=True)
+class Worked:
+    """An outcome, and what could stay on the device: the weights as they came, and their difference."""
+
+    outcome: LayerOutcome
+    weights: Weights
+    difference: Weights
+
+    @property
+    def smaller(self) -> Weights:
+        """The form that takes less memory; the difference where both take the same, as it saves the subtraction."""
+        return min(self.difference, self.weights, key=lambda form: form.nbytes)
+
+
+class LaneWork:
+    """The work of one device.
+
+    Args:
+        device: where.
+        settings: what to extract.
+        files: the fine-tuned model and the original, to name the broken one.
+        buffers: host memory.
+    """
+
+    def __init__(
+        self, device: Device, settings: ExtractionSettings, files: tuple[Path, Path], buffers: HostBuffers
+    ) -> None:
+        self._device, self._settings, self._files, self._buffers = device, settings, files, buffers
+
+    def do(self, task: Task, staged: Staged, reserve: Callable[[int], None], *, on_cpu: bool) -> Worked:
+        """Subtract, decompose and store one layer.
+
+        Args:
+            task: the layer.
+            staged: its weights.
+            reserve: told the bytes beyond the plan that the solver needs; raises `MoreMemoryError`.
+            on_cpu: the processor does it, whatever the device is; the weights are on the host.
+
+        Raises:
+            EngineError: ``dtype_overflow``.
+        """
+        staged = staged if on_cpu else upload(staged, self._device, self._buffers)
+        began = time.perf_counter()
+        delta, difference = self._subtract(staged.weights, on_host=on_cpu or self._device.host)
+        outcome = measure(delta) if task.measured else work_on(task.weight, delta, self._settings, reserve=reserve)
+        self._device.wait()
+        ended = time.perf_counter()
+        seconds = StageSeconds(read=staged.read_seconds, upload=staged.upload_seconds, compute=ended - began)
+        outcome = replace(_outside(outcome, difference), seconds=seconds, span=(began, ended), on_cpu=on_cpu)
+        if outcome.left_out is not None and outcome.left_out.reason is LeaveOutReason.NON_FINITE:
+            outcome = self._blamed(outcome, staged.weights)
+        return Worked(outcome, staged.weights, difference)
+
+    def give_back(self, worked: Worked, kept: Weights | None) -> None:
+        """Return the host memory of everything that does not stay."""
+        for form in {id(form): form for form in (worked.weights, worked.difference)}.values():
+            for buffer in form.buffers if form is not kept else ():
+                self._buffers.give_back(buffer)
+
+    def _subtract(self, weights: Weights, *, on_host: bool) -> tuple[Delta, Weights]:
+        if weights.delta is not None:
+            self._device.adopt(weights.delta.values)
+            return weights.delta, weights
+        assert weights.sides is not None
+        for side in weights.sides:
+            self._device.adopt(side)
+        memory = self._buffers.lend(4 * weights.sides[1].numel()) if on_host else None
+        delta = subtract(*weights.sides, memory)
+        return delta, Weights(delta=delta, buffers=(memory,) if memory else ())
+
+    def _blamed(self, outcome: LayerOutcome, weights: Weights) -> LayerOutcome:
+        """Name the file whose tensor holds the NaN or the infinity."""
+        assert weights.sides is not None, "what is not finite is never resident"
+        assert outcome.left_out is not None
+        finite = bool(torch.isfinite(weights.sides[0].to(torch.float32)).all())
+        broken = self._files[1 if finite else 0]
+        left_out = replace(outcome.left_out, detail=f"in {broken.name}")
+        return replace(outcome, left_out=left_out, broken_file=broken)
+
+
+def _outside(outcome: LayerOutcome, difference: Weights) -> LayerOutcome:
+    """The outcome with nothing in it that lies in lent memory, which will be used again."""
+
+    def kept(tensor: torch.Tensor) -> torch.Tensor:
+        held = difference.delta is not None and _same_memory(tensor, difference.delta.values)
+        return tensor.clone() if held else tensor
+
+    tensors = {ending: kept(tensor) for ending, tensor in outcome.tensors.items()}
+    return replace(
+        outcome,
+        tensors=tensors,
+        stored=None if outcome.stored is None else replace(outcome.stored, tensors={}),
+        difference=None if outcome.difference is None else kept(outcome.difference),
+    )
+
+
+def _same_memory(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()

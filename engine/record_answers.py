@@ -1,0 +1,126 @@
+"""What a record of a finished layer can answer, from its fields alone: no torch, nothing loaded.
+
+A record is a truncated decomposition. Any smaller rank is a prefix of it, so a record answers every run of the same
+pair, solver and seed whose rank it reaches, whatever dtype, clamping, format or adaptive value that run has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from engine.costs import matrix_shape, policy_of, stores_factors
+from engine.decompose.rank_rules import RankPolicy, Values
+from engine.decompose.version import SOLVER_VERSION
+from engine.layer_seed import layer_seed
+from engine.pairing import PairedWeight
+from engine.results import LeaveOutReason
+from engine.settings import ExtractionSettings
+from engine.store.journal import Entry
+
+STORING_VERSION = 1  # raised when the same decomposition and decisions may give other tensors
+
+
+def find(entries: Iterable[Entry], weight: PairedWeight, settings: ExtractionSettings) -> Entry | None:
+    """The best record for a layer of a run: one made with the very same settings, else the newest that can answer."""
+    able = [entry for entry in entries if _answers(entry.fields, weight, settings)]
+    return next((entry for entry in able if same_run(entry.fields, weight, settings)), able[0] if able else None)
+
+
+def find_measured(entries: Iterable[Entry], weight: PairedWeight) -> float | None:
+    """|delta|^2 of a weight, from any record of it."""
+    return next((float(entry.fields["delta_energy"]) for entry in entries if _same_weight(entry.fields, weight)), None)
+
+
+def superseded(old: Entry, new: Entry) -> bool:
+    """Whether whatever an old record can answer, a new one can."""
+    mine, other = new.fields, old.fields
+    if other.get("what") != "factors":
+        return bool(mine.get("what") == other.get("what") or mine.get("what") in ("factors", "difference"))
+    if mine.get("what") != "factors" or mine.get("solver_key") != other.get("solver_key"):
+        return False
+    return bool(mine["stored_rank"] >= other["stored_rank"] and mine["policy"][0] == other["policy"][0])
+
+
+def _answers(fields: dict[str, Any], weight: PairedWeight, settings: ExtractionSettings) -> bool:
+    if not _same_weight(fields, weight):
+        return False
+    if left_out_reason(fields, settings) is not None:
+        return True
+    if fields.get("storing_version") != STORING_VERSION:
+        return False
+    if not stores_factors(weight, settings):
+        return bool(fields["what"] == "difference" and settings.lora_type != "full")
+    if fields["what"] != "factors" or fields["solver_key"] != solver_key(settings, weight.name):
+        return False
+    policy = policy_of(settings)
+    if fields["policy"] == policy_key(policy):
+        return True
+    return rank_of(fields, weight, policy)[0] is not None
+
+
+def rank_of(fields: dict[str, Any], weight: PairedWeight, policy: RankPolicy) -> tuple[int | None, bool]:
+    """The rank that a rule gives a recorded decomposition; None where the record does not reach far enough."""
+    shape, stored = matrix_shape(weight.shape), int(fields["stored_rank"])
+    if fields["policy"] == policy_key(policy):
+        return stored, bool(fields["capped"])
+    cap = policy.cap(shape)
+    if policy.lora_type == "standard":
+        return (cap if cap <= stored else None), False
+    values: Values = np.asarray(fields["values"])
+    complete = len(values) == min(shape)
+    if policy.needs_all_values and not complete:
+        return None, False
+    total = float(fields["delta_energy"])
+    rank, capped = policy.choose(values, shape, energy=total, value_sum=float(values.sum()))
+    # A count that reaches the end of what was computed might go on; where the cap is reached that changes nothing.
+    open_end = not complete and rank >= len(values) and not capped and rank < cap
+    return (None, False) if open_end or rank > stored else (rank, capped)
+
+
+def left_out_reason(fields: dict[str, Any], settings: ExtractionSettings) -> LeaveOutReason | None:
+    """Why a recorded layer is left out of a run; None where it is not, as far as the record knows."""
+    if fields["what"] in (LeaveOutReason.UNCHANGED.value, LeaveOutReason.NON_FINITE.value):
+        return LeaveOutReason(fields["what"])
+    norm, change = math.sqrt(number(fields["original_energy"])), math.sqrt(float(fields["delta_energy"]))
+    return LeaveOutReason.BELOW_MIN_CHANGE if change <= settings.min_change * norm else None
+
+
+def _same_weight(fields: dict[str, Any], weight: PairedWeight) -> bool:
+    return fields.get("shape") == list(weight.shape) and fields.get("common_rows") == weight.common_rows
+
+
+def same_run(fields: dict[str, Any], weight: PairedWeight, settings: ExtractionSettings) -> bool:
+    """Whether a record was made with everything that decides its tensors, so that they come out the same to the bit."""
+    if fields.get("export") != export_key(settings):
+        return False
+    return bool(fields["what"] != "factors" or fields["policy"] == policy_key(policy_of(settings)))
+
+
+def solver_key(settings: ExtractionSettings, name: str) -> list[Any]:
+    """What decides the vectors of a decomposition beside the rank."""
+    iterations = settings.lowrank_iters if settings.algorithm == "svd_lowrank" else 0
+    return [settings.algorithm, iterations, layer_seed(settings.seed, name), SOLVER_VERSION]
+
+
+def policy_key(policy: RankPolicy) -> list[Any]:
+    """What decides the rank."""
+    parameter = 0.0 if policy.lora_type == "standard" else policy.adaptive_param
+    return [policy.lora_type, policy.rank, parameter]
+
+
+def export_key(settings: ExtractionSettings) -> dict[str, Any]:
+    """What decides how factors are stored."""
+    return {
+        "output_dtype": settings.output_dtype,
+        "clamp_quantile": settings.clamp_quantile,
+        "clamp_max_loss": settings.clamp_max_loss,
+    }
+
+
+def number(value: float | None) -> float:
+    """A figure that may be infinite, which JSON cannot hold."""
+    return math.inf if value is None else float(value)

@@ -1,0 +1,142 @@
+"""Finished layers as the journal keeps them: making a record of an outcome, and the outcome again from a record.
+
+Which record can answer what is told by `engine.record_answers`. Energies that only the delta could give, for settings
+that the record was not made with, are lower bounds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.costs import policy_of
+from engine.decompose.decomposition import TruncatedSvd
+from engine.decompose.factors import (
+    Stored,
+    Storing,
+    restore_difference,
+    restore_factors,
+    store_difference,
+    store_factors,
+)
+from engine.decompose.rank_rules import RankPolicy
+from engine.layer_work import LayerOutcome, layer_row
+from engine.pairing import PairedWeight
+from engine.record_answers import (
+    STORING_VERSION,
+    export_key,
+    left_out_reason,
+    number,
+    policy_key,
+    rank_of,
+    same_run,
+    solver_key,
+)
+from engine.results import LeftOut
+from engine.settings import ExtractionSettings
+from engine.store.journal import Entry, Record
+
+
+def make_record(weight: PairedWeight, outcome: LayerOutcome, settings: ExtractionSettings, finetuned: Path) -> Record:
+    """The record of a finished layer.
+
+    Args:
+        weight: the layer.
+        outcome: what came of it.
+        settings: what it was worked on with.
+        finetuned: tells which side is broken where one is.
+    """
+    fields: dict[str, Any] = {
+        "shape": list(weight.shape),
+        "delta_energy": outcome.delta_energy,
+        "original_energy": outcome.original_energy if math.isfinite(outcome.original_energy) else None,
+        "common_rows": weight.common_rows,
+    }
+    if outcome.left_out is not None:
+        broken = None if outcome.broken_file is None else outcome.broken_file == finetuned
+        return Record(weight.name, fields | {"what": outcome.left_out.reason.value, "finetuned_broken": broken}, {})
+    if outcome.stored is None:
+        return Record(weight.name, fields | {"what": "measured"}, {})
+    fields |= {"export": export_key(settings), "how": asdict(outcome.stored.how), "storing_version": STORING_VERSION}
+    if outcome.svd is None:
+        if outcome.difference is None:
+            return Record(weight.name, fields | {"what": "written"}, {})
+        return Record(weight.name, fields | {"what": "difference"}, {"delta": outcome.difference.numpy()})
+    svd, policy = outcome.svd, policy_of(settings)
+    fields |= {
+        "what": "factors",
+        "solver_key": solver_key(settings, weight.name),
+        "policy": policy_key(policy),
+        "stored_rank": svd.rank,
+        "capped": svd.capped,
+        "solver": svd.solver,
+        "iterations": svd.iterations,
+        "residual_energy": svd.residual_energy,
+        "largest_left": svd.largest_left,
+    }
+    # Among the fields, because whether a record can answer an adaptive rule is asked before it is loaded.
+    fields["values"] = np.asarray(svd.values, np.float64).tolist()
+    arrays = {"u": svd.u.numpy(), "s": svd.s.numpy(), "vh": svd.vh.numpy()}
+    return Record(weight.name, fields, arrays)
+
+
+def restore(entry: Entry, weight: PairedWeight, settings: ExtractionSettings, files: tuple[Path, Path]) -> LayerOutcome:
+    """What a record says about a layer, in the form that the work on it would have had.
+
+    Args:
+        entry: a record that `find` chose.
+        weight: the layer.
+        settings: of this run.
+        files: the fine-tuned model and the original.
+
+    Raises:
+        EngineError: ``journal_invalid`` where the record turns out to be damaged, ``dtype_overflow``.
+    """
+    record = entry.load()
+    fields = record.fields
+    total, original = float(fields["delta_energy"]), number(fields["original_energy"])
+    reason = left_out_reason(fields, settings)
+    if reason is not None:
+        broken = None if fields.get("finetuned_broken") is None else files[0 if fields["finetuned_broken"] else 1]
+        left_out = LeftOut(weight.name, reason, f"in {broken.name}" if broken else "")
+        return LayerOutcome({}, None, left_out, total, original, broken_file=broken, kept=True)
+    svd, stored = None, None
+    how = Storing(**fields["how"]) if same_run(fields, weight, settings) else None
+    if fields["what"] == "difference":
+        delta = torch.from_numpy(record.arrays["delta"])
+        stored = restore_difference(delta, how) if how else None
+        stored = stored or store_difference(delta, settings, total=total, layer=weight.name)
+    elif fields["what"] == "written":
+        stored = Stored({}, Storing(**fields["how"]))
+    else:
+        svd = _svd(record, weight, policy_of(settings))
+        kernel = weight.shape[2:]
+        stored = restore_factors(svd, kernel, how) if how else None
+        stored = stored or store_factors(None, svd, kernel, settings, total=total, layer=weight.name)
+    row = layer_row(weight, svd, stored, total=total, original=original)
+    return LayerOutcome(stored.tensors, row, None, total, original, stored=replace(stored, tensors={}), kept=True)
+
+
+def _svd(record: Record, weight: PairedWeight, policy: RankPolicy) -> TruncatedSvd:
+    """The leading part of a record's decomposition that a rule keeps."""
+    fields, arrays = record.fields, record.arrays
+    rank, capped = rank_of(fields, weight, policy)
+    assert rank is not None, "find() chose a record that can answer"
+    s = torch.from_numpy(arrays["s"])
+    dropped = float(s[rank:].square().sum())
+    return TruncatedSvd(
+        u=torch.from_numpy(arrays["u"])[:, :rank].contiguous(),
+        s=s[:rank].clone(),
+        vh=torch.from_numpy(arrays["vh"])[:rank].contiguous(),
+        values=np.asarray(fields["values"]),
+        residual_energy=float(fields["residual_energy"]) + dropped,
+        largest_left=max(float(fields["largest_left"]), float(s[rank]) if rank < len(s) else 0.0),
+        capped=capped,
+        solver=fields["solver"],
+        iterations=fields["iterations"],
+    )

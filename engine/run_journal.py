@@ -1,0 +1,211 @@
+"""The journal of one run: what it takes from earlier runs of its pair, and what it leaves for later ones.
+
+A finished layer counts as done when its record is on the disk. Where no journal can be kept the run goes on without
+one and says so. For ``full`` the output's temporary file is the journal's other half: the records say which bytes of it
+are known to be right, and a later run goes on behind them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.checkpoints import Checkpoint, pair_fingerprint
+from engine.checkpoints.dtypes import DTYPES
+from engine.earlier_runs import EarlierRuns, look, look_at_part, part_file
+from engine.errors import EngineError, ErrorCode
+from engine.events import Event, Notice, NoticeCode
+from engine.exporters.safetensors_writer import Added, SafetensorsWriter
+from engine.layer_work import LayerOutcome
+from engine.planning import Plan
+from engine.record_answers import superseded
+from engine.records import make_record, restore
+from engine.store import DecompositionStore, JournalWriter, PairStore, Record
+from engine.store.locks import in_use
+
+
+class RunJournal:
+    """One run's dealings with the store.
+
+    Attributes:
+        earlier: what needs no work.
+        started: date of the run, or of the stopped one that it goes on from; ISO 8601.
+        threads: the processor's cores per layer of that run; None for a new one.
+    """
+
+    def __init__(
+        self,
+        store: DecompositionStore | None,
+        plan: Plan,
+        checkpoints: tuple[Checkpoint, Checkpoint],
+        tell: Callable[[Event], None],
+    ) -> None:
+        """Look for earlier runs.
+
+        Raises:
+            EngineError: on reading the models for their fingerprint.
+        """
+        self._store, self._plan, self._tell = store, plan, tell
+        self._files = (checkpoints[0].path, checkpoints[1].path)
+        self._pair: PairStore | None = None
+        self._writer: JournalWriter | None = None
+        self._generation = secrets.token_hex(8)  # a temporary file that was begun anew has nothing to do with the old
+        self.part: Path | None = None
+        self.earlier = EarlierRuns()
+        if store is not None:
+            fingerprint = pair_fingerprint(*checkpoints)
+            self._pair = store.open(fingerprint, (self._files[0].name, self._files[1].name))
+            if plan.settings.lora_type == "full":
+                self._find_part(part_file(plan, self._pair))
+            else:
+                self.earlier = look(plan, self._pair)
+            for path in self._pair.set_aside:
+                tell(Notice(NoticeCode.JOURNAL_SET_ASIDE, data={"file": str(path)}))
+        self.started = self.earlier.started or _now()
+        self.threads = self.earlier.threads
+
+    def _find_part(self, part: Path) -> None:
+        assert self._pair is not None
+        beside = [journal for journal in self._pair.journals if journal.head.get("part_file") == str(part.absolute())]
+        if any(in_use(journal.path) for journal in beside):  # the same run twice at once: each its own file, no journal
+            self._pair = None
+            return
+        self.part = part
+        self.earlier = look_at_part(self._plan, self._pair)
+        if self.earlier.layers:
+            self._generation = str(self.earlier.layers[0].fields["generation"])
+
+    def announce(self) -> None:
+        """Say what of the work is done already."""
+        counts = {"layers": len(self.earlier.layers), "of": len(self._plan.layers)}
+        if self.earlier.layers and self.earlier.stopped:
+            self._tell(Notice(NoticeCode.RESUMED, data={**counts, "started": self.started}))
+        elif self.earlier.layers:
+            self._tell(Notice(NoticeCode.FROM_CACHE, data=counts))
+
+    def open_output(self) -> SafetensorsWriter:
+        """The output's temporary file: a new one, or for ``full`` the one that a stopped run left."""
+        plan = self._plan
+        if self.part is None:
+            return SafetensorsWriter(plan.folder, plan.header_bytes)
+        if self.earlier.layers:
+            added = [item for index in sorted(self.earlier.layers) for item in self._added(index)]
+            with suppress(EngineError, OSError):
+                return SafetensorsWriter.continued(plan.folder, plan.header_bytes, self.part, added)
+            self.earlier, self._generation = EarlierRuns(), secrets.token_hex(8)
+            self._tell(Notice(NoticeCode.JOURNAL_SET_ASIDE, data={"file": str(self.part)}))
+        return SafetensorsWriter(plan.folder, plan.header_bytes, self.part)
+
+    def begin(self, *, threads: int, device: str) -> None:
+        """Begin to write; without a journal where that is impossible."""
+        if self._store is None or self._pair is None:
+            return
+        if self._plan.settings.lora_type != "full":
+            self._store.make_room(self._plan.journal_bytes, keep=self._pair)
+        head: dict[str, Any] = {
+            "started": self.started,
+            "threads": threads,
+            "device": device,
+            "settings": self._plan.settings.model_dump(mode="json"),
+            "hardware": self._plan.hardware.model_dump(mode="json"),
+            "batches": [list(batch) for batch in self._plan.batches],
+        }
+        if self.part is not None:
+            head["part_file"] = str(self.part.absolute())
+        try:
+            self._writer = self._pair.begin(head)
+        except EngineError as error:
+            self._give_up(error)
+
+    @property
+    def on(self) -> bool:
+        """Whether finished layers are kept."""
+        return self._writer is not None
+
+    def write(self, finished: list[tuple[int, LayerOutcome]], added: dict[int, list[Added]] | None = None) -> None:
+        """Have finished layers on the disk before this returns.
+
+        Args:
+            finished: indices and outcomes.
+            added: for ``full``, what was added to the output for each, which is on the disk already.
+        """
+        if self._writer is None or not finished:
+            return
+        weights = (*self._plan.layers, *self._plan.measured)
+        try:
+            for index, outcome in finished:
+                record = make_record(weights[index], outcome, self._plan.settings, self._files[0])
+                self._writer.append(record if added is None else self._with_part(record, added.get(index, [])))
+            self._writer.sync()
+        except EngineError as error:
+            self._give_up(error)
+
+    def load(self, index: int) -> LayerOutcome | None:
+        """What an earlier run left of a layer; None where its record turns out to be damaged or gone."""
+        weight = self._plan.layers[index]
+        try:
+            return restore(self.earlier.layers[index], weight, self._plan.settings, self._files)
+        except EngineError as error:
+            if error.code is not ErrorCode.JOURNAL_INVALID:
+                raise
+            self._tell(Notice(NoticeCode.JOURNAL_SET_ASIDE, data={"file": str(self.earlier.layers[index].path)}))
+            del self.earlier.layers[index]
+            return None
+
+    def close(self, *, finished: bool) -> None:
+        """The run is over. A finished one's journal stays as part of the cache."""
+        if self._pair is None or self._store is None:
+            return
+        self._pair.finish(finished, superseded, continued=[journal.path for journal in self.earlier.stopped])
+        self._pair.touch()
+        if finished:
+            self._store.make_room()
+        self._writer = None
+
+    def _give_up(self, error: EngineError) -> None:
+        self._writer = None
+        if self._pair is not None:
+            self._pair.finish(False)
+        reason = str(error.data.get("reason") or error.code.value)
+        self._tell(Notice(NoticeCode.JOURNAL_OFF, data={"reason": reason}))
+
+    def _with_part(self, record: Record, added: list[Added]) -> Record:
+        assert self.part is not None
+        items = [{**vars(item), "waiting": None, "shape": list(item.shape)} for item in added]
+        arrays = {item.name: _raw(item.waiting) for item in added if item.waiting is not None}
+        return Record(
+            record.name,
+            {**record.fields, "part": self.part.name, "generation": self._generation, "added": items},
+            arrays,
+        )
+
+    def _added(self, index: int) -> list[Added]:
+        record = self.earlier.layers[index].load()
+        return [_added(item, record) for item in record.fields["added"]]
+
+
+def _added(item: dict[str, Any], record: Record) -> Added:
+    raw, shape = record.arrays.get(item["name"]), tuple(item["shape"])
+    waiting = None
+    if raw is not None:
+        dtype = getattr(torch, DTYPES[item["dtype"]].torch_name)
+        waiting = torch.from_numpy(raw).view(dtype).reshape(shape)
+    return Added(item["name"], item["dtype"], shape, item["nbytes"], item["digest"], waiting)
+
+
+def _raw(tensor: torch.Tensor) -> Any:
+    return tensor.reshape(-1).view(torch.uint8).numpy()
+
+
+def _now() -> str:
+    """The date of a new run; fixed where somebody wants reproducible files, https://reproducible-builds.org."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    now = datetime.fromtimestamp(int(epoch), timezone.utc) if epoch.isdigit() else datetime.now(timezone.utc)
+    return now.isoformat(timespec="seconds")

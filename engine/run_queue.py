@@ -1,0 +1,73 @@
+"""The layers of a run that all devices share: which nobody has taken, which are not finished. No torch, no lock."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from engine.pairing import PairedWeight
+
+
+@dataclass(frozen=True)
+class Task:
+    """One layer to work on.
+
+    Attributes:
+        index: its place in the order of the results.
+        weight: the layer.
+        position: number of its block in that order.
+        measured: only its change is measured.
+    """
+
+    index: int
+    weight: PairedWeight
+    position: int
+    measured: bool = False
+
+
+class RunQueue:
+    """Tasks in the order of their indices. The caller holds the run's lock."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self.tasks = {task.index: task for task in tasks}
+        self._open = sorted(self.tasks)
+        self._unfinished = sorted(self.tasks)
+
+    @property
+    def open(self) -> Sequence[int]:
+        """Indices that nobody has taken, in order."""
+        return self._open
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything is finished."""
+        return not self._unfinished
+
+    @property
+    def oldest(self) -> int | None:
+        """The first index that is not finished."""
+        return self._unfinished[0] if self._unfinished else None
+
+    def within(self, index: int, ahead: int) -> bool:
+        """Whether a task lies at most so many blocks ahead of the first one that is not finished."""
+        return self.tasks[index].position <= self.tasks[self._unfinished[0]].position + ahead
+
+    def take(self, index: int) -> Task:
+        """Take an open task."""
+        self._open.remove(index)
+        return self.tasks[index]
+
+    def put_back(self, index: int) -> None:
+        """Give a taken task back, to be taken again."""
+        bisect.insort(self._open, index)
+
+    def add(self, task: Task) -> None:
+        """A task that was not thought to be one."""
+        self.tasks[task.index] = task
+        bisect.insort(self._open, task.index)
+        bisect.insort(self._unfinished, task.index)
+
+    def finish(self, index: int) -> None:
+        """A task is done."""
+        self._unfinished.remove(index)

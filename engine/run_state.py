@@ -1,0 +1,96 @@
+"""What all threads of a run share: the queue, the results on their way out, and the one lock that guards them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from engine.events import Event
+from engine.layer_reader import LayerReader
+from engine.layer_work import LayerOutcome
+from engine.resident_blocks import ResidentBlocks
+from engine.run_queue import RunQueue, Task
+from engine.settings import ExtractionSettings, HardwareSettings
+
+_MOST_WAITING = 512 * 1024 * 1024  # bytes of results that wait for an earlier one before nothing else is begun
+
+
+class RunState:
+    """One run, as its threads see it.
+
+    Attributes:
+        settings: what to extract.
+        hardware: how.
+        files: the fine-tuned model and the original.
+        reader: reads layers.
+        residents: blocks that stay on their devices.
+        tell: takes an event, on any thread.
+        changed: guards everything below and the fields of the lanes; notified when anything changes.
+        queue: what is left to do.
+        results: finished layers that the caller has not taken.
+        on_cpu: layers that no device can do.
+        failure: what ended the work, if something did.
+        worked_seconds: from the start to the newest result.
+    """
+
+    def __init__(
+        self,
+        tasks: Iterable[Task],
+        settings: ExtractionSettings,
+        hardware: HardwareSettings,
+        files: tuple[Path, Path],
+        reader: LayerReader,
+        residents: ResidentBlocks,
+        tell: Callable[[Event], None],
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self.settings, self.hardware, self.files = settings, hardware, files
+        self.reader, self.residents, self.tell = reader, residents, tell
+        self.started = time.perf_counter()
+        self.changed = threading.Condition()
+        self.queue = RunQueue(tasks)
+        self.results: deque[tuple[int, LayerOutcome]] = deque()
+        self.on_cpu: set[int] = set()
+        self.failure: BaseException | None = None
+        self.worked_seconds = 0.0
+        self._stopping, self._cancelled = False, cancelled
+        self._unwritten: dict[int, int] = {}
+
+    @property
+    def over(self) -> bool:
+        """Whether the threads are to end: the caller has all it wants, or something failed."""
+        return self._stopping or self.failure is not None or self._cancelled()
+
+    @property
+    def full(self) -> bool:
+        """Whether so many results wait for an earlier one that only that one may be begun."""
+        return sum(self._unwritten.values()) > _MOST_WAITING
+
+    def deliver(self, index: int, outcome: LayerOutcome) -> None:
+        """A layer is finished."""
+        self.queue.finish(index)
+        self.results.append((index, outcome))
+        self._unwritten[index] = outcome.nbytes
+        self.worked_seconds = self.seconds()
+        self.changed.notify_all()
+
+    def written(self, index: int) -> None:
+        """A result has left the memory."""
+        self._unwritten.pop(index, None)
+
+    def fail(self, error: BaseException) -> None:
+        """End the work with an error; the first one counts."""
+        self.failure = self.failure or error
+        self.changed.notify_all()
+
+    def stop(self) -> None:
+        """End the work."""
+        self._stopping = True
+        self.changed.notify_all()
+
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.perf_counter() - self.started
