@@ -21,7 +21,7 @@ from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings
 
 DONE, FAILED, WRONG_USAGE, CANCELLED = 0, 1, 2, 130
-COMMANDS = ("extract", "inspect", "verify", "profiles", "demo")
+COMMANDS = ("extract", "inspect", "verify", "profiles", "cache", "demo")
 Command = Callable[[argparse.Namespace, CancelToken], dict[str, Any] | None]
 
 
@@ -89,6 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_json(verify)
 
     _add_profiles(commands)
+    _add_cache(commands)
     demo = commands.add_parser("demo", help="extract a LoRA from the demo pair and show that it works")
     demo.add_argument(
         "--output-dir", type=Path, default=Path("demo-output"), metavar="DIR", help="[default: demo-output]"
@@ -119,6 +120,20 @@ def _add_profiles(commands: Any) -> None:
         _add_json(parser)
 
 
+def _add_cache(commands: Any) -> None:
+    cache = commands.add_parser("cache", help="show, clear or limit what is kept of earlier extractions")
+    actions = cache.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for action, help_text in (
+        ("show", "tell what is kept of which models"),
+        ("clear", "remove everything that no extraction is using"),
+        ("limit", "set how much may be kept; the longest unused goes first"),
+    ):
+        parser = actions.add_parser(action, help=help_text)
+        if action == "limit":
+            parser.add_argument("size", metavar="SIZE", help="such as 20GB or 20GiB")
+        _add_json(parser)
+
+
 def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else")
 
@@ -129,6 +144,10 @@ def _command(parsed: argparse.Namespace) -> Command:
         from app.demo import run_demo
 
         return run_demo
+    if parsed.command == "cache":
+        from app.cli_cache import cache
+
+        return cache
     from app import cli_commands
 
     commands: dict[str, Command] = {

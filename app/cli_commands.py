@@ -12,6 +12,7 @@ from typing import Any
 
 from app.cli_options import given_values, settings_from, validated
 from app.cli_progress import Console, RunDisplay
+from app.decompositions import open_store
 from app.messages import counted, format_bytes, format_seconds, format_share, reason_text
 from app.profiles import ProfileStore
 from engine.cancel import CancelToken
@@ -30,7 +31,7 @@ def extract(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     profile = ProfileStore()
     settings, hardware = settings_from(parsed, _profile(profile, parsed.profile) if parsed.profile else None)
     console = Console()
-    with Session(parsed.finetuned, parsed.original) as session:
+    with Session(parsed.finetuned, parsed.original, open_store()) as session:
         result = run_extraction(session, settings, hardware, parsed.output_dir, cancel, console)
     return extraction_object(result)
 

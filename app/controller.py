@@ -7,6 +7,7 @@ Nothing here touches a disk or a tensor.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
@@ -56,6 +57,8 @@ class Controller(QObject):
         happened: an event of the run.
         finished: the run's result.
         failed: the run's `EngineError`; a stopped run has none.
+        memory_kept: bytes of the device that are kept for a next extraction.
+        memory_freed: bytes that were given back.
         state_changed: the new `State`.
     """
 
@@ -67,9 +70,13 @@ class Controller(QObject):
     finished = Signal(object)
     failed = Signal(object)
     state_changed = Signal(object)
+    memory_kept = Signal(object)
+    memory_freed = Signal(object)
 
     _inspect = Signal(object)
     _prepare = Signal(object)
+    _free_memory = Signal()
+    _leave_pair = Signal()
     _describe_device = Signal(object)
 
     def __init__(self, engine: Engine | None = None, parent: QObject | None = None) -> None:
@@ -79,7 +86,7 @@ class Controller(QObject):
         self._number = 0
         self._waiting_for = 0
         self._current: Prepared | None = None
-        self._last: Prepared | None = None
+        self._newest: PlanRequest | None = None
         self._cancel: CancelToken | None = None
         self._run_thread: QThread | None = None
         self._run_worker: ExtractionWorker | None = None
@@ -91,6 +98,10 @@ class Controller(QObject):
         self._preparation.moveToThread(self._preparation_thread)
         self._inspect.connect(self._preparation.inspect)
         self._prepare.connect(self._preparation.prepare)
+        self._free_memory.connect(self._preparation.free_memory)
+        self._leave_pair.connect(self._preparation.leave_pair)
+        self._preparation.memory_kept.connect(self.memory_kept)
+        self._preparation.memory_freed.connect(self.memory_freed)
         self._preparation.inspected.connect(self._on_inspected)
         self._preparation.prepared.connect(self._on_prepared)
         self._preparation_thread.start()
@@ -118,6 +129,11 @@ class Controller(QObject):
         """The answer to the newest plan request, once it is there."""
         return self._current
 
+    @property
+    def resumes(self) -> bool:
+        """Whether the newest settings want a run to go on from what earlier ones left."""
+        return self._newest is not None and self._newest.extraction.resume
+
     def inspect(self, side: str, path: Path | None) -> None:
         """Describe the model of a side; None only makes answers on their way stale."""
         self._number += 1
@@ -140,22 +156,41 @@ class Controller(QObject):
 
     def renew_plan(self) -> None:
         """Plan the same again after a run, as its file name is taken now; the run's outcome stays shown."""
-        if self._current is not None and not self.busy:
-            last = self._current.request
+        if self._newest is not None and not self.busy:
+            last = self._newest
             self._request((last.finetuned, last.original), last.extraction, last.hardware, last.output_dir)
+
+    def free_memory(self) -> None:
+        """Give back what is kept on the device, unless a run is using it.
+
+        The plan is made again behind it on the same thread, so that no run begins before all is freed.
+        """
+        if self.busy:
+            return
+        self._free_memory.emit()
+        self.renew_plan()
+        if self._state is State.READY:
+            self._set_state(State.PLANNING)
 
     def describe_device(self, hardware: HardwareSettings) -> None:
         """Ask for the device that would compute."""
         self._describe_device.emit(hardware)
 
-    def extract(self) -> bool:
-        """Start the planned run; False when there is none to start."""
+    def extract(self, *, resume: bool = True) -> bool:
+        """Start the planned run; False when there is none to start.
+
+        Args:
+            resume: go on from what earlier runs left, where the settings want that; else begin anew, once.
+        """
         current = self._current
         if self.busy or current is None or current.plan is None or current.session is None:
             return False
+        plan = current.plan
+        if not resume:
+            plan = replace(plan, settings=plan.settings.model_copy(update={"resume": False}))
         self._current = None
         self._cancel = CancelToken()
-        self._run_worker = ExtractionWorker(current.session, current.plan, self._cancel)
+        self._run_worker = ExtractionWorker(current.session, plan, self._cancel)
         self._run_thread = QThread()
         self._run_thread.setObjectName("extraction")
         self._run_worker.moveToThread(self._run_thread)
@@ -164,7 +199,6 @@ class Controller(QObject):
         self._run_worker.finished.connect(self._on_finished)
         self._run_worker.failed.connect(self._on_failed)
         self._run_thread.finished.connect(self._on_thread_finished)
-        self._last = current
         self._set_state(State.RUNNING)
         self._run_thread.start()
         return True
@@ -197,13 +231,15 @@ class Controller(QObject):
     ) -> None:
         self._number += 1
         self._preparation.newest_plan = self._number
-        self._current = None
+        self._current = self._newest = None
         finetuned, original = models
         self._waiting_for = 0
-        if finetuned is None or original is None or extraction is None or hardware is None:
-            return
-        self._waiting_for = self._number
-        self._prepare.emit(PlanRequest(self._number, finetuned, original, extraction, hardware, output_dir))
+        if finetuned is None or original is None:
+            self._leave_pair.emit()
+        elif extraction is not None and hardware is not None:
+            self._waiting_for = self._number
+            self._newest = PlanRequest(self._number, finetuned, original, extraction, hardware, output_dir)
+            self._prepare.emit(self._newest)
 
     @Slot(object)
     def _on_inspected(self, answer: Inspected) -> None:
@@ -245,7 +281,6 @@ class Controller(QObject):
         self._run_worker = None
         self._cancel = None
         self._set_state(self._outcome)
-        self._current = self._last
         self.renew_plan()
 
     def _set_state(self, state: State) -> None:

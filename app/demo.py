@@ -19,7 +19,7 @@ from engine.settings import ExtractionSettings, HardwareSettings
 
 DEMO_DIR = Path(__file__).resolve().parent.parent / "resources" / "demo"
 FINETUNED, ORIGINAL = DEMO_DIR / "finetuned.safetensors", DEMO_DIR / "original.safetensors"
-SETTINGS = ExtractionSettings(filename_prefix="demo_lora", rank=16)
+SETTINGS = ExtractionSettings(filename_prefix="demo_lora", rank=16, resume=False)
 PICTURE = "demo_comparison.png"
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.results import LeaveOutReason
@@ -76,6 +79,10 @@ _ERRORS: dict[ErrorCode, tuple[str, str]] = {
     ErrorCode.OUTPUT_IS_INPUT: (
         "The output folder {file} is one of the two models.",
         "Choose a folder for the output.",
+    ),
+    ErrorCode.JOURNAL_INVALID: (
+        "The saved layers in {file} cannot be used: {reason}.",
+        "Start the extraction again; it works these layers out anew.",
     ),
     ErrorCode.DEVICE_UNAVAILABLE: ("There is no device {device} here.", "Available: {available}."),
     ErrorCode.OUT_OF_MEMORY: (
@@ -166,6 +173,8 @@ _REASONS: dict[LeaveOutReason, str] = {
     LeaveOutReason.NON_FINITE: "contains NaN or infinite values",
 }
 
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
 
 def error_text(error: EngineError) -> tuple[str, str]:
     """What happened, and what to do about it, in one plain sentence each."""
@@ -203,8 +212,6 @@ def notice_text(notice: Notice) -> str:
     count = data.get("layers", 0)
     layers = counted(count, "layer") if isinstance(count, int) else ""
     texts = {
-        NoticeCode.HARDWARE_STORED_ONLY: "Blocks in GPU, read ahead and memory limit are kept and "
-        "shown, but do not change this run yet.",
         NoticeCode.LARGE_CHANGE: f"{count} of {data.get('of', 0)} layers changed by more than half of their weight. "
         "Is this the right original model?",
         NoticeCode.NO_COMFYUI_LOADER: f"ComfyUI has no LoRA loader for this kind of model ({notice.name}); the file "
@@ -221,6 +228,12 @@ def notice_text(notice: Notice) -> str:
         NoticeCode.NON_FINITE_SKIPPED: f"{notice.name} contains NaN or infinite values and is left out.",
         NoticeCode.LAYER_ON_CPU: f"{notice.name} was worked on by the CPU: the device had no room for it or lacks an "
         "operation.",
+        NoticeCode.RESUMED: f"{_of_all(data)} come from the run of {format_moment(str(data.get('started', '')))} that "
+        f"was stopped{_others_follow(data)}.",
+        NoticeCode.FROM_CACHE: f"{_of_all(data)} come from the cache"
+        f"{_others_follow(data) or '; the models are not read'}.",
+        NoticeCode.JOURNAL_SET_ASIDE: f"A damaged journal was set aside: {data.get('file')}.",
+        NoticeCode.JOURNAL_OFF: f"This run keeps no journal: {data.get('reason')}. If it is stopped, it begins anew.",
     }
     if notice.code is NoticeCode.ADAPTIVE_PARAM_UNUSUAL:
         best = RECOMMENDED_ADAPTIVE_PARAM[data["lora_type"]][2]
@@ -229,6 +242,15 @@ def notice_text(notice: Notice) -> str:
             f"is recommended, for instance {best:g}."
         )
     return texts[notice.code]
+
+
+def format_moment(text: str) -> str:
+    """``24 Nov 2026, 14:03`` in local time, from an ISO 8601 text; the text itself where it is none."""
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone()
+    except ValueError:
+        return text
+    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}, {moment.hour:02}:{moment.minute:02}"
 
 
 def counted(count: int, noun: str) -> str:
@@ -264,6 +286,15 @@ def format_share(share: float) -> str:
     digits = 1 if percent < 99.9 else 3
     text = f"{percent:.{digits}f}"
     return f"{'99.999' if text == '100.000' and share < 1 else text} %"
+
+
+def _of_all(data: dict[str, Any]) -> str:
+    layers, of = data.get("layers", 0), data.get("of", 0)
+    return f"All {counted(of, 'layer')}" if layers == of else f"{layers} of {counted(of, 'layer')}"
+
+
+def _others_follow(data: dict[str, Any]) -> str:
+    return "" if data.get("layers") == data.get("of") else "; the others follow"
 
 
 def _disk_full(error: EngineError) -> tuple[str, str]:

@@ -7,6 +7,7 @@ the controller drops its answer if it has.
 from __future__ import annotations
 
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +17,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from engine.errors import EngineError, ErrorCode
 from engine.inspection import ModelSummary
 from engine.planning import Plan
+from engine.results import Kept
 from engine.settings import ExtractionSettings, HardwareSettings
 
 if TYPE_CHECKING:
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DeviceInfo:
-    """The device that will compute; `kind` is ``cpu``, ``cuda``, ``mps`` or ``xpu``."""
+    """The device that will compute, or several of a kind; `kind` is ``cpu``, ``cuda``, ``mps`` or ``xpu``.
+
+    `total_bytes` is the memory of the smallest.
+    """
 
     kind: str
     title: str
@@ -55,16 +60,19 @@ class LocalEngine:
 
     def open_pair(self, finetuned: Path, original: Path) -> Session:
         """Open and pair two models."""
+        from app.decompositions import open_store
         from engine.session import Session
 
-        return Session(finetuned, original)
+        return Session(finetuned, original, open_store())
 
     def describe_device(self, hardware: HardwareSettings) -> DeviceInfo:
         """Describe the device that would compute. Slow the first time: it loads torch."""
-        from engine.device import Device
+        from engine.device import choose_devices
 
-        device = Device(hardware)
-        return DeviceInfo(device.torch_device.type, device.title, device.total_bytes)
+        devices = choose_devices(hardware)
+        title = ", ".join(device.title for device in devices)
+        smallest = min(device.total_bytes for device in devices)
+        return DeviceInfo(devices[0].torch_device.type, title, smallest)
 
 
 @dataclass(frozen=True)
@@ -99,13 +107,17 @@ class PlanRequest:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The answer: session and plan, or an error; `paired` tells which of the two steps failed."""
+    """The answer: session and plan, or an error; `paired` tells which of the two steps failed.
+
+    `kept` is what earlier runs left for the plan; None where that is not to be used or cannot be told.
+    """
 
     request: PlanRequest
     session: Session | None
     plan: Plan | None
     error: EngineError | None
     paired: bool
+    kept: Kept | None = None
 
 
 class PreparationWorker(QObject):
@@ -114,10 +126,14 @@ class PreparationWorker(QObject):
     Attributes:
         newest_plan: number of the newest plan request; set by the controller from its thread.
         newest_inspection: the same for each side.
+        memory_kept: bytes of the device that the open pair keeps for a next extraction, after each piece of work.
+        memory_freed: bytes that `free_memory` gave back.
     """
 
     inspected = Signal(object)
     prepared = Signal(object)
+    memory_kept = Signal(object)
+    memory_freed = Signal(object)
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
@@ -144,18 +160,35 @@ class PreparationWorker(QObject):
         """Pair, unless this pair is open already, and plan."""
         if request.number != self.newest_plan:
             return
-        session, plan, failure, paired = None, None, None, False
+        session, plan, failure, paired, kept = None, None, None, False, None
         try:
             session = self._pair(request.finetuned, request.original)
             paired = True
             plan = session.plan(request.extraction, request.hardware, request.output_dir)
+            kept = _kept(session, plan)
         except BaseException as error:
             failure = as_engine_error(error)
-        self.prepared.emit(Prepared(request, session, plan, failure, paired))
+        self._tell_memory()
+        self.prepared.emit(Prepared(request, session, plan, failure, paired, kept))
 
     @Slot()
+    def free_memory(self) -> None:
+        """Give back what the open pair keeps on the device."""
+        freed = 0
+        if self._session is not None:
+            with suppress(Exception):  # nothing freed is what the person is told then
+                freed = self._session.free_memory()
+        self.memory_freed.emit(freed)
+        self._tell_memory()
+
+    @Slot()
+    def leave_pair(self) -> None:
+        """Close the open pair, because the person took a model away."""
+        self.close_pair()
+        self._tell_memory()
+
     def close_pair(self) -> None:
-        """Close the files of the open pair."""
+        """Close the files of the open pair, and free what it keeps on the device."""
         session, self._session, self._key = self._session, None, None
         if session is not None:
             session.close()
@@ -167,6 +200,9 @@ class PreparationWorker(QObject):
             self._session = self._engine.open_pair(finetuned, original)
             self._key = key
         return self._session
+
+    def _tell_memory(self) -> None:
+        self.memory_kept.emit(self._session.resident_bytes if self._session is not None else 0)
 
 
 class DeviceWorker(QObject):
@@ -188,6 +224,16 @@ class DeviceWorker(QObject):
             self.missing.emit(as_engine_error(error))
             return
         self.found.emit(device)
+
+
+def _kept(session: Session, plan: Plan) -> Kept | None:
+    """What earlier runs left for a plan; not being able to tell is no reason not to plan."""
+    if not plan.settings.resume:
+        return None
+    try:
+        return session.kept(plan)
+    except Exception:
+        return None
 
 
 def _identity(path: Path) -> tuple[Any, ...]:

@@ -7,10 +7,24 @@ from enum import Enum
 
 from PySide6.QtCore import QCoreApplication
 
-from app.messages import format_bytes, format_seconds, format_share, notice_text, reason_text
+from app.memory_words import batch_size_text, blocks_kept_text, offloaded_text, out_of_memory_text
+from app.messages import counted, format_bytes, format_seconds, format_share, notice_text, reason_text
 from app.wording import window_error_text
 from engine.errors import EngineError
-from engine.events import BatchDone, Event, Finished, LayerDone, LayerSkipped, Notice, NoticeCode, Planned
+from engine.events import (
+    BatchDone,
+    BatchSizeChanged,
+    BlocksKept,
+    Event,
+    Finished,
+    LayerDone,
+    LayerSkipped,
+    Notice,
+    NoticeCode,
+    Offloaded,
+    OutOfMemory,
+    Planned,
+)
 from engine.results import ExtractionResult
 
 
@@ -32,6 +46,8 @@ WARNINGS = (
     NoticeCode.LAYERS_CAPPED,
     NoticeCode.NON_FINITE_FOUND,
     NoticeCode.NON_FINITE_SKIPPED,
+    NoticeCode.JOURNAL_SET_ASIDE,
+    NoticeCode.JOURNAL_OFF,
 )
 
 
@@ -60,11 +76,26 @@ def event_lines(event: Event) -> Iterator[Line]:
     elif isinstance(event, LayerSkipped):
         reason = reason_text(event.left_out.reason)
         yield Level.INFO, _tr("{name} is left out: {reason}").format(name=event.left_out.name, reason=reason)
-    elif isinstance(event, BatchDone) and event.seconds.total > 60:
+    elif isinstance(event, BatchDone) and (event.wall_seconds or event.seconds.total) > 60:
         text = _tr("Batch {number} took {time}")
-        yield Level.INFO, text.format(number=event.index + 1, time=format_seconds(event.seconds.total))
+        time = format_seconds(event.wall_seconds or event.seconds.total)
+        yield Level.INFO, text.format(number=event.index + 1, time=time)
     elif isinstance(event, Finished):
         yield from result_lines(event.result)
+    else:
+        yield from memory_lines(event)
+
+
+def memory_lines(event: Event) -> Iterator[Line]:
+    """What was done for want of memory, and what stays on the device."""
+    if isinstance(event, Offloaded):
+        yield Level.INFO, offloaded_text(event)
+    elif isinstance(event, BatchSizeChanged):
+        yield Level.INFO, batch_size_text(event)
+    elif isinstance(event, OutOfMemory):
+        yield (Level.WARNING if event.step == "cpu" else Level.INFO), out_of_memory_text(event)
+    elif isinstance(event, BlocksKept) and event.kept:
+        yield Level.INFO, blocks_kept_text(event)
 
 
 def result_lines(result: ExtractionResult) -> Iterator[Line]:
@@ -80,6 +111,9 @@ def result_lines(result: ExtractionResult) -> Iterator[Line]:
                 time=format_seconds(result.seconds),
             ),
         )
+    if result.layers_kept:
+        text = _tr("{kept} of {layers} came from earlier runs")
+        yield Level.INFO, text.format(kept=result.layers_kept, layers=counted(result.layers, "layer"))
     if result.capped:
         text = _tr("{count} layers asked for more than the highest rank allowed")
         yield Level.WARNING, text.format(count=result.capped)

@@ -8,8 +8,9 @@ from pathlib import Path, PurePath
 
 from PySide6.QtCore import QCoreApplication
 
-from app.messages import error_text, format_seconds
+from app.messages import counted, error_text, format_seconds
 from engine.errors import EngineError, ErrorCode
+from engine.results import Kept
 
 OF_THE_PAIR = (
     ErrorCode.SAME_FILE,
@@ -87,6 +88,15 @@ def why_not(
 
 def _tr(text: str) -> str:
     return QCoreApplication.translate("wording", text)
+
+
+def kept_text(kept: Kept | None) -> str:
+    """What earlier runs left for a plan, beside its file name; empty where that is nothing."""
+    if kept is None or kept.layers == 0:
+        return ""
+    if kept.layers == kept.of:
+        return _tr("all layers are at hand: takes seconds")
+    return _tr("{done} of {total} are at hand").format(done=kept.layers, total=counted(kept.of, "layer"))
 
 
 def short_seconds(seconds: float) -> str:

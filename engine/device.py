@@ -123,6 +123,10 @@ class Device:
         self._copies.synchronize()
         return copied
 
+    def on_host(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor in the host's memory; itself where it is there."""
+        return tensor.cpu()
+
     def computing(self) -> AbstractContextManager[None]:
         """What a thread computes on the device meanwhile goes to a stream of its own."""
         if self._copies is None:

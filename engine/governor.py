@@ -75,7 +75,7 @@ class Governor:
     _reserve: int = 0
     _calm: int = 0
     _keeps: bool = True
-    _troubled: int | None = None  # the layer that nothing is read ahead beside
+    _troubled: set[int] = field(default_factory=set)  # layers that nothing is read ahead beside
 
     def __post_init__(self) -> None:
         """Begin with the whole batch and the whole ceiling."""
@@ -114,14 +114,14 @@ class Governor:
         """
         if forced:
             return True
-        if self._troubled is not None and index != self._troubled:
+        if self._troubled - {index}:
             return False
         if self.most_staged is not None and len(self.staged) >= self.most_staged:
             return False
         if self.stages_on_host:
             return True
-        coming = max((self.work_bytes(other) for other in (*self.staged, index)), default=0)
-        return self.held + self.needs[index].source + coming <= self.limit
+        coming = max(map(self._begin_bytes, self.staged), default=0)
+        return self.held + self.needs[index].source + max(coming, self.work_bytes(index)) <= self.limit
 
     def stage(self, index: int, size: int | None = None) -> None:
         """Enter a layer that is being read; `size` where it is not what was planned."""
@@ -143,28 +143,28 @@ class Governor:
             ahead: bytes that the largest of the layers before it, in the order of the results, needs to begin. Room
                 for it must stay, or results that wait for it could fill the memory.
         """
-        if self.must_be_alone(index):
-            return not self.working and set(self.staged) == {index}
-        if len(self.working) >= self.batch or any(self.must_be_alone(other) for other in self.working):
+        if not self._may_join(index):
             return False
+        if self.must_be_alone(index):
+            return not self.resident and not self._staged_beside(index)
         return self.held + self._begin_bytes(index) + ahead <= self.limit
 
     def room_for(self, index: int) -> Relief | None:
         """What to drop so that a staged layer can begin; None where that would not help yet.
 
         Resident blocks go first. Where nothing is at work everything else that is staged goes too, and the layer begins
-        even if it does not fit alone.
+        even if it does not fit alone; but only the first of the staged ones, which so always comes to its turn.
         """
-        if len(self.working) >= self.batch or (self.must_be_alone(index) and self.working):
+        if not self._may_join(index):
             return None
         missing = self.held + self._begin_bytes(index) - self.limit
         blocks = self._lowest_blocks(missing)
         missing -= sum(self.resident[block] for block in blocks)
         if missing <= 0 and not self.must_be_alone(index):
             return Relief(blocks=blocks)
-        if self.working:
+        if self.working or index != min(self.staged):
             return None
-        return Relief(blocks=tuple(self.resident), staged=tuple(other for other in self.staged if other != index))
+        return Relief(blocks=tuple(self.resident), staged=self._staged_beside(index))
 
     def begin(self, index: int) -> None:
         """The work on a staged layer begins."""
@@ -177,8 +177,11 @@ class Governor:
         return self._extra.get(index, 0)
 
     def may_grow(self, index: int, extra: int) -> bool:
-        """Give a layer at work more bytes if they are there; else remember that it needs them, for its next turn."""
-        if self.held + extra <= self.limit or len(self.working) + len(self.staged) + len(self.results) <= 1:
+        """Give a layer at work more bytes if they are there, or if it is all there is; else remember that it needs them.
+
+        On its next turn it begins with them.
+        """
+        if self.held + extra <= self.limit or self.held == self.working[index]:
             self.working[index] += extra
             self._note()
             return True
@@ -193,14 +196,12 @@ class Governor:
         """The work is done; only the result is held now."""
         self.working.pop(index, None)
         self.results[index] = result_bytes
-        self._levels.pop(index, None)
-        self._extra.pop(index, None)
-        if self._troubled == index:
-            self._troubled = None
+        self._settle(index)
 
     def forget(self, index: int) -> None:
-        """The result is written."""
+        """The result is written, whichever device it came from."""
         self.results.pop(index, None)
+        self._settle(index)
 
     # Resident blocks
 
@@ -256,7 +257,7 @@ class Governor:
         level = self._levels.get(index, 0)
         steps = {
             "drop_resident": bool(self.resident),
-            "drop_staged": bool(self.staged),
+            "drop_staged": bool(self._staged_beside(index)),
             "halve_batch": self.batch > 1,
             "alone": True,
             "cpu": True,
@@ -269,17 +270,32 @@ class Governor:
             self._keeps = False  # what was too much once is not tried again in this run
             return step, Relief(blocks=tuple(self.resident))
         if step == "drop_staged":
-            self._troubled = index
-            return step, Relief(staged=tuple(self.staged))
+            self._troubled.add(index)
+            return step, Relief(staged=self._staged_beside(index))
         if step == "halve_batch":
             self.batch //= 2
             return step, Relief(batch_before=before, batch_after=self.batch)
-        self._troubled = index
-        return step, Relief(blocks=tuple(self.resident), staged=tuple(self.staged))
+        self._troubled.add(index)
+        return step, Relief(blocks=tuple(self.resident), staged=self._staged_beside(index))
 
     def must_be_alone(self, index: int) -> bool:
         """Whether a layer is so far up the ladder that nothing else may be on the device."""
         return self._levels.get(index, 0) > _STEPS.index("alone")
+
+    def _may_join(self, index: int) -> bool:
+        """Whether a layer may be at work beside the others, whatever their bytes."""
+        alone = any(map(self.must_be_alone, (*self.working, index)))
+        return not self.working or (len(self.working) < self.batch and not alone)
+
+    def _staged_beside(self, index: int | None) -> tuple[int, ...]:
+        """Staged layers other than one whose going would free memory of the device."""
+        return tuple(other for other, size in self.staged.items() if size and other != index)
+
+    def _settle(self, index: int) -> None:
+        """A layer is finished, here or elsewhere: its troubles are over."""
+        self._levels.pop(index, None)
+        self._extra.pop(index, None)
+        self._troubled.discard(index)
 
     def _begin_bytes(self, index: int) -> int:
         """What a staged layer adds when it begins: its sides too, where they wait in the host's memory."""
@@ -288,8 +304,9 @@ class Governor:
     def _relieve(self, missing: int) -> Relief | None:
         if blocks := self._lowest_blocks(missing):
             return Relief(blocks=blocks)
-        if self.staged:
-            return Relief(staged=tuple(self.staged))
+        next_one = min(self.staged, default=None)
+        if staged := self._staged_beside(None if self.working else next_one):  # or other programs could stop it for good
+            return Relief(staged=staged)
         if self.batch > 1:
             before, self.batch = self.batch, self.batch // 2
             return Relief(batch_before=before, batch_after=self.batch)

@@ -75,6 +75,7 @@ class Lane:
         self._ahead, self._workers, self._threads = hardware.prefetch_ahead, workers, threads
         self._reading: set[int] = set()
         self._staged: dict[int, Staged] = {}
+        self._at_work: dict[int, Staged] = {}
         self._unwanted: set[int] = set()  # being read, but to be dropped when they arrive
         self._granted: dict[int, int] = {}
         self.waited_seconds = 0.0
@@ -161,9 +162,10 @@ class Lane:
                 if resident is None:
                     self.governor.stage(task.index)
                     self._reading.add(task.index)
-            staged = self._read(task) if resident is None else Staged(resident)
+            arriving = [self._read(task) if resident is None else Staged(resident)]
+            del resident  # a name that lives on here would keep the layer's memory from being free after its work
             with self._state.changed:
-                self._arrived(task, staged)
+                self._arrived(task, arriving.pop())
 
     def _next_to_read(self) -> Task | None:
         queue, governor = self._state.queue, self.governor
@@ -221,18 +223,19 @@ class Lane:
 
     def _work_loop(self) -> None:
         torch.set_num_threads(self._threads)
-        with self.device.computing():
-            while True:
-                with self._state.changed:
-                    index = self._wait_for(self._next_to_work)
-                    if index is None:
-                        return
-                    task, staged = self._state.queue.tasks[index], self._staged.pop(index)
-                    self.governor.begin(index)
-                    self._granted[index] = self.governor.granted(index)
-                    self._note_waiting(at_work=True)
-                self._state.tell(LayerStarted(task.index, task.weight.name)) if not task.measured else None
-                self._attempt(task, staged)
+        while True:
+            with self._state.changed:
+                index = self._wait_for(self._next_to_work)
+                if index is None:
+                    return
+                self.governor.begin(index)
+                self._at_work[index] = self._staged.pop(index)
+                self._granted[index] = self.governor.granted(index)
+                self._note_waiting(at_work=True)
+            task = self._state.queue.tasks[index]
+            if not task.measured:
+                self._state.tell(LayerStarted(task.index, task.weight.name))
+            self._attempt(task)
 
     def _next_to_work(self) -> int | None:
         if not self._staged:
@@ -253,21 +256,34 @@ class Lane:
         earlier = [self.governor.work_bytes(other) for other in self.governor.staged if other < index]
         return max(earlier, default=0)
 
-    def _attempt(self, task: Task, staged: Staged) -> None:
-        """Work on a layer, deliver it, or see to it that it is tried again."""
+    def _attempt(self, task: Task) -> None:
+        """Work on a staged layer, deliver it, or see to it that it is tried again.
+
+        Its memory is counted as long as a name holds it, so names are deleted before the books are changed.
+        """
         worked: Worked | None = None
         trouble: BaseException | None = None
+        on_cpu = task.index in self._state.on_cpu
         try:
-            on_cpu = task.index in self._state.on_cpu
+            staged = self._at_work.pop(task.index)
             worked = self._work.do(task, staged, lambda extra: self._reserve(task.index, extra), on_cpu=on_cpu)
         except BaseException as error:
             trouble = error.with_traceback(None)  # which would keep the device's tensors alive
             trouble.__context__ = trouble.__cause__ = None
         del staged
-        if worked is not None:
-            self._finish(task, worked)
-        elif trouble is not None:
+        if worked is None:
+            assert trouble is not None
             self._recover(task, trouble)
+            return
+        outcome, kept = worked.outcome, self._chosen(task, worked)
+        self._work.give_back(worked, kept)
+        del worked
+        with self._state.changed:
+            self.governor.finish(task.index, outcome.nbytes if self.device.host else 0)
+            if kept is not None:
+                self._keep(task, kept)
+            self._state.deliver(task.index, outcome)
+            self._note_waiting(at_work=bool(self.governor.working))
 
     def _reserve(self, index: int, extra: int) -> None:
         """The solver needs more than was planned."""
@@ -277,15 +293,6 @@ class Lane:
             if missing > 0 and not self.governor.may_grow(index, missing):
                 raise MoreMemoryError
             self._granted[index] = max(0, self._granted[index])
-
-    def _finish(self, task: Task, worked: Worked) -> None:
-        outcome = worked.outcome
-        with self._state.changed:
-            self.governor.finish(task.index, outcome.nbytes if self.device.host else 0)
-            kept = self._keep(task, worked)
-            self._state.deliver(task.index, outcome)
-            self._note_waiting(at_work=bool(self.governor.working))
-        self._work.give_back(worked, kept)
 
     def _recover(self, task: Task, trouble: BaseException) -> None:
         index, name = task.index, task.weight.name
@@ -342,16 +349,18 @@ class Lane:
             self.governor.stage(task.index, found.nbytes)
         return found
 
-    def _keep(self, task: Task, worked: Worked) -> Weights | None:
-        block, outcome = block_name(task.weight), worked.outcome
-        if block not in self._keeping or outcome.on_cpu or outcome.broken_file is not None:
+    def _chosen(self, task: Task, worked: Worked) -> Weights | None:
+        """The form in which a layer stays on the device; None where it does not."""
+        outcome, smaller = worked.outcome, worked.smaller
+        if block_name(task.weight) not in self._keeping or outcome.on_cpu or outcome.broken_file is not None:
             return None
-        kept = worked.smaller
-        if not self.governor.may_keep(kept.nbytes):
-            return None
+        with self._state.changed:
+            return smaller if self.governor.may_keep(smaller.nbytes) else None
+
+    def _keep(self, task: Task, kept: Weights) -> None:
+        block = block_name(task.weight)
         self.governor.keep(block, kept.nbytes, self._order)
         self._state.residents.put(self.device.name, block, task.weight.name, kept, self.device.release)
-        return kept
 
     def _apply(self, relief: Relief, cause: str) -> None:
         """Drop what has to give way, and say so."""

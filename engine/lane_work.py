@@ -65,23 +65,29 @@ class LaneWork:
         Raises:
             EngineError: ``dtype_overflow``.
         """
-        staged = staged if on_cpu else upload(staged, self._device, self._buffers)
-        began = time.perf_counter()
-        delta, difference = self._subtract(staged.weights, on_host=on_cpu or self._device.host)
-        outcome = measure(delta) if task.measured else work_on(task.weight, delta, self._settings, reserve=reserve)
-        self._device.wait()
-        ended = time.perf_counter()
-        seconds = StageSeconds(read=staged.read_seconds, upload=staged.upload_seconds, compute=ended - began)
-        outcome = replace(_outside(outcome, difference), seconds=seconds, span=(began, ended), on_cpu=on_cpu)
-        if outcome.left_out is not None and outcome.left_out.reason is LeaveOutReason.NON_FINITE:
-            outcome = self._blamed(outcome, staged.weights)
-        return Worked(outcome, staged.weights, difference)
+        if on_cpu:
+            return self._worked(task, staged, reserve, on_cpu=True)
+        staged = upload(staged, self._device, self._buffers)
+        with self._device.computing():
+            return self._worked(task, staged, reserve, on_cpu=False)
 
     def give_back(self, worked: Worked, kept: Weights | None) -> None:
         """Return the host memory of everything that does not stay."""
         for form in {id(form): form for form in (worked.weights, worked.difference)}.values():
             for buffer in form.buffers if form is not kept else ():
                 self._buffers.give_back(buffer)
+
+    def _worked(self, task: Task, staged: Staged, reserve: Callable[[int], None], *, on_cpu: bool) -> Worked:
+        began = time.perf_counter()
+        delta, difference = self._subtract(staged.weights, on_host=on_cpu or self._device.host)
+        outcome = measure(delta) if task.measured else work_on(task.weight, delta, self._settings, reserve=reserve)
+        self._device.wait()
+        ended = time.perf_counter()
+        seconds = StageSeconds(read=staged.read_seconds, upload=staged.upload_seconds, compute=ended - began)
+        outcome = replace(self._outside(outcome, difference), seconds=seconds, span=(began, ended), on_cpu=on_cpu)
+        if outcome.left_out is not None and outcome.left_out.reason is LeaveOutReason.NON_FINITE:
+            outcome = self._blamed(outcome, staged.weights)
+        return Worked(outcome, staged.weights, difference)
 
     def _subtract(self, weights: Weights, *, on_host: bool) -> tuple[Delta, Weights]:
         if weights.delta is not None:
@@ -94,6 +100,22 @@ class LaneWork:
         delta = subtract(*weights.sides, memory)
         return delta, Weights(delta=delta, buffers=(memory,) if memory else ())
 
+    def _outside(self, outcome: LayerOutcome, difference: Weights) -> LayerOutcome:
+        """The outcome on the host, with nothing in it that lies in memory which will be used again."""
+
+        def kept(tensor: torch.Tensor) -> torch.Tensor:
+            held = difference.delta is not None and _same_memory(tensor, difference.delta.values)
+            return self._device.on_host(tensor.clone() if held else tensor)
+
+        svd = outcome.svd
+        return replace(
+            outcome,
+            tensors={ending: kept(tensor) for ending, tensor in outcome.tensors.items()},
+            svd=None if svd is None else replace(svd, u=kept(svd.u), vh=kept(svd.vh)),
+            stored=None if outcome.stored is None else replace(outcome.stored, tensors={}),
+            difference=None if outcome.difference is None else kept(outcome.difference),
+        )
+
     def _blamed(self, outcome: LayerOutcome, weights: Weights) -> LayerOutcome:
         """Name the file whose tensor holds the NaN or the infinity."""
         assert weights.sides is not None, "what is not finite is never resident"
@@ -102,22 +124,6 @@ class LaneWork:
         broken = self._files[1 if finite else 0]
         left_out = replace(outcome.left_out, detail=f"in {broken.name}")
         return replace(outcome, left_out=left_out, broken_file=broken)
-
-
-def _outside(outcome: LayerOutcome, difference: Weights) -> LayerOutcome:
-    """The outcome with nothing in it that lies in lent memory, which will be used again."""
-
-    def kept(tensor: torch.Tensor) -> torch.Tensor:
-        held = difference.delta is not None and _same_memory(tensor, difference.delta.values)
-        return tensor.clone() if held else tensor
-
-    tensors = {ending: kept(tensor) for ending, tensor in outcome.tensors.items()}
-    return replace(
-        outcome,
-        tensors=tensors,
-        stored=None if outcome.stored is None else replace(outcome.stored, tensors={}),
-        difference=None if outcome.difference is None else kept(outcome.difference),
-    )
 
 
 def _same_memory(one: torch.Tensor, other: torch.Tensor) -> bool:

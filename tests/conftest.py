@@ -16,6 +16,16 @@ settings.register_profile("here", deadline=None, max_examples=60)
 settings.load_profile("here")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="repeat the fault tests as often as the project promises")
+
+
+@pytest.fixture
+def often(request: pytest.FixtureRequest) -> int:
+    """How often a fault test tries something new: 200 times with --full, 12 times without."""
+    return 200 if request.config.getoption("--full") else 12
+
+
 @pytest.fixture(autouse=True)
 def garbage_on_this_thread(request: pytest.FixtureRequest) -> Iterator[None]:
     """Qt objects in cycles must not be destroyed by the collector on a worker's thread; see `app.gui_garbage`."""

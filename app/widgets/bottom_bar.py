@@ -12,10 +12,10 @@ from app.messages import format_bytes, format_seconds, format_share
 from app.stylesheet import SMALL
 from app.widgets.basics import ElidedLabel, push_button, set_look
 from app.widgets.last_result import LastResult
-from app.wording import Blocked, short_error_text
+from app.wording import Blocked, kept_text, short_error_text
 from engine.errors import EngineError
 from engine.events import Progress
-from engine.results import ExtractionResult, OutputFile
+from engine.results import ExtractionResult, Kept, OutputFile
 
 
 class KeyedButton(QPushButton):
@@ -131,10 +131,12 @@ class BottomBar(QFrame):
         """The plan is being made; for a moment only."""
         self.extract.setEnabled(False)
 
-    def show_ready(self, name: str, size_bytes: int, folder: Path) -> None:
-        """Extract will write this file."""
+    def show_ready(self, name: str, size_bytes: int, folder: Path, kept: Kept | None = None) -> None:
+        """Extract will write this file; `kept` is what earlier runs left for it."""
         headline = self.tr("Will write {name}").format(name=name)
-        detail = self.tr("at most {size} \u00b7 in {folder}").format(size=format_bytes(size_bytes), folder=folder)
+        size, place = self.tr("at most {size}"), self.tr("in {folder}")
+        parts = (size.format(size=format_bytes(size_bytes)), kept_text(kept), place.format(folder=folder))
+        detail = " \u00b7 ".join(part for part in parts if part)
         self._show(headline, detail, (self.folder, self.extract))
         self.extract.setEnabled(True)
         self.extract.setToolTip("")
@@ -168,11 +170,14 @@ class BottomBar(QFrame):
         self.detail.setText(self.tr("A layer that has begun cannot be interrupted."))
         self.stop.setEnabled(False)
 
-    def show_stopped(self, done: int, total: int) -> None:
-        """The run was stopped."""
-        headline = self.tr("Stopped after {done} of {total} layers").format(done=done, total=total)
+    def show_stopped(self, done: int, total: int, *, kept: bool) -> None:
+        """The run was stopped; `kept` where the next one goes on from there."""
+        headline = self.tr("Stopped after {done} of {total} layers")
         detail = self.tr("Nothing was written. Extract starts again from the first layer.")
-        self._show(headline, detail, (self.folder, self.extract))
+        if kept:
+            headline = self.tr("Stopped: {done} of {total} layers are kept; Extract continues from there")
+            detail = self.tr("No LoRA was written yet.")
+        self._show(headline.format(done=done, total=total), detail, (self.folder, self.extract))
 
     def show_result(self, result: ExtractionResult) -> None:
         """The run is over and its file is in place."""

@@ -2,31 +2,70 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QMessageBox, QVBoxLayout, QWidget
 
+from app.messages import counted, format_moment
 from app.paths import APP_NAME
 from app.shortcuts import SHORTCUTS
-from app.widgets.basics import push_button, text_label, wrapped_label
+from app.widgets.basics import push_button, set_look, text_label, wrapped_label
+from engine.results import Kept
 
 
 def _tr(text: str) -> str:
     return QCoreApplication.translate("dialogs", text)
 
 
-def ask_stop(parent: QWidget, *, closing: bool) -> bool:
-    """Ask whether a run shall be stopped."""
+class ResumeAnswer(Enum):
+    """What to do with the layers of a run that was stopped."""
+
+    GO_ON = "go_on"
+    START_OVER = "start_over"
+    CANCEL = "cancel"
+
+
+def ask_stop(parent: QWidget, *, closing: bool, kept: bool) -> bool:
+    """Ask whether a run shall be stopped; `kept` where its finished layers are used by the next run."""
     box = QMessageBox(parent)
     box.setIcon(QMessageBox.Icon.Question)
     box.setWindowTitle(_tr("Stop the extraction"))
     box.setText(_tr("Stop the extraction and quit?") if closing else _tr("Stop the extraction?"))
-    box.setInformativeText(_tr("The layer being worked on is finished first. Nothing is written."))
+    consequence = _tr("Nothing is written.")
+    if kept:
+        consequence = _tr("No LoRA is written; the finished layers are kept, and Extract continues from there.")
+    box.setInformativeText(f"{_tr('The layer being worked on is finished first.')} {consequence}")
     stop = box.addButton(_tr("Stop"), QMessageBox.ButtonRole.DestructiveRole)
     keep = box.addButton(_tr("Keep going"), QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(keep)
     box.setEscapeButton(keep)
     box.exec()
     return box.clickedButton() is stop
+
+
+def ask_resume(parent: QWidget, kept: Kept) -> ResumeAnswer:
+    """Ask whether a run shall go on from where an earlier one was stopped."""
+    box = QMessageBox(parent)
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setWindowTitle(_tr("Continue the extraction"))
+    text = _tr("An earlier run of these two models was stopped: {done} of {total} are done.")
+    box.setText(text.format(done=kept.layers, total=counted(kept.of, "layer")))
+    details = _tr("\u201cContinue\u201d works on the others only, \u201cStart over\u201d on all of them again.")
+    if kept.layers == kept.of:
+        details = _tr("\u201cContinue\u201d only writes the file, \u201cStart over\u201d works on all of them again.")
+    if kept.started:
+        details = f"{_tr('It was started on {moment}.').format(moment=format_moment(kept.started))} {details}"
+    box.setInformativeText(details)
+    go_on = box.addButton(_tr("Continue"), QMessageBox.ButtonRole.AcceptRole)
+    set_look(go_on, "kind", "primary")
+    start_over = box.addButton(_tr("Start over"), QMessageBox.ButtonRole.DestructiveRole)
+    cancel = box.addButton(_tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(go_on)
+    box.setEscapeButton(cancel)
+    box.exec()
+    answers = {go_on: ResumeAnswer.GO_ON, start_over: ResumeAnswer.START_OVER}
+    return next((answer for button, answer in answers.items() if box.clickedButton() is button), ResumeAnswer.CANCEL)
 
 
 def show_about(parent: QWidget, version: str) -> None:

@@ -12,7 +12,7 @@ from app.widgets.basics import set_look
 from app.widgets.sliders import RANK_STOPS, NumberSlider, StopSlider
 from engine.field_specs import FieldSpec
 
-DEVICES = ("auto", "cpu", "cuda:0", "mps", "xpu")
+DEVICES = ("auto", "all", "cpu", "cuda:0", "mps", "xpu")
 
 
 def title_of(spec: FieldSpec) -> str:

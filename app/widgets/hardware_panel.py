@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QCoreApplication, Signal, Slot
+from PySide6.QtCore import QCoreApplication, Qt, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout
 
 from app.messages import format_bytes
 from app.preparation import DeviceInfo
 from app.profiles import ProfileStore
-from app.widgets.basics import Panel, link_button, set_look, wrapped_label
+from app.widgets.basics import Panel, link_button, push_button, set_look, wrapped_label
 from app.widgets.form import SettingsForm
 from app.widgets.profile_bar import ProfileBar
 from app.wording import window_error_text
@@ -25,11 +25,13 @@ class HardwarePanel(Panel):
 
     Attributes:
         changed: emitted after the person changed anything.
+        free_clicked: emitted when the person wants the memory back that is kept on the device.
         form: the rows.
         profiles: the profile list.
     """
 
     changed = Signal()
+    free_clicked = Signal()
 
     def __init__(self, store: ProfileStore) -> None:
         super().__init__(QCoreApplication.translate("HardwarePanel", "Hardware"))
@@ -40,7 +42,10 @@ class HardwarePanel(Panel):
         self.header.addWidget(self.profiles.menu_button)
         self.header.addWidget(self.more)
         self.form = SettingsForm(HardwareSettings, lambda spec: spec.name in UNDER_MORE)
-        self._suggested = self._device_text = ""
+        self._suggested = self._device_text = self._device_kind = ""
+        self.blocks_hint = wrapped_label(self.tr("Kept only with a memory budget."), "small")
+        plain = self.form.plain
+        plain.insertWidget(plain.indexOf(self.form.rows["blocks_in_gpu"]) + 1, self.blocks_hint)
         self.suggestion = wrapped_label("", "small")
         self.suggestion.hide()
         self.use_suggestion = link_button("")
@@ -54,16 +59,21 @@ class HardwarePanel(Panel):
         self.trouble = wrapped_label("", "small")
         set_look(self.trouble, "tone", "bad")
         self.trouble.hide()
-        self.body.addWidget(self.profiles)
-        self.not_yet = wrapped_label(
-            self.tr("Blocks in GPU, read ahead and limit are kept and named in the file, but without effect yet."),
-            "small",
+        self.free = push_button("", small=True)
+        self.free.setToolTip(
+            self.tr(
+                "Blocks kept on the device for the next extraction; they are freed after five idle minutes, "
+                "or at once with this button."
+            )
         )
+        self.free.hide()
+        self.free.clicked.connect(self._free_clicked)
+        self.body.addWidget(self.profiles)
         self.body.addWidget(self.form.widget)
-        self.body.addWidget(self.not_yet)
         self.body.addWidget(self.form.advanced)
         self.body.addLayout(suggested)
         self.body.addWidget(self.trouble)
+        self.body.addWidget(self.free, 0, Qt.AlignmentFlag.AlignLeft)
         self.body.addStretch(1)
         self.profiles.chosen.connect(self._profile_chosen)
         self.form.changed.connect(self._changed)
@@ -96,6 +106,7 @@ class HardwarePanel(Panel):
     def show_device(self, device: DeviceInfo) -> None:
         """Suggest a profile for the device that will compute."""
         set_look(self.suggestion, "tone", "")
+        self._device_kind = device.kind
         size = format_bytes(device.total_bytes)
         if device.kind == "cpu":
             self._suggested = ""
@@ -106,6 +117,16 @@ class HardwarePanel(Panel):
         self._device_text = self._device_text.format(device=device.title, size=size)
         self.suggestion.setToolTip(f"{device.title}, {size}")
         self._refresh_suggestion()
+        self._refresh_blocks_hint()
+
+    @Slot(object)
+    def show_kept_memory(self, size: int) -> None:
+        """Offer to free what is kept on the device for the next extraction, in bytes."""
+        self.free.setVisible(size > 0)
+        self.free.setEnabled(size > 0)
+        self.free.setText(self.tr("Free memory ({size})").format(size=format_bytes(size)))
+        self.free.setAccessibleName(self.free.text())
+        self.free.setAccessibleDescription(self.free.toolTip())
 
     @Slot(object)
     def show_missing_device(self, error: EngineError) -> None:
@@ -124,6 +145,11 @@ class HardwarePanel(Panel):
     @Slot()
     def _use_suggested(self) -> None:
         self.profiles.choose(self._suggested)
+
+    @Slot()
+    def _free_clicked(self) -> None:
+        self.free.setEnabled(False)  # until the answer is there
+        self.free_clicked.emit()
 
     @Slot()
     def _toggle_more(self) -> None:
@@ -146,6 +172,14 @@ class HardwarePanel(Panel):
         self.trouble.setVisible(bool(troubles))
         self.trouble.setText(self.tr("Cannot be used: {titles}.").format(titles=", ".join(troubles)))
         self._refresh_suggestion()
+        self._refresh_blocks_hint()
+
+    def _refresh_blocks_hint(self) -> None:
+        """On a processor blocks are only kept within a budget that somebody gave."""
+        settings = self.settings()
+        kept_none = settings is not None and settings.memory_budget is None and settings.blocks_in_gpu > 0
+        kind = settings.device if settings is not None and settings.device != "auto" else self._device_kind
+        self.blocks_hint.setVisible(kept_none and kind == "cpu")
 
     def _refresh_suggestion(self) -> None:
         offered = bool(self._suggested) and self._suggested != self.profiles.name

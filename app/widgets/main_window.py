@@ -14,7 +14,7 @@ from app.messages import notice_text
 from app.paths import APP_NAME
 from app.preparation import Engine, Inspected, Prepared
 from app.profiles import ProfileStore
-from app.run_log import Level, error_lines
+from app.run_log import Level
 from app.session import SessionStore, remember_recent
 from app.theme import Theme
 from app.widgets.dialogs import ask_stop
@@ -22,17 +22,16 @@ from app.widgets.frame import WindowFrame
 from app.widgets.menus import Menus
 from app.widgets.model_card import dropped_paths
 from app.widgets.window_commands import WindowCommands
+from app.widgets.window_run import WindowRun
 from app.widgets.window_session import restore_session, session_of
 from app.wording import why_not
-from engine.errors import EngineError
-from engine.events import Event, NoticeCode, Planned, Progress
-from engine.results import ExtractionResult
+from engine.events import NoticeCode
 from engine.settings import HardwareSettings
 
 REPLAN_MS = 150
 DEVICE_QUESTION_MS = 1500
 # Remarks that the panels make themselves, or that matter only in the log.
-SAID_ELSEWHERE = (NoticeCode.HARDWARE_STORED_ONLY, NoticeCode.ADAPTIVE_PARAM_UNUSUAL)
+SAID_ELSEWHERE = (NoticeCode.ADAPTIVE_PARAM_UNUSUAL,)
 
 
 class MainWindow(QMainWindow):
@@ -53,7 +52,6 @@ class MainWindow(QMainWindow):
         self.controller = Controller(engine, self)
         self.frame = WindowFrame(self.theme, self.profiles)
         self._pair: tuple[Path | None, Path | None] = (None, None)
-        self._start_when_ready = False
         self._closing = False
         self._focus_extract = False
         self._asked_device: tuple[str, int | None] | None = None
@@ -68,6 +66,7 @@ class MainWindow(QMainWindow):
         self.resize(1280, 800)
         self.menus = Menus(self)
         self.commands = WindowCommands(self)
+        self.run_control = WindowRun(self)
         self._connect()
         self.commands.tell_store_problems(self._store, self.profiles)
         restore_session(self)
@@ -79,27 +78,18 @@ class MainWindow(QMainWindow):
     @Slot()
     def extract(self) -> None:
         """Start the extraction, or start it as soon as it is planned."""
-        if self.controller.busy:
-            return
-        if self._replan_timer.isActive():
-            self._replan_timer.stop()
-            self.replan()
-        if self.controller.current is None:
-            self._start_when_ready = self.controller.state is State.PLANNING or self.controller.state in ENDED
-            return
-        plan = self.controller.current.plan
-        if plan is not None:
-            self._start_when_ready = False
-            self.save_session()
-            self.frame.run.start(plan)
-            self.frame.bar.show_started(len(plan.layers))
-            self.controller.extract()
+        self.run_control.extract()
 
     @Slot()
     def ask_stop(self) -> None:
         """Stop the run, after asking."""
-        if self.controller.state is State.RUNNING and ask_stop(self, closing=False):
-            self.controller.stop()
+        self.run_control.stop()
+
+    def plan_now(self) -> None:
+        """Plan what was changed a moment ago, instead of waiting for more changes."""
+        if self._replan_timer.isActive():
+            self._replan_timer.stop()
+            self.replan()
 
     @Slot()
     def replan(self) -> None:
@@ -143,7 +133,7 @@ class MainWindow(QMainWindow):
         """Ask while running, stop, and close once the run has ended."""
         if self.controller.busy:
             event.ignore()
-            if not self._closing and ask_stop(self, closing=True):
+            if not self._closing and ask_stop(self, closing=True, kept=self.run_control.keeps_layers()):
                 self._closing = True
                 self.controller.stop()
                 self._close_when_ended()
@@ -168,16 +158,10 @@ class MainWindow(QMainWindow):
         frame.models.changed.connect(self._models_changed)
         frame.options.changed.connect(self._replan_timer.start)
         frame.hardware.changed.connect(self._replan_timer.start)
-        frame.bar.extract_clicked.connect(self.extract)
-        frame.bar.stop_clicked.connect(self.ask_stop)
-        frame.run.noticed.connect(frame.mark_log)
         controller.inspected.connect(self._on_inspected)
         controller.prepared.connect(self._on_prepared)
         controller.device_found.connect(frame.hardware.show_device)
         controller.device_missing.connect(frame.hardware.show_missing_device)
-        controller.happened.connect(self._on_event)
-        controller.finished.connect(self._on_finished)
-        controller.failed.connect(self._on_failed)
         controller.state_changed.connect(self._on_state)
 
     @Slot()
@@ -210,29 +194,7 @@ class MainWindow(QMainWindow):
         elif answer.error is not None:
             pair.show_error(answer.error)
         self._refresh_bar()
-        if self._start_when_ready:
-            self._start_when_ready = False
-            self.extract()
-
-    @Slot(object)
-    def _on_event(self, event: Event) -> None:
-        self.frame.run.take(event)
-        if isinstance(event, Progress) and self.controller.state is State.RUNNING:
-            self.frame.bar.show_progress(event)
-        elif isinstance(event, Planned):
-            self.frame.hardware.show_planned_device(event)
-
-    @Slot(object)
-    def _on_finished(self, result: ExtractionResult) -> None:
-        self.frame.bar.show_result(result)
-        QApplication.alert(self)
-
-    @Slot(object)
-    def _on_failed(self, error: EngineError) -> None:
-        self.frame.bar.show_failed(error)
-        for line in error_lines(error):
-            self.frame.run.write(*line)
-        QApplication.alert(self)
+        self.run_control.start_if_wanted()
 
     @Slot(object)
     def _on_state(self, state: State) -> None:
@@ -240,12 +202,7 @@ class MainWindow(QMainWindow):
         self.frame.set_locked(running)
         self.commands.set_running(running)
         self._focus_extract = self._focus_extract or state in ENDED
-        if state is State.STOPPING:
-            self.frame.bar.show_stopping()
-        elif state is State.STOPPED:
-            run = self.frame.run
-            self.frame.bar.show_stopped(run.layers_done(), run.layers_total)
-            run.write(Level.INFO, self.tr("Stopped; nothing was written"))
+        self.run_control.show_state(state)
         self._refresh_bar()
 
     def _refresh_bar(self) -> None:
@@ -257,6 +214,8 @@ class MainWindow(QMainWindow):
         if controller.state in ENDED and current is not None and current.error is not None:
             self._show_why_not(current)
         elif controller.state in ENDED:
+            if controller.state is State.STOPPED and current is not None and current.kept is not None:
+                self.run_control.show_kept(current.kept)
             bar.set_extract_enabled(ready)
             if ready and self._focus_extract:
                 self._focus_extract = False
@@ -264,7 +223,7 @@ class MainWindow(QMainWindow):
         elif controller.state is State.PLANNING:
             bar.show_planning()
         elif current is not None and current.plan is not None:
-            bar.show_ready(current.plan.output_name, current.plan.output_bytes, current.plan.folder)
+            bar.show_ready(current.plan.output_name, current.plan.output_bytes, current.plan.folder, current.kept)
         elif controller.state is State.IDLE:
             self._show_why_not(current)
 

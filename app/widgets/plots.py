@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtGui import QColor, QPen, QResizeEvent
-from PySide6.QtWidgets import QSizePolicy
+from PySide6.QtCore import QEvent, QPoint, QSize, Qt
+from PySide6.QtGui import QColor, QHelpEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QSizePolicy, QToolTip
 
 from app.theme import Theme
+from app.widgets.event_marks import EventMarks
 from app.wording import short_seconds
 from engine.events import MemorySample
 from engine.results import StageSeconds
@@ -22,6 +23,11 @@ STAGES = ("read", "upload", "compute", "write")
 BATCHES_SHOWN = 60
 SAMPLES_KEPT = 14_400  # an hour at 4 Hz; older ones are thinned out
 GIGABYTE = 1e9
+SERIES = ("seconds", "run", "resident", "staged", "device")  # staged lies on top of resident
+CURVES = ("run", "staged", "resident", "device")  # from the back to the front
+BANDS = {"run": ("accent", 40), "staged": ("read", 64), "resident": ("accent", 80)}  # colour and how opaque
+REACH_PIXELS = 6  # how near to a mark the mouse has to be
+TEXTS_SHOWN = 5
 LABEL_PIXELS = 22  # what the words at the limit need
 AXIS_PIXELS = 24  # what the time axis needs
 TICK_PIXELS = 24  # apart enough to be read
@@ -82,20 +88,24 @@ class TimeAxis(pg.AxisItem):  # type: ignore[misc]
 
 
 class MemoryPlot(QuietPlot):
-    """What this run and what all programs hold of the device's memory, and the limit."""
+    """What this run and what all programs hold of the device's memory, the limit, and where room was made.
+
+    Attributes:
+        marks: where something was offloaded, the batch changed, or memory ran out.
+    """
 
     def __init__(self, theme: Theme, name: str) -> None:
         super().__init__(theme, name, {"bottom": TimeAxis("bottom")})
-        self._times: deque[float] = deque(maxlen=SAMPLES_KEPT)
-        self._run: deque[float] = deque(maxlen=SAMPLES_KEPT)
-        self._device: deque[float] = deque(maxlen=SAMPLES_KEPT)
+        self._series: dict[str, deque[float]] = {key: deque(maxlen=SAMPLES_KEPT) for key in SERIES}
         self._total = 0.0
         self._recent_only = False
-        self._run_curve = self.plot(fillLevel=0.0, skipFiniteCheck=True)
-        self._device_curve = self.plot(skipFiniteCheck=True)
+        self._curves = {
+            key: self.plot(fillLevel=None if key == "device" else 0.0, skipFiniteCheck=True) for key in CURVES
+        }
         self._limit = pg.InfiniteLine(angle=0, label="", labelOpts={"position": 0.02, "anchors": [(0, 1), (0, 1)]})
         self._limit.hide()
         self.addItem(self._limit)
+        self.marks = EventMarks(self)
         self.showGrid(x=False, y=True, alpha=0.12)
         left, bottom = self.getPlotItem().getAxis("left"), self.getPlotItem().getAxis("bottom")
         left.setStyle(tickLength=0)
@@ -106,7 +116,7 @@ class MemoryPlot(QuietPlot):
     @property
     def peak_bytes(self) -> float:
         """The most that this run held."""
-        return max(self._run, default=0.0) * GIGABYTE
+        return max(self._series["run"], default=0.0) * GIGABYTE
 
     def show_recent_only(self, recent: bool) -> None:
         """Show the last two minutes, or everything since the start of the run."""
@@ -115,7 +125,7 @@ class MemoryPlot(QuietPlot):
 
     def show_device(self, shown: bool) -> None:
         """Draw what all programs hold, or only what this run holds."""
-        self._device_curve.setVisible(shown)
+        self._curves["device"].setVisible(shown)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep room for the limit's words, and only as many ticks as can be read."""
@@ -124,10 +134,26 @@ class MemoryPlot(QuietPlot):
             self._ticks()
             self._redraw()
 
+    def viewportEvent(self, event: QEvent) -> bool:
+        """Say what the marks under the mouse stand for."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), self.text_at(event.pos()), self.viewport())
+            return True
+        return bool(super().viewportEvent(event))
+
+    def text_at(self, position: QPoint) -> str:
+        """The words of the marks at a place in the widget; empty where there are none."""
+        view = self.getPlotItem().getViewBox()
+        seconds = view.mapSceneToView(self.mapToScene(position)).x()
+        texts = [mark.text for mark in self.marks.near(seconds, view.viewPixelSize()[0] * REACH_PIXELS)]
+        more = len(texts) - TEXTS_SHOWN
+        return "\n".join(texts[:TEXTS_SHOWN]) + (f"\n+ {more}" if more > 0 else "")
+
     def start(self, total_bytes: int, limit_bytes: int, limit_text: str) -> None:
         """Empty the plot and draw the limit for a new run."""
-        for series in (self._times, self._run, self._device):
+        for series in self._series.values():
             series.clear()
+        self.marks.clear()
         self._total = total_bytes / GIGABYTE
         self._limit.setValue(limit_bytes / GIGABYTE)
         self._limit.show()
@@ -137,32 +163,37 @@ class MemoryPlot(QuietPlot):
 
     def add(self, sample: MemorySample) -> None:
         """Draw one more sample."""
-        self._times.append(sample.seconds)
-        self._run.append(sample.run_bytes / GIGABYTE)
-        self._device.append(sample.device_used_bytes / GIGABYTE)
+        bands = (sample.resident_bytes, sample.resident_bytes + sample.staged_bytes)
+        values = (sample.seconds, *(size / GIGABYTE for size in (sample.run_bytes, *bands, sample.device_used_bytes)))
+        for key, value in zip(SERIES, values, strict=True):
+            self._series[key].append(value)
         self._redraw()
 
     def restyle(self) -> None:
         """Take the theme's colours."""
         super().restyle()
         tokens = self.theme.tokens
-        fill = QColor(tokens.accent)
-        fill.setAlpha(44)
-        self._run_curve.setPen(pg.mkPen(tokens.accent, width=1))
-        self._run_curve.setBrush(pg.mkBrush(fill))
-        self._device_curve.setPen(pg.mkPen(tokens.muted, width=1, style=Qt.PenStyle.DashLine))
+        self._curves["run"].setPen(pg.mkPen(tokens.accent, width=1))
+        self._curves["device"].setPen(pg.mkPen(tokens.muted, width=1, style=Qt.PenStyle.DashLine))
+        for key, (token, alpha) in BANDS.items():
+            self._curves[key].setBrush(pg.mkBrush(band_colour(getattr(tokens, token), alpha)))
+            if key != "run":
+                self._curves[key].setPen(pg.mkPen(None))
         self._limit.setPen(QPen(pg.mkPen(tokens.bad, width=1)))
         self._limit.label.setColor(QColor(tokens.bad_text))
+        self.marks.restyle(tokens)
 
     def _redraw(self) -> None:
-        times = np.fromiter(self._times, float)
+        times = np.fromiter(self._series["seconds"], float)
         last = float(times[-1]) if times.size else 0.0
         start = max(0.0, last - 120.0) if self._recent_only else 0.0
-        self._run_curve.setData(times, np.fromiter(self._run, float))
-        self._device_curve.setData(times, np.fromiter(self._device, float))
+        for key in CURVES:
+            self._curves[key].setData(times, np.fromiter(self._series[key], float))
         self.setXRange(start, max(last, start + 1.0), padding=0)
         above_limit = self._limit.value() / max(0.3, 1 - LABEL_PIXELS / self._inner_height())
-        self.setYRange(0, max(self._total * 1.04, above_limit, 1e-3), padding=0)
+        top = max(self._total * 1.04, above_limit, 1e-3)
+        self.setYRange(0, top, padding=0)
+        self.marks.place(top, top / self._inner_height())
 
     def _inner_height(self) -> int:
         return max(24, int(self.height()) - AXIS_PIXELS)
@@ -220,6 +251,13 @@ class BatchPlot(QuietPlot):
         step = round_step(highest / 2) if highest else 1.0
         marks = [(step * number, short_seconds(step * number)) for number in range(1, int(highest * 1.05 / step) + 1)]
         self.getPlotItem().getAxis("left").setTicks([marks])
+
+
+def band_colour(colour: str, alpha: int) -> QColor:
+    """A colour as the bands are filled with it."""
+    shade = QColor(colour)
+    shade.setAlpha(alpha)
+    return shade
 
 
 def _size_text(gigabytes: float) -> str:

@@ -189,7 +189,7 @@ def _scale_power(up: torch.Tensor, down: torch.Tensor) -> int:
     rms = min(math.sqrt(energy(factor) / factor.numel()) for factor in (up, down))
     if rms >= _SMALL_FACTOR or rms == 0.0:
         return 0
-    largest = max(float(factor.abs().max()) for factor in (up, down))
+    largest = max(map(_largest, (up, down)))
     power = round(math.log2(_SCALED_FACTOR / rms))
     return max(0, min(power, math.floor(math.log2(2.0**14 / largest))))
 
@@ -200,8 +200,8 @@ def _rounded(
     """Round to the output dtype, or keep float32 where rounding would lose too much of a tensor's norm."""
     dtype = DTYPES[settings.output_dtype]
     rounded = tuple(tensor.to(dtype) for tensor in tensors)
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in rounded):
-        largest = max(float(tensor.abs().max()) for tensor in tensors)
+    if not all(map(math.isfinite, map(_largest, rounded))):
+        largest = max(map(_largest, tensors))
         raise EngineError(ErrorCode.DTYPE_OVERFLOW, tensor=layer, dtype=settings.output_dtype, value=largest)
 
     def loses_too_much(exact: torch.Tensor, inexact: torch.Tensor) -> bool:
@@ -210,6 +210,12 @@ def _rounded(
     if any(map(loses_too_much, tensors, rounded)):
         return tuple(tensor.contiguous() for tensor in tensors), "F32", dtype is not torch.float32
     return tuple(tensor.contiguous() for tensor in rounded), SAFETENSORS_NAMES[dtype], False
+
+
+def _largest(tensor: torch.Tensor) -> float:
+    """The largest absolute value, without a copy of the tensor; NaN where there is one."""
+    low, high = torch.aminmax(tensor)
+    return max(-float(low), float(high))
 
 
 def _rounding_loss(exact: torch.Tensor, rounded: torch.Tensor) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from engine.events import (
 )
 from engine.inspection import ModelSummary
 from engine.planning import Plan
-from engine.results import ExtractionResult, LayerResult, LeaveOutReason, LeftOut, OutputFile, StageSeconds
+from engine.results import ExtractionResult, Kept, LayerResult, LeaveOutReason, LeftOut, OutputFile, StageSeconds
 from engine.settings import ExtractionSettings, HardwareSettings
 
 GB = 10**9
@@ -65,6 +65,20 @@ def layer_result(name: str, kept: float = 0.9, rank: int | None = 8) -> LayerRes
 class FakeSession:
     engine: FakeEngine
     closed: bool = False
+    resident_bytes: int = 0
+
+    def kept(self, plan: Plan) -> Kept:
+        self.engine.kept_threads.append(threading.current_thread())
+        if isinstance(self.engine.kept, Exception):
+            raise self.engine.kept
+        return self.engine.kept or Kept(0, len(plan.layers), False, "")
+
+    def free_memory(self) -> int:
+        self.engine.free_threads.append(threading.current_thread())
+        if self.engine.free_error is not None:
+            raise self.engine.free_error
+        freed, self.resident_bytes = self.resident_bytes, 0
+        return freed
 
     def plan(self, settings: ExtractionSettings, hardware: HardwareSettings, output_dir: Path) -> Plan:
         self.engine.plans.append((settings, hardware, output_dir))
@@ -88,19 +102,25 @@ class FakeSession:
 
     def extract(self, plan: Plan, cancel: CancelToken) -> Iterator[Event]:
         self.engine.runs += 1
+        self.engine.run_plans.append(plan)
         self.engine.run_threads.append(threading.current_thread())
         try:
             yield from self.engine.events(plan, cancel)
         finally:
+            self.resident_bytes = self.engine.resident_after_run
             self.engine.closed_runs += 1
 
     def close(self) -> None:
         self.closed = True
+        self.resident_bytes = 0
 
 
 @dataclass
 class FakeEngine:
-    """What it answers can be set; `hold_run` and `hold_inspection` make it wait for `let_go`."""
+    """What it answers can be set; `hold_run` and `hold_inspection` make it wait for `let_go`.
+
+    `news` are events that a run tells right after it has begun, `result` replaces fields of its result.
+    """
 
     layers: int = 12
     inspect_error: EngineError | None = None
@@ -113,6 +133,15 @@ class FakeEngine:
     inspections: list[Path] = field(default_factory=list)
     run_threads: list[threading.Thread] = field(default_factory=list)
     sessions: list[FakeSession] = field(default_factory=list)
+    kept: Kept | Exception | None = None
+    news: tuple[Event, ...] = ()
+    result: dict[str, Any] = field(default_factory=dict)
+    resident_after_run: int = 0
+    free_error: Exception | None = None
+    device: DeviceInfo = field(default_factory=lambda: DeviceInfo("cuda", "NVIDIA RTX 4090", 24 * 1024**3))
+    run_plans: list[Plan] = field(default_factory=list)
+    kept_threads: list[threading.Thread] = field(default_factory=list)
+    free_threads: list[threading.Thread] = field(default_factory=list)
     runs: int = 0
     closed_runs: int = 0
 
@@ -150,7 +179,7 @@ class FakeEngine:
         return session
 
     def describe_device(self, hardware: HardwareSettings) -> DeviceInfo:
-        return DeviceInfo("cuda", "NVIDIA RTX 4090", 24 * 1024**3)
+        return self.device
 
     def events(self, plan: Plan, cancel: CancelToken) -> Iterator[Event]:
         total = len(plan.layers)
@@ -167,6 +196,7 @@ class FakeEngine:
             device_used_bytes=3 * GB,
         )
         yield Notice(NoticeCode.LARGE_CHANGE, data={"layers": 3, "of": total})
+        yield from self.news
         rows = []
         for index, weight in enumerate(plan.layers):
             if index == total // 2:
@@ -191,4 +221,5 @@ class FakeEngine:
             0.938,
             0.874,
         )
-        yield Finished(ExtractionResult((output,), tuple(rows), plan.left_out, 41.0, 9 * GB, 3 * GB))
+        result = ExtractionResult((output,), tuple(rows), plan.left_out, 41.0, 9 * GB, 3 * GB)
+        yield Finished(replace(result, **self.result))

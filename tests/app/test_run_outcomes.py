@@ -10,7 +10,7 @@ from window_steps import Pair, wait_for
 
 from app.controller import State
 from app.theme import Theme
-from app.widgets import main_window
+from app.widgets import window_run
 from app.widgets.layer_model import LayerModel
 from app.widgets.main_window import MainWindow
 from app.widgets.run_panel import RunPanel
@@ -68,7 +68,7 @@ def test_a_run_that_fails_before_it_starts_shows_nothing_of_the_last_one(
     panel = window.frame.run.panel
     assert panel.memory.detail.text() == panel.batches.detail.text() == panel.layers.detail.text() == ""
     assert window.frame.run.layers.shown() == 0
-    assert not panel.memory_plot.isVisible()
+    assert not panel.memory.plot.isVisible()
     assert "There is no device cuda:0 here." in window.frame.bar.headline.text()
     assert "Available: cpu." in window.frame.bar.detail.text()
     assert not window.frame.bar.last.isVisible()
@@ -77,14 +77,14 @@ def test_a_run_that_fails_before_it_starts_shows_nothing_of_the_last_one(
 def test_a_stopped_run_counts_the_layers_that_the_table_shows(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(main_window, "ask_stop", lambda *_args, **_options: True)
+    monkeypatch.setattr(window_run, "ask_stop", lambda *_args, **_options: True)
     engine.hold_run.clear()
     window.set_models(*pair)
     window.extract()
     qtbot.waitUntil(lambda: window.frame.run.layers_done() == 6, timeout=5000)
     window.ask_stop()
     wait_for(qtbot, window, State.STOPPED)
-    assert window.frame.bar.headline.text() == "Stopped after 6 of 12 layers"
+    assert "6 of 12" in window.frame.bar.headline.text()
     assert window.frame.run.panel.layers.detail.text() == "6 of 12"
 
 
@@ -97,8 +97,8 @@ def test_the_whole_device_is_drawn_only_where_it_is_more_than_this_run(
     panel.show()
     panel.take(Planned(1, (), "x", 1, device, "Here", 10**9, 1, 1, 0))
     panel.take(MemorySample(0.5, 10**8, 3 * 10**8, 10**9, 0))
-    assert panel.whole_device.isVisible() == curve
-    assert panel.memory_plot._device_curve.isVisible() == curve
+    assert panel.memory.whole_device.isVisible() == curve
+    assert panel.memory.plot._curves["device"].isVisible() == curve
     assert ("in use" in panel.memory.detail.text()) == curve
     assert ("100 MB of 1.0 GB budget" in panel.memory.detail.text()) == (not curve)
 

@@ -189,6 +189,31 @@ def test_a_device_that_is_not_there_is_named_in_place_of_the_one_before(hardware
     assert "processor" not in hardware.suggestion.text()
 
 
+@pytest.mark.parametrize(
+    ("kind", "changes", "shown"),
+    [
+        ("cpu", {}, True),
+        ("cpu", {"memory_budget": 8 * 1024**3}, False),
+        ("cpu", {"blocks_in_gpu": 0}, False),
+        ("cuda", {}, False),
+        ("cuda", {"device": "cpu"}, True),
+    ],
+)
+def test_a_processor_without_a_budget_keeps_no_blocks_and_the_panel_says_so(
+    hardware: HardwarePanel, kind: str, changes: dict[str, Any], shown: bool
+) -> None:
+    hardware.show_device(DeviceInfo(kind, "Here", 8 * 1024**3))
+    hardware.show_settings(HardwareSettings(**changes))
+    assert hardware.blocks_hint.isVisible() == shown
+
+
+def test_the_hint_about_blocks_is_gone_once_a_budget_is_typed(hardware: HardwarePanel) -> None:
+    hardware.show_device(DeviceInfo("cpu", "Here", 8 * 1024**3))
+    hardware.form.editor("memory_budget").control.setText("8GiB")  # type: ignore[attr-defined]
+    hardware.form.editor("memory_budget").changed.emit()
+    assert not hardware.blocks_hint.isVisible()
+
+
 def test_choosing_a_profile_shows_its_settings(hardware: HardwarePanel) -> None:
     hardware.profiles.choose("Safe (8 GB)")
     assert hardware.settings() == ProfileStore().get("Safe (8 GB)")

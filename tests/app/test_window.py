@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from window_steps import Pair, wait_for
 
 from app.controller import State
-from app.widgets import main_window
+from app.widgets import main_window, window_run
 from app.widgets.main_window import MainWindow
 from engine.errors import EngineError, ErrorCode
 from engine.events import Planned
@@ -113,12 +113,12 @@ def test_settings_are_locked_while_running(qtbot: QtBot, window: MainWindow, eng
 def test_stop_asks_first(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair, monkeypatch: pytest.MonkeyPatch, answer: bool
 ) -> None:
-    monkeypatch.setattr(main_window, "ask_stop", lambda *_args, **_options: answer)
+    monkeypatch.setattr(window_run, "ask_stop", lambda *_args, **_options: answer)
     start_and_hold(qtbot, window, engine, pair)
     window.frame.bar.stop.click()
     if answer:
         wait_for(qtbot, window, State.STOPPED)
-        assert "Stopped after" in window.frame.bar.headline.text()
+        assert "Stopped" in window.frame.bar.headline.text()
     else:
         assert window.controller.state is State.RUNNING
         engine.let_go()

@@ -11,6 +11,7 @@ from app.preparation import LocalEngine
 from app.session import SessionStore
 from app.theme import Theme
 from app.widgets.main_window import MainWindow
+from engine.results import ExtractionResult
 
 NAMES = [f"diffusion_model.blocks.{block}.attn.{part}.weight" for block in range(3) for part in ("qkv", "proj")]
 
@@ -46,4 +47,32 @@ def test_a_lora_is_extracted_through_the_window(
         keys = list(lora.keys())
         assert len([key for key in keys if "lora_up" in key or "lora_down" in key]) == 12
     assert window.frame.run.layers.shown() == 6
+    assert window.close()
+
+
+def test_a_second_extraction_comes_from_the_cache_and_starting_over_does_not(
+    qtbot: QtBot, theme: Theme, real_pair: tuple[Path, Path]
+) -> None:
+    window = MainWindow(SessionStore(), engine=LocalEngine(), theme=theme)
+    qtbot.addWidget(window)
+    window.show()
+    window.frame.hardware.form.show_values({"device": "cpu"})
+    window.set_models(*real_pair)
+    qtbot.waitUntil(lambda: window.controller.state is State.READY, timeout=20_000)
+    assert "at hand" not in window.frame.bar.detail.text()
+    for number in (1, 2):
+        results: list[ExtractionResult] = []
+        window.controller.finished.connect(results.append)
+        window.extract()
+        qtbot.waitUntil(lambda found=results: bool(found) and not window.controller.busy, timeout=60_000)  # type: ignore[misc]
+        qtbot.waitUntil(window.frame.bar.extract.isEnabled, timeout=20_000)
+        assert results[0].layers_kept == (0 if number == 1 else 6)
+    assert "All 6 layers come from the cache" in window.frame.run.log.as_text()
+    window.replan()
+    qtbot.waitUntil(lambda: window.controller.state is State.READY, timeout=20_000)
+    assert "all layers are at hand" in window.frame.bar.detail.text()
+    window.controller.finished.connect(results.append)
+    assert window.controller.extract(resume=False)
+    qtbot.waitUntil(lambda: not window.controller.busy, timeout=60_000)
+    assert results[-1].layers_kept == 0
     assert window.close()

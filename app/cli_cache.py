@@ -1,0 +1,78 @@
+"""``lora-extractor cache``: what is kept of earlier runs, how much of it may be, and how to be rid of it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from pydantic import ByteSize, TypeAdapter, ValidationError
+
+from app.cli_progress import Console
+from app.decompositions import open_store
+from app.messages import counted, format_bytes
+from engine.cancel import CancelToken
+from engine.errors import EngineError, ErrorCode
+from engine.store import DecompositionStore, PairUsage, write_limit
+
+
+def cache(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
+    """``lora-extractor cache``."""
+    store, console = open_store(), Console()
+    if parsed.action == "clear":
+        freed = store.clear()
+        console.line(f"Removed {format_bytes(freed)}; {_remainder(store)}.")
+        return {"freed_bytes": freed, "size_bytes": store.size_bytes}
+    if parsed.action == "limit":
+        store.limit_bytes = _bytes_from(parsed.size)
+        write_limit(store.folder, store.limit_bytes)
+        freed = store.make_room()
+        console.line(f"At most {format_bytes(store.limit_bytes)} are kept; {format_bytes(freed)} were removed.")
+        return {"limit_bytes": store.limit_bytes, "freed_bytes": freed, "size_bytes": store.size_bytes}
+    pairs = store.usage()
+    for pair in pairs:
+        console.answer(_words(pair), parsed.json)
+    console.answer(
+        f"{format_bytes(store.size_bytes)} of at most {format_bytes(store.limit_bytes)} in {store.folder}", parsed.json
+    )
+    return {
+        "folder": str(store.folder),
+        "size_bytes": store.size_bytes,
+        "limit_bytes": store.limit_bytes,
+        "pairs": [_object(pair) for pair in pairs],
+    }
+
+
+def _bytes_from(text: str) -> int:
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(text))
+    except ValidationError as error:
+        reason = f"{text!r} is no size such as 20GB or 20GiB"
+        raise EngineError(ErrorCode.SETTINGS_INVALID, reason=reason) from error
+
+
+def _remainder(store: DecompositionStore) -> str:
+    left = store.size_bytes
+    return f"{format_bytes(left)} are in use and stay" if left else "nothing is left"
+
+
+def _words(pair: PairUsage) -> str:
+    finetuned, original = (title or "unknown" for title in pair.titles)
+    state = " · being worked on" if pair.in_use else " · unfinished" if pair.unfinished else ""
+    return (
+        f"{finetuned} from {original}: {counted(pair.layers, 'layer')} · {format_bytes(pair.size_bytes)}"
+        f" · last used {pair.last_used.astimezone():%Y-%m-%d %H:%M}{state}"
+    )
+
+
+def _object(pair: PairUsage) -> dict[str, Any]:
+    finetuned, original = pair.titles
+    return {
+        "finetuned": finetuned,
+        "original": original,
+        "fingerprint": pair.fingerprint,
+        "layers": pair.layers,
+        "size_bytes": pair.size_bytes,
+        "last_used": pair.last_used.isoformat(timespec="seconds"),
+        "unfinished": pair.unfinished,
+        "in_use": pair.in_use,
+    }

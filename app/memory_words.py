@@ -1,0 +1,86 @@
+"""What a run did for want of memory, in words: for the log and for the marks in the plot."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QCoreApplication
+
+from app.messages import counted, format_bytes
+from engine.events import BatchSizeChanged, BlocksKept, Offloaded, OutOfMemory
+
+NAMES_SHOWN = 3
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("memory", text)
+
+
+def offloaded_text(event: Offloaded) -> str:
+    """``Freed 1.2 GB: offloaded block double_blocks.3 (memory limit reached); 7 blocks stay``."""
+    staged = event.what == "staged"
+    template = _tr("Freed {size}: gave up {blocks}, read ahead ({cause}); what was given up is read again")
+    if not staged:
+        template = _tr("Freed {size}: offloaded {blocks} ({cause}); {kept}")
+    kept = _tr("no block stays") if event.kept_blocks == 0 else _tr("{blocks} stay")
+    if event.kept_blocks == 1:
+        kept = _tr("1 block stays")
+    return template.format(
+        size=format_bytes(event.freed_bytes),
+        blocks=_blocks(event.blocks),
+        cause=_cause(event.cause),
+        kept=kept.format(blocks=counted(event.kept_blocks, "block")),
+    )
+
+
+def batch_size_text(event: BatchSizeChanged) -> str:
+    """``From now on 2 layers at once instead of 4 (memory limit reached)``."""
+    layers = counted(event.after, "layer")
+    if event.after > event.before:
+        text = _tr("There is memory again: {after} at once instead of {before}")
+        return text.format(after=layers, before=event.before)
+    text = _tr("From now on {after} at once instead of {before} ({cause})")
+    return text.format(after=layers, before=event.before, cause=_cause(event.cause))
+
+
+def out_of_memory_text(event: OutOfMemory) -> str:
+    """What failed, and what is done about it before the layer is tried again."""
+    steps = {
+        "drop_resident": _tr("blocks kept from earlier make room, then it is tried again"),
+        "drop_staged": _tr("what was read ahead makes room, then it is tried again"),
+        "halve_batch": _tr("it is tried again with fewer layers beside it"),
+        "alone": _tr("it is tried again alone"),
+        "cpu": _tr("the processor works on it instead"),
+    }
+    return _tr("Out of memory in {name}: {step}").format(name=event.name, step=steps[event.step])
+
+
+def blocks_kept_text(event: BlocksKept) -> str:
+    """What stays on the device for the next extraction."""
+    text = _tr("{blocks} ({size}) stay on the device for the next extraction")
+    if event.kept == 1:
+        text = _tr("{blocks} ({size}) stays on the device for the next extraction")
+    if event.offloaded:
+        text += _tr("; {others} did not fit")
+    return text.format(blocks=counted(event.kept, "block"), size=format_bytes(event.kept_bytes), others=event.offloaded)
+
+
+def short_name(block: str) -> str:
+    """A block's name without the part of the model it is in: ``denoiser:double_blocks.3``."""
+    return block.rpartition(":")[2]
+
+
+def _blocks(names: tuple[str, ...]) -> str:
+    if len(names) == 1:
+        return _tr("block {name}").format(name=short_name(names[0]))
+    shown = ", ".join(short_name(name) for name in names[:NAMES_SHOWN])
+    if len(names) > NAMES_SHOWN:
+        shown += _tr(" and {count} more").format(count=len(names) - NAMES_SHOWN)
+    return _tr("{count} blocks: {names}").format(count=len(names), names=shown)
+
+
+def _cause(cause: str) -> str:
+    return {
+        "ceiling": _tr("this run's share is full"),
+        "threshold": _tr("memory limit reached"),
+        "out_of_memory": _tr("out of memory"),
+        "limit": _tr("more than \u201cBlocks in GPU\u201d allows"),
+    }[cause]
