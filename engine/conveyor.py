@@ -55,8 +55,9 @@ class Conveyor:
     ) -> None:
         files: tuple[Path, Path] = checkpoints[0].path, checkpoints[1].path
         self._reader = LayerReader(*checkpoints)
-        self._state = RunState(tasks, settings, hardware, files, self._reader, residents, tell, cancelled)
         workers = [device.workers(hardware) for device in devices]
+        total = sum(count for count, _ in workers)
+        self._state = RunState(tasks, settings, hardware, files, self._reader, residents, tell, cancelled, total)
         each = threads or max(1, min(cores for _, cores in workers) // len(devices))
         self.threads = each
         self.lanes = tuple(

@@ -305,7 +305,9 @@ class Governor:
         if blocks := self._lowest_blocks(missing):
             return Relief(blocks=blocks)
         next_one = min(self.staged, default=None)
-        if staged := self._staged_beside(None if self.working else next_one):  # or other programs could stop it for good
+        if staged := self._staged_beside(
+            None if self.working else next_one
+        ):  # or other programs could stop it for good
             return Relief(staged=staged)
         if self.batch > 1:
             before, self.batch = self.batch, self.batch // 2

@@ -241,7 +241,7 @@ class Lane:
         if not self._staged:
             return None
         waiting = sorted(self._staged)
-        begins = [index for index in waiting if not self._state.full or index == self._state.queue.oldest]
+        begins = [index for index in waiting if self._state.may_begin(index)]
         for index in sorted(begins, key=lambda index: -self.governor.work_bytes(index)):  # the largest begins first
             if self.governor.may_begin(index, self._ahead_of(index)):
                 return index

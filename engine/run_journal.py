@@ -121,8 +121,19 @@ class RunJournal:
             head["part_file"] = str(self.part.absolute())
         try:
             self._writer = self._pair.begin(head)
+            self._take_over()
         except EngineError as error:
             self._give_up(error)
+
+    def _take_over(self) -> None:
+        """Copy the small records that this run uses, so that the journals they are in need not stay for them alone."""
+        if self._writer is None or len(self.earlier.layers) == len(self._plan.layers) or self.part is not None:
+            return
+        for entry in self.earlier.layers.values():
+            if entry.fields["what"] != "factors":
+                with suppress(EngineError):
+                    self._writer.append(entry.load())
+        self._writer.sync()
 
     @property
     def on(self) -> bool:

@@ -15,6 +15,7 @@ from engine.resident_blocks import ResidentBlocks
 from engine.run_queue import RunQueue, Task
 from engine.settings import ExtractionSettings, HardwareSettings
 
+_AT_HAND = 3  # layers for each worker among which the largest is begun first
 _MOST_WAITING = 512 * 1024 * 1024  # bytes of results that wait for an earlier one before nothing else is begun
 
 
@@ -46,6 +47,7 @@ class RunState:
         residents: ResidentBlocks,
         tell: Callable[[Event], None],
         cancelled: Callable[[], bool],
+        workers: int,
     ) -> None:
         self.settings, self.hardware, self.files = settings, hardware, files
         self.reader, self.residents, self.tell = reader, residents, tell
@@ -57,6 +59,7 @@ class RunState:
         self.failure: BaseException | None = None
         self.worked_seconds = 0.0
         self._stopping, self._cancelled = False, cancelled
+        self._reach = _AT_HAND * workers
         self._unwritten: dict[int, int] = {}
 
     @property
@@ -64,10 +67,12 @@ class RunState:
         """Whether the threads are to end: the caller has all it wants, or something failed."""
         return self._stopping or self.failure is not None or self._cancelled()
 
-    @property
-    def full(self) -> bool:
-        """Whether so many results wait for an earlier one that only that one may be begun."""
-        return sum(self._unwritten.values()) > _MOST_WAITING
+    def may_begin(self, index: int) -> bool:
+        """Whether a layer is near enough to the first one that is not finished, for whose result all others wait."""
+        oldest = self.queue.oldest
+        if oldest is None or index == oldest:
+            return True
+        return index < oldest + self._reach and sum(self._unwritten.values()) <= _MOST_WAITING
 
     def deliver(self, index: int, outcome: LayerOutcome) -> None:
         """A layer is finished."""

@@ -1,0 +1,47 @@
+"""A run in a process of its own, to be killed: prints each layer that counts as done.
+
+    python interrupted_run.py FINETUNED ORIGINAL STORE OUTPUT SETTINGS_JSON [SECONDS_PER_LAYER]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.cancel import CancelToken
+from engine.events import Finished, LayerDone
+from engine.lane_work import LaneWork, Worked
+from engine.session import Session
+from engine.settings import ExtractionSettings, HardwareSettings
+from engine.store.store import DecompositionStore
+
+
+def main(finetuned: str, original: str, store: str, output: str, settings: str, pause: str = "0") -> None:
+    """Extract; every layer takes at least `pause` seconds, so that there is time to be killed in."""
+    real = LaneWork.do
+
+    def slow(*arguments: Any, **named: Any) -> Worked:
+        time.sleep(float(pause))
+        return real(*arguments, **named)
+
+    LaneWork.do = slow  # type: ignore[method-assign]
+    torch.set_num_threads(2)
+    hardware = HardwareSettings(device="cpu", batch_size=2)
+    with Session(Path(finetuned), Path(original), DecompositionStore(Path(store))) as session:
+        plan = session.plan(ExtractionSettings(**json.loads(settings)), hardware, Path(output))
+        print("planned", flush=True)
+        for event in session.extract(plan, CancelToken()):
+            if isinstance(event, LayerDone):
+                print("done", event.index, flush=True)
+            elif isinstance(event, Finished):
+                result = event.result
+                print("finished", result.outputs[0].path, result.layers_kept, result.read_bytes, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,338 @@
+"""Nothing is lost: what a stopped, killed or finished run leaves, and what later runs make of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from model_files import PREFIX, matrices, random_tensor, save_model, save_pair
+from safetensors.torch import load_file
+
+from engine.cancel import CancelToken
+from engine.errors import Cancelled, EngineError, ErrorCode
+from engine.events import Event, Finished, LayerDone, Notice, NoticeCode
+from engine.results import ExtractionResult
+from engine.session import Session
+from engine.settings import ExtractionSettings, HardwareSettings
+from engine.store import DecompositionStore
+
+HARDWARE = HardwareSettings(device="cpu", batch_size=2)
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def fixed_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1790000000")
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    base = matrices(24)
+    base |= {f"{PREFIX}blocks.{i}.norm.weight": random_tensor(64, seed=i) for i in range(4)}
+    tuned = {name: tensor + 0.02 * random_tensor(*tensor.shape, seed=77) for name, tensor in base.items()}
+    return save_model(tmp_path / "tuned.safetensors", tuned), save_model(tmp_path / "base.safetensors", base)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DecompositionStore:
+    return DecompositionStore(tmp_path / "store")
+
+
+def extract(
+    pair: tuple[Path, Path],
+    folder: Path,
+    store: DecompositionStore | None,
+    *,
+    stop_after: int | None = None,
+    hardware: HardwareSettings = HARDWARE,
+    **settings: Any,
+) -> tuple[ExtractionResult | None, list[Event]]:
+    """One run, stopped after so many finished layers if that is given."""
+    cancel, events = CancelToken(), []
+    with Session(*pair, store) as session:
+        plan = session.plan(ExtractionSettings(**{"filename_prefix": "lora", **settings}), hardware, folder)
+        try:
+            with closing(session.extract(plan, cancel)) as news:
+                for event in news:
+                    events.append(event)
+                    done = sum(isinstance(item, LayerDone) for item in events)
+                    if stop_after is not None and done >= stop_after:
+                        cancel.cancel()
+        except Cancelled:
+            return None, events
+    assert isinstance(events[-1], Finished)
+    return events[-1].result, events
+
+
+def finished(*arguments: Any, **named: Any) -> ExtractionResult:
+    result, _ = extract(*arguments, **named)
+    assert result is not None
+    return result
+
+
+def bytes_of(result: ExtractionResult) -> bytes:
+    return result.outputs[0].path.read_bytes()
+
+
+def codes(events: list[Event]) -> list[NoticeCode]:
+    return [event.code for event in events if isinstance(event, Notice)]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"lora_type": "adaptive_energy", "adaptive_param": 0.6, "output_dtype": "bf16"},
+        {"lora_type": "full"},
+        {"lora_type": "full", "output_dtype": "fp32"},
+        {"clamp_max_loss": 1.0, "algorithm": "svd_lowrank"},
+        {"exclude": "*layers.3*", "bias_diff": False},
+    ],
+    ids=str,
+)
+def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
+    settings: dict[str, Any], pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    expected = bytes_of(finished(pair, tmp_path / "whole", None, **settings))
+    stopped, events = extract(pair, tmp_path / "out", store, stop_after=5, **settings)
+    assert stopped is None
+    done = sum(isinstance(event, LayerDone) for event in events)
+    result, events = extract(pair, tmp_path / "out", store, **settings)
+    assert result is not None
+    assert result.layers_kept >= done >= 5
+    assert NoticeCode.RESUMED in codes(events)
+    assert bytes_of(result) == expected
+    assert [path.suffix for path in sorted((tmp_path / "out").iterdir())] == [".json", ".safetensors"]
+
+
+def test_a_run_that_was_stopped_twice_goes_on_from_both(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    for settings in ({}, {"lora_type": "full"}):
+        expected = bytes_of(finished(pair, tmp_path / "whole", None, **settings))
+        extract(pair, tmp_path / "out", store, stop_after=3, **settings)
+        extract(pair, tmp_path / "out", store, stop_after=2, **settings)
+        extract(pair, tmp_path / "out", store, stop_after=9, **settings)
+        result = finished(pair, tmp_path / "out", store, **settings)
+        assert result.layers_kept >= 9
+        assert bytes_of(result) == expected
+
+
+def test_a_run_that_shall_not_resume_computes_everything_anew(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    for settings in ({}, {"lora_type": "full"}):
+        extract(pair, tmp_path, store, stop_after=5, **settings)
+        result = finished(pair, tmp_path, store, resume=False, **settings)
+        assert result.layers_kept == 0
+
+
+def test_stopping_leaves_no_file_but_the_journal_and_no_thread(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    extract(pair, tmp_path / "out", store, stop_after=3)
+    assert not (tmp_path / "out").exists()
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith(("extraction", "reader", "worker"))]
+    (usage,) = store.usage()
+    assert (usage.unfinished, usage.in_use) == (True, False)
+
+
+def test_the_same_run_again_comes_from_the_cache_and_reads_no_weight(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    first = finished(pair, tmp_path, store)
+    second, events = extract(pair, tmp_path, store)
+    assert second is not None
+    assert NoticeCode.FROM_CACHE in codes(events)
+    assert (second.layers_kept, second.read_bytes) == (second.layers, 0)
+    assert bytes_of(first) == bytes_of(second)
+    assert [row.energy_retained for row in first.rows] == [row.energy_retained for row in second.rows]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"rank": 3},
+        {"rank": 1, "output_dtype": "bf16"},
+        {"output_dtype": "fp32", "clamp_quantile": False},
+        {"lora_type": "adaptive_energy", "adaptive_param": 0.2},
+        {"lora_type": "adaptive_fro", "adaptive_param": 0.4, "rank": 6},
+        {"clamp_max_loss": 1.0},
+    ],
+    ids=str,
+)
+def test_other_settings_come_from_the_cache_with_what_a_run_of_their_own_would_keep(
+    other: dict[str, Any], pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    finished(pair, tmp_path, store, rank=12)
+    cached = finished(pair, tmp_path, store, **{"rank": 12, **other})
+    direct = finished(pair, tmp_path / "direct", None, **{"rank": 12, **other})
+    assert cached.read_bytes == 0
+    assert [row.rank for row in cached.rows] == [row.rank for row in direct.rows]
+    for mine, own in zip(cached.rows, direct.rows, strict=True):
+        assert mine.energy_retained <= own.energy_retained + 1e-5  # never promises more than there is
+        assert mine.energy_retained == pytest.approx(own.energy_retained, abs=2e-2 if other.get("clamp_max_loss") else 1e-4)
+    one, two = load_file(cached.outputs[0].path), load_file(direct.outputs[0].path)
+    assert one.keys() == two.keys()
+    key = "diffusion_model.layers.2"
+    products = [t[f"{key}.lora_up.weight"].float() @ t[f"{key}.lora_down.weight"].float() for t in (one, two)]
+    torch.testing.assert_close(*products, atol=2e-3, rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"rank": 13}, {"algorithm": "svd_lowrank"}, {"seed": 5, "algorithm": "svd_lowrank"}, {"lora_type": "full"},
+     {"lora_type": "adaptive_energy", "adaptive_param": 0.999, "rank": 64}],
+    ids=str,
+)
+def test_what_the_cache_cannot_answer_is_computed(
+    other: dict[str, Any], pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    finished(pair, tmp_path, store, rank=12)
+    assert finished(pair, tmp_path, store, **{"rank": 12, **other}).read_bytes > 0
+
+
+def test_a_fine_tune_with_the_same_header_and_size_is_another_pair(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    finished(pair, tmp_path, store)
+    other = shutil.copy(pair[0], tmp_path / "other.safetensors")
+    with open(other, "r+b") as stream:
+        stream.seek(-8, os.SEEK_END)
+        stream.write(b"\x00\x00\x80\x3f" * 2)
+    assert finished((Path(other), pair[1]), tmp_path, store).layers_kept == 0
+
+
+def test_damaged_records_are_computed_again_and_said_to_be_damaged(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    expected = bytes_of(finished(pair, tmp_path, store))
+    (journal,) = store.folder.rglob("*.journal")
+    data = bytearray(journal.read_bytes())
+    for at in range(4000, len(data), 3000):
+        data[at] ^= 0xFF
+    journal.write_bytes(data)
+    again, events = extract(pair, tmp_path, store)
+    assert again is not None
+    assert bytes_of(again) == expected
+    assert again.read_bytes > 0
+
+
+def test_a_part_of_full_that_was_changed_is_not_gone_on_from(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    expected = bytes_of(finished(pair, tmp_path / "whole", None, lora_type="full"))
+    extract(pair, tmp_path / "out", store, stop_after=8, lora_type="full")
+    (part,) = (tmp_path / "out").glob(".lora-*.part")
+    with part.open("r+b") as stream:
+        stream.seek(-200, os.SEEK_END)
+        stream.write(b"\x01" * 50)
+    again, events = extract(pair, tmp_path / "out", store, lora_type="full")
+    assert again is not None
+    assert NoticeCode.JOURNAL_SET_ASIDE in codes(events)
+    assert bytes_of(again) == expected
+
+
+def test_a_run_without_room_for_its_journal_goes_on_and_says_so(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    result, events = extract(pair, tmp_path, DecompositionStore(blocked / "store"))
+    assert result is not None
+    assert NoticeCode.JOURNAL_OFF in codes(events)
+
+
+def test_the_session_tells_before_the_start_what_is_kept(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    extract(pair, tmp_path, store, stop_after=6)
+    with Session(*pair, store) as session:
+        kept = session.kept(session.plan(ExtractionSettings(), HARDWARE, tmp_path))
+        other = session.kept(session.plan(ExtractionSettings(rank=64), HARDWARE, tmp_path))
+    assert kept.unfinished
+    assert 6 <= kept.layers <= kept.of == 28
+    assert kept.started == "2026-09-21T14:13:20+00:00"
+    assert other.layers <= 4  # the norms, which no rank concerns
+
+
+def test_a_finished_run_of_a_higher_rank_takes_the_place_of_a_lower_one(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    finished(pair, tmp_path, store, rank=4)
+    finished(pair, tmp_path, store, rank=12)
+    assert len(list(store.folder.rglob("*.journal"))) == 1
+    assert finished(pair, tmp_path, store, rank=4).read_bytes == 0
+
+
+def test_a_source_that_changed_since_it_was_opened_ends_the_run_before_anything_is_used(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    with Session(*pair, store) as session:
+        plan = session.plan(ExtractionSettings(), HARDWARE, tmp_path / "out")
+        pair[0].touch()
+        with pytest.raises(EngineError) as caught:
+            list(session.extract(plan, CancelToken()))
+    assert (caught.value.code, caught.value.file) == (ErrorCode.INPUT_CHANGED, str(pair[0]))
+
+
+def killed_at(moment: int, arguments: list[str]) -> set[int]:
+    """Run in another process, kill -9 after so many finished layers; the layers it had reported as done."""
+    done: set[int] = set()
+    command = [sys.executable, str(HERE / "interrupted_run.py"), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=child_environment()) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("done"):
+                done.add(int(line.split()[1]))
+            if len(done) >= moment:
+                time.sleep(random.Random(moment).random() * 0.03)
+                process.send_signal(signal.SIGKILL)
+                break
+        rest = process.stdout.read()
+    return done | {int(line.split()[1]) for line in rest.splitlines() if line.startswith("done")}
+
+
+def child_environment() -> dict[str, str]:
+    root = HERE.parents[1]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")])}
+
+
+def resumed(arguments: list[str]) -> tuple[Path, int]:
+    """Run to the end in another process; the file and how many layers were kept."""
+    command = [sys.executable, str(HERE / "interrupted_run.py"), *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, env=child_environment(), check=True)
+    words = run.stdout.splitlines()[-1].split()
+    return Path(words[1]), int(words[2])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no kill -9 there")
+@pytest.mark.parametrize("kind", ["standard", "full"])
+def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
+    kind: str, pair: tuple[Path, Path], tmp_path: Path, often: int
+) -> None:
+    settings = json.dumps({"filename_prefix": "lora", "lora_type": kind})
+    models = [str(path) for path in pair]
+    whole, _ = resumed([*models, str(tmp_path / "none"), str(tmp_path / "whole"), settings])
+    for number in range(10 if often > 100 else 1):
+        folders = [str(tmp_path / f"store{number}"), str(tmp_path / f"out{number}")]
+        moment = random.Random(f"{kind}{number}").randint(1, 20)
+        done = killed_at(moment, [*models, *folders, settings, "0.05"])
+        assert not list(Path(folders[1]).glob("*.safetensors"))
+        path, kept = resumed([*models, *folders, settings])
+        assert kept >= len(done) >= moment
+        assert path.read_bytes() == whole.read_bytes()
