@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from engine.events import BatchDone, Event, Finished, LayerSkipped, MemorySample, Planned
+from engine.events import (
+    BatchDone,
+    BatchSizeChanged,
+    BlocksKept,
+    Event,
+    Finished,
+    LayerSkipped,
+    MemorySample,
+    Offloaded,
+    OutOfMemory,
+    Planned,
+)
 from engine.settings import ExtractionSettings, HardwareSettings
 
 _RULE = "=" * 60
 _MIB = 1024 * 1024
+_NAMES_SHOWN = 6
+_STEPS = {
+    "drop_resident": "resident blocks leave",
+    "drop_staged": "what was read ahead leaves",
+    "halve_batch": "half as many layers at once",
+    "alone": "this layer alone",
+    "cpu": "this layer on the CPU",
+}
 
 
 class DebugReport:
@@ -33,7 +52,7 @@ class DebugReport:
             return [f"Layer left out: {event.left_out.name} ({event.left_out.reason.value})"]
         if isinstance(event, Finished):
             return self._totals(event)
-        return []
+        return self._memory_lines(event)
 
     def _banner(self, planned: Planned) -> list[str]:
         hardware, settings = self._hardware, self._settings
@@ -42,9 +61,9 @@ class DebugReport:
             "LoRA Extractor - detailed report",
             f"Device: {planned.device} ({planned.device_title}), {planned.device_total_bytes / _MIB:,.0f} MiB",
             f"VRAM mode: {hardware.vram_usage_mode} (a ceiling of {planned.ceiling_bytes / _MIB:,.0f} MiB)",
-            f"Blocks in GPU: {hardware.blocks_in_gpu} (stored; this run keeps none)",
+            f"Blocks in GPU: {hardware.blocks_in_gpu}{self._residency(planned)}",
             f"Batch size: {hardware.batch_size} ({self._side_by_side()})",
-            f"Prefetch ahead: {hardware.prefetch_ahead} (stored; this run reads each layer when its turn comes)",
+            f"Prefetch ahead: {hardware.prefetch_ahead} blocks",
             f"Memory threshold: {100 * hardware.memory_threshold:.1f}%",
             f"Initial {self._memory}: {self._share(planned.device_used_bytes)}",
             f"Layers: {planned.layers}, left out: {len(planned.left_out)}",
@@ -52,36 +71,58 @@ class DebugReport:
             _RULE,
         ]
 
+    def _residency(self, planned: Planned) -> str:
+        if planned.device == "cpu" and self._hardware.memory_budget is None:
+            return " (none: a processor keeps blocks only within a memory budget)"
+        return ""
+
     def _side_by_side(self) -> str:
         if self._hardware.vram_usage_mode == "conservative":
-            return "conservative: one layer at a time"
-        return "layers side by side, as far as cores and memory allow"
+            return "conservative: one layer at a time, so many read ahead"
+        return "layers side by side, as far as memory allows"
 
     def _batch(self, batch: BatchDone) -> list[str]:
         for stage in self._seconds:
             self._seconds[stage] += getattr(batch.seconds, stage)
-        seconds = batch.seconds
+        seconds, count = batch.seconds, len(batch.names)
         return [
-            f"Processing batch of {len(batch.names)} layer{'s' if len(batch.names) > 1 else ''}: "
-            + ", ".join(batch.names),
-            f"Batch processed in {seconds.total:.2f}s (read {seconds.read:.2f}, upload {seconds.upload:.2f}, "
-            f"compute {seconds.compute:.2f}, write {seconds.write:.2f}), "
+            f"Processing batch of {count} layer{'s' if count > 1 else ''}: {', '.join(batch.names)}",
+            f"Batch processed in {batch.wall_seconds:.2f}s (summed over its layers: read {seconds.read:.2f}, "
+            f"upload {seconds.upload:.2f}, compute {seconds.compute:.2f}, write {seconds.write:.2f}), "
             f"{self._memory}: {self._share(batch.device_used_bytes)}",
             *self._threshold(batch.device_used_bytes),
         ]
 
+    def _memory_lines(self, event: Event) -> list[str]:
+        if isinstance(event, Offloaded):
+            names = ", ".join(event.blocks[:_NAMES_SHOWN]) + (", ..." if len(event.blocks) > _NAMES_SHOWN else "")
+            what = "Strategic offload" if event.what == "resident" else "Read-ahead dropped"
+            return [
+                f"{what} ({event.cause.replace('_', ' ')}): {names}; {event.freed_bytes / _MIB:,.1f} MiB freed, "
+                f"kept {event.kept_blocks} blocks",
+                f"{self._memory} after offload: {self._share(event.device_used_bytes)}",
+            ]
+        if isinstance(event, BatchSizeChanged):
+            return [f"Batch size {event.before} -> {event.after} ({event.cause.replace('_', ' ')})"]
+        if isinstance(event, OutOfMemory):
+            return [f"Out of memory in {event.name} on {event.device}: {_STEPS[event.step]}"]
+        if isinstance(event, BlocksKept):
+            return [
+                f"Strategic offload: Kept {event.kept} blocks, offloaded {event.offloaded} blocks",
+                f"{self._memory} after offload: {self._share(event.device_used_bytes)}, "
+                f"{event.kept_bytes / _MIB:,.0f} MiB kept",
+            ]
+        return []
+
     def _threshold(self, used: int) -> list[str]:
-        """Say once each time the use rises over the threshold; this run has nothing to offload."""
+        """Say once each time the use rises over the threshold; what follows from it are events of their own."""
         planned = self._planned
         above = planned is not None and used > planned.threshold_bytes
         rose, self._above = above and not self._above, above
         if not rose:
             return []
         limit = f"{100 * self._hardware.memory_threshold:.1f}%"
-        return [
-            f"{self._memory} threshold exceeded ({self._share(used)} > {limit}); "
-            "nothing is resident, nothing to offload"
-        ]
+        return [f"{self._memory} threshold exceeded ({self._share(used)} > {limit})"]
 
     def _totals(self, finished: Finished) -> list[str]:
         result = finished.result
@@ -90,11 +131,13 @@ class DebugReport:
         output = result.outputs[0]
         return [
             _RULE,
-            f"Extraction completed in {result.seconds:.2f} seconds ({stages})",
+            f"Extraction completed in {result.seconds:.2f} seconds (summed over the layers: {stages})",
+            f"The device waited for data {100 * result.waited_share:.1f}% of the time; "
+            f"{result.read_bytes / _MIB:,.1f} MiB read, {result.copied_bytes / _MIB:,.1f} MiB copied to it",
             f"Final {self._memory}: {final}, peak {self._share(result.peak_device_bytes)}, "
             f"peak host memory {result.peak_rss_bytes / _MIB:,.0f} MiB",
             f"Layers: {result.layers} written, {result.skipped} left out, {result.capped} cut by the rank cap, "
-            f"{result.kept_unclamped} kept unclamped",
+            f"{result.kept_unclamped} kept unclamped, {result.layers_kept} from earlier runs",
             f"Energy retained: mean {100 * output.mean_energy_retained:.2f}%, "
             f"worst {100 * output.worst_energy_retained:.2f}%",
             f"LoRA saved to: {output.path}",

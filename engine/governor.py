@@ -177,9 +177,9 @@ class Governor:
         return self._extra.get(index, 0)
 
     def may_grow(self, index: int, extra: int) -> bool:
-        """Give a layer at work more bytes if they are there, or if it is all there is; else remember that it needs them.
+        """Give a layer at work more bytes if they are there, or if it is all that is held.
 
-        On its next turn it begins with them.
+        Else it is remembered that it needs them, so that it begins with them on its next turn.
         """
         if self.held + extra <= self.limit or self.held == self.working[index]:
             self.working[index] += extra
@@ -304,10 +304,8 @@ class Governor:
     def _relieve(self, missing: int) -> Relief | None:
         if blocks := self._lowest_blocks(missing):
             return Relief(blocks=blocks)
-        next_one = min(self.staged, default=None)
-        if staged := self._staged_beside(
-            None if self.working else next_one
-        ):  # or other programs could stop it for good
+        spared = None if self.working else min(self.staged, default=None)  # or others could stop the run for good
+        if staged := self._staged_beside(spared):
             return Relief(staged=staged)
         if self.batch > 1:
             before, self.batch = self.batch, self.batch // 2

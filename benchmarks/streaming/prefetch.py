@@ -26,6 +26,7 @@ class PrefetchRow:
     """One setting of `prefetch_ahead`: wall seconds of the run, and of reading and computing alone.
 
     Attributes:
+        compute_beside: seconds of computing in this run, beside the reading; more than alone on busy cores.
         ratio: wall seconds over the slower of the two alone.
     """
 
@@ -33,6 +34,7 @@ class PrefetchRow:
     layers: int
     compute_alone: float
     read_alone: float
+    compute_beside: float
     wall: float
     waited_share: float
     ratio: float
@@ -54,7 +56,19 @@ def prefetch_rows(place: Workplace) -> list[PrefetchRow]:
         read = sum(row.seconds.read for row in result.rows)
         ratio = result.seconds / max(alone, read)
         target = verdict(ratio <= MOST) if ahead else ""
-        rows.append(PrefetchRow(ahead, result.layers, alone, read, result.seconds, result.waited_share, ratio, target))
+        rows.append(
+            PrefetchRow(
+                prefetch_ahead=ahead,
+                layers=result.layers,
+                compute_alone=alone,
+                read_alone=read,
+                compute_beside=sum(row.seconds.compute for row in result.rows),
+                wall=result.seconds,
+                waited_share=result.waited_share,
+                ratio=ratio,
+                target=target,
+            )
+        )
     return rows
 
 
@@ -80,11 +94,21 @@ def throttled(read_into: Callable[[str, memoryview], None], per_byte: float) -> 
 def prefetch_table(rows: list[PrefetchRow]) -> Table:
     """Both settings, and the target."""
     table = Table(
-        *("read ahead", "layers", "compute alone s", "read alone s", "wall s", "waited", "wall / slower", f"<= {MOST}"),
+        *(
+            "read ahead",
+            "layers",
+            "compute alone s",
+            "read s",
+            "compute beside it s",
+            "wall s",
+            "waited",
+            "wall / slower",
+            f"<= {MOST}",
+        ),
         title="prefetch: a reader as slow as the computing, one layer at a time, rank 32, processor",
     )
     for row in rows:
-        seconds = (f"{value:.3f}" for value in (row.compute_alone, row.read_alone, row.wall))
+        seconds = (f"{value:.3f}" for value in (row.compute_alone, row.read_alone, row.compute_beside, row.wall))
         share, ratio = f"{row.waited_share:.0%}", f"{row.ratio:.2f}"
         table.add_row(str(row.prefetch_ahead), str(row.layers), *seconds, share, ratio, marked(row.target))
     return table

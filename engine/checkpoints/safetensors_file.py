@@ -33,6 +33,8 @@ class SafetensorsFile(Checkpoint):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
+        self._counting = threading.Lock()
+        self._reads, self._closed = 0, False
         self._hashing = threading.Lock()
         self._fingerprint: str | None = None
         try:
@@ -72,6 +74,10 @@ class SafetensorsFile(Checkpoint):
 
     def _fill(self, buffer: memoryview, offset: int, tensor: str | None) -> None:
         position = 0
+        with self._counting:
+            if self._closed:
+                raise EngineError(ErrorCode.FILE_UNREADABLE, file=self.path, tensor=tensor, reason="it was closed")
+            self._reads += 1
         try:
             while position < len(buffer):
                 piece = buffer[position : position + _READ_CHUNK]
@@ -86,6 +92,10 @@ class SafetensorsFile(Checkpoint):
                 position += count
         except (OSError, ValueError) as error:
             raise EngineError(ErrorCode.FILE_UNREADABLE, file=self.path, tensor=tensor, reason=str(error)) from error
+        finally:
+            with self._counting:
+                self._reads -= 1
+                self._close_if_idle()
 
     def read_into(self, name: str, buffer: memoryview) -> None:
         """See `Checkpoint.read_into`."""
@@ -119,8 +129,14 @@ class SafetensorsFile(Checkpoint):
             raise EngineError(ErrorCode.INPUT_CHANGED, file=self.path)
 
     def close(self) -> None:
-        """See `Checkpoint.close`."""
-        self._stream.close()
+        """See `Checkpoint.close`. A read that a drive holds up keeps the file's number from being given to another."""
+        with self._counting:
+            self._closed = True
+            self._close_if_idle()
+
+    def _close_if_idle(self) -> None:
+        if self._closed and not self._reads:
+            self._stream.close()
 
 
 def parse_header(

@@ -1,6 +1,6 @@
 """A run in a process of its own, to be killed: prints each layer that counts as done.
 
-    python interrupted_run.py FINETUNED ORIGINAL STORE OUTPUT SETTINGS_JSON [SECONDS_PER_LAYER]
+python interrupted_run.py FINETUNED ORIGINAL STORE OUTPUT SETTINGS_JSON [SECONDS_PER_LAYER]
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The memory policy under any workload: nothing is lost, nothing hangs, and what gives way does so in the promised order.
+"""The memory policy under any workload: nothing is lost, nothing hangs, and things give way in the promised order.
 
 A simulated device does what `engine.lane` does with a governor, one small step after another in random order.
 """
@@ -50,6 +50,7 @@ class Workload:
     most_staged: int | None
     on_host: bool
     keeps: int
+    reach: int = 99  # so far ahead of the first layer that is not finished another may begin
     left: dict[str, int] = field(default_factory=dict)  # resident blocks of an earlier run
     restless: float = 0.0  # how often a sample is taken between two steps
     others: int = 0  # most that other programs hold
@@ -83,6 +84,7 @@ def workloads(draw: st.DrawFn, *, disturbed: bool = True) -> Workload:
         most_staged=draw(st.one_of(st.none(), st.integers(1, 4))),
         on_host=draw(st.booleans()),
         keeps=draw(st.integers(0, 5)),
+        reach=draw(st.integers(1, 12)),
         left=draw(st.dictionaries(st.sampled_from("01234"), st.integers(1, 60))),
         restless=draw(st.sampled_from((0.0, 0.3, 1.0))),
         others=draw(st.integers(0, 400)) if disturbed else 0,
@@ -141,6 +143,11 @@ class SimulatedDevice:
         self.chance.shuffle(actions)
         return any(action() for action in actions)
 
+    @property
+    def oldest(self) -> int:
+        """The first layer that is not finished."""
+        return min(set(range(len(self.load.layers))) - set(self.finished))
+
     # The steps of `engine.lane`
 
     def read(self) -> bool:
@@ -150,8 +157,7 @@ class SimulatedDevice:
         index = self.open[0]
         wanted = load.batch_size - len(governor.working) - len(governor.staged)
         forced = not governor.working and not governor.staged
-        oldest = min(set(range(len(load.layers))) - set(self.finished))
-        near = load.layers[index].block <= load.layers[oldest].block + load.ahead
+        near = load.layers[index].block <= load.layers[self.oldest].block + load.ahead
         if not forced and wanted <= 0 and not (load.ahead and near):
             return False
         if not governor.may_stage(index, forced=forced):
@@ -179,11 +185,14 @@ class SimulatedDevice:
         governor = self.governor
         if not self.staged or len(governor.working) >= self.load.batch_size:
             return False
-        waiting = sorted(self.staged)
-        for index in sorted(waiting, key=lambda index: -governor.work_bytes(index)):
+        waiting, oldest = sorted(self.staged), self.oldest
+        near = [index for index in waiting if index - oldest < self.load.reach]
+        for index in sorted(near, key=lambda index: -governor.work_bytes(index)):
             ahead = max((governor.work_bytes(other) for other in governor.staged if other < index), default=0)
             if governor.may_begin(index, ahead):
                 return self.begun(index)
+        if not near and oldest not in self.open:  # it is on its way here, and all others wait for it
+            return False
         relief = governor.room_for(waiting[0])
         if relief is None:
             return False

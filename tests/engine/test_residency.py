@@ -65,11 +65,10 @@ def test_positions_count_the_changes_of_block(weights: list[PairedWeight]) -> No
     positions = block_positions(weights)
     assert len(positions) == len(weights)
     assert list(positions[:1]) == [0] * bool(weights)
-    for (one, other), (before, after) in zip(
-        zip(weights, weights[1:], strict=False), zip(positions, positions[1:], strict=False), strict=True
-    ):
-        same = (one.component, one.block.name) == (other.component, other.block.name)
-        assert after - before == (0 if same else 1)
+    for index in range(1, len(weights)):
+        before, here = weights[index - 1], weights[index]
+        same = (before.component, before.block.name) == (here.component, here.block.name)
+        assert positions[index] - positions[index - 1] == (0 if same else 1)
 
 
 @given(models(), st.integers(1, 8), st.integers(0, 10))
@@ -88,5 +87,5 @@ def test_a_batch_ends_only_where_the_next_layer_may_not_join_it(
     weights: list[PairedWeight], size: int, ahead: int
 ) -> None:
     found, positions = batches(weights, size, ahead), block_positions(weights)
-    for batch, following in zip(found, found[1:], strict=False):
-        assert len(batch) == size or positions[following[0]] - positions[batch[0]] > ahead
+    for batch in found[:-1]:
+        assert len(batch) == size or positions[batch[-1] + 1] - positions[batch[0]] > ahead

@@ -11,14 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from model_files import PREFIX, matrices, random_tensor, save_model, save_pair
+from model_files import PREFIX, matrices, random_tensor, save_model
 from safetensors.torch import load_file
 
 from engine.cancel import CancelToken
@@ -183,9 +182,10 @@ def test_other_settings_come_from_the_cache_with_what_a_run_of_their_own_would_k
     direct = finished(pair, tmp_path / "direct", None, **{"rank": 12, **other})
     assert cached.read_bytes == 0
     assert [row.rank for row in cached.rows] == [row.rank for row in direct.rows]
+    near = 2e-2 if other.get("clamp_max_loss") else 1e-4  # where factors are clamped in any case it is a lower bound
     for mine, own in zip(cached.rows, direct.rows, strict=True):
         assert mine.energy_retained <= own.energy_retained + 1e-5  # never promises more than there is
-        assert mine.energy_retained == pytest.approx(own.energy_retained, abs=2e-2 if other.get("clamp_max_loss") else 1e-4)
+        assert mine.energy_retained == pytest.approx(own.energy_retained, abs=near)
     one, two = load_file(cached.outputs[0].path), load_file(direct.outputs[0].path)
     assert one.keys() == two.keys()
     key = "diffusion_model.layers.2"
@@ -195,8 +195,13 @@ def test_other_settings_come_from_the_cache_with_what_a_run_of_their_own_would_k
 
 @pytest.mark.parametrize(
     "other",
-    [{"rank": 13}, {"algorithm": "svd_lowrank"}, {"seed": 5, "algorithm": "svd_lowrank"}, {"lora_type": "full"},
-     {"lora_type": "adaptive_energy", "adaptive_param": 0.999, "rank": 64}],
+    [
+        {"rank": 13},
+        {"algorithm": "svd_lowrank"},
+        {"seed": 5, "algorithm": "svd_lowrank"},
+        {"lora_type": "full"},
+        {"lora_type": "adaptive_energy", "adaptive_param": 0.999, "rank": 64},
+    ],
     ids=str,
 )
 def test_what_the_cache_cannot_answer_is_computed(
@@ -226,8 +231,7 @@ def test_damaged_records_are_computed_again_and_said_to_be_damaged(
     for at in range(4000, len(data), 3000):
         data[at] ^= 0xFF
     journal.write_bytes(data)
-    again, events = extract(pair, tmp_path, store)
-    assert again is not None
+    again = finished(pair, tmp_path, store)
     assert bytes_of(again) == expected
     assert again.read_bytes > 0
 
@@ -247,9 +251,7 @@ def test_a_part_of_full_that_was_changed_is_not_gone_on_from(
     assert bytes_of(again) == expected
 
 
-def test_a_run_without_room_for_its_journal_goes_on_and_says_so(
-    pair: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_a_run_without_room_for_its_journal_goes_on_and_says_so(pair: tuple[Path, Path], tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
     result, events = extract(pair, tmp_path, DecompositionStore(blocked / "store"))

@@ -1,129 +1,229 @@
-"""Several tasks at once: every result in order, never more workers or bytes than allowed, nothing left behind."""
+"""How many layers are worked on at once and on how many cores, when they are read, and how it ends."""
 
 from __future__ import annotations
 
 import threading
 import time
-from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from model_files import random_tensor, save_model
 
-from engine.device import Device
-from engine.settings import HardwareSettings
-from engine.side_by_side import in_order
+from engine.cancel import CancelToken
+from engine.device import choose_devices
+from engine.errors import EngineError, ErrorCode
+from engine.events import Event, Finished, LayerDone, LayerStarted
+from engine.lane_work import LaneWork, Worked
+from engine.layer_reader import LayerReader
+from engine.session import Session
+from engine.settings import ExtractionSettings, HardwareSettings
 
 
 class Watched:
-    """Work that notes how many tasks and bytes are being worked on."""
+    """Stands between lane and work, and notes who works with how many neighbours and threads."""
 
-    def __init__(self, seconds: float = 0.0) -> None:
-        self.seconds = seconds
-        self.lock = threading.Lock()
-        self.running: list[int] = []
-        self.begun: list[int] = []
-        self.most_tasks = self.most_bytes = 0
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float = 0.0) -> None:
+        self.begun: list[str] = []
+        self.running: set[str] = set()
+        self.most = 0
         self.threads: set[int] = set()
+        lock, real = threading.Lock(), LaneWork.do
 
-    def __call__(self, size: int) -> int:
-        with self.lock:
-            self.running.append(size)
-            self.begun.append(size)
-            self.most_tasks = max(self.most_tasks, len(self.running))
-            self.most_bytes = max(self.most_bytes, sum(self.running))
-            self.threads.add(torch.get_num_threads())
-        time.sleep(self.seconds)
-        with self.lock:
-            self.running.remove(size)
-        return -size
+        def watched(*arguments: Any, **named: Any) -> Worked:
+            name = arguments[1].weight.name
+            with lock:
+                self.begun.append(name)
+                self.running.add(name)
+                self.most = max(self.most, len(self.running))
+                self.threads.add(torch.get_num_threads())
+            time.sleep(seconds)
+            try:
+                return real(*arguments, **named)
+            finally:
+                with lock:
+                    self.running.remove(name)
 
-
-def run(work: Watched, sizes: list[int], *, workers: int, room: int = 10**9) -> list[int]:
-    return list(in_order(work, ((size, size) for size in sizes), workers=workers, threads=1, room=room))
-
-
-@given(st.lists(st.integers(1, 50), max_size=30), st.integers(1, 5), st.integers(1, 120))
-@settings(max_examples=60, deadline=None)
-def test_every_task_is_done_once_and_in_order_within_its_limits(sizes: list[int], workers: int, room: int) -> None:
-    work = Watched()
-    assert run(work, sizes, workers=workers, room=room) == [-size for size in sizes]
-    assert work.most_tasks <= workers
-    assert work.most_bytes <= max([room, *sizes])
+        monkeypatch.setattr(LaneWork, "do", watched)
 
 
-def test_tasks_run_at_the_same_time() -> None:
-    work = Watched(0.02)
-    run(work, [1] * 8, workers=3)
-    assert work.most_tasks == 3
-
-
-def test_the_largest_task_at_hand_is_begun_first() -> None:
-    started = threading.Event()
-    begun: list[int] = []
-
-    def work(size: int) -> int:
-        begun.append(size)
-        if size <= 2:  # both workers wait until the window is full
-            started.wait(5)
-        return size
-
-    tasks = iter([(1, 1), (2, 2), (3, 3), (9, 9), (5, 5), (7, 7)])
-
-    def until_last() -> object:
-        for task in tasks:
-            if task[0] == 7:
-                threading.Timer(0.1, started.set).start()
-            yield task
-
-    list(in_order(work, until_last(), workers=2, threads=1, room=100))  # type: ignore[arg-type]
-    assert begun[2:] == [9, 7, 5, 3]
-
-
-def test_an_error_is_raised_in_its_place_and_begins_no_further_task() -> None:
-    begun: list[int] = []
-
-    def work(number: int) -> int:
-        begun.append(number)
-        if number == 1:
-            raise ValueError("broken")
-        time.sleep(0.05)
-        return number
-
-    results = in_order(work, ((number, 1) for number in range(50)), workers=2, threads=1, room=100)
-    assert next(results) == 0
-    with pytest.raises(ValueError, match="broken"):
-        next(results)
-    assert len(begun) < 10
-
-
-def test_closing_waits_for_what_has_begun_and_leaves_no_thread() -> None:
-    work = Watched(0.05)
-    with closing(in_order(work, ((1, 1) for _ in range(50)), workers=2, threads=1, room=100)) as results:
-        next(results)
-    assert work.running == []
-    assert len(work.begun) < 10
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("layer")]
-
-
-def test_each_worker_has_its_share_of_the_cores_and_the_caller_gets_them_back() -> None:
+@pytest.fixture
+def cores() -> Any:
     before = torch.get_num_threads()
-    work = Watched()
-    run(work, [1] * 6, workers=2)
-    assert work.threads == {1}
-    assert torch.get_num_threads() == before
+    torch.set_num_threads(4)
+    yield 4
+    torch.set_num_threads(before)
 
 
-def test_a_run_works_on_no_more_layers_than_the_batch_and_the_cores_allow() -> None:
-    cores = torch.get_num_threads()
-    for batch_size in (1, 2, 8):
-        hardware = HardwareSettings(device="cpu", batch_size=batch_size)
-        workers, threads = Device(hardware).side_by_side(hardware)
-        assert workers == min(batch_size, cores)
-        assert workers * threads <= cores
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    """Twelve layers in six blocks of two; each block's second layer is the larger one."""
+    shapes = {f"blocks.{i // 2}.l{i % 2}.weight": (40 + 30 * (i % 2), 64) for i in range(12)}
+    base = {name: 0.1 * random_tensor(*shape, seed=i) for i, (name, shape) in enumerate(shapes.items())}
+    norms = ("norm.weight", "gate.weight")  # a block is known by four weights
+    base |= {f"blocks.{i}.{name}": random_tensor(8, seed=i) for i in range(6) for name in norms}
+    tuned = {name: tensor + 0.01 * random_tensor(*tensor.shape, seed=5) for name, tensor in base.items()}
+    return save_model(tmp_path / "t.safetensors", tuned), save_model(tmp_path / "b.safetensors", base)
 
 
-def test_the_conservative_mode_works_on_one_layer_at_a_time() -> None:
-    hardware = HardwareSettings(device="cpu", batch_size=8, vram_usage_mode="conservative")
-    assert Device(hardware).side_by_side(hardware)[0] == 1
+def extract(pair: tuple[Path, Path], folder: Path, **hardware: Any) -> list[Event]:
+    with Session(*pair) as session:
+        settings = ExtractionSettings(filename_prefix="lora", bias_diff=False)
+        plan = session.plan(settings, HardwareSettings(device="cpu", **hardware), folder)
+        return list(session.extract(plan, CancelToken()))
+
+
+@pytest.mark.parametrize(("batch_size", "most"), [(1, 1), (2, 2), (8, 4)])
+def test_as_many_layers_are_worked_on_at_once_as_the_batch_and_the_cores_allow(
+    batch_size: int, most: int, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    watched = Watched(monkeypatch, 0.03)
+    extract(pair, tmp_path, batch_size=batch_size, prefetch_ahead=4)
+    assert watched.most == most
+    assert watched.threads == {cores // most}
+    assert torch.get_num_threads() == cores
+
+
+def test_the_conservative_mode_works_on_one_layer_at_a_time(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    watched = Watched(monkeypatch, 0.005)
+    extract(pair, tmp_path, batch_size=8, vram_usage_mode="conservative")
+    assert (watched.most, watched.threads) == (1, {cores})
+
+
+def test_the_largest_layer_at_hand_is_begun_first_and_the_rows_keep_the_order_of_the_plan(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(monkeypatch, 0.05)
+    events = extract(pair, tmp_path, batch_size=1, prefetch_ahead=10)
+    assert watched.begun[1:3] == ["diffusion_model.blocks.0.l1.weight", "diffusion_model.blocks.1.l0.weight"] or (
+        watched.begun.index("diffusion_model.blocks.1.l1.weight")
+        < watched.begun.index("diffusion_model.blocks.1.l0.weight")
+    )
+    rows = [event.index for event in events if isinstance(event, LayerDone)]
+    assert rows == list(range(12))
+
+
+@pytest.mark.parametrize(("ahead", "blocks"), [(0, 0), (1, 1), (3, 3)])
+def test_so_many_blocks_are_read_ahead_and_no_more(
+    ahead: int, blocks: int, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the first layer is at work the reader may come as far as the setting says."""
+    read: list[str] = []
+    real_read, real_do = LayerReader.read, LaneWork.do
+    seen: list[str] = []
+
+    def noted(self: LayerReader, weight: Any, buffers: Any) -> Any:
+        read.append(weight.block.name)
+        return real_read(self, weight, buffers)
+
+    def patient(*arguments: Any, **named: Any) -> Worked:
+        if not seen:
+            time.sleep(0.3)
+            seen.extend(read)
+        return real_do(*arguments, **named)
+
+    monkeypatch.setattr(LayerReader, "read", noted)
+    monkeypatch.setattr(LaneWork, "do", patient)
+    extract(pair, tmp_path, batch_size=1, prefetch_ahead=ahead)
+    assert len(set(seen)) == blocks + 1
+    assert len(seen) == (2 * (blocks + 1) if ahead else 1)
+
+
+def test_an_error_in_one_layer_ends_the_run_and_begins_hardly_another(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    real = LaneWork.do
+
+    def failing(*arguments: Any, **named: Any) -> Worked:
+        begun.append(arguments[1].weight.name)
+        if len(begun) == 3:
+            raise RuntimeError("broken")
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(LaneWork, "do", failing)
+    with pytest.raises(EngineError) as caught:
+        extract(pair, tmp_path / "out", batch_size=2)
+    assert caught.value.code is ErrorCode.DECOMPOSITION_FAILED
+    assert caught.value.tensor == begun[2]
+    assert len(begun) <= 5
+    assert not (tmp_path / "out").exists()
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith(("extraction", "reader", "worker"))]
+
+
+def test_a_processor_without_memory_ends_with_the_layer_that_found_none(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*arguments: Any, **named: Any) -> Worked:
+        raise MemoryError
+
+    monkeypatch.setattr(LaneWork, "do", failing)
+    with pytest.raises(EngineError) as caught:
+        extract(pair, tmp_path / "out")
+    assert caught.value.code is ErrorCode.OUT_OF_MEMORY
+    assert caught.value.tensor
+
+
+def test_a_memory_budget_is_never_exceeded_by_what_the_engine_holds(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    events = extract(pair, tmp_path, memory_budget="300MiB", batch_size=8, blocks_in_gpu=40)
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    assert 0 < finished.result.peak_device_bytes <= 0.75 * 300 * 2**20
+
+
+def test_without_a_budget_a_processor_keeps_no_blocks_and_with_one_it_does(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    for budget, kept in ((None, False), ("2GiB", True)):
+        with Session(*pair) as session:
+            hardware = HardwareSettings(device="cpu", memory_budget=budget, blocks_in_gpu=40)
+            plan = session.plan(ExtractionSettings(filename_prefix="lora"), hardware, tmp_path)
+            list(session.extract(plan, CancelToken()))
+            assert (session.resident_bytes > 0) == kept
+            held = session.resident_bytes
+            assert session.free_memory() == held
+            assert session.resident_bytes == 0
+
+
+def test_verifying_uses_what_is_resident_and_comes_to_the_same_judgement(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hardware = HardwareSettings(device="cpu", memory_budget="2GiB", blocks_in_gpu=40)
+    with Session(*pair) as session:
+        plan = session.plan(ExtractionSettings(filename_prefix="lora"), hardware, tmp_path)
+        *_, finished = session.extract(plan, CancelToken())
+        assert isinstance(finished, Finished)
+        lora = finished.result.outputs[0].path
+        read: list[str] = []
+        monkeypatch.setattr("engine.verify.read_pair", lambda *sides: read.append(sides[2].name))
+        *_, resident = session.verify(lora, CancelToken())
+    monkeypatch.undo()
+    with Session(*pair) as session:
+        *_, fresh = session.verify(lora, CancelToken())
+    assert read == []
+    assert resident.mean_energy_retained == pytest.approx(fresh.mean_energy_retained, abs=1e-7)  # type: ignore[union-attr]
+
+
+def test_all_means_every_accelerator_and_the_processor_where_there_is_none() -> None:
+    names = [device.name for device in choose_devices(HardwareSettings(device="all"))]
+    assert names == ["cpu"] or all(name.startswith(("cuda", "xpu", "mps")) for name in names)
+
+
+def test_a_device_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(EngineError) as caught:
+        choose_devices(HardwareSettings(device="cuda:0,cuda:77"))
+    assert caught.value.code is ErrorCode.DEVICE_UNAVAILABLE
+    assert "cpu" in caught.value.data["available"]
+
+
+def test_every_layer_is_started_before_it_is_done(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    started: set[int] = set()
+    for event in extract(pair, tmp_path):
+        if isinstance(event, LayerStarted):
+            started.add(event.index)
+        elif isinstance(event, LayerDone):
+            assert event.index in started

@@ -23,7 +23,8 @@ PLAIN = HardwareSettings(batch_size=1, prefetch_ahead=0, blocks_in_gpu=0)
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces as small as the layers of these tests, or the room for one would hide what the layers need."""
-    for module in ("costs", "deltas", *(f"decompose.{name}" for name in ("workspace", "gram", "decomposition", "factors"))):
+    solvers = (f"decompose.{name}" for name in ("workspace", "gram", "decomposition", "factors"))
+    for module in ("costs", "deltas", *solvers):
         monkeypatch.setattr(f"engine.{module}.CHUNK_BYTES", 1 << 16)
 
 
@@ -151,9 +152,7 @@ def test_blocks_stay_in_the_smaller_of_their_two_forms(tmp_path: Path) -> None:
 def test_only_as_many_blocks_stay_as_the_setting_says_the_middle_ones_first(tmp_path: Path) -> None:
     residents = ResidentBlocks()
     workload = random_workload(tmp_path, 8, blocks=9, lora_type="standard")
-    run = simulate(
-        workload, HardwareSettings(blocks_in_gpu=4), (Memory(ROOMY),), tmp_path / "out", residents=residents
-    )
+    run = simulate(workload, HardwareSettings(blocks_in_gpu=4), (Memory(ROOMY),), tmp_path / "out", residents=residents)
     names = {name.rpartition(".")[2] for name in residents.sizes("sim:0")}
     assert names == {"3", "4", "5", "6"}  # the middle third, then the first of the output third
     (kept,) = happened(run, BlocksKept)
@@ -166,8 +165,9 @@ def test_resident_blocks_of_an_earlier_run_give_way_to_the_work_of_the_next(tmp_
     simulate(workload, HardwareSettings(blocks_in_gpu=40), (Memory(ROOMY),), tmp_path / "out", residents=residents)
     held = residents.nbytes
     memory = Memory(int((held + workload.largest) / 0.75))
-    run = simulate(workload, HardwareSettings(blocks_in_gpu=40, batch_size=4), (memory,), tmp_path / "out",
-                   residents=residents)
+    run = simulate(
+        workload, HardwareSettings(blocks_in_gpu=40, batch_size=4), (memory,), tmp_path / "out", residents=residents
+    )
     assert_every_layer_once(run)
     dropped = [event for event in happened(run, Offloaded) if event.what == "resident"]  # type: ignore[attr-defined]
     assert dropped

@@ -103,9 +103,7 @@ def simulate(
     events: list[Event] = []
     with Session(*workload.pair) as session:
         plan = session.plan(workload.settings, hardware, folder)
-        run = extract(
-            plan, session.finetuned, session.original, CancelToken(), devices=devices, residents=residents
-        )
+        run = extract(plan, session.finetuned, session.original, CancelToken(), devices=devices, residents=residents)
         for event in run:
             watch(event)
             events.append(event)
