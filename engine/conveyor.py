@@ -5,7 +5,7 @@ Reading, copying, computing and what the caller does with the results overlap. T
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -17,6 +17,7 @@ from engine.events import Event
 from engine.lane import Lane
 from engine.layer_reader import LayerReader
 from engine.layer_work import LayerOutcome
+from engine.pairing import PairedWeight
 from engine.resident_blocks import ResidentBlocks
 from engine.run_queue import Task
 from engine.run_state import RunState
@@ -38,6 +39,7 @@ class Conveyor:
         residents: blocks that stay on their devices.
         tell: takes events, on any thread.
         cancelled: whether no further layer is to be begun.
+        weights: all weights of the plan, also those that need no work.
     """
 
     def __init__(
@@ -51,29 +53,38 @@ class Conveyor:
         threads: int | None,
         residents: ResidentBlocks,
         tell: Callable[[Event], None],
-        cancelled: Callable[[], bool] = lambda: False,
+        cancelled: Callable[[], bool],
+        weights: Sequence[PairedWeight],
     ) -> None:
         files: tuple[Path, Path] = checkpoints[0].path, checkpoints[1].path
         self._reader = LayerReader(*checkpoints)
         workers = [device.workers(hardware) for device in devices]
         total = sum(count for count, _ in workers)
-        self._state = RunState(tasks, settings, hardware, files, self._reader, residents, tell, cancelled, total)
+        self._state = RunState(
+            tasks, settings, hardware, files, self._reader, residents, tell, cancelled, total, weights
+        )
         each = threads or max(1, min(cores for _, cores in workers) // len(devices))
-        self.threads = each
+        self.threads, self._threads_before = each, torch.get_num_threads()
         self.lanes = tuple(
             Lane(device, self._state, workers=count, threads=each)
             for device, (count, _) in zip(devices, workers, strict=True)
         )
 
     def __enter__(self) -> Conveyor:
-        self._threads_before = torch.get_num_threads()
-        for lane in self.lanes:
-            lane.start()
+        try:
+            for lane in self.lanes:
+                lane.start()
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         with self._state.changed:
             self._state.stop()
         for lane in self.lanes:
@@ -129,6 +140,11 @@ class Conveyor:
         """Bytes that the run holds on each device."""
         with self._state.changed:
             return [lane.governor.held for lane in self.lanes]
+
+    @property
+    def peaks(self) -> list[int]:
+        """Most bytes that the run held on each device, by the books where its memory is the host's."""
+        return [lane.governor.peak if lane.device.host else lane.device.peak_run_bytes for lane in self.lanes]
 
     @property
     def staged_bytes(self) -> int:

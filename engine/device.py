@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class Device:
         self.title, self._physical = _describe(self.torch_device)
         self._limit_to(hardware)
         self._copies: Any = None
+        self._streams = threading.local()
         if not self.host:
             # Once on this thread: torch loads a device's linear algebra lazily, and not from several threads at once.
             with suppress(NotImplementedError, RuntimeError):
@@ -128,10 +130,12 @@ class Device:
         return tensor.cpu()
 
     def computing(self) -> AbstractContextManager[None]:
-        """What a thread computes on the device meanwhile goes to a stream of its own."""
+        """What a thread computes on the device meanwhile goes to a stream of its own, the same one every time."""
         if self._copies is None:
             return nullcontext()
-        return self._on(self._module().Stream(self.torch_device))
+        if not hasattr(self._streams, "own"):
+            self._streams.own = self._module().Stream(self.torch_device)
+        return self._on(self._streams.own)
 
     def adopt(self, tensor: torch.Tensor) -> None:
         """Tell the allocator that the current stream works on a tensor that another stream has made."""

@@ -129,12 +129,14 @@ class ExtractionRun:
             residents=self._residents,
             tell=self._tell,
             cancelled=lambda: any(token.cancelled for token in self._tokens),
+            weights=[task.weight for task in plan.tasks],
         )
         with self._at_disk():
             journal.begin(threads=self._conveyor.threads, device=",".join(device.name for device in self._devices))
         ready: dict[int, LayerOutcome] = {}
         unwritten: list[tuple[int, LayerOutcome]] = []
         try:
+            torch.set_num_threads(1)  # this thread only writes; the conveyor gives its workers theirs, and all back
             with self._conveyor as conveyor:
                 position = 0
                 while position < len(plan.tasks):
@@ -224,7 +226,7 @@ class ExtractionRun:
         conveyor, results = self._conveyor, self._results
         assert conveyor is not None
         self._memory()
-        peak = sum(device.peak_run_bytes for device in self._devices)
+        peak = sum(conveyor.peaks)
         peak_rss = max(device.peak_rss_bytes for device in self._devices)
         copied = sum(device.copied_bytes for device in self._devices)
         totals = {

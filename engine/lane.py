@@ -23,10 +23,9 @@ from engine.events import LayerStarted
 from engine.governor import Governor, Need, Relief
 from engine.host_buffers import HostBuffers
 from engine.lane_news import LaneNews
+from engine.lane_residents import LaneResidents
 from engine.lane_work import LaneWork, MoreMemoryError, Worked
 from engine.layer_reader import Staged, upload
-from engine.residency import ALL_BLOCKS, block_name, blocks_to_keep
-from engine.resident_blocks import Weights
 from engine.run_queue import Task
 from engine.run_state import RunState
 
@@ -68,10 +67,7 @@ class Lane:
         )
         self._work = LaneWork(device, state.settings, state.files, self._buffers)
         self._news = LaneNews(device, self.governor, state)
-        weights = [task.weight for task in tasks]
-        self._order = blocks_to_keep(weights, ALL_BLOCKS)
-        keeps = 0 if device.host and hardware.memory_budget is None else hardware.blocks_in_gpu
-        self._keeping = frozenset(blocks_to_keep(weights, keeps))
+        self._residents = LaneResidents(device, self.governor, state.residents, self._news, state.weights, hardware)
         self._ahead, self._workers, self._threads = hardware.prefetch_ahead, workers, threads
         self._reading: set[int] = set()
         self._staged: dict[int, Staged] = {}
@@ -86,7 +82,8 @@ class Lane:
     def start(self) -> None:
         """Start the threads."""
         with self._state.changed:
-            self._enter_residents()
+            self._residents.enter()
+            self._apply(self.governor.trim(), "ceiling")
             self._waiting_since = time.perf_counter()
         readers = min(2, self._workers)  # two, so that one reads while the other copies, or waits for the drive
         self._reader_threads = [self._thread("reader", self._read_loop) for _ in range(readers)]
@@ -110,7 +107,7 @@ class Lane:
         relief = self.governor.observe(memory.run, memory.device_used)
         if relief is not None:
             self._apply(relief, "threshold" if relief.batch_after <= relief.batch_before else "recovered")
-            self._state.changed.notify_all()
+        self._state.changed.notify_all()  # the limit may have risen
 
     def expect(self, task: Task) -> None:
         """One more task will be in the queue. Called with the lock held."""
@@ -123,12 +120,12 @@ class Lane:
     @property
     def kept_blocks(self) -> int:
         """Blocks that are resident now."""
-        return len(self.governor.resident)
+        return self._residents.kept
 
     @property
     def blocks(self) -> int:
         """All blocks of the run."""
-        return len(self._order)
+        return self._residents.all
 
     def _thread(self, kind: str, loop: Callable[[], None]) -> threading.Thread:
         def guarded() -> None:
@@ -158,12 +155,21 @@ class Lane:
                 if task is None:
                     return
                 self._state.queue.take(task.index)
-                resident = self._take_resident(task)
-                if resident is None:
-                    self.governor.stage(task.index)
-                    self._reading.add(task.index)
-            arriving = [self._read(task) if resident is None else Staged(resident)]
+                resident = self._residents.take(task)
+                if task.index in self._state.on_cpu:
+                    resident = None  # the processor needs it on the host
+                self.governor.stage(task.index, None if resident is None else resident.nbytes)
+                self._reading.add(task.index)
+            arriving: list[Staged] = []
+            trouble: BaseException | None = None
+            try:
+                arriving.append(self._read(task) if resident is None else Staged(resident))
+            except BaseException as error:
+                trouble = error.with_traceback(None)
             del resident  # a name that lives on here would keep the layer's memory from being free after its work
+            if trouble is not None:
+                self._failed_to_read(task, trouble)
+                continue
             with self._state.changed:
                 self._arrived(task, arriving.pop())
 
@@ -183,8 +189,7 @@ class Lane:
         first: int | None = None
         for index in open_tasks:
             first = index if first is None else first
-            weight = self._state.queue.tasks[index].weight
-            if self._state.residents.device_of(block_name(weight), weight.name) in (None, self.device.name):
+            if not self._residents.elsewhere(self._state.queue.tasks[index]):
                 return index
         assert first is not None
         return first
@@ -203,6 +208,16 @@ class Lane:
                 raise
         self.device.release()
         return staged
+
+    def _failed_to_read(self, task: Task, trouble: BaseException) -> None:
+        with self._state.changed:
+            if not is_out_of_memory(trouble):
+                self._state.fail(trouble)
+                return
+            self._reading.discard(task.index)
+            self._unwanted.discard(task.index)
+            self.governor.unstage(task.index)
+        self._recover(task, trouble)
 
     def _arrived(self, task: Task, staged: Staged) -> None:
         self._reading.discard(task.index)
@@ -232,6 +247,7 @@ class Lane:
                 self._at_work[index] = self._staged.pop(index)
                 self._granted[index] = self.governor.granted(index)
                 self._note_waiting(at_work=True)
+                self._state.changed.notify_all()  # there may be room to read the next one
             task = self._state.queue.tasks[index]
             if not task.measured:
                 self._state.tell(LayerStarted(task.index, task.weight.name))
@@ -245,6 +261,8 @@ class Lane:
         for index in sorted(begins, key=lambda index: -self.governor.work_bytes(index)):  # the largest begins first
             if self.governor.may_begin(index, self._ahead_of(index)):
                 return index
+        if waiting[0] not in begins and self._state.queue.oldest not in self._state.queue.open:
+            return None  # the first one is under way, and all wait for it
         relief = self.governor.room_for(waiting[0])
         if relief is None:
             return None
@@ -275,13 +293,15 @@ class Lane:
             assert trouble is not None
             self._recover(task, trouble)
             return
-        outcome, kept = worked.outcome, self._chosen(task, worked)
+        outcome, kept = worked.outcome, self._residents.choose(task, worked)
+        with self._state.changed:
+            kept = kept if kept is not None and self.governor.may_keep(kept.nbytes) else None
         self._work.give_back(worked, kept)
         del worked
         with self._state.changed:
             self.governor.finish(task.index, outcome.nbytes if self.device.host else 0)
             if kept is not None:
-                self._keep(task, kept)
+                self._residents.keep(task, kept)
             self._state.deliver(task.index, outcome)
             self._note_waiting(at_work=bool(self.governor.working))
 
@@ -296,7 +316,8 @@ class Lane:
 
     def _recover(self, task: Task, trouble: BaseException) -> None:
         index, name = task.index, task.weight.name
-        unsupported = isinstance(trouble, NotImplementedError) and not self.device.host
+        unsupported = isinstance(trouble, NotImplementedError) and index not in self._state.on_cpu
+        unsupported = unsupported and not self.device.host
         if is_out_of_memory(trouble):
             self.device.release()
             self._buffers.clear()
@@ -327,54 +348,16 @@ class Lane:
         elif not at_work and self._waiting_since is None and not self._state.queue.empty:
             self._waiting_since = now
 
-    # Resident blocks
-
-    def _enter_residents(self) -> None:
-        """Take over what an earlier run of the session left, as far as this one may keep it."""
-        sizes = self._state.residents.sizes(self.device.name)
-        for block in sizes.keys() - self._keeping:
-            self._state.residents.drop(self.device.name, block)
-        gone = tuple(sorted(sizes.keys() - self._keeping))
-        for block in sizes.keys() & self._keeping:
-            self.governor.keep(block, sizes[block], self._order)
-        if gone:
-            self._news.offloaded("resident", "limit", gone, sum(sizes[block] for block in gone))
-        self._apply(self.governor.trim(), "ceiling")
-
-    def _take_resident(self, task: Task) -> Weights | None:
-        block = block_name(task.weight)
-        found = self._state.residents.take(self.device.name, block, task.weight.name)
-        if found is not None:
-            self.governor.release(block, found.nbytes)
-            self.governor.stage(task.index, found.nbytes)
-        return found
-
-    def _chosen(self, task: Task, worked: Worked) -> Weights | None:
-        """The form in which a layer stays on the device; None where it does not."""
-        outcome, smaller = worked.outcome, worked.smaller
-        if block_name(task.weight) not in self._keeping or outcome.on_cpu or outcome.broken_file is not None:
-            return None
-        with self._state.changed:
-            return smaller if self.governor.may_keep(smaller.nbytes) else None
-
-    def _keep(self, task: Task, kept: Weights) -> None:
-        block = block_name(task.weight)
-        self.governor.keep(block, kept.nbytes, self._order)
-        self._state.residents.put(self.device.name, block, task.weight.name, kept, self.device.release)
-
     def _apply(self, relief: Relief, cause: str) -> None:
         """Drop what has to give way, and say so."""
-        freed = 0
-        for block in relief.blocks:
-            freed += self._state.residents.drop(self.device.name, block)
-            self.governor.release(block)
-        if relief.blocks:
-            self._news.offloaded("resident", cause, relief.blocks, freed)
+        self._residents.drop(relief.blocks, cause)
         staged = [index for index in relief.staged if index in self._staged]
-        self._unwanted.update(index for index in relief.staged if index in self._reading)
-        if relief.staged:
-            names = dict.fromkeys(self._name_of(index) for index in relief.staged)
-            self._news.offloaded("staged", cause, tuple(names), sum(self.governor.staged[i] for i in relief.staged))
+        arriving = [index for index in relief.staged if index in self._reading - self._unwanted]
+        self._unwanted.update(arriving)
+        if staged or arriving:
+            names = dict.fromkeys(self._name_of(index) for index in (*staged, *arriving))
+            freed = sum(self.governor.staged[index] for index in (*staged, *arriving))
+            self._news.offloaded("staged", cause, tuple(names), freed)
         for index in staged:
             self._put_back(index, self._staged.pop(index))
         if relief.batch_after != relief.batch_before:

@@ -38,6 +38,8 @@ def find_measured(entries: Iterable[Entry], weight: PairedWeight) -> float | Non
 def superseded(old: Entry, new: Entry) -> bool:
     """Whether whatever an old record can answer, a new one can."""
     mine, other = new.fields, old.fields
+    if other.get("what") == "written":  # nothing but the file it speaks of
+        return bool(mine.get("what") == "written" and mine.get("part") == other.get("part"))
     if other.get("what") != "factors":
         return bool(mine.get("what") == other.get("what") or mine.get("what") in ("factors", "difference"))
     if mine.get("what") != "factors" or mine.get("solver_key") != other.get("solver_key"):

@@ -97,7 +97,8 @@ def restore(entry: Entry, weight: PairedWeight, settings: ExtractionSettings, fi
     Raises:
         EngineError: ``journal_invalid`` where the record turns out to be damaged, ``dtype_overflow``.
     """
-    record = entry.load()
+    has_arrays = entry.fields["what"] in ("factors", "difference")
+    record = entry.load() if has_arrays else Record(entry.name, entry.fields, {})
     fields = record.fields
     total, original = float(fields["delta_energy"]), number(fields["original_energy"])
     reason = left_out_reason(fields, settings)

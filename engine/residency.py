@@ -9,20 +9,24 @@ from collections.abc import Iterable
 
 from engine.pairing import PairedWeight
 
+OUTSIDE = "outside the blocks"
 ALL_BLOCKS = 40  # the highest setting keeps every block there is
 _PARTS = ("middle", "output", "input", "other")
 
 
 def block_name(weight: PairedWeight) -> str:
-    """The block a weight belongs to, unique over the components; empty outside the blocks."""
-    return f"{weight.component}:{weight.block.name}" if weight.block.name else ""
+    """The block a weight belongs to, unique over the components."""
+    return f"{weight.component}:{weight.block.name}" if weight.block.name else OUTSIDE
 
 
 def blocks_to_keep(weights: Iterable[PairedWeight], count: int) -> tuple[str, ...]:
-    """Up to `count` blocks, most worth keeping first; at 40 all of them."""
+    """Up to `count` blocks, most worth keeping first; at 40 all of them, and what lies outside the blocks last."""
+    weights = tuple(weights)
     blocks = {block_name(weight): weight.block for weight in weights if weight.block.name}
     order = sorted(blocks, key=lambda name: (_PARTS.index(blocks[name].part), blocks[name].order, name))
-    return tuple(order if count >= ALL_BLOCKS else order[:count])
+    if count < ALL_BLOCKS:
+        return tuple(order[:count])
+    return (*order, OUTSIDE) if any(not weight.block.name for weight in weights) else tuple(order)
 
 
 def block_positions(weights: Iterable[PairedWeight]) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from engine.checkpoints import Checkpoint, pair_fingerprint
 from engine.checkpoints.dtypes import DTYPES
@@ -28,7 +29,6 @@ from engine.planning import Plan
 from engine.record_answers import superseded
 from engine.records import make_record, restore
 from engine.store import DecompositionStore, JournalWriter, PairStore, Record
-from engine.store.locks import in_use
 
 
 class RunJournal:
@@ -56,6 +56,7 @@ class RunJournal:
         self._files = (checkpoints[0].path, checkpoints[1].path)
         self._pair: PairStore | None = None
         self._writer: JournalWriter | None = None
+        self._part_lock: FileLock | None = None
         self._generation = secrets.token_hex(8)  # a temporary file that was begun anew has nothing to do with the old
         self.part: Path | None = None
         self.earlier = EarlierRuns()
@@ -63,7 +64,7 @@ class RunJournal:
             fingerprint = pair_fingerprint(*checkpoints)
             self._pair = store.open(fingerprint, (self._files[0].name, self._files[1].name))
             if plan.settings.lora_type == "full":
-                self._find_part(part_file(plan, self._pair))
+                self._find_part(part_file(plan, self._pair), store)
             else:
                 self.earlier = look(plan, self._pair)
             for path in self._pair.set_aside:
@@ -71,12 +72,16 @@ class RunJournal:
         self.started = self.earlier.started or _now()
         self.threads = self.earlier.threads
 
-    def _find_part(self, part: Path) -> None:
+    def _find_part(self, part: Path, store: DecompositionStore) -> None:
         assert self._pair is not None
-        beside = [journal for journal in self._pair.journals if journal.head.get("part_file") == str(part.absolute())]
-        if any(in_use(journal.path) for journal in beside):  # the same run twice at once: each its own file, no journal
+        lock = FileLock(store.folder / f"{part.name}.lock", timeout=0, thread_local=False)
+        try:
+            store.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except (OSError, Timeout):  # the same run twice at once: each its own file, this one without a journal
             self._pair = None
             return
+        self._part_lock = lock
         self.part = part
         self.earlier = look_at_part(self._plan, self._pair)
         if self.earlier.layers:
@@ -96,8 +101,8 @@ class RunJournal:
         if self.part is None:
             return SafetensorsWriter(plan.folder, plan.header_bytes)
         if self.earlier.layers:
-            added = [item for index in sorted(self.earlier.layers) for item in self._added(index)]
             with suppress(EngineError, OSError):
+                added = [item for index in sorted(self.earlier.layers) for item in self._added(index)]
                 return SafetensorsWriter.continued(plan.folder, plan.header_bytes, self.part, added)
             self.earlier, self._generation = EarlierRuns(), secrets.token_hex(8)
             self._tell(Notice(NoticeCode.JOURNAL_SET_ASIDE, data={"file": str(self.part)}))
@@ -179,6 +184,10 @@ class RunJournal:
         if finished:
             self._store.make_room()
         self._writer = None
+        if self._part_lock is not None:
+            self._part_lock.release()
+            with suppress(OSError):
+                Path(self._part_lock.lock_file).unlink(missing_ok=True)
 
     def _give_up(self, error: EngineError) -> None:
         self._writer = None

@@ -33,6 +33,7 @@ class RunQueue:
         self.tasks = {task.index: task for task in tasks}
         self._open = sorted(self.tasks)
         self._unfinished = sorted(self.tasks)
+        self._all = sorted(self.tasks)
 
     @property
     def open(self) -> Sequence[int]:
@@ -48,6 +49,10 @@ class RunQueue:
     def oldest(self) -> int | None:
         """The first index that is not finished."""
         return self._unfinished[0] if self._unfinished else None
+
+    def distance(self, index: int) -> int:
+        """How many tasks, finished ones included, a task is behind the first one that is not finished."""
+        return bisect.bisect_left(self._all, index) - bisect.bisect_left(self._all, self._unfinished[0])
 
     def within(self, index: int, ahead: int) -> bool:
         """Whether a task lies at most so many blocks ahead of the first one that is not finished."""
@@ -66,6 +71,7 @@ class RunQueue:
         """A task that was not thought to be one."""
         self.tasks[task.index] = task
         bisect.insort(self._open, task.index)
+        bisect.insort(self._all, task.index)
         bisect.insort(self._unfinished, task.index)
 
     def finish(self, index: int) -> None:

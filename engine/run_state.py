@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from engine.events import Event
 from engine.layer_reader import LayerReader
 from engine.layer_work import LayerOutcome
+from engine.pairing import PairedWeight
 from engine.resident_blocks import ResidentBlocks
 from engine.run_queue import RunQueue, Task
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -28,6 +29,7 @@ class RunState:
         files: the fine-tuned model and the original.
         reader: reads layers.
         residents: blocks that stay on their devices.
+        weights: all weights of the plan, also those that earlier runs have done.
         tell: takes an event, on any thread.
         changed: guards everything below and the fields of the lanes; notified when anything changes.
         queue: what is left to do.
@@ -48,9 +50,11 @@ class RunState:
         tell: Callable[[Event], None],
         cancelled: Callable[[], bool],
         workers: int,
+        weights: Sequence[PairedWeight],
     ) -> None:
         self.settings, self.hardware, self.files = settings, hardware, files
         self.reader, self.residents, self.tell = reader, residents, tell
+        self.weights = weights
         self.started = time.perf_counter()
         self.changed = threading.Condition()
         self.queue = RunQueue(tasks)
@@ -72,7 +76,7 @@ class RunState:
         oldest = self.queue.oldest
         if oldest is None or index == oldest:
             return True
-        return index < oldest + self._reach and sum(self._unwritten.values()) <= _MOST_WAITING
+        return self.queue.distance(index) < self._reach and sum(self._unwritten.values()) <= _MOST_WAITING
 
     def deliver(self, index: int, outcome: LayerOutcome) -> None:
         """A layer is finished."""

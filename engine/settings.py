@@ -212,7 +212,7 @@ class HardwareSettings(BaseModel):
         le=40,
         title="Blocks in GPU",
         description="Transformer blocks that stay on the device after use, for a next extraction from the same pair: "
-        "no disk, no bus. 40 keeps all. On a processor only with a memory budget.",
+        "no disk, no bus. 40 keeps all, and what lies outside the blocks. On a processor only with a memory budget.",
     )
     batch_size: int = Field(
         4,

@@ -1,0 +1,99 @@
+"""The resident blocks of one lane: what it takes over, uses, keeps and drops, with the governor's books kept right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from engine.device import Device
+from engine.governor import Governor
+from engine.lane_news import LaneNews
+from engine.lane_work import Worked
+from engine.pairing import PairedWeight
+from engine.residency import ALL_BLOCKS, OUTSIDE, block_name, blocks_to_keep
+from engine.resident_blocks import ResidentBlocks, Weights
+from engine.run_queue import Task
+from engine.settings import HardwareSettings
+
+
+class LaneResidents:
+    """Called with the run's lock held, but for `choose`.
+
+    Args:
+        device: where.
+        governor: its books.
+        blocks: everything that is resident.
+        news: tells what left.
+        weights: of the whole run, those that need no work included.
+        hardware: how many blocks to keep.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        governor: Governor,
+        blocks: ResidentBlocks,
+        news: LaneNews,
+        weights: Sequence[PairedWeight],
+        hardware: HardwareSettings,
+    ) -> None:
+        self._device, self._governor, self._blocks, self._news = device, governor, blocks, news
+        self._order = blocks_to_keep(weights, ALL_BLOCKS)
+        none = device.host and hardware.memory_budget is None
+        self._keeping = frozenset(blocks_to_keep(weights, 0 if none else hardware.blocks_in_gpu))
+
+    def enter(self) -> None:
+        """Take over what an earlier run of the session left, as far as this one may keep it."""
+        sizes = self._blocks.sizes(self._device.name)
+        gone = tuple(sorted(sizes.keys() - self._keeping))
+        for block in gone:
+            self._blocks.drop(self._device.name, block)
+        for block in sizes.keys() & self._keeping:
+            self._governor.keep(block, sizes[block], self._order)
+        if gone:
+            self._news.offloaded("resident", "limit", gone, sum(sizes[block] for block in gone))
+
+    def take(self, task: Task) -> Weights | None:
+        """A layer's weights, if they are resident; they count as staged from now on."""
+        block = block_name(task.weight)
+        found = self._blocks.take(self._device.name, block, task.weight.name)
+        if found is not None:
+            self._governor.release(block, found.nbytes)
+        return found
+
+    def elsewhere(self, task: Task) -> bool:
+        """Whether a layer is resident on another device."""
+        place = self._blocks.device_of(block_name(task.weight), task.weight.name)
+        return place not in (None, self._device.name)
+
+    def choose(self, task: Task, worked: Worked) -> Weights | None:
+        """The form in which a layer would stay on the device; None where it is not to."""
+        delta = worked.difference.delta
+        finite = delta is not None and math.isfinite(delta.energy)
+        wanted = block_name(task.weight) in self._keeping and finite and not worked.outcome.on_cpu
+        return worked.smaller if wanted else None
+
+    def keep(self, task: Task, kept: Weights) -> None:
+        """A layer stays."""
+        block = block_name(task.weight)
+        self._governor.keep(block, kept.nbytes, self._order)
+        self._blocks.put(self._device.name, block, task.weight.name, kept, self._device.release)
+
+    def drop(self, blocks: Sequence[str], cause: str) -> None:
+        """Blocks leave the device."""
+        freed = 0
+        for block in blocks:
+            freed += self._blocks.drop(self._device.name, block)
+            self._governor.release(block)
+        if blocks:
+            self._news.offloaded("resident", cause, tuple(blocks), freed)
+
+    @property
+    def kept(self) -> int:
+        """Blocks that are resident now; what lies outside the blocks does not count as one."""
+        return len(self._governor.resident.keys() - {OUTSIDE})
+
+    @property
+    def all(self) -> int:
+        """All blocks of the run."""
+        return len(set(self._order) - {OUTSIDE})
