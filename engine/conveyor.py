@@ -112,14 +112,14 @@ class Conveyor:
         with self._state.changed:
             self._state.written(index)
             for lane in self.lanes:
-                lane.governor.forget(index)
+                lane.books.governor.forget(index)
             self._state.changed.notify_all()
 
     def add(self, task: Task) -> None:
         """One more layer, which was thought to be at hand."""
         with self._state.changed:
             for lane in self.lanes:
-                lane.expect(task)
+                lane.books.expect(task)
             self._state.queue.add(task)
             self._state.changed.notify_all()
 
@@ -127,7 +127,7 @@ class Conveyor:
         """Look at the devices' memory; what is too much gives way."""
         with self._state.changed:
             for lane in self.lanes:
-                lane.observe()
+                lane.books.observe()
 
     def leftover(self) -> list[tuple[int, LayerOutcome]]:
         """After leaving: finished layers that nobody has taken."""
@@ -139,24 +139,24 @@ class Conveyor:
     def held(self) -> list[int]:
         """Bytes that the run holds on each device."""
         with self._state.changed:
-            return [lane.governor.held for lane in self.lanes]
+            return [lane.books.governor.held for lane in self.lanes]
 
     @property
     def peaks(self) -> list[int]:
         """Most bytes that the run held on each device, by the books where its memory is the host's."""
-        return [lane.governor.peak if lane.device.host else lane.device.peak_run_bytes for lane in self.lanes]
+        return [lane.books.governor.peak if lane.device.host else lane.device.peak_run_bytes for lane in self.lanes]
 
     @property
     def staged_bytes(self) -> int:
         """Of them, what was read ahead."""
         with self._state.changed:
-            return sum(lane.governor.staged_bytes for lane in self.lanes)
+            return sum(lane.books.governor.staged_bytes for lane in self.lanes)
 
     @property
     def waited_share(self) -> float:
         """Part of the time until the last layer was finished in which the devices had nothing to work on."""
         worked = self._state.worked_seconds * len(self.lanes)
-        return min(1.0, sum(lane.waited_seconds for lane in self.lanes) / worked) if worked else 0.0
+        return min(1.0, sum(lane.books.waited_seconds for lane in self.lanes) / worked) if worked else 0.0
 
     @property
     def read_bytes(self) -> int:

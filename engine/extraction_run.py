@@ -136,6 +136,7 @@ class ExtractionRun:
         ready: dict[int, LayerOutcome] = {}
         unwritten: list[tuple[int, LayerOutcome]] = []
         try:
+            journal.load_ahead(torch.get_num_threads())
             torch.set_num_threads(1)  # this thread only writes; the conveyor gives its workers theirs, and all back
             with self._conveyor as conveyor:
                 position = 0
@@ -272,8 +273,8 @@ class ExtractionRun:
         )
 
     def _blocks_kept(self, conveyor: Conveyor) -> BlocksKept:
-        kept, size = sum(lane.kept_blocks for lane in conveyor.lanes), self._residents.nbytes
-        blocks = max(lane.blocks for lane in conveyor.lanes)
+        kept, size = sum(lane.books.residents.kept for lane in conveyor.lanes), self._residents.nbytes
+        blocks = max(lane.books.residents.all for lane in conveyor.lanes)
         return BlocksKept(kept, max(0, blocks - kept), size, self._memory()[1])
 
     def _memory(self) -> tuple[int, int, int]:

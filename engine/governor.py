@@ -205,6 +205,11 @@ class Governor:
 
     # Resident blocks
 
+    @property
+    def room_to_keep(self) -> int:
+        """Bytes of resident blocks that leave room for a whole batch of the largest layers."""
+        return max(0, self.ceiling - self._reserve)
+
     def may_keep(self, size: int) -> bool:
         """Whether so many bytes may stay on the device beside a whole batch of the largest layers."""
         return self._keeps and self.resident_bytes + size + self._reserve <= self.limit

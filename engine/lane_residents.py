@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
+from engine.costs import resident_bytes
 from engine.device import Device
 from engine.governor import Governor
 from engine.lane_news import LaneNews
 from engine.lane_work import Worked
 from engine.pairing import PairedWeight
-from engine.residency import ALL_BLOCKS, OUTSIDE, block_name, blocks_to_keep
+from engine.residency import ALL_BLOCKS, OUTSIDE, block_name, blocks_that_fit, blocks_to_keep
 from engine.resident_blocks import ResidentBlocks, Weights
 from engine.run_queue import Task
 from engine.settings import HardwareSettings
@@ -39,8 +41,12 @@ class LaneResidents:
     ) -> None:
         self._device, self._governor, self._blocks, self._news = device, governor, blocks, news
         self._order = blocks_to_keep(weights, ALL_BLOCKS)
+        sizes: dict[str, int] = Counter()
+        for weight in weights:
+            sizes[block_name(weight)] += resident_bytes(weight, host=device.host)
         none = device.host and hardware.memory_budget is None
-        self._keeping = frozenset(blocks_to_keep(weights, 0 if none else hardware.blocks_in_gpu))
+        wanted = blocks_to_keep(weights, 0 if none else hardware.blocks_in_gpu)
+        self._keeping = frozenset(blocks_that_fit(wanted, sizes, governor.room_to_keep))
 
     def enter(self) -> None:
         """Take over what an earlier run of the session left, as far as this one may keep it."""

@@ -5,7 +5,7 @@ The order is the field's: the middle blocks first, then the output blocks, then 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from engine.pairing import PairedWeight
 
@@ -27,6 +27,16 @@ def blocks_to_keep(weights: Iterable[PairedWeight], count: int) -> tuple[str, ..
     if count < ALL_BLOCKS:
         return tuple(order[:count])
     return (*order, OUTSIDE) if any(not weight.block.name for weight in weights) else tuple(order)
+
+
+def blocks_that_fit(order: Sequence[str], sizes: Mapping[str, int], room: int) -> tuple[str, ...]:
+    """The first of `order` that fit together into so many bytes; one that does not fit is passed over."""
+    chosen: list[str] = []
+    for block in order:
+        if sizes[block] <= room:
+            chosen.append(block)
+            room -= sizes[block]
+    return tuple(chosen)
 
 
 def block_positions(weights: Iterable[PairedWeight]) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ from engine.exporters.safetensors_writer import Added, SafetensorsWriter
 from engine.layer_work import LayerOutcome
 from engine.planning import Plan
 from engine.record_answers import superseded
+from engine.record_loader import RecordLoader
 from engine.records import make_record, restore
 from engine.store import DecompositionStore, JournalWriter, PairStore, Record
 
@@ -57,6 +58,7 @@ class RunJournal:
         self._pair: PairStore | None = None
         self._writer: JournalWriter | None = None
         self._part_lock: FileLock | None = None
+        self._loader: RecordLoader | None = None
         self._generation = secrets.token_hex(8)  # a temporary file that was begun anew has nothing to do with the old
         self.part: Path | None = None
         self.earlier = EarlierRuns()
@@ -86,6 +88,16 @@ class RunJournal:
         self.earlier = look_at_part(self._plan, self._pair)
         if self.earlier.layers:
             self._generation = str(self.earlier.layers[0].fields["generation"])
+
+    def load_ahead(self, workers: int) -> None:
+        """Start the threads that load records. Before any that computes: see `RecordLoader`."""
+
+        def outcome(index: int) -> LayerOutcome:
+            entry, weight = entries[index], self._plan.layers[index]
+            return restore(entry, weight, self._plan.settings, self._files)
+
+        entries = dict(self.earlier.layers)
+        self._loader = RecordLoader(entries, outcome, workers=workers)
 
     def announce(self) -> None:
         """Say what of the work is done already."""
@@ -165,9 +177,9 @@ class RunJournal:
 
     def load(self, index: int) -> LayerOutcome | None:
         """What an earlier run left of a layer; None where its record turns out to be damaged or gone."""
-        weight = self._plan.layers[index]
+        assert self._loader is not None
         try:
-            return restore(self.earlier.layers[index], weight, self._plan.settings, self._files)
+            return self._loader.take(index)
         except EngineError as error:
             if error.code is not ErrorCode.JOURNAL_INVALID:
                 raise
@@ -177,6 +189,8 @@ class RunJournal:
 
     def close(self, *, finished: bool) -> None:
         """The run is over. A finished one's journal stays as part of the cache."""
+        if self._loader is not None:
+            self._loader.close()
         if self._pair is None or self._store is None:
             return
         self._pair.finish(finished, superseded, continued=[journal.path for journal in self.earlier.stopped])

@@ -122,7 +122,7 @@ def run(session: Session, settings: ExtractionSettings, hardware: HardwareSettin
         return governors[-1]
 
     events: Counter[str] = Counter()
-    with patch("engine.lane.Governor", recording):
+    with patch("engine.lane_books.Governor", recording):
         for event in session.extract(session.plan(settings, hardware, folder), CancelToken()):
             if isinstance(event, (Offloaded, OutOfMemory, BatchSizeChanged)):
                 events[type(event).__name__] += 1

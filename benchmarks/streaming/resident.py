@@ -18,19 +18,17 @@ class ResidentRow:
 
     Attributes:
         ratio: the first run's seconds over its own.
-        outside_bytes: both sides of the weights outside the blocks, which never stay.
-        blocks_unread: the target, nothing read beside those.
+        unread: the target, not a byte read.
     """
 
     which: str
     seconds: float
     ratio: float
     read_bytes: int
-    outside_bytes: int
     peak_bytes: int
     resident_bytes: int
     events: dict[str, int]
-    blocks_unread: str
+    unread: str
 
 
 def resident_rows(place: Workplace) -> list[ResidentRow]:
@@ -41,9 +39,6 @@ def resident_rows(place: Workplace) -> list[ResidentRow]:
         device="cpu", blocks_in_gpu=40, vram_usage_mode="aggressive", memory_budget=4 * layout.nbytes + 4 * GIB
     )
     settings = ExtractionSettings(rank=32, resume=False)
-    with Session(*pair) as session:
-        loose = [weight for weight in session.weights(settings) if not weight.block.name]
-    outside = sum(weight.finetuned.info.nbytes + weight.original.info.nbytes for weight in loose)
     best: list[tuple[Ran, int]] = []
     for attempt in range(place.repeats + 1):
         with Session(*pair) as session:
@@ -58,11 +53,10 @@ def resident_rows(place: Workplace) -> list[ResidentRow]:
             seconds=ran.result.seconds,
             ratio=first / ran.result.seconds,
             read_bytes=ran.result.read_bytes,
-            outside_bytes=outside,
             peak_bytes=ran.result.peak_device_bytes,
             resident_bytes=resident,
             events=ran.events,
-            blocks_unread="" if which == "first" else verdict(ran.result.read_bytes == outside),
+            unread="" if which == "first" else verdict(ran.result.read_bytes == 0),
         )
         for which, (ran, resident) in zip(("first", "second"), best, strict=True)
     ]
@@ -76,16 +70,15 @@ def resident_table(rows: list[ResidentRow]) -> Table:
             "s",
             "first / it",
             "read bytes",
-            "of them outside blocks",
             "engine's peak MiB",
             "stays MiB",
             "gave way",
-            "blocks unread",
+            "unread",
         ),
         title="resident: all blocks stay, rank 32, processor",
     )
     for row in rows:
         times = f"{row.seconds:.3f}", f"{row.ratio:.2f}"
-        sizes = f"{row.read_bytes:,}", f"{row.outside_bytes:,}", mib(row.peak_bytes), mib(row.resident_bytes)
-        table.add_row(row.which, *times, *sizes, given_way(row.events), marked(row.blocks_unread))
+        sizes = f"{row.read_bytes:,}", mib(row.peak_bytes), mib(row.resident_bytes)
+        table.add_row(row.which, *times, *sizes, given_way(row.events), marked(row.unread))
     return table

@@ -1,0 +1,212 @@
+"""What one lane knows and decides: layers being read, staged, at work, and what is next. All under the run's lock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from engine.costs import measuring_need, need
+from engine.device import Device
+from engine.governor import Governor, Need, Relief
+from engine.host_buffers import HostBuffers
+from engine.lane_news import LaneNews
+from engine.lane_residents import LaneResidents
+from engine.layer_reader import Staged
+from engine.resident_blocks import Weights
+from engine.run_queue import Task
+from engine.run_state import RunState
+
+_IDLE_BUFFERS = 16  # of the ceiling, the part that may lie in unused host buffers
+
+
+class LaneBooks:
+    """Decides for one device which layer is read or begun next, and puts away what has to give way.
+
+    Attributes:
+        governor: the bytes.
+        residents: the blocks that stay.
+        buffers: the host's memory.
+        waited_seconds: how long no layer was at work although some were left.
+    """
+
+    def __init__(self, device: Device, state: RunState, *, workers: int) -> None:
+        hardware, tasks = state.hardware, state.queue.tasks.values()
+        self.device, self.state, self.workers = device, state, workers
+        idle = device.ceiling_bytes // _IDLE_BUFFERS
+        self.buffers = HostBuffers(idle, pinned=device.torch_device.type == "cuda")
+        self._needs = {task.index: self._need(task) for task in tasks}
+        conservative = hardware.vram_usage_mode == "conservative"
+        self.governor = Governor(
+            ceiling=device.ceiling_bytes - (idle if device.host else 0),
+            threshold=device.threshold_bytes,
+            batch_size=workers,
+            needs=self._needs,
+            most_staged=hardware.batch_size if conservative else None,
+            stages_on_host=conservative and not device.host,
+        )
+        self.news = LaneNews(device, self.governor, state)
+        self.residents = LaneResidents(device, self.governor, state.residents, self.news, state.weights, hardware)
+        self.ahead = hardware.prefetch_ahead
+        self.reading: set[int] = set()
+        self.staged: dict[int, Staged] = {}
+        self.unwanted: set[int] = set()  # being read, but to be dropped when they arrive
+        self._granted: dict[int, int] = {}
+        self.waited_seconds = 0.0
+        self._waiting_since: float | None = None
+
+    def begin(self) -> None:
+        """The run begins: take over what is resident."""
+        self.residents.enter()
+        self.apply(self.governor.trim(), "ceiling")
+        self._waiting_since = time.perf_counter()
+
+    def expect(self, task: Task) -> None:
+        """One more task will be in the queue."""
+        self._needs[task.index] = self._need(task)
+
+    def observe(self) -> None:
+        """Look at the device's memory and give way where it is too much."""
+        memory = self.device.memory(self.governor.held)
+        relief = self.governor.observe(memory.run, memory.device_used)
+        if relief is not None:
+            self.apply(relief, "threshold" if relief.batch_after <= relief.batch_before else "recovered")
+        self.state.changed.notify_all()  # the limit may have risen
+
+    # Reading
+
+    def next_to_read(self) -> Task | None:
+        """The layer to read now, if one may be."""
+        queue, governor = self.state.queue, self.governor
+        if not queue.open:
+            return None
+        index = self._preferred(queue.open)
+        wanted = self.workers - len(governor.working) - len(governor.staged)
+        forced = not governor.working and not governor.staged
+        if not forced and wanted <= 0 and not (self.ahead and queue.within(index, self.ahead)):
+            return None
+        return queue.tasks[index] if governor.may_stage(index, forced=forced) else None
+
+    def _preferred(self, open_tasks: Iterable[int]) -> int:
+        """The first open task; where there are several devices the first one that is not resident on another."""
+        first: int | None = None
+        for index in open_tasks:
+            first = index if first is None else first
+            if not self.residents.elsewhere(self.state.queue.tasks[index]):
+                return index
+        assert first is not None
+        return first
+
+    def take(self, task: Task) -> Weights | None:
+        """A layer is going to be read; returns its weights where they are resident and it need not be."""
+        self.state.queue.take(task.index)
+        resident = self.residents.take(task)
+        if task.index in self.state.on_cpu:
+            resident = None  # the processor needs it on the host
+        self.governor.stage(task.index, None if resident is None else resident.nbytes)
+        self.reading.add(task.index)
+        return resident
+
+    def arrived(self, task: Task, staged: Staged) -> None:
+        """A layer was read."""
+        self.reading.discard(task.index)
+        if task.index in self.unwanted:
+            self.unwanted.discard(task.index)
+            self.put_back(task.index, staged)
+        else:
+            self.staged[task.index] = staged
+        self.state.changed.notify_all()
+
+    def never_arrived(self, task: Task) -> None:
+        """Reading a layer failed; it stays taken."""
+        self.reading.discard(task.index)
+        self.unwanted.discard(task.index)
+        self.governor.unstage(task.index)
+
+    def put_back(self, index: int, staged: Staged) -> None:
+        """A staged layer goes back to the queue."""
+        for buffer in staged.weights.buffers:
+            self.buffers.give_back(buffer)
+        self.governor.unstage(index)
+        self.state.queue.put_back(index)
+
+    # Working
+
+    def next_to_work(self) -> int | None:
+        """The staged layer to begin now, if one may be."""
+        if not self.staged:
+            return None
+        waiting = sorted(self.staged)
+        begins = [index for index in waiting if self.state.may_begin(index)]
+        for index in sorted(begins, key=lambda index: -self.governor.work_bytes(index)):  # the largest begins first
+            if self.governor.may_begin(index, self._ahead_of(index)):
+                return index
+        if waiting[0] not in begins and self.state.queue.oldest not in self.state.queue.open:
+            return None  # the first one is under way, and all wait for it
+        relief = self.governor.room_for(waiting[0])
+        if relief is None:
+            return None
+        self.apply(relief, "ceiling")
+        return None if self.unwanted else waiting[0]
+
+    def _ahead_of(self, index: int) -> int:
+        """Bytes of the largest layer of this device before another one that has not begun."""
+        earlier = [self.governor.work_bytes(other) for other in self.governor.staged if other < index]
+        return max(earlier, default=0)
+
+    def begin_work(self, index: int) -> Staged:
+        """The work on a staged layer begins."""
+        self.governor.begin(index)
+        self._granted[index] = self.governor.granted(index)
+        self.note_waiting(at_work=True)
+        self.state.changed.notify_all()  # there may be room to read the next one
+        return self.staged.pop(index)
+
+    def grow(self, index: int, extra: int) -> bool:
+        """The solver needs more than was planned; whether it may have it now."""
+        self._granted[index] -= extra
+        missing = -self._granted[index]
+        if missing > 0 and not self.governor.may_grow(index, missing):
+            return False
+        self._granted[index] = max(0, self._granted[index])
+        return True
+
+    def again(self, index: int) -> None:
+        """The work on a layer broke off; it goes back to the queue."""
+        self.governor.abandon(index)
+        self.note_waiting(at_work=bool(self.governor.working))
+        self.state.queue.put_back(index)
+        self.state.changed.notify_all()
+
+    def note_waiting(self, *, at_work: bool) -> None:
+        """Keep count of the time in which nothing is at work."""
+        now = time.perf_counter()
+        if at_work and self._waiting_since is not None:
+            self.waited_seconds += now - self._waiting_since
+            self._waiting_since = None
+        elif not at_work and self._waiting_since is None and not self.state.queue.empty:
+            self._waiting_since = now
+
+    def apply(self, relief: Relief, cause: str) -> None:
+        """Drop what has to give way, and say so."""
+        self.residents.drop(relief.blocks, cause)
+        staged = [index for index in relief.staged if index in self.staged]
+        arriving = [index for index in relief.staged if index in self.reading - self.unwanted]
+        self.unwanted.update(arriving)
+        if staged or arriving:
+            names = dict.fromkeys(self._name_of(index) for index in (*staged, *arriving))
+            freed = sum(self.governor.staged[index] for index in (*staged, *arriving))
+            self.news.offloaded("staged", cause, tuple(names), freed)
+        for index in staged:
+            self.put_back(index, self.staged.pop(index))
+        if relief.batch_after != relief.batch_before:
+            self.news.batch_changed(relief, cause)
+        if relief.blocks or staged:
+            self.device.release()
+
+    def _name_of(self, index: int) -> str:
+        weight = self.state.queue.tasks[index].weight
+        return weight.block.name or weight.name
+
+    def _need(self, task: Task) -> Need:
+        needed = measuring_need if task.measured else need
+        return needed(task.weight, self.state.settings, host=self.device.host)
