@@ -84,8 +84,6 @@ def need(weight: PairedWeight, settings: ExtractionSettings, *, host: bool) -> N
 def resident_bytes(weight: PairedWeight, *, host: bool) -> int:
     """What a weight holds on a device where it stays: its two sides or their difference, whichever is smaller."""
     sides = [view.info.nbytes if host else _view_bytes(view) for view in (weight.finetuned, weight.original)]
-    if host:
-        return min(sum(map(lent_bytes, sides)), lent_bytes(4 * weight.numel))
     return min(sum(sides), 4 * weight.numel)
 
 

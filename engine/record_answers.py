@@ -102,6 +102,13 @@ def same_run(fields: dict[str, Any], weight: PairedWeight, settings: ExtractionS
     return bool(fields["what"] != "factors" or fields["policy"] == policy_key(policy_of(settings)))
 
 
+def clamped_alike(fields: dict[str, Any], settings: ExtractionSettings) -> bool:
+    """Whether a record's factors were clamped, or not, by the same rule at the same rank."""
+    mine = export_key(settings)
+    rules = all(fields["export"][name] == mine[name] for name in ("clamp_quantile", "clamp_max_loss"))
+    return bool(rules and fields["policy"] == policy_key(policy_of(settings)))
+
+
 def solver_key(settings: ExtractionSettings, name: str) -> list[Any]:
     """What decides the vectors of a decomposition beside the rank."""
     iterations = settings.lowrank_iters if settings.algorithm == "svd_lowrank" else 0

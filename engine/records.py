@@ -29,6 +29,7 @@ from engine.layer_work import LayerOutcome, layer_row
 from engine.pairing import PairedWeight
 from engine.record_answers import (
     STORING_VERSION,
+    clamped_alike,
     export_key,
     left_out_reason,
     number,
@@ -118,7 +119,8 @@ def restore(entry: Entry, weight: PairedWeight, settings: ExtractionSettings, fi
         svd = _svd(record, weight, policy_of(settings))
         kernel = weight.shape[2:]
         stored = restore_factors(svd, kernel, how) if how else None
-        stored = stored or store_factors(None, svd, kernel, settings, total=total, layer=weight.name)
+        decided = Storing(**fields["how"]) if clamped_alike(fields, settings) else None
+        stored = stored or store_factors(None, svd, kernel, settings, total=total, layer=weight.name, decided=decided)
     row = layer_row(weight, svd, stored, total=total, original=original)
     return LayerOutcome(stored.tensors, row, None, total, original, stored=replace(stored, tensors={}), kept=True)
 

@@ -30,12 +30,13 @@ def blocks_to_keep(weights: Iterable[PairedWeight], count: int) -> tuple[str, ..
 
 
 def blocks_that_fit(order: Sequence[str], sizes: Mapping[str, int], room: int) -> tuple[str, ...]:
-    """The first of `order` that fit together into so many bytes; one that does not fit is passed over."""
+    """The first of `order` that fit together into so many bytes, and the next one, of which a part may."""
     chosen: list[str] = []
     for block in order:
-        if sizes[block] <= room:
-            chosen.append(block)
-            room -= sizes[block]
+        if room <= 0:
+            break
+        chosen.append(block)
+        room -= sizes[block]
     return tuple(chosen)
 
 

@@ -69,6 +69,7 @@ def store_factors(
     *,
     total: float,
     layer: str,
+    decided: Storing | None = None,
 ) -> Stored:
     """Turn a decomposition into ``lora_up``, ``lora_down`` and ``alpha``.
 
@@ -80,6 +81,7 @@ def store_factors(
         settings: dtype and clamping.
         total: squared Frobenius norm of the delta.
         layer: for the error.
+        decided: an earlier storing of the same factors under the same rule of clamping, which is not asked again.
 
     Raises:
         EngineError: ``dtype_overflow`` where a value does not fit the dtype.
@@ -87,7 +89,10 @@ def store_factors(
     up, down = _balanced(svd)
     exact = ExactFactors(delta, up, down, svd, total)
     clamp, limit = "off", 0.0
-    if settings.clamp_quantile:
+    if decided is not None:
+        clamp, limit = decided.clamp, decided.limit
+        up, down = _limited(up, down, decided)
+    elif settings.clamp_quantile:
         up, down, clamp, limit = _clamped(exact, settings.clamp_max_loss)
     power = _scale_power(up, down) if settings.output_dtype == "fp16" else 0
     scale = math.ldexp(1.0, power)
@@ -110,9 +115,7 @@ def store_factors(
 
 def restore_factors(svd: TruncatedSvd, kernel: tuple[int, ...], how: Storing) -> Stored:
     """The tensors of `store_factors` once more, bit by bit, from the same decomposition and what was decided then."""
-    up, down = _balanced(svd)
-    if how.clamp == "clamped":
-        up, down = up.clamp(-how.limit, how.limit), down.clamp(-how.limit, how.limit)
+    up, down = _limited(*_balanced(svd), how)
     scale, dtype = math.ldexp(1.0, how.power), _BY_NAME[how.dtype]
     up, down = ((factor * scale).to(dtype).contiguous() for factor in (up, down))
     return Stored(_named(up, down, kernel, how.power), how)
@@ -138,6 +141,12 @@ def restore_difference(delta: torch.Tensor, how: Storing) -> Stored:
 def _balanced(svd: TruncatedSvd) -> tuple[torch.Tensor, torch.Tensor]:
     root = svd.s.sqrt().to(svd.u.device, torch.float32)
     return svd.u * root, root[:, None] * svd.vh
+
+
+def _limited(up: torch.Tensor, down: torch.Tensor, how: Storing) -> tuple[torch.Tensor, torch.Tensor]:
+    if how.clamp != "clamped":
+        return up, down
+    return up.clamp(-how.limit, how.limit), down.clamp(-how.limit, how.limit)
 
 
 def _named(up: torch.Tensor, down: torch.Tensor, kernel: tuple[int, ...], power: int) -> dict[str, torch.Tensor]:
