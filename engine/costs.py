@@ -7,7 +7,7 @@ import math
 from engine.checkpoints.dtypes import DTYPES
 from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.workspace import CHUNK_BYTES, gram_bytes, workspace_bytes
-from engine.governor import Need
+from engine.memory_terms import Need
 from engine.naming import TensorView
 from engine.pairing import PairedWeight
 from engine.settings import ExtractionSettings

@@ -13,33 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.events import MemoryStep
+from engine.memory_terms import Need, Relief
 
 _CALM_SAMPLES = 8  # samples in a row below the threshold before the batch grows back: two seconds at 4 Hz
 _CALM_BELOW = 0.95  # of the threshold: the gap that keeps the batch from swinging
 _STEPS: tuple[MemoryStep, ...] = ("drop_resident", "drop_staged", "halve_batch", "alone", "cpu")
-
-
-@dataclass(frozen=True)
-class Need:
-    """Bytes of one layer on a device: both sides as read, and what the work on them takes beside."""
-
-    source: int
-    work: int
-
-    @property
-    def total(self) -> int:
-        """Both together."""
-        return self.source + self.work
-
-
-@dataclass(frozen=True)
-class Relief:
-    """What is to be done at once: resident blocks and staged layers to drop, and how the batch changed."""
-
-    blocks: tuple[str, ...] = ()
-    staged: tuple[int, ...] = ()
-    batch_before: int = 0
-    batch_after: int = 0
 
 
 @dataclass
@@ -53,6 +31,7 @@ class Governor:
         needs: bytes by layer.
         most_staged: layers that may be read ahead at most; None leaves it to the blocks and the bytes.
         stages_on_host: they wait in the host's memory and take none of the device's.
+        keep_target: bytes of resident blocks that the run will try to keep.
         batch: layers that may be at work at once now.
         limit: what the run may hold now: the ceiling, or less where other programs hold much.
     """
@@ -63,6 +42,7 @@ class Governor:
     needs: Mapping[int, Need]
     most_staged: int | None = None
     stages_on_host: bool = False
+    keep_target: int = 0
     batch: int = 0
     limit: int = 0
     resident: dict[str, int] = field(default_factory=dict)  # block -> bytes, most worth keeping first
@@ -121,7 +101,9 @@ class Governor:
         if self.stages_on_host:
             return True
         coming = max(map(self._begin_bytes, self.staged), default=0)
-        return self.held + self.needs[index].source + max(coming, self.work_bytes(index)) <= self.limit
+        planned = max(0, self.keep_target - self.resident_bytes) if self._keeps else 0
+        held = self.held + planned  # reading far ahead is worth less than blocks that need not be read again
+        return held + self.needs[index].source + max(coming, self.work_bytes(index)) <= self.limit
 
     def stage(self, index: int, size: int | None = None) -> None:
         """Enter a layer that is being read; `size` where it is not what was planned."""

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 
 from engine.costs import measuring_need, need
 from engine.device import Device
-from engine.governor import Governor, Need, Relief
+from engine.governor import Governor
 from engine.host_buffers import HostBuffers
 from engine.lane_news import LaneNews
 from engine.lane_residents import LaneResidents
 from engine.layer_reader import Staged
+from engine.memory_terms import Need, Relief
 from engine.resident_blocks import Weights
 from engine.run_queue import Task
 from engine.run_state import RunState

@@ -6,7 +6,8 @@ from typing import Literal, cast
 
 from engine.device import Device
 from engine.events import BatchSizeChanged, MemoryStep, OffloadCause, Offloaded, OutOfMemory
-from engine.governor import Governor, Relief
+from engine.governor import Governor
+from engine.memory_terms import Relief
 from engine.run_state import RunState
 
 

@@ -46,7 +46,9 @@ class LaneResidents:
             sizes[block_name(weight)] += resident_bytes(weight, host=device.host)
         none = device.host and hardware.memory_budget is None
         wanted = blocks_to_keep(weights, 0 if none else hardware.blocks_in_gpu)
-        self._keeping = frozenset(blocks_that_fit(wanted, sizes, governor.room_to_keep))
+        chosen = blocks_that_fit(wanted, sizes, governor.room_to_keep)
+        self._keeping = frozenset(chosen)
+        governor.keep_target = min(governor.room_to_keep, sum(sizes[block] for block in chosen))
 
     def enter(self) -> None:
         """Take over what an earlier run of the session left, as far as this one may keep it."""
