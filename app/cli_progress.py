@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from app.messages import counted, format_bytes, format_seconds, format_share, notice_text
 from engine.debug_report import DebugReport
-from engine.events import Event, Notice, Planned
+from engine.events import BatchSizeChanged, Event, Notice, OutOfMemory, Planned
 from engine.events import Progress as RunProgress
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -64,7 +64,7 @@ class RunDisplay:
 
     def __init__(self, console: Console, settings: ExtractionSettings, hardware: HardwareSettings) -> None:
         self._console = console
-        self._report = DebugReport(settings, hardware) if hardware.debug_mode else None
+        self._report, self._detailed = DebugReport(settings, hardware), hardware.debug_mode
         self._bar = console.bar()
         self._task: TaskID | None = None
         self._plain_due = time.monotonic() + _PLAIN_SECONDS
@@ -80,7 +80,8 @@ class RunDisplay:
 
     def show(self, event: Event) -> None:
         """Show what is worth showing of an event."""
-        for line in self._report.lines(event) if self._report else ():
+        lines = self._report.lines(event)
+        for line in lines if self._detailed or isinstance(event, (OutOfMemory, BatchSizeChanged)) else ():
             self._console.line(line)
         if isinstance(event, Planned):
             self._console.line(

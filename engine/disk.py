@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,6 +52,30 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Room on the disk of a folder that may not exist yet; None where the system does not tell."""
+    try:
+        usage = shutil.disk_usage(_existing(folder))
+    except OSError:
+        return None
+    return usage.free if usage.total else None  # some file systems do not tell their size
+
+
+def same_disk(one: Path, other: Path) -> bool:
+    """Whether two folders, which may not exist yet, are on one disk."""
+    try:
+        return _existing(one).stat().st_dev == _existing(other).stat().st_dev
+    except OSError:
+        return True
+
+
+def _existing(folder: Path) -> Path:
+    at = folder
+    while not at.exists() and at != at.parent:
+        at = at.parent
+    return at
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:

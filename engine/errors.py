@@ -62,11 +62,19 @@ class EngineError(Exception):
         self.data = data
         super().__init__(code, self.file, tensor, data)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _error_again, (self.code, self.file, self.tensor, self.data)
+
     def __str__(self) -> str:
         parts = [self.code.value]
         parts += [f"{name}={value}" for name, value in (("file", self.file), ("tensor", self.tensor)) if value]
         parts += [f"{name}={value}" for name, value in self.data.items()]
         return ", ".join(parts)
+
+
+def _error_again(code: ErrorCode, file: str | None, tensor: str | None, data: dict[str, Any]) -> EngineError:
+    """An error that came from another process."""
+    return EngineError(code, file=file, tensor=tensor, **data)
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: somebody asked for it

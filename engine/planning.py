@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.costs import journal_bytes, measuring_work, stored_bytes, stores_factors, work
+from engine.disk import free_bytes
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.exporters.comfyui import FACTOR_ENDINGS, difference_key, factor_key, has_loader, set_weight_key
@@ -131,15 +131,9 @@ def _header_bytes(keys: tuple[str, ...], settings: ExtractionSettings, hardware:
 
 
 def _check_space(folder: Path, needed: int, *, exact: bool) -> None:
-    at = folder
-    while not at.exists() and at != at.parent:
-        at = at.parent
-    try:
-        usage = shutil.disk_usage(at)
-    except OSError:
-        return
-    if exact and usage.total and needed > usage.free:  # some file systems do not tell their size
-        raise EngineError(ErrorCode.DISK_FULL, file=folder, needed=needed, free=usage.free)
+    free = free_bytes(folder)
+    if exact and free is not None and needed > free:
+        raise EngineError(ErrorCode.DISK_FULL, file=folder, needed=needed, free=free)
 
 
 def _notices(pairing: Pairing, settings: ExtractionSettings, layers: tuple[PairedWeight, ...]) -> tuple[Notice, ...]:

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from engine.checkpoints import Checkpoint, pair_fingerprint
 from engine.checkpoints.dtypes import DTYPES
+from engine.disk import free_bytes, same_disk
 from engine.earlier_runs import EarlierRuns, look, look_at_part, part_file
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, Notice, NoticeCode
@@ -64,12 +65,12 @@ class RunJournal:
         self.earlier = EarlierRuns()
         if store is not None:
             fingerprint = pair_fingerprint(*checkpoints)
-            self._pair = store.open(fingerprint, (self._files[0].name, self._files[1].name))
+            pair = self._pair = store.open(fingerprint, (self._files[0].name, self._files[1].name))
             if plan.settings.lora_type == "full":
-                self._find_part(part_file(plan, self._pair), store)
+                self._find_part(part_file(plan, pair), store)
             else:
-                self.earlier = look(plan, self._pair)
-            for path in self._pair.set_aside:
+                self.earlier = look(plan, pair)
+            for path in pair.set_aside:
                 tell(Notice(NoticeCode.JOURNAL_SET_ASIDE, data={"file": str(path)}))
         self.started = self.earlier.started or _now()
         self.threads = self.earlier.threads
@@ -82,6 +83,7 @@ class RunJournal:
             lock.acquire()
         except (OSError, Timeout):  # the same run twice at once: each its own file, this one without a journal
             self._pair = None
+            self._tell(Notice(NoticeCode.JOURNAL_OFF, data={"reason": "the same extraction is on its way already"}))
             return
         self._part_lock = lock
         self.part = part
@@ -126,6 +128,9 @@ class RunJournal:
             return
         if self._plan.settings.lora_type != "full":
             self._store.make_room(self._plan.journal_bytes, keep=self._pair)
+        if not self._has_room(self._store.folder):
+            self._give_up(EngineError(ErrorCode.DISK_FULL, file=self._store.folder, reason="there is no room for it"))
+            return
         head: dict[str, Any] = {
             "started": self.started,
             "threads": threads,
@@ -141,6 +146,15 @@ class RunJournal:
             self._take_over()
         except EngineError as error:
             self._give_up(error)
+
+    def _has_room(self, folder: Path) -> bool:
+        """Whether the disk has room for the journal beside the output; the output comes first."""
+        free, plan = free_bytes(folder), self._plan
+        if free is None or plan.settings.lora_type not in ("standard", "full"):  # for the others only a bound is known
+            return True
+        done = sum(entry.payload_bytes for entry in self.earlier.layers.values())
+        output = plan.output_bytes if same_disk(folder, plan.folder) and self.part is None else 0
+        return max(0, plan.journal_bytes - done) + output <= free
 
     def _take_over(self) -> None:
         """Copy the small records that this run uses, so that the journals they are in need not stay for them alone."""

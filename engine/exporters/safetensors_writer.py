@@ -65,6 +65,7 @@ class SafetensorsWriter:
         self._entries: dict[str, tuple[str, tuple[int, ...], int]] = {}
         self._waiting: dict[str, torch.Tensor] = {}
         self._made = _make_folders(folder)
+        self._stays = part is not None
         self._part = part or folder / f".lora-{secrets.token_hex(8)}.part"
         try:
             with disk_errors(folder):
@@ -89,7 +90,7 @@ class SafetensorsWriter:
         """
         writer = cls.__new__(cls)
         writer._header_bytes, writer.folder, writer._part = header_bytes, folder, part
-        writer._entries, writer._waiting, writer._made = {}, {}, []
+        writer._entries, writer._waiting, writer._made, writer._stays = {}, {}, [], True
         with disk_errors(folder):
             writer._stream = part.open("r+b", buffering=0)
             try:
@@ -167,7 +168,8 @@ class SafetensorsWriter:
             make_report: the report's text, from the file's final path and its size in bytes.
 
         Returns:
-            Paths of the file and its report. On any error neither exists.
+            Paths of the file and its report. On any error neither exists, and the temporary file only where it was
+            given a name, for `continued`.
 
         Raises:
             EngineError: ``output_unwritable`` or ``disk_full``.
@@ -196,7 +198,8 @@ class SafetensorsWriter:
         except BaseException:
             with suppress(OSError):
                 report_part.unlink(missing_ok=True)
-            self.abort()
+            if not self._stays:
+                self.abort()
             raise
         return path, report_path(path)
 

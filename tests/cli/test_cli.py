@@ -28,6 +28,7 @@ def test_extract_answers_with_the_documented_json(extract: Call, tmp_path: Path)
     assert list(answer) == [
         "output", "report", "outputs", "seconds", "layers", "skipped", "mean_energy_retained",
         "worst_energy_retained", "size_bytes", "peak_device_bytes", "peak_rss_bytes",
+        "layers_kept", "read_bytes", "copied_bytes", "waited_share",
     ]  # fmt: skip
     assert list(answer["outputs"][0]) == [
         "path", "report", "rank", "key_format", "size_bytes", "mean_energy_retained", "worst_energy_retained",

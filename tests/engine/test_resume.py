@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import random
 import shutil
 import signal
@@ -338,3 +339,58 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
         path, kept = resumed([*models, *folders, settings])
         assert kept >= len(done) >= moment
         assert path.read_bytes() == whole.read_bytes()
+
+
+def test_a_disk_with_room_for_the_output_only_keeps_it_for_the_output(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.run_journal.free_bytes", lambda folder: 50_000)
+    result, events = extract(pair, tmp_path, store)
+    assert result is not None
+    assert NoticeCode.JOURNAL_OFF in codes(events)
+    assert not list(store.folder.rglob("*.journal"))
+
+
+def test_a_failure_at_the_very_end_of_full_costs_no_layer(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = bytes_of(finished(pair, tmp_path / "whole", None, lora_type="full"))
+
+    def fails(*arguments: object) -> None:
+        raise OSError("the drive went away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("engine.exporters.safetensors_writer._place", fails)
+        with pytest.raises(EngineError):
+            extract(pair, tmp_path / "out", store, lora_type="full")
+    result = finished(pair, tmp_path / "out", store, lora_type="full")
+    assert (result.layers_kept, result.read_bytes) == (result.layers, 0)
+    assert bytes_of(result) == expected
+
+
+def test_two_runs_of_full_at_once_write_two_files(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    with Session(*pair, store) as one:
+        plan = one.plan(ExtractionSettings(lora_type="full", filename_prefix="lora"), HARDWARE, tmp_path / "out")
+        events = one.extract(plan, CancelToken())
+        next(event for event in events if isinstance(event, LayerDone))
+        other = finished(pair, tmp_path / "out", store, lora_type="full")
+        *_, end = events
+    assert isinstance(end, Finished)
+    assert end.result.outputs[0].path != other.outputs[0].path
+    assert bytes_of(end.result) == bytes_of(other)
+
+
+def test_a_stopped_full_run_survives_other_runs_of_its_pair(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    extract(pair, tmp_path / "out", store, stop_after=6, lora_type="full")
+    finished(pair, tmp_path / "out", store, rank=4)
+    assert finished(pair, tmp_path / "out", store, lora_type="full").layers_kept >= 6
+
+
+def test_an_error_travels_between_processes() -> None:
+    error = EngineError(ErrorCode.OUT_OF_MEMORY, file="a", tensor="b", needed=3)
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.code, again.file, again.tensor, again.data) == (error.code, "a", "b", {"needed": 3})
