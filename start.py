@@ -2,7 +2,7 @@
 
     python3 start.py            the window
     python3 start.py demo       a LoRA from the demo pair, with a picture and the losses
-    python3 start.py test       all checks
+    python3 start.py test       all checks; with --full the fault tests run as often as the project promises
     python3 start.py ...        anything else goes to the command line, see: python3 start.py --help
 
 The first start makes .venv beside this file and installs the program into it; later starts take seconds.

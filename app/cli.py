@@ -14,14 +14,14 @@ from types import FrameType
 from typing import Any
 
 from app.cli_options import add_options, given_values
-from app.messages import error_text
+from app.error_messages import error_text
 from engine import __version__
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings
 
 DONE, FAILED, WRONG_USAGE, CANCELLED = 0, 1, 2, 130
-COMMANDS = ("extract", "inspect", "verify", "profiles", "cache", "demo")
+COMMANDS = ("extract", "export", "inspect", "verify", "profiles", "cache", "demo")
 Command = Callable[[argparse.Namespace, CancelToken], dict[str, Any] | None]
 
 
@@ -68,13 +68,18 @@ def build_parser() -> argparse.ArgumentParser:
     extract = commands.add_parser("extract", help="extract a LoRA from two models")
     extract.add_argument("finetuned", type=Path, metavar="FINETUNED", help="the fine-tuned model")
     extract.add_argument("original", type=Path, metavar="ORIGINAL", help="the model it was made from")
-    extract.add_argument(
-        "--output-dir", type=Path, default=Path(), metavar="DIR", help="output folder [default: the current folder]"
-    )
+    _add_output_dir(extract)
     extract.add_argument("--profile", metavar="NAME", help="hardware profile; single options override it")
     add_options(extract, "LoRA", ExtractionSettings)
     add_options(extract, "hardware", HardwareSettings)
     _add_json(extract)
+
+    export = commands.add_parser("export", help="make another LoRA from the cache, without the two models")
+    export.add_argument("pair", metavar="PAIR", help="the pair's number, or the start of it, as `cache show` prints it")
+    _add_output_dir(export)
+    add_options(export, "LoRA", ExtractionSettings)
+    add_options(export, "hardware", HardwareSettings)
+    _add_json(export)
 
     inspect = commands.add_parser("inspect", help="tell what a model holds, or what two models have in common")
     inspect.add_argument("model", type=Path, metavar="MODEL")
@@ -134,6 +139,12 @@ def _add_cache(commands: Any) -> None:
         _add_json(parser)
 
 
+def _add_output_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--output-dir", type=Path, default=Path(), metavar="DIR", help="output folder [default: the current folder]"
+    )
+
+
 def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout and nothing else")
 
@@ -154,6 +165,7 @@ def _command(parsed: argparse.Namespace) -> Command:
         "extract": cli_commands.extract,
         "inspect": cli_commands.inspect,
         "verify": cli_commands.verify,
+        "export": cli_commands.export,
         "profiles": cli_commands.profiles,
     }
     return commands[parsed.command]

@@ -58,8 +58,9 @@ def _remainder(store: DecompositionStore) -> str:
 def _words(pair: PairUsage) -> str:
     finetuned, original = (title or "unknown" for title in pair.titles)
     state = " · being worked on" if pair.in_use else " · unfinished" if pair.unfinished else ""
+    holds = f"{counted(pair.layers, 'layer')} · {format_bytes(pair.size_bytes)}"
     return (
-        f"{finetuned} from {original}: {counted(pair.layers, 'layer')} · {format_bytes(pair.size_bytes)}"
+        f"{pair.fingerprint[:8]}  {finetuned} from {original}: {holds}"
         f" · last used {pair.last_used.astimezone():%Y-%m-%d %H:%M}{state}"
     )
 

@@ -36,6 +36,20 @@ def extract(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     return extraction_object(result)
 
 
+def export(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
+    """``lora-extractor export``: from the cache alone; the two models need not be there."""
+    settings, hardware = settings_from(parsed, None)
+    settings = settings.model_copy(update={"resume": True})
+    console = Console()
+    with Session.from_cache(open_store(), parsed.pair) as session:
+        kept = session.kept(session.plan(settings, hardware, parsed.output_dir))
+        if kept.layers < kept.of:
+            missing = kept.of - kept.layers
+            raise EngineError(ErrorCode.NOT_CACHED, missing=missing, of=kept.of, reason="layers")
+        result = run_extraction(session, settings, hardware, parsed.output_dir, cancel, console)
+    return extraction_object(result)
+
+
 def run_extraction(
     session: Session,
     settings: ExtractionSettings,

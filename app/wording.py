@@ -8,7 +8,8 @@ from pathlib import Path, PurePath
 
 from PySide6.QtCore import QCoreApplication
 
-from app.messages import counted, error_text, format_seconds
+from app.error_messages import error_text
+from app.messages import counted, format_seconds
 from engine.errors import EngineError, ErrorCode
 from engine.results import Kept
 

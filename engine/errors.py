@@ -33,6 +33,7 @@ class ErrorCode(str, Enum):
     OUTPUT_IS_INPUT = "output_is_input"
     DISK_FULL = "disk_full"
     JOURNAL_INVALID = "journal_invalid"
+    NOT_CACHED = "not_cached"
     DEVICE_UNAVAILABLE = "device_unavailable"
     OUT_OF_MEMORY = "out_of_memory"
     NOT_A_LORA = "not_a_lora"

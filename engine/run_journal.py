@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from engine.checkpoints import Checkpoint, pair_fingerprint
 from engine.checkpoints.dtypes import DTYPES
+from engine.checkpoints.remembered import remember
 from engine.disk import free_bytes, same_disk
 from engine.earlier_runs import EarlierRuns, look, look_at_part, part_file
 from engine.errors import EngineError, ErrorCode
@@ -55,6 +56,7 @@ class RunJournal:
             EngineError: on reading the models for their fingerprint.
         """
         self._store, self._plan, self._tell = store, plan, tell
+        self._models = checkpoints
         self._files = (checkpoints[0].path, checkpoints[1].path)
         self._pair: PairStore | None = None
         self._writer: JournalWriter | None = None
@@ -143,6 +145,7 @@ class RunJournal:
             head["part_file"] = str(self.part.absolute())
         try:
             self._writer = self._pair.begin(head)
+            self._pair.remember({"finetuned": remember(self._models[0]), "original": remember(self._models[1])})
             self._take_over()
         except EngineError as error:
             self._give_up(error)

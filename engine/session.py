@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from engine.cancel import CancelToken
-from engine.checkpoints import pair_fingerprint
+from engine.checkpoints import Checkpoint, pair_fingerprint
+from engine.checkpoints.remembered import RememberedCheckpoint
 from engine.earlier_runs import earlier_runs, summary
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event
@@ -46,9 +47,9 @@ class Session:
         """
         self._store = store
         self._residents: ResidentBlocks | None = None
-        self.finetuned = open_model(finetuned)
+        self.finetuned: Checkpoint = open_model(finetuned)
         try:
-            self.original = open_model(original)
+            self.original: Checkpoint = open_model(original)
             try:
                 if finetuned.samefile(original):
                     raise EngineError(ErrorCode.SAME_FILE, file=finetuned)
@@ -59,6 +60,29 @@ class Session:
         except BaseException:
             self.finetuned.close()
             raise
+
+    @classmethod
+    def from_cache(cls, store: DecompositionStore, start: str) -> Session:
+        """A session for a pair that is in a store, without its files: what the store can answer it can extract.
+
+        Args:
+            store: the store.
+            start: the pair's fingerprint, or the start of it.
+
+        Raises:
+            EngineError: ``not_cached``.
+        """
+        found = store.find(start)
+        session = cls.__new__(cls)
+        session._store, session._residents = store, None
+        try:
+            models = found.models
+            session.finetuned = RememberedCheckpoint(models["finetuned"])
+            session.original = RememberedCheckpoint(models["original"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise EngineError(ErrorCode.NOT_CACHED, name=start, available=[], reason="no_pair") from error
+        session.pairing = pair(session.finetuned, session.original)
+        return session
 
     def summary(self, settings: ExtractionSettings) -> PairSummary:
         """What would be extracted under some settings."""

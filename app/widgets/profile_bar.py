@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.messages import error_text
+from app.error_messages import error_text
 from app.profiles import ProfileStore
 from app.widgets.basics import link_button, scaled, text_label
 from app.widgets.form import LABEL_WIDTH

@@ -20,7 +20,7 @@ from engine.errors import EngineError
 from engine.store.journal import Journal, done_mark, read_journal
 from engine.store.locks import in_use, left_alone, lock_file
 
-PAIR_FILE, SET_ASIDE = "pair.json", "set-aside"
+PAIR_FILE, MODELS_FILE, SET_ASIDE = "pair.json", "models.json", "set-aside"
 _PAIR_NAME = re.compile(r"[0-9a-f]{32}")
 _OURS = (".journal", ".lock", ".done", ".json", ".tmp")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import threading
@@ -17,6 +18,7 @@ from filelock import FileLock
 from engine.disk import disk_errors, sync_folder, write_json
 from engine.errors import EngineError, ErrorCode
 from engine.store.folders import (
+    MODELS_FILE,
     PAIR_FILE,
     journals_of,
     move_aside,
@@ -212,6 +214,21 @@ class PairStore:
             if locked:
                 self._remove([journal for journal in self.journals if not journal.finished])
         self.refresh()
+
+    def remember(self, models: dict[str, Any]) -> None:
+        """Keep a description of both models, unless there is one; the folder exists."""
+        with suppress(OSError):
+            if not (self.folder / MODELS_FILE).exists():
+                write_json(self.folder / MODELS_FILE, models)
+
+    @property
+    def models(self) -> dict[str, Any]:
+        """What `remember` kept; empty where there is nothing that can be read."""
+        try:
+            data = json.loads((self.folder / MODELS_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return data if isinstance(data, dict) else {}
 
     def touch(self) -> None:
         """Count this pair as used now, so that it is among the last to go when room is needed."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.disk import disk_errors, write_json
-from engine.errors import EngineError
+from engine.errors import EngineError, ErrorCode
 from engine.store.folders import (
     PAIR_FILE,
     bytes_of,
@@ -110,6 +110,20 @@ class DecompositionStore:
             if not locked:
                 return 0
             return remove_set_aside(self.folder) + sum(remove_pair(pair) for pair in pair_folders(self.folder))
+
+    def find(self, start: str) -> PairStore:
+        """The pair whose fingerprint begins so.
+
+        Raises:
+            EngineError: ``not_cached`` where there is none, or more than one.
+        """
+        found = [pair for pair in self.usage() if pair.fingerprint.startswith(start.lower()) and start]
+        if len(found) != 1:
+            names = [pair.fingerprint[:8] for pair in (found or self.usage())]
+            raise EngineError(
+                ErrorCode.NOT_CACHED, name=start, available=names or ["none"], reason="several" if found else "no_pair"
+            )
+        return self.open(found[0].fingerprint, found[0].titles)
 
     def usage(self) -> tuple[PairUsage, ...]:
         """What there is of which pair, most recently used first. What cannot be read counts by its size alone."""
