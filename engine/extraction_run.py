@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 
@@ -13,6 +14,7 @@ from engine.checkpoints import Checkpoint
 from engine.conveyor import Conveyor
 from engine.deltas import read_view
 from engine.device import Device
+from engine.errors import EngineError
 from engine.events import BlocksKept, Event, MemorySample, Planned, Progress
 from engine.exporters.comfyui import set_weight_key
 from engine.exporters.safetensors_writer import SafetensorsWriter
@@ -83,6 +85,7 @@ class ExtractionRun:
         with self._at_disk():
             for checkpoint in self._checkpoints:
                 checkpoint.check_unchanged()  # what is resident or recorded is of the files that were opened
+            self._hash_meanwhile()
             journal = RunJournal(self._store, plan, self._checkpoints, self._tell)
             journal.announce()
             writer = self._writer = journal.open_output()
@@ -102,6 +105,16 @@ class ExtractionRun:
                 journal.close(finished=finished)
             for device in self._devices:
                 device.release()
+
+    def _hash_meanwhile(self) -> None:
+        """Hash both files beside the work; who needs the fingerprint waits for it, and meets any error again."""
+
+        def hash_both() -> None:
+            with suppress(EngineError):
+                for checkpoint in self._checkpoints:
+                    checkpoint.fingerprint()
+
+        threading.Thread(target=hash_both, name="fingerprints", daemon=True).start()
 
     def _extract(self, journal: RunJournal, writer: SafetensorsWriter) -> ExtractionResult:
         self._layers(journal, writer)
