@@ -15,7 +15,7 @@ from engine.conveyor import Conveyor
 from engine.deltas import read_view
 from engine.device import Device
 from engine.errors import EngineError
-from engine.events import BlocksKept, Event, MemorySample, Planned, Progress
+from engine.events import Event
 from engine.exporters.comfyui import set_weight_key
 from engine.exporters.safetensors_writer import SafetensorsWriter
 from engine.layer_work import LayerOutcome
@@ -24,13 +24,14 @@ from engine.pairing import new_weights
 from engine.planning import Plan
 from engine.resident_blocks import ResidentBlocks
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut
+from engine.run_gauge import RunGauge
 from engine.run_journal import RunJournal
 from engine.run_results import RunResults
 from engine.settings import HardwareSettings
 from engine.store import DecompositionStore
 
-_SAMPLE_SECONDS = 0.25
 _WAIT_SECONDS = 0.05
+_IN_RESULT = ("peak_device_bytes", "peak_rss_bytes", "layers_kept", "read_bytes", "copied_bytes", "waited_share")
 _AT_ONCE = 256 * 1024 * 1024  # bytes of ``full`` that go to the disk before they are journaled
 
 
@@ -49,13 +50,10 @@ class ExtractionRun:
     ) -> None:
         self._plan, self._checkpoints, self._tokens, self._tell = plan, checkpoints, tokens, tell
         self._store, self._residents = store, residents
-        self._started = time.perf_counter()
         self._results = RunResults(plan, checkpoints, tell)
-        self._devices: tuple[Device, ...] = ()
+        self._gauge = RunGauge(plan, self._results, residents, tell)
         self._writer: SafetensorsWriter | None = None
         self._conveyor: Conveyor | None = None
-        self._cost_done = 0.0
-        self._sample_due = 0.0
         self._disk_since: float | None = None
         self._set_weights: list[str] = []
 
@@ -77,9 +75,9 @@ class ExtractionRun:
             Cancelled: somebody stopped it.
         """
         plan = self._plan
-        self._devices = devices(plan.hardware)
-        self._residents.clear(but=frozenset(device.name for device in self._devices))
-        self._tell(self._planned())
+        self._gauge.devices = devices(plan.hardware)
+        self._residents.clear(but=frozenset(device.name for device in self._gauge.devices))
+        self._tell(self._gauge.planned())
         for notice in plan.notices:
             self._tell(notice)
         with self._at_disk():
@@ -103,7 +101,7 @@ class ExtractionRun:
         finally:
             with self._at_disk():
                 journal.close(finished=finished)
-            for device in self._devices:
+            for device in self._gauge.devices:
                 device.release()
 
     def _hash_meanwhile(self) -> None:
@@ -132,12 +130,12 @@ class ExtractionRun:
         plan, earlier = self._plan, journal.earlier
         at_hand = earlier.layers.keys() | earlier.measured.keys()
         tasks = [task for task in plan.tasks if task.index not in at_hand]
-        self._conveyor = Conveyor(
+        self._conveyor = self._gauge.conveyor = Conveyor(
             tasks,
             plan.settings,
             plan.hardware,
             self._checkpoints,
-            self._devices,
+            self._gauge.devices,
             threads=journal.threads,
             residents=self._residents,
             tell=self._tell,
@@ -145,7 +143,7 @@ class ExtractionRun:
             weights=[task.weight for task in plan.tasks],
         )
         with self._at_disk():
-            journal.begin(threads=self._conveyor.threads, device=",".join(device.name for device in self._devices))
+            journal.begin(threads=self._conveyor.threads, device=self._gauge.device_names)
         ready: dict[int, LayerOutcome] = {}
         unwritten: list[tuple[int, LayerOutcome]] = []
         try:
@@ -155,7 +153,7 @@ class ExtractionRun:
                 position = 0
                 while position < len(plan.tasks):
                     self._check()
-                    self._sample()
+                    self._gauge.sample()
                     position = self._write_ready(position, ready, journal, writer)
                     if position < len(plan.tasks):
                         unwritten = conveyor.take(_WAIT_SECONDS)
@@ -164,8 +162,8 @@ class ExtractionRun:
                         unwritten = []
         finally:
             self._keep([*unwritten, *self._conveyor.leftover()], journal)
-        self._sample(now=True)
-        self._tell(self._blocks_kept(self._conveyor))
+        self._gauge.sample(now=True)
+        self._tell(self._gauge.blocks_kept())
 
     def _keep(self, finished: list[tuple[int, LayerOutcome]], journal: RunJournal) -> None:
         """Journal what the conveyor finished; `full` journals what is in its file, in `_write_ready`."""
@@ -188,7 +186,7 @@ class ExtractionRun:
                 self._settle(group, journal, writer)
                 group = []
                 self._check()
-                self._sample()
+                self._gauge.sample()
         self._settle(group, journal, writer)
         return position
 
@@ -218,12 +216,12 @@ class ExtractionRun:
             if self._plan.tasks[index].measured:
                 self._results.measured(outcome.delta_energy)
             else:
-                memory = self._memory()
+                memory = self._gauge.memory()
                 self._results.finish(index, outcome, (memory[0], memory[1]))
-            self._cost_done += self._plan.costs[index]
+            self._gauge.cost_done += self._plan.costs[index]
             if self._conveyor is not None:
                 self._conveyor.written(index)
-            self._tell(self._progress())
+            self._tell(self._gauge.progress())
 
     def _whole(self, name: str, view: TensorView, writer: SafetensorsWriter) -> None:
         """Write a weight that only the fine-tuned model has."""
@@ -237,99 +235,11 @@ class ExtractionRun:
         self._results.leave_out(left_out, str(finetuned.path))
 
     def _publish(self, journal: RunJournal, writer: SafetensorsWriter) -> ExtractionResult:
-        conveyor, results = self._conveyor, self._results
-        assert conveyor is not None
-        self._memory()
-        peak = sum(conveyor.peaks)
-        peak_rss = max(device.peak_rss_bytes for device in self._devices)
-        copied = sum(device.copied_bytes for device in self._devices)
-        totals = {
-            "seconds": self._seconds(),
-            "device": self._device_names,
-            "device_title": self._device_titles,
-            "threads_per_layer": conveyor.threads,
-            "peak_device_bytes": peak,
-            "peak_rss_bytes": peak_rss,
-            "layers_kept": results.kept,
-            "read_bytes": conveyor.read_bytes,
-            "copied_bytes": copied,
-            "waited_share": conveyor.waited_share,
-            "set_weights": self._set_weights,
-        }
+        results = self._results
+        totals = self._gauge.totals() | {"set_weights": self._set_weights}
         output = results.publish(writer, journal.started, totals)
-        return ExtractionResult(
-            outputs=(output,),
-            rows=tuple(results.rows),
-            left_out=tuple(results.left_out),
-            seconds=self._seconds(),
-            peak_device_bytes=peak,
-            peak_rss_bytes=peak_rss,
-            layers_kept=results.kept,
-            read_bytes=conveyor.read_bytes,
-            copied_bytes=copied,
-            waited_share=conveyor.waited_share,
-        )
-
-    def _planned(self) -> Planned:
-        plan, devices = self._plan, self._devices
-        return Planned(
-            layers=len(plan.layers),
-            left_out=plan.left_out,
-            output_name=plan.output_name,
-            output_bytes=plan.output_bytes,
-            device=self._device_names,
-            device_title=self._device_titles,
-            device_total_bytes=sum(device.total_bytes for device in devices),
-            ceiling_bytes=sum(device.ceiling_bytes for device in devices),
-            threshold_bytes=sum(device.threshold_bytes for device in devices),
-            device_used_bytes=self._memory()[1],
-        )
-
-    def _blocks_kept(self, conveyor: Conveyor) -> BlocksKept:
-        kept, size = sum(lane.books.residents.kept for lane in conveyor.lanes), self._residents.nbytes
-        blocks = max(lane.books.residents.all for lane in conveyor.lanes)
-        return BlocksKept(kept, max(0, blocks - kept), size, self._memory()[1])
-
-    def _memory(self) -> tuple[int, int, int]:
-        """Bytes held by the run, by all programs, and by the process on the host."""
-        held = self._conveyor.held if self._conveyor else [0] * len(self._devices)
-        uses = [device.memory(own) for device, own in zip(self._devices, held, strict=True)]
-        return sum(use.run for use in uses), sum(use.device_used for use in uses), max(use.rss for use in uses)
-
-    def _sample(self, *, now: bool = False) -> None:
-        """Four times a second: look at the memory, and tell."""
-        if not now and time.perf_counter() < self._sample_due:
-            return
-        self._sample_due = time.perf_counter() + _SAMPLE_SECONDS
-        if self._conveyor is not None:
-            self._conveyor.observe()
-        run, used, rss = self._memory()
-        staged = self._conveyor.staged_bytes if self._conveyor else 0
-        total = sum(device.total_bytes for device in self._devices)
-        self._tell(MemorySample(self._seconds(), run, used, total, rss, self._residents.nbytes, staged))
-        self._tell(self._progress())
-
-    def _progress(self) -> Progress:
-        elapsed, share = self._seconds(), self._cost_done / sum(self._plan.costs)
-        return Progress(
-            layers_done=self._results.done,
-            layers_total=len(self._plan.layers),
-            share=share,
-            elapsed=elapsed,
-            remaining=elapsed * (1 - share) / share if share > 0.01 else None,
-            energy_so_far=self._results.energy_so_far(),
-        )
-
-    @property
-    def _device_names(self) -> str:
-        return ",".join(device.name for device in self._devices)
-
-    @property
-    def _device_titles(self) -> str:
-        return " + ".join(device.title for device in self._devices)
-
-    def _seconds(self) -> float:
-        return time.perf_counter() - self._started
+        kept = {name: totals[name] for name in _IN_RESULT}
+        return ExtractionResult((output,), tuple(results.rows), tuple(results.left_out), self._gauge.seconds(), **kept)
 
     @contextmanager
     def _at_disk(self) -> Iterator[None]:
