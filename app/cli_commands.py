@@ -16,7 +16,7 @@ from app.decompositions import open_store
 from app.messages import counted, format_bytes, format_seconds, format_share, reason_text
 from app.profiles import ProfileStore
 from engine.cancel import CancelToken
-from engine.errors import EngineError, ErrorCode
+from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished
 from engine.inspection import ModelSummary
 from engine.results import ExtractionResult, LeftOut
@@ -61,11 +61,18 @@ def run_extraction(
     """Plan and run on a terminal, showing progress."""
     plan = session.plan(settings, hardware, output_dir)
     result: ExtractionResult | None = None
-    with RunDisplay(console, settings, hardware) as display, closing(session.extract(plan, cancel)) as events:
-        for event in events:
-            display.show(event)
-            if isinstance(event, Finished):
-                result = event.result
+    try:
+        with RunDisplay(console, settings, hardware) as display, closing(session.extract(plan, cancel)) as events:
+            for event in events:
+                display.show(event)
+                if isinstance(event, Finished):
+                    result = event.result
+    except Cancelled as stopped:
+        kept = session.kept(plan)
+        if kept.layers == 0:
+            raise
+        done = f"{kept.layers} of {counted(kept.of, 'layer')} are kept; the same command goes on from there."
+        raise Cancelled(done) from stopped
     assert result is not None, "a run ends with Finished or an exception"
     _tell_result(console, result)
     return result

@@ -61,7 +61,11 @@ def notice_text(notice: Notice) -> str:
         NoticeCode.FROM_CACHE: f"{_of_all(data)} come from the cache"
         f"{_others_follow(data) or '; the models are not read'}.",
         NoticeCode.JOURNAL_SET_ASIDE: f"A damaged journal was set aside: {data.get('file')}.",
-        NoticeCode.JOURNAL_OFF: f"This run keeps no journal: {data.get('reason')}. If it is stopped, it begins anew.",
+        NoticeCode.JOURNAL_OFF: f"This run keeps no journal: {data.get('reason')}. What it finishes from "
+        "here on is not kept if it is stopped.",
+        NoticeCode.RECORD_DAMAGED: f"What was kept of {notice.name} is damaged; it is computed again.",
+        NoticeCode.ENERGY_BOUNDS: f"{layers} with clamped factors came from the cache: their share of the change is "
+        "a lower bound here; verify measures it.",
     }
     if notice.code is NoticeCode.ADAPTIVE_PARAM_UNUSUAL:
         best = RECOMMENDED_ADAPTIVE_PARAM[data["lora_type"]][2]

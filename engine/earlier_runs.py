@@ -6,11 +6,13 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from engine.planning import Plan
 from engine.record_answers import find, find_measured
 from engine.results import Kept
 from engine.store import Entry, Journal, PairStore
+from engine.store.locks import in_use
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,13 @@ def earlier_runs(plan: Plan, pair: PairStore) -> EarlierRuns:
 def part_file(plan: Plan, pair: PairStore) -> Path:
     """The temporary file of ``full``; its name stands for everything that decides the bytes in it."""
     settings = plan.settings.model_copy(update={"resume": True}).model_dump_json()
-    parts = (pair.fingerprint, settings, plan.hardware.model_dump_json(), plan.stem, str(plan.header_bytes))
+    parts = (
+        pair.fingerprint,
+        settings,
+        plan.hardware.model_dump_json(exclude={"debug_mode"}),
+        plan.stem,
+        str(plan.header_bytes),
+    )
     return plan.folder / f".lora-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:16]}.part"
 
 
@@ -65,7 +73,7 @@ def look(plan: Plan, pair: PairStore) -> EarlierRuns:
         energy = find_measured(pair.entries(weight.name), weight)
         if energy is not None:
             measured[index] = energy
-    return EarlierRuns(layers, measured, _stopped(pair.journals, (entry.path for entry in layers.values())))
+    return EarlierRuns(layers, measured, _stopped(plan, pair.journals, (entry.path for entry in layers.values())))
 
 
 def look_at_part(plan: Plan, pair: PairStore) -> EarlierRuns:
@@ -80,7 +88,7 @@ def look_at_part(plan: Plan, pair: PairStore) -> EarlierRuns:
         if entry is None or (layers and entry.fields["generation"] != layers[0].fields["generation"]):
             break
         layers[index] = entry
-    return EarlierRuns(layers, {}, _stopped(pair.journals, (entry.path for entry in layers.values())))
+    return EarlierRuns(layers, {}, _stopped(plan, pair.journals, (entry.path for entry in layers.values())))
 
 
 def summary(plan: Plan, earlier: EarlierRuns) -> Kept:
@@ -88,6 +96,18 @@ def summary(plan: Plan, earlier: EarlierRuns) -> Kept:
     return Kept(len(earlier.layers), len(plan.layers), bool(earlier.stopped), earlier.started)
 
 
-def _stopped(journals: Iterable[Journal], used: Iterable[Path]) -> tuple[Journal, ...]:
-    paths = set(used)
-    return tuple(journal for journal in journals if journal.path in paths and not journal.finished)
+def _stopped(plan: Plan, journals: Iterable[Journal], used: Iterable[Path]) -> tuple[Journal, ...]:
+    """Of the journals that are used those of stopped runs of this very kind; of others only records are taken."""
+    paths, wanted = set(used), _that_matter(plan.settings.model_dump(mode="json"))
+    return tuple(
+        journal
+        for journal in journals
+        if journal.path in paths
+        and not journal.finished
+        and _that_matter(journal.head.get("settings", {})) == wanted
+        and not in_use(journal.path)
+    )
+
+
+def _that_matter(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in ("resume", "filename_prefix")}

@@ -26,6 +26,8 @@ class NoticeCode(str, Enum):
     FROM_CACHE = "from_cache"
     JOURNAL_SET_ASIDE = "journal_set_aside"
     JOURNAL_OFF = "journal_off"
+    RECORD_DAMAGED = "record_damaged"
+    ENERGY_BOUNDS = "energy_bounds"
 
 
 @dataclass(frozen=True)

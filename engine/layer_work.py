@@ -38,6 +38,7 @@ class LayerOutcome:
         span: when the work began and ended, `time.perf_counter`.
         on_cpu: the device could not, for want of room or of an operation, so the processor did the work.
         kept: nothing was computed: an earlier run left this.
+        bound: the energies are lower bounds, as there was no delta to measure clamped factors with.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -53,6 +54,7 @@ class LayerOutcome:
     span: tuple[float, float] = (0.0, 0.0)
     on_cpu: bool = False
     kept: bool = False
+    bound: bool = False
 
     @property
     def nbytes(self) -> int:

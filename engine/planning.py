@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from engine.costs import journal_bytes, measuring_work, stored_bytes, stores_factors, work
@@ -57,7 +58,7 @@ class Plan:
     batches: tuple[tuple[int, ...], ...]
     notices: tuple[Notice, ...]
 
-    @property
+    @cached_property
     def tasks(self) -> tuple[Task, ...]:
         """The layers and then the measured weights, as the run's threads take them."""
         weights = (*self.layers, *self.measured)
@@ -125,7 +126,8 @@ def _keys(pairing: Pairing, settings: ExtractionSettings, layers: tuple[PairedWe
 
 def _header_bytes(keys: tuple[str, ...], settings: ExtractionSettings, hardware: HardwareSettings) -> int:
     """At least the size of the header's JSON: names, an entry each, the settings, and room for the other texts."""
-    known = json.dumps([settings.model_dump_json(), hardware.model_dump_json(), settings.filename_prefix])
+    texts = settings.model_dump_json(exclude={"resume"}), hardware.model_dump_json(exclude={"debug_mode"})
+    known = json.dumps([*texts, settings.filename_prefix])
     room = _TEXTS_BYTES + len(known) + sum(len(json.dumps(key)) + _ENTRY_BYTES for key in keys)
     return -(-room // 8) * 8
 

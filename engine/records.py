@@ -122,7 +122,9 @@ def restore(entry: Entry, weight: PairedWeight, settings: ExtractionSettings, fi
         decided = Storing(**fields["how"]) if clamped_alike(fields, settings) else None
         stored = stored or store_factors(None, svd, kernel, settings, total=total, layer=weight.name, decided=decided)
     row = layer_row(weight, svd, stored, total=total, original=original)
-    return LayerOutcome(stored.tensors, row, None, total, original, stored=replace(stored, tensors={}), kept=True)
+    bound = svd is not None and how is None and stored.how.clamp == "clamped"
+    own = replace(stored, tensors={})
+    return LayerOutcome(stored.tensors, row, None, total, original, stored=own, kept=True, bound=bound)
 
 
 def _svd(record: Record, weight: PairedWeight, policy: RankPolicy) -> TruncatedSvd:

@@ -55,8 +55,8 @@ def metadata(
     texts = {
         "format": "pt",
         "lora_extractor.version": __version__,
-        "lora_extractor.settings": plan.settings.model_dump_json(),
-        "lora_extractor.hardware": plan.hardware.model_dump_json(),
+        "lora_extractor.settings": plan.settings.model_dump_json(exclude={"resume"}),
+        "lora_extractor.hardware": plan.hardware.model_dump_json(exclude={"debug_mode"}),
         "lora_extractor.finetuned_model": finetuned.path.name,
         "lora_extractor.finetuned_header_sha256": finetuned.header_sha256,
         "lora_extractor.original_model": original.path.name,

@@ -31,7 +31,7 @@ from engine.planning import Plan
 from engine.record_answers import superseded
 from engine.record_loader import RecordLoader
 from engine.records import make_record, restore
-from engine.store import DecompositionStore, JournalWriter, PairStore, Record
+from engine.store import DecompositionStore, Entry, JournalWriter, PairStore, Record
 
 
 class RunJournal:
@@ -62,6 +62,8 @@ class RunJournal:
         self._writer: JournalWriter | None = None
         self._part_lock: FileLock | None = None
         self._loader: RecordLoader | None = None
+        self._damaged: set[tuple[Path, str]] = set()
+        self._output: Path | None = None
         self._generation = secrets.token_hex(8)  # a temporary file that was begun anew has nothing to do with the old
         self.part: Path | None = None
         self.earlier = EarlierRuns()
@@ -113,6 +115,11 @@ class RunJournal:
 
     def open_output(self) -> SafetensorsWriter:
         """The output's temporary file: a new one, or for ``full`` the one that a stopped run left."""
+        writer = self._opened()
+        self._output = writer.part
+        return writer
+
+    def _opened(self) -> SafetensorsWriter:
         plan = self._plan
         if self.part is None:
             return SafetensorsWriter(plan.folder, plan.header_bytes)
@@ -141,8 +148,8 @@ class RunJournal:
             "hardware": self._plan.hardware.model_dump(mode="json"),
             "batches": [list(batch) for batch in self._plan.batches],
         }
-        if self.part is not None:
-            head["part_file"] = str(self.part.absolute())
+        if self._output is not None:
+            head["part_file"] = str(self._output.absolute())
         try:
             self._writer = self._pair.begin(head)
             self._pair.remember({"finetuned": remember(self._models[0]), "original": remember(self._models[1])})
@@ -200,8 +207,9 @@ class RunJournal:
         except EngineError as error:
             if error.code is not ErrorCode.JOURNAL_INVALID:
                 raise
-            self._tell(Notice(NoticeCode.JOURNAL_SET_ASIDE, data={"file": str(self.earlier.layers[index].path)}))
-            del self.earlier.layers[index]
+            entry = self.earlier.layers.pop(index)
+            self._damaged.add((entry.path, entry.name))
+            self._tell(Notice(NoticeCode.RECORD_DAMAGED, entry.name, {"file": str(entry.path)}))
             return None
 
     def close(self, *, finished: bool) -> None:
@@ -210,7 +218,7 @@ class RunJournal:
             self._loader.close()
         if self._pair is None or self._store is None:
             return
-        self._pair.finish(finished, superseded, continued=[journal.path for journal in self.earlier.stopped])
+        self._pair.finish(finished, self._superseded, continued=[journal.path for journal in self.earlier.stopped])
         self._pair.touch()
         if finished:
             self._store.make_room()
@@ -219,6 +227,9 @@ class RunJournal:
             self._part_lock.release()
             with suppress(OSError):
                 Path(self._part_lock.lock_file).unlink(missing_ok=True)
+
+    def _superseded(self, old: Entry, new: Entry) -> bool:
+        return (new.path, new.name) not in self._damaged and superseded(old, new)
 
     def _give_up(self, error: EngineError) -> None:
         self._writer = None

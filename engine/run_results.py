@@ -37,8 +37,8 @@ class RunResults:
         self._finetuned, self._original = checkpoints
         self.rows: list[LayerResult] = []
         self.left_out: list[LeftOut] = list(plan.left_out)
-        self.lost_energy = 0.0
-        self.done = self.kept = 0
+        self.lost_energy = self._energy = self._energy_kept = 0.0
+        self.done = self.kept = self._bounds = 0
         self._broken: dict[str, str] = {}
         self._warned_large = False
         self._batch_of = {index: number for number, batch in enumerate(plan.batches) for index in batch}
@@ -60,12 +60,14 @@ class RunResults:
 
     def finish(self, index: int, outcome: LayerOutcome, memory: tuple[int, int]) -> None:
         """A layer is in the file, or left out for good; `memory` is what the run and all programs hold."""
-        self.done, self.kept = index + 1, self.kept + outcome.kept
+        self.done, self.kept, self._bounds = index + 1, self.kept + outcome.kept, self._bounds + outcome.bound
         if outcome.left_out is not None:
             self._skipped(index, outcome)
         elif outcome.row is not None:
             row = replace(outcome.row, seconds=outcome.seconds)
             self.rows.append(row)
+            self._energy += row.delta_energy
+            self._energy_kept += row.energy_retained * row.delta_energy
             self._tell(LayerDone(index, row))
             self._remarks(row, outcome)
         self._note_batch(index, outcome, memory)
@@ -99,6 +101,7 @@ class RunResults:
         if not self._warned_large:
             self._warn_large()
         counts = {
+            NoticeCode.ENERGY_BOUNDS: self._bounds,
             NoticeCode.LAYERS_CAPPED: sum(row.capped for row in self.rows),
             NoticeCode.CLAMP_KEPT: sum(row.clamp == "kept" for row in self.rows),
         }
@@ -136,8 +139,8 @@ class RunResults:
 
     def energy_so_far(self) -> float | None:
         """Share of the change kept over the layers done."""
-        rows = self.rows.copy()
-        return quality(rows, self.lost_energy).mean if rows else None
+        total = self._energy + self.lost_energy
+        return self._energy_kept / total if self.rows and total else None
 
     def _note_batch(self, index: int, outcome: LayerOutcome, memory: tuple[int, int]) -> None:
         both = zip(vars(self._batch_seconds).values(), vars(outcome.seconds).values(), strict=True)

@@ -152,6 +152,11 @@ class SafetensorsWriter:
         self._entries[name] = (dtype, tuple(tensor.shape), len(data))
 
     @property
+    def part(self) -> Path:
+        """The temporary file."""
+        return self._part
+
+    @property
     def data_bytes(self) -> int:
         """Bytes of tensors added so far."""
         waiting = sum(tensor.numel() * tensor.element_size() for tensor in self._waiting.values())
