@@ -127,7 +127,7 @@ def test_every_step_after_an_allocation_failed_has_words(step: str) -> None:
         (
             NoticeCode.JOURNAL_OFF,
             {"reason": "the disk is full"},
-            "This run keeps no journal: the disk is full. If it is stopped, it begins anew.",
+            "This run keeps no journal: the disk is full. What it finishes from here on is not kept if it is stopped.",
         ),
     ],
 )
