@@ -68,18 +68,12 @@ def build_parser() -> argparse.ArgumentParser:
     extract = commands.add_parser("extract", help="extract a LoRA from two models")
     extract.add_argument("finetuned", type=Path, metavar="FINETUNED", help="the fine-tuned model")
     extract.add_argument("original", type=Path, metavar="ORIGINAL", help="the model it was made from")
-    _add_output_dir(extract)
     extract.add_argument("--profile", metavar="NAME", help="hardware profile; single options override it")
-    add_options(extract, "LoRA", ExtractionSettings)
-    add_options(extract, "hardware", HardwareSettings)
-    _add_json(extract)
+    _add_extraction(extract)
 
     export = commands.add_parser("export", help="make another LoRA from the cache, without the two models")
     export.add_argument("pair", metavar="PAIR", help="the pair's number, or the start of it, as `cache show` prints it")
-    _add_output_dir(export)
-    add_options(export, "LoRA", ExtractionSettings)
-    add_options(export, "hardware", HardwareSettings)
-    _add_json(export)
+    _add_extraction(export)
 
     inspect = commands.add_parser("inspect", help="tell what a model holds, or what two models have in common")
     inspect.add_argument("model", type=Path, metavar="MODEL")
@@ -139,10 +133,14 @@ def _add_cache(commands: Any) -> None:
         _add_json(parser)
 
 
-def _add_output_dir(parser: argparse.ArgumentParser) -> None:
+def _add_extraction(parser: argparse.ArgumentParser) -> None:
+    """Where to, what and how: the options of everything that writes a LoRA."""
     parser.add_argument(
         "--output-dir", type=Path, default=Path(), metavar="DIR", help="output folder [default: the current folder]"
     )
+    add_options(parser, "LoRA", ExtractionSettings)
+    add_options(parser, "hardware", HardwareSettings)
+    _add_json(parser)
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:

@@ -68,10 +68,9 @@ def run_extraction(
                 if isinstance(event, Finished):
                     result = event.result
     except Cancelled as stopped:
-        kept = session.kept(plan)
-        if kept.layers == 0:
+        if not (session.keeps_layers and display.kept):
             raise
-        done = f"{kept.layers} of {counted(kept.of, 'layer')} are kept; the same command goes on from there."
+        done = f"{display.kept} of {counted(len(plan.layers), 'layer')} are kept; the same command goes on from there."
         raise Cancelled(done) from stopped
     assert result is not None, "a run ends with Finished or an exception"
     _tell_result(console, result)

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from app.messages import counted, format_bytes, format_seconds, format_share, notice_text
 from engine.debug_report import DebugReport
-from engine.events import BatchSizeChanged, Event, Notice, OutOfMemory, Planned
+from engine.events import BatchSizeChanged, Event, Notice, NoticeCode, OutOfMemory, Planned
 from engine.events import Progress as RunProgress
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -60,11 +60,17 @@ class Console:
 
 
 class RunDisplay:
-    """Shows one extraction while it runs."""
+    """Shows one extraction while it runs.
+
+    Attributes:
+        kept: layers that a stop would leave for the next run, where the session keeps any.
+    """
 
     def __init__(self, console: Console, settings: ExtractionSettings, hardware: HardwareSettings) -> None:
         self._console = console
         self._report, self._detailed = DebugReport(settings, hardware), hardware.debug_mode
+        self.kept = 0
+        self._keeps = True
         self._bar = console.bar()
         self._task: TaskID | None = None
         self._plain_due = time.monotonic() + _PLAIN_SECONDS
@@ -91,11 +97,14 @@ class RunDisplay:
             )
             self._task = self._bar.add_task("extracting", total=1.0, words="")
         elif isinstance(event, Notice):
+            self._keeps = self._keeps and event.code is not NoticeCode.JOURNAL_OFF
             self._console.line(notice_text(event))
         elif isinstance(event, RunProgress):
             self._progress(event)
 
     def _progress(self, progress: RunProgress) -> None:
+        if self._keeps:
+            self.kept = progress.layers_done
         words = f"layer {progress.layers_done} of {progress.layers_total}"
         if progress.remaining is not None:
             words += f" · {format_seconds(progress.remaining)} left"

@@ -49,17 +49,29 @@ def timed(work: Callable[[], T]) -> tuple[T, float, int]:
 @contextmanager
 def _peak() -> Iterator[list[int]]:
     """Largest growth of the resident memory while the block runs, in bytes; filled in at its end."""
-    process, over = psutil.Process(), threading.Event()
+    process = psutil.Process()
     start, result = process.memory_info().rss, [0]
 
+    def look() -> None:
+        result[0] = max(result[0], process.memory_info().rss - start)
+
+    with sampling(look, 0.01):
+        yield result
+
+
+@contextmanager
+def sampling(look: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call a function every so many seconds while the block runs, from a thread."""
+    over = threading.Event()
+
     def watch() -> None:
-        while not over.wait(0.01):
-            result[0] = max(result[0], process.memory_info().rss - start)
+        while not over.wait(seconds):
+            look()
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        yield result
+        yield
     finally:
         over.set()
         thread.join()

@@ -6,7 +6,6 @@ Reading, copying, computing and what the caller does with the results overlap. T
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from types import TracebackType
 
 import torch
@@ -56,12 +55,19 @@ class Conveyor:
         cancelled: Callable[[], bool],
         weights: Sequence[PairedWeight],
     ) -> None:
-        files: tuple[Path, Path] = checkpoints[0].path, checkpoints[1].path
         self._reader = LayerReader(*checkpoints)
         workers = [device.workers(hardware) for device in devices]
-        total = sum(count for count, _ in workers)
         self._state = RunState(
-            tasks, settings, hardware, files, self._reader, residents, tell, cancelled, total, weights
+            tasks,
+            settings,
+            hardware=hardware,
+            files=(checkpoints[0].path, checkpoints[1].path),
+            reader=self._reader,
+            residents=residents,
+            tell=tell,
+            cancelled=cancelled,
+            workers=sum(count for count, _ in workers),
+            weights=weights,
         )
         each = threads or max(1, min(cores for _, cores in workers) // len(devices))
         self.threads, self._threads_before = each, torch.get_num_threads()

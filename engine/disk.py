@@ -87,7 +87,7 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
     part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         with part.open("x", encoding="utf-8") as stream:
-            json.dump(data, stream, indent=2)
+            json.dump(data, stream, indent=2, ensure_ascii=False)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(part, path)

@@ -43,7 +43,7 @@ class EarlierRuns:
 
 def earlier_runs(plan: Plan, pair: PairStore) -> EarlierRuns:
     """Find what a plan can go on from, in whichever form its kind leaves it."""
-    return look_at_part(plan, pair) if plan.settings.lora_type == "full" else look(plan, pair)
+    return _in_part(plan, pair) if plan.settings.lora_type == "full" else _in_journals(plan, pair)
 
 
 def part_file(plan: Plan, pair: PairStore) -> Path:
@@ -59,7 +59,7 @@ def part_file(plan: Plan, pair: PairStore) -> Path:
     return plan.folder / f".lora-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:16]}.part"
 
 
-def look(plan: Plan, pair: PairStore) -> EarlierRuns:
+def _in_journals(plan: Plan, pair: PairStore) -> EarlierRuns:
     """Find the records for a plan; none where it wants to begin anew."""
     if not plan.settings.resume:
         return EarlierRuns()
@@ -76,7 +76,7 @@ def look(plan: Plan, pair: PairStore) -> EarlierRuns:
     return EarlierRuns(layers, measured, _stopped(plan, pair.journals, (entry.path for entry in layers.values())))
 
 
-def look_at_part(plan: Plan, pair: PairStore) -> EarlierRuns:
+def _in_part(plan: Plan, pair: PairStore) -> EarlierRuns:
     """Find what stopped runs of ``full`` wrote into their temporary file, as far as it goes without a gap."""
     part = part_file(plan, pair)
     if not plan.settings.resume or not part.exists():

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
+from engine.conveyor import STALLED_SECONDS
 from engine.device import Device, choose_devices, exact_float32
 from engine.errors import Cancelled
 from engine.events import Event, Finished
@@ -22,7 +23,6 @@ from engine.resident_blocks import ResidentBlocks
 from engine.settings import HardwareSettings
 from engine.store import DecompositionStore
 
-STALLED_SECONDS = 2.0  # a disk that takes longer to answer after a stop is left alone
 _TICK = 0.1
 
 DeviceChoice = Callable[[HardwareSettings], tuple[Device, ...]]

@@ -53,7 +53,6 @@ class ExtractionRun:
         self._results = RunResults(plan, checkpoints, tell)
         self._gauge = RunGauge(plan, self._results, residents, tell)
         self._writer: SafetensorsWriter | None = None
-        self._conveyor: Conveyor | None = None
         self._disk_since: float | None = None
         self._set_weights: list[str] = []
 
@@ -130,7 +129,7 @@ class ExtractionRun:
         plan, earlier = self._plan, journal.earlier
         at_hand = earlier.layers.keys() | earlier.measured.keys()
         tasks = [task for task in plan.tasks if task.index not in at_hand]
-        self._conveyor = self._gauge.conveyor = Conveyor(
+        self._gauge.conveyor = Conveyor(
             tasks,
             plan.settings,
             plan.hardware,
@@ -182,7 +181,7 @@ class ExtractionRun:
                     outcome = self._results.write(position, outcome, writer)
             group.append((position, outcome))
             position += 1
-            if journal.part is None or sum(outcome.nbytes for _, outcome in group) > _AT_ONCE:
+            if journal.part is None or sum(waiting.nbytes for _, waiting in group) > _AT_ONCE:
                 self._settle(group, journal, writer)
                 group = []
                 self._check()
@@ -200,7 +199,7 @@ class ExtractionRun:
             return None
         with self._at_disk():
             outcome = journal.load(position)
-        if outcome is None and self._conveyor is not None:
+        if outcome is None:
             self._conveyor.add(self._plan.tasks[position])
         return outcome
 
@@ -216,11 +215,9 @@ class ExtractionRun:
             if self._plan.tasks[index].measured:
                 self._results.measured(outcome.delta_energy)
             else:
-                memory = self._gauge.memory()
-                self._results.finish(index, outcome, (memory[0], memory[1]))
+                self._results.finish(index, outcome, self._gauge.memory())
             self._gauge.cost_done += self._plan.costs[index]
-            if self._conveyor is not None:
-                self._conveyor.written(index)
+            self._conveyor.written(index)
             self._tell(self._gauge.progress())
 
     def _whole(self, name: str, view: TensorView, writer: SafetensorsWriter) -> None:
@@ -240,6 +237,11 @@ class ExtractionRun:
         output = results.publish(writer, journal.started, totals)
         kept = {name: totals[name] for name in _IN_RESULT}
         return ExtractionResult((output,), tuple(results.rows), tuple(results.left_out), self._gauge.seconds(), **kept)
+
+    @property
+    def _conveyor(self) -> Conveyor:
+        assert self._gauge.conveyor is not None, "the layers have begun"
+        return self._gauge.conveyor
 
     @contextmanager
     def _at_disk(self) -> Iterator[None]:

@@ -192,8 +192,7 @@ class Lane:
 
     def _recover(self, task: Task, trouble: BaseException) -> None:
         index, name = task.index, task.weight.name
-        unsupported = isinstance(trouble, NotImplementedError) and index not in self._state.on_cpu
-        unsupported = unsupported and not self.device.host
+        by_processor = self.device.host or index in self._state.on_cpu
         if is_out_of_memory(trouble):
             self.device.release()
             self._buffers.clear()
@@ -202,11 +201,11 @@ class Lane:
                 step, relief = self.books.governor.out_of_memory(index)
                 self.books.news.out_of_memory(name, step)
                 self.books.apply(relief, "out_of_memory")
-                if step == "cpu" and (self.device.host or index in self._state.on_cpu):
+                if step == "cpu" and by_processor:
                     self._state.fail(EngineError(ErrorCode.OUT_OF_MEMORY, tensor=name))
                 elif step == "cpu":
                     self._state.on_cpu.add(index)
-            elif unsupported:
+            elif isinstance(trouble, NotImplementedError) and not by_processor:  # the device lacks an operation
                 self._state.on_cpu.add(index)
             elif not isinstance(trouble, MoreMemoryError):
                 self._state.fail(_worded(trouble, name))

@@ -27,7 +27,7 @@ STORING_VERSION = 1  # raised when the same decomposition and decisions may give
 def find(entries: Iterable[Entry], weight: PairedWeight, settings: ExtractionSettings) -> Entry | None:
     """The best record for a layer of a run: one made with the very same settings, else the newest that can answer."""
     able = [entry for entry in entries if _answers(entry.fields, weight, settings)]
-    return next((entry for entry in able if same_run(entry.fields, weight, settings)), able[0] if able else None)
+    return next((entry for entry in able if same_run(entry.fields, settings)), able[0] if able else None)
 
 
 def find_measured(entries: Iterable[Entry], weight: PairedWeight) -> float | None:
@@ -95,7 +95,7 @@ def _same_weight(fields: dict[str, Any], weight: PairedWeight) -> bool:
     return fields.get("shape") == list(weight.shape) and fields.get("common_rows") == weight.common_rows
 
 
-def same_run(fields: dict[str, Any], weight: PairedWeight, settings: ExtractionSettings) -> bool:
+def same_run(fields: dict[str, Any], settings: ExtractionSettings) -> bool:
     """Whether a record was made with everything that decides its tensors, so that they come out the same to the bit."""
     if fields.get("export") != export_key(settings):
         return False

@@ -108,7 +108,7 @@ def restore(entry: Entry, weight: PairedWeight, settings: ExtractionSettings, fi
         left_out = LeftOut(weight.name, reason, f"in {broken.name}" if broken else "")
         return LayerOutcome({}, None, left_out, total, original, broken_file=broken, kept=True)
     svd, stored = None, None
-    how = Storing(**fields["how"]) if same_run(fields, weight, settings) else None
+    how = Storing(**fields["how"]) if same_run(fields, settings) else None
     if fields["what"] == "difference":
         delta = torch.from_numpy(record.arrays["delta"])
         stored = restore_difference(delta, how) if how else None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.conveyor import Conveyor
-from engine.device import Device
+from engine.device import Device, MemoryUse
 from engine.events import BlocksKept, Event, MemorySample, Planned, Progress
 from engine.planning import Plan
 from engine.resident_blocks import ResidentBlocks
@@ -33,7 +33,7 @@ class RunGauge:
         self._sample_due = 0.0
         self.devices: tuple[Device, ...] = ()
         self.conveyor: Conveyor | None = None
-        self.cost_done = 0.0
+        self.cost_done, self._cost = 0.0, sum(plan.costs)
 
     def planned(self) -> Planned:
         """The run is about to start."""
@@ -48,7 +48,7 @@ class RunGauge:
             device_total_bytes=sum(device.total_bytes for device in devices),
             ceiling_bytes=sum(device.ceiling_bytes for device in devices),
             threshold_bytes=sum(device.threshold_bytes for device in devices),
-            device_used_bytes=self.memory()[1],
+            device_used_bytes=self.memory().device_used,
         )
 
     def blocks_kept(self) -> BlocksKept:
@@ -57,13 +57,14 @@ class RunGauge:
         assert conveyor is not None
         kept, size = sum(lane.books.residents.kept for lane in conveyor.lanes), self._residents.nbytes
         blocks = max(lane.books.residents.all for lane in conveyor.lanes)
-        return BlocksKept(kept, max(0, blocks - kept), size, self.memory()[1])
+        return BlocksKept(kept, max(0, blocks - kept), size, self.memory().device_used)
 
-    def memory(self) -> tuple[int, int, int]:
-        """Bytes held by the run, by all programs, and by the process on the host."""
+    def memory(self) -> MemoryUse:
+        """What is in use now, over all devices."""
         held = self.conveyor.held if self.conveyor else [0] * len(self.devices)
         uses = [device.memory(own) for device, own in zip(self.devices, held, strict=True)]
-        return sum(use.run for use in uses), sum(use.device_used for use in uses), max(use.rss for use in uses)
+        run, used = sum(use.run for use in uses), sum(use.device_used for use in uses)
+        return MemoryUse(run, used, max(use.rss for use in uses))
 
     def sample(self, *, now: bool = False) -> None:
         """Four times a second: look at the memory, and tell."""
@@ -72,15 +73,19 @@ class RunGauge:
         self._sample_due = time.perf_counter() + _SAMPLE_SECONDS
         if self.conveyor is not None:
             self.conveyor.observe()
-        run, used, rss = self.memory()
+        memory = self.memory()
         staged = self.conveyor.staged_bytes if self.conveyor else 0
         total = sum(device.total_bytes for device in self.devices)
-        self._tell(MemorySample(self.seconds(), run, used, total, rss, self._residents.nbytes, staged))
+        self._tell(
+            MemorySample(
+                self.seconds(), memory.run, memory.device_used, total, memory.rss, self._residents.nbytes, staged
+            )
+        )
         self._tell(self.progress())
 
     def progress(self) -> Progress:
         """How far the run is now."""
-        elapsed, share = self.seconds(), self.cost_done / sum(self._plan.costs)
+        elapsed, share = self.seconds(), self.cost_done / self._cost
         return Progress(
             layers_done=self._results.done,
             layers_total=len(self._plan.layers),

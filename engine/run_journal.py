@@ -22,7 +22,7 @@ from engine.checkpoints import Checkpoint, pair_fingerprint
 from engine.checkpoints.dtypes import DTYPES
 from engine.checkpoints.remembered import remember
 from engine.disk import free_bytes, same_disk
-from engine.earlier_runs import EarlierRuns, look, look_at_part, part_file
+from engine.earlier_runs import EarlierRuns, earlier_runs, part_file
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, Notice, NoticeCode
 from engine.exporters.safetensors_writer import Added, SafetensorsWriter
@@ -70,30 +70,30 @@ class RunJournal:
         if store is not None:
             fingerprint = pair_fingerprint(*checkpoints)
             pair = self._pair = store.open(fingerprint, (self._files[0].name, self._files[1].name))
-            if plan.settings.lora_type == "full":
-                self._find_part(part_file(plan, pair), store)
+            full = plan.settings.lora_type == "full"
+            self.part = self._locked(part_file(plan, pair), store) if full else None
+            if full and self.part is None:
+                self._pair = None
             else:
-                self.earlier = look(plan, pair)
+                self.earlier = earlier_runs(plan, pair)
+            if full and self.earlier.layers:
+                self._generation = str(self.earlier.layers[0].fields["generation"])
             for path in pair.set_aside:
                 tell(Notice(NoticeCode.JOURNAL_SET_ASIDE, data={"file": str(path)}))
         self.started = self.earlier.started or _now()
         self.threads = self.earlier.threads
 
-    def _find_part(self, part: Path, store: DecompositionStore) -> None:
-        assert self._pair is not None
+    def _locked(self, part: Path, store: DecompositionStore) -> Path | None:
+        """The temporary file of ``full``, for this run alone; None where another run has it."""
         lock = FileLock(store.folder / f"{part.name}.lock", timeout=0, thread_local=False)
         try:
             store.folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except (OSError, Timeout):  # the same run twice at once: each its own file, this one without a journal
-            self._pair = None
             self._tell(Notice(NoticeCode.JOURNAL_OFF, data={"reason": "the same extraction is on its way already"}))
-            return
+            return None
         self._part_lock = lock
-        self.part = part
-        self.earlier = look_at_part(self._plan, self._pair)
-        if self.earlier.layers:
-            self._generation = str(self.earlier.layers[0].fields["generation"])
+        return part
 
     def load_ahead(self, workers: int) -> None:
         """Start the threads that load records. Before any that computes: see `RecordLoader`."""
@@ -150,9 +150,10 @@ class RunJournal:
         }
         if self._output is not None:
             head["part_file"] = str(self._output.absolute())
+        finetuned, original = self._models
         try:
             self._writer = self._pair.begin(head)
-            self._pair.remember({"finetuned": remember(self._models[0]), "original": remember(self._models[1])})
+            self._pair.remember(lambda: {"finetuned": remember(finetuned), "original": remember(original)})
             self._take_over()
         except EngineError as error:
             self._give_up(error)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.checkpoints import Checkpoint
+from engine.device import MemoryUse
 from engine.errors import EngineError, ErrorCode
 from engine.events import BatchDone, Event, LayerDone, LayerSkipped, Notice, NoticeCode
 from engine.exporters.file_names import rank_label
@@ -58,8 +59,8 @@ class RunResults:
         keys = {weight_key(self._plan.pairing, weight, ending): part for ending, part in outcome.tensors.items()}
         return [writer.added(key, tensor) for key, tensor in keys.items()]
 
-    def finish(self, index: int, outcome: LayerOutcome, memory: tuple[int, int]) -> None:
-        """A layer is in the file, or left out for good; `memory` is what the run and all programs hold."""
+    def finish(self, index: int, outcome: LayerOutcome, memory: MemoryUse) -> None:
+        """A layer is in the file, or left out for good; `memory` is what is in use after it."""
         self.done, self.kept, self._bounds = index + 1, self.kept + outcome.kept, self._bounds + outcome.bound
         if outcome.left_out is not None:
             self._skipped(index, outcome)
@@ -142,7 +143,7 @@ class RunResults:
         total = self._energy + self.lost_energy
         return self._energy_kept / total if self.rows and total else None
 
-    def _note_batch(self, index: int, outcome: LayerOutcome, memory: tuple[int, int]) -> None:
+    def _note_batch(self, index: int, outcome: LayerOutcome, memory: MemoryUse) -> None:
         both = zip(vars(self._batch_seconds).values(), vars(outcome.seconds).values(), strict=True)
         self._batch_seconds = StageSeconds(*(one + other for one, other in both))
         if not outcome.kept:
@@ -153,7 +154,8 @@ class RunResults:
         if index == batch[-1]:
             names = tuple(self._plan.layers[member].name for member in batch)
             wall = max(0.0, self._batch_span[1] - self._batch_span[0])
-            self._tell(BatchDone(number, names, self._batch_seconds, *memory, wall_seconds=wall))
+            done = BatchDone(number, names, self._batch_seconds, memory.run, memory.device_used, wall)
+            self._tell(done)
             self._batch_seconds, self._batch_span = StageSeconds(), (float("inf"), 0.0)
 
     def _skipped(self, index: int, outcome: LayerOutcome) -> None:

@@ -43,6 +43,7 @@ class RunState:
         self,
         tasks: Iterable[Task],
         settings: ExtractionSettings,
+        *,
         hardware: HardwareSettings,
         files: tuple[Path, Path],
         reader: LayerReader,

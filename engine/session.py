@@ -125,6 +125,11 @@ class Session:
         return summary(plan, earlier_runs(plan, pair_store))
 
     @property
+    def keeps_layers(self) -> bool:
+        """Whether finished layers stay for later runs."""
+        return self._store is not None
+
+    @property
     def resident_bytes(self) -> int:
         """What stays on devices for the next extraction."""
         return 0 if self._residents is None else self._residents.nbytes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
-import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from unittest.mock import patch
 
 import psutil
 
+from benchmarks.measuring import sampling
 from benchmarks.streaming.data import Layout, Pair, transformer, width_for, write_pair
 from engine.cancel import CancelToken
 from engine.events import BatchSizeChanged, Finished, Offloaded, OutOfMemory
@@ -138,23 +138,14 @@ def run(session: Session, settings: ExtractionSettings, hardware: HardwareSettin
 def watched() -> Iterator[Watch]:
     """Sample this process's memory while the block runs, from a thread."""
     importlib.import_module("engine.extraction")  # which a session imports late
-    watch, over = Watch(anonymous_bytes(), 0), threading.Event()
-    mapped = _status_bytes("RssFile")
+    watch, mapped = Watch(anonymous_bytes(), 0), _status_bytes("RssFile")
 
-    def sample() -> None:
-        while True:
-            watch.peak = max(watch.peak, anonymous_bytes())
-            watch.mapped = max(watch.mapped, _status_bytes("RssFile") - mapped)
-            if over.wait(SAMPLE_SECONDS):
-                return
+    def look() -> None:
+        watch.peak = max(watch.peak, anonymous_bytes())
+        watch.mapped = max(watch.mapped, _status_bytes("RssFile") - mapped)
 
-    thread = threading.Thread(target=sample, daemon=True)
-    thread.start()
-    try:
+    with sampling(look, SAMPLE_SECONDS):
         yield watch
-    finally:
-        over.set()
-        thread.join()
 
 
 def anonymous_bytes() -> int:

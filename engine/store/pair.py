@@ -207,19 +207,11 @@ class PairStore:
         if not journals_of(self.folder):
             remove_pair(self.folder)
 
-    def discard_unfinished(self) -> None:
-        """Remove what stopped runs of this pair left, with their partial outputs. Live runs keep theirs."""
-        self.refresh()
-        with store_locked_if_possible(self._store) as locked:
-            if locked:
-                self._remove([journal for journal in self.journals if not journal.finished])
-        self.refresh()
-
-    def remember(self, models: dict[str, Any]) -> None:
-        """Keep a description of both models, unless there is one; the folder exists."""
+    def remember(self, models: Callable[[], dict[str, Any]]) -> None:
+        """Keep a description of both models, which is made only where there is none yet; the folder exists."""
         with suppress(OSError):
             if not (self.folder / MODELS_FILE).exists():
-                write_json(self.folder / MODELS_FILE, models)
+                write_json(self.folder / MODELS_FILE, models())
 
     @property
     def models(self) -> dict[str, Any]:

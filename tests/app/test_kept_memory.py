@@ -6,19 +6,16 @@ from pathlib import Path
 import pytest
 from fakes import GB, FakeEngine
 from pytestqt.qtbot import QtBot
-from window_steps import Pair, wait_for
+from window_steps import Pair, run_to_end, wait_for
 
 from app.controller import State
 from app.kept_memory import KeptMemory
 from app.widgets.main_window import MainWindow
 
 
-def run_to_end(qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair) -> None:
+@pytest.fixture(autouse=True)
+def something_stays(engine: FakeEngine) -> None:
     engine.resident_after_run = int(1.2 * GB)
-    window.set_models(*pair)
-    window.extract()
-    wait_for(qtbot, window, State.DONE)
-    qtbot.waitUntil(lambda: window.frame.bar.extract.isEnabled(), timeout=5000)
 
 
 def test_the_button_says_how_much_is_kept_and_is_there_only_while_something_is(
@@ -26,7 +23,7 @@ def test_the_button_says_how_much_is_kept_and_is_there_only_while_something_is(
 ) -> None:
     button = window.frame.hardware.free
     assert not button.isVisible()
-    run_to_end(qtbot, window, engine, pair)
+    run_to_end(qtbot, window, pair)
     assert button.isVisible()
     assert button.isEnabled()
     assert button.text() == button.accessibleName() == "Free memory (1.2 GB)"
@@ -40,7 +37,7 @@ def test_the_button_says_how_much_is_kept_and_is_there_only_while_something_is(
 def test_freeing_is_not_on_the_gui_thread_and_leaves_the_result_shown(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair
 ) -> None:
-    run_to_end(qtbot, window, engine, pair)
+    run_to_end(qtbot, window, pair)
     headline = window.frame.bar.headline.text()
     window.frame.hardware.free.click()
     qtbot.waitUntil(lambda: len(engine.free_threads) == 1, timeout=5000)
@@ -53,7 +50,7 @@ def test_freeing_is_not_on_the_gui_thread_and_leaves_the_result_shown(
 def test_memory_cannot_be_freed_while_a_run_uses_it(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair
 ) -> None:
-    run_to_end(qtbot, window, engine, pair)
+    run_to_end(qtbot, window, pair)
     engine.hold_run.clear()
     window.extract()
     assert not window.frame.hardware.free.isEnabled()
@@ -66,7 +63,7 @@ def test_memory_cannot_be_freed_while_a_run_uses_it(
 def test_a_run_that_is_wanted_while_memory_is_being_freed_begins_after_it(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_to_end(qtbot, window, engine, pair)
+    run_to_end(qtbot, window, pair)
     session, freeing, freed = engine.sessions[0], threading.Event(), threading.Event()
     runs_when_freed: list[int] = []
 
@@ -91,7 +88,7 @@ def test_memory_is_freed_after_some_idle_time(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(KeptMemory, "IDLE_MS", 30)
-    run_to_end(qtbot, window, engine, pair)
+    run_to_end(qtbot, window, pair)
     qtbot.waitUntil(lambda: engine.sessions[0].resident_bytes == 0, timeout=5000)
     qtbot.waitUntil(lambda: not window.frame.hardware.free.isVisible(), timeout=5000)
     qtbot.wait(100)
@@ -105,7 +102,7 @@ def test_five_minutes_are_waited() -> None:
 def test_the_idle_time_begins_anew_with_every_plan_and_ends_with_a_run(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair
 ) -> None:
-    run_to_end(qtbot, window, engine, pair)
+    run_to_end(qtbot, window, pair)
     timer = window.run_control.kept_memory._timer
     assert timer.isActive()
     timer.start(10_000)
@@ -132,7 +129,7 @@ def test_nothing_is_waited_for_where_nothing_is_kept(
 def test_a_changed_or_removed_model_frees_what_was_kept_for_the_pair(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair, tmp_path: Path, other: bool
 ) -> None:
-    run_to_end(qtbot, window, engine, pair)
+    run_to_end(qtbot, window, pair)
     third = tmp_path / "third.safetensors"
     third.write_bytes(b"third")
     window.set_models(third if other else None, pair[1])
@@ -141,7 +138,7 @@ def test_a_changed_or_removed_model_frees_what_was_kept_for_the_pair(
 
 
 def test_closing_the_window_closes_the_pair(qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair) -> None:
-    run_to_end(qtbot, window, engine, pair)
+    run_to_end(qtbot, window, pair)
     window.close()
     assert engine.sessions[0].closed
 
@@ -149,7 +146,7 @@ def test_closing_the_window_closes_the_pair(qtbot: QtBot, window: MainWindow, en
 def test_memory_that_cannot_be_freed_is_told_and_can_be_tried_again(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair
 ) -> None:
-    run_to_end(qtbot, window, engine, pair)
+    run_to_end(qtbot, window, pair)
     engine.free_error = RuntimeError("the driver is gone")
     window.frame.hardware.free.click()
     qtbot.waitUntil(lambda: "could not be freed" in window.frame.run.log.as_text(), timeout=5000)

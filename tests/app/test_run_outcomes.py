@@ -6,7 +6,7 @@ import pytest
 from fakes import FakeEngine
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
-from window_steps import Pair, wait_for
+from window_steps import Pair, run_to_end, wait_for
 
 from app.controller import State
 from app.theme import Theme
@@ -18,13 +18,6 @@ from app.wording import breakable, short_error_text, window_error_text
 from engine.errors import EngineError, ErrorCode
 from engine.events import MemorySample, Planned
 from engine.settings import ExtractionSettings
-
-
-def run_to_end(qtbot: QtBot, window: MainWindow, pair: Pair) -> None:
-    window.set_models(*pair)
-    window.extract()
-    wait_for(qtbot, window, State.DONE)
-    qtbot.waitUntil(lambda: window.frame.bar.extract.isEnabled(), timeout=5000)
 
 
 def test_the_last_result_stays_at_hand_until_the_next_run(

@@ -28,15 +28,21 @@ def real_pair(tmp_path: Path) -> tuple[Path, Path]:
     return paths
 
 
-def test_a_lora_is_extracted_through_the_window(
-    qtbot: QtBot, theme: Theme, real_pair: tuple[Path, Path], home: Path
-) -> None:
+def ready_window(qtbot: QtBot, theme: Theme, pair: tuple[Path, Path]) -> MainWindow:
+    """The window with the real engine and a pair that is planned."""
     window = MainWindow(SessionStore(), engine=LocalEngine(), theme=theme)
     qtbot.addWidget(window)
     window.show()
     window.frame.hardware.form.show_values({"device": "cpu"})
-    window.set_models(*real_pair)
+    window.set_models(*pair)
     qtbot.waitUntil(lambda: window.controller.state is State.READY, timeout=20_000)
+    return window
+
+
+def test_a_lora_is_extracted_through_the_window(
+    qtbot: QtBot, theme: Theme, real_pair: tuple[Path, Path], home: Path
+) -> None:
+    window = ready_window(qtbot, theme, real_pair)
     assert window.frame.models.pair.headline.text() == "6 layers will be extracted"
     window.extract()
     qtbot.waitUntil(lambda: window.controller.state is State.DONE and not window.controller.busy, timeout=60_000)
@@ -53,12 +59,7 @@ def test_a_lora_is_extracted_through_the_window(
 def test_a_second_extraction_comes_from_the_cache_and_starting_over_does_not(
     qtbot: QtBot, theme: Theme, real_pair: tuple[Path, Path]
 ) -> None:
-    window = MainWindow(SessionStore(), engine=LocalEngine(), theme=theme)
-    qtbot.addWidget(window)
-    window.show()
-    window.frame.hardware.form.show_values({"device": "cpu"})
-    window.set_models(*real_pair)
-    qtbot.waitUntil(lambda: window.controller.state is State.READY, timeout=20_000)
+    window = ready_window(qtbot, theme, real_pair)
     assert "at hand" not in window.frame.bar.detail.text()
     for number in (1, 2):
         results: list[ExtractionResult] = []

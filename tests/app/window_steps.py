@@ -14,3 +14,11 @@ Pair = tuple[Path, Path]
 
 def wait_for(qtbot: QtBot, window: MainWindow, *states: State) -> None:
     qtbot.waitUntil(lambda: window.controller.state in states, timeout=10_000)
+
+
+def run_to_end(qtbot: QtBot, window: MainWindow, pair: Pair) -> None:
+    """Extract, and wait until the next extraction could begin."""
+    window.set_models(*pair)
+    window.extract()
+    wait_for(qtbot, window, State.DONE)
+    qtbot.waitUntil(lambda: window.frame.bar.extract.isEnabled(), timeout=5000)

@@ -19,15 +19,6 @@ def smaller_rank(old: Entry, new: Entry) -> bool:
     return bool(old.fields["rank"] <= new.fields["rank"])
 
 
-def test_discarding_removes_stopped_runs_and_keeps_finished_ones(store: DecompositionStore) -> None:
-    pair = pair_of(store)
-    run(pair, record("a"), finished=False)
-    kept = run(pair, record("b"))
-    pair.discard_unfinished()
-    assert [journal.path for journal in pair.journals] == [kept]
-    assert pair.entries("a") == ()
-
-
 def test_another_process_removes_nothing_of_a_run_at_work(store: DecompositionStore) -> None:
     store.limit_bytes = 0
     source = run(pair_of(store), record("a"))
@@ -36,7 +27,6 @@ def test_another_process_removes_nothing_of_a_run_at_work(store: DecompositionSt
         assert [usage.unfinished for usage in store.usage()] == [False]
         assert (store.clear(), store.make_room()) == (0, 0)
         pair = pair_of(store)
-        pair.discard_unfinished()
         pair.begin({}).append(record("live", rank=9))
         pair.finish(True, lambda old, new: True, continued=[journal])
         assert journal.exists()
@@ -146,16 +136,15 @@ def test_clearing_leaves_the_limit_and_what_is_not_ours(store: DecompositionStor
     assert store.usage() == ()
 
 
-@pytest.mark.parametrize("remove", ["clear", "make_room", "discard"])
+@pytest.mark.parametrize("remove", ["clear", "make_room"])
 def test_a_partial_output_goes_with_its_unfinished_journal(
     remove: str, store: DecompositionStore, tmp_path: Path
 ) -> None:
     part = tmp_path / ".lora-0123456789abcdef.part"
     part.touch()
-    pair = pair_of(store)
-    run(pair, record("a"), finished=False, part_file=str(part))
+    run(pair_of(store), record("a"), finished=False, part_file=str(part))
     store.limit_bytes = 0
-    {"clear": store.clear, "make_room": store.make_room, "discard": pair.discard_unfinished}[remove]()
+    getattr(store, remove)()
     assert not part.exists()
 
 
