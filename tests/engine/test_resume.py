@@ -394,3 +394,76 @@ def test_an_error_travels_between_processes() -> None:
     error = EngineError(ErrorCode.OUT_OF_MEMORY, file="a", tensor="b", needed=3)
     again = pickle.loads(pickle.dumps(error))
     assert (again.code, again.file, again.tensor, again.data) == (error.code, "a", "b", {"needed": 3})
+
+
+def test_records_of_a_stopped_full_run_serve_others_without_costing_it_its_part(
+    tmp_path: Path, store: DecompositionStore
+) -> None:
+    """An unchanged layer's record answers any run; that must not count as going on from the stopped one."""
+    base = matrices(24)
+    tuned = {name: tensor + 0.02 * (index > 0) for index, (name, tensor) in enumerate(base.items())}
+    pair = save_model(tmp_path / "t.safetensors", tuned), save_model(tmp_path / "b.safetensors", base)
+    extract(pair, tmp_path / "out", store, stop_after=6, lora_type="full")
+    part = next((tmp_path / "out").glob(".lora-*.part"))
+    _, events = extract(pair, tmp_path / "out", store, rank=4)
+    assert NoticeCode.FROM_CACHE in codes(events)
+    assert NoticeCode.RESUMED not in codes(events)
+    assert part.exists()
+    assert finished(pair, tmp_path / "out", store, lora_type="full").layers_kept >= 6
+
+
+def test_a_damaged_record_is_repaired_for_good(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    finished(pair, tmp_path, store)
+    (journal,) = store.folder.rglob("*.journal")
+    data = bytearray(journal.read_bytes())
+    data[-100] ^= 0xFF  # in the arrays of the last record
+    journal.write_bytes(data)
+    _, events = extract(pair, tmp_path, store)
+    assert NoticeCode.RECORD_DAMAGED in codes(events)
+    again, events = extract(pair, tmp_path, store)
+    assert again is not None
+    assert NoticeCode.RECORD_DAMAGED not in codes(events)
+    assert again.read_bytes == 0
+
+
+def test_a_run_at_work_is_not_called_stopped(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    with Session(*pair, store) as one:
+        plan = one.plan(ExtractionSettings(filename_prefix="lora"), HARDWARE, tmp_path / "out")
+        events = one.extract(plan, CancelToken())
+        next(event for event in events if isinstance(event, LayerDone))
+        with Session(*pair, store) as other:
+            assert not other.kept(plan).unfinished
+        list(events)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no kill -9 there")
+def test_what_a_killed_run_left_beside_the_output_goes_when_it_is_gone_on_from(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    arguments = [*map(str, pair), str(tmp_path / "store"), str(tmp_path / "out"), json.dumps({"filename_prefix": "l"})]
+    killed_at(4, [*arguments, "0.05"])
+    assert list((tmp_path / "out").glob(".lora-*.part"))
+    resumed(arguments)
+    assert not list((tmp_path / "out").glob(".lora-*.part"))
+
+
+def test_how_a_run_was_asked_to_resume_or_report_changes_no_byte(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    expected = bytes_of(finished(pair, tmp_path, None))
+    detailed = HARDWARE.model_copy(update={"debug_mode": True})
+    assert bytes_of(finished(pair, tmp_path, store, resume=False, hardware=detailed)) == expected
+
+
+def test_figures_that_only_the_models_could_give_are_said_to_be_bounds(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
+) -> None:
+    finished(pair, tmp_path, store, rank=12)
+    result, events = extract(pair, tmp_path, store, rank=6, clamp_max_loss=1.0)
+    assert result is not None
+    assert NoticeCode.ENERGY_BOUNDS in codes(events)
+    assert NoticeCode.ENERGY_BOUNDS not in codes(extract(pair, tmp_path, store, rank=12)[1])
