@@ -215,7 +215,7 @@ class ExtractionRun:
             if self._plan.tasks[index].measured:
                 self._results.measured(outcome.delta_energy)
             else:
-                self._results.finish(index, outcome, self._gauge.memory())
+                self._results.finish(index, outcome, self._gauge.memory)
             self._gauge.cost_done += self._plan.costs[index]
             self._conveyor.written(index)
             self._tell(self._gauge.progress())

@@ -42,6 +42,7 @@ class RunResults:
         self.done = self.kept = self._bounds = 0
         self._broken: dict[str, str] = {}
         self._warned_large = False
+        self._layers_by_kind = {True: [0, 0], False: [0, 0]}  # factors, differences: all, and those changed by much
         self._batch_of = {index: number for number, batch in enumerate(plan.batches) for index in batch}
         self._batch_seconds = StageSeconds()
         self._batch_span = (float("inf"), 0.0)
@@ -59,14 +60,16 @@ class RunResults:
         keys = {weight_key(self._plan.pairing, weight, ending): part for ending, part in outcome.tensors.items()}
         return [writer.added(key, tensor) for key, tensor in keys.items()]
 
-    def finish(self, index: int, outcome: LayerOutcome, memory: MemoryUse) -> None:
-        """A layer is in the file, or left out for good; `memory` is what is in use after it."""
+    def finish(self, index: int, outcome: LayerOutcome, memory: Callable[[], MemoryUse]) -> None:
+        """A layer is in the file, or left out for good; `memory` is asked at the end of a batch."""
         self.done, self.kept, self._bounds = index + 1, self.kept + outcome.kept, self._bounds + outcome.bound
         if outcome.left_out is not None:
             self._skipped(index, outcome)
         elif outcome.row is not None:
             row = replace(outcome.row, seconds=outcome.seconds)
             self.rows.append(row)
+            count = self._layers_by_kind[row.rank is not None]
+            count[0], count[1] = count[0] + 1, count[1] + (row.relative_change > _LARGE_CHANGE)
             self._energy += row.delta_energy
             self._energy_kept += row.energy_retained * row.delta_energy
             self._tell(LayerDone(index, row))
@@ -143,7 +146,7 @@ class RunResults:
         total = self._energy + self.lost_energy
         return self._energy_kept / total if self.rows and total else None
 
-    def _note_batch(self, index: int, outcome: LayerOutcome, memory: MemoryUse) -> None:
+    def _note_batch(self, index: int, outcome: LayerOutcome, memory: Callable[[], MemoryUse]) -> None:
         both = zip(vars(self._batch_seconds).values(), vars(outcome.seconds).values(), strict=True)
         self._batch_seconds = StageSeconds(*(one + other for one, other in both))
         if not outcome.kept:
@@ -154,8 +157,8 @@ class RunResults:
         if index == batch[-1]:
             names = tuple(self._plan.layers[member].name for member in batch)
             wall = max(0.0, self._batch_span[1] - self._batch_span[0])
-            done = BatchDone(number, names, self._batch_seconds, memory.run, memory.device_used, wall)
-            self._tell(done)
+            use = memory()
+            self._tell(BatchDone(number, names, self._batch_seconds, use.run, use.device_used, wall))
             self._batch_seconds, self._batch_span = StageSeconds(), (float("inf"), 0.0)
 
     def _skipped(self, index: int, outcome: LayerOutcome) -> None:
@@ -176,8 +179,8 @@ class RunResults:
             self._warn_large()
 
     def _warn_large(self) -> None:
-        factored = [row for row in self.rows if row.rank is not None] or self.rows
-        large = sum(row.relative_change > _LARGE_CHANGE for row in factored)
-        if 2 * large > len(factored):
+        kind = any(self._layers_by_kind[True])  # factors, where there are any
+        of, large = self._layers_by_kind[kind]
+        if 2 * large > of:
             self._warned_large = True
-            self._tell(Notice(NoticeCode.LARGE_CHANGE, data={"layers": large, "of": len(factored)}))
+            self._tell(Notice(NoticeCode.LARGE_CHANGE, data={"layers": large, "of": of}))

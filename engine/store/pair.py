@@ -176,14 +176,14 @@ class PairStore:
         finally:
             lock.release()
         self.touch()
-        self.refresh()
+        self._journals = None
         with store_locked_if_possible(self._store) as locked:
             if locked:
                 if finished:
                     _mark_finished(journal for journal in self.journals if journal.path in set(continued))
                     self._remove_superseded(superseded)
                 self._remove([j for j in self.journals if j.path == writer.path and not j.entries])
-        self.refresh()
+        self._journals = None  # whoever wants to know looks at the disk again
 
     def _remove_superseded(self, superseded: Superseded | None) -> None:
         if superseded is None:
