@@ -71,6 +71,7 @@ def main():
     if testing or wish[:1] in ([], ["demo"]) or Path(wish[0]).exists():
         prepare_qt()
     if testing:
+        prepare_x_server()
         return run_checks(wish[1:])
     return hand_over([str(PYTHON), "-c", ENTRY, *wish])
 
@@ -192,6 +193,14 @@ def prepare_qt():
     say("The window needs system libraries that are missing here. Install them with")
     say("  Debian, Ubuntu:  sudo apt install " + " ".join(debian))
     say("  Fedora:          sudo dnf install " + " ".join(fedora))
+
+
+def prepare_x_server():
+    """On Linux one test uses the window on a real X server: see whether Xvfb is there, or install it as root."""
+    if sys.platform.startswith("linux") and not shutil.which("Xvfb") and not install_debian(["xvfb"]):
+        say("Xvfb is missing, so the window is not tried on a real X server. To have it tried as well, install")
+        say("  Debian, Ubuntu:  sudo apt install xvfb")
+        say("  Fedora:          sudo dnf install xorg-x11-server-Xvfb")
 
 
 def loads(library):
