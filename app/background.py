@@ -17,7 +17,7 @@ class Background(QObject):
 
     Attributes:
         inspected, prepared, memory_kept, memory_freed: of the `PreparationWorker`.
-        device_found, device_missing: of the `DeviceWorker`.
+        device_found, device_missing: of the `DeviceWorker`; `device_known` its answers with the settings they are for.
         estimated: of the `Forecaster`.
     """
 
@@ -27,6 +27,7 @@ class Background(QObject):
     memory_freed = Signal(object)
     device_found = Signal(object)
     device_missing = Signal(object)
+    device_known = Signal(object, object)
     estimated = Signal(object)
 
     _inspect = Signal(object)
@@ -56,6 +57,8 @@ class Background(QObject):
         self._device.found.connect(self.device_found)
         self._device.found_for.connect(self._forecaster.take_device)
         self._device.missing.connect(self.device_missing)
+        self._device.found_for.connect(self.device_known)
+        self._device.missing_for.connect(self.device_known)
         self._estimate.connect(self._forecaster.estimate)
         self._learn.connect(self._forecaster.learn)
         self._forecaster.estimated.connect(self.estimated)

@@ -66,8 +66,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     extract = commands.add_parser("extract", help="extract a LoRA from two models")
-    extract.add_argument("finetuned", type=Path, metavar="FINETUNED", help="the fine-tuned model")
-    extract.add_argument("original", type=Path, metavar="ORIGINAL", help="the model it was made from")
+    extract.add_argument("finetuned", type=Path, metavar="FINETUNED", help="the fine-tuned model, or its folder")
+    extract.add_argument("original", type=Path, metavar="ORIGINAL", help="the model it was made from, or its folder")
     extract.add_argument("--profile", metavar="NAME", help="hardware profile; single options override it")
     _add_extraction(extract)
 

@@ -14,12 +14,13 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.background import Background
 from app.forecast import Forecast, ForecastRequest, Lesson
-from app.preparation import Engine, Inspected, LocalEngine, PlanRequest, Prepared
+from app.missing_devices import MissingDevices
+from app.preparation import DeviceInfo, Engine, Inspected, LocalEngine, PlanRequest, Prepared
 from app.pyside_guard import protect_constants
 from app.run_thread import RunThread, Worker
 from app.verification_words import ClaimedQuality
 from app.worker import ExtractionWorker, VerificationWorker
-from engine.errors import Cancelled
+from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.estimates import Estimate
 from engine.planning import Plan
 from engine.results import ExtractionResult
@@ -48,7 +49,7 @@ class Controller(QObject):
 
     Attributes:
         inspected: an `Inspected` of a file that is still chosen.
-        prepared: a `Prepared` for the newest request.
+        prepared: a `Prepared` for the newest request; again, without its plan, once its device turns out to be missing.
         estimated: an `Estimate` of the newest plan; more than one may come for a plan, each knowing more.
         device_found: a `DeviceInfo`.
         device_missing: the `EngineError` of a device that cannot be used.
@@ -92,6 +93,7 @@ class Controller(QObject):
         self._ran: tuple[PlanRequest, Plan] | None = None
         self._stopped: PlanRequest | None = None
         self._to_verify: Path | None = None
+        self._missing = MissingDevices()
         self._outcome = State.IDLE
         self._run = RunThread(self)
         self._run.ended.connect(self._on_thread_ended)
@@ -103,6 +105,7 @@ class Controller(QObject):
         background.memory_freed.connect(self.memory_freed)
         background.device_found.connect(self.device_found)
         background.device_missing.connect(self.device_missing)
+        background.device_known.connect(self._on_device_known)
 
     @property
     def state(self) -> State:
@@ -274,7 +277,7 @@ class Controller(QObject):
         if answer.request.number != self._waiting_for:
             return
         self._waiting_for = 0
-        self._current = answer
+        answer = self._current = self._missing.judged(answer)
         lora, self._to_verify = self._to_verify, None
         if lora is None:
             self._planned(answer)
@@ -287,6 +290,27 @@ class Controller(QObject):
     def _planned(self, answer: Prepared) -> None:
         if self._state is State.PLANNING:
             self._set_state(State.READY if answer.plan is not None else State.IDLE)
+
+    @Slot(object, object)
+    def _on_device_known(self, hardware: HardwareSettings, answer: DeviceInfo | EngineError) -> None:
+        if self._missing.note(hardware, answer) and self._state is not State.VERIFYING:
+            self._judge_again()
+
+    def _judge_again(self) -> None:
+        """Take back a plan whose device is not there, and make it again once it is."""
+        current = self._current
+        if current is None:
+            return
+        judged = self._missing.judged(current)
+        if judged is not current:
+            self._current, self._estimated = judged, None
+            if self._state is State.READY:
+                self._set_state(State.IDLE)
+            self.prepared.emit(judged)
+        elif _lacks_device(current) and current.request.hardware.device not in self._missing:
+            self.renew_plan()
+            if self._state is State.IDLE:
+                self._set_state(State.PLANNING)
 
     @Slot(object)
     def _on_estimated(self, answer: Forecast) -> None:
@@ -305,6 +329,8 @@ class Controller(QObject):
     @Slot(object)
     def _on_failed(self, error: Exception) -> None:
         stopped = isinstance(error, Cancelled)
+        if isinstance(error, EngineError) and self._ran is not None:
+            self._missing.note(self._ran[0].hardware, error)
         self._outcome = State.STOPPED if stopped else State.FAILED
         if stopped and self._ran is not None:
             self._stopped = self._ran[0]
@@ -331,11 +357,17 @@ class Controller(QObject):
         self.over.emit()
         if isinstance(worker, ExtractionWorker):
             self.renew_plan()
+        else:
+            self._judge_again()
 
     def _set_state(self, state: State) -> None:
         if state is not self._state:
             self._state = state
             self.state_changed.emit(state)
+
+
+def _lacks_device(answer: Prepared) -> bool:
+    return answer.error is not None and answer.error.code is ErrorCode.DEVICE_UNAVAILABLE
 
 
 def _same_run(one: PlanRequest, other: PlanRequest) -> bool:

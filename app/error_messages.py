@@ -1,10 +1,15 @@
-"""What went wrong in words: what happened, and what to do about it. The only place where errors are worded."""
+"""What went wrong in words: what happened, and what to do about it. With `error_variants` the only place for that."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from app.error_variants import VARIANTS
 from app.messages import counted, format_bytes, reason_text
-from app.translation import marked, translate
+from app.translation import marked, plural, translate, whole
 from engine.errors import EngineError, ErrorCode
+
+_NAMES_SHOWN = 4
 
 ERRORS: dict[ErrorCode, tuple[str, str]] = {
     # code: what happened, what to do; filled in from the error's data
@@ -25,7 +30,7 @@ ERRORS: dict[ErrorCode, tuple[str, str]] = {
         marked("errors", "Download or copy it again."),
     ),
     ErrorCode.FILE_TRUNCATED: (
-        marked("errors", "{file} is cut off: it has {actual} of at least {expected} bytes."),
+        marked("errors", "{file} is cut off: it has {actual} of at least {expected}."),
         marked("errors", "The download or copy did not finish; get the file again."),
     ),
     ErrorCode.HEADER_INVALID: (
@@ -129,97 +134,6 @@ ERRORS: dict[ErrorCode, tuple[str, str]] = {
         marked("errors", "Please report it, with what the log says."),
     ),
 }
-VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
-    # the same code with a reason of its own
-    (ErrorCode.HEADER_INVALID, "tensor"): (
-        marked("errors", "The header of {file} is broken at {tensor}: {reason}."),
-        marked("errors", "The file is damaged or was written by a faulty program; get it again."),
-    ),
-    (ErrorCode.NON_FINITE, "several"): (
-        marked("errors", "{tensor} in {file} contains NaN or infinite values, and {more}. Nothing was written."),
-        marked("errors", "Get an undamaged file, or leave such layers out with --skip-nonfinite."),
-    ),
-    (ErrorCode.DISK_FULL, "before"): (
-        marked("errors", "The LoRA needs up to {needed} and {file} has {free} free."),
-        marked("errors", "Free some space or choose another output folder."),
-    ),
-    (ErrorCode.DISK_FULL, "while"): (
-        marked("errors", "There is no space left to write to {file}. Nothing was kept of the file."),
-        marked("errors", "Free some space or choose another output folder."),
-    ),
-    (ErrorCode.NOT_A_MODEL, "no_header"): (
-        marked("errors", "{file} is not a safetensors model."),
-        marked("errors", "Choose a .safetensors file with a model's weights."),
-    ),
-    (ErrorCode.NOT_CACHED, "no_pair"): (
-        marked("errors", "No pair of models in the cache begins with {name}."),
-        marked("errors", "There are: {available}."),
-    ),
-    (ErrorCode.NOT_CACHED, "several"): (
-        marked("errors", "More than one pair begins with {name}."),
-        marked("errors", "Give more of it: {available}."),
-    ),
-    (ErrorCode.NOT_CACHED, "layers"): (
-        marked("errors", "{missing} of {of} layers are not in the cache at these settings."),
-        marked("errors", "Ask for a rank at or below the one that was computed, or extract from the two models."),
-    ),
-    (ErrorCode.NOT_A_MODEL, "no_tensors"): (
-        marked("errors", "{file} holds no tensors."),
-        marked("errors", "Choose a file with a model's weights."),
-    ),
-    (ErrorCode.NOT_A_MODEL, "is_lora"): (
-        marked("errors", "{file} is a LoRA already, not a model."),
-        marked("errors", "Choose a full fine-tuned model and its original."),
-    ),
-    (ErrorCode.OUTPUT_ESCAPES, "leaves"): (
-        marked("errors", "The file name {file} leads out of the output folder."),
-        marked("errors", "Use a name, or a subfolder and a name; choose the place with the output folder."),
-    ),
-    (ErrorCode.OUTPUT_ESCAPES, "no_name"): (
-        marked("errors", "The file name {file} ends in a folder."),
-        marked("errors", "Add a name after it."),
-    ),
-    (ErrorCode.OUTPUT_ESCAPES, "bad_name"): (
-        marked("errors", "The file name {file} cannot be a file's name on every system."),
-        marked("errors", 'Leave out < > : " | ? * and names such as CON.'),
-    ),
-    (ErrorCode.OUTPUT_ESCAPES, "too_long"): (
-        marked("errors", "The file name {file} is too long."),
-        marked("errors", "Choose a shorter one."),
-    ),
-    (ErrorCode.PROFILE_INVALID, "corrupt"): (
-        marked("errors", "{file} is not a hardware profile."),
-        marked("errors", "Choose a file written by a profile export."),
-    ),
-    (ErrorCode.PROFILE_INVALID, "newer"): (
-        marked("errors", "{file} was written by a newer version of LoRA Extractor."),
-        marked("errors", "Update LoRA Extractor, or export the profile again with this version."),
-    ),
-    (ErrorCode.PROFILE_INVALID, "values"): (
-        marked("errors", "{file} holds values that no profile can have."),
-        marked("errors", "Choose a file written by a profile export."),
-    ),
-    (ErrorCode.PROFILE_INVALID, "name"): (
-        marked("errors", "{name} cannot be a profile's name."),
-        marked("errors", "Use 1 to 80 printable characters."),
-    ),
-    (ErrorCode.PROFILE_INVALID, "occupied"): (
-        marked("errors", "{file} exists and is not a hardware profile, so it is not overwritten."),
-        marked("errors", "Choose another file name."),
-    ),
-    (ErrorCode.LORA_MISMATCH, "foreign"): (
-        marked("errors", "{file} does not belong to these models: no key such as {tensor} matches a weight."),
-        marked("errors", "Choose the two models that the LoRA was extracted from."),
-    ),
-    (ErrorCode.LORA_MISMATCH, "non_finite"): (
-        marked("errors", "{tensor} in {file} contains NaN or infinite values."),
-        marked("errors", "The LoRA is broken; extract it again."),
-    ),
-    (ErrorCode.LORA_MISMATCH, "shape"): (
-        marked("errors", "{tensor} in {file} has another shape than the weight it belongs to."),
-        marked("errors", "Choose the two models that the LoRA was extracted from."),
-    ),
-}
 
 
 def error_text(error: EngineError) -> tuple[str, str]:
@@ -235,12 +149,37 @@ def error_text(error: EngineError) -> tuple[str, str]:
         "more": counted(more, "more layer"),
     }
     values |= {name: format_bytes(values[name]) for name in ("needed", "free") if name in error.data}
+    if "expected" in error.data:
+        values |= _two_sizes(actual=error.data["actual"], expected=error.data["expected"])
+    values |= {name: whole(value) for name, value in values.items() if type(value) is int}
     if isinstance(values.get("available"), list):
         values["available"] = ", ".join(values["available"])
+    if isinstance(values.get("names"), list):
+        values["names"] = names_text(values["names"])
     if "reason_code" in error.data:
         values["why"] = reason_text(error.data["reason_code"])
     message, remedy = (translate("errors", text).format_map(values) for text in template)
     return message, remedy
+
+
+def names_text(names: Sequence[str]) -> str:
+    """``a, b``, and no more of them than somebody reads: ``a, b, c, d and 7 more``."""
+    listed = ", ".join(names[:_NAMES_SHOWN])
+    if len(names) <= _NAMES_SHOWN:
+        return listed
+    text = translate("errors", "{names} and {count} more")
+    return text.format(names=listed, count=whole(len(names) - _NAMES_SHOWN))
+
+
+def _two_sizes(**sizes: int) -> dict[str, str]:
+    """Sizes to compare: rounded, but to the byte where they would look the same or are of a few bytes."""
+    rounded = {name: format_bytes(size) for name, size in sizes.items()}
+    if len(set(rounded.values())) == len(sizes):
+        return rounded
+    return {
+        name: plural("errors", "{count} byte", "{count} bytes", size).format(count=whole(size))
+        for name, size in sizes.items()
+    }
 
 
 def _variant(error: EngineError, more_layers: int) -> str:

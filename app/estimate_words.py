@@ -13,8 +13,8 @@ PROBLEMS: dict[ProblemCode, tuple[str, str]] = {
         marked("estimate", "svd_lowrank or a lower rank needs less."),
     ),
     ProblemCode.LAYER_EXCEEDS_BUDGET: (
-        marked("estimate", "{name} needs {needed}, more than the memory budget of {budget}."),
-        marked("estimate", "Raise the budget to that, or leave it empty."),
+        marked("estimate", "{name} needs {needed}: it is worked on alone, above the memory budget of {budget}."),
+        marked("estimate", "To keep within a budget, raise it to that."),
     ),
     ProblemCode.LAYER_EXCEEDS_SHARE: (
         marked("estimate", "{name} needs {needed}, more than the run's share of {at_hand}: it is worked on alone."),
@@ -54,7 +54,7 @@ def about_seconds(seconds: float) -> str:
 
 
 def estimate_text(estimate: Estimate, size_bytes: int) -> str:
-    """One line: ``About 50 s · fits: 18 of 24 GB · 310 MB file``; without what is not known."""
+    """One line: ``About 50 s · fits: 18 of 24 GB · file: at most 310 MB``; without what is not known."""
     parts = []
     if estimate.labour.layers == 0:
         parts.append(translate("estimate", "takes seconds"))
@@ -63,7 +63,7 @@ def estimate_text(estimate: Estimate, size_bytes: int) -> str:
     short = any(problem.code in _OF_MEMORY for problem in estimate.problems)
     if estimate.device is not None and estimate.labour.layers and not short:  # the problem has its own figures
         parts.append(translate("estimate", "fits: {amount}").format(amount=_of(estimate.device)))
-    parts.append(translate("estimate", "{size} file").format(size=format_bytes(size_bytes)))
+    parts.append(translate("estimate", "file: at most {size}").format(size=format_bytes(size_bytes)))
     line = " \u00b7 ".join(parts)
     return line[:1].upper() + line[1:]
 

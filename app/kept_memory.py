@@ -56,5 +56,5 @@ class KeptMemory(QObject):
 
     @Slot()
     def _tell(self) -> None:
-        left = math.ceil(self._timer.remainingTime() / 60_000) if self._timer.isActive() else None
+        left = math.ceil(min(self._timer.remainingTime(), self.IDLE_MS) / 60_000) if self._timer.isActive() else None
         self.minutes_left.emit(left)

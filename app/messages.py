@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app.translation import decimal, marked, plural, short_number, translate
+from app.translation import decimal, marked, plural, short_number, translate, whole
 from engine.events import Notice, NoticeCode
 from engine.results import LeaveOutReason
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM
@@ -60,6 +60,11 @@ NOTICES: dict[NoticeCode, str] = {
     NoticeCode.NON_FINITE_SKIPPED: marked("messages", "{name} contains NaN or infinite values and is left out."),
     NoticeCode.LAYER_ON_CPU: marked(
         "messages", "{name} was worked on by the CPU: the device had no room for it or lacks an operation."
+    ),
+    NoticeCode.OVER_BUDGET: marked(
+        "messages",
+        "The memory budget of {budget} is too small for {layers}; {name} needs the most, {needed}. Such layers are "
+        "worked on alone, above the budget.",
     ),
     NoticeCode.RESUMED: marked(
         "messages", "{count} of {all_layers} come from the run of {moment} that was stopped; the others follow."
@@ -117,6 +122,8 @@ def notice_text(notice: Notice) -> str:
         values["all_layers"] = counted(of, "layer")
     if notice.code is NoticeCode.RESUMED:
         values["moment"] = format_moment(str(data.get("started", "")))
+    if notice.code is NoticeCode.OVER_BUDGET:
+        values |= {name: format_bytes(data[name]) for name in ("needed", "budget")}
     if notice.code is NoticeCode.ADAPTIVE_PARAM_UNUSUAL:
         values["best"] = short_number(RECOMMENDED_ADAPTIVE_PARAM[data["lora_type"]][2])
         values |= {name: short_number(data[name]) for name in ("value", "low", "high")}
@@ -146,7 +153,7 @@ def counted(count: int, noun: str) -> str:
         "weight": plural("counted", "{count} weight", "{count} weights", count),
     }
     english = f"{{count}} {noun}{'' if count == 1 else 's'}"
-    return forms.get(noun, english).format(count=count)
+    return forms.get(noun, english).format(count=whole(count))
 
 
 def format_bytes(count: float) -> str:

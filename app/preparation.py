@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from engine.checkpoints.model_folder import files_of_models
 from engine.errors import EngineError, ErrorCode
 from engine.estimates import DeviceMemory, Speed
-from engine.inspection import ModelSummary
+from engine.inspection import ModelSummary, PairSummary
 from engine.planning import Plan
 from engine.results import Kept
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -133,7 +134,8 @@ class PlanRequest:
 class Prepared:
     """The answer: session and plan, or an error; `paired` tells which of the two steps failed.
 
-    `kept` is what earlier runs left for the plan; None where that is not to be used or cannot be told.
+    `kept` is what earlier runs left for the plan; None where that is not to be used or cannot be told. `pair` is what
+    the models have in common, also where something else keeps them from a plan, such as the output folder.
     """
 
     request: PlanRequest
@@ -142,6 +144,7 @@ class Prepared:
     error: EngineError | None
     paired: bool
     kept: Kept | None = None
+    pair: PairSummary | None = None
 
 
 class PreparationWorker(QObject):
@@ -184,16 +187,18 @@ class PreparationWorker(QObject):
         """Pair, unless this pair is open already, and plan."""
         if request.number != self.newest_plan:
             return
-        session, plan, failure, paired, kept = None, None, None, False, None
+        session, plan, failure, paired, kept, pair = None, None, None, False, None, None
         try:
             session = self._pair(request.finetuned, request.original)
             paired = True
+            with suppress(Exception):  # for the card only: whatever is wrong the plan says better
+                pair = session.summary(request.extraction)
             plan = session.plan(request.extraction, request.hardware, request.output_dir)
             kept = _kept(session, plan)
         except BaseException as error:
             failure = as_engine_error(error)
         self._tell_memory()
-        self.prepared.emit(Prepared(request, session, plan, failure, paired, kept))
+        self.prepared.emit(Prepared(request, session, plan, failure, paired, kept, pair))
 
     @Slot()
     def free_memory(self) -> None:
@@ -236,11 +241,13 @@ class DeviceWorker(QObject):
         found: a `DeviceInfo`.
         found_for: the settings it was asked with, and the same; emitted after it.
         missing: the `EngineError` of a device that cannot be used.
+        missing_for: the settings it was asked with, and the same; emitted after it.
     """
 
     found = Signal(object)
     found_for = Signal(object, object)
     missing = Signal(object)
+    missing_for = Signal(object, object)
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
@@ -252,7 +259,9 @@ class DeviceWorker(QObject):
         try:
             device = self._engine.describe_device(hardware)
         except BaseException as error:
-            self.missing.emit(as_engine_error(error))
+            failure = as_engine_error(error)
+            self.missing.emit(failure)
+            self.missing_for.emit(hardware, failure)
             return
         self.found.emit(device)
         self.found_for.emit(hardware, device)
@@ -269,12 +278,13 @@ def _kept(session: Session, plan: Plan) -> Kept | None:
 
 
 def _identity(path: Path) -> tuple[Any, ...]:
-    """What changes when another file takes this path."""
+    """What changes when another file takes this path, or a place in this folder."""
     try:
         status = path.stat()
+        inside = files_of_models(path) if path.is_dir() else ()
     except OSError:
         return (path, None, None)
-    return (path, status.st_size, status.st_mtime_ns)
+    return (path, status.st_size, status.st_mtime_ns, *map(_identity, inside))
 
 
 def as_engine_error(error: BaseException) -> EngineError:

@@ -10,7 +10,8 @@ from engine.exploration import LARGEST_RANK, Exploration, Span
 from engine.results import ExtractionResult, LayerResult, LeaveOutReason
 from engine.settings import ExtractionSettings
 
-SHORT = 0.8  # a layer that keeps less is named; the tables colour it too
+SHORT = 0.8
+"""The one threshold of warnings: a LoRA or a layer that keeps less is marked and named; from here on it is green."""
 _LEFT_OUT_MATTERS = 0.05  # of the whole change
 _CLAMPING_MATTERS = 0.01  # of a layer's change
 _ENOUGH, _AMPLE, _STILL_AMPLE = 0.95, 0.99, 0.98
@@ -29,14 +30,14 @@ class Level(float, Enum):
 
     NEARLY_ALL = 0.98
     MOST = 0.9
-    MUCH = 0.75
+    MUCH = SHORT
     PART = 0.5
     LITTLE = 0.0
 
     @property
     def good(self) -> bool:
         """Whether there is nothing to warn of."""
-        return self in (Level.NEARLY_ALL, Level.MOST)
+        return self.value >= SHORT
 
 
 class Step(Enum):
@@ -73,6 +74,7 @@ class Quality:
         capped: layers that the rank limit cut short.
         limit: that limit.
         clamping_cost: layers that lost a visible share to clamping.
+        unchanged: layers that turned out to be the same in both models.
         unclamped: layers that stayed unclamped because clamping would have cost too much.
         wider: layers stored in fp32 because the chosen precision would have damaged them.
         broken: layers left out because they hold NaN or infinite values.
@@ -87,6 +89,7 @@ class Quality:
     capped: int
     limit: int
     clamping_cost: int
+    unchanged: int
     unclamped: int
     wider: int
     broken: int
@@ -123,6 +126,7 @@ def judge(settings: ExtractionSettings, result: ExtractionResult, exploration: E
         capped=result.capped,
         limit=settings.rank,
         clamping_cost=len(lost),
+        unchanged=reasons[LeaveOutReason.UNCHANGED],
         unclamped=result.kept_unclamped,
         wider=sum(row.stored_dtype == "F32" for row in rows) if settings.output_dtype != "fp32" else 0,
         broken=reasons[LeaveOutReason.NON_FINITE],

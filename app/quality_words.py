@@ -11,10 +11,13 @@ from PySide6.QtCore import QCoreApplication
 
 from app.messages import counted, format_bytes, format_share
 from app.quality import SHORT, Level, Quality, Step
+from app.translation import plural, whole
 from engine.exploration import Answer, Exploration, Span
 from engine.results import LayerResult
 
 NAMED = 3
+NOT_ALL = 0.99999
+ALIKE, ALIKE_BYTES = 0.01, 1000  # files whose sizes differ by less are as large as each other
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def headline(quality: Quality) -> str:
         Level.NEARLY_ALL: _tr("Keeps nearly all of the change"),
         Level.MOST: _tr("Keeps most of the change"),
         Level.MUCH: _tr("Keeps much of the change, not all"),
-        Level.PART: _tr("Much of the change is missing"),
+        Level.PART: _tr("A part of the change is missing"),
         Level.LITTLE: _tr("Keeps less than half of the change"),
     }[quality.level]
 
@@ -81,7 +84,7 @@ def weakest_line(quality: Quality) -> Line | None:
         share=f"{SHORT * 100:.0f} %",
         least=share_text(quality.short[0].energy_retained),
         layers=places,
-        more=more,
+        more=whole(more),
     )
     return Line(words, tuple(map(_layer_link, named)))
 
@@ -126,11 +129,18 @@ def remarks(quality: Quality) -> tuple[str, ...]:
         (quality.clamping_cost, _tr("clamping cost {layers} more than 1 %"), quality.clamping_cost),
         (limited, _tr("{layers} cut short by the rank limit"), quality.capped),
         (left_out, _tr("{share} of the change left out"), 0),
-        (quality.unclamped, _tr("{layers} left unclamped"), quality.unclamped),
+        (quality.unchanged, _tr("{layers} did not change"), quality.unchanged),
+        (quality.unclamped, _not_clamped(quality.unclamped), quality.unclamped),
         (quality.wider, _tr("{layers} in fp32 to keep precision"), quality.wider),
     )
     share = share_text(quality.left_out_share)
     return tuple(text.format(layers=counted(count, "layer"), share=share) for told, text, count in found if told)
+
+
+def mean_text(quality: Quality) -> str:
+    """How much is kept on average: never the whole where a layer lost something."""
+    lossless = quality.weakest is None or share_text(quality.weakest.energy_retained) == share_text(1.0)
+    return share_text(quality.mean) if lossless else format_share(min(quality.mean, NOT_ALL))
 
 
 def share_text(share: float) -> str:
@@ -175,7 +185,9 @@ def answer_words(exploration: Exploration, answer: Answer) -> str:
     now = exploration.at(exploration.policy)
     more = answer.size.high - now.size.high
     text = _tr("As large as the run's file, which keeps {share}.")
-    if more:
+    if abs(more) < max(ALIKE_BYTES, ALIKE * now.size.high):
+        more = 0
+    if more > 0:
         text = _tr("{size} larger than the run's file, which keeps {share}.")
     if more < 0:
         text = _tr("{size} smaller than the run's file, which keeps {share}.")
@@ -184,6 +196,15 @@ def answer_words(exploration: Exploration, answer: Answer) -> str:
         text = _tr("Rank {rank} cuts {layers} short.")
         sentences.append(text.format(layers=counted(answer.capped, "layer"), rank=answer.policy.rank))
     return " ".join(sentences)
+
+
+def _not_clamped(count: int) -> str:
+    return plural(
+        "quality_words",
+        "{layers} was not clamped: clamping would have cost too much",
+        "{layers} were not clamped: clamping would have cost too much",
+        count,
+    )
 
 
 def _layer_link(row: LayerResult) -> Link:

@@ -48,6 +48,7 @@ WARNINGS = (
     NoticeCode.NON_FINITE_SKIPPED,
     NoticeCode.JOURNAL_SET_ASIDE,
     NoticeCode.JOURNAL_OFF,
+    NoticeCode.OVER_BUDGET,
 )
 
 

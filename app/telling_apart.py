@@ -1,12 +1,55 @@
-"""Which of two dropped files is the fine-tuned model and which the original: by name, size and date."""
+"""Where dropped files go: two are told apart by name, size and date, one goes where there is room or is asked about."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+Models = tuple[Path | None, Path | None]
 
 _ORIGINAL_WORDS = r"original|base|vanilla|pretrained|foundation|official|release|flux1"
 _TUNED_WORDS = r"finetuned?|tuned|trained|dream_?booth|custom|merged?|styles?|mix|ft"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What becomes of dropped files.
+
+    Attributes:
+        models: the fine-tuned and the original model from now on.
+        undecided: a file for which there is no room: ask whose place it takes, and use `in_place_of`.
+        ignored: files that were too many.
+    """
+
+    models: Models
+    undecided: Path | None = None
+    ignored: tuple[Path, ...] = ()
+
+
+def place(dropped: Sequence[Path], present: Models) -> Placement:
+    """Where files dropped beside the cards go.
+
+    Two fill both cards; what comes after them is ignored, which somebody has to say. One goes where there is room, and
+    to the fine-tuned model where both places are free. Where none is free nothing is replaced without asking.
+    """
+    files = list(dict.fromkeys(dropped))
+    if len(files) >= 2:
+        return Placement(tell_apart(files[0], files[1]), ignored=tuple(files[2:]))
+    if not files or files[0] in present:
+        return Placement(present)
+    finetuned, original = present
+    if finetuned is None:
+        return Placement((files[0], original))
+    if original is None:
+        return Placement((finetuned, files[0]))
+    return Placement(present, undecided=files[0])
+
+
+def in_place_of(side: str, file: Path, present: Models) -> Models:
+    """The two models once a file has taken the place of the ``finetuned`` or the ``original`` one."""
+    return (file, present[1]) if side == "finetuned" else (present[0], file)
 
 
 def tell_apart(first: Path, second: Path) -> tuple[Path, Path]:
@@ -21,7 +64,8 @@ def tell_apart(first: Path, second: Path) -> tuple[Path, Path]:
 
 def _leaning(path: Path) -> int:
     """Above 0 for names that sound fine-tuned, below for names that sound original."""
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", path.stem)
+    stem = path.stem if path.suffix.casefold() in (".safetensors", ".sft") else path.name
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", stem)
     name = re.sub(r"[\s.-]+", "_", name.casefold()).replace("fine_tune", "finetune")
     return int(_has_word(name, _TUNED_WORDS)) - int(_has_word(name, _ORIGINAL_WORDS))
 

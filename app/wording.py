@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from PySide6.QtCore import QCoreApplication
 
-from app.error_messages import error_text
+from app.error_messages import error_text, names_text
 from app.messages import counted, format_seconds
-from app.translation import decimal
+from app.translation import decimal, plural
 from engine.errors import EngineError, ErrorCode
 from engine.results import Kept
 
@@ -20,18 +21,21 @@ OF_THE_PAIR = (
     ErrorCode.NO_COMMON_WEIGHTS,
     ErrorCode.NO_USABLE_WEIGHTS,
     ErrorCode.NOTHING_SELECTED,
+    ErrorCode.SETTINGS_INVALID,
+    ErrorCode.INTERNAL,
+)
+"""Errors that speak of both models."""
+OF_THE_OUTPUT = (
     ErrorCode.OUTPUT_UNWRITABLE,
     ErrorCode.OUTPUT_ESCAPES,
     ErrorCode.OUTPUT_IS_INPUT,
     ErrorCode.DISK_FULL,
-    ErrorCode.SETTINGS_INVALID,
-    ErrorCode.INTERNAL,
 )
-"""Errors that speak of both models or of the output; all others speak of one file."""
-
-
-NAMES_NOT_PATHS = (ErrorCode.OUTPUT_ESCAPES,)
-"""Errors whose `file` is a name that somebody typed and is shown as it is."""
+"""Errors that speak of the output folder or the file name: the models are as good as before."""
+NOT_OF_THE_MODELS = (*OF_THE_OUTPUT, ErrorCode.DEVICE_UNAVAILABLE)
+"""Errors that leave the pair as it is. All that are not here nor in `OF_THE_PAIR` speak of one model."""
+SHOWN_WHOLE = (ErrorCode.OUTPUT_ESCAPES, ErrorCode.OUTPUT_UNWRITABLE, ErrorCode.DISK_FULL)
+"""Errors whose `file` is shown as it is: a name that somebody typed, or a folder that no card shows."""
 LONG_WORD = 24
 
 
@@ -55,8 +59,8 @@ def breakable(text: str) -> str:
 
 
 def short_error_text(error: EngineError) -> tuple[str, str]:
-    """What happened and what to do, with files by their names only."""
-    if error.code in NAMES_NOT_PATHS:
+    """What happened and what to do, with models by their names only."""
+    if error.code in SHOWN_WHOLE:
         return window_error_text(error)
     data = dict(error.data)
     if isinstance(data.get("other"), (str, PurePath)):
@@ -87,6 +91,23 @@ def why_not(
         text = _tr("{titles} cannot be used as it is").format(titles=", ".join(troubles))
         return Blocked(text, _tr("Correct the marked field on the left."), bad=True)
     return None if error is None else Blocked(*short_error_text(error), bad=True)
+
+
+def ignored_text(ignored: Sequence[Path]) -> str:
+    """What to say of files that were dropped beside the two that are needed."""
+    text = plural(
+        "wording",
+        "Two models are needed; this one of the dropped files was not opened: {names}.",
+        "Two models are needed; these of the dropped files were not opened: {names}.",
+        len(ignored),
+    )
+    return text.format(names=names_text([path.name for path in ignored]))
+
+
+def whose_place_text(file: Path) -> tuple[str, str]:
+    """The question whose place a dropped file takes, where both are taken, and what it is about."""
+    question = _tr("Which model is {name}?").format(name=file.name)
+    return question, _tr("Both models are chosen already; it takes the place of one of them.")
 
 
 def _tr(text: str) -> str:

@@ -102,7 +102,7 @@ class ProblemCode(str, Enum):
     """Why a plan does not fit the machine. The application words it."""
 
     LAYER_EXCEEDS_DEVICE = "layer_exceeds_device"  # data: name, needed, at_hand; the processor does it
-    LAYER_EXCEEDS_BUDGET = "layer_exceeds_budget"  # data: name, needed, budget
+    LAYER_EXCEEDS_BUDGET = "layer_exceeds_budget"  # data: name, needed, budget; it runs alone, above the budget
     LAYER_EXCEEDS_SHARE = "layer_exceeds_share"  # data: name, needed, at_hand; it runs alone, above the run's share
     HOST_MEMORY_SHORT = "host_memory_short"  # data: name of the largest layer, needed, at_hand
     OUTPUT_DISK_SHORT = "output_disk_short"  # data: needed, at_hand, folder, exact
@@ -119,7 +119,7 @@ class Problem:
     @property
     def hindering(self) -> bool:
         """Whether it is more than a remark."""
-        mild = (ProblemCode.LAYER_EXCEEDS_SHARE, ProblemCode.JOURNAL_DISK_SHORT)
+        mild = (ProblemCode.LAYER_EXCEEDS_BUDGET, ProblemCode.LAYER_EXCEEDS_SHARE, ProblemCode.JOURNAL_DISK_SHORT)
         return self.code not in mild and self.data.get("exact", True) is True
 
 

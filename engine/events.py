@@ -22,6 +22,7 @@ class NoticeCode(str, Enum):
     NON_FINITE_FOUND = "non_finite_found"
     NON_FINITE_SKIPPED = "non_finite_skipped"
     LAYER_ON_CPU = "layer_on_cpu"
+    OVER_BUDGET = "over_budget"
     RESUMED = "resumed"
     FROM_CACHE = "from_cache"
     JOURNAL_SET_ASIDE = "journal_set_aside"
@@ -201,7 +202,7 @@ class Progress:
         layers_total: layers planned.
         share: of the estimated work, 0 to 1.
         elapsed: seconds since the start.
-        remaining: estimated seconds to the end; None while unknown.
+        remaining: estimated seconds to the end, judged by what this run has computed itself; None while unknown.
         energy_so_far: share of the change kept over the layers done; None before the first.
     """
 

@@ -141,6 +141,10 @@ class ExtractionRun:
             cancelled=lambda: any(token.cancelled for token in self._tokens),
             weights=[task.weight for task in plan.tasks],
         )
+        self._gauge.begin(at_hand)
+        notice = self._gauge.over_budget(tasks)
+        if notice is not None:
+            self._tell(notice)
         with self._at_disk():
             journal.begin(threads=self._conveyor.threads, device=self._gauge.device_names)
         ready: dict[int, LayerOutcome] = {}
@@ -200,6 +204,7 @@ class ExtractionRun:
         with self._at_disk():
             outcome = journal.load(position)
         if outcome is None:
+            self._gauge.lose(position)
             self._conveyor.add(self._plan.tasks[position])
         return outcome
 
@@ -216,7 +221,7 @@ class ExtractionRun:
                 self._results.measured(outcome.delta_energy)
             else:
                 self._results.finish(index, outcome, self._gauge.memory)
-            self._gauge.cost_done += self._plan.costs[index]
+            self._gauge.settle(index)
             self._conveyor.written(index)
             self._tell(self._gauge.progress())
 

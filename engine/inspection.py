@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
+from engine.checkpoints.model_folder import is_lora, model_file
 from engine.checkpoints.quantised import quantisation_of
 from engine.errors import EngineError, ErrorCode
 from engine.naming import name_tensors
@@ -16,14 +17,13 @@ from engine.pairing import PairedWeight, Pairing, find_blocks, select
 from engine.results import LeftOut
 from engine.settings import ExtractionSettings
 
-_LORA_ENDINGS = (".lora_up.weight", ".lora_down.weight", ".lora_A.weight", ".lora_B.weight")
-
 
 @dataclass(frozen=True)
 class ModelSummary:
     """One model, from its header.
 
     Attributes:
+        path: the file; of a chosen folder the one in it.
         dtypes: safetensors dtype names with how many tensors have them, most frequent first.
         components: tensors per component.
         blocks: number of numbered blocks of the denoiser.
@@ -56,17 +56,19 @@ class PairSummary:
 
 
 def open_model(path: Path) -> Checkpoint:
-    """Open a file that must hold a model's plain weights.
+    """Open a file that must hold a model's plain weights, or a folder with one such file in it.
 
     Raises:
-        EngineError: as `open_checkpoint`; ``not_a_model`` for a LoRA; ``quantised``, naming the scheme.
+        EngineError: as `open_checkpoint` and `model_file`; ``not_a_model`` for a LoRA; ``quantised``, naming the
+            scheme.
     """
-    checkpoint = open_checkpoint(path)
+    checkpoint = open_checkpoint(model_file(path))
     try:
         _refuse_lora(checkpoint)
         quantisation = quantisation_of(checkpoint)
         if quantisation is not None:
-            raise EngineError(ErrorCode.QUANTISED, file=path, tensor=quantisation.example, scheme=quantisation.title)
+            file, scheme = checkpoint.path, quantisation.title
+            raise EngineError(ErrorCode.QUANTISED, file=file, tensor=quantisation.example, scheme=scheme)
     except EngineError:
         checkpoint.close()
         raise
@@ -74,19 +76,19 @@ def open_model(path: Path) -> Checkpoint:
 
 
 def inspect_model(path: Path) -> ModelSummary:
-    """Describe one model. Quantised models are described too, with the scheme named.
+    """Describe one model, or the one in a folder. Quantised models are described too, with the scheme named.
 
     Raises:
-        EngineError: where the file is not a model.
+        EngineError: where the file is not a model, or the folder does not hold exactly one.
     """
-    with open_checkpoint(path) as checkpoint:
+    with open_checkpoint(model_file(path)) as checkpoint:
         _refuse_lora(checkpoint)
         named = name_tensors(checkpoint)
         quantisation = quantisation_of(checkpoint)
         dtypes = Counter(info.dtype for info in checkpoint.tensors.values())
         blocks = {block.name for block in find_blocks(named.family, set(named.views)).values()}
         return ModelSummary(
-            path=path,
+            path=checkpoint.path,
             size_bytes=checkpoint.size_bytes,
             container=checkpoint.container,
             tensors=len(checkpoint.tensors),
@@ -132,5 +134,5 @@ def compare_weights(
 
 
 def _refuse_lora(checkpoint: Checkpoint) -> None:
-    if any(name.endswith(_LORA_ENDINGS) for name in checkpoint.tensors):
+    if is_lora(checkpoint):
         raise EngineError(ErrorCode.NOT_A_MODEL, file=checkpoint.path, reason="is_lora")

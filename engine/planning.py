@@ -13,6 +13,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.exporters.comfyui import FACTOR_ENDINGS, difference_key, factor_key, has_loader, set_weight_key
 from engine.exporters.file_names import first_free, numbered, output_folder_and_stem
+from engine.output_folder import check_writable
 from engine.pairing import PairedWeight, Pairing, new_weights, select
 from engine.residency import batches, block_positions
 from engine.results import LeftOut
@@ -73,7 +74,8 @@ def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: Hardware
     """Plan an extraction.
 
     Raises:
-        EngineError: ``output_escapes``, ``nothing_selected``, or ``disk_full`` where the file cannot fit.
+        EngineError: ``output_escapes``, ``nothing_selected``, ``output_unwritable`` where the folder takes no file,
+            or ``disk_full`` where the file cannot fit.
     """
     folder, stem = output_folder_and_stem(output_dir, settings, hardware)
     selection = select(pairing, settings)
@@ -84,6 +86,7 @@ def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: Hardware
     header_bytes = _header_bytes(keys, settings, hardware)
     output_bytes = _LENGTH_BYTES + header_bytes + sum(stored_bytes(weight, settings) for weight in layers)
     output_bytes += sum(view.info.nbytes for view in new_weights(pairing, settings).values())
+    check_writable(folder)
     _check_space(folder, output_bytes, exact=settings.lora_type in ("standard", "full"))
     return Plan(
         pairing=pairing,

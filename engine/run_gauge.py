@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from engine.conveyor import Conveyor
+from engine.costs import measuring_need, need
 from engine.device import Device, MemoryUse
-from engine.events import BlocksKept, Event, MemorySample, Planned, Progress
+from engine.events import BlocksKept, Event, MemorySample, Notice, NoticeCode, Planned, Progress
 from engine.planning import Plan
 from engine.resident_blocks import ResidentBlocks
+from engine.run_queue import Task
 from engine.run_results import RunResults
 
 _SAMPLE_SECONDS = 0.25
@@ -22,18 +24,25 @@ class RunGauge:
     Attributes:
         devices: those of the run, once they are known.
         conveyor: the run's, once it is there.
-        cost_done: of the plan's costs, what is done.
     """
 
     def __init__(
-        self, plan: Plan, results: RunResults, residents: ResidentBlocks, tell: Callable[[Event], None]
+        self,
+        plan: Plan,
+        results: RunResults,
+        residents: ResidentBlocks,
+        tell: Callable[[Event], None],
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._plan, self._results, self._residents, self._tell = plan, results, residents, tell
-        self._started = time.perf_counter()
+        self._clock = clock
+        self._started = self._work_started = clock()
         self._sample_due = 0.0
+        self._kept: set[int] = set()
         self.devices: tuple[Device, ...] = ()
         self.conveyor: Conveyor | None = None
-        self.cost_done, self._cost = 0.0, sum(plan.costs)
+        self._cost = sum(plan.costs)
+        self._cost_done = self._new_done = 0.0
 
     def planned(self) -> Planned:
         """The run is about to start."""
@@ -50,6 +59,41 @@ class RunGauge:
             threshold_bytes=sum(device.threshold_bytes for device in devices),
             device_used_bytes=self.memory().device_used,
         )
+
+    def begin(self, kept: Collection[int]) -> None:
+        """The work on the layers begins; those that earlier runs left take hardly any time and say nothing of it.
+
+        Args:
+            kept: indices into the plan's costs.
+        """
+        self._work_started, self._kept = self._clock(), set(kept)
+
+    def lose(self, index: int) -> None:
+        """What an earlier run left of a layer cannot be used: it is work like the others."""
+        self._kept.discard(index)
+
+    def settle(self, index: int) -> None:
+        """A layer is done."""
+        cost = self._plan.costs[index]
+        self._cost_done += cost
+        self._new_done += 0.0 if index in self._kept else cost
+
+    def over_budget(self, tasks: Collection[Task]) -> Notice | None:
+        """A remark where layers of the run are larger than the memory budget; such a layer is worked on alone."""
+        budget, settings = self._plan.hardware.memory_budget, self._plan.settings
+        host = any(device.host for device in self.devices)
+        if budget is None:
+            return None
+        sizes = {
+            task.index: (measuring_need if task.measured else need)(task.weight, settings, host=host).total
+            for task in tasks
+        }
+        larger = [task for task in tasks if sizes[task.index] > budget]
+        if not larger:
+            return None
+        largest = max(larger, key=lambda task: sizes[task.index])
+        data = {"layers": len(larger), "needed": sizes[largest.index], "budget": int(budget)}
+        return Notice(NoticeCode.OVER_BUDGET, largest.weight.name, data)
 
     def blocks_kept(self) -> BlocksKept:
         """What stays on the devices at the end."""
@@ -68,9 +112,9 @@ class RunGauge:
 
     def sample(self, *, now: bool = False) -> None:
         """Four times a second: look at the memory, and tell."""
-        if not now and time.perf_counter() < self._sample_due:
+        if not now and self._clock() < self._sample_due:
             return
-        self._sample_due = time.perf_counter() + _SAMPLE_SECONDS
+        self._sample_due = self._clock() + _SAMPLE_SECONDS
         if self.conveyor is not None:
             self.conveyor.observe()
         memory = self.memory()
@@ -85,15 +129,25 @@ class RunGauge:
 
     def progress(self) -> Progress:
         """How far the run is now."""
-        elapsed, share = self.seconds(), self.cost_done / self._cost
+        share = self._cost_done / self._cost
         return Progress(
             layers_done=self._results.done,
             layers_total=len(self._plan.layers),
             share=share,
-            elapsed=elapsed,
-            remaining=elapsed * (1 - share) / share if share > 0.01 else None,
+            elapsed=self.seconds(),
+            remaining=self._remaining(),
             energy_so_far=self._results.energy_so_far(),
         )
+
+    def _remaining(self) -> float | None:
+        """Seconds to the end, judged by the new work alone; by all where there is none."""
+        costs = self._plan.costs
+        new, done = self._cost - sum(costs[index] for index in self._kept), self._new_done
+        if len(self._kept) == len(costs):
+            new, done = self._cost, self._cost_done
+        if done <= 0.01 * new:
+            return None
+        return max(0.0, (self._clock() - self._work_started) * (new - done) / done)
 
     @property
     def device_names(self) -> str:
@@ -107,7 +161,7 @@ class RunGauge:
 
     def seconds(self) -> float:
         """Since the start."""
-        return time.perf_counter() - self._started
+        return self._clock() - self._started
 
     def totals(self) -> dict[str, Any]:
         """For the report and the result."""

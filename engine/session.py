@@ -38,8 +38,8 @@ class Session:
         """Open and match.
 
         Args:
-            finetuned: the fine-tuned model.
-            original: the model it was made from.
+            finetuned: the fine-tuned model: a file, or a folder with one model in it.
+            original: the model it was made from, likewise.
             store: keeps finished layers for later runs; None keeps nothing.
 
         Raises:
@@ -51,8 +51,8 @@ class Session:
         try:
             self.original: Checkpoint = open_model(original)
             try:
-                if finetuned.samefile(original):
-                    raise EngineError(ErrorCode.SAME_FILE, file=finetuned)
+                if self.finetuned.path.samefile(self.original.path):
+                    raise EngineError(ErrorCode.SAME_FILE, file=self.finetuned.path)
                 self.pairing = pair(self.finetuned, self.original)
             except BaseException:
                 self.original.close()

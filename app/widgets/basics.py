@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt
-from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Slot
+from PySide6.QtGui import QColor, QFontMetrics, QLinearGradient, QPainter, QPaintEvent, QPalette, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
     QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
+FADE = 24  # height of the hint that something goes on below
 USUAL_LINE = 16  # height in pixels of a line in the usual system fonts
 
 
@@ -31,6 +33,11 @@ def set_look(widget: QWidget, name: str, value: object) -> None:
 def scaled(pixels: int) -> int:
     """A width that was chosen for usual text, grown with the system's font where that is larger."""
     return round(pixels * max(1.0, QFontMetrics(QApplication.font()).height() / USUAL_LINE))
+
+
+def icon_size(pixels: int) -> QSize:
+    """The size of an icon that was chosen for usual text, grown with the system's font."""
+    return QSize(scaled(pixels), scaled(pixels))
 
 
 def text_label(text: str = "", role: str = "") -> QLabel:
@@ -126,6 +133,12 @@ class ElidedLabel(QLabel):
         self.setSizePolicy(growing_policy() if wrapping else one_line)
         self.updateGeometry()
 
+    def set_eliding(self, mode: Qt.TextElideMode) -> None:
+        """Shorten at another place from now on."""
+        if mode is not self._mode:
+            self._mode = mode
+            self.update()
+
     def minimumSizeHint(self) -> QSize:
         """Narrow: any width will do."""
         return QSize(24, super().minimumSizeHint().height())
@@ -173,6 +186,62 @@ class Panel(QFrame):
         self.body.setContentsMargins(16, 6, 16, 8)
         self.body.setSpacing(4)
         self.body.addLayout(self.header)
+
+
+class QuietScroll(QScrollArea):
+    """Shows its content as large as there is room for, and scrolls what does not fit; it has no look of its own."""
+
+    def __init__(self, content: QWidget, name: str) -> None:
+        super().__init__()
+        for part in (self, content):
+            part.setProperty("surface", "clear")
+        self.setAccessibleName(name)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setWidget(content)
+        self.viewport().setAutoFillBackground(False)
+        content.setAutoFillBackground(False)
+        self._fade = _Fade(self)
+        self.verticalScrollBar().valueChanged.connect(self._hint)
+        self.verticalScrollBar().rangeChanged.connect(self._hint)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep the hint at the lower edge."""
+        super().resizeEvent(event)
+        self._hint()
+
+    @Slot()
+    def _hint(self) -> None:
+        """Say that there is more below."""
+        bar, seen = self.verticalScrollBar(), self.viewport().geometry()
+        self._fade.setGeometry(seen.left(), seen.bottom() + 1 - FADE, seen.width(), FADE)
+        self._fade.setVisible(bar.value() < bar.maximum())
+        self._fade.raise_()
+
+    def sizeHint(self) -> QSize:
+        """As large as the content would like to be."""
+        content = self.widget()
+        return content.sizeHint() if content is not None else super().sizeHint()
+
+
+class _Fade(QWidget):
+    """The lower edge of something that goes on below: it fades into the window."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.hide()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """From nothing to the window's colour."""
+        below = self.palette().color(QPalette.ColorRole.Window)
+        above = QColor(below)
+        above.setAlpha(0)
+        fading = QLinearGradient(0, 0, 0, self.height())
+        fading.setColorAt(0, above)
+        fading.setColorAt(1, below)
+        QPainter(self).fillRect(self.rect(), fading)
 
 
 class WheelGuard(QObject):

@@ -10,13 +10,13 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout
 
-from app.messages import format_bytes, format_seconds, format_share
+from app.messages import counted, format_bytes, format_seconds, format_share
 from app.translation import whole
 from app.verification_words import ClaimedQuality, quality_text, verdict, verification_lines
 from app.widgets.bar_buttons import BarButtons, KeyedButton
 from app.widgets.basics import ElidedLabel, push_button, scaled, set_look
 from app.widgets.last_result import LastResult
-from app.widgets.result_card import ResultCard, tone_of
+from app.widgets.result_card import CheckOutcome, ResultCard, tone_of
 from app.wording import Blocked, folder_text, kept_text, short_error_text
 from engine.errors import EngineError
 from engine.events import Progress
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from engine.verify import Verification
 
 MARGIN = 16
+HEIGHT = 48  # with usual text; larger text takes what it needs
 WORDS_WIDTH = 620  # what the words beside the buttons should have at least
 
 
@@ -50,6 +51,7 @@ class BottomBar(QFrame):
         super().__init__()
         self.setProperty("panel", "bar")
         self._card: ResultCard | None = None
+        self._outcome: CheckOutcome | None = None
         self._error: EngineError | None = None
         self.headline = ElidedLabel("", "title")
         self.detail, self.extra = _Line("small"), _Line("small")
@@ -61,6 +63,8 @@ class BottomBar(QFrame):
         self.last.open_folder_clicked.connect(self.open_folder_clicked)
         self.last.verify_clicked.connect(self.verify_clicked)
         self.copy_details = push_button(self.tr("Copy details"))
+        self.back = push_button(self.tr("Back"), kind="quiet")
+        self.back.setToolTip(self.tr("Back to the result of the last run"))
         self.copy_path = push_button(self.tr("Copy path"), kind="quiet")
         self.copy_command = push_button(self.tr("Copy as command line"), kind="quiet")
         self.copy_command.setToolTip(self.tr("Copy the command that extracts this LoRA without the window"))
@@ -76,6 +80,7 @@ class BottomBar(QFrame):
         self.buttons = BarButtons(
             (
                 self.copy_details,
+                self.back,
                 self.open_folder,
                 self.verify,
                 self.copy_path,
@@ -96,14 +101,15 @@ class BottomBar(QFrame):
         row = QHBoxLayout(self)
         row.setContentsMargins(MARGIN, 6, MARGIN, 6)
         row.setSpacing(MARGIN)
+        row.addStrut(HEIGHT)  # a fixed least height would let large text be cut
         row.addLayout(words, 1)
         row.addWidget(self.buttons)
-        self.setMinimumHeight(60)
         for widget in (self.extra, self.progress, self.last):
             widget.hide()
 
     def _connect(self) -> None:
         self.copy_details.clicked.connect(self._copy_details)
+        self.back.clicked.connect(self._go_back)
         self.copy_path.clicked.connect(self._copy_path)
         self.copy_command.clicked.connect(self._copy_command)
         self.open_folder.clicked.connect(self._open_folder)
@@ -130,7 +136,7 @@ class BottomBar(QFrame):
         size, place = self.tr("at most {size}"), self.tr("in {folder}")
         parts = (size.format(size=format_bytes(size_bytes)), kept_text(kept), place.format(folder=folder_text(folder)))
         detail = " \u00b7 ".join(part for part in parts if part)
-        self._show(headline, detail, (self.folder, self.extract))
+        self._show(headline, detail, (self.folder, self.extract), elide=Qt.TextElideMode.ElideMiddle)
         self.extract.setEnabled(True)
         self.extract.setToolTip("")
 
@@ -138,7 +144,7 @@ class BottomBar(QFrame):
         """The run has begun."""
         self._card = None
         self.last.set_output(None)
-        self._show(self.tr("Starting\u2026"), self.tr("{count} layers").format(count=layers), (self.stop,))
+        self._show(self.tr("Starting\u2026"), counted(layers, "layer"), (self.stop,))
         self.progress.setValue(0)
         self.progress.show()
         self.stop.setEnabled(True)
@@ -147,7 +153,9 @@ class BottomBar(QFrame):
     def show_progress(self, progress: Progress) -> None:
         """How far the run is."""
         layer = min(progress.layers_total, progress.layers_done + 1)
-        self.headline.setText(self.tr("Layer {layer} of {total}").format(layer=layer, total=progress.layers_total))
+        self.headline.setText(
+            self.tr("Layer {layer} of {total}").format(layer=whole(layer), total=whole(progress.layers_total))
+        )
         parts = [self.tr("{time} gone").format(time=format_seconds(progress.elapsed))]
         if progress.remaining is not None:
             parts = [self.tr("{time} left").format(time=format_seconds(progress.remaining))]
@@ -172,7 +180,7 @@ class BottomBar(QFrame):
             headline = self.tr("Stopped: {done} of {total} layers are kept; Extract continues from there")
             detail = self.tr("No LoRA was written yet.")
         buttons = (self.start_over, self.folder, self.extract) if kept else (self.folder, self.extract)
-        self._show(headline.format(done=done, total=total), detail, buttons)
+        self._show(headline.format(done=whole(done), total=whole(total)), detail, buttons)
 
     def show_result(self, result: ExtractionResult, command: str = "") -> None:
         """The run is over and its file is in place; `command` does the same on a command line."""
@@ -202,14 +210,17 @@ class BottomBar(QFrame):
         self.stop.setEnabled(False)
 
     def show_verified(self, lora: Path, verification: Verification, claimed: ClaimedQuality | None) -> None:
-        """The verification is over: on the result's card where it is of that, else in the line of the last LoRA."""
+        """The verification is over: what it found is on the result's card where it is of that, else in its place."""
         lines = verification_lines(lora, verification, claimed)
-        if self._card is not None and self._card.path == lora:
-            self._card = self._card.verified(verification, claimed)
+        tone = tone_of(verification, claimed)
         judgement = self.tr("{quality} \u00b7 {verdict}").format(
             quality=quality_text(verification), verdict=verdict(verification, claimed)
         )
-        self.last.show_checked(lora, judgement, "\n".join(lines), tone=tone_of(verification, claimed))
+        if self._card is not None and self._card.path == lora:
+            self._card = self._card.verified(verification, claimed)
+        else:
+            self._outcome = CheckOutcome(lora, judgement, tuple(lines), tone)
+        self.last.show_checked(lora, judgement, "\n".join(lines), tone=tone)
         self.show_verify_ended()
 
     def show_verify_failed(self, lora: Path, error: EngineError) -> None:
@@ -218,12 +229,16 @@ class BottomBar(QFrame):
         both = self.tr("{message} {remedy}").format(message=message, remedy=remedy)
         if self._card is not None and self._card.path == lora:
             self._card = self._card.not_verified(both)
+        else:
+            self._outcome = CheckOutcome(lora, remedy, (message, remedy), "bad", failure=message)
         self.last.show_checked(lora, both, both, tone="bad")
         self.show_verify_ended()
 
     def show_verify_ended(self) -> None:
-        """Back to the result's card, where the last run left one; else the window says what comes next."""
-        if self._card is not None:
+        """What it found of another file, or the result's card of the last run; else the window says what comes next."""
+        if self._outcome is not None:
+            self._show_outcome(self._outcome)
+        elif self._card is not None:
             self._show_card()
 
     def show_failed(self, error: EngineError) -> None:
@@ -252,6 +267,17 @@ class BottomBar(QFrame):
         for label in (self.detail, self.extra):
             label.set_more(card.tooltip())
 
+    def _show_outcome(self, outcome: CheckOutcome) -> None:
+        optional = (self.back,) if self._card is not None else ()
+        tone = outcome.tone if outcome.failure else ""
+        extra_tone = "" if outcome.failure else outcome.tone
+        always = (self.copy_details, *optional, self.extract)
+        self._show(outcome.headline(), outcome.detail, always, tone=tone, extra=outcome.extra(), extra_tone=extra_tone)
+        self._outcome = outcome
+        self.last.hide()
+        for label in (self.detail, self.extra):
+            label.set_more(outcome.tooltip())
+
     def _show(
         self,
         headline: str,
@@ -263,12 +289,14 @@ class BottomBar(QFrame):
         extra: str = "",
         extra_tone: str = "",
         error: EngineError | None = None,
+        elide: Qt.TextElideMode = Qt.TextElideMode.ElideRight,
     ) -> None:
-        self._error = error
+        self._error, self._outcome = error, None
         shows_card = self.open_folder in buttons
         self.headline.setText(headline)
         set_look(self.headline, "tone", tone)
         self.detail.setText(detail)
+        self.detail.set_eliding(elide)
         self.extra.setText(extra)
         set_look(self.extra, "tone", extra_tone)
         self.extra.setVisible(bool(extra))
@@ -279,6 +307,12 @@ class BottomBar(QFrame):
         self.progress.hide()
         self.last.setVisible(self.last.speaks and not shows_card and self.stop not in buttons)
         self.buttons.offer(buttons, optional, further=shows_card)
+
+    @Slot()
+    def _go_back(self) -> None:
+        if self._card is not None:
+            self._show_card()
+            self.open_folder.setFocus()
 
     @Slot()
     def _copy_path(self) -> None:
@@ -302,7 +336,9 @@ class BottomBar(QFrame):
 
     @Slot()
     def _copy_details(self) -> None:
-        if self._error is not None:
+        if self._outcome is not None:
+            QGuiApplication.clipboard().setText("\n".join((str(self._outcome.path), *self._outcome.lines)))
+        elif self._error is not None:
             message, remedy = short_error_text(self._error)
             details = str(self._error.data.get("traceback", ""))
             QGuiApplication.clipboard().setText("\n".join((message, remedy, str(self._error), details)).strip())

@@ -5,34 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, QEvent, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedWidget
 
 from app.theme import Theme
 from app.translation import plural, whole
 from app.widgets.basics import Panel, text_label
+from app.widgets.change_map_area import MapArea
 from app.widgets.change_map_canvas import ChangeCanvas
 from app.widgets.change_map_colours import ScaleBar, map_colour
-from app.widgets.change_map_data import (
-    BIASES,
-    NORMS,
-    NOTHING,
-    OTHERS,
-    OUTSIDE,
-    Cells,
-    ChangeGrid,
-    Scale,
-    arrange,
-    combined_change,
-    combined_kept,
-    robust_scale,
-)
+from app.widgets.change_map_data import NOTHING, OTHERS, OUTER, OUTSIDE, ChangeGrid, arrange
+from app.widgets.change_map_places import BIASES, NORMS
+from app.widgets.change_map_values import Cells, Scale, change_scale, combined_change, combined_kept, kept_scale
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_model import LayerModel, change_text, share_text, short_name
+from app.widgets.layer_names import first_parts
 
 REFRESH_MS = 100
 LAYERS_TOLD = 8  # in a tooltip
+FEWEST_ROWS = 6  # where there is no room for them, the map scrolls
 
 
 def _tr(text: str) -> str:
@@ -73,11 +65,13 @@ class ChangeMap(Panel):
         hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._stack = QStackedWidget()
         self._stack.addWidget(hint)
-        self._stack.addWidget(self.canvas)
+        self.area = MapArea(self.canvas)
+        self._stack.addWidget(self.area)
         self.body.addWidget(self._stack, 1)
         self.canvas.picked.connect(self._pick)
         self.canvas.moved.connect(self._describe)
-        self.canvas.room_changed.connect(self._on_room)
+        self.area.resized.connect(self._on_room)
+        self.detail.installEventFilter(self)
         model.rowsInserted.connect(self._later)
         model.modelReset.connect(self._begin)
         choice.changed.connect(self._mark_chosen)
@@ -103,11 +97,10 @@ class ChangeMap(Panel):
 
     def words(self, cell: int) -> str:
         """What there is to say about a cell: its block and kind, and its layers' two numbers."""
-        row, column = divmod(cell, len(self._grid.columns))
+        row, column = self._grid.place(cell)
         names = [self._names[number] for number in self._grid.layers_in(cell)]
-        kind = self._row_title(self._grid.kinds[row])
         if not names:
-            block = self._grid.columns[column]
+            block, kind = self._grid.columns[column], self._row_title(self._grid.kinds[row])
             return self.tr("{block}: no {kind} here").format(block=block, kind=kind) if block else self.tr("no layer")
         lines = [self._layer_words(name) for name in names[:LAYERS_TOLD]]
         more = len(names) - LAYERS_TOLD
@@ -120,6 +113,12 @@ class ChangeMap(Panel):
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "canvas"):
             self.refresh()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Say beside the title what there is room for."""
+        if watched is self.detail and event.type() in (QEvent.Type.Resize, QEvent.Type.FontChange):
+            self._fit_detail()
+        return super().eventFilter(watched, event)
 
     @Slot()
     def refresh(self) -> None:
@@ -161,9 +160,11 @@ class ChangeMap(Panel):
         return number
 
     def _arrange(self) -> None:
-        self._room = self.canvas.room()
+        self._room = self.canvas.room(self.area.viewport().height())
         rows, columns = self._room
-        self._grid = arrange(self._names, most_kinds=rows, most_columns=columns) if self._names else NOTHING
+        most_kinds = max(FEWEST_ROWS, rows)
+        self._grid = arrange(self._names, most_kinds=most_kinds, most_columns=columns) if self._names else NOTHING
+        self.canvas.setMinimumHeight(self.canvas.least_height(self._grid))
         self._filled = set(np.unique(self._grid.cells).tolist())
 
     def _show_values(self) -> None:
@@ -174,10 +175,10 @@ class ChangeMap(Panel):
             self._values = combined_kept(cells, self._grid.size, energy, [row.energy_retained for row in rows])
         else:
             self._values = combined_change(cells, self._grid.size, energy, [row.relative_change for row in rows])
-        scale = robust_scale(self._values)
+        scale = kept_scale(self._values) if self._kept() else change_scale(self._values)
         self._show_scale(scale)
         self.canvas.show_cells(self._grid, scale.place(self._values), self._filled, self._colour)
-        self.detail.setText(self._explained() if self._names else "")
+        self._fit_detail()
         self._mark_chosen()
 
     def _colour(self, place: float) -> QColor:
@@ -185,14 +186,18 @@ class ChangeMap(Panel):
 
     def _show_scale(self, scale: Scale) -> None:
         text = share_text if self._kept() else change_text
-        self._low.setText(text(scale.low))
-        self._high.setText(text(scale.high))
+        low, high = text(scale.low), text(scale.high)
+        self._low.setText(self.tr("\u2264 {value}").format(value=low) if scale.below else low)
+        self._high.setText(self.tr("\u2265 {value}").format(value=high) if scale.above else high)
         self._bar.show_scale(kept=self._kept())
-        self._low.setVisible(self._taken > 0)
-        for widget in (self._bar, self._high):
-            widget.setVisible(self._low.text() != self._high.text())
+        for widget in (self._low, self._bar, self._high):
+            widget.setVisible(self._taken > 0)
 
-    def _explained(self) -> str:
+    def _fit_detail(self) -> None:
+        parts = self._explained() if self._names else []
+        self.detail.setText(first_parts(parts, self.detail.width(), self.detail.fontMetrics().horizontalAdvance))
+
+    def _explained(self) -> list[str]:
         blocks, kinds = self._grid.blocks, len(self._grid.kinds)
         if self._kept():
             meaning = self.tr("stronger = more of it lost")
@@ -205,13 +210,14 @@ class ChangeMap(Panel):
             rows = plural("ChangeMap", "{count} kind", "{count} kinds", kinds).format(count=whole(kinds))
             columns = plural("ChangeMap", "{count} block", "{count} blocks", blocks).format(count=whole(blocks))
             parts.insert(0, self.tr("{blocks} \u00d7 {kinds}").format(blocks=columns, kinds=rows))
-        return " \u00b7 ".join(parts)
+        return parts
 
     def _row_title(self, kind: str) -> str:
         titles = {
             BIASES: self.tr("biases"),
             NORMS: self.tr("norms"),
             OTHERS: self.tr("others"),
+            OUTER: self.tr("outer layers"),
             OUTSIDE: self.tr("outside blocks"),
         }
         return titles.get(kind, kind)
@@ -245,7 +251,7 @@ class ChangeMap(Panel):
 
     @Slot()
     def _on_room(self) -> None:
-        if self._names and self.canvas.room() != self._room:
+        if self._names and self.canvas.room(self.area.viewport().height()) != self._room:
             self._arrange()
             self._show_values()
 

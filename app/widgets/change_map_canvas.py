@@ -25,13 +25,23 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from app.stylesheet import SMALL
 from app.theme import Theme
 from app.widgets.basics import scaled
-from app.widgets.change_map_colours import mixed
-from app.widgets.change_map_data import NOTHING, Cells, ChangeGrid
-from app.widgets.change_map_geometry import GAP, LABEL_SHARE, NARROWEST_COLUMN, NOWHERE, Geometry, group_title, lay_out
+from app.widgets.change_map_data import NOTHING, OUTSIDE, ChangeGrid
+from app.widgets.change_map_geometry import (
+    ABOVE_STRIP,
+    LABEL_SHARE,
+    NARROWEST_COLUMN,
+    NOWHERE,
+    Geometry,
+    beside_rows,
+    lay_out,
+)
+from app.widgets.change_map_picture import paint_cells, paint_row_titles, paint_stack_titles
+from app.widgets.change_map_values import Cells
 
 TALLEST_ROW = 36
-LOWEST_ROW = 13
+SHRUNK = (1.0, 0.92, 0.85)  # sizes of the rows' titles, of which the largest that a row has room for is used
 SHADES = 64
+OUTLINED = 16  # chosen cells; more of them are marked more quietly
 
 
 class ChangeCanvas(QWidget):
@@ -40,12 +50,12 @@ class ChangeCanvas(QWidget):
     Attributes:
         picked: emitted with a cell that was clicked or entered, and whether it is to be added to what is chosen.
         moved: emitted after the keyboard went to another cell.
-        room_changed: emitted after there is room for more or fewer rows and columns.
+        resized: emitted after the size or the font changed.
     """
 
     picked = Signal(int, bool)
     moved = Signal()
-    room_changed = Signal()
+    resized = Signal()
 
     def __init__(self, theme: Theme, titles: Callable[[str], str], words: Callable[[int], str]) -> None:
         """`titles` words the name of a row, `words` what there is to say about a cell."""
@@ -62,18 +72,25 @@ class ChangeCanvas(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMouseTracking(True)
-        self.setMinimumHeight(scaled(64))
 
     @property
     def current(self) -> int:
         """The cell that the keyboard is at."""
         return self._current
 
-    def room(self) -> tuple[int, int]:
-        """How many rows and columns can be told apart."""
-        rows = (self.height() - self._axis_height()) // scaled(LOWEST_ROW)
+    def cells(self) -> int:
+        """How many cells there are."""
+        return self._grid.size
+
+    def room(self, height: int) -> tuple[int, int]:
+        """How many rows and columns can be told apart, and their titles read, in so many pixels and this width."""
+        rows = (height - self._axis_height() - ABOVE_STRIP) // self._lowest_row()
         columns = self.width() * (1 - LABEL_SHARE) // NARROWEST_COLUMN
-        return max(4, int(rows)), max(8, int(columns))
+        return max(0, int(rows)), max(8, int(columns))
+
+    def least_height(self, grid: ChangeGrid) -> int:
+        """The height at which the titles of the rows can just be read."""
+        return round(grid.rows * self._lowest_row() + beside_rows(grid, self._axis_height()) + 0.5)
 
     def show_cells(
         self, grid: ChangeGrid, places: Cells, filled: Collection[int], colours: Callable[[float], QColor]
@@ -104,15 +121,12 @@ class ChangeCanvas(QWidget):
 
     def cell_at(self, position: QPointF) -> int | None:
         """The cell at a place in the widget; None beside them."""
-        place = self._geometry
-        if not place.row or not 0 <= position.y() < place.row * len(self._grid.kinds):
-            return None
-        column = place.column_at(position.x())
-        return None if column is None else int(position.y() // place.row) * len(self._grid.columns) + column
+        place = self._geometry.place_at(position.x(), position.y())
+        return None if place is None else self._grid.cell(*place)
 
     def rectangle(self, cell: int) -> QRectF:
         """Where a cell is painted."""
-        return self._geometry.cell(*divmod(cell, len(self._grid.columns)))
+        return self._geometry.cell(*self._grid.place(cell))
 
     def sizeHint(self) -> QSize:
         """Room for a few rows."""
@@ -127,25 +141,25 @@ class ChangeCanvas(QWidget):
         painter = QPainter(self)
         painter.drawPixmap(0, 0, self._picture)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(self._theme.tokens.text), 1.5))
-        for cell in self._chosen:
-            painter.drawRoundedRect(self.rectangle(cell).adjusted(0.5, 0.5, -0.5, -0.5), 2, 2)
+        self._paint_chosen(painter)
         if self.hasFocus():
             pen = QPen(QColor(self._theme.tokens.text), 2, Qt.PenStyle.DotLine)
-            painter.setPen(pen if self._current in self._chosen else QPen(QColor(self._theme.tokens.warning), 2))
+            outlined = self._current in self._chosen and len(self._chosen) <= OUTLINED
+            painter.setPen(pen if outlined else QPen(QColor(self._theme.tokens.warning), 2))
             painter.drawRoundedRect(self.rectangle(self._current).adjusted(1, 1, -1, -1), 2, 2)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Lay out anew."""
         super().resizeEvent(event)
         self._repaint_all()
-        self.room_changed.emit()
+        self.resized.emit()
 
     def changeEvent(self, event: QEvent) -> None:
         """Another font needs another layout."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.FontChange and hasattr(self, "_geometry"):
             self._repaint_all()
+            self.resized.emit()
 
     def event(self, event: QEvent) -> bool:
         """Say what is in the cell under the mouse."""
@@ -173,26 +187,27 @@ class ChangeCanvas(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Arrows, Home and End move; Return and Space choose."""
-        key, width = event.key(), len(self._grid.columns)
+        key = event.key()
         if not self._grid.size:
             super().keyPressEvent(event)
             return
-        row, column = divmod(self._current, width)
+        row, column = self._grid.place(self._current)
+        end = self._grid.width(row) - 1
         steps = {
             Qt.Key.Key_Left: (row, column - 1),
-            Qt.Key.Key_Right: (row, column + 1),
+            Qt.Key.Key_Right: (row, min(column + 1, end)),
             Qt.Key.Key_Up: (row - 1, column),
             Qt.Key.Key_Down: (row + 1, column),
             Qt.Key.Key_Home: (row, 0),
-            Qt.Key.Key_End: (row, width - 1),
+            Qt.Key.Key_End: (row, end),
         }
         control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
         if key in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter) and not (control and key != Qt.Key.Key_Space):
             self.picked.emit(self._current, control)
         elif key in steps:
-            to_row, to_column = steps[Qt.Key(key)]
-            if 0 <= to_row < len(self._grid.kinds) and 0 <= to_column < width:
-                self.set_current(to_row * width + to_column)
+            to = self._grid.cell(*steps[Qt.Key(key)])
+            if to is not None:
+                self.set_current(to)
         else:
             super().keyPressEvent(event)
 
@@ -207,20 +222,48 @@ class ChangeCanvas(QWidget):
         self._geometry = self._laid_out()
         self.update()
 
-    def _small(self) -> QFont:
+    def _small(self, share: float = 1.0) -> QFont:
         font = QFont(self.font())
-        font.setPointSizeF(max(6.0, font.pointSizeF() * SMALL))
+        font.setPointSizeF(max(6.0, font.pointSizeF() * SMALL * share))
         return font
+
+    def _title_font(self) -> QFont:
+        """The largest for which the rows have room."""
+        fonts = [self._small(share) for share in SHRUNK]
+        return next((font for font in fonts if QFontMetrics(font).height() <= self._geometry.row), fonts[-1])
 
     def _axis_height(self) -> int:
         return QFontMetrics(self._small()).height() + 4
 
+    def _lowest_row(self) -> int:
+        return QFontMetrics(self._small(SHRUNK[-1])).height()
+
     def _laid_out(self) -> Geometry:
         metrics = QFontMetrics(self._small())
-        titles = max((metrics.horizontalAdvance(self._titles(kind)) for kind in self._grid.kinds), default=0) + 2
-        height = self.height() - self._axis_height()
-        tallest = float(scaled(TALLEST_ROW))
-        return lay_out(self._grid, width=self.width(), height=height, titles=titles, tallest_row=tallest)
+        titles = max(map(metrics.horizontalAdvance, self._row_titles()), default=0) + 2
+        return lay_out(
+            self._grid,
+            width=self.width(),
+            height=self.height(),
+            titles=titles,
+            tallest_row=float(scaled(TALLEST_ROW)),
+            axis=self._axis_height(),
+        )
+
+    def _paint_chosen(self, painter: QPainter) -> None:
+        """Outlines around a few cells, lines below many; where all are chosen there is nothing to tell apart."""
+        pen = QPen(QColor(self._theme.tokens.text), 1.5)
+        if len(self._chosen) > OUTLINED:
+            pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+        painter.setPen(pen)
+        if len(self._chosen) <= OUTLINED:
+            inside = 0.5 if self._geometry.column >= 8 else -0.5
+            for cell in self._chosen:
+                painter.drawRoundedRect(self.rectangle(cell).adjusted(inside, inside, -inside, -inside), 2, 2)
+        elif len(self._chosen) < len(self._expected):
+            for cell in self._chosen:
+                area = self.rectangle(cell)
+                painter.drawLine(area.bottomLeft(), area.bottomRight())
 
     def _painted(self) -> QPixmap:
         ratio = self.devicePixelRatioF()
@@ -228,44 +271,15 @@ class ChangeCanvas(QWidget):
         picture.setDevicePixelRatio(ratio)
         picture.fill(Qt.GlobalColor.transparent)
         painter = QPainter(picture)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, self._geometry.column >= 8)
+        paint_cells(painter, self._theme, self._grid, self._geometry, self._places, self._expected, self._colours)
+        painter.setPen(QColor(self._theme.tokens.muted))
+        painter.setFont(self._title_font())
+        paint_row_titles(painter, self._geometry, self._row_titles())
         painter.setFont(self._small())
-        self._paint_cells(painter)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        self._paint_titles(painter)
+        paint_stack_titles(painter, self._geometry, self._grid)
         painter.end()
         return picture
 
-    def _paint_cells(self, painter: QPainter) -> None:
-        tokens = self._theme.tokens
-        outline, empty = QPen(mixed(tokens.border, tokens.muted, 0.25), 1), QColor(tokens.border)
-        round_corners = 2.0 if self._geometry.column >= 8 else 0.0
-        for cell in range(self._grid.size):
-            area, place = self.rectangle(cell), self._places[cell]
-            if np.isfinite(place):
-                painter.setPen(Qt.PenStyle.NoPen)
-                painter.setBrush(self._colours[int(place * (SHADES - 1) + 0.5)])
-                painter.drawRoundedRect(area, round_corners, round_corners)
-            elif cell in self._expected:
-                painter.setPen(outline)
-                painter.setBrush(Qt.BrushStyle.NoBrush)
-                painter.drawRoundedRect(area.adjusted(0.5, 0.5, -0.5, -0.5), round_corners, round_corners)
-            else:
-                painter.setPen(Qt.PenStyle.NoPen)
-                painter.setBrush(empty)
-                painter.drawEllipse(area.center(), 1.0, 1.0)
-
-    def _paint_titles(self, painter: QPainter) -> None:
-        place, metrics = self._geometry, painter.fontMetrics()
-        painter.setPen(QColor(self._theme.tokens.muted))
-        for row, kind in enumerate(self._grid.kinds):
-            area = QRectF(0, row * place.row, place.left - GAP + 1, place.row - 2)
-            text = metrics.elidedText(self._titles(kind), Qt.TextElideMode.ElideMiddle, int(area.width()))
-            painter.drawText(area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, text)
-        top = place.row * len(self._grid.kinds) + 2
-        for group in self._grid.groups:
-            left = place.lefts[group.first]
-            width = group.columns * place.column
-            text = metrics.elidedText(group_title(group.title), Qt.TextElideMode.ElideLeft, int(width))
-            if len(text) > 2:
-                painter.drawText(QRectF(left, top, width, metrics.height()), Qt.AlignmentFlag.AlignLeft, text)
+    def _row_titles(self) -> list[str]:
+        kinds = [*self._grid.kinds, *([OUTSIDE] if self._grid.outside else [])]
+        return [self._titles(kind) for kind in kinds]

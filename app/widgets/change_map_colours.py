@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.theme import Theme
 
@@ -36,7 +36,14 @@ class ScaleBar(QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._theme, self._kept = theme, False
-        self.setFixedSize(72, 8)
+        self.setFixedHeight(8)
+        self.setMinimumWidth(32)
+        self.setMaximumWidth(72)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        """As wide as shades can be told apart; it may be narrower."""
+        return QSize(72, 8)
 
     def show_scale(self, *, kept: bool) -> None:
         """Show the colours of one of the two values."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QObject, Qt, SignalInstance, Slot
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QMessageBox, QVBoxLayout, QWidget
@@ -11,6 +12,7 @@ from app.messages import counted, format_moment
 from app.paths import APP_NAME
 from app.shortcuts import SHORTCUTS
 from app.widgets.basics import push_button, set_look, text_label, wrapped_label
+from app.wording import whose_place_text
 from engine.results import Kept
 
 
@@ -93,6 +95,24 @@ def ask_resume(parent: QWidget, kept: Kept) -> ResumeAnswer:
     box.exec()
     answers = {go_on: ResumeAnswer.GO_ON, start_over: ResumeAnswer.START_OVER}
     return next((answer for button, answer in answers.items() if box.clickedButton() is button), ResumeAnswer.CANCEL)
+
+
+def ask_whose_place(parent: QWidget, file: Path) -> str:
+    """Ask which model a file is; returns ``finetuned``, ``original``, or nothing."""
+    question, details = whose_place_text(file)
+    box = QMessageBox(parent)
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setWindowTitle(_tr("Another model"))
+    box.setText(question)
+    box.setInformativeText(details)
+    finetuned = box.addButton(_tr("Fine-tuned model"), QMessageBox.ButtonRole.AcceptRole)
+    original = box.addButton(_tr("Original model"), QMessageBox.ButtonRole.AcceptRole)
+    cancel = box.addButton(_tr("Cancel"), QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(finetuned)
+    box.setEscapeButton(cancel)
+    box.exec()
+    answers = {finetuned: "finetuned", original: "original"}
+    return next((answer for button, answer in answers.items() if box.clickedButton() is button), "")
 
 
 def show_about(parent: QWidget, version: str) -> None:

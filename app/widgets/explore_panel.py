@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
@@ -47,6 +49,8 @@ class ExplorePanel(Panel):
         self.by.currentIndexChanged.connect(self._way_chosen)
         self.slider = NumberSlider(1, 2)
         self.slider.set_names(self.tr("Rank"), "")
+        self.slider.slider.installEventFilter(self._guard)
+        self.slider.changed.connect(self._moved)
         self.file_size, self.mean_kept, self.worst_kept = (text_label("", "title") for _ in range(3))
         self._mean_bar, self._worst_bar = ShareBar(theme), ShareBar(theme)
         self.words = wrapped_label("", "small")
@@ -60,6 +64,9 @@ class ExplorePanel(Panel):
         self._stack.addWidget(self._hint)
         self._stack.addWidget(self._content)
         self.body.addWidget(self._stack, 1)
+        order = (self.by, self.slider.slider, self.slider.number, self.write)
+        for first, second in pairwise(order):
+            QWidget.setTabOrder(first, second)
         self.clear()
 
     @property
@@ -179,7 +186,7 @@ class ExplorePanel(Panel):
             return
         way: Way = self.by.currentData()
         self.by.setToolTip(way.meaning)
-        self._replace_slider(way)
+        self._set_range(way)
         self.slider.set_value(way.value_near(exploration, shown))
         self.curve.set_curve([exploration.at(way.policy(exploration, value)) for value in way.samples()])
         if way.rule == shown.policy.lora_type:  # its value may be none that the slider has a place for
@@ -187,26 +194,13 @@ class ExplorePanel(Panel):
         else:
             self._moved()
 
-    def _replace_slider(self, way: Way) -> None:
-        slider = NumberSlider(way.low, way.high, step=way.step, stops=way.stops, percent=way.percent)
+    def _set_range(self, way: Way) -> None:
+        unit = ""
         if way.unit:
-            slider.number.setSuffix(self.tr(" MB") if way.unit == MEGABYTE else self.tr(" kB"))
-            text = slider.number.textFromValue(way.high)  # type: ignore[arg-type]
-            width = slider.number.fontMetrics().horizontalAdvance(text + slider.number.suffix()) + 24
-            slider.number.setFixedWidth(max(slider.number.width(), width))
-        slider.set_names(way.title, way.meaning)
-        for part in (slider.slider, slider.number):
-            part.installEventFilter(self._guard)
-            part.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._choice.replaceWidget(self.slider, slider)
-        slider.show()
-        self.slider.hide()
-        self.slider.deleteLater()
-        self.slider = slider
-        slider.changed.connect(self._moved)
-        QWidget.setTabOrder(self.by, slider.slider)
-        QWidget.setTabOrder(slider.slider, slider.number)
-        QWidget.setTabOrder(slider.number, self.write)
+            unit = self.tr(" MB") if way.unit == MEGABYTE else self.tr(" kB")
+        self.slider.set_range(way.low, way.high, step=way.step, stops=way.stops, percent=way.percent, unit=unit)
+        self.slider.set_names(way.title, way.meaning)
+        self.slider.number.installEventFilter(self._guard)
 
     @Slot()
     def _moved(self) -> None:

@@ -6,9 +6,7 @@ from enum import Enum
 
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import (
-    QFrame,
     QHBoxLayout,
-    QScrollArea,
     QStackedWidget,
     QTabWidget,
     QVBoxLayout,
@@ -17,7 +15,7 @@ from PySide6.QtWidgets import (
 
 from app.profiles import ProfileStore
 from app.theme import Theme
-from app.widgets.basics import scaled
+from app.widgets.basics import QuietScroll, scaled
 from app.widgets.bottom_bar import BottomBar
 from app.widgets.hardware_panel import HardwarePanel
 from app.widgets.models_row import ModelsRow
@@ -26,7 +24,7 @@ from app.widgets.queue_panel import QueuePanel
 from app.widgets.run_view import RunView
 
 COLUMN_WIDTH = 324
-SCROLL_BAR = 12
+SCROLL_BAR = 14
 GAP = 10
 
 
@@ -60,8 +58,8 @@ class WindowFrame(QWidget):
         self.tabs.tabBar().setAccessibleName(self.tr("Views of the run"))
         self.tabs.setDocumentMode(True)
         self._pages: dict[Tab, QWidget] = {}
-        self._add_tab(Tab.MEMORY, self.run.panel, self.tr("Memory && time"))
-        self._add_tab(Tab.RESULT, self.run.result, self.tr("Result"))
+        self._add_tab(Tab.MEMORY, QuietScroll(self.run.panel, self.tr("Memory && time")), self.tr("Memory && time"))
+        self._add_tab(Tab.RESULT, QuietScroll(self.run.result, self.tr("Result")), self.tr("Result"))
         self._add_tab(Tab.LAYERS, self.run.layers, self.tr("Layers"))
         self._add_tab(Tab.QUEUE, self.queue, self.tr("Queue"))
         self._add_tab(Tab.LOG, self.run.log, self.tr("Log"))
@@ -72,6 +70,7 @@ class WindowFrame(QWidget):
         middle.setContentsMargins(0, 0, 0, 0)
         middle.setSpacing(0)
         middle.addWidget(self._settings_column())
+        middle.addSpacing(GAP // 2)
         middle.addWidget(self._right, 1)
         self.notices = QVBoxLayout()
         self.notices.setSpacing(GAP)
@@ -97,12 +96,13 @@ class WindowFrame(QWidget):
 
     def welcome(self, card: QWidget) -> None:
         """Show a card in the place of the views, until `end_welcome`."""
-        page = QWidget()
-        row = QHBoxLayout(page)
+        content = QWidget()
+        row = QHBoxLayout(content)
         row.setContentsMargins(0, 0, 0, 0)
         row.addStretch(1)
         row.addWidget(card, 0, Qt.AlignmentFlag.AlignVCenter)
         row.addStretch(1)
+        page = QuietScroll(content, self.tr("Welcome"))
         self._right.addWidget(page)
         self._right.setCurrentWidget(page)
 
@@ -133,27 +133,18 @@ class WindowFrame(QWidget):
         page = self._pages[tab] = _below_tab(content)
         self.tabs.addTab(page, title)
 
-    def _settings_column(self) -> QScrollArea:
+    def _settings_column(self) -> QuietScroll:
         content = QWidget()
-        content.setProperty("surface", "clear")
         column = QVBoxLayout(content)
-        column.setContentsMargins(0, 0, SCROLL_BAR, 0)
+        column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GAP)
         column.addWidget(self.options)
         column.addWidget(self.hardware, 1)
         self.options.setFixedWidth(scaled(COLUMN_WIDTH))
         self.hardware.setFixedWidth(scaled(COLUMN_WIDTH))
-        area = QScrollArea()
-        area.setProperty("surface", "clear")
-        area.viewport().setAutoFillBackground(False)
-        content.setAutoFillBackground(False)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidgetResizable(True)
+        area = QuietScroll(content, self.tr("Settings"))
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setFixedWidth(scaled(COLUMN_WIDTH) + SCROLL_BAR)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setAccessibleName(self.tr("Settings"))
-        area.setWidget(content)
         return area
 
 

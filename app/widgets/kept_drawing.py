@@ -10,13 +10,18 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.messages import format_bytes
 from app.quality import SHORT
-from app.theme import Theme
+from app.theme import Theme, Tokens
 from app.widgets.basics import scaled
 from engine.exploration import Answer, Span
 
 _BAR, _DOT, _GAP = 6.0, 5.0, 4
 _DASHES = (4.0, 3.0)
 _PALE = 60
+
+
+def kept_colour(tokens: Tokens, share: float) -> QColor:
+    """The colour of a bar for a share of the change: a warning where words warn too, see `app.quality.SHORT`."""
+    return QColor(tokens.good if share >= SHORT else tokens.warning)
 
 
 class ShareBar(QWidget):
@@ -40,7 +45,7 @@ class ShareBar(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Track, hatched part, full part."""
         tokens = self._theme.tokens
-        colour = QColor(tokens.good if self._span.low >= SHORT else tokens.warning)
+        colour = kept_colour(tokens, self._span.low)
         if not self.isEnabled():
             colour = QColor(tokens.muted)
         painter = QPainter(self)

@@ -75,6 +75,8 @@ class LastResult(QWidget):
             self._output = None
         mark = "\u26a0" if tone else "\u2713"
         text = self.tr("{mark} {name}: {judgement}")
+        if lora.name in judgement:  # as errors do
+            text = self.tr("{mark} {judgement}")
         self._show(text.format(mark=mark, name=lora.name, judgement=judgement), details, tone)
 
     def _show(self, text: str, details: str = "", tone: str = "") -> None:

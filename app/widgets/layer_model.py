@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from PySide6.QtCore import QAbstractTableModel, QCoreApplication, QModelIndex, QPersistentModelIndex, Qt, QTimer, Slot
 
 from app.messages import format_share
-from app.translation import decimal, marked
+from app.quality import SHORT
+from app.translation import decimal, marked, whole
 from app.wording import short_seconds
 from engine.results import LayerResult
 
@@ -18,7 +19,7 @@ Index = QModelIndex | QPersistentModelIndex
 SHARE_ROLE = Qt.ItemDataRole.UserRole + 1
 NUMBER_ROLE = Qt.ItemDataRole.UserRole + 2
 FLUSH_MS = 60
-FELL_SHORT = 0.8  # of the change; below it a layer's bar warns
+FELL_SHORT = SHORT
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def change_text(change: float) -> str:
 def _rank_text(row: LayerResult) -> str:
     if row.rank is None:
         return _tr("whole")
-    return f"{row.rank} \u2264" if row.capped else str(row.rank)
+    return f"{whole(row.rank)} \u2264" if row.capped else whole(row.rank)
 
 
 def _tr(text: str) -> str:
@@ -200,6 +201,8 @@ class LayerModel(QAbstractTableModel):
     def _tooltip(self, row: LayerResult, column: Column) -> str:
         if column.key == "name":
             return row.name
+        if column.key == "shape":
+            return column.text(row)
         if column.key == "rank" and row.capped:
             return self.tr("The rule asked for more than the highest rank allowed.")
         if column.key == "rank" and row.rank is None:

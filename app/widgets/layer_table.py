@@ -13,7 +13,7 @@ from app.translation import plural, whole
 from app.widgets.basics import ElidedLabel, Panel, push_button, scaled, set_look
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_export import LayerExport
-from app.widgets.layer_model import COLUMN, COLUMNS, FELL_SHORT, NUMBER_ROLE, LayerModel
+from app.widgets.layer_model import COLUMNS, FELL_SHORT, NUMBER_ROLE, LayerModel
 from app.widgets.layer_order import Show, ShownLayers
 from app.widgets.layer_view import ROW_HEIGHT, LayerTable, hint_or_table
 from app.wording import short_error_text
@@ -35,9 +35,7 @@ class NewestLayers(Panel):
         self._proxy.setSortRole(NUMBER_ROLE)
         self._proxy.sort(0, Qt.SortOrder.DescendingOrder)
         self.table.setModel(self._proxy)
-        self.table.arrange()
-        for key in DETAILS:
-            self.table.setColumnHidden(COLUMN[key], True)
+        self.table.arrange(without=DETAILS)
         self.table.setMinimumHeight(ROW_HEIGHT * 2)
         self._stack = hint_or_table(self.tr("The newest layers appear here."), self.table)
         self.body.addWidget(self._stack, 1)
@@ -58,7 +56,7 @@ class NewestLayers(Panel):
 
     @Slot()
     def _count(self) -> None:
-        text = self.tr("{done} of {total}").format(done=self._model.rowCount(), total=self._total)
+        text = self.tr("{done} of {total}").format(done=whole(self._model.rowCount()), total=whole(self._total))
         self.detail.setText(text if self._total else "")
 
 
@@ -136,7 +134,7 @@ class LayersPanel(Panel):
         self.search.setAccessibleName(self.tr("Find a layer"))
         self.search.setToolTip(self.tr("Parts of a name, in any order"))
         self.search.setClearButtonEnabled(True)
-        self.search.setFixedWidth(scaled(190))
+        self.search.setFixedWidth(scaled(150))
         self.export_button = push_button(self.tr("Save as CSV\u2026"), kind="quiet")
         self.export_button.setToolTip(self.tr("Save the layers shown, with all digits of their numbers"))
         self.show_only.currentIndexChanged.connect(self._filter)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPalette
+from collections.abc import Collection
+
+from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QRectF, Qt
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPalette, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -17,11 +19,12 @@ from PySide6.QtWidgets import (
 
 from app.theme import Theme
 from app.widgets.basics import scaled, text_label
-from app.widgets.layer_model import COLUMN, COLUMNS, FELL_SHORT, SHARE_ROLE
+from app.widgets.kept_drawing import kept_colour
+from app.widgets.layer_columns import BESIDE_BAR, KEPT_SAMPLE, MARGIN, ColumnWidths
+from app.widgets.layer_model import COLUMN, COLUMNS, SHARE_ROLE
+from app.widgets.layer_names import fitted_name
 
 ROW_HEIGHT = 25
-WIDTHS = {"shape": 124, "rank": 68, "change": 84, "kept": 176, "error": 68, "time": 76}
-MARGIN = 11  # as the titles have it
 
 
 class LayerDelegate(QStyledItemDelegate):
@@ -33,6 +36,8 @@ class LayerDelegate(QStyledItemDelegate):
     def __init__(self, theme: Theme, parent: QTableView) -> None:
         super().__init__(parent)
         self._theme = theme
+        self._names: dict[str, str] = {}  # as shortened, for a width and height of text
+        self._names_for = (0, 0)
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
@@ -54,59 +59,82 @@ class LayerDelegate(QStyledItemDelegate):
         else:
             area.adjust(MARGIN, 0, -MARGIN, 0)
         side = Qt.AlignmentFlag.AlignRight if COLUMNS[column].right else Qt.AlignmentFlag.AlignLeft
-        text = option.fontMetrics.elidedText(str(index.data()), Qt.TextElideMode.ElideMiddle, int(area.width()))
+        text = self._fitted(str(index.data()), int(area.width()), option.fontMetrics, name=column == COLUMN["name"])
         painter.setPen(option.palette.color(QPalette.ColorRole.Text))
         painter.drawText(area, side | Qt.AlignmentFlag.AlignVCenter, text)
         painter.restore()
+
+    def _fitted(self, text: str, width: int, metrics: QFontMetrics, *, name: bool) -> str:
+        if not name:
+            return metrics.elidedText(text, Qt.TextElideMode.ElideRight, width)
+        if (width, metrics.height()) != self._names_for:
+            self._names, self._names_for = {}, (width, metrics.height())
+        if text not in self._names:
+            self._names[text] = fitted_name(text, width, metrics.horizontalAdvance)
+        return self._names[text]
 
     def _paint_bar(self, painter: QPainter, option: QStyleOptionViewItem, share: float) -> float:
         """Paint the bar; answer where the number beside it begins."""
         tokens = self._theme.tokens
         area = QRectF(option.rect)
         share = min(1.0, max(0.0, share))
-        text_width = option.fontMetrics.horizontalAdvance("99.9999 %")
-        bar = QRectF(area.left() + MARGIN, area.center().y() - 2, max(10.0, area.width() - text_width - 31), 5)
+        text_width = option.fontMetrics.horizontalAdvance(KEPT_SAMPLE)
+        bar = QRectF(area.left() + MARGIN, area.center().y() - 2, max(10.0, area.width() - text_width - BESIDE_BAR), 5)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(tokens.border))
         painter.drawRoundedRect(bar, 2.5, 2.5)
-        painter.setBrush(QColor(tokens.good if share >= FELL_SHORT else tokens.warning))
+        painter.setBrush(kept_colour(tokens, share))
         painter.drawRoundedRect(QRectF(bar.left(), bar.top(), max(5.0, bar.width() * share), 5), 2.5, 2.5)
         return bar.right() + 10
 
 
 class LayerTable(QTableView):
-    """A table on the layer model, without grid and row numbers."""
+    """A table on the layer model, without grid and row numbers; columns that tell least go where there is no room."""
 
     def __init__(self, theme: Theme, name: str) -> None:
         super().__init__()
+        self._columns = ColumnWidths(self)
         self.setAccessibleName(name)
         self.setShowGrid(False)
         self.setWordWrap(False)
-        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setTabKeyNavigation(False)
+        self._set_row_height()
         rows = self.verticalHeader()
         rows.hide()
-        rows.setMinimumSectionSize(scaled(ROW_HEIGHT))
-        rows.setDefaultSectionSize(scaled(ROW_HEIGHT))
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setMinimumSectionSize(40)
         self.setItemDelegate(LayerDelegate(theme, self))
 
-    def arrange(self) -> None:
-        """Give the name what the other columns leave; call it once the model is set."""
-        header = self.horizontalHeader()
-        for number, column in enumerate(COLUMNS):
-            if column.key == "name":
-                header.setSectionResizeMode(number, QHeaderView.ResizeMode.Stretch)
-            else:
-                header.setSectionResizeMode(number, QHeaderView.ResizeMode.Interactive)
-                header.resizeSection(number, scaled(WIDTHS[column.key]))
+    def arrange(self, without: Collection[str] = ()) -> None:
+        """Size the columns, now and whenever there is more or less room; call it once the model is set.
+
+        Args:
+            without: keys of columns that are never shown.
+        """
+        self._columns.begin(without)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another width has room for other columns."""
+        super().resizeEvent(event)
+        self._columns.fit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Another font needs other widths."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange) and hasattr(self, "_columns"):
+            self._set_row_height()
+            self._columns.measure()
+
+    def _set_row_height(self) -> None:
+        rows = self.verticalHeader()
+        rows.setMinimumSectionSize(scaled(ROW_HEIGHT))
+        rows.setDefaultSectionSize(scaled(ROW_HEIGHT))
 
 
 def hint_or_table(hint: str, table: QTableView, nothing: str = "") -> QStackedWidget:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from PySide6.QtCore import QTimer, Slot
+from PySide6.QtCore import QEvent, QSize, QTimer, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QMainWindow
 
@@ -29,15 +29,17 @@ from app.widgets.model_card import dropped_paths
 from app.widgets.queue_panel import QueuePanel
 from app.widgets.window_closing import WindowClosing
 from app.widgets.window_commands import WindowCommands
+from app.widgets.window_files import WindowFiles
 from app.widgets.window_help import WindowHelp
 from app.widgets.window_queue import WindowQueue
 from app.widgets.window_run import WindowRun
 from app.widgets.window_session import restore_session, session_of
 from app.widgets.window_verify import WindowVerify
-from app.wording import why_not
+from app.wording import NOT_OF_THE_MODELS, why_not
 from engine.events import NoticeCode
 from engine.settings import HardwareSettings
 
+LEAST_SIZE = QSize(1080, 640)
 REPLAN_MS = 150
 DEVICE_QUESTION_MS = 1500
 # Remarks that the panels make themselves, or that matter only in the log.
@@ -89,7 +91,6 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(APP_NAME)
         self.setCentralWidget(self.frame)
         self.setAcceptDrops(True)
-        self.setMinimumSize(1080, 640)
         self.resize(1280, 800)
         self.menus = Menus(self)
         self.commands = WindowCommands(self)
@@ -97,6 +98,7 @@ class MainWindow(QMainWindow):
         self.verify_control = WindowVerify(self)
         self.queue_control = WindowQueue(self, queue, runner)
         self.closing = WindowClosing(self)
+        self.files = WindowFiles(self)
         preferences = preferences or PreferenceStore()
         self.help = WindowHelp(self, preferences)
         self.commands.connect_controls()
@@ -113,12 +115,8 @@ class MainWindow(QMainWindow):
         self.frame.models.set_models(finetuned, original)
 
     def take_files(self, files: list[Path]) -> None:
-        """Fill the cards with files of which it is not said which is which; not while something works with others."""
-        if files and self.closing.working():
-            names = ", ".join(file.name for file in files)
-            self.frame.run.write(Level.WARNING, self.tr("Not opened while a run goes on: {names}").format(names=names))
-        elif files:
-            self.frame.models.take_files(files)
+        """Fill the cards with files of which it is not said which is which."""
+        self.files.take(files)
 
     @Slot()
     def extract(self) -> None:
@@ -172,8 +170,15 @@ class MainWindow(QMainWindow):
         """Once the window is there, find out what device will compute."""
         super().showEvent(event)
         if self._asked_device is None:
+            self._limit_size()
             self._asked_device = ("", None)
             QTimer.singleShot(DEVICE_QUESTION_MS, self, self._first_device_question)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Keep room for a larger font."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange and hasattr(self, "files"):
+            self._limit_size()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask while something goes on, stop it, and close once it has ended."""
@@ -192,9 +197,12 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Give dropped files to the cards."""
+        """Give dropped files to the cards, once the desktop has its answer."""
         event.acceptProposedAction()
-        self.take_files(dropped_paths(event))
+        self.files.take_later(dropped_paths(event))
+
+    def _limit_size(self) -> None:
+        self.setMinimumSize(LEAST_SIZE.expandedTo(self.frame.minimumSizeHint()))
 
     def _connect(self) -> None:
         frame, controller = self.frame, self.controller
@@ -225,7 +233,7 @@ class MainWindow(QMainWindow):
             card.show_error(answer.error)
         elif answer.summary is not None:
             card.show_summary(answer.summary)
-            recent = remember_recent(getattr(self.session, f"recent_{side}"), answer.request.path)
+            recent = remember_recent(getattr(self.session, f"recent_{side}"), answer.summary.path)
             setattr(self.session, f"recent_{side}", recent)
             card.set_recent(recent)
 
@@ -238,9 +246,12 @@ class MainWindow(QMainWindow):
             plan = answer.plan
             remarks = [notice_text(item) for item in plan.notices if item.code not in SAID_ELSEWHERE]
             counts = Counter(weight.component for weight in plan.layers)
-            parts = ", ".join(f"{component_title(name)} {whole(count)}" for name, count in counts.most_common())
+            parts = _parts_text(counts)
             estimate = self.controller.estimate
             pair.show_pair(len(plan.layers), plan.left_out, plan.output_bytes, parts, remarks, estimate)
+        elif answer.error is not None and answer.error.code in NOT_OF_THE_MODELS and answer.pair is not None:
+            found = answer.pair
+            pair.show_matched(found.matched, found.left_out, _parts_text(Counter(found.components)))
         elif answer.error is not None:
             pair.show_error(answer.error)
         self._refresh_bar()
@@ -309,3 +320,8 @@ class MainWindow(QMainWindow):
         self._asked_device = (hardware.device, hardware.memory_budget)
         if not self.controller.busy:  # a run tells its device itself
             self.controller.describe_device(hardware)
+
+
+def _parts_text(counts: Counter[str]) -> str:
+    """Which parts of the models the layers belong to, and how many to each."""
+    return ", ".join(f"{component_title(name)} {whole(count)}" for name, count in counts.most_common())

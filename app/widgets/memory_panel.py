@@ -11,7 +11,7 @@ from app.widgets.event_marks import KINDS, SYMBOLS, TOKENS, mark_of, mark_title
 from app.widgets.legend import LegendEntry, Swatch
 from app.widgets.plot_panel import PlotPanel
 from app.widgets.plots import BANDS, MemoryPlot
-from engine.events import BlocksKept, Event, MemorySample, Planned
+from engine.events import BlocksKept, Event, Finished, MemorySample, Planned
 
 
 def _tr(text: str) -> str:
@@ -61,6 +61,8 @@ class MemoryPanel(PlotPanel):
             self._sample(event)
         elif isinstance(event, BlocksKept):
             self._show_kept(event)
+        elif isinstance(event, Finished):
+            self.end()
         else:
             mark = mark_of(event)
             if mark is not None:
@@ -73,6 +75,17 @@ class MemoryPanel(PlotPanel):
                     else mark_title(mark.kind)
                 )
                 entry.setToolTip(mark.text)
+
+    def end(self) -> None:
+        """The run is over and holds nothing any more: say the most that it held."""
+        if self._planned is not None and self._peak:
+            text = self.tr("{title} \u00b7 this run: peak {peak} of {total}")
+            if self._planned.device == "cpu":
+                text = self.tr("{title} \u00b7 this run: peak {peak} of {total} budget")
+            total = format_bytes(self._planned.device_total_bytes)
+            self.detail.setText(
+                text.format(title=self._planned.device_title, peak=format_bytes(self._peak), total=total)
+            )
 
     def clear(self) -> None:
         """Back to the words."""
@@ -115,6 +128,8 @@ class MemoryPanel(PlotPanel):
                 peak=format_bytes(self._peak),
             )
         )
+        if not sample.run_bytes:
+            self.end()
         kept, ahead = self.tr("{size} kept for the next run"), self.tr("{size} read ahead")
         for entry, words, size in ((self.kept, kept, sample.resident_bytes), (self.ahead, ahead, sample.staged_bytes)):
             entry.set_text(words.format(size=format_bytes(size)) if size else "")

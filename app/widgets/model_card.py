@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QFont
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QToolButton, QVBoxLayout
 
 from app.icons import icon
 from app.messages import format_bytes
 from app.translation import plural, whole
-from app.widgets.basics import ElidedLabel, push_button, set_look, wrapped_label
+from app.widgets.basics import ElidedLabel, icon_size, push_button, set_look, wrapped_label
 from app.wording import breakable, short_error_text
 from engine.errors import EngineError
 from engine.inspection import ModelSummary
 
+LEAST_HEIGHT = 70  # with usual text; larger text takes what it needs
 MODEL_FILES = "*.safetensors *.sft"
 DTYPE_NAMES = {"F64": "fp64", "F32": "fp32", "F16": "fp16", "BF16": "bf16", "F8_E4M3": "fp8", "F8_E5M2": "fp8"}
 
@@ -58,7 +59,10 @@ class ModelCard(QFrame):
         self.clear = QToolButton()
         self.clear.setAccessibleName(self.tr("Clear: {model}").format(model=caption))
         self.clear.setToolTip(self.tr("Clear"))
-        self.clear.setIconSize(QSize(16, 16))
+        self.clear.setIconSize(icon_size(16))
+        keeps_place = self.clear.sizePolicy()
+        keeps_place.setRetainSizeWhenHidden(True)
+        self.clear.setSizePolicy(keeps_place)
         self.clear.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.clear.clicked.connect(self._clear_clicked)
         self.name = ElidedLabel("", "name")
@@ -69,13 +73,15 @@ class ModelCard(QFrame):
         top.addWidget(label, 1)
         for button in (self.browse, self.recent, self.clear):
             top.addWidget(button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 7, 12, 7)
+        column = QVBoxLayout()
         column.setSpacing(3)
+        whole_card = QHBoxLayout(self)
+        whole_card.setContentsMargins(16, 7, 12, 7)
+        whole_card.addStrut(LEAST_HEIGHT)
+        whole_card.addLayout(column)
         column.addLayout(top)
         column.addWidget(self.name)
         column.addWidget(self.detail, 1)
-        self.setMinimumHeight(84)
         self._recolour()
         self.show_empty()
         self.set_recent([])
@@ -180,7 +186,7 @@ class ModelCard(QFrame):
 
     def _recolour(self) -> None:
         colour = self.palette().color(self.palette().ColorRole.PlaceholderText).name()
-        self.clear.setIcon(icon("close", colour))
+        self.clear.setIcon(icon("close", colour, self.clear.iconSize().width()))
 
 
 def dropped_paths(event: QDropEvent) -> list[Path]:

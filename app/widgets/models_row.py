@@ -8,8 +8,7 @@ from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from app.icons import icon
-from app.telling_apart import tell_apart
-from app.widgets.basics import scaled
+from app.widgets.basics import icon_size, scaled
 from app.widgets.model_card import ModelCard
 from app.widgets.pair_card import PairCard
 
@@ -19,9 +18,11 @@ class ModelsRow(QWidget):
 
     Attributes:
         changed: emitted after either file changed, by whatever way.
+        files_dropped: several files, of which nobody says which is which.
     """
 
     changed = Signal()
+    files_dropped = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +35,7 @@ class ModelsRow(QWidget):
         self.swap = QToolButton()
         self.swap.setProperty("kind", "round")
         self.swap.setFixedSize(32, 32)
-        self.swap.setIconSize(QSize(18, 18))
+        self.swap.setIconSize(icon_size(18).boundedTo(QSize(24, 24)))
         self.swap.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.swap.setAccessibleName(self.tr("Swap the two models"))
         self.swap.setToolTip(self.tr("Swap the two models"))
@@ -82,15 +83,6 @@ class ModelsRow(QWidget):
         finetuned, original = self.models()
         self.set_models(original, finetuned)
 
-    def take_files(self, paths: list[Path]) -> None:
-        """Files dropped beside the cards: two fill both, one goes where there is room."""
-        if len(paths) >= 2:
-            self.set_models(*tell_apart(paths[0], paths[1]))
-        elif paths and self.finetuned.path is not None and self.original.path is None:
-            self._original_chosen(paths[0])
-        elif paths:
-            self._finetuned_chosen(paths[0])
-
     @Slot(object)
     def _finetuned_chosen(self, path: Path | None) -> None:
         self.set_models(path, self.original.path)
@@ -104,14 +96,14 @@ class ModelsRow(QWidget):
         if len(paths) == 1:
             self._finetuned_chosen(paths[0])
         else:
-            self.take_files(paths)
+            self.files_dropped.emit(paths)
 
     @Slot(object)
     def _dropped_on_original(self, paths: list[Path]) -> None:
         if len(paths) == 1:
             self._original_chosen(paths[0])
         else:
-            self.take_files(paths)
+            self.files_dropped.emit(paths)
 
     def changeEvent(self, event: QEvent) -> None:
         """Redraw the icon in the new theme's colour."""
@@ -123,4 +115,5 @@ class ModelsRow(QWidget):
         self.swap.setEnabled(any(self.models()))
 
     def _recolour(self) -> None:
-        self.swap.setIcon(icon("swap", self.palette().color(self.palette().ColorRole.PlaceholderText).name()))
+        colour = self.palette().color(self.palette().ColorRole.PlaceholderText).name()
+        self.swap.setIcon(icon("swap", colour, self.swap.iconSize().width()))

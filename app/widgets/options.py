@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication, Signal, Slot
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QWidget
 
 from app.translation import short_number
 from app.widgets.basics import Panel, link_button, set_look, wrapped_label
+from app.widgets.fields import help_of
 from app.widgets.form import SettingsForm
 from engine.presets import QUALITY_PRESETS
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings
@@ -42,7 +43,9 @@ class RecommendedNote(QWidget):
         low, high, self._recommended = bounds
         far = not low <= value <= high
         wording = (
-            self.tr("\u26a0 {value} is unusual here; {low} to {high} is.") if far else self.tr("Usual: {low} to {high}")
+            self.tr("\u26a0 {value} is unusual for this type; {low} to {high} is usual.")
+            if far
+            else self.tr("Usual: {low} to {high}")
         )
         self._text.setText(wording.format(value=short_number(value), low=short_number(low), high=short_number(high)))
         set_look(self._text, "tone", "warning" if far else "")
@@ -155,6 +158,14 @@ class OptionsPanel(Panel):
         self._refresh()
         self.changed.emit()
 
+    def _show_end_of_name(self) -> None:
+        """What tells names apart is at their end; the tooltip has the whole."""
+        editor = self.form.editor("filename_prefix")
+        line = editor.findChild(QLineEdit)
+        if line is not None and not line.hasFocus():
+            line.setCursorPosition(len(line.text()))
+            line.setToolTip(f"{line.text()}\n{help_of(editor.spec)}".strip())
+
     def _refresh(self) -> None:
         """Show what matters to the chosen type and method."""
         values = self.form.values()
@@ -169,6 +180,7 @@ class OptionsPanel(Panel):
         rows["rank"].label.setText(self.tr("Rank, at most") if adaptive else self.tr("Rank"))
         self.hint.setVisible(not full and not adaptive)
         self.note.show_for(values["lora_type"], values["adaptive_param"])
+        self._show_end_of_name()
         troubles = self.troubles()
         self.trouble.setVisible(bool(troubles))
         self.trouble.setText(self.tr("Cannot be used: {titles}.").format(titles=", ".join(troubles)))

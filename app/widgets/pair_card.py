@@ -78,6 +78,11 @@ class PairCard(QFrame):
         self._pair = size_bytes, parts, tuple(remarks)
         self._show_pair(estimate)
 
+    def show_matched(self, layers: int, left_out: tuple[LeftOut, ...], parts: str) -> None:
+        """The models go together; what keeps the run from starting is said elsewhere."""
+        headline = plural("PairCard", "{count} layer matches", "{count} layers match", layers)
+        self._show(headline.format(count=whole(layers)), left_out, parts)
+
     def show_estimate(self, estimate: Estimate) -> None:
         """Say of the pair that is shown what it will take."""
         if self._pair is not None:

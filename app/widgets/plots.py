@@ -32,6 +32,7 @@ TEXTS_SHOWN = 5
 LABEL_PIXELS = 22  # what the words at the limit need
 AXIS_PIXELS = 24  # what the time axis needs
 TICK_PIXELS = 24  # apart enough to be read
+FAR_BELOW = 0.1  # of the limit: a run that needs less is drawn at its own scale
 
 
 class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
@@ -106,6 +107,7 @@ class MemoryPlot(QuietPlot):
         self._limit = pg.InfiniteLine(angle=0, label="", labelOpts={"position": 0.02, "anchors": [(0, 1), (0, 1)]})
         self._limit.hide()
         self.addItem(self._limit)
+        self._limit_text, self._limit_size = "", 0.0
         self.marks = EventMarks(self)
         self.showGrid(x=False, y=True, alpha=0.12)
         left, bottom = self.getPlotItem().getAxis("left"), self.getPlotItem().getAxis("bottom")
@@ -119,6 +121,11 @@ class MemoryPlot(QuietPlot):
         """The most that this run held."""
         return max(self._series["run"], default=0.0) * GIGABYTE
 
+    @property
+    def scaled_to_run(self) -> bool:
+        """Whether the limit lies far above what is drawn, so that the run would be a line on the floor below it."""
+        return 0.0 < self._highest() < FAR_BELOW * self._limit_size
+
     def show_recent_only(self, recent: bool) -> None:
         """Show the last two minutes, or everything since the start of the run."""
         self._recent_only = recent
@@ -127,12 +134,12 @@ class MemoryPlot(QuietPlot):
     def show_device(self, shown: bool) -> None:
         """Draw what all programs hold, or only what this run holds."""
         self._curves["device"].setVisible(shown)
+        self._redraw()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep room for the limit's words, and only as many ticks as can be read."""
         super().resizeEvent(event)
         if getattr(self, "_ready", False):
-            self._ticks()
             self._redraw()
 
     def viewportEvent(self, event: QEvent) -> bool:
@@ -156,10 +163,9 @@ class MemoryPlot(QuietPlot):
             series.clear()
         self.marks.clear()
         self._total = total_bytes / GIGABYTE
-        self._limit.setValue(limit_bytes / GIGABYTE)
+        self._limit_size = limit_bytes / GIGABYTE
         self._limit.show()
-        self._limit.label.setFormat(limit_text)
-        self._ticks()
+        self._limit_text = limit_text
         self._redraw()
 
     def add(self, sample: MemorySample) -> None:
@@ -180,8 +186,8 @@ class MemoryPlot(QuietPlot):
             self._curves[key].setBrush(pg.mkBrush(band_colour(getattr(tokens, token), alpha)))
             if key != "run":
                 self._curves[key].setPen(pg.mkPen(None))
-        self._limit.setPen(QPen(pg.mkPen(tokens.bad, width=1)))
         self._limit.label.setColor(QColor(tokens.bad_text))
+        self._redraw()
         self.marks.restyle(tokens)
 
     def _redraw(self) -> None:
@@ -191,19 +197,36 @@ class MemoryPlot(QuietPlot):
         for key in CURVES:
             self._curves[key].setData(times, np.fromiter(self._series[key], float))
         self.setXRange(start, max(last, start + 1.0), padding=0)
-        above_limit = self._limit.value() / max(0.3, 1 - LABEL_PIXELS / self._inner_height())
-        top = max(self._total * 1.04, above_limit, 1e-3)
+        below_label = max(0.3, 1 - LABEL_PIXELS / self._inner_height())
+        top = max(self._total * 1.04, self._limit_size / below_label, 1e-3)
+        beyond = self.scaled_to_run
+        if beyond:
+            top = self._highest() / below_label
+        self._show_limit(top * below_label if beyond else self._limit_size, beyond=beyond)
+        self._ticks(top)
         self.setYRange(0, top, padding=0)
         self.marks.place(top, top / self._inner_height())
 
     def _inner_height(self) -> int:
         return max(24, int(self.height()) - AXIS_PIXELS)
 
-    def _ticks(self) -> None:
+    def _highest(self) -> float:
+        """The most that is drawn, in gigabytes."""
+        drawn = ("run", "device") if self._curves["device"].isVisible() else ("run",)
+        return max((max(self._series[key], default=0.0) for key in drawn), default=0.0)
+
+    def _show_limit(self, at: float, *, beyond: bool) -> None:
+        """Draw the limit as a line, or only say, with an arrow, that it is beyond what the plot shows."""
+        self._limit.setPen(pg.mkPen(None) if beyond else QPen(pg.mkPen(self.theme.tokens.bad, width=1)))
+        self._limit.label.setFormat(f"\u2191 {self._limit_text}" if beyond else self._limit_text)
+        self._limit.setValue(at)
+
+    def _ticks(self, top: float) -> None:
         if not self._total:
             return
-        step = round_step(self._total / max(1, min(4, self._inner_height() // TICK_PIXELS)))
-        marks = [(step * number, _size_text(step * number)) for number in range(1, int(self._total / step) + 1)]
+        highest = min(self._total, top)
+        step = round_step(highest / max(1, min(4, self._inner_height() // TICK_PIXELS)))
+        marks = [(step * number, size_text(step * number)) for number in range(1, int(highest / step + 1e-9) + 1)]
         self.getPlotItem().getAxis("left").setTicks([marks])
 
 
@@ -261,8 +284,12 @@ def band_colour(colour: str, alpha: int) -> QColor:
     return shade
 
 
-def _size_text(gigabytes: float) -> str:
-    return f"{short_number(gigabytes)} GB" if gigabytes >= 1 else f"{short_number(gigabytes * 1000)} MB"
+def size_text(gigabytes: float) -> str:
+    """``2 GB``, ``60 MB``, ``300 kB``: a size beside the axis."""
+    for unit, size in (("GB", 1.0), ("MB", 1e-3)):
+        if gigabytes >= 0.9999 * size:
+            return f"{short_number(gigabytes / size)} {unit}"
+    return f"{short_number(gigabytes * 1e6)} kB"
 
 
 def round_step(about: float) -> float:

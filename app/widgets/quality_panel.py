@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtWidgets import QLabel
 
 from app.quality import Quality
-from app.quality_words import Line, advice_line, explanation, headline, remarks, share_text, weakest_line
+from app.quality_words import Line, advice_line, explanation, headline, mean_text, remarks, weakest_line
 from app.widgets.basics import Panel, set_look, wrapped_label
 from app.wording import breakable
 
@@ -53,7 +53,7 @@ class QualityPanel(Panel):
         mark = GOOD if quality.good else WARNING
         self.title.setText(self.tr("{mark} {text}").format(mark=mark, text=headline(quality)))
         set_look(self.title, "tone", "good" if quality.good else "warning")
-        self.detail.setText(self.tr("{share} on average").format(share=share_text(quality.mean)))
+        self.detail.setText(self.tr("{share} on average").format(share=mean_text(quality)))
         self.setToolTip(explanation())
         set_look(self.weakest, "role", "")
         self._show(self.weakest, weakest_line(quality))

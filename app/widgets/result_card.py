@@ -102,6 +102,45 @@ class ResultCard:
         ]
 
 
+@dataclass(frozen=True)
+class CheckOutcome:
+    """What a verification found of a file that is not the last run's.
+
+    Attributes:
+        path: the file.
+        detail: the judgement, or what to do where the verification failed.
+        lines: all of it.
+        tone: ``warning`` or ``bad`` where it found something wrong.
+        failure: why it failed; empty where it did not.
+    """
+
+    path: Path
+    detail: str
+    lines: tuple[str, ...]
+    tone: str = ""
+    failure: str = ""
+
+    def headline(self) -> str:
+        """A mark and the file, or why it could not be verified."""
+        if not self.failure:
+            mark = "\u26a0" if self.tone else "\u2713"
+            return translate("result", "{mark} {name}").format(mark=mark, name=self.path.name)
+        text = translate("result", "\u26a0 {name}: {reason}")
+        if self.path.name in self.failure:
+            text = translate("result", "\u26a0 {reason}")
+        return text.format(name=self.path.name, reason=self.failure)
+
+    def extra(self) -> str:
+        """What is wrong with it; empty where nothing is."""
+        if self.failure or not self.tone:
+            return ""
+        return translate("result", "\u26a0 {text}").format(text=" ".join(self.lines[1:] or self.lines))
+
+    def tooltip(self) -> str:
+        """All of it, a line each, and where the file is."""
+        return "\n".join((*self.lines, str(self.path)))
+
+
 def weakest_rows(rows: tuple[LayerResult, ...], count: int) -> list[LayerResult]:
     """The layers that lost most of their change, the worst first; those that lost nothing to speak of are none."""
     losing = (row for row in rows if row.energy_retained < 1.0 - LOST_NOTHING)

@@ -102,39 +102,75 @@ class NumberSlider(QWidget):
         self, minimum: float, maximum: float, *, step: float = 1.0, stops: Sequence[int] = (), percent: bool = False
     ) -> None:
         super().__init__()
+        self._boxes: dict[type[QSpinBox] | type[QDoubleSpinBox], QSpinBox | QDoubleSpinBox] = {}
+        self.slider = Slider()
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(10)
+        self._row.addWidget(self.slider, 1)
+        self.setFocusProxy(self.slider)  # the first of the two: Tab would pass over what comes before the proxy
+        self.number: QSpinBox | QDoubleSpinBox
+        self.set_range(minimum, maximum, step=step, stops=stops, percent=percent)
+        self.slider.valueChanged.connect(self._slider_changed)
+
+    def set_range(
+        self,
+        minimum: float,
+        maximum: float,
+        *,
+        step: float = 1.0,
+        stops: Sequence[int] = (),
+        percent: bool = False,
+        unit: str = "",
+    ) -> None:
+        """Stand for another quantity from now on, without telling anyone; `set_value` and `set_names` should follow.
+
+        Args:
+            minimum: the least number.
+            maximum: the largest number.
+            step: between two places of the slider; from 1 on only whole numbers make sense.
+            stops: the numbers that the slider stops at; empty where it moves evenly.
+            percent: whether the number is shown as a percentage.
+            unit: what is written behind the number.
+        """
         self._minimum, self._step, self._stops = minimum, step, tuple(stops)
         self._whole = step >= 1.0
         self._factor = 100.0 if percent else 1.0
-        self.slider = Slider()
-        if self._stops:
-            self.slider.setRange(0, len(self._stops) - 1)
-        else:
-            self.slider.setRange(0, round((maximum - minimum) / step))
-        self.number: QSpinBox | QDoubleSpinBox
-        if self._whole or percent:
-            box = QSpinBox()
+        self.slider.blockSignals(True)
+        self.slider.setRange(0, len(self._stops) - 1 if self._stops else round((maximum - minimum) / step))
+        self.slider.blockSignals(False)
+        box = self._box(QSpinBox if self._whole or percent else QDoubleSpinBox)
+        box.blockSignals(True)
+        if isinstance(box, QSpinBox):
             box.setRange(round(minimum * self._factor), round(maximum * self._factor))
             box.setSingleStep(max(1, round(step * self._factor)))
-            box.setSuffix(" %" if percent else "")
-            box.valueChanged.connect(self._number_changed)
-            self.number = box
         else:
-            decimal = QDoubleSpinBox()
-            decimal.setRange(minimum, maximum)
-            decimal.setSingleStep(step)
-            decimal.setDecimals(3)
-            decimal.valueChanged.connect(self._number_changed)
-            self.number = decimal
-        self.number.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-        self.number.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.number.setFixedWidth(max(58, self.number.fontMetrics().horizontalAdvance("0.0000") + 18))
-        self.slider.valueChanged.connect(self._slider_changed)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(10)
-        row.addWidget(self.slider, 1)
-        row.addWidget(self.number)
-        self.setFocusProxy(self.number)
+            box.setDecimals(3)
+            box.setRange(minimum, maximum)
+            box.setSingleStep(step)
+        box.setSuffix(" %" if percent else unit)
+        box.blockSignals(False)
+        room = [("0.0000", 18), (f"{round(maximum)}{unit}", 24)] if unit else [("0.0000", 18)]
+        box.setFixedWidth(max(58, *(box.fontMetrics().horizontalAdvance(text) + space for text, space in room)))
+        self._show_box(box)
+
+    def _box(self, kind: type[QSpinBox] | type[QDoubleSpinBox]) -> QSpinBox | QDoubleSpinBox:
+        """The field for whole numbers or for others; it is kept, as the tab order does not survive a replacement."""
+        box = self._boxes.get(kind)
+        if box is None:
+            box = self._boxes[kind] = kind()
+            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+            box.setAlignment(Qt.AlignmentFlag.AlignRight)
+            box.setFocusPolicy(self.slider.focusPolicy())
+            box.valueChanged.connect(self._number_changed)
+            self._row.addWidget(box)
+            QWidget.setTabOrder(self.slider, box)
+        return box
+
+    def _show_box(self, box: QSpinBox | QDoubleSpinBox) -> None:
+        self.number = box
+        for other in self._boxes.values():
+            other.setVisible(other is box)
 
     def value(self) -> float:
         """The number; whole where only whole numbers make sense."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 
-from PySide6.QtCore import QCoreApplication, QEvent, Qt, Slot
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Slot
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QComboBox, QGridLayout
+from PySide6.QtWidgets import QComboBox, QGridLayout, QSizePolicy
 
 from app.theme import Theme
 from app.translation import plural, whole
+from app.widgets.basics import text_label
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_model import LayerModel, share_text, short_name
+from app.widgets.layer_names import ELLIPSIS, first_parts, fitted_name
 from app.widgets.legend import LegendEntry, Swatch
 from app.widgets.plot_panel import PlotPanel
 from app.widgets.spectrum_data import Measure, Spectrum, distinct_names, last_rank_shown, spectrum_of
@@ -56,6 +58,7 @@ class SpectrumPanel(PlotPanel):
         super().__init__(_tr("Spectrum"), "")
         self._model, self._choice = model, choice
         self._shown: tuple[LayerResult, ...] = ()
+        self._named, self._more = "", ""  # of one layer: its name, and what is said besides
         self._entries: list[tuple[str, str]] = []  # of the legend: name, name with the share kept
         self.measure = QComboBox()
         self.measure.setAccessibleName(self.tr("What the curve shows"))
@@ -76,12 +79,17 @@ class SpectrumPanel(PlotPanel):
         self.header.addWidget(self.measure)
         self.plot = SpectrumPlot(theme, self.tr("Plot of singular values by index"))
         self.set_plot(self.plot)
+        self._name = text_label("", "small")
+        self._name.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._name.hide()
+        self.line.addWidget(self._name, 1)
         self._legend_grid = QGridLayout()
         self._legend_grid.setHorizontalSpacing(SPACING)
         self._legend_grid.setVerticalSpacing(2)
         self.line.addLayout(self._legend_grid, 1)
         self.legend = [LegendEntry(CurveSwatch(theme, number), shrinking=True) for number in range(COMPARED)]
         self._place_legend()
+        self.detail.installEventFilter(self)
         choice.changed.connect(self.refresh)
         model.rowsInserted.connect(self.refresh)
         model.modelReset.connect(self.refresh)
@@ -99,6 +107,7 @@ class SpectrumPanel(PlotPanel):
 
     def clear(self) -> None:
         """Back to the words."""
+        self._named = ""
         super().clear()
         self._hint.setText(self.tr("Choose a layer in the table or in the change map to see its singular values."))
         self.measure.setEnabled(False)
@@ -107,6 +116,12 @@ class SpectrumPanel(PlotPanel):
         """More lines of legend where there is no room for one."""
         super().resizeEvent(event)
         self._place_legend()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Say beside the title what there is room for."""
+        if watched is self.detail and event.type() in (QEvent.Type.Resize, QEvent.Type.FontChange):
+            self._fit_detail()
+        return super().eventFilter(watched, event)
 
     def changeEvent(self, event: QEvent) -> None:
         """A larger font may need another arrangement."""
@@ -140,7 +155,7 @@ class SpectrumPanel(PlotPanel):
             self._hint.setText(self.tr("The difference itself is stored for this layer: no rank, no spectrum, no cut."))
         else:
             self._hint.setText(self.tr("The singular values of this layer were not kept."))
-        self.detail.setText(short_name(row.name) if count == 1 else "")
+        self._tell_name(short_name(row.name) if count == 1 else "")
 
     def _tell_one(self, spectrum: Spectrum) -> None:
         parts = [short_name(spectrum.name)]
@@ -148,7 +163,7 @@ class SpectrumPanel(PlotPanel):
             text = self.tr("{known} of {full} values known")
             parts.append(text.format(known=whole(spectrum.known), full=whole(spectrum.full)))
         hidden = sum(spectrum_of(row) is None for row in self._shown)
-        self.detail.setText(" \u00b7 ".join([*parts, *self._whole_text(hidden)]))
+        self._tell_name(parts[0], " \u00b7 ".join([*parts[1:], *self._whole_text(hidden)]))
         self.plot.setAccessibleDescription(" \u00b7 ".join([parts[0], self.plot.cut_text, *parts[1:]]))
 
     def _tell_several(self, spectra: list[Spectrum]) -> None:
@@ -158,7 +173,7 @@ class SpectrumPanel(PlotPanel):
         text, words = self.tr("{layer} {kept}"), self.tr("{layer}: rank {rank} keeps {kept}")
         self._entries = [(name, text.format(layer=name, kept=share)) for name, share in zip(names, kept, strict=True)]
         told = [
-            words.format(layer=short_name(spectrum.name), rank=spectrum.rank, kept=share)
+            words.format(layer=short_name(spectrum.name), rank=whole(spectrum.rank), kept=share)
             for spectrum, share in zip(drawn, kept, strict=True)
         ]
         for entry, line in zip(self.legend, told, strict=False):
@@ -171,8 +186,37 @@ class SpectrumPanel(PlotPanel):
         if Measure(self.measure.currentData()) is not Measure.KEPT:
             parts.append(self.tr("each as a share of its largest"))
         parts += self._whole_text(len(self._shown) - len(spectra))
+        self._named = ""
+        self._name.hide()
+        self.line.setStretchFactor(self._legend_grid, 1)
         self.detail.setText(" \u00b7 ".join(parts))
         self.plot.setAccessibleDescription("\n".join(told))
+
+    def _tell_name(self, name: str, more: str = "") -> None:
+        self._named, self._more = name, more
+        self.detail.setText(name)
+        self._fit_detail()
+
+    def _fit_detail(self) -> None:
+        """A layer's name and what else there is to say of it; the name alone, even shortened, where room is short."""
+        if not self._named:
+            return
+        room, measure = self.detail.width(), self.detail.fontMetrics().horizontalAdvance
+        parts = [part for part in (self._named, self._more) if part]
+        both = " \u00b7 ".join(parts)
+        text = first_parts(parts, room, measure)
+        shortened = fitted_name(self._named, room, measure) if measure(text) > room else text
+        # A name without its block tells little: it has the line above the plot to itself.
+        below = shortened.startswith(ELLIPSIS) and self._stack.currentWidget() is self.plot
+        if below:
+            room = self.width() - MARGINS
+            text = first_parts(parts, room, measure)
+            self._name.setText(fitted_name(self._named, room, measure) if measure(text) > room else text)
+        self._name.setVisible(below)
+        self.line.setStretchFactor(self._legend_grid, 0 if below else 1)
+        self._line_widget.setVisible(below)
+        self.detail.setText("" if below else shortened)
+        self.detail.setToolTip("" if below or shortened == both else both)
 
     def _whole_text(self, count: int) -> list[str]:
         text = plural("SpectrumPanel", "{count} more has none", "{count} more have none", count)

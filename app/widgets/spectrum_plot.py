@@ -179,7 +179,7 @@ class SpectrumPlot(QuietPlot):
                 kept = share_text(float(kept_by_rank(spectrum)[rank]))
                 text = self.tr("{layer}: value {rank} is {value}, rank {rank} keeps {kept}")
                 value = short_number(float(f"{spectrum.values[rank - 1]:.4g}"))
-                lines.append(text.format(layer=short_name(spectrum.name), rank=rank, value=value, kept=kept))
+                lines.append(text.format(layer=short_name(spectrum.name), rank=whole(rank), value=value, kept=kept))
             elif spectrum.known < rank <= min(spectrum.full, self.viewRange()[0][1]):
                 text = self.tr("{layer}: only the first {known} of {full} values were computed")
                 known, full = whole(spectrum.known), whole(spectrum.full)
@@ -234,7 +234,7 @@ class SpectrumPlot(QuietPlot):
             band.setFillLevel(low)
             band.setData(ranks[part], heights[part])
         self._draw_tail(alone, end, low)
-        self.cut_text = self.tr("rank {rank} keeps {kept}").format(rank=alone.rank, kept=share_text(alone.kept))
+        self.cut_text = self.tr("rank {rank} keeps {kept}").format(rank=whole(alone.rank), kept=share_text(alone.kept))
         self._cut.setValue(alone.rank)
         self._label.setText(self.cut_text)
         kept_above = self._measure is Measure.KEPT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QEvent, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
@@ -10,7 +10,7 @@ from app.icons import icon
 from app.messages import format_bytes
 from app.preparation import DeviceInfo
 from app.theme import Theme
-from app.widgets.basics import link_button, push_button, scaled, text_label, wrapped_label
+from app.widgets.basics import icon_size, link_button, push_button, scaled, text_label, wrapped_label
 from app.widgets.profile_bar import profile_title
 from app.wording import window_error_text
 from engine.errors import EngineError
@@ -48,7 +48,7 @@ class WelcomeCard(QFrame):
         self.close_button = QToolButton()
         self.close_button.setAccessibleName(self.tr("Do not show this any more"))
         self.close_button.setToolTip(self.close_button.accessibleName())
-        self.close_button.setIconSize(QSize(CLOSE_ICON, CLOSE_ICON))
+        self.close_button.setIconSize(icon_size(CLOSE_ICON))
         self.close_button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.close_button.clicked.connect(self._dismiss)
         top = QHBoxLayout()
@@ -183,7 +183,7 @@ class WelcomeCard(QFrame):
         self.dismissed.emit()
 
     def _recolour(self) -> None:
-        self.close_button.setIcon(icon("close", self._theme.tokens.muted, CLOSE_ICON))
+        self.close_button.setIcon(icon("close", self._theme.tokens.muted, self.close_button.iconSize().width()))
 
 
 def _keep_height(widget: QWidget) -> None:

@@ -62,7 +62,7 @@ class SafetensorsFile(Checkpoint):
         if length < 2 or first != b"{":
             raise EngineError(ErrorCode.NOT_A_MODEL, file=self.path, reason="no_header")
         if length > MAX_HEADER_BYTES:
-            raise EngineError(ErrorCode.HEADER_INVALID, file=self.path, reason=f"its header claims {length} bytes")
+            raise EngineError(ErrorCode.HEADER_INVALID, file=self.path, reason=f"its header claims {length:,} bytes")
         if 8 + length > self.size_bytes:
             raise EngineError(ErrorCode.FILE_TRUNCATED, file=self.path, expected=8 + length, actual=self.size_bytes)
         return self._read_at(8, length)
@@ -185,9 +185,10 @@ def parse_header(
         position = end
     if position > data_bytes:
         broken = next(info.name for info, (_, end) in parsed if end > data_bytes)
-        raise EngineError(ErrorCode.FILE_TRUNCATED, file=path, tensor=broken, expected=position, actual=data_bytes)
+        sizes = {"expected": 8 + len(header) + position, "actual": 8 + len(header) + data_bytes}  # of the whole file
+        raise EngineError(ErrorCode.FILE_TRUNCATED, file=path, tensor=broken, **sizes)
     if position < data_bytes:
-        reason = f"{data_bytes - position} bytes follow the last tensor"
+        reason = f"{data_bytes - position:,} bytes follow the last tensor"
         raise EngineError(ErrorCode.HEADER_INVALID, file=path, reason=reason)
     return metadata, {info.name: info for info, _ in parsed}, {info.name: span for info, span in parsed}
 
@@ -206,7 +207,7 @@ def _parse_entry(path: Path, name: str, entry: object) -> tuple[TensorInfo, tupl
     begin, end = offsets
     bits = math.prod(shape) * DTYPES[dtype].bits
     if begin > end or (end - begin) * 8 != bits:
-        raise refuse(f"its shape {tuple(shape)} in {dtype} does not fill bytes {begin} to {end}")
+        raise refuse(f"its shape {tuple(shape)} in {dtype} does not fill bytes {begin:,} to {end:,}")
     return TensorInfo(name, dtype, tuple(shape), end - begin), (begin, end)
 
 

@@ -21,7 +21,7 @@ def output_folder_and_stem(
     """The folder the file goes into, and its name up to the counter.
 
     Raises:
-        EngineError: ``output_escapes`` where the prefix leaves the output folder or cannot be a file name.
+        EngineError: ``output_escapes`` where the prefix leaves the output folder, is blank or cannot be a file name.
     """
     parts = _checked_parts(settings.filename_prefix)
     stem = (
@@ -72,13 +72,16 @@ def _checked_parts(prefix: str) -> list[str]:
     def refuse(reason: str) -> EngineError:
         return EngineError(ErrorCode.OUTPUT_ESCAPES, file=prefix, reason=reason)
 
+    if not prefix.strip():
+        raise refuse("blank")
     parts = prefix.replace("\\", "/").split("/")
     if parts[0] == "" or ".." in parts or (len(parts[0]) == 2 and parts[0][1] == ":"):
         raise refuse("leaves")
     parts = [part for part in parts[:-1] if part not in ("", ".")] + parts[-1:]
-    if parts[-1] in ("", "."):
+    if parts[-1].strip() in ("", "."):
         raise refuse("no_name")
     for part in parts:
-        if _FORBIDDEN & set(part) or not part.isprintable() or part.split(".")[0].lower() in _RESERVED:
+        reserved = not part.strip() or part.split(".")[0].lower() in _RESERVED
+        if reserved or _FORBIDDEN & set(part) or not part.isprintable():
             raise refuse("bad_name")
     return parts

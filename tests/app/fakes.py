@@ -26,7 +26,7 @@ from engine.events import (
     Planned,
     Progress,
 )
-from engine.inspection import ModelSummary
+from engine.inspection import ModelSummary, PairSummary
 from engine.naming import TensorView
 from engine.pairing import Block, PairedWeight
 from engine.planning import Plan
@@ -87,6 +87,9 @@ class FakeSession:
         if isinstance(self.engine.kept, Exception):
             raise self.engine.kept
         return self.engine.kept or Kept(0, len(plan.layers), False, "")
+
+    def summary(self, _settings: ExtractionSettings) -> PairSummary:
+        return PairSummary(self.engine.layers, LEFT_OUT, "flux", "Flux.1", {"denoiser": self.engine.layers}, 57)
 
     def free_memory(self) -> int:
         self.engine.free_threads.append(threading.current_thread())

@@ -1,10 +1,16 @@
+"""What somebody needs who cannot see the window or has no mouse: names, keys, and a way through with Tab."""
+
 from typing import Any
 
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QAbstractSlider,
     QAbstractSpinBox,
+    QApplication,
     QComboBox,
     QLineEdit,
     QMenu,
@@ -15,8 +21,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 from pytestqt.qtbot import QtBot
-from window_steps import Pair
+from window_steps import Pair, run_to_end, wait_for
 
+from app.controller import State
+from app.widgets.frame import Tab
 from app.widgets.main_window import MainWindow
 
 
@@ -64,3 +72,67 @@ def test_every_shortcut_is_bound_once(window: MainWindow) -> None:
     assert len(sequences) == len(set(sequences))
     assert "Ctrl+Return" in sequences
     assert "F1" in sequences
+
+
+def walk(key: Qt.Key = Qt.Key.Key_Tab) -> list[QWidget]:
+    """Press a key until it comes back to where it began; a text with several links is one stop."""
+    start = QApplication.focusWidget()
+    assert start is not None
+    stops = [start]
+    for _ in range(400):
+        QTest.keyClick(stops[-1], key)
+        focused = QApplication.focusWidget()
+        assert focused is not None, f"after {describe(stops[-1])} nothing has the focus"
+        if focused is start:
+            return stops
+        if focused is not stops[-1]:
+            assert focused not in stops, f"{describe(stops[-1])} leads back to {describe(focused)}"
+            stops.append(focused)
+    raise AssertionError("Tab never came back to where it began")
+
+
+def to_reach(window: MainWindow) -> set[QWidget]:
+    """What somebody without a mouse must be able to use; a field inside another control belongs to that."""
+    return {
+        widget
+        for widget in window.findChildren(QWidget)
+        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+        and widget.isVisible()
+        and widget.isEnabled()
+        and widget.focusProxy() is None
+        and not isinstance(widget.parentWidget(), (QComboBox, QAbstractSpinBox))
+    }
+
+
+def describe(widget: QWidget) -> str:
+    return f"{type(widget).__name__} \u201c{widget.accessibleName()}\u201d"
+
+
+def explore(window: MainWindow, title: str) -> None:
+    by = window.frame.run.result.explore.by
+    by.setCurrentIndex(by.findText(title))
+
+
+@pytest.mark.parametrize("state", ["empty", "ready", "done", "other ways"])
+@pytest.mark.parametrize("tab", list(Tab))
+def test_tab_reaches_every_control_once_and_comes_back(
+    qtbot: QtBot, window: MainWindow, pair: Pair, tab: Tab, state: str
+) -> None:
+    window.help.end_welcome()
+    if state == "ready":
+        window.set_models(*pair)
+        wait_for(qtbot, window, State.READY)
+    elif state != "empty":
+        run_to_end(qtbot, window, pair)
+    if state == "other ways":
+        for title in ("Ratio", "File size", "Kept per layer", "Rank"):
+            explore(window, title)
+    window.frame.show_tab(tab)
+    window.activateWindow()
+    QApplication.processEvents()
+    window.frame.models.finetuned.browse.setFocus()
+    stops = walk()
+    missed = to_reach(window) - set(stops)
+    assert not missed, [describe(widget) for widget in missed]
+    assert len(stops) > 15
+    assert set(walk(Qt.Key.Key_Backtab)) == set(stops)

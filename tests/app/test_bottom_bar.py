@@ -14,6 +14,7 @@ from app.theme import Theme
 from app.verification_words import ClaimedQuality
 from app.widgets.bottom_bar import BottomBar
 from engine.errors import EngineError, ErrorCode
+from engine.events import Progress
 from engine.results import ExtractionResult, OutputFile
 
 LORA = Path("/loras/my_lora_rank_32_fp16_balanced_b10_bs4_00001_.safetensors")
@@ -169,6 +170,68 @@ def test_another_file_that_was_verified_is_told_in_the_line_below(qtbot: QtBot, 
     assert QApplication.clipboard().text() == str(OTHER)
     bar.show_started(12)
     assert not bar.last.isVisible()
+
+
+def test_another_file_that_was_verified_is_told_in_the_place_of_the_result(qtbot: QtBot, bar: BottomBar) -> None:
+    bar.show_result(a_result())
+    bar.show_verifying(OTHER)
+    bar.show_verified(OTHER, fake_verification(), None)
+    bar.show_verify_ended()  # as the window does when the thread has ended
+    assert bar.headline.text() == "\u2713 other.safetensors"
+    assert bar.detail.text() == "keeps 93.8 % of the change, 87.4 % in the weakest layer \u00b7 verified"
+    assert str(OTHER) in bar.detail.toolTip()
+    assert not bar.last.isVisible()
+    bar.copy_details.click()
+    assert "other.safetensors: keeps 93.8 % of the change" in QApplication.clipboard().text()
+    bar.back.click()
+    assert bar.headline.text() == f"\u2713 {LORA.name}"
+    assert "verified" not in bar.detail.text(), "that was said of another file"
+    assert not bar.back.isVisible()
+
+
+def test_what_is_wrong_with_another_file_is_marked(bar: BottomBar) -> None:
+    bar.show_result(a_result())
+    bar.show_verified(OTHER, fake_verification(mean=0.9, worst=0.8), CLAIMED)
+    assert bar.headline.text() == "\u26a0 other.safetensors"
+    assert bar.extra.text().startswith("\u26a0 The file says of itself 93.8 %")
+    assert bar.extra.property("tone") == "warning"
+    ready(bar)
+    bar.show_verify_ended()
+    assert bar.headline.text() == f"\u2713 {LORA.name}", "something else has happened since"
+
+
+def test_another_file_that_cannot_be_verified_is_named_once(bar: BottomBar) -> None:
+    error = EngineError(ErrorCode.NOT_A_LORA, file=str(OTHER))
+    bar.show_result(a_result())
+    bar.show_verifying(OTHER)
+    bar.show_verify_failed(OTHER, error)
+    assert bar.headline.text() == "\u26a0 other.safetensors is not a LoRA."
+    assert bar.headline.property("tone") == "bad"
+    assert bar.detail.text()
+    ready(bar)
+    assert bar.last.name.text().count("other.safetensors") == 1
+
+
+def test_a_long_folder_keeps_both_its_ends(bar: BottomBar) -> None:
+    bar.show_ready("next.safetensors", 310_000_000, Path("/loras") / ("long_" * 60) / "end")
+    assert bar.detail._mode is Qt.TextElideMode.ElideMiddle
+    bar.show_result(a_result())
+    assert bar.detail._mode is Qt.TextElideMode.ElideRight
+
+
+def test_large_numbers_of_layers_are_written_in_groups(bar: BottomBar) -> None:
+    bar.show_stopped(1200, 2000, kept=True)
+    assert "1,200 of 2,000 layers" in bar.headline.text()
+    bar.show_progress(Progress(58, 2000, 0.03, 2.0, 60.0, 0.9))
+    assert bar.headline.text() == "Layer 59 of 2,000"
+
+
+def test_the_bar_grows_with_its_text(qtbot: QtBot, bar: BottomBar) -> None:
+    usual = bar.minimumSizeHint().height()
+    bar.setStyleSheet("QLabel { font-size: 30pt; }")
+    bar.show_result(a_result())
+    lines = (bar.headline, bar.detail, bar.extra)
+    assert bar.minimumSizeHint().height() >= sum(line.fontMetrics().height() for line in lines) > usual
 
 
 def test_the_last_result_keeps_what_was_found_when_the_bar_moves_on(bar: BottomBar) -> None:

@@ -4,6 +4,7 @@ import pytest
 from fakes import GB, LEFT_OUT
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QApplication,
     QWidget,
@@ -14,8 +15,10 @@ from window_steps import Pair, wait_for
 from app.controller import State
 from app.telling_apart import tell_apart
 from app.theme import Theme
+from app.widgets import window_files
 from app.widgets.left_out_dialog import LeftOutDialog, LeftOutModel
 from app.widgets.main_window import MainWindow
+from app.widgets.notice_bar import NoticeBar
 from app.widgets.pair_card import PairCard
 from engine.estimates import Amount, Estimate, Labour, Problem, ProblemCode
 
@@ -26,6 +29,7 @@ def drop(target: QWidget, *paths: Path) -> None:
     actions, button = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
     event = QDropEvent(QPointF(5, 5), actions, data, button, Qt.KeyboardModifier.NoModifier)
     target.dropEvent(event)
+    QTest.qWait(0)  # several files find their place once the drop has its answer
 
 
 def test_two_files_dropped_at_once_fill_both_cards_and_can_be_swapped(window: MainWindow, tmp_path: Path) -> None:
@@ -45,6 +49,27 @@ def test_a_file_dropped_beside_the_cards_goes_where_there_is_room(window: MainWi
     drop(window, pair[0])
     drop(window, pair[1])
     assert window.frame.models.models() == pair
+
+
+def test_where_both_are_taken_it_is_asked_whose_place_a_dropped_file_takes(
+    window: MainWindow, pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = ["", "original"]
+    monkeypatch.setattr(window_files, "ask_whose_place", lambda *_args: answers.pop(0))
+    window.set_models(*pair)
+    drop(window, tmp_path / "third.safetensors")
+    assert window.frame.models.models() == pair
+    drop(window, tmp_path / "third.safetensors")
+    assert window.frame.models.models() == (pair[0], tmp_path / "third.safetensors")
+
+
+def test_of_three_dropped_files_the_third_is_said_to_be_too_many(
+    window: MainWindow, pair: Pair, tmp_path: Path
+) -> None:
+    drop(window, *pair, tmp_path / "third.safetensors")
+    assert None not in window.frame.models.models()
+    (bar,) = window.findChildren(NoticeBar)
+    assert "third.safetensors" in bar.text.text()
 
 
 def test_the_list_behind_why_names_every_tensor_and_its_reason(
@@ -97,7 +122,7 @@ def test_the_pair_card_says_what_the_extraction_will_take_as_soon_as_that_is_kno
     pair_card.show_estimate(fitting())
     assert pair_card.headline.text() == "304 layers will be extracted"
     assert pair_card.left_out.text() == "2 left out"
-    assert pair_card.detail.text() == "About 50 s \u00b7 fits: 18 of 24 GB \u00b7 310 MB file"
+    assert pair_card.detail.text() == "About 50 s \u00b7 fits: 18 of 24 GB \u00b7 file: at most 310 MB"
     assert not pair_card.remark.isVisible()
     assert "Main memory: at most 18.0 GB, 24.0 GB free" in pair_card.toolTip()
     assert "denoiser 304" in pair_card.toolTip()

@@ -1,3 +1,4 @@
+import itertools
 import math
 from dataclasses import replace
 
@@ -5,12 +6,17 @@ import numpy as np
 import pytest
 from fakes import layer_result
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QFontMetrics
 from pytestqt.qtbot import QtBot
 
 from app.theme import DARK, LIGHT, Theme, contrast
 from app.widgets.change_map import ChangeMap
+from app.widgets.change_map_canvas import OUTLINED
 from app.widgets.change_map_colours import map_colour
-from app.widgets.change_map_data import BIASES, NORMS, OTHERS, OUTSIDE, arrange, place_of, robust_scale
+from app.widgets.change_map_data import OTHERS, OUTER, OUTSIDE, arrange
+from app.widgets.change_map_geometry import lay_out
+from app.widgets.change_map_places import BIASES, NORMS, place_of
+from app.widgets.change_map_values import LEAST_SPAN, change_scale, kept_scale
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_model import LayerModel
 from engine.results import LayerResult
@@ -35,8 +41,11 @@ def result(name: str, change: float = 0.01, energy: float = 1.0, kept: float = 0
 def grid_of(names: list[str], kinds: int = 40, columns: int = 200) -> dict[str, tuple[str, str]]:
     """Each layer's row and column by their titles."""
     grid = arrange(names, most_kinds=kinds, most_columns=columns)
-    places = (divmod(int(cell), len(grid.columns)) for cell in grid.cells)
-    return {name: (grid.kinds[row], grid.columns[column]) for name, (row, column) in zip(names, places, strict=True)}
+    placed = {}
+    for name, cell in zip(names, grid.cells, strict=True):
+        row, column = grid.place(int(cell))
+        placed[name] = (OUTSIDE, str(column)) if row == len(grid.kinds) else (grid.kinds[row], grid.columns[column])
+    return placed
 
 
 class Shown:
@@ -76,15 +85,33 @@ class Shown:
         ("diffusion_model.double_blocks.3.img_mlp.0.weight", ("double_blocks", 3), "img_mlp.0"),
         ("diffusion_model.double_blocks.3.img_mlp.0.bias", ("double_blocks", 3), BIASES),
         ("diffusion_model.double_blocks.3.img_attn.norm.query_norm.scale", ("double_blocks", 3), NORMS),
-        ("diffusion_model.input_blocks.4.1.transformer_blocks.0.attn1.to_q.weight", ("input_blocks", 4), "attn1.to_q"),
+        (
+            "diffusion_model.input_blocks.4.1.transformer_blocks.7.attn1.to_q.weight",
+            ("input_blocks.4.1.transformer_blocks", 7),
+            "attn1.to_q",
+        ),
         ("diffusion_model.input_blocks.4.0.in_layers.2.weight", ("input_blocks", 4), "in_layers.2"),
         ("diffusion_model.input_blocks.0.0.weight", ("input_blocks", 0), "conv"),
         (
             "diffusion_model.middle_block.1.transformer_blocks.3.ff.net.0.proj.weight",
-            ("middle_block", 0),
+            ("middle_block.1.transformer_blocks", 3),
             "ff.net.0.proj",
         ),
-        ("diffusion_model.down_blocks.1.attentions.0.proj_in.weight", ("down_blocks", 1), "proj_in"),
+        ("diffusion_model.middle_block.1.proj_in.weight", ("middle_block", 0), "proj_in"),
+        ("diffusion_model.down_blocks.1.attentions.0.proj_in.weight", ("down_blocks.1.attentions", 0), "proj_in"),
+        (
+            "down_blocks.1.attentions.0.transformer_blocks.1.attn2.to_out.0.weight",
+            ("down_blocks.1.attentions.0.transformer_blocks", 1),
+            "attn2.to_out.0",
+        ),
+        ("down_blocks.1.resnets.1.conv1.weight", ("down_blocks.1.resnets", 1), "conv1"),
+        ("down_blocks.1.downsamplers.0.conv.weight", ("down_blocks", 1), "downsamplers.0.conv"),
+        ("layers.2.mlp.experts.7.w1.weight", ("layers", 2), "mlp.experts.7.w1"),
+        (
+            "text_encoders.t5xxl.transformer.encoder.block.5.layer.1.DenseReluDense.wo.weight",
+            ("text_encoders.t5xxl.transformer.encoder.block", 5),
+            "DenseReluDense.wo",
+        ),
         ("diffusion_model.label_emb.0.0.weight", ("", 0), "label_emb"),
         ("diffusion_model.time_embed.2.weight", ("", 0), "time_embed"),
         ("diffusion_model.blocks.0.modulation", ("blocks", 0), "modulation"),
@@ -112,6 +139,64 @@ def test_blocks_stand_in_the_order_of_the_model() -> None:
     assert grid.blocks == 5
 
 
+def sdxl_names() -> list[str]:
+    """As in SDXL: blocks of a U-Net with convolutions, with 0, 2 or 10 transformer blocks in each."""
+    depths = {"input_blocks": (0, 0, 0, 0, 2, 2, 0, 10, 10), "output_blocks": (10, 10, 10, 2, 2, 2, 0, 0, 0)}
+    found = [f"{DENOISER}time_embed.0.weight", f"{DENOISER}label_emb.0.0.weight"]
+    outer = [(f"{stack}.{number}", depth) for stack, counts in depths.items() for number, depth in enumerate(counts)]
+    for block, depth in [*outer, ("middle_block", 10)]:
+        found += [f"{DENOISER}{block}.0.{kind}.weight" for kind in ("in_layers.2", "emb_layers.1", "out_layers.3")]
+        kinds = [f"attn{number}.to_{part}" for number in (1, 2) for part in ("q", "k", "v", "out.0")]
+        for number in range(depth):
+            inner = f"{DENOISER}{block}.1.transformer_blocks.{number}"
+            found += [f"{inner}.{kind}.weight" for kind in (*kinds, "ff.net.0.proj", "ff.net.2")]
+    return found
+
+
+def test_each_transformer_block_of_sdxl_has_its_own_column() -> None:
+    names = sdxl_names()
+    placed, grid = grid_of(names), arrange(names, most_kinds=40, most_columns=200)
+    assert len(set(placed.values())) == len(names)
+    inner = [title for title in grid.columns if "transformer_blocks" in title]
+    assert len(inner) == 70
+    assert len(grid.columns) == 70 + 9 + 1 + 9
+    ten = [f"input_blocks.7.1.transformer_blocks.{number}" for number in range(10)]
+    begin = grid.columns.index("input_blocks.7")
+    assert list(grid.columns[begin : begin + 12]) == ["input_blocks.7", *ten, "input_blocks.8"]
+    assert [group.title for group in grid.groups] == ["input_blocks", "middle_block", "output_blocks"]
+    assert {kind for kind, column in placed.values() if column in ten} == {
+        *(f"attn{number}.to_{part}" for number in (1, 2) for part in ("q", "k", "v", "out.0")),
+        "ff.net.0.proj",
+        "ff.net.2",
+    }
+    assert placed[f"{DENOISER}input_blocks.7.0.in_layers.2.weight"] == ("in_layers.2", "input_blocks.7")
+
+
+def test_kinds_of_outer_blocks_are_put_together_before_those_of_inner_ones() -> None:
+    kinds = {kind for kind, _ in grid_of(sdxl_names(), kinds=12).values()}
+    assert {OUTER, OUTSIDE, "attn1.to_q", "ff.net.2"} <= kinds
+    assert len(kinds) == 12
+    assert {kind for kind, _ in grid_of(sdxl_names(), kinds=6).values()} == {OUTER, OUTSIDE, "attn1", "attn2", "ff"}
+
+
+def test_the_blocks_of_a_diffusers_unet_are_columns_in_the_order_of_their_numbers() -> None:
+    stem = "down_blocks.1"
+    names = [f"{stem}.attentions.{a}.transformer_blocks.{t}.attn1.to_q.weight" for a in (1, 0) for t in (10, 9)]
+    names += [f"{stem}.attentions.{a}.proj_in.weight" for a in (0, 1)] + [f"{stem}.resnets.0.conv1.weight"]
+    grid = arrange(names, most_kinds=9, most_columns=99)
+    inner = [[f"{stem}.attentions.{a}.transformer_blocks.{t}" for t in (9, 10)] for a in (0, 1)]
+    first, second = (f"{stem}.attentions.{a}" for a in (0, 1))
+    assert list(grid.columns) == [first, *inner[0], second, *inner[1], f"{stem}.resnets.0"]
+    assert [group.title for group in grid.groups] == ["down_blocks"]
+
+
+def test_where_inner_blocks_have_no_room_the_outer_ones_have_the_columns() -> None:
+    names = [f"stages.{a}.{part}.blocks.{b}.w.weight" for a in range(30) for part in "xyz" for b in range(3)]
+    grid = arrange(names, most_kinds=9, most_columns=40)
+    assert grid.columns == tuple(f"stages.{number}" for number in range(30))
+    assert sorted(len(grid.layers_in(cell)) for cell in range(30)) == [9] * 30
+
+
 def test_every_layer_has_the_cell_of_its_block_and_kind() -> None:
     placed = grid_of(FLUX)
     assert placed[f"{DENOISER}double_blocks.11.txt_mlp.0.weight"] == ("txt_mlp.0", "double_blocks.11")
@@ -136,11 +221,36 @@ def test_too_many_blocks_share_columns_with_their_neighbours() -> None:
     assert grid.blocks == 1000
 
 
-def test_layers_outside_the_blocks_have_a_row_of_their_own() -> None:
-    names = [*FLUX, f"{DENOISER}img_in.weight", f"{DENOISER}txt_in.weight"]
-    placed = grid_of(names)
-    assert [placed[name][0] for name in names[-2:]] == [OUTSIDE, OUTSIDE]
-    assert placed[names[-1]] != placed[names[-2]]
+def test_layers_outside_the_blocks_stand_apart_from_the_columns_of_blocks() -> None:
+    outside = [f"{DENOISER}{name}.weight" for name in ("txt_in", "img_in", "final_layer.linear")]
+    names = [f"{DENOISER}blocks.{number}.w.weight" for number in range(2)] + outside
+    grid = arrange(names, most_kinds=9, most_columns=50)
+    assert (grid.kinds, grid.columns, grid.outside, grid.rows) == (("w",), ("blocks.0", "blocks.1"), 3, 2)
+    cells = [[names[layer] for layer in grid.layers_in(cell)] for cell in range(grid.size)]
+    assert cells == [[names[0]], [names[1]], [outside[2]], [outside[1]], [outside[0]]]
+    place = lay_out(grid, width=500, height=120, titles=60, tallest_row=36, axis=16)
+    block, strip = place.cell(0, 1), [place.cell(*grid.place(cell)) for cell in (2, 3, 4)]
+    assert min(area.top() for area in strip) >= block.bottom() + 16
+    assert max(area.bottom() for area in strip) <= 120
+    assert {area.left() for area in strip}.isdisjoint(place.lefts[1:])
+    assert [place.place_at(area.center().x(), area.center().y()) for area in strip] == [(1, 0), (1, 1), (1, 2)]
+    assert place.place_at(strip[2].right() + 3, strip[2].center().y()) is None
+    assert place.place_at(block.center().x(), block.bottom() + 8) is None
+
+
+def test_the_keyboard_goes_down_to_the_layers_outside_the_blocks_and_back(qtbot: QtBot, theme: Theme) -> None:
+    shown = Shown(qtbot, theme, [result(f"blocks.{n}.w.weight") for n in range(5)] + [result("head.weight")])
+    canvas = shown.map.canvas
+    for key in (Qt.Key.Key_End, Qt.Key.Key_Down):
+        qtbot.keyClick(canvas, key)
+    assert canvas.accessibleDescription().startswith("head: changed")
+    qtbot.keyClick(canvas, Qt.Key.Key_Right)
+    qtbot.keyClick(canvas, Qt.Key.Key_Down)
+    assert canvas.accessibleDescription().startswith("head: changed")
+    qtbot.keyClick(canvas, Qt.Key.Key_Up)
+    assert canvas.accessibleDescription().startswith("blocks.0.w: changed")
+    qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=shown.point(shown.cell("head.weight")))
+    assert shown.choice.names == ("head.weight",)
 
 
 @pytest.mark.parametrize("count", [1, 7, 10_000])
@@ -161,7 +271,7 @@ def test_a_cell_of_several_layers_has_the_change_and_share_of_all_of_them(qtbot:
     rows = []
     for number, (original, delta, kept) in enumerate(zip(originals, deltas, (0.5, 0.9), strict=True)):
         change = np.linalg.norm(delta) / np.linalg.norm(original)
-        name = f"{DENOISER}input_blocks.4.1.transformer_blocks.{number}.attn1.to_q.weight"
+        name = f"{DENOISER}blocks.4.{number}.to_q.weight"
         rows.append(result(name, float(change), float((delta**2).sum()), kept))
     shown = Shown(qtbot, theme, rows)
     assert shown.map.grid().size == 1
@@ -182,13 +292,40 @@ def test_a_change_from_zero_and_one_of_zero_are_shown(qtbot: QtBot, theme: Theme
 
 
 def test_a_few_extreme_layers_do_not_take_the_contrast_from_the_others() -> None:
-    values = np.append(np.linspace(0.01, 0.02, 200), [5.0, np.inf, np.nan])
-    scale = robust_scale(values)
+    values = np.append(np.linspace(0.0, 0.02, 200), [5.0, np.inf, np.nan])
+    scale = change_scale(values)
     assert scale.high < 0.03
+    assert scale.above
     placed = scale.place(values)
     assert np.ptp(placed[:200]) > 0.9
     assert list(placed[200:202]) == [1.0, 1.0]
     assert np.isnan(placed[202])
+
+
+def test_nearly_equal_changes_have_nearly_equal_colours() -> None:
+    """Colours are in proportion to the change, so that 5.14 % is as much stronger than 4.87 % as it is larger."""
+    values = np.array([0.0487, 0.05, 0.0514])
+    placed = change_scale(values).place(values)
+    assert placed[2] == 1.0
+    assert placed[0] / placed[2] == pytest.approx(0.0487 / 0.0514, rel=0.01)
+    assert list(change_scale(np.zeros(4)).place(np.array([0.0, np.inf]))) == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.766, 0.768), (0.0, 0.01), (0.995, 1.0), (0.4, 0.9)])
+def test_a_scale_of_shares_spans_at_least_ten_points(low: float, high: float) -> None:
+    values = np.linspace(low, high, 100)
+    scale = kept_scale(values)
+    assert scale.high - scale.low >= LEAST_SPAN - 1e-9
+    assert -1e-9 <= scale.low <= np.median(values) <= scale.high <= 1.0
+    assert np.ptp(scale.place(values)) <= min(1.0, (high - low) / LEAST_SPAN) + 1e-9
+
+
+def test_the_ends_of_the_legend_are_true(qtbot: QtBot, theme: Theme) -> None:
+    rows = [result(f"b.{number}.x.weight", 0.05, kept=0.766 + 0.002 * (number / 99)) for number in range(99)]
+    shown = Shown(qtbot, theme, [*rows, result("b.99.x.weight", 0.9, kept=0.1)])
+    assert (shown.map._low.text(), shown.map._high.text()) == ("0 %", "\u2265 5.00 %")
+    shown.map.value.setCurrentIndex(1)
+    assert (shown.map._low.text(), shown.map._high.text()) == ("\u2264 71.7 %", "81.7 %")
 
 
 @pytest.mark.parametrize("tokens", [DARK, LIGHT], ids=lambda tokens: str(tokens.name))
@@ -235,7 +372,7 @@ def test_a_click_chooses_the_layers_of_the_cell(qtbot: QtBot, theme: Theme) -> N
 
 
 def test_a_cell_of_several_layers_chooses_all_of_them(qtbot: QtBot, theme: Theme) -> None:
-    names = [f"{DENOISER}input_blocks.4.1.transformer_blocks.{number}.attn1.to_q.weight" for number in range(10)]
+    names = [f"{DENOISER}blocks.4.{number}.to_q.weight" for number in range(10)]
     shown = Shown(qtbot, theme, [result(name) for name in names])
     qtbot.mouseClick(shown.map.canvas, Qt.MouseButton.LeftButton, pos=shown.point(0))
     assert shown.choice.names == tuple(names)
@@ -265,7 +402,7 @@ def test_an_empty_cell_says_so_and_chooses_nothing(qtbot: QtBot, theme: Theme) -
 
 
 def test_cells_are_painted_in_their_colour_and_empty_ones_are_not(qtbot: QtBot, theme: Theme) -> None:
-    rows = [result("blocks.0.a.weight", 0.001), result("blocks.1.a.weight", 0.1), result("blocks.1.b.weight", 0.05)]
+    rows = [result("blocks.0.a.weight", 0.0, 0.0), result("blocks.1.a.weight", 0.1), result("blocks.1.b.weight", 0.05)]
     shown = Shown(qtbot, theme, rows)
     picture = shown.map.canvas.grab().toImage()
 
@@ -285,3 +422,50 @@ def test_ten_thousand_layers_are_all_there(qtbot: QtBot, theme: Theme) -> None:
     assert sum(len(shown.map.grid().layers_in(cell)) for cell in range(shown.map.grid().size)) == 10_000
     assert np.isfinite(shown.map.values()).all()
     shown.map.grab()
+
+
+def test_many_chosen_cells_are_not_outlined(qtbot: QtBot, theme: Theme) -> None:
+    rows = [result(f"blocks.{block}.{kind}.weight") for block in range(8) for kind in ("a", "b", "c", "d")]
+    shown = Shown(qtbot, theme, rows)
+
+    def differing(names: list[str]) -> int:
+        """How many cells have another left edge than without a choice."""
+        shown.choice.clear()
+        before = shown.map.canvas.grab().toImage()
+        shown.choice.choose(names)
+        after = shown.map.canvas.grab().toImage()
+        edges = [shown.map.canvas.rectangle(shown.cell(row.name)) for row in rows]
+        spots = [QPoint(round(area.left()), round(area.center().y())) for area in edges]
+        return sum(before.pixelColor(spot) != after.pixelColor(spot) for spot in spots)
+
+    names = [row.name for row in rows]
+    assert differing(names[:3]) == 3
+    assert differing(names[: OUTLINED + 4]) == 0
+    shown.choice.clear()
+    none = shown.map.canvas.grab().toImage()
+    shown.choice.choose(names[: OUTLINED + 4])
+    assert shown.map.canvas.grab().toImage() != none
+    shown.choice.choose(names)
+    assert shown.map.canvas.grab().toImage() == none
+
+
+@pytest.mark.parametrize("height", [140, 160, 240, 400])
+@pytest.mark.parametrize("points", [9, 14])
+def test_titles_of_rows_never_overlap_and_low_maps_scroll(qtbot: QtBot, theme: Theme, height: int, points: int) -> None:
+    shown = Shown(qtbot, theme, [result(name) for name in sdxl_names()])
+    font = shown.map.font()
+    font.setPointSize(points)
+    shown.map.canvas.setFont(font)
+    shown.map.resize(700, height)
+    qtbot.wait(20)
+    canvas, grid = shown.map.canvas, shown.map.grid()
+    rows = [canvas.rectangle(grid.cell(row, 0) or 0) for row in range(grid.rows)]
+    line = QFontMetrics(canvas._title_font()).height()
+    assert all(below.top() - above.top() >= line - 0.01 for above, below in itertools.pairwise(rows))
+    assert rows[-1].bottom() <= canvas.height()
+    assert "attn1" in " ".join(grid.kinds)
+    qtbot.keyClick(canvas, Qt.Key.Key_End)
+    for _ in range(grid.rows):
+        qtbot.keyClick(canvas, Qt.Key.Key_Down)
+    seen = canvas.visibleRegion().boundingRect()
+    assert seen.contains(canvas.rectangle(canvas.current).center().toPoint())

@@ -12,9 +12,12 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
+from app.quality import SHORT
 from app.theme import Theme
+from app.widgets.kept_drawing import kept_colour
 from app.widgets.layer_choice import LayerChoice
-from app.widgets.layer_model import COLUMN, LayerModel, change_text
+from app.widgets.layer_columns import LEAST_NAME, columns_for
+from app.widgets.layer_model import COLUMN, COLUMNS, LayerModel, change_text
 from app.widgets.layer_order import Show
 from app.widgets.layer_table import LayersPanel
 from engine.results import LayerResult
@@ -244,3 +247,64 @@ def test_a_file_that_cannot_be_written_is_told_in_words(qtbot: QtBot, theme: The
 )
 def test_changes_are_written_with_three_digits(qtbot: QtBot, change: float, text: str) -> None:
     assert change_text(change) == text
+
+
+WIDTHS = {"shape": 120, "rank": 60, "change": 80, "kept": 160, "error": 60, "time": 70}
+
+
+@pytest.mark.parametrize(
+    ("room", "dropped"),
+    [
+        (2000, ()),
+        (750, ()),
+        (749, ("error",)),
+        (690, ("error",)),
+        (689, ("error", "time")),
+        (620, ("error", "time")),
+        (619, ("error", "time", "shape")),
+        (300, ("error", "time", "shape")),
+    ],
+)
+def test_columns_that_tell_least_go_where_there_is_no_room(room: int, dropped: tuple[str, ...]) -> None:
+    gone, shown = columns_for(WIDTHS, room, name=250, spare=50)
+    assert gone == dropped
+    assert set(shown) == {"name", *WIDTHS} - set(dropped)
+    assert sum(shown.values()) == max(room, 250 + 60 + 80 + 110)
+    assert shown["name"] >= 250
+    assert 110 <= shown["kept"] <= 160
+
+
+@pytest.mark.parametrize("width", [420, 600, 720, 900, 1300])
+def test_every_column_shown_has_room_for_its_title_and_texts(qtbot: QtBot, theme: Theme, width: int) -> None:
+    rows = [replace(row, shape=(1280, 2560, 3, 3)) if number == 37 else row for number, row in enumerate(many_rows())]
+    panel = panel_with(qtbot, theme, rows)
+    panel.resize(width, 400)
+    panel.show()
+    qtbot.wait(10)
+    table, metrics = panel.table, panel.table.fontMetrics()
+    shown = [number for number in range(len(COLUMNS)) if not table.isColumnHidden(number)]
+    for number in shown:
+        texts = [COLUMNS[number].text(row) for row in rows] if COLUMNS[number].key != "name" else [""]
+        least = max(metrics.horizontalAdvance(text) for text in texts) + 2 * 11
+        assert table.columnWidth(number) >= max(least, table.horizontalHeader().sectionSizeHint(number))
+    assert table.columnWidth(COLUMN["name"]) >= LEAST_NAME
+    assert (len(shown) == len(COLUMNS)) == (width == 1300)
+    scrolls = table.horizontalScrollBar().maximum() > 0
+    assert scrolls == (sum(map(table.columnWidth, shown)) > table.viewport().width()) == (width == 420)
+
+
+def test_a_width_that_somebody_gave_a_column_stays(qtbot: QtBot, theme: Theme) -> None:
+    panel = panel_with(qtbot, theme, many_rows())
+    panel.resize(1200, 400)
+    panel.show()
+    qtbot.wait(10)
+    panel.table.horizontalHeader().resizeSection(COLUMN["rank"], 140)
+    panel.resize(1300, 400)
+    qtbot.wait(10)
+    assert panel.table.columnWidth(COLUMN["rank"]) == 140
+
+
+def test_bars_warn_as_the_words_for_the_whole_file_do(theme: Theme) -> None:
+    tokens = theme.tokens
+    colours = [kept_colour(tokens, share).name() for share in (1.0, SHORT, 0.799, 0.0)]
+    assert colours == [tokens.good, tokens.good, tokens.warning, tokens.warning]

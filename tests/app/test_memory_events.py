@@ -140,6 +140,15 @@ def test_a_moment_that_is_none_is_shown_as_it_is(text: str) -> None:
     assert format_moment(text) == text
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+def test_after_the_run_its_peak_is_told_instead_of_nothing(panel: RunPanel, device: str) -> None:
+    panel.take(replace(PLANNED, device=device))
+    panel.take(MemorySample(0.0, 7 * GB, 12 * GB, 24 * GB, 0))
+    panel.take(MemorySample(1.0, 0, 3 * GB, 24 * GB, 0))
+    assert "this run: peak 7.0 GB of 24.0 GB" in panel.memory.detail.text()
+    assert "0 bytes" not in panel.memory.detail.text()
+
+
 def test_each_kind_of_mark_has_a_shape_of_its_own() -> None:
     assert len({SYMBOLS[kind] for kind in KINDS}) == len(KINDS)
 

@@ -14,7 +14,18 @@ from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from app.quality import Level, Quality, Step, judge
-from app.quality_words import Line, advice_line, explanation, headline, remarks, share_text, span_text, weakest_line
+from app.quality_words import (
+    Line,
+    advice_line,
+    answer_words,
+    explanation,
+    headline,
+    mean_text,
+    remarks,
+    share_text,
+    span_text,
+    weakest_line,
+)
 from app.theme import DARK, LIGHT, Theme
 from app.widgets.quality_panel import GOOD, WARNING, QualityPanel
 from engine.exploration import Span
@@ -39,7 +50,9 @@ def with_mean(mean: float) -> Quality:
         (1.0, Level.NEARLY_ALL, True),
         (0.98, Level.NEARLY_ALL, True),
         (0.93, Level.MOST, True),
-        (0.8999, Level.MUCH, False),
+        (0.8999, Level.MUCH, True),
+        (0.8, Level.MUCH, True),
+        (0.7999, Level.PART, False),
         (0.6, Level.PART, False),
         (0.2, Level.LITTLE, False),
         (0.0, Level.LITTLE, False),
@@ -70,6 +83,31 @@ def test_layers_that_fell_short_are_counted_and_the_weakest_named_first() -> Non
     assert kept[line.links[0].layer] == pytest.approx(kept[short[0]], abs=1e-9)
     assert text(line).startswith(f"{len(short)} layers keep less than 80 %: ")
     assert text(line).endswith(f" and {len(short) - 3} more.")
+
+
+def test_the_average_is_not_called_whole_where_a_layer_lost_something() -> None:
+    quality = with_mean(1.0)
+    assert quality.weakest is not None
+    lossy = replace(quality, weakest=replace(quality.weakest, energy_retained=0.99999), short=())
+    assert mean_text(lossy) == "99.999 %"
+    assert "keeps 99.999 %" in text(weakest_line(lossy))
+    assert mean_text(replace(quality, weakest=replace(quality.weakest, energy_retained=1.0))) == "100 %"
+
+
+def test_many_more_layers_are_written_in_groups() -> None:
+    settings, result, exploration = finished(count=5, rank=8)
+    quality = judge(settings, result, exploration)
+    line = weakest_line(replace(quality, short=quality.short * 2000))
+    assert text(line).endswith("and 1,997 more.")
+
+
+def test_sizes_that_hardly_differ_are_alike() -> None:
+    _, _, exploration = finished()
+    now = exploration.at_rank(8)
+    other = exploration.at_rank(7)
+    alike = replace(other, size=Span(now.size.high + 8, now.size.high + 8))
+    assert answer_words(exploration, alike).startswith("As large as the run's file")
+    assert "smaller than the run's file" in answer_words(exploration, other)
 
 
 def test_a_single_layer_that_fell_short_is_named_with_its_share() -> None:
@@ -168,7 +206,8 @@ def test_what_was_decided_on_the_way_is_remarked() -> None:
     assert remarks(quality) == (
         "1 layer with broken values left out",
         "clamping cost 1 layer more than 1 %",
-        "2 layers left unclamped",
+        "1 layer did not change",
+        "2 layers were not clamped: clamping would have cost too much",
         "1 layer in fp32 to keep precision",
     )
     assert not quality.good

@@ -10,7 +10,7 @@ from app.widgets.basics import ElidedLabel
 from app.widgets.layer_model import COLUMNS, LayerModel
 from app.widgets.layer_table import LayersPanel, NewestLayers
 from app.widgets.log_view import LogPanel
-from app.widgets.plots import BatchPlot, MemoryPlot, round_step
+from app.widgets.plots import BatchPlot, MemoryPlot, round_step, size_text
 from app.wording import short_seconds
 from engine.events import MemorySample
 from engine.results import StageSeconds
@@ -95,6 +95,30 @@ def test_the_memory_plot_takes_sizes_beyond_32_bits(qtbot: QtBot, theme: Theme) 
     assert plot.viewRange()[0] == pytest.approx([0, 299])
     plot.show_recent_only(True)
     assert plot.viewRange()[0] == pytest.approx([179, 299])
+
+
+def test_a_run_far_below_the_limit_is_drawn_at_its_own_scale(qtbot: QtBot, theme: Theme) -> None:
+    plot = MemoryPlot(theme, "memory")
+    qtbot.addWidget(plot)
+    plot.resize(600, 200)
+    plot.show_device(False)
+    plot.start(12 * 10**9, 10 * 10**9, "limit 10 GB")
+    assert plot.viewRange()[1][1] >= 12, "nothing is drawn yet"
+    plot.add(MemorySample(0.0, 70 * 10**6, 70 * 10**6, 12 * 10**9, 0))
+    assert 0.07 < plot.viewRange()[1][1] < 0.14
+    assert plot._limit.label.format == "\u2191 limit 10 GB"
+    texts = [text for _, text in plot.getPlotItem().getAxis("left")._tickLevels[0]]
+    assert texts
+    assert all(text.endswith(" MB") for text in texts)
+    plot.add(MemorySample(1.0, 6 * 10**9, 6 * 10**9, 12 * 10**9, 0))
+    assert plot.viewRange()[1][1] >= 12
+    assert plot._limit.label.format == "limit 10 GB"
+    assert plot._limit.value() == pytest.approx(10)
+
+
+@pytest.mark.parametrize(("gigabytes", "text"), [(2.0, "2 GB"), (1.0, "1 GB"), (0.06, "60 MB"), (0.0003, "300 kB")])
+def test_a_size_at_the_axis_has_the_unit_that_suits_it(gigabytes: float, text: str) -> None:
+    assert size_text(gigabytes) == text
 
 
 def test_the_batch_plot_stacks_the_stages_of_the_newest_batches(qtbot: QtBot, theme: Theme) -> None:

@@ -123,11 +123,12 @@ def test_a_layer_above_the_runs_share_is_only_a_remark(tmp_path: Path) -> None:
     assert told.device.needed == largest_need(plan), "it runs alone"
 
 
-def test_a_budget_below_one_layer_is_named(tmp_path: Path) -> None:
+def test_a_budget_below_one_layer_is_a_remark(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, HardwareSettings(memory_budget=4096))  # type: ignore[arg-type]
     told = estimate(plan, None, DeviceMemory(host=False, total_bytes=4096), None, PLENTY)
     assert told.problems[0].code is ProblemCode.LAYER_EXCEEDS_BUDGET
     assert told.problems[0].data["budget"] == 4096
+    assert not told.problems[0].hindering, "the run works on such a layer alone"
 
 
 def test_too_little_main_memory_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+"""Which devices turned out not to be there: no plan for one of them may be started."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app.preparation import DeviceInfo, Prepared
+from engine.errors import EngineError, ErrorCode
+from engine.settings import HardwareSettings
+
+
+class MissingDevices:
+    """Remembers the error of every device that was asked for in vain, until it is found after all."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, EngineError] = {}
+
+    def note(self, hardware: HardwareSettings, answer: DeviceInfo | EngineError) -> bool:
+        """Take note of what became of a device; whether that is news for plans on it.
+
+        Other errors than ``device_unavailable`` say nothing of the next attempt.
+        """
+        before = hardware.device in self
+        if not isinstance(answer, EngineError):
+            self._errors.pop(hardware.device, None)
+        elif answer.code is ErrorCode.DEVICE_UNAVAILABLE:
+            self._errors[hardware.device] = answer
+        return before != (hardware.device in self)
+
+    def __contains__(self, device: str) -> bool:
+        """Whether a device, by its name in the settings, is not there."""
+        return device in self._errors
+
+    def judged(self, answer: Prepared) -> Prepared:
+        """A plan without its device is none: the same answer with the error in its place."""
+        error = self._errors.get(answer.request.hardware.device)
+        if error is None or answer.plan is None:
+            return answer
+        return replace(answer, plan=None, kept=None, error=error)

@@ -1,0 +1,107 @@
+"""The time that is left, by a clock of the test's own; and the remark about a budget below one layer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from extraction_runs import EXACT
+from model_files import matrices, save_model, save_pair
+
+from engine.cancel import CancelToken
+from engine.costs import need
+from engine.events import Event, Finished, Notice, NoticeCode
+from engine.planning import Plan
+from engine.resident_blocks import ResidentBlocks
+from engine.run_gauge import RunGauge
+from engine.run_results import RunResults
+from engine.session import Session
+from engine.settings import ExtractionSettings, HardwareSettings
+
+
+@dataclass
+class Clock:
+    now: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def gauge_of(folder: Path, layers: int) -> tuple[RunGauge, Clock]:
+    """A gauge on a run of layers that cost the same."""
+    tuned, base = matrices(layers, seed=0), matrices(layers, seed=50)
+    pair = save_model(folder / "tuned.safetensors", tuned), save_model(folder / "base.safetensors", base)
+    clock = Clock()
+    with Session(*pair) as session:
+        plan = session.plan(ExtractionSettings(), HardwareSettings(), folder / "out")
+        results = RunResults(plan, (session.finetuned, session.original), lambda event: None)
+        return RunGauge(plan, results, ResidentBlocks(), lambda event: None, clock), clock
+
+
+def test_kept_layers_say_nothing_of_the_time_that_the_others_take(tmp_path: Path) -> None:
+    gauge, clock = gauge_of(tmp_path, 20)
+    clock.now += 3  # loading torch, looking for earlier runs
+    gauge.begin(range(15))
+    clock.now += 0.1
+    for index in range(15):
+        gauge.settle(index)
+    progress = gauge.progress()
+    assert progress.share == pytest.approx(15 / 20)
+    assert progress.remaining is None, "nothing of the new work is done yet"
+    clock.now += 3.9
+    gauge.settle(15)
+    progress = gauge.progress()
+    assert progress.elapsed == pytest.approx(7)
+    assert progress.remaining == pytest.approx(4 * 4), "four seconds for one layer, four of which are left"
+
+
+def test_a_record_that_cannot_be_used_is_work_again(tmp_path: Path) -> None:
+    gauge, clock = gauge_of(tmp_path, 10)
+    gauge.begin(range(8))
+    gauge.lose(0)
+    clock.now += 2
+    gauge.settle(8)
+    assert gauge.progress().remaining == pytest.approx(2 * 2), "the ninth and the lost one"
+
+
+def test_a_run_that_computes_all_itself_is_judged_by_all(tmp_path: Path) -> None:
+    gauge, clock = gauge_of(tmp_path, 10)
+    gauge.begin(())
+    for index in range(10):
+        clock.now += 1.5
+        gauge.settle(index)
+        assert gauge.progress().remaining == pytest.approx(1.5 * (9 - index), abs=1e-9)
+
+
+def test_where_nothing_is_to_be_computed_the_loading_counts(tmp_path: Path) -> None:
+    gauge, clock = gauge_of(tmp_path, 10)
+    gauge.begin(range(10))
+    clock.now += 1
+    gauge.settle(0)
+    assert gauge.progress().remaining == pytest.approx(9)
+
+
+def events_within(budget: int | None, folder: Path, **settings: Any) -> tuple[Plan, list[Event]]:
+    hardware = HardwareSettings(device="cpu", memory_budget=budget)  # type: ignore[arg-type]
+    with Session(*save_pair(folder)) as session:
+        plan = session.plan(ExtractionSettings(**settings), hardware, folder / "out")
+        return plan, list(session.extract(plan, CancelToken()))
+
+
+def test_a_budget_below_some_layers_is_told_and_the_run_goes_on(tmp_path: Path) -> None:
+    whole, _ = events_within(None, tmp_path, **EXACT)
+    sizes = {layer.name: need(layer, whole.settings, host=True).total for layer in whole.layers}
+    *_, second, largest = sorted(sizes, key=lambda name: sizes[name])
+    assert sizes[second] < sizes[largest]
+    plan, events = events_within(sizes[second], tmp_path, **EXACT, resume=False)
+    told = [event for event in events if isinstance(event, Notice) and event.code is NoticeCode.OVER_BUDGET]
+    data = {"layers": 1, "needed": sizes[largest], "budget": sizes[second]}
+    assert told == [Notice(NoticeCode.OVER_BUDGET, largest, data)]
+    assert isinstance(events[-1], Finished)
+    assert len(events[-1].result.rows) == len(plan.layers)
+
+
+def test_a_budget_that_every_layer_fits_is_no_news(tmp_path: Path) -> None:
+    for budget in (None, 10**9):
+        _, events = events_within(budget, tmp_path)
+        assert not [event for event in events if isinstance(event, Notice) and event.code is NoticeCode.OVER_BUDGET]
