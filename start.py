@@ -27,6 +27,8 @@ MADE_FOR = VENV / "made-for.txt"
 STAMP = VENV / "installed.txt"
 LOG = VENV / "install.log"
 CONSTRAINTS = ROOT / "constraints.txt"
+# Where torch comes from, if not from pip's usual index: the address of one with its CUDA, ROCm, XPU or CPU build.
+TORCH_INDEX = "LORA_EXTRACTOR_TORCH_INDEX"
 WINDOWS = sys.platform == "win32"
 PYTHON = VENV / ("Scripts/python.exe" if WINDOWS else "bin/python")
 # Not "-m app": that would prefer a folder named app in the folder where the person stands.
@@ -119,8 +121,9 @@ def prepare_environment(extra):
 
 
 def made_for():
-    """What an environment cannot survive a change of: this Python, and the folder, which its scripts name."""
-    return f"{sys.version}\n{sys.executable}\n{ROOT}"
+    """What an environment cannot survive a change of: this Python, the folder, and for a bundle the build of torch."""
+    torch_index = os.environ.get(TORCH_INDEX, "") if BUILDING else ""
+    return f"{sys.version}\n{sys.executable}\n{ROOT}{torch_index and chr(10) + torch_index}"
 
 
 def fingerprint():
@@ -162,13 +165,19 @@ def install(target):
         "--progress-bar",
         "off",
     ]
-    if WINDOWS and has_nvidia_card():
+    constraints = ["-c", str(CONSTRAINTS)]
+    index = os.environ.get(TORCH_INDEX)
+    if index:
+        code = logged([*command, "--index-url", index, *constraints, "torch"])
+        if code:
+            return code
+    elif WINDOWS and has_nvidia_card() and not BUILDING:
         say("An NVIDIA card is here: installing PyTorch's CUDA build.")
         code = logged([*command, "uv"])
         if code:
             return code
         command = [str(PYTHON), "-m", "uv", "pip", "install", "--python", str(PYTHON), "--torch-backend=auto"]
-    return logged([*command, "-c", str(CONSTRAINTS), "-e", target])
+    return logged([*command, *constraints, "-e", target])
 
 
 def logged(command):

@@ -17,9 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from installers import identity  # noqa: E402
+from installers.edition import edition  # noqa: E402
 from installers.icons import write_icons  # noqa: E402
 
-LIMIT = 600_000_000  # bytes, of the bundle with torch's build for processors
+LIMIT = 600_000_000  # bytes, of the Linux bundle with torch's build for processors
 SELF_TEST_SECONDS = 300
 
 
@@ -83,16 +84,8 @@ def tell_size(seconds: float) -> None:
     for title, part in left["parts"].items():
         say(f"  {part['bytes']:>13,}  {title}: {part['reason']}")
     say(f"  {sum(left['stripped'].values()):>13,}  symbol tables of {len(left['stripped'])} libraries")
-    if processors_only() and size > LIMIT:
+    if size > LIMIT and not edition() and sys.platform.startswith("linux"):
         raise RuntimeError(f"the bundle takes {size:,} bytes, more than {LIMIT:,}.")
-
-
-def processors_only() -> bool:
-    """Whether the torch of this environment was built for processors alone."""
-    code = (
-        "import sys, torch; sys.exit(0 if torch.version.cuda or torch.version.hip or torch.xpu._is_compiled() else 3)"
-    )
-    return subprocess.run([sys.executable, "-c", code]).returncode == 3
 
 
 def folder_bytes(folder: Path) -> int:

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from installers.bundling import LICENCES, needed
+from installers.edition import SENTENCES, edition, suffix
 from installers.identity import (
     BUILD,
     BUNDLE,
@@ -37,12 +38,15 @@ OPTIONAL = ("libqgtk3.so",)
 SUGGESTS = ("libgtk-3-0",)
 # Without any font a window has no text, and no library asks for one.
 FONTS = "fonts-dejavu-core | fonts-freefont-ttf | fonts-noto-core"
+# Part of a graphics driver, which is whatever the machine has.
+DRIVERS = ("libcuda.so.1", "libnvidia-ml.so.1", "libze_loader.so.1")
 DESCRIPTION = """\
  Pick a fine-tuned model and the original it was made from, and get a LoRA: the
  low-rank difference of their weights, ready for ComfyUI. With a window and a
  command line, in little memory, with a report of every layer's error.
  .
- This package computes on the processor. It brings Python, Qt and PyTorch along.
+ This package {does}.
+ It brings Python, Qt and PyTorch along.
 """
 
 
@@ -60,11 +64,11 @@ def make(*, fast: bool) -> None:
     fill(tree)
     validate(tree)
     architecture = output("dpkg", "--print-architecture").strip()
-    package = DIST / f"{COMMAND}_{VERSION}_{architecture}.deb"
+    package = DIST / f"{COMMAND}{suffix()}_{VERSION}_{architecture}.deb"
     started = time.monotonic()
     make_deb(tree, package, architecture, fast=fast)
     say(package, started)
-    archive = DIST / f"{COMMAND}-{VERSION}-linux-{os.uname().machine}.tar.gz"
+    archive = DIST / f"{COMMAND}{suffix()}-{VERSION}-linux-{os.uname().machine}.tar.gz"
     started = time.monotonic()
     make_tar(tree, archive, fast=fast)
     say(archive, started)
@@ -150,7 +154,8 @@ def make_deb(tree: Path, package: Path, architecture: str, *, fast: bool) -> Non
         control / "control",
         f"Package: {COMMAND}\nVersion: {VERSION}\nArchitecture: {architecture}\nMaintainer: {MAINTAINER}\n"
         f"Installed-Size: {kilobytes}\nDepends: {depends}\nSuggests: {', '.join(SUGGESTS)}\n"
-        f"Section: graphics\nPriority: optional\nDescription: {SUMMARY}\n{DESCRIPTION}",
+        f"Section: graphics\nPriority: optional\nDescription: {SUMMARY}\n"
+        + DESCRIPTION.format(does=SENTENCES[edition()]),
     )
     level = ("-z1",) if fast else ("-z6",)
     run = subprocess.run(
@@ -175,7 +180,7 @@ def dependencies(folder: Path) -> list[str]:
     """
     binaries = [file for file in folder.rglob("*") if is_elf(file) and file.name not in OPTIONAL]
     own = {file.name for file in folder.rglob("*") if ".so" in file.name}
-    outside = {name for file in binaries for name in needed(file)} - own
+    outside = {name for file in binaries for name in needed(file)} - own - set(DRIVERS)
     wanted = owners(outside)
     place = BUILD / "shlibdeps"
     put(place / "debian" / "control", f"Source: {COMMAND}\n\nPackage: {COMMAND}\nArchitecture: any\n")

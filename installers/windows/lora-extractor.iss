@@ -1,4 +1,4 @@
-; Inno Setup: the Windows installer of a bundle. `python start.py build` runs it with /DVersion, /DBundle and /DOutput.
+; Inno Setup: the Windows installer of a bundle. `python start.py build` runs it with /DVersion, /DEdition, /DBundle and /DOutput.
 ; Per user, so that nobody needs an administrator; "for all users" can be chosen at the start.
 
 #ifndef Version
@@ -27,7 +27,7 @@ SetupIconFile={#Bundle}\..\..\build\icons\app.ico
 UninstallDisplayIcon={app}\{#Program}
 UninstallDisplayName={#Name}
 OutputDir={#Output}
-OutputBaseFilename=LoRA-Extractor-{#Version}-windows-setup
+OutputBaseFilename=LoRA-Extractor{#Edition}-{#Version}-windows-setup
 Compression=lzma2
 SolidCompression=yes
 ; A setup program holds at most 2.1 GB; the bundle with CUDA is larger and goes into .bin files beside it.

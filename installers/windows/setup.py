@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from installers.edition import suffix
 from installers.identity import BUNDLE, DIST, VERSION
 
 SCRIPT = Path(__file__).resolve().parent / "lora-extractor.iss"
@@ -36,4 +37,12 @@ def command(compiler: str) -> list[str]:
     """How the compiler is called; LORA_EXTRACTOR_SIGNTOOL, where set, is the command line that signs."""
     sign = os.environ.get("LORA_EXTRACTOR_SIGNTOOL")
     signing = [f"/Slora={sign}", "/DSignTool=lora"] if sign else []
-    return [compiler, f"/DVersion={VERSION}", f"/DBundle={BUNDLE}", f"/DOutput={DIST}", *signing, str(SCRIPT)]
+    return [
+        compiler,
+        f"/DVersion={VERSION}",
+        f"/DEdition={suffix()}",
+        f"/DBundle={BUNDLE}",
+        f"/DOutput={DIST}",
+        *signing,
+        str(SCRIPT),
+    ]
