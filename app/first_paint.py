@@ -44,10 +44,10 @@ class FirstPaint(QObject):
 def age_of_process() -> float:
     """Seconds since the system started this process, to a hundredth."""
     platform: str = sys.platform  # as a plain text, or a type checker believes in one platform only
-    if platform.startswith("linux"):  # psutil adds a boot time in whole seconds there
+    if platform == "linux":  # psutil adds a boot time in whole seconds there
         fields = Path("/proc/self/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-        return float(time.clock_gettime(time.CLOCK_BOOTTIME)) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    return time.time() - psutil.Process().create_time()
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return time.time() - float(psutil.Process().create_time())
 
 
 def time_first_paint() -> int:

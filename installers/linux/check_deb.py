@@ -99,6 +99,7 @@ def check(package: Path, root: Path) -> None:
     step = told("self-test", step)
     extract(root)
     step = told("extraction on the command line", step)
+    inside(root, COMMAND, "cache", "clear")  # or the window had nothing to compute
     show_window(root)
     step = told("window", step)
     profiles = root / "root/.config" / NAME / "profiles.json"
