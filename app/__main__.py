@@ -36,8 +36,10 @@ def main() -> int:
 
 
 def open_window(files: list[Path]) -> int:
-    """Open the window; on Windows torch's libraries must be loaded before Qt's."""
+    """Hand the files to a window that is open already, or open one; on Windows torch's libraries come before Qt's."""
+    from app.preferences import PreferenceStore
     from app.screen import has_screen
+    from app.single_instance import Answer, hand_over
 
     if not has_screen():
         print(
@@ -46,6 +48,10 @@ def open_window(files: list[Path]) -> int:
             file=sys.stderr,
         )
         return 1
+    preferences = PreferenceStore()
+    answer = hand_over(files) if preferences.load().single_instance else Answer.SILENCE
+    if answer is Answer.TAKEN:
+        return 0
     if sys.platform == "win32":
         import torch  # noqa: F401
     try:
@@ -57,7 +63,7 @@ def open_window(files: list[Path]) -> int:
             file=sys.stderr,
         )
         return 1
-    return run_window(files)
+    return run_window(files, preferences, listen=answer is Answer.NOBODY)
 
 
 if __name__ == "__main__":

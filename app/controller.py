@@ -1,32 +1,30 @@
 """What the window can ask for and what becomes of it: the state machine between widgets and threads.
 
-It owns two threads for as long as the window lives, one for preparation and one that finds the device, and
-for each run one thread and one worker.
+The threads that work all the time are those of `Background`; each run or verification has one thread and one worker.
 Nothing here touches a disk or a tensor.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
-from app.preparation import (
-    DeviceWorker,
-    Engine,
-    Inspected,
-    InspectRequest,
-    LocalEngine,
-    PlanRequest,
-    PreparationWorker,
-    Prepared,
-)
+from app.background import Background, thread_with
+from app.forecast import Forecast, ForecastRequest, Lesson
+from app.leaving import GIVE_UP_MS, wait_or_keep
+from app.preparation import Engine, Inspected, LocalEngine, PlanRequest, Prepared
 from app.pyside_guard import protect_constants
-from app.worker import ExtractionWorker
+from app.verification_words import ClaimedQuality
+from app.worker import ExtractionWorker, VerificationWorker
 from engine.cancel import CancelToken
 from engine.errors import Cancelled
+from engine.estimates import Estimate
+from engine.planning import Plan
+from engine.results import ExtractionResult
 from engine.settings import ExtractionSettings, HardwareSettings
 
 
@@ -38,6 +36,7 @@ class State(Enum):
     READY = "ready"
     RUNNING = "running"
     STOPPING = "stopping"
+    VERIFYING = "verifying"
     DONE = "done"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -47,16 +46,20 @@ ENDED = (State.DONE, State.STOPPED, State.FAILED)
 
 
 class Controller(QObject):
-    """Inspects, plans, runs and stops.
+    """Inspects, plans, runs, verifies and stops.
 
     Attributes:
         inspected: an `Inspected` of a file that is still chosen.
         prepared: a `Prepared` for the newest request.
+        estimated: an `Estimate` of the newest plan; more than one may come for a plan, each knowing more.
         device_found: a `DeviceInfo`.
         device_missing: the `EngineError` of a device that cannot be used.
         happened: an event of the run.
         finished: the run's result.
         failed: the run's `EngineError`; a stopped run has none.
+        verify_progress: weights measured, and how many there are.
+        verified: a `Verification`, the path of its file, and the `ClaimedQuality` of that or None.
+        verify_failed: the verification's `EngineError`; a stopped one has none.
         memory_kept: bytes of the device that are kept for a next extraction.
         memory_freed: bytes that were given back.
         state_changed: the new `State`.
@@ -64,20 +67,18 @@ class Controller(QObject):
 
     inspected = Signal(object)
     prepared = Signal(object)
+    estimated = Signal(object)
     device_found = Signal(object)
     device_missing = Signal(object)
     happened = Signal(object)
     finished = Signal(object)
     failed = Signal(object)
+    verify_progress = Signal(int, int)
+    verified = Signal(object, object, object)
+    verify_failed = Signal(object)
     state_changed = Signal(object)
     memory_kept = Signal(object)
     memory_freed = Signal(object)
-
-    _inspect = Signal(object)
-    _prepare = Signal(object)
-    _free_memory = Signal()
-    _leave_pair = Signal()
-    _describe_device = Signal(object)
 
     def __init__(self, engine: Engine | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -86,33 +87,24 @@ class Controller(QObject):
         self._number = 0
         self._waiting_for = 0
         self._current: Prepared | None = None
+        self._estimated: Estimate | None = None
         self._newest: PlanRequest | None = None
+        self._ran: tuple[PlanRequest, Plan] | None = None
+        self._stopped: PlanRequest | None = None
+        self._to_verify: Path | None = None
         self._cancel: CancelToken | None = None
+        self._cancelled_at = float("inf")
         self._run_thread: QThread | None = None
-        self._run_worker: ExtractionWorker | None = None
+        self._run_worker: ExtractionWorker | VerificationWorker | None = None
         self._outcome = State.IDLE
-        engine = engine or LocalEngine()
-        self._preparation = PreparationWorker(engine)
-        self._preparation_thread = QThread()
-        self._preparation_thread.setObjectName("preparation")
-        self._preparation.moveToThread(self._preparation_thread)
-        self._inspect.connect(self._preparation.inspect)
-        self._prepare.connect(self._preparation.prepare)
-        self._free_memory.connect(self._preparation.free_memory)
-        self._leave_pair.connect(self._preparation.leave_pair)
-        self._preparation.memory_kept.connect(self.memory_kept)
-        self._preparation.memory_freed.connect(self.memory_freed)
-        self._preparation.inspected.connect(self._on_inspected)
-        self._preparation.prepared.connect(self._on_prepared)
-        self._preparation_thread.start()
-        self._device_worker = DeviceWorker(engine)
-        self._device_thread = QThread()
-        self._device_thread.setObjectName("device")
-        self._device_worker.moveToThread(self._device_thread)
-        self._describe_device.connect(self._device_worker.describe)
-        self._device_worker.found.connect(self.device_found)
-        self._device_worker.missing.connect(self.device_missing)
-        self._device_thread.start(QThread.Priority.LowPriority)
+        background = self._background = Background(engine or LocalEngine(), self)
+        background.inspected.connect(self._on_inspected)
+        background.prepared.connect(self._on_prepared)
+        background.estimated.connect(self._on_estimated)
+        background.memory_kept.connect(self.memory_kept)
+        background.memory_freed.connect(self.memory_freed)
+        background.device_found.connect(self.device_found)
+        background.device_missing.connect(self.device_missing)
 
     @property
     def state(self) -> State:
@@ -121,13 +113,30 @@ class Controller(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether a run is on its way or its thread has not ended yet."""
+        """Whether a run or a verification is on its way or its thread has not ended yet."""
         return self._run_thread is not None
 
     @property
     def current(self) -> Prepared | None:
         """The answer to the newest plan request, once it is there."""
         return self._current
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """What `current` will take, as far as is known by now."""
+        return self._estimated
+
+    @property
+    def continues_stopped_run(self) -> bool:
+        """Whether the plan at hand is that of the run that was stopped last, so that nobody need be asked about it."""
+        current, stopped = self._current, self._stopped
+        return current is not None and stopped is not None and _same_run(current.request, stopped)
+
+    @property
+    def held_up(self) -> bool:
+        """Whether a verification was stopped and does not end, because a drive does not answer: no need to wait."""
+        waited = time.monotonic() - self._cancelled_at
+        return self._state is State.VERIFYING and waited > GIVE_UP_MS / 1000
 
     @property
     def resumes(self) -> bool:
@@ -137,9 +146,7 @@ class Controller(QObject):
     def inspect(self, side: str, path: Path | None) -> None:
         """Describe the model of a side; None only makes answers on their way stale."""
         self._number += 1
-        self._preparation.newest_inspection[side] = self._number
-        if path is not None:
-            self._inspect.emit(InspectRequest(self._number, side, path))
+        self._background.inspect(self._number, side, path)
 
     def prepare(
         self,
@@ -167,14 +174,14 @@ class Controller(QObject):
         """
         if self.busy:
             return
-        self._free_memory.emit()
+        self._background.free_memory()
         self.renew_plan()
         if self._state is State.READY:
             self._set_state(State.PLANNING)
 
     def describe_device(self, hardware: HardwareSettings) -> None:
         """Ask for the device that would compute."""
-        self._describe_device.emit(hardware)
+        self._background.describe_device(hardware)
 
     def extract(self, *, resume: bool = True) -> bool:
         """Start the planned run; False when there is none to start.
@@ -188,39 +195,74 @@ class Controller(QObject):
         plan = current.plan
         if not resume:
             plan = replace(plan, settings=plan.settings.model_copy(update={"resume": False}))
-        self._current = None
+        self._current, self._stopped, self._ran = None, None, (current.request, plan)
         self._cancel = CancelToken()
-        self._run_worker = ExtractionWorker(current.session, plan, self._cancel)
-        self._run_thread = QThread()
-        self._run_thread.setObjectName("extraction")
-        self._run_worker.moveToThread(self._run_thread)
-        self._run_thread.started.connect(self._run_worker.run)
-        self._run_worker.happened.connect(self.happened)
-        self._run_worker.finished.connect(self._on_finished)
-        self._run_worker.failed.connect(self._on_failed)
-        self._run_thread.finished.connect(self._on_thread_finished)
-        self._set_state(State.RUNNING)
-        self._run_thread.start()
+        worker = ExtractionWorker(current.session, plan, self._cancel)
+        worker.happened.connect(self.happened)
+        worker.finished.connect(self._on_finished)
+        worker.failed.connect(self._on_failed)
+        self._start("extraction", worker, State.RUNNING)
+        return True
+
+    def verify(self, lora: Path) -> bool:
+        """Measure a LoRA against the two models of the window, once they are planned; False where they are not.
+
+        Until it has ended nothing else can be planned or run.
+        """
+        if self.busy or self._newest is None:
+            return False
+        current = self._current
+        if current is None:
+            self._to_verify = lora
+            return True
+        if current.session is None:
+            return False
+        self._cancel = CancelToken()
+        worker = VerificationWorker(current.session, lora, self._cancel)
+        worker.progressed.connect(self.verify_progress)
+        worker.finished.connect(self._on_verified)
+        worker.failed.connect(self._on_verify_failed)
+        ready = State.READY if current.plan is not None else State.IDLE
+        self._outcome = State.DONE if self._state is State.DONE else ready
+        self._start("verification", worker, State.VERIFYING)
         return True
 
     def stop(self) -> None:
-        """Ask the run to stop. The token is set from here: a queued call would wait behind the run."""
-        if self._state is State.RUNNING and self._cancel is not None:
+        """Ask the run or the verification to stop. The token is set from here: a queued call would wait behind it."""
+        if self._state in (State.RUNNING, State.VERIFYING) and self._cancel is not None:
             self._cancel.cancel()
-            self._set_state(State.STOPPING)
+            self._cancelled_at = min(self._cancelled_at, time.monotonic())
+            if self._state is State.RUNNING:
+                self._set_state(State.STOPPING)
 
-    def shut_down(self) -> None:
-        """End both threads and close the files; waits for a run to reach its next check."""
+    def shut_down(self) -> bool:
+        """End all threads and close the files; waits for a run to reach its next check.
+
+        A thread that waits for a drive which does not answer is given up after two seconds: see `app.leaving`.
+
+        Returns:
+            Whether all have ended.
+        """
         if self._cancel is not None:
             self._cancel.cancel()
+        ended = True
         if self._run_thread is not None:
             self._run_thread.quit()
-            self._run_thread.wait()
-        for thread in (self._preparation_thread, self._device_thread):
-            thread.quit()
-        for thread in (self._preparation_thread, self._device_thread):
-            thread.wait()
-        self._preparation.close_pair()
+            if isinstance(self._run_worker, VerificationWorker):
+                ended = wait_or_keep(self._run_thread, self._run_worker, self)
+            else:
+                self._run_thread.wait()
+        return self._background.end(close_pair=ended) and ended
+
+    def _start(self, name: str, worker: ExtractionWorker | VerificationWorker, state: State) -> None:
+        self._background.set_idle(False)
+        self._cancelled_at = float("inf")
+        self._run_worker = worker
+        self._run_thread = thread_with(name, worker)
+        self._run_thread.started.connect(worker.run)
+        self._run_thread.finished.connect(self._on_thread_finished)
+        self._set_state(state)
+        self._run_thread.start()
 
     def _request(
         self,
@@ -230,20 +272,20 @@ class Controller(QObject):
         output_dir: Path,
     ) -> None:
         self._number += 1
-        self._preparation.newest_plan = self._number
-        self._current = self._newest = None
+        self._background.expect_plan(self._number)
+        self._current = self._newest = self._estimated = self._to_verify = None
         finetuned, original = models
         self._waiting_for = 0
         if finetuned is None or original is None:
-            self._leave_pair.emit()
+            self._background.leave_pair()
         elif extraction is not None and hardware is not None:
             self._waiting_for = self._number
             self._newest = PlanRequest(self._number, finetuned, original, extraction, hardware, output_dir)
-            self._prepare.emit(self._newest)
+            self._background.prepare(self._newest)
 
     @Slot(object)
     def _on_inspected(self, answer: Inspected) -> None:
-        if answer.request.number == self._preparation.newest_inspection.get(answer.request.side):
+        if self._background.is_newest(answer.request):
             self.inspected.emit(answer)
 
     @Slot(object)
@@ -252,13 +294,30 @@ class Controller(QObject):
             return
         self._waiting_for = 0
         self._current = answer
+        lora, self._to_verify = self._to_verify, None
+        if lora is None:
+            self._planned(answer)
+        if answer.plan is not None:
+            self._background.estimate(ForecastRequest(answer.request.number, answer.plan, answer.kept))
+        self.prepared.emit(answer)
+        if lora is not None and not self.verify(lora):
+            self._planned(answer)
+
+    def _planned(self, answer: Prepared) -> None:
         if self._state is State.PLANNING:
             self._set_state(State.READY if answer.plan is not None else State.IDLE)
-        self.prepared.emit(answer)
 
     @Slot(object)
-    def _on_finished(self, result: object) -> None:
+    def _on_estimated(self, answer: Forecast) -> None:
+        if self._current is not None and answer.number == self._current.request.number:
+            self._estimated = answer.estimate
+            self.estimated.emit(answer.estimate)
+
+    @Slot(object)
+    def _on_finished(self, result: ExtractionResult) -> None:
         self._outcome = State.DONE
+        if self._ran is not None:
+            self._background.learn(Lesson(self._ran[1], result))
         self.finished.emit(result)
         self._end_thread()
 
@@ -266,8 +325,22 @@ class Controller(QObject):
     def _on_failed(self, error: Exception) -> None:
         stopped = isinstance(error, Cancelled)
         self._outcome = State.STOPPED if stopped else State.FAILED
-        if not stopped:
+        if stopped and self._ran is not None:
+            self._stopped = self._ran[0]
+        elif not stopped:
             self.failed.emit(error)
+        self._end_thread()
+
+    @Slot(object, object)
+    def _on_verified(self, verification: object, claimed: ClaimedQuality | None) -> None:
+        if isinstance(self._run_worker, VerificationWorker):
+            self.verified.emit(verification, self._run_worker.lora, claimed)
+        self._end_thread()
+
+    @Slot(object)
+    def _on_verify_failed(self, error: Exception) -> None:
+        if not isinstance(error, Cancelled):
+            self.verify_failed.emit(error)
         self._end_thread()
 
     def _end_thread(self) -> None:
@@ -277,13 +350,23 @@ class Controller(QObject):
     @Slot()
     def _on_thread_finished(self) -> None:
         """Only now may the thread and the worker go."""
+        ran = isinstance(self._run_worker, ExtractionWorker)
         self._run_thread = None
         self._run_worker = None
         self._cancel = None
+        self._background.set_idle(True)
         self._set_state(self._outcome)
-        self.renew_plan()
+        if ran:
+            self.renew_plan()
 
     def _set_state(self, state: State) -> None:
         if state is not self._state:
             self._state = state
             self.state_changed.emit(state)
+
+
+def _same_run(one: PlanRequest, other: PlanRequest) -> bool:
+    """Whether two requests are for the same work on the same models, whatever the file's name."""
+    names = {"filename_prefix", "resume"}
+    same = one.extraction.model_dump(exclude=names) == other.extraction.model_dump(exclude=names)
+    return same and (one.finetuned, one.original) == (other.finetuned, other.original)

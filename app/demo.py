@@ -12,6 +12,7 @@ from app.cli_commands import extraction_object, run_extraction
 from app.cli_progress import Console
 from app.messages import format_bytes, format_share
 from app.screen import has_screen
+from app.translation import decimal, marked, translate
 from engine.cancel import CancelToken
 from engine.errors import Cancelled
 from engine.session import Session
@@ -21,6 +22,8 @@ DEMO_DIR = Path(__file__).resolve().parent.parent / "resources" / "demo"
 FINETUNED, ORIGINAL = DEMO_DIR / "finetuned.safetensors", DEMO_DIR / "original.safetensors"
 SETTINGS = ExtractionSettings(filename_prefix="demo_lora", rank=16, resume=False)
 PICTURE = "demo_comparison.png"
+TITLES = (marked("demo", "Original"), marked("demo", "Fine-tuned"), marked("demo", "Original + LoRA"))
+"""What `resources.demo.comparison` calls the three models."""
 
 
 def run_demo(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any] | None:
@@ -74,8 +77,8 @@ def show(lora: Path, picture: Path, check: Callable[[], None] = lambda: None) ->
     contenders = (comparison.original, comparison.finetuned, comparison.with_lora)
     strips = tuple(
         Strip(
-            contender.title,
-            f"loss {contender.loss:.3f}",
+            translate("demo", contender.title),
+            translate("demo", "loss {loss}").format(loss=decimal(contender.loss, 3)),
             tuple(
                 tuple((image * 255).round().byte().contiguous().numpy().tobytes() for image in row)
                 for row in contender.pictures
@@ -84,8 +87,9 @@ def show(lora: Path, picture: Path, check: Callable[[], None] = lambda: None) ->
         )
         for contender in contenders
     )
-    footer = f"{format_share(comparison.recovered)} of the fine-tune recovered by {format_bytes(lora.stat().st_size)}"
-    draw_comparison("Digits drawn with the same seeds", footer, strips, picture)
+    footer = translate("demo", "{share} of the fine-tune recovered by {size}")
+    footer = footer.format(share=format_share(comparison.recovered), size=format_bytes(lora.stat().st_size))
+    draw_comparison(translate("demo", "Digits drawn with the same seeds"), footer, strips, picture)
     return {
         "picture": str(picture.resolve()),
         "losses": {contender.title: contender.loss for contender in contenders},

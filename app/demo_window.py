@@ -13,6 +13,9 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer, Signal, Slot
 
 from app.demo import FINETUNED, ORIGINAL, PICTURE, SETTINGS, show
+from app.leaving import leave_process, left_behind
+from app.live_queue import LiveQueue, PassingQueue
+from app.preferences import PreferenceStore
 from app.preparation import as_engine_error
 from app.session import PassingSession, SessionState
 from app.widgets.demo_dialog import DemoDialog
@@ -123,7 +126,7 @@ def make_demo_window(output_dir: Path) -> tuple[MainWindow, DemoGuide]:
         extraction=SETTINGS.model_dump(mode="json"),
         output_dir=str(output_dir),
     )
-    window = MainWindow(PassingSession(state))
+    window = MainWindow(PassingSession(state), queue=LiveQueue(PassingQueue()))
     return window, DemoGuide(window, output_dir)
 
 
@@ -133,7 +136,7 @@ def run_demo_window(output_dir: Path, cancel: CancelToken) -> int:
     Returns:
         The application's exit status.
     """
-    application, _reporter = begin()
+    application, _reporter = begin(PreferenceStore().load().language)
     window, guide = make_demo_window(output_dir)
     window.show()
 
@@ -149,7 +152,10 @@ def run_demo_window(output_dir: Path, cancel: CancelToken) -> int:
     timer.stop()
     window.hide()
     guide.shut_down()
+    window.help.shut_down()
     window.controller.shut_down()
+    if left_behind():
+        leave_process(status)
     # Deleted here and now: the garbage collector might do it later, in a bad order or on another thread.
     window.deleteLater()
     QCoreApplication.sendPostedEvents(window, QEvent.Type.DeferredDelete)

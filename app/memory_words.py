@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QCoreApplication
 
 from app.messages import counted, format_bytes
+from app.translation import plural
 from engine.events import BatchSizeChanged, BlocksKept, Offloaded, OutOfMemory
 
 NAMES_SHOWN = 3
@@ -20,9 +21,9 @@ def offloaded_text(event: Offloaded) -> str:
     template = _tr("Freed {size}: gave up {blocks}, read ahead ({cause}); what was given up is read again")
     if not staged:
         template = _tr("Freed {size}: offloaded {blocks} ({cause}); {kept}")
-    kept = _tr("no block stays") if event.kept_blocks == 0 else _tr("{blocks} stay")
-    if event.kept_blocks == 1:
-        kept = _tr("1 block stays")
+    kept = plural("memory", "{blocks} stays", "{blocks} stay", event.kept_blocks)
+    if event.kept_blocks == 0:
+        kept = _tr("no block stays")
     return template.format(
         size=format_bytes(event.freed_bytes),
         blocks=_blocks(event.blocks),
@@ -55,11 +56,19 @@ def out_of_memory_text(event: OutOfMemory) -> str:
 
 def blocks_kept_text(event: BlocksKept) -> str:
     """What stays on the device for the next extraction."""
-    text = _tr("{blocks} ({size}) stay on the device for the next extraction")
-    if event.kept == 1:
-        text = _tr("{blocks} ({size}) stays on the device for the next extraction")
+    text = plural(
+        "memory",
+        "{blocks} ({size}) stays on the device for the next extraction",
+        "{blocks} ({size}) stay on the device for the next extraction",
+        event.kept,
+    )
     if event.offloaded:
-        text += _tr("; {others} did not fit")
+        text = plural(
+            "memory",
+            "{blocks} ({size}) stays on the device for the next extraction; {others} did not fit",
+            "{blocks} ({size}) stay on the device for the next extraction; {others} did not fit",
+            event.kept,
+        )
     return text.format(blocks=counted(event.kept, "block"), size=format_bytes(event.kept_bytes), others=event.offloaded)
 
 
@@ -72,9 +81,10 @@ def _blocks(names: tuple[str, ...]) -> str:
     if len(names) == 1:
         return _tr("block {name}").format(name=short_name(names[0]))
     shown = ", ".join(short_name(name) for name in names[:NAMES_SHOWN])
+    text = _tr("{count} blocks: {names}")
     if len(names) > NAMES_SHOWN:
-        shown += _tr(" and {count} more").format(count=len(names) - NAMES_SHOWN)
-    return _tr("{count} blocks: {names}").format(count=len(names), names=shown)
+        text = _tr("{count} blocks: {names} and {more} more")
+    return text.format(count=len(names), names=shown, more=len(names) - NAMES_SHOWN)
 
 
 def _cause(cause: str) -> str:

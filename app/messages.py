@@ -3,77 +3,124 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
+from app.translation import decimal, marked, plural, short_number, translate
 from engine.events import Notice, NoticeCode
 from engine.results import LeaveOutReason
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM
 
-_REASONS: dict[LeaveOutReason, str] = {
-    LeaveOutReason.ONLY_FINETUNED: "only in the fine-tuned model",
-    LeaveOutReason.ONLY_ORIGINAL: "only in the original model",
-    LeaveOutReason.SHAPE_DIFFERS: "the shapes differ",
-    LeaveOutReason.NOT_FLOAT: "not a floating-point weight",
-    LeaveOutReason.EMPTY: "has no elements",
-    LeaveOutReason.TOO_MANY_DIMENSIONS: "has more dimensions than a convolution",
-    LeaveOutReason.EMA_COPY: "an EMA copy of another weight",
-    LeaveOutReason.DUPLICATE_NAME: "a second tensor for a weight that is there already",
-    LeaveOutReason.COMPONENT_NOT_CHOSEN: "belongs to a part that is not selected",
-    LeaveOutReason.EXCLUDED: "not selected by name",
-    LeaveOutReason.BIASES_OFF: "a bias, norm or parameter, and those are switched off",
-    LeaveOutReason.UNCHANGED: "the same in both models",
-    LeaveOutReason.BELOW_MIN_CHANGE: "changed less than the limit",
-    LeaveOutReason.NON_FINITE: "contains NaN or infinite values",
+CONTEXT = "messages"
+
+REASONS: dict[LeaveOutReason, str] = {
+    LeaveOutReason.ONLY_FINETUNED: marked("messages", "only in the fine-tuned model"),
+    LeaveOutReason.ONLY_ORIGINAL: marked("messages", "only in the original model"),
+    LeaveOutReason.SHAPE_DIFFERS: marked("messages", "the shapes differ"),
+    LeaveOutReason.NOT_FLOAT: marked("messages", "not a floating-point weight"),
+    LeaveOutReason.EMPTY: marked("messages", "has no elements"),
+    LeaveOutReason.TOO_MANY_DIMENSIONS: marked("messages", "has more dimensions than a convolution"),
+    LeaveOutReason.EMA_COPY: marked("messages", "an EMA copy of another weight"),
+    LeaveOutReason.DUPLICATE_NAME: marked("messages", "a second tensor for a weight that is there already"),
+    LeaveOutReason.COMPONENT_NOT_CHOSEN: marked("messages", "belongs to a part that is not selected"),
+    LeaveOutReason.EXCLUDED: marked("messages", "not selected by name"),
+    LeaveOutReason.BIASES_OFF: marked("messages", "a bias, norm or parameter, and those are switched off"),
+    LeaveOutReason.UNCHANGED: marked("messages", "the same in both models"),
+    LeaveOutReason.BELOW_MIN_CHANGE: marked("messages", "changed less than the limit"),
+    LeaveOutReason.NON_FINITE: marked("messages", "contains NaN or infinite values"),
 }
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+NOTICES: dict[NoticeCode, str] = {
+    NoticeCode.LARGE_CHANGE: marked(
+        "messages",
+        "{count} of {of} layers changed by more than half of their weight. Is this the right original model?",
+    ),
+    NoticeCode.NO_COMFYUI_LOADER: marked(
+        "messages",
+        "ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming "
+        "rules all the same.",
+    ),
+    NoticeCode.COMMON_ROWS_PAIRED: marked(
+        "messages", "{name}: the vocabulary was resized; the {common} common rows of {original} are used."
+    ),
+    NoticeCode.STORED_FP32: marked("messages", "{name} is stored in fp32: {dtype} would lose too much of it."),
+    NoticeCode.LAYERS_CAPPED: marked(
+        "messages", "The rank limit of {rank} cut {layers} short; raise the rank to keep what the rule asked for."
+    ),
+    NoticeCode.ADAPTIVE_PARAM_UNUSUAL: marked(
+        "messages",
+        "{value} is unusual for {lora_type}: between {low} and {high} is recommended, for instance {best}.",
+    ),
+    NoticeCode.CLAMP_KEPT: marked(
+        "messages", "{layers} kept unclamped factors, because clamping would have cost too much."
+    ),
+    NoticeCode.NON_FINITE_FOUND: marked(
+        "messages",
+        "{name} contains NaN or infinite values ({detail}). The other layers are finished, then the run will end with "
+        "an error and write nothing; stop it now and skip broken layers to get a LoRA without them.",
+    ),
+    NoticeCode.NON_FINITE_SKIPPED: marked("messages", "{name} contains NaN or infinite values and is left out."),
+    NoticeCode.LAYER_ON_CPU: marked(
+        "messages", "{name} was worked on by the CPU: the device had no room for it or lacks an operation."
+    ),
+    NoticeCode.RESUMED: marked(
+        "messages", "{count} of {all_layers} come from the run of {moment} that was stopped; the others follow."
+    ),
+    NoticeCode.FROM_CACHE: marked("messages", "{count} of {all_layers} come from the cache; the others follow."),
+    NoticeCode.JOURNAL_SET_ASIDE: marked("messages", "A damaged journal was set aside: {file}."),
+    NoticeCode.JOURNAL_OFF: marked(
+        "messages",
+        "This run keeps no journal: {reason}. What it finishes from here on is not kept if it is stopped.",
+    ),
+    NoticeCode.RECORD_DAMAGED: marked("messages", "What was kept of {name} is damaged; it is computed again."),
+    NoticeCode.ENERGY_BOUNDS: marked(
+        "messages",
+        "{layers} with clamped factors came from the cache: their share of the change is a lower bound here; "
+        "verify measures it.",
+    ),
+}
+ABOUT_ALL_LAYERS: dict[NoticeCode, str] = {
+    # the same where it is true of every layer
+    NoticeCode.RESUMED: marked("messages", "All {all_layers} come from the run of {moment} that was stopped."),
+    NoticeCode.FROM_CACHE: marked("messages", "All {all_layers} come from the cache; the models are not read."),
+}
+
+MONTHS = (
+    marked("months", "Jan"),
+    marked("months", "Feb"),
+    marked("months", "Mar"),
+    marked("months", "Apr"),
+    marked("months", "May"),
+    marked("months", "Jun"),
+    marked("months", "Jul"),
+    marked("months", "Aug"),
+    marked("months", "Sep"),
+    marked("months", "Oct"),
+    marked("months", "Nov"),
+    marked("months", "Dec"),
+)
 
 
 def reason_text(reason: LeaveOutReason) -> str:
     """Why a tensor is left out, as the end of a sentence."""
-    return _REASONS[reason]
+    return translate(CONTEXT, REASONS[reason])
 
 
 def notice_text(notice: Notice) -> str:
     """A remark as one or two plain sentences."""
     data = notice.data
-    count = data.get("layers", 0)
-    layers = counted(count, "layer") if isinstance(count, int) else ""
-    texts = {
-        NoticeCode.LARGE_CHANGE: f"{count} of {data.get('of', 0)} layers changed by more than half of their weight. "
-        "Is this the right original model?",
-        NoticeCode.NO_COMFYUI_LOADER: f"ComfyUI has no LoRA loader for this kind of model ({notice.name}); the file "
-        "is written under ComfyUI's naming rules all the same.",
-        NoticeCode.COMMON_ROWS_PAIRED: f"{notice.name}: the vocabulary was resized; the {data.get('common')} common "
-        f"rows of {data.get('original')} are used.",
-        NoticeCode.STORED_FP32: f"{notice.name} is stored in fp32: {data.get('dtype')} would lose too much of it.",
-        NoticeCode.LAYERS_CAPPED: f"The rank limit of {data.get('rank')} cut {layers} short; raise the rank to keep "
-        "what the rule asked for.",
-        NoticeCode.CLAMP_KEPT: f"{layers} kept unclamped factors, because clamping would have cost too much.",
-        NoticeCode.NON_FINITE_FOUND: f"{notice.name} contains NaN or infinite values ({data.get('detail')}). The other "
-        "layers are finished, then the run will end with an error and write nothing; stop it now and skip broken "
-        "layers to get a LoRA without them.",
-        NoticeCode.NON_FINITE_SKIPPED: f"{notice.name} contains NaN or infinite values and is left out.",
-        NoticeCode.LAYER_ON_CPU: f"{notice.name} was worked on by the CPU: the device had no room for it or lacks an "
-        "operation.",
-        NoticeCode.RESUMED: f"{_of_all(data)} come from the run of {format_moment(str(data.get('started', '')))} that "
-        f"was stopped{_others_follow(data)}.",
-        NoticeCode.FROM_CACHE: f"{_of_all(data)} come from the cache"
-        f"{_others_follow(data) or '; the models are not read'}.",
-        NoticeCode.JOURNAL_SET_ASIDE: f"A damaged journal was set aside: {data.get('file')}.",
-        NoticeCode.JOURNAL_OFF: f"This run keeps no journal: {data.get('reason')}. What it finishes from "
-        "here on is not kept if it is stopped.",
-        NoticeCode.RECORD_DAMAGED: f"What was kept of {notice.name} is damaged; it is computed again.",
-        NoticeCode.ENERGY_BOUNDS: f"{layers} with clamped factors came from the cache: their share of the change is "
-        "a lower bound here; verify measures it.",
-    }
+    count, of = data.get("layers", 0), data.get("of", 0)
+    about_all = notice.code in ABOUT_ALL_LAYERS and count == of
+    template = ABOUT_ALL_LAYERS[notice.code] if about_all else NOTICES[notice.code]
+    values = {**data, "name": notice.name, "count": count, "of": of}
+    if isinstance(count, int):
+        values["layers"] = counted(count, "layer")
+    if isinstance(of, int):
+        values["all_layers"] = counted(of, "layer")
+    if notice.code is NoticeCode.RESUMED:
+        values["moment"] = format_moment(str(data.get("started", "")))
     if notice.code is NoticeCode.ADAPTIVE_PARAM_UNUSUAL:
-        best = RECOMMENDED_ADAPTIVE_PARAM[data["lora_type"]][2]
-        return (
-            f"{data['value']:g} is unusual for {data['lora_type']}: between {data['low']:g} and {data['high']:g} "
-            f"is recommended, for instance {best:g}."
-        )
-    return texts[notice.code]
+        values["best"] = short_number(RECOMMENDED_ADAPTIVE_PARAM[data["lora_type"]][2])
+        values |= {name: short_number(data[name]) for name in ("value", "low", "high")}
+    return translate(CONTEXT, template).format_map(values)
 
 
 def format_moment(text: str) -> str:
@@ -82,28 +129,43 @@ def format_moment(text: str) -> str:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone()
     except ValueError:
         return text
-    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}, {moment.hour:02}:{moment.minute:02}"
+    month = translate("months", MONTHS[moment.month - 1])
+    time = f"{moment.hour:02}:{moment.minute:02}"
+    template = translate("messages", "{day} {month} {year}, {time}")
+    return template.format(day=moment.day, month=month, year=moment.year, time=time)
 
 
 def counted(count: int, noun: str) -> str:
-    """``1 layer``, ``2 layers``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    """``1 layer``, ``2 layers``; in the person's language for the nouns below, else in English."""
+    forms = {
+        "layer": plural("counted", "{count} layer", "{count} layers", count),
+        "more layer": plural("counted", "{count} more layer", "{count} more layers", count),
+        "job": plural("counted", "{count} job", "{count} jobs", count),
+        "block": plural("counted", "{count} block", "{count} blocks", count),
+        "tensor": plural("counted", "{count} tensor", "{count} tensors", count),
+        "weight": plural("counted", "{count} weight", "{count} weights", count),
+    }
+    english = f"{{count}} {noun}{'' if count == 1 else 's'}"
+    return forms.get(noun, english).format(count=count)
 
 
 def format_bytes(count: float) -> str:
     """``310 MB``, in powers of 1000 as file managers and drives count."""
-    for unit in ("bytes", "kB", "MB"):
-        if count < 999.5:
-            digits = 1 if unit != "bytes" and count < 10 else 0
-            return f"{count:.{digits}f} {unit}"
+    if count < 999.5:
+        number = round(count)
+        return plural("messages", "{count} byte", "{count} bytes", number).format(count=number)
+    for unit in ("kB", "MB"):
         count /= 1000
-    return f"{count:.1f} GB" if count < 999.5 else f"{count / 1000:.1f} TB"
+        if count < 999.5:
+            return f"{decimal(count, 1 if count < 10 else 0)} {unit}"
+    count /= 1000
+    return f"{decimal(count, 1)} GB" if count < 999.5 else f"{decimal(count / 1000, 1)} TB"
 
 
 def format_seconds(seconds: float) -> str:
     """``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{decimal(seconds, 1)} s"
     if seconds < 59.5:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -116,14 +178,6 @@ def format_share(share: float) -> str:
     """``93.8 %``; more digits near 100, so that a small loss is not rounded away."""
     percent = 100 * share
     digits = 1 if percent < 99.9 else 3
-    text = f"{percent:.{digits}f}"
-    return f"{'99.999' if text == '100.000' and share < 1 else text} %"
-
-
-def _of_all(data: dict[str, Any]) -> str:
-    layers, of = data.get("layers", 0), data.get("of", 0)
-    return f"All {counted(of, 'layer')}" if layers == of else f"{layers} of {counted(of, 'layer')}"
-
-
-def _others_follow(data: dict[str, Any]) -> str:
-    return "" if data.get("layers") == data.get("of") else "; the others follow"
+    if share < 1:
+        percent = min(percent, 99.999)
+    return f"{decimal(percent, digits)} %"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.errors import EngineError, ErrorCode
+from engine.estimates import DeviceMemory, Speed
 from engine.inspection import ModelSummary
 from engine.planning import Plan
 from engine.results import Kept
@@ -28,16 +29,24 @@ if TYPE_CHECKING:
 class DeviceInfo:
     """The device that will compute, or several of a kind; `kind` is ``cpu``, ``cuda``, ``mps`` or ``xpu``.
 
-    `total_bytes` is the memory of the smallest.
+    `total_bytes` is the memory of the smallest, `others_bytes` what other programs held of it, `cores` those of the
+    processor.
     """
 
     kind: str
     title: str
     total_bytes: int
+    others_bytes: int = 0
+    cores: int = 1
+
+    @property
+    def memory(self) -> DeviceMemory:
+        """The device as estimates see it."""
+        return DeviceMemory(self.kind == "cpu", self.total_bytes, self.others_bytes, self.cores)
 
 
 class Engine(Protocol):
-    """What the window asks of the engine. Nothing but `describe_device` may need torch."""
+    """What the window asks of the engine. Nothing but `describe_device` and `calibrate` may need torch."""
 
     def inspect(self, path: Path) -> ModelSummary:
         """Describe a model from its header."""
@@ -47,6 +56,9 @@ class Engine(Protocol):
 
     def describe_device(self, hardware: HardwareSettings) -> DeviceInfo:
         """Describe the device that would compute. Slow the first time: it loads torch."""
+
+    def calibrate(self, settings: ExtractionSettings, hardware: HardwareSettings) -> Speed | None:
+        """Try out in a fraction of a second how fast the device is; None where that cannot be told."""
 
 
 class LocalEngine:
@@ -67,12 +79,24 @@ class LocalEngine:
 
     def describe_device(self, hardware: HardwareSettings) -> DeviceInfo:
         """Describe the device that would compute. Slow the first time: it loads torch."""
+        import torch
+
         from engine.device import choose_devices
 
         devices = choose_devices(hardware)
         title = ", ".join(device.title for device in devices)
-        smallest = min(device.total_bytes for device in devices)
-        return DeviceInfo(devices[0].torch_device.type, title, smallest)
+        smallest = min(devices, key=lambda device: device.total_bytes)
+        use = smallest.memory()
+        others = max(0, use.device_used - use.run)
+        return DeviceInfo(
+            devices[0].torch_device.type, title, smallest.total_bytes, others, cores=torch.get_num_threads()
+        )
+
+    def calibrate(self, settings: ExtractionSettings, hardware: HardwareSettings) -> Speed | None:
+        """Try out in a fraction of a second how fast the device is."""
+        from app.speeds import calibrate
+
+        return calibrate(settings, hardware)
 
 
 @dataclass(frozen=True)
@@ -206,9 +230,16 @@ class PreparationWorker(QObject):
 
 
 class DeviceWorker(QObject):
-    """Finds out what device would compute; on a thread of its own, as loading torch takes seconds."""
+    """Finds out what device would compute; on a thread of its own, as loading torch takes seconds.
+
+    Attributes:
+        found: a `DeviceInfo`.
+        found_for: the settings it was asked with, and the same; emitted after it.
+        missing: the `EngineError` of a device that cannot be used.
+    """
 
     found = Signal(object)
+    found_for = Signal(object, object)
     missing = Signal(object)
 
     def __init__(self, engine: Engine) -> None:
@@ -224,6 +255,7 @@ class DeviceWorker(QObject):
             self.missing.emit(as_engine_error(error))
             return
         self.found.emit(device)
+        self.found_for.emit(hardware, device)
 
 
 def _kept(session: Session, plan: Plan) -> Kept | None:

@@ -58,11 +58,14 @@ def _tr(text: str) -> str:
 def event_lines(event: Event) -> Iterator[Line]:
     """The lines for an event; most events have none or one."""
     if isinstance(event, Planned):
-        text = _tr("Extracting {layers} layers on {device}; {left_out} left out; writing {name}")
+        text = _tr("Extracting {layers} on {device}; {left_out} left out; writing {name}")
         yield (
             Level.INFO,
             text.format(
-                layers=event.layers, device=event.device_title, left_out=len(event.left_out), name=event.output_name
+                layers=counted(event.layers, "layer"),
+                device=event.device_title,
+                left_out=len(event.left_out),
+                name=event.output_name,
             ),
         )
     elif isinstance(event, Notice):
@@ -115,8 +118,8 @@ def result_lines(result: ExtractionResult) -> Iterator[Line]:
         text = _tr("{kept} of {layers} came from earlier runs")
         yield Level.INFO, text.format(kept=result.layers_kept, layers=counted(result.layers, "layer"))
     if result.capped:
-        text = _tr("{count} layers asked for more than the highest rank allowed")
-        yield Level.WARNING, text.format(count=result.capped)
+        text = _tr("{layers} asked for more than the highest rank allowed")
+        yield Level.WARNING, text.format(layers=counted(result.capped, "layer"))
 
 
 def error_lines(error: EngineError) -> Iterator[Line]:

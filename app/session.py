@@ -36,6 +36,7 @@ class SessionState(BaseModel):
     geometry: str = ""
     more_options: bool = False
     more_hardware: bool = False
+    welcomed: bool = False
 
     def extraction_settings(self) -> ExtractionSettings:
         """The extraction settings; values that are no longer valid fall back to their defaults."""

@@ -16,9 +16,14 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QMessageBox
 
 from app import paths
+from app.crash_log import CrashLog
 from app.gui_garbage import GuiThreadCollector
 from app.icons import app_icon
-from app.telling_apart import tell_apart
+from app.instance_server import FileOpenFilter, InstanceServer, bring_to_front
+from app.language import install_language
+from app.leaving import leave_process, left_behind
+from app.preferences import PreferenceStore
+from app.pyside_guard import protect_constants
 from app.widgets.main_window import MainWindow
 from engine import __version__
 
@@ -74,34 +79,61 @@ class ErrorReporter(QObject):
         self._showing = False
 
 
-def run_window(
-    files: Sequence[Path] = (),
-    *,
-    finetuned: Path | None = None,
-    original: Path | None = None,
-) -> int:
+class OpenedFiles(QObject):
+    """Gives the window files that a second start, or the system, wants opened."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+
+    @Slot(object)
+    def take(self, files: list[Path]) -> None:
+        """Bring the window to the front, and fill its cards unless they are in use."""
+        bring_to_front(self._window)
+        self._window.take_files(files)
+
+
+def run_window(files: Sequence[Path], preferences: PreferenceStore, *, listen: bool) -> int:
     """Show the window and work until it is closed.
 
     Args:
         files: up to two model files of which it is not said which is which.
-        finetuned: the fine-tuned model.
-        original: the original model.
+        preferences: what is kept beside the session.
+        listen: take the files of later starts.
 
     Returns:
         The process's exit status.
     """
-    application, _reporter = begin()
-    window = MainWindow()
-    finetuned, original = _sides(list(files), finetuned, original)
-    if finetuned is not None or original is not None:
-        window.set_models(finetuned, original)
+    crash_log = CrashLog(paths.log_dir())
+    ends = crash_log.start()
+    application, reporter = begin(preferences.load().language)
+    server = InstanceServer(application)
+    if listen and server.claim(list(files)):
+        crash_log.close()
+        return 0
+    system = FileOpenFilter(application)
+    application.installEventFilter(system)
+    window = MainWindow(preferences=preferences)
+    opened = OpenedFiles(window)
+    server.files_received.connect(opened.take)
+    system.files_received.connect(opened.take)
+    reporter.reported.connect(window.help.remember_error)
+    window.take_files(list(files))
+    window.help.show_ends(ends)
     window.show()
-    return application.exec()
+    status = application.exec()
+    server.close()
+    crash_log.close()
+    if left_behind():
+        leave_process(status)
+    return status
 
 
-def begin() -> tuple[QApplication, ErrorReporter]:
+def begin(language: str) -> tuple[QApplication, ErrorReporter]:
     """What every window needs: the application, the log file, and somebody who reports errors; keep both."""
+    protect_constants()
     application = make_application()
+    install_language(application, language)
     _start_log_file()
     reporter = ErrorReporter()
     reporter.install()
@@ -124,18 +156,6 @@ def make_application() -> QApplication:
     application.setStyle("Fusion")
     application.setWindowIcon(app_icon())
     return application
-
-
-def _sides(files: list[Path], finetuned: Path | None, original: Path | None) -> tuple[Path | None, Path | None]:
-    """Find a side for files that came without one."""
-    if finetuned is None and original is None and len(files) >= 2:
-        return tell_apart(files[0], files[1])
-    for file in files[:2]:
-        if finetuned is None:
-            finetuned = file
-        elif original is None:
-            original = file
-    return finetuned, original
 
 
 def _start_log_file() -> None:

@@ -10,6 +10,7 @@ from PySide6.QtCore import QCoreApplication
 
 from app.error_messages import error_text
 from app.messages import counted, format_seconds
+from app.translation import decimal
 from engine.errors import EngineError, ErrorCode
 from engine.results import Kept
 
@@ -103,7 +104,7 @@ def kept_text(kept: Kept | None) -> str:
 def short_seconds(seconds: float) -> str:
     """``0.3 ms``, ``12 ms``, then as `format_seconds`."""
     if seconds < 0.01:
-        return f"{seconds * 1000:.1f} ms"
+        return f"{decimal(seconds * 1000, 1)} ms"
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     return format_seconds(seconds)

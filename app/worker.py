@@ -1,6 +1,6 @@
-"""The object that runs an extraction on its own thread and tells the window about it.
+"""The objects that run an extraction or a verification on a thread of their own and tell the window about it.
 
-It iterates the engine's generator, lets at most 20 progress reports a second through and everything else
+Each iterates the engine's generator, lets at most 20 progress reports a second through and everything else
 at once, and turns whatever happens into exactly one of `finished` and `failed`.
 """
 
@@ -9,18 +9,25 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.preparation import as_engine_error
+from app.verification_words import ClaimedQuality, claimed_quality
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, Finished, Progress
 from engine.planning import Plan
 from engine.results import ExtractionResult
 
+if TYPE_CHECKING:
+    from engine.verify import Verification, VerifyProgress
+
 PROGRESS_INTERVAL = 1 / 20
+
+_Item = TypeVar("_Item")
 
 
 class Extractor(Protocol):
@@ -62,10 +69,8 @@ class ExtractionWorker(QObject):
             failure = error
         except BaseException as error:
             failure = as_engine_error(error)
-        # A traceback keeps every tensor of the frames it passed through alive.
         if failure is not None:
-            failure.__traceback__ = failure.__cause__ = failure.__context__ = None
-            self.failed.emit(failure)
+            self.failed.emit(_without_frames(failure))
         elif result is not None:
             self.finished.emit(result)
         else:
@@ -96,6 +101,71 @@ class ExtractionWorker(QObject):
             self._last_progress = now
 
 
-def _as_generator(events: Iterator[Event]) -> Generator[Event, None, None]:
+class Verifier(Protocol):
+    """The part of the engine's session that a verification needs."""
+
+    def verify(self, lora: Path, cancel: CancelToken) -> Iterator[VerifyProgress | Verification]:
+        """Judge a LoRA against the open pair."""
+
+
+class VerificationWorker(QObject):
+    """One verification of one LoRA.
+
+    Attributes:
+        lora: the file.
+        progressed: weights measured, and how many there are.
+        finished: the `Verification`, and the `ClaimedQuality` that the file has of itself, or None.
+        failed: an `EngineError`, or `Cancelled` where somebody asked to stop.
+    """
+
+    progressed = Signal(int, int)
+    finished = Signal(object, object)
+    failed = Signal(object)
+
+    def __init__(self, verifier: Verifier, lora: Path, cancel: CancelToken) -> None:
+        super().__init__()
+        self.lora = lora
+        self._verifier = verifier
+        self._cancel = cancel
+
+    @Slot()
+    def run(self) -> None:
+        """Verify to the end, whatever that is."""
+        answer: tuple[Verification, ClaimedQuality | None] | None = None
+        failure: Exception | None = None
+        try:
+            answer = self._iterate()
+        except Cancelled as error:
+            failure = error
+        except BaseException as error:
+            failure = as_engine_error(error)
+        if failure is not None:
+            self.failed.emit(_without_frames(failure))
+        elif answer is not None:
+            self.finished.emit(*answer)
+        else:
+            self.failed.emit(EngineError(ErrorCode.INTERNAL, detail="the verification ended without a judgement"))
+
+    def _iterate(self) -> tuple[Verification, ClaimedQuality | None] | None:
+        from engine.verify import VerifyProgress
+
+        told = float("-inf")
+        with closing(_as_generator(self._verifier.verify(self.lora, self._cancel))) as news:
+            for item in news:
+                if not isinstance(item, VerifyProgress):
+                    return item, claimed_quality(self.lora)
+                if item.done == item.total or time.monotonic() - told >= PROGRESS_INTERVAL:
+                    told = time.monotonic()
+                    self.progressed.emit(item.done, item.total)
+        return None
+
+
+def _without_frames(failure: Exception) -> Exception:
+    """The same exception; a traceback would keep every tensor of the frames it passed through alive."""
+    failure.__traceback__ = failure.__cause__ = failure.__context__ = None
+    return failure
+
+
+def _as_generator(items: Iterator[_Item]) -> Generator[_Item, None, None]:
     """Give any iterator a `close` that reaches the generator behind it."""
-    yield from events
+    yield from items

@@ -14,9 +14,9 @@ import psutil
 import torch
 
 from engine.errors import EngineError, ErrorCode
+from engine.memory_terms import MODE_SHARES
 from engine.settings import HardwareSettings
 
-MODE_SHARES = {"conservative": 0.5, "balanced": 0.75, "aggressive": 0.9}
 _STREAMED = ("cuda", "xpu")  # copies and computations run on streams of their own
 
 

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MODE_SHARES = {
+    "conservative": 0.5,
+    "balanced": 0.75,
+    "aggressive": 0.9,
+}  # of a device's memory, for the run's own bytes
+
 
 @dataclass(frozen=True)
 class Need:

@@ -2,123 +2,116 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, Signal, Slot
-from PySide6.QtGui import QFont, QFontMetrics, QGuiApplication, QPainter, QPaintEvent, QPalette
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QStyleOptionButton, QVBoxLayout
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QGuiApplication, QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout
 
 from app.messages import format_bytes, format_seconds, format_share
-from app.stylesheet import SMALL
-from app.widgets.basics import ElidedLabel, push_button, set_look
+from app.translation import whole
+from app.verification_words import ClaimedQuality, quality_text, verdict, verification_lines
+from app.widgets.bar_buttons import BarButtons, KeyedButton
+from app.widgets.basics import ElidedLabel, push_button, scaled, set_look
 from app.widgets.last_result import LastResult
+from app.widgets.result_card import ResultCard, tone_of
 from app.wording import Blocked, kept_text, short_error_text
 from engine.errors import EngineError
 from engine.events import Progress
-from engine.results import ExtractionResult, Kept, OutputFile
+from engine.results import ExtractionResult, Kept
 
+if TYPE_CHECKING:
+    from engine.verify import Verification
 
-class KeyedButton(QPushButton):
-    """A button that shows its key in smaller letters behind its text."""
-
-    def __init__(self, text: str, key: str, *, kind: str = "") -> None:
-        super().__init__()
-        self.setAccessibleName(text)
-        self.setAutoDefault(False)
-        if kind:
-            self.setProperty("kind", kind)
-        self._words, self._key = text, key
-
-    def sizeHint(self) -> QSize:
-        """As wide as both texts."""
-        strong, light = self._fonts()
-        width = QFontMetrics(strong).horizontalAdvance(self._words) + QFontMetrics(light).horizontalAdvance(self._key)
-        return QSize(width + 10 + 40, 38)
-
-    def minimumSizeHint(self) -> QSize:
-        """As wide as both texts."""
-        return self.sizeHint()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """The button's surface, then the word and the key."""
-        super().paintEvent(event)
-        strong, light = self._fonts()
-        option = QStyleOptionButton()
-        self.initStyleOption(option)
-        painter = QPainter(self)
-        painter.setPen(option.palette.color(QPalette.ColorRole.ButtonText))
-        area = self.rect().adjusted(20, 0, -20, 0)
-        middle = Qt.AlignmentFlag.AlignVCenter
-        painter.setFont(strong)
-        painter.drawText(area, middle | Qt.AlignmentFlag.AlignLeft, self._words)
-        painter.setFont(light)
-        painter.drawText(area, middle | Qt.AlignmentFlag.AlignRight, self._key)
-
-    def _fonts(self) -> tuple[QFont, QFont]:
-        self.ensurePolished()
-        strong, light = QFont(self.font()), QFont(self.font())
-        strong.setWeight(QFont.Weight.DemiBold)
-        light.setWeight(QFont.Weight.Normal)
-        light.setPointSizeF(self.font().pointSizeF() * SMALL)
-        return strong, light
+MARGIN = 16
+WORDS_WIDTH = 620  # what the words beside the buttons should have at least
 
 
 class BottomBar(QFrame):
-    """Two lines of words, a progress bar, and the buttons that go with the moment.
+    """Lines of words, a progress bar, and the buttons that go with the moment.
 
     Attributes:
-        extract_clicked, stop_clicked, folder_clicked, open_folder_clicked: the buttons.
+        extract_clicked, start_over_clicked, stop_clicked, folder_clicked: the buttons.
+        open_folder_clicked: emitted with the folder of a LoRA.
+        verify_clicked: emitted with the path of a LoRA.
+        stop_clicked: while a verification is shown it means that.
     """
 
     extract_clicked = Signal()
+    start_over_clicked = Signal()
     stop_clicked = Signal()
     folder_clicked = Signal()
     open_folder_clicked = Signal(object)
+    verify_clicked = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
         self.setProperty("panel", "bar")
-        self._output: OutputFile | None = None
+        self._card: ResultCard | None = None
         self._error: EngineError | None = None
         self.headline = ElidedLabel("", "title")
-        self.detail = ElidedLabel("", "small", mode=Qt.TextElideMode.ElideRight)
+        self.detail, self.extra = _Line("small"), _Line("small")
         self.progress = QProgressBar()
         self.progress.setRange(0, 1000)
         self.progress.setTextVisible(False)
         self.progress.setAccessibleName(self.tr("Progress"))
         self.last = LastResult()
         self.last.open_folder_clicked.connect(self.open_folder_clicked)
+        self.last.verify_clicked.connect(self.verify_clicked)
         self.copy_details = push_button(self.tr("Copy details"))
         self.copy_path = push_button(self.tr("Copy path"), kind="quiet")
+        self.copy_command = push_button(self.tr("Copy as command line"), kind="quiet")
+        self.copy_command.setToolTip(self.tr("Copy the command that extracts this LoRA without the window"))
         self.open_folder = push_button(self.tr("Open folder"))
+        self.verify = push_button(self.tr("Verify"))
+        self.verify.setToolTip(self.tr("Measure the file against the two models, independently of the run"))
+        self.start_over = push_button(self.tr("Start over"), kind="quiet")
+        self.start_over.setToolTip(self.tr("Extract all layers anew, without those that are kept"))
         self.folder = push_button(self.tr("Output folder\u2026"), kind="quiet")
         self.folder.setToolTip(self.tr("Choose the folder that LoRAs are written to"))
         self.extract = KeyedButton(self.tr("Extract"), "Ctrl \u21b5", kind="primary")
         self.stop = KeyedButton(self.tr("Stop"), "Esc")
-        self.copy_details.clicked.connect(self._copy_details)
-        self.copy_path.clicked.connect(self._copy_path)
-        self.open_folder.clicked.connect(self._open_folder)
-        self.folder.clicked.connect(self.folder_clicked)
-        self.extract.clicked.connect(self.extract_clicked)
-        self.stop.clicked.connect(self.stop_clicked)
+        self.buttons = BarButtons(
+            (
+                self.copy_details,
+                self.open_folder,
+                self.verify,
+                self.copy_path,
+                self.copy_command,
+                self.start_over,
+                self.folder,
+                self.extract,
+                self.stop,
+            )
+        )
+        self._connect()
         words = QVBoxLayout()
         words.setSpacing(3)
         words.addStretch(1)
-        words.addWidget(self.headline)
-        words.addWidget(self.detail)
-        words.addWidget(self.progress)
-        words.addWidget(self.last)
+        for widget in (self.headline, self.detail, self.extra, self.progress, self.last):
+            words.addWidget(widget)
         words.addStretch(1)
         row = QHBoxLayout(self)
-        row.setContentsMargins(16, 6, 16, 6)
-        row.setSpacing(8)
+        row.setContentsMargins(MARGIN, 6, MARGIN, 6)
+        row.setSpacing(MARGIN)
         row.addLayout(words, 1)
-        row.addSpacing(8)
-        for button in (self.copy_details, self.copy_path, self.open_folder, self.folder, self.extract, self.stop):
-            row.addWidget(button)
+        row.addWidget(self.buttons)
         self.setMinimumHeight(60)
-        self.progress.hide()
-        self.last.hide()
+        for widget in (self.extra, self.progress, self.last):
+            widget.hide()
+
+    def _connect(self) -> None:
+        self.copy_details.clicked.connect(self._copy_details)
+        self.copy_path.clicked.connect(self._copy_path)
+        self.copy_command.clicked.connect(self._copy_command)
+        self.open_folder.clicked.connect(self._open_folder)
+        self.verify.clicked.connect(self._verify)
+        self.start_over.clicked.connect(self.start_over_clicked)
+        self.folder.clicked.connect(self.folder_clicked)
+        self.extract.clicked.connect(self.extract_clicked)
+        self.stop.clicked.connect(self.stop_clicked)
 
     def show_blocked(self, blocked: Blocked) -> None:
         """Extract cannot start, and why."""
@@ -143,6 +136,7 @@ class BottomBar(QFrame):
 
     def show_started(self, layers: int) -> None:
         """The run has begun."""
+        self._card = None
         self.last.set_output(None)
         self._show(self.tr("Starting\u2026"), self.tr("{count} layers").format(count=layers), (self.stop,))
         self.progress.setValue(0)
@@ -177,21 +171,60 @@ class BottomBar(QFrame):
         if kept:
             headline = self.tr("Stopped: {done} of {total} layers are kept; Extract continues from there")
             detail = self.tr("No LoRA was written yet.")
-        self._show(headline.format(done=done, total=total), detail, (self.folder, self.extract))
+        buttons = (self.start_over, self.folder, self.extract) if kept else (self.folder, self.extract)
+        self._show(headline.format(done=done, total=total), detail, buttons)
 
-    def show_result(self, result: ExtractionResult) -> None:
-        """The run is over and its file is in place."""
-        output = result.outputs[0]
-        self.last.set_output(output)
-        text = self.tr("{size} \u00b7 {time} \u00b7 keeps {mean} of the change, {worst} in the weakest layer")
-        detail = text.format(
-            size=format_bytes(output.size_bytes),
-            time=format_seconds(result.seconds),
-            mean=format_share(output.mean_energy_retained),
-            worst=format_share(output.worst_energy_retained),
+    def show_result(self, result: ExtractionResult, command: str = "") -> None:
+        """The run is over and its file is in place; `command` does the same on a command line."""
+        self.last.set_output(result.outputs[0])
+        self._card = ResultCard(result, command)
+        self._show_card()
+
+    def show_verifying(self, lora: Path) -> None:
+        """A verification has begun."""
+        self._show(
+            self.tr("Verifying {name}\u2026").format(name=lora.name), self.tr("Reading both models"), (self.stop,)
         )
-        buttons = (self.copy_path, self.open_folder, self.folder, self.extract)
-        self._show(f"\u2713 {output.path.name}", detail, buttons, output=output)
+        self.progress.setValue(0)
+        self.progress.show()
+        self.stop.setEnabled(True)
+        self.stop.setFocus()
+
+    def show_verify_progress(self, done: int, total: int) -> None:
+        """How far the verification is."""
+        text = self.tr("{done} of {total} weights measured").format(done=whole(done), total=whole(total))
+        self.detail.setText(text)
+        self.progress.setValue(1000 * done // max(1, total))
+
+    def show_verify_stopping(self) -> None:
+        """The verification ends as soon as its layer is done."""
+        self.detail.setText(self.tr("Stopping after this layer\u2026"))
+        self.stop.setEnabled(False)
+
+    def show_verified(self, lora: Path, verification: Verification, claimed: ClaimedQuality | None) -> None:
+        """The verification is over: on the result's card where it is of that, else in the line of the last LoRA."""
+        lines = verification_lines(lora, verification, claimed)
+        if self._card is not None and self._card.path == lora:
+            self._card = self._card.verified(verification, claimed)
+        judgement = self.tr("{quality} \u00b7 {verdict}").format(
+            quality=quality_text(verification), verdict=verdict(verification, claimed)
+        )
+        self.last.show_checked(lora, judgement, "\n".join(lines), tone=tone_of(verification, claimed))
+        self.show_verify_ended()
+
+    def show_verify_failed(self, lora: Path, error: EngineError) -> None:
+        """The verification failed: what happened and what to do."""
+        message, remedy = short_error_text(error)
+        both = self.tr("{message} {remedy}").format(message=message, remedy=remedy)
+        if self._card is not None and self._card.path == lora:
+            self._card = self._card.not_verified(both)
+        self.last.show_checked(lora, both, both, tone="bad")
+        self.show_verify_ended()
+
+    def show_verify_ended(self) -> None:
+        """Back to the result's card, where the last run left one; else the window says what comes next."""
+        if self._card is not None:
+            self._show_card()
 
     def show_failed(self, error: EngineError) -> None:
         """The run failed: what happened and what to do."""
@@ -200,39 +233,72 @@ class BottomBar(QFrame):
         self._show(f"\u26a0 {message}", remedy, buttons, tone="bad", error=error)
 
     def set_extract_enabled(self, enabled: bool) -> None:
-        """After a run: Extract can be pressed again once the next plan is there."""
+        """After a run: Extract can be pressed again, and its file verified, once the next plan is there."""
         self.extract.setEnabled(enabled)
+        self.verify.setEnabled(enabled)
+        self.start_over.setEnabled(enabled)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Decide again which buttons have room."""
+        super().resizeEvent(event)
+        self.buttons.set_room(self.width() - 3 * MARGIN - scaled(WORDS_WIDTH))
+
+    def _show_card(self) -> None:
+        card = self._card
+        assert card is not None
+        optional = [self.copy_path, *((self.copy_command,) if card.command else ()), self.folder]
+        always = (self.open_folder, self.verify, self.extract)
+        self._show(card.headline(), card.detail(), always, optional, extra=card.extra(), extra_tone=card.tone)
+        for label in (self.detail, self.extra):
+            label.set_more(card.tooltip())
 
     def _show(
         self,
         headline: str,
         detail: str,
-        buttons: tuple[QPushButton, ...],
+        buttons: Sequence[QPushButton],
+        optional: Sequence[QPushButton] = (),
         *,
         tone: str = "",
-        output: OutputFile | None = None,
+        extra: str = "",
+        extra_tone: str = "",
         error: EngineError | None = None,
     ) -> None:
-        self._output, self._error = output, error
+        self._error = error
+        shows_card = self.open_folder in buttons
         self.headline.setText(headline)
         set_look(self.headline, "tone", tone)
         self.detail.setText(detail)
+        self.extra.setText(extra)
+        set_look(self.extra, "tone", extra_tone)
+        self.extra.setVisible(bool(extra))
         for label in (self.headline, self.detail):
             label.set_wrapping(tone == "bad")
+        for label in (self.detail, self.extra):
+            label.set_more("")
         self.progress.hide()
-        self.last.setVisible(output is None and self.last.output is not None)
-        for button in (self.copy_details, self.copy_path, self.open_folder, self.folder, self.extract, self.stop):
-            button.setVisible(button in buttons)
+        self.last.setVisible(self.last.speaks and not shows_card and self.stop not in buttons)
+        self.buttons.offer(buttons, optional, further=shows_card)
 
     @Slot()
     def _copy_path(self) -> None:
-        if self._output is not None:
-            QGuiApplication.clipboard().setText(str(self._output.path))
+        if self._card is not None:
+            QGuiApplication.clipboard().setText(str(self._card.path))
+
+    @Slot()
+    def _copy_command(self) -> None:
+        if self._card is not None:
+            QGuiApplication.clipboard().setText(self._card.command)
 
     @Slot()
     def _open_folder(self) -> None:
-        if self._output is not None:
-            self.open_folder_clicked.emit(self._output.path.parent)
+        if self._card is not None:
+            self.open_folder_clicked.emit(self._card.path.parent)
+
+    @Slot()
+    def _verify(self) -> None:
+        if self._card is not None:
+            self.verify_clicked.emit(self._card.path)
 
     @Slot()
     def _copy_details(self) -> None:
@@ -240,3 +306,21 @@ class BottomBar(QFrame):
             message, remedy = short_error_text(self._error)
             details = str(self._error.data.get("traceback", ""))
             QGuiApplication.clipboard().setText("\n".join((message, remedy, str(self._error), details)).strip())
+
+
+class _Line(ElidedLabel):
+    """A line whose tooltip tells more than the line."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__("", role, mode=Qt.TextElideMode.ElideRight)
+        self._more = ""
+
+    def set_more(self, text: str) -> None:
+        """Have the tooltip say this below the line itself; an empty text takes it away."""
+        self._more = text
+        self._update_tooltip()
+
+    def _update_tooltip(self) -> None:
+        super()._update_tooltip()
+        if self._more:
+            self.setToolTip(f"{self.text()}\n{self._more}")

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.messages import format_share
+from app.translation import decimal, translate
 from app.widgets.basics import push_button, scaled, set_look, wrapped_label
 from app.wording import short_error_text
 from engine.errors import EngineError
@@ -148,9 +149,9 @@ class DemoDialog(QDialog):
         self._show(headline.format(share=format_share(recovered)), detail)
         self.losses.setRowCount(len(losses))
         for row, (title, loss) in enumerate(losses.items()):
-            number = QTableWidgetItem(f"{loss:.4f}")
+            number = QTableWidgetItem(decimal(loss, 4))
             number.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            self.losses.setItem(row, 0, QTableWidgetItem(title))
+            self.losses.setItem(row, 0, QTableWidgetItem(translate("demo", title)))
             self.losses.setItem(row, 1, number)
         self.losses.setFixedHeight(self.losses.horizontalHeader().sizeHint().height() + ROW_HEIGHT * len(losses) + 2)
         self.losses.show()

@@ -8,6 +8,7 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, Qt, Signal, Slot
 from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QHBoxLayout, QLineEdit, QWidget
 
+from app.translation import short_number, typed_number
 from app.widgets.basics import set_look
 from app.widgets.sliders import RANK_STOPS, NumberSlider, StopSlider
 from engine.field_specs import FieldSpec
@@ -26,7 +27,7 @@ def help_of(spec: FieldSpec) -> str:
     if spec.minimum is None or spec.maximum is None:
         return text
     ends = (spec.minimum, spec.maximum, spec.default)
-    low, high, default = (f"{end * 100:g} %" if spec.percent else f"{end:g}" for end in ends)
+    low, high, default = (f"{short_number(end * 100)} %" if spec.percent else short_number(end) for end in ends)
     bounds = QCoreApplication.translate("settings", "From {low} to {high}; {default} unless changed.")
     return f"{text}\n{bounds.format(low=low, high=high, default=default)}"
 
@@ -34,6 +35,17 @@ def help_of(spec: FieldSpec) -> str:
 def choice_title(spec: FieldSpec, choice: str) -> str:
     """A choice in the person's language."""
     return QCoreApplication.translate("settings", spec.choice_titles[spec.choices.index(choice)])
+
+
+def component_title(component: str) -> str:
+    """A part of a model in the person's language."""
+    titles = {
+        "denoiser": QCoreApplication.translate("settings", "denoiser"),
+        "text_encoders": QCoreApplication.translate("settings", "text encoders"),
+        "vae": QCoreApplication.translate("settings", "VAE"),
+        "other": QCoreApplication.translate("settings", "other parts"),
+    }
+    return titles.get(component, component)
 
 
 class FieldEditor(QWidget):
@@ -164,8 +176,9 @@ class TextEditor(FieldEditor):
         self._line.textEdited.connect(self._tell)
 
     def value(self) -> Any:
-        """The text."""
-        return self._line.text().strip()
+        """The text; a number with a point, however it was typed."""
+        text = self._line.text().strip()
+        return typed_number(text) if self.spec.kind == "float" else text
 
     def set_value(self, value: Any) -> None:
         """Show a value as text."""
@@ -210,7 +223,7 @@ class PartsEditor(FieldEditor):
         grid.setColumnStretch(1, 1)
         self._boxes: dict[str, QCheckBox] = {}
         for index, choice in enumerate(spec.choices):
-            box = QCheckBox(QCoreApplication.translate("settings", choice.replace("_", " ")))
+            box = QCheckBox(component_title(choice))
             box.setAccessibleName(f"{title_of(spec)}: {box.text()}")
             box.setToolTip(help_of(spec))
             box.toggled.connect(self._tell)
@@ -269,7 +282,7 @@ def _as_text(spec: FieldSpec, value: Any) -> str:
     if spec.kind == "size":
         return _size_text(int(value))
     if spec.kind == "float":
-        return f"{value:g}"
+        return short_number(value)
     return str(value)
 
 

@@ -25,6 +25,7 @@ class FormRow(QWidget):
         self.editor = editor
         self.label = text_label(title_of(spec), "muted")
         self.label.setFixedWidth(scaled(LABEL_WIDTH))
+        self.label.setWordWrap(True)  # other languages have longer titles
         self.label.setToolTip(help_of(spec))
         self.label.setBuddy(editor)
         row = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)

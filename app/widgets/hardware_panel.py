@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from PySide6.QtCore import QCoreApplication, Qt, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout
 
@@ -10,7 +13,7 @@ from app.preparation import DeviceInfo
 from app.profiles import ProfileStore
 from app.widgets.basics import Panel, link_button, push_button, set_look, wrapped_label
 from app.widgets.form import SettingsForm
-from app.widgets.profile_bar import ProfileBar
+from app.widgets.profile_bar import ProfileBar, profile_title
 from app.wording import window_error_text
 from engine.errors import EngineError
 from engine.events import Planned
@@ -90,6 +93,11 @@ class HardwarePanel(Panel):
     def show_settings(self, settings: HardwareSettings) -> None:
         """Show settings without telling anyone."""
         self.form.show_settings(settings)
+        self._refresh()
+
+    def show_values(self, values: Mapping[str, Any]) -> None:
+        """Show the values of some settings without telling anyone."""
+        self.form.show_values(values)
         self._refresh()
 
     def more_shown(self) -> bool:
@@ -186,5 +194,5 @@ class HardwarePanel(Panel):
         self.suggestion.setVisible(bool(self._device_text))
         self.suggestion.setText(self.tr("Suggested:") if offered else self._device_text)
         self.use_suggestion.setVisible(offered)
-        self.use_suggestion.setText(self._suggested)
+        self.use_suggestion.setText(profile_title(self._suggested))
         self.use_suggestion.setToolTip(self.tr("Use the profile for {device}").format(device=self.suggestion.toolTip()))

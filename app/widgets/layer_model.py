@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from PySide6.QtCore import QAbstractTableModel, QCoreApplication, QModelIndex, QPersistentModelIndex, Qt, QTimer, Slot
 
 from app.messages import format_share
+from app.translation import decimal, marked
 from app.wording import short_seconds
 from engine.results import LayerResult
 
 Index = QModelIndex | QPersistentModelIndex
-SORT_ROLE = Qt.ItemDataRole.UserRole
 SHARE_ROLE = Qt.ItemDataRole.UserRole + 1
 NUMBER_ROLE = Qt.ItemDataRole.UserRole + 2
 FLUSH_MS = 60
+FELL_SHORT = 0.8  # of the change; below it a layer's bar warns
 
 
 @dataclass(frozen=True)
@@ -34,32 +37,77 @@ def short_name(name: str) -> str:
     return name.removeprefix("diffusion_model.").removesuffix(".weight")
 
 
+def natural_key(name: str) -> str:
+    """A text that sorts as the name does where block 10 comes after block 9."""
+    return re.sub(r"\d+", lambda number: number[0].zfill(6), name)
+
+
+def share_text(share: float) -> str:
+    """A share of the change that a layer keeps, as the table writes it."""
+    return _tr("100 %") if share >= 1.0 else format_share(share)
+
+
+def change_text(change: float) -> str:
+    """``1.24 %``, ``0.031 %``: a relative change with three digits; in words where the original is all zero."""
+    percent = 100 * change
+    if not math.isfinite(percent):
+        return _tr("from zero")
+    digits = 0 if percent >= 99.5 else 1 if percent >= 9.95 else 2 if percent >= 0.0995 else 3 if percent else 0
+    return _tr("{percent} %").format(percent=decimal(percent, digits))
+
+
 def _rank_text(row: LayerResult) -> str:
     if row.rank is None:
-        return QCoreApplication.translate("LayerModel", "whole")
+        return _tr("whole")
     return f"{row.rank} \u2264" if row.capped else str(row.rank)
 
 
-def _kept_text(row: LayerResult) -> str:
-    return "100 %" if row.energy_retained >= 1.0 else format_share(row.energy_retained)
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("LayerModel", text)
 
 
 COLUMNS = (
-    Column("name", "Layer", lambda row: short_name(row.name), lambda row: row.name, right=False),
-    Column("shape", "Shape", lambda row: " \u00d7 ".join(map(str, row.shape)), lambda row: float(_size(row.shape))),
-    Column("rank", "Rank", _rank_text, lambda row: -1.0 if row.rank is None else float(row.rank)),
-    Column("kept", "Change kept", _kept_text, lambda row: row.energy_retained, False),
-    Column("error", "Error", lambda row: f"{row.relative_error:.3f}", lambda row: row.relative_error),
-    Column("time", "Time", lambda row: short_seconds(row.seconds.total), lambda row: row.seconds.total),
+    Column(
+        "name",
+        marked("LayerModel", "Layer"),
+        lambda row: short_name(row.name),
+        lambda row: natural_key(row.name),
+        right=False,
+    ),
+    Column(
+        "shape",
+        marked("LayerModel", "Shape"),
+        lambda row: " \u00d7 ".join(map(str, row.shape)),
+        lambda row: float(math.prod(row.shape)),
+    ),
+    Column("rank", marked("LayerModel", "Rank"), _rank_text, lambda row: -1.0 if row.rank is None else float(row.rank)),
+    Column(
+        "change",
+        marked("LayerModel", "Changed"),
+        lambda row: change_text(row.relative_change),
+        lambda row: row.relative_change,
+    ),
+    Column(
+        "kept",
+        marked("LayerModel", "Change kept"),
+        lambda row: share_text(row.energy_retained),
+        lambda row: row.energy_retained,
+        right=False,
+    ),
+    Column(
+        "error",
+        marked("LayerModel", "Error"),
+        lambda row: decimal(row.relative_error, 3),
+        lambda row: row.relative_error,
+    ),
+    Column(
+        "time",
+        marked("LayerModel", "Time"),
+        lambda row: short_seconds(row.seconds.total),
+        lambda row: row.seconds.total,
+    ),
 )
-KEPT = [column.key for column in COLUMNS].index("kept")
-
-
-def _size(shape: Sequence[int]) -> int:
-    product = 1
-    for side in shape:
-        product *= side
-    return product
+COLUMN = {column.key: number for number, column in enumerate(COLUMNS)}
 
 
 class LayerModel(QAbstractTableModel):
@@ -69,6 +117,7 @@ class LayerModel(QAbstractTableModel):
         super().__init__()
         self._rows: list[LayerResult] = []
         self._waiting: list[LayerResult] = []
+        self._numbers: dict[str, int] = {}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(FLUSH_MS)
@@ -77,7 +126,7 @@ class LayerModel(QAbstractTableModel):
     def start(self) -> None:
         """Empty the table for a new run."""
         self.beginResetModel()
-        self._rows, self._waiting = [], []
+        self._rows, self._waiting, self._numbers = [], [], {}
         self.endResetModel()
 
     def add(self, row: LayerResult) -> None:
@@ -94,12 +143,22 @@ class LayerModel(QAbstractTableModel):
         first = len(self._rows)
         self.beginInsertRows(QModelIndex(), first, first + len(self._waiting) - 1)
         self._rows += self._waiting
+        self._numbers.update((row.name, first + number) for number, row in enumerate(self._waiting))
         self._waiting = []
         self.endInsertRows()
 
     def row(self, number: int) -> LayerResult:
         """The layer in a row."""
         return self._rows[number]
+
+    def number(self, name: str) -> int | None:
+        """The row of a layer by its canonical name; None where it is not (yet) there."""
+        return self._numbers.get(name)
+
+    def find(self, name: str) -> LayerResult | None:
+        """A layer by its canonical name; None where it is not (yet) there."""
+        number = self._numbers.get(name)
+        return None if number is None else self._rows[number]
 
     def rowCount(self, parent: Index | None = None) -> int:
         """One row per finished layer."""
@@ -111,13 +170,15 @@ class LayerModel(QAbstractTableModel):
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         """Text, order and alignment of a cell."""
-        row, column = self._rows[index.row()], COLUMNS[index.column()]
+        return self.cell(index.row(), index.column(), role)
+
+    def cell(self, number: int, column_number: int, role: int) -> object:
+        """As `data`, by row and column."""
+        row, column = self._rows[number], COLUMNS[column_number]
         if role == Qt.ItemDataRole.DisplayRole:
             return column.text(row)
-        if role == SORT_ROLE:
-            return column.order(row)
         if role == NUMBER_ROLE:
-            return index.row()
+            return number
         if role == SHARE_ROLE:
             return row.energy_retained
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -131,7 +192,7 @@ class LayerModel(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return QCoreApplication.translate("LayerModel", COLUMNS[section].title)
+            return _tr(COLUMNS[section].title)
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(COLUMNS[section])
         return None
@@ -140,9 +201,13 @@ class LayerModel(QAbstractTableModel):
         if column.key == "name":
             return row.name
         if column.key == "rank" and row.capped:
-            return QCoreApplication.translate("LayerModel", "The rule asked for more than the highest rank allowed.")
+            return self.tr("The rule asked for more than the highest rank allowed.")
+        if column.key == "rank" and row.rank is None:
+            return self.tr("The difference itself is stored, not factors of it.")
+        if column.key == "change":
+            return self.tr("Size of the change, as a share of the original weight's size")
         if column.key == "error":
-            return QCoreApplication.translate("LayerModel", "Size of what is lost, as a share of the change's size")
+            return self.tr("Size of what is lost, as a share of the change's size")
         return ""
 
 

@@ -1,103 +1,26 @@
-"""The table of layers: sortable and searchable in its tab, following the run in the small one."""
+"""The layers of a run: all of them to sort, search, choose and save in their tab, the newest ones below the plots."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, QSortFilterProxyModel, Qt, Slot
-from PySide6.QtGui import QColor, QPainter, QPalette
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QLineEdit,
-    QStackedWidget,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QTableView,
-)
+from pathlib import Path
+
+from PySide6.QtCore import QItemSelection, QItemSelectionModel, QSortFilterProxyModel, Qt, Slot
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
+from PySide6.QtWidgets import QAbstractItemView, QComboBox, QFileDialog, QLineEdit
 
 from app.theme import Theme
-from app.widgets.basics import Panel, scaled, text_label
-from app.widgets.layer_model import COLUMNS, KEPT, NUMBER_ROLE, SHARE_ROLE, SORT_ROLE, LayerModel
+from app.translation import plural, whole
+from app.widgets.basics import ElidedLabel, Panel, push_button, scaled, set_look
+from app.widgets.layer_choice import LayerChoice
+from app.widgets.layer_export import LayerExport
+from app.widgets.layer_model import COLUMN, COLUMNS, FELL_SHORT, NUMBER_ROLE, LayerModel
+from app.widgets.layer_order import Show, ShownLayers
+from app.widgets.layer_view import ROW_HEIGHT, LayerTable, hint_or_table
+from app.wording import short_error_text
+from engine.errors import EngineError
+from engine.results import LayerResult
 
-ROW_HEIGHT = 25
-WIDTHS = {"shape": 150, "rank": 72, "kept": 190, "error": 72, "time": 84}
-
-
-class KeptDelegate(QStyledItemDelegate):
-    """The share of the change that a layer keeps, as a bar and as a number."""
-
-    def __init__(self, theme: Theme, parent: QTableView) -> None:
-        super().__init__(parent)
-        self._theme = theme
-
-    def paint(
-        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> None:
-        """Row background, bar, number."""
-        tokens = self._theme.tokens
-        share = min(1.0, max(0.0, float(index.data(SHARE_ROLE))))
-        area = QRectF(option.rect)
-        painter.save()
-        if option.state & QStyle.StateFlag.State_Selected:
-            painter.fillRect(area, QColor(tokens.accent_background))
-        painter.setPen(QColor(tokens.border))
-        painter.drawLine(area.topLeft(), area.topRight())
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        text_width = option.fontMetrics.horizontalAdvance("99.9999 %")
-        bar = QRectF(area.left() + 11, area.center().y() - 2, max(10.0, area.width() - text_width - 31), 5)
-        painter.setBrush(QColor(tokens.border))
-        painter.drawRoundedRect(bar, 2.5, 2.5)
-        painter.setBrush(QColor(tokens.good if share >= 0.8 else tokens.warning))
-        painter.drawRoundedRect(QRectF(bar.left(), bar.top(), max(5.0, bar.width() * share), 5), 2.5, 2.5)
-        painter.setPen(option.palette.color(QPalette.ColorRole.Text))
-        text = area.adjusted(bar.width() + 21, 0, -4, 0)
-        painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, str(index.data()))
-        painter.restore()
-
-
-class LayerTable(QTableView):
-    """A table on the layer model, without grid and row numbers."""
-
-    def __init__(self, theme: Theme, name: str) -> None:
-        super().__init__()
-        self.setAccessibleName(name)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setTabKeyNavigation(False)
-        rows = self.verticalHeader()
-        rows.hide()
-        rows.setMinimumSectionSize(scaled(ROW_HEIGHT))
-        rows.setDefaultSectionSize(scaled(ROW_HEIGHT))
-        rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        header = self.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setMinimumSectionSize(40)
-        self.setItemDelegateForColumn(KEPT, KeptDelegate(theme, self))
-
-    def arrange(self) -> None:
-        """Give the name what the other columns leave; call it once the model is set."""
-        header = self.horizontalHeader()
-        for number, column in enumerate(COLUMNS):
-            if column.key == "name":
-                header.setSectionResizeMode(number, QHeaderView.ResizeMode.Stretch)
-            else:
-                header.setSectionResizeMode(number, QHeaderView.ResizeMode.Interactive)
-                header.resizeSection(number, scaled(WIDTHS[column.key]))
-
-
-def hint_or_table(hint: str, table: QTableView) -> QStackedWidget:
-    """A stack of the words for an empty table, shown first, and the table."""
-    label = text_label(hint, "muted")
-    label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-    stack = QStackedWidget()
-    stack.addWidget(label)
-    stack.addWidget(table)
-    return stack
+DETAILS = ("change", "error")  # columns that the small table leaves out
 
 
 class NewestLayers(Panel):
@@ -113,7 +36,8 @@ class NewestLayers(Panel):
         self._proxy.sort(0, Qt.SortOrder.DescendingOrder)
         self.table.setModel(self._proxy)
         self.table.arrange()
-        self.table.setColumnHidden([column.key for column in COLUMNS].index("error"), True)
+        for key in DETAILS:
+            self.table.setColumnHidden(COLUMN[key], True)
         self.table.setMinimumHeight(ROW_HEIGHT * 2)
         self._stack = hint_or_table(self.tr("The newest layers appear here."), self.table)
         self.body.addWidget(self._stack, 1)
@@ -139,54 +63,216 @@ class NewestLayers(Panel):
 
 
 class LayersPanel(Panel):
-    """All layers, to sort and to search."""
+    """All layers, to sort, search, choose, copy and save.
 
-    def __init__(self, theme: Theme, model: LayerModel) -> None:
+    Attributes:
+        choice: the layers chosen; rows that are selected here are chosen everywhere it is shared.
+        search, show_only, table, export_button: its controls.
+    """
+
+    def __init__(self, theme: Theme, model: LayerModel, choice: LayerChoice | None = None) -> None:
         super().__init__(model.tr("Layers"))
         self._model = model
+        self.choice = choice if choice is not None else LayerChoice(self)
+        self._shown = ShownLayers(model)
+        self._following = False
+        self._export = LayerExport(self)
+        self._export.saved.connect(self._on_saved)
+        self._export.failed.connect(self._on_failed)
+        self._build_header()
+        self.note = ElidedLabel("", "small", mode=Qt.TextElideMode.ElideRight)
+        self.note.hide()
+        self.body.addWidget(self.note)
+        self.table = LayerTable(theme, self.tr("Layers"))
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.table.setModel(self._shown)
+        self.table.horizontalHeader().setSortIndicatorClearable(True)
+        self.table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        self.table.setSortingEnabled(True)
+        self.table.arrange()
+        self._add_actions()
+        self._stack = hint_or_table(
+            self.tr("Finished layers appear here, with how much of each change is kept."),
+            self.table,
+            self.tr("No layer matches."),
+        )
+        self.body.addWidget(self._stack, 1)
+        self._shown.rowsInserted.connect(self._on_rows)
+        self._shown.modelReset.connect(self._on_rows)
+        self.table.selectionModel().selectionChanged.connect(self._on_selected)
+        self.choice.changed.connect(self._on_choice)
+        self._on_rows()
+
+    def shown(self) -> int:
+        """How many rows are shown."""
+        return self._shown.rowCount()
+
+    def shown_layers(self) -> list[LayerResult]:
+        """The layers shown, in the order shown."""
+        return [self._model.row(number) for number in self._shown.numbers().tolist()]
+
+    def export(self, path: Path) -> None:
+        """Save what is shown as CSV; how it went is said in the panel."""
+        if not self._export.busy:
+            self._say("", "")
+            self._export.save(path, self.shown_layers())
+
+    def _build_header(self) -> None:
+        self.show_only = QComboBox()
+        self.show_only.setAccessibleName(self.tr("Layers shown"))
+        for show, title in {
+            Show.ALL: self.tr("All layers"),
+            Show.FELL_SHORT: self.tr("Kept below {percent} %").format(percent=round(100 * FELL_SHORT)),
+            Show.CAPPED: self.tr("Cut by the rank limit"),
+            Show.CHANGED_MOST: self.tr("Changed the most"),
+            Show.STORED_WHOLE: self.tr("Stored whole"),
+        }.items():
+            self.show_only.addItem(title, show)
+        changed_most = self.tr("The tenth of the layers that changed the most")
+        self.show_only.setItemData(list(Show).index(Show.CHANGED_MOST), changed_most, Qt.ItemDataRole.ToolTipRole)
         self.search = QLineEdit()
         self.search.setProperty("role", "find")
         self.search.setPlaceholderText(self.tr("Find a layer\u2026"))
         self.search.setAccessibleName(self.tr("Find a layer"))
+        self.search.setToolTip(self.tr("Parts of a name, in any order"))
         self.search.setClearButtonEnabled(True)
-        self.search.setFixedWidth(220)
+        self.search.setFixedWidth(scaled(190))
+        self.export_button = push_button(self.tr("Save as CSV\u2026"), kind="quiet")
+        self.export_button.setToolTip(self.tr("Save the layers shown, with all digits of their numbers"))
+        self.show_only.currentIndexChanged.connect(self._filter)
         self.search.textChanged.connect(self._filter)
-        self.header.addWidget(self.search)
-        self._proxy = QSortFilterProxyModel(self)
-        self._proxy.setSourceModel(model)
-        self._proxy.setSortRole(SORT_ROLE)
-        self._proxy.setFilterKeyColumn(0)
-        self._proxy.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self.table = LayerTable(theme, self.tr("Layers"))
-        self.table.setModel(self._proxy)
-        self.table.setSortingEnabled(True)
-        self.table.horizontalHeader().setSortIndicatorClearable(True)
-        self.table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-        self.table.arrange()
-        hint = self.tr("Finished layers appear here, with how much of each change is kept.")
-        self._stack = hint_or_table(hint, self.table)
-        self.body.addWidget(self._stack, 1)
-        model.rowsInserted.connect(self._count)
-        model.modelReset.connect(self._count)
-        self._count()
+        self.export_button.clicked.connect(self._ask_export)
+        for widget in (self.show_only, self.search, self.export_button):
+            self.header.addWidget(widget)
 
-    def shown(self) -> int:
-        """How many rows are shown."""
-        return self._proxy.rowCount()
+    def _add_actions(self) -> None:
+        copy = QAction(self.tr("Copy"), self.table)
+        copy.setShortcut(QKeySequence(QKeySequence.StandardKey.Copy))
+        copy.triggered.connect(self._copy)
+        names = QAction(self.tr("Copy names"), self.table)
+        names.triggered.connect(self._copy_names)
+        for action in (copy, names):
+            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+            self.table.addAction(action)
+        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
 
-    @Slot(str)
-    def _filter(self, text: str) -> None:
-        self._proxy.setFilterFixedString(text.strip())
+    @Slot()
+    def _filter(self) -> None:
+        self._say("", "")
+        self._shown.find(self.search.text(), Show(self.show_only.currentData()))
+
+    @Slot()
+    def _on_rows(self) -> None:
+        self._follow_choice()
         self._count()
 
     @Slot()
+    def _on_choice(self) -> None:
+        self._count()
+        if self._following:
+            return
+        places = self._follow_choice()
+        if places:
+            self.table.scrollTo(self._shown.index(places[0], 0), QAbstractItemView.ScrollHint.PositionAtCenter)
+
+    def _follow_choice(self) -> list[int]:
+        """Select the rows of the chosen layers; answers where they are shown."""
+        numbers = [number for number in map(self._model.number, self.choice.names) if number is not None]
+        places: list[int] = self._shown.places(numbers).tolist() if numbers else []
+        selection = QItemSelection()
+        last = len(COLUMNS) - 1
+        for first, end in _runs(places):
+            selection.select(self._shown.index(first, 0), self._shown.index(end, last))
+        rows = self.table.selectionModel()
+        self._following = True
+        rows.select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+        if places and rows.currentIndex().row() not in places:
+            rows.setCurrentIndex(self._shown.index(places[0], 0), QItemSelectionModel.SelectionFlag.NoUpdate)
+        self._following = False
+        return places
+
+    @Slot()
+    def _on_selected(self) -> None:
+        if self._following:
+            return
+        self._following = True
+        self.choice.choose(row.name for row in self._selected())
+        self._following = False
+
+    def _selected(self) -> list[LayerResult]:
+        ranges = self.table.selectionModel().selection().toList()
+        places = sorted({place for part in ranges for place in range(part.top(), part.bottom() + 1)})
+        numbers = self._shown.numbers()
+        return [self._model.row(int(numbers[place])) for place in places]
+
+    @Slot()
     def _count(self) -> None:
-        total = self._model.rowCount()
-        self._stack.setCurrentIndex(1 if total else 0)
-        self.search.setEnabled(total > 0)
-        if not total:
-            self.detail.setText("")
-        elif self.search.text().strip():
-            self.detail.setText(self.tr("{shown} of {total}").format(shown=self.shown(), total=total))
+        total, shown = self._model.rowCount(), self.shown()
+        self._stack.setCurrentIndex(0 if not total else 1 if shown else 2)
+        for control in (self.search, self.show_only):
+            control.setEnabled(total > 0)
+        self.export_button.setEnabled(shown > 0)
+        self.detail.setText(" \u00b7 ".join(self._figures(total, shown)) if total else "")
+
+    def _figures(self, total: int, shown: int) -> list[str]:
+        if self._shown.filtered:
+            figures = [self.tr("{shown} of {total}").format(shown=whole(shown), total=whole(total))]
         else:
-            self.detail.setText(f"{total:,}")
+            figures = [whole(total)]
+            short = self._shown.count(Show.FELL_SHORT)
+            if short:
+                text = plural("LayersPanel", "{count} kept below {percent} %", "{count} kept below {percent} %", short)
+                figures.append(text.format(count=whole(short), percent=round(100 * FELL_SHORT)))
+        chosen = len(self.choice.names)
+        if chosen > 1:
+            figures.append(
+                plural("LayersPanel", "{count} chosen", "{count} chosen", chosen).format(count=whole(chosen))
+            )
+        return figures
+
+    @Slot()
+    def _copy(self) -> None:
+        rows = self._selected()
+        titles = [str(self._model.headerData(number, Qt.Orientation.Horizontal)) for number in range(len(COLUMNS))]
+        lines = [[row.name, *(column.text(row) for column in COLUMNS[1:])] for row in rows]
+        if lines:
+            QGuiApplication.clipboard().setText("\n".join("\t".join(line) for line in [titles, *lines]))
+
+    @Slot()
+    def _copy_names(self) -> None:
+        names = [row.name for row in self._selected()]
+        if names:
+            QGuiApplication.clipboard().setText("\n".join(names))
+
+    @Slot()
+    def _ask_export(self) -> None:
+        kinds = self.tr("Comma-separated values (*.csv)")
+        file, _ = QFileDialog.getSaveFileName(self, self.tr("Save the layers"), "layers.csv", kinds)
+        if file:
+            self.export(Path(file))
+
+    @Slot(object, int)
+    def _on_saved(self, path: Path, count: int) -> None:
+        text = plural("LayersPanel", "Saved {count} layer as {file}", "Saved {count} layers as {file}", count)
+        self._say(text.format(count=whole(count), file=path.name), "good")
+
+    @Slot(object)
+    def _on_failed(self, error: EngineError) -> None:
+        self._say(" ".join(short_error_text(error)), "bad")
+
+    def _say(self, text: str, tone: str) -> None:
+        self.note.setText(text)
+        self.note.setAccessibleName(text)
+        set_look(self.note, "tone", tone)
+        self.note.setVisible(bool(text))
+
+
+def _runs(places: list[int]) -> list[tuple[int, int]]:
+    """First and last of each run of neighbours in ascending numbers."""
+    runs: list[tuple[int, int]] = []
+    for place in places:
+        if runs and runs[-1][1] == place - 1:
+            runs[-1] = (runs[-1][0], place)
+        else:
+            runs.append((place, place))
+    return runs

@@ -9,6 +9,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QAbstractItemView, QDialog, QHBoxLayout, QHeaderView, QTableView, QVBoxLayout, QWidget
 
 from app.messages import reason_text
+from app.translation import plural, whole
 from app.widgets.basics import push_button, wrapped_label
 from engine.results import LeftOut
 
@@ -58,7 +59,12 @@ class LeftOutDialog(QDialog):
         self.resize(760, 440)
         self.model = LeftOutModel(left_out)
         intro = wrapped_label(
-            self.tr("These {count} tensors are not in the LoRA. Everything else is.").format(count=len(left_out)),
+            plural(
+                "LeftOutDialog",
+                "{count} tensor is not in the LoRA. Everything else is.",
+                "These {count} tensors are not in the LoRA. Everything else is.",
+                len(left_out),
+            ).format(count=whole(len(left_out))),
             "muted",
         )
         table = QTableView()

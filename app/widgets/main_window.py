@@ -10,20 +10,30 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QMainWindow
 
 from app.controller import ENDED, Controller, State
+from app.live_queue import LiveQueue
 from app.messages import notice_text
+from app.notifications import Notifier
 from app.paths import APP_NAME
+from app.preferences import PreferenceStore
 from app.preparation import Engine, Inspected, Prepared
 from app.profiles import ProfileStore
+from app.queue_runner import QueueRunner
 from app.run_log import Level
 from app.session import SessionStore, remember_recent
 from app.theme import Theme
-from app.widgets.dialogs import ask_stop
+from app.translation import whole
+from app.widgets.fields import component_title
 from app.widgets.frame import WindowFrame
 from app.widgets.menus import Menus
 from app.widgets.model_card import dropped_paths
+from app.widgets.queue_panel import QueuePanel
+from app.widgets.window_closing import WindowClosing
 from app.widgets.window_commands import WindowCommands
+from app.widgets.window_help import WindowHelp
+from app.widgets.window_queue import WindowQueue
 from app.widgets.window_run import WindowRun
 from app.widgets.window_session import restore_session, session_of
+from app.widgets.window_verify import WindowVerify
 from app.wording import why_not
 from engine.events import NoticeCode
 from engine.settings import HardwareSettings
@@ -38,8 +48,23 @@ class MainWindow(QMainWindow):
     """The one window of the application."""
 
     def __init__(
-        self, store: SessionStore | None = None, *, engine: Engine | None = None, theme: Theme | None = None
+        self,
+        store: SessionStore | None = None,
+        *,
+        engine: Engine | None = None,
+        theme: Theme | None = None,
+        queue: LiveQueue | None = None,
+        preferences: PreferenceStore | None = None,
     ) -> None:
+        """Build everything; the models of the last session are looked at as soon as the event loop runs.
+
+        Args:
+            store: what comes back from the last session.
+            engine: what inspects, pairs and extracts.
+            theme: the colours.
+            queue: the jobs.
+            preferences: what the settings dialog keeps.
+        """
         super().__init__()
         application = QApplication.instance()
         assert isinstance(application, QApplication)
@@ -50,9 +75,11 @@ class MainWindow(QMainWindow):
         self.profiles = ProfileStore()
         self.output_dir = self.session.output_folder()
         self.controller = Controller(engine, self)
-        self.frame = WindowFrame(self.theme, self.profiles)
+        queue = queue or LiveQueue(parent=self)
+        runner = QueueRunner(self.controller, queue, self)
+        self.frame = WindowFrame(self.theme, self.profiles, QueuePanel(self.theme, queue, runner))
+        self.notifier = Notifier(self)
         self._pair: tuple[Path | None, Path | None] = (None, None)
-        self._closing = False
         self._focus_extract = False
         self._asked_device: tuple[str, int | None] | None = None
         self._replan_timer = QTimer(self)
@@ -67,13 +94,31 @@ class MainWindow(QMainWindow):
         self.menus = Menus(self)
         self.commands = WindowCommands(self)
         self.run_control = WindowRun(self)
+        self.verify_control = WindowVerify(self)
+        self.queue_control = WindowQueue(self, queue, runner)
+        self.closing = WindowClosing(self)
+        preferences = preferences or PreferenceStore()
+        self.help = WindowHelp(self, preferences)
+        self.commands.connect_controls()
         self._connect()
-        self.commands.tell_store_problems(self._store, self.profiles)
+        self.commands.tell_store_problems(
+            self._store.problem, self.profiles.problem, preferences.problem, damaged=self.profiles.damaged
+        )
+        if not self.session.welcomed and self.session.finetuned is None and self.session.original is None:
+            self.help.welcome()
         restore_session(self)
 
     def set_models(self, finetuned: Path | None, original: Path | None) -> None:
         """Choose both models; either may be None."""
         self.frame.models.set_models(finetuned, original)
+
+    def take_files(self, files: list[Path]) -> None:
+        """Fill the cards with files of which it is not said which is which; not while something works with others."""
+        if files and self.closing.working():
+            names = ", ".join(file.name for file in files)
+            self.frame.run.write(Level.WARNING, self.tr("Not opened while a run goes on: {names}").format(names=names))
+        elif files:
+            self.frame.models.take_files(files)
 
     @Slot()
     def extract(self) -> None:
@@ -96,10 +141,11 @@ class MainWindow(QMainWindow):
         """Pair and plan with what the window shows now."""
         frame = self.frame
         models = frame.models.models()
-        if self.controller.busy:
+        if self.controller.busy or self.queue_control.running:
             return
         if models != self._pair:
             self._pair = models
+            self.run_control.check_models()
             if None in models:
                 frame.models.pair.show_empty()
             else:
@@ -130,28 +176,25 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(DEVICE_QUESTION_MS, self, self._first_device_question)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Ask while running, stop, and close once the run has ended."""
-        if self.controller.busy:
+        """Ask while something goes on, stop it, and close once it has ended."""
+        if not self.closing.ready():
             event.ignore()
-            if not self._closing and ask_stop(self, closing=True, kept=self.run_control.keeps_layers()):
-                self._closing = True
-                self.controller.stop()
-                self._close_when_ended()
             return
         self.save_session()
         self.hide()
         self.controller.shut_down()
+        self.help.shut_down()
         event.accept()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files anywhere in the window."""
-        if dropped_paths(event) and not self.controller.busy:
+        if dropped_paths(event) and not self.closing.working():
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Give dropped files to the cards."""
         event.acceptProposedAction()
-        self.frame.models.take_files(dropped_paths(event))
+        self.take_files(dropped_paths(event))
 
     def _connect(self) -> None:
         frame, controller = self.frame, self.controller
@@ -162,6 +205,7 @@ class MainWindow(QMainWindow):
         controller.prepared.connect(self._on_prepared)
         controller.device_found.connect(frame.hardware.show_device)
         controller.device_missing.connect(frame.hardware.show_missing_device)
+        controller.estimated.connect(frame.models.pair.show_estimate)
         controller.state_changed.connect(self._on_state)
 
     @Slot()
@@ -169,6 +213,8 @@ class MainWindow(QMainWindow):
         finetuned, original = self.frame.models.models()
         self.controller.inspect("finetuned", finetuned)
         self.controller.inspect("original", original)
+        if finetuned is not None or original is not None:
+            self.help.end_welcome()
         self.replan()
 
     @Slot(object)
@@ -185,12 +231,16 @@ class MainWindow(QMainWindow):
 
     @Slot(object)
     def _on_prepared(self, answer: Prepared) -> None:
+        if self.queue_control.running:
+            return
         pair = self.frame.models.pair
         if answer.plan is not None:
-            remarks = [notice_text(item) for item in answer.plan.notices if item.code not in SAID_ELSEWHERE]
-            counts = Counter(weight.component for weight in answer.plan.layers)
-            parts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.most_common())
-            pair.show_pair(len(answer.plan.layers), answer.plan.left_out, answer.plan.output_bytes, parts, remarks)
+            plan = answer.plan
+            remarks = [notice_text(item) for item in plan.notices if item.code not in SAID_ELSEWHERE]
+            counts = Counter(weight.component for weight in plan.layers)
+            parts = ", ".join(f"{component_title(name)} {whole(count)}" for name, count in counts.most_common())
+            estimate = self.controller.estimate
+            pair.show_pair(len(plan.layers), plan.left_out, plan.output_bytes, parts, remarks, estimate)
         elif answer.error is not None:
             pair.show_error(answer.error)
         self._refresh_bar()
@@ -198,16 +248,27 @@ class MainWindow(QMainWindow):
 
     @Slot(object)
     def _on_state(self, state: State) -> None:
-        running = state in (State.RUNNING, State.STOPPING)
-        self.frame.set_locked(running)
-        self.commands.set_running(running)
         self._focus_extract = self._focus_extract or state in ENDED
+        if state in ENDED:
+            self.frame.run.end()
         self.run_control.show_state(state)
+        self.verify_control.show_state(state)
+        self.refresh_locks()
         self._refresh_bar()
+
+    def refresh_locks(self) -> None:
+        """Refuse changes of what a run, a verification or the queue works with."""
+        working = self.controller.state in (State.RUNNING, State.STOPPING, State.VERIFYING)
+        locked = working or self.queue_control.running
+        self.frame.set_locked(locked)
+        self.commands.set_running(locked)
 
     def _refresh_bar(self) -> None:
         """Say beside Extract what it will do, or why it cannot."""
         bar, controller = self.frame.bar, self.controller
+        self.queue_control.offer()
+        if self.queue_control.running or controller.state is State.VERIFYING:
+            return
         current = controller.current
         ready = current is not None and current.plan is not None
         self.commands.set_extract_enabled(ready and not controller.busy)
@@ -248,10 +309,3 @@ class MainWindow(QMainWindow):
         self._asked_device = (hardware.device, hardware.memory_budget)
         if not self.controller.busy:  # a run tells its device itself
             self.controller.describe_device(hardware)
-
-    def _close_when_ended(self) -> None:
-        """Close as soon as the run's thread is gone; the window keeps drawing until then."""
-        if self.controller.busy:
-            QTimer.singleShot(50, self, self._close_when_ended)
-        else:
-            self.close()

@@ -24,23 +24,14 @@ class Menus(QObject):
         super().__init__(window)
         self._window = window
         self.actions: dict[Command, QAction] = {}
-        file = self._menu(self.tr("&File"))
-        self._command(file, "open_finetuned", self.tr("Open &fine-tuned model\u2026"))
-        self._command(file, "open_original", self.tr("Open &original model\u2026"))
-        file.addSeparator()
-        self._command(file, "output_folder", self.tr("Output &folder\u2026"))
-        self.show_output = file.addAction(self.tr("&Show output folder"))
-        file.addSeparator()
-        self._command(file, "quit", self.tr("&Quit"))
-        tools = self._menu(self.tr("&Tools"))
-        self._command(tools, "extract", self.tr("&Extract"))
-        self._command(tools, "stop", self.tr("&Stop"))
-        tools.addSeparator()
-        self._command(tools, "swap", self.tr("S&wap the models"))
-        self.reset_options = tools.addAction(self.tr("&Reset LoRA options"))
+        self._file_menu()
+        self._queue_menu()
+        self._tools_menu()
         view = self._menu(self.tr("&View"))
         self._command(view, "tab_memory", self.tr("&Memory and time"))
+        self._command(view, "tab_result", self.tr("&Result"))
         self._command(view, "tab_layers", self.tr("&Layers"))
+        self._command(view, "tab_queue", self.tr("&Queue"))
         self._command(view, "tab_log", self.tr("L&og"))
         self._command(view, "find", self.tr("&Find a layer"))
         view.addSeparator()
@@ -57,7 +48,11 @@ class Menus(QObject):
             self._themes.addAction(action)
         self._themes.triggered.connect(self._theme_chosen)
         about = self._menu(self.tr("&Help"))
+        self.guide = about.addAction(self.tr("&User guide"))
+        self.demo = about.addAction(self.tr("Try it with the &demo"))
         self._command(about, "shortcuts", self.tr("&Keyboard shortcuts"))
+        about.addSeparator()
+        self.bug_report = about.addAction(self.tr("Copy &report for a bug\u2026"))
         self.show_logs = about.addAction(self.tr("Show &log files"))
         self.about = about.addAction(self.tr("&About LoRA Extractor"))
 
@@ -65,6 +60,36 @@ class Menus(QObject):
         """Mark the theme in use."""
         for action in self._themes.actions():
             action.setChecked(action.data() == choice)
+
+    def _file_menu(self) -> None:
+        file = self._menu(self.tr("&File"))
+        self._command(file, "open_finetuned", self.tr("Open &fine-tuned model\u2026"))
+        self._command(file, "open_original", self.tr("Open &original model\u2026"))
+        self._command(file, "swap", self.tr("S&wap the models"))
+        file.addSeparator()
+        self._command(file, "output_folder", self.tr("Output fol&der\u2026"))
+        self.show_output = file.addAction(self.tr("&Show output folder"))
+        file.addSeparator()
+        self._command(file, "settings", self.tr("S&ettings\u2026"))
+        self._command(file, "quit", self.tr("&Quit"))
+
+    def _queue_menu(self) -> None:
+        queue = self._menu(self.tr("&Queue"))
+        self._command(queue, "add_to_queue", self.tr("&Add what is shown"))
+        self._command(queue, "run_queue", self.tr("&Run all"))
+
+    def _tools_menu(self) -> None:
+        tools = self._menu(self.tr("&Tools"))
+        self._command(tools, "extract", self.tr("&Extract"))
+        self.start_over = tools.addAction(self.tr("Start &over"))
+        self.start_over.setToolTip(self.tr("Extract all layers anew, without those that are kept"))
+        self._command(tools, "stop", self.tr("&Stop"))
+        tools.addSeparator()
+        self._command(tools, "verify", self.tr("&Verify a LoRA\u2026"))
+        self.free_memory = tools.addAction(self.tr("&Free device memory"))
+        self.copy_command = tools.addAction(self.tr("&Copy as command line"))
+        tools.addSeparator()
+        self.reset_options = tools.addAction(self.tr("&Reset LoRA options"))
 
     def _menu(self, title: str) -> QMenu:
         menu = self._window.menuBar().addMenu(title)

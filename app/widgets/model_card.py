@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QToolButt
 
 from app.icons import icon
 from app.messages import format_bytes
+from app.translation import plural, whole
 from app.widgets.basics import ElidedLabel, push_button, set_look, wrapped_label
 from app.wording import breakable, short_error_text
 from engine.errors import EngineError
@@ -45,17 +46,17 @@ class ModelCard(QFrame):
         font.setLetterSpacing(QFont.SpacingType.PercentageSpacing, 104)
         label.setFont(font)
         self.browse = push_button(self.tr("Browse\u2026"), small=True)
-        self.browse.setAccessibleName(self.tr("Browse for the {model}").format(model=caption.lower()))
+        self.browse.setAccessibleName(self.tr("Browse: {model}").format(model=caption))
         self.browse.clicked.connect(self.ask_for_file)
         self.recent = push_button(self.tr("Recent") + " \u25be", kind="quiet", small=True)
-        self.recent.setAccessibleName(self.tr("Recent files for the {model}").format(model=caption.lower()))
+        self.recent.setAccessibleName(self.tr("Recent files: {model}").format(model=caption))
         self._menu = QMenu(self)
         self._menu.setAccessibleName(self.tr("Recent files"))
         self._menu.setToolTipsVisible(True)
         self._menu.triggered.connect(self._recent_chosen)
         self.recent.setMenu(self._menu)
         self.clear = QToolButton()
-        self.clear.setAccessibleName(self.tr("Clear the {model}").format(model=caption.lower()))
+        self.clear.setAccessibleName(self.tr("Clear: {model}").format(model=caption))
         self.clear.setToolTip(self.tr("Clear"))
         self.clear.setIconSize(QSize(16, 16))
         self.clear.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -107,7 +108,9 @@ class ModelCard(QFrame):
         precision = summary.quantisation or " + ".join(list(dict.fromkeys(kinds))[:2])
         parts = (
             summary.family_title,
-            self.tr("{count} tensors").format(count=f"{summary.tensors:,}"),
+            plural("ModelCard", "{count} tensor", "{count} tensors", summary.tensors).format(
+                count=whole(summary.tensors)
+            ),
             precision,
             format_bytes(summary.size_bytes),
         )

@@ -6,6 +6,7 @@ from PySide6.QtCore import QCoreApplication, Signal, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget
 
+from app.translation import short_number
 from app.widgets.basics import Panel, link_button, set_look, wrapped_label
 from app.widgets.form import SettingsForm
 from engine.presets import QUALITY_PRESETS
@@ -43,9 +44,9 @@ class RecommendedNote(QWidget):
         wording = (
             self.tr("\u26a0 {value} is unusual here; {low} to {high} is.") if far else self.tr("Usual: {low} to {high}")
         )
-        self._text.setText(wording.format(value=f"{value:g}", low=f"{low:g}", high=f"{high:g}"))
+        self._text.setText(wording.format(value=short_number(value), low=short_number(low), high=short_number(high)))
         set_look(self._text, "tone", "warning" if far else "")
-        self._link.setText(self.tr("use {value}").format(value=f"{self._recommended:g}"))
+        self._link.setText(self.tr("use {value}").format(value=short_number(self._recommended)))
         self._link.setVisible(abs(value - self._recommended) > 1e-9)
 
     @Slot()

@@ -1,4 +1,4 @@
-"""The third card: what the two models give together."""
+"""The third card: what the two models give together, and what that will take."""
 
 from __future__ import annotations
 
@@ -7,42 +7,51 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
 
+from app.estimate_words import estimate_lines, estimate_text, problem_text
 from app.messages import format_bytes
+from app.translation import plural, whole
 from app.widgets.basics import ElidedLabel, link_button, set_look, text_label, wrapped_label
 from app.widgets.left_out_dialog import LeftOutDialog
 from app.wording import OF_THE_PAIR, breakable, short_error_text
 from engine.errors import EngineError
+from engine.estimates import Estimate
 from engine.results import LeftOut
+
+FIRST_LINE = 24  # as high as the buttons in the first line of the cards beside this one
 
 
 class PairCard(QFrame):
-    """How many layers will be extracted, what is left out and why, how large the file gets."""
+    """How many layers will be extracted, what is left out and why, and whether time, memory and disk will do."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setProperty("panel", "accent")
         self.setAccessibleName(self.tr("The pair"))
         self._left_out: tuple[LeftOut, ...] = ()
+        self._pair: tuple[int, str, tuple[str, ...]] | None = None
         self.headline = ElidedLabel("", "title", mode=Qt.TextElideMode.ElideRight)
-        self.left_out = text_label("", "")
+        self.left_out = text_label("", "on-accent")
         self.why = link_button(self.tr("why?"), kind="plain-link")
         self.why.setAccessibleName(self.tr("Why are layers left out?"))
         self.why.clicked.connect(self.show_left_out)
-        self.detail = wrapped_label("")
-        row = QHBoxLayout()
-        row.setSpacing(4)
-        row.addWidget(self.left_out)
-        row.addWidget(self.why)
-        row.addStretch(1)
+        self.detail = wrapped_label("", "on-accent")
+        self.remark = wrapped_label("", "on-accent")
+        first = QHBoxLayout()
+        first.addStrut(FIRST_LINE)
+        first.addWidget(self.headline, 1)
+        second = QHBoxLayout()
+        second.setSpacing(4)
+        second.addWidget(self.left_out)
+        second.addWidget(self.why)
+        second.addStretch(1)
         column = QVBoxLayout(self)
-        column.setContentsMargins(16, 8, 16, 6)
+        column.setContentsMargins(16, 7, 12, 7)
         column.setSpacing(3)
-        column.addWidget(self.headline)
-        column.addLayout(row)
+        column.addLayout(first)
+        column.addLayout(second)
         column.addWidget(self.detail)
+        column.addWidget(self.remark)
         column.addStretch(1)
-        for label in (self.left_out, self.detail):
-            set_look(label, "role", "on-accent")
         self.show_empty()
 
     def show_empty(self) -> None:
@@ -54,19 +63,25 @@ class PairCard(QFrame):
         self._show(self.tr("Comparing\u2026"), (), self.tr("Matching the layers of the two models."))
 
     def show_pair(
-        self, layers: int, left_out: tuple[LeftOut, ...], size_bytes: int, parts: str, remarks: Sequence[str] = ()
+        self,
+        layers: int,
+        left_out: tuple[LeftOut, ...],
+        size_bytes: int,
+        parts: str,
+        remarks: Sequence[str] = (),
+        estimate: Estimate | None = None,
     ) -> None:
-        """Say what will be extracted, and what should be known before."""
-        headline = self.tr("1 layer will be extracted")
-        if layers != 1:
-            headline = self.tr("{count} layers will be extracted").format(count=f"{layers:,}")
-        detail = self.tr("File: at most {size}").format(size=format_bytes(size_bytes)) + (
-            f" \u00b7 {parts}" if parts else ""
-        )
-        if remarks:
-            detail += breakable(f"\n\u26a0 {remarks[0]}")
-        self._show(headline, left_out, detail)
-        self.setToolTip("\n".join(remarks))
+        """Say what will be extracted, and what should be known before; `show_estimate` may follow."""
+        headline = plural("PairCard", "{count} layer will be extracted", "{count} layers will be extracted", layers)
+        size = self.tr("File: at most {size}").format(size=format_bytes(size_bytes))
+        self._show(headline.format(count=whole(layers)), left_out, size)
+        self._pair = size_bytes, parts, tuple(remarks)
+        self._show_pair(estimate)
+
+    def show_estimate(self, estimate: Estimate) -> None:
+        """Say of the pair that is shown what it will take."""
+        if self._pair is not None:
+            self._show_pair(estimate)
 
     def show_error(self, error: EngineError) -> None:
         """Say why the two models give no LoRA."""
@@ -74,7 +89,7 @@ class PairCard(QFrame):
             self._show(self.tr("No pair yet"), (), self.tr("One of the models cannot be used."))
             return
         message, remedy = short_error_text(error)
-        self._show(self.tr("\u26a0 No LoRA from these"), (), breakable(f"{message} {remedy}".strip()))
+        self._show(self.tr("\u26a0 No LoRA from these"), (), breakable(f"{message} {remedy}".strip()), bad=True)
         self.setToolTip(f"{message}\n{remedy}".strip())
 
     @Slot()
@@ -82,12 +97,45 @@ class PairCard(QFrame):
         """Open the list of what is left out."""
         LeftOutDialog(self._left_out, self.window()).exec()
 
-    def _show(self, headline: str, left_out: tuple[LeftOut, ...], detail: str) -> None:
-        self._left_out = left_out
+    def _show_pair(self, estimate: Estimate | None) -> None:
+        assert self._pair is not None
+        size_bytes, parts, remarks = self._pair
+        problems = estimate.problems if estimate is not None else ()
+        if estimate is not None:
+            self.detail.setText(estimate_text(estimate, size_bytes))
+        told = [" ".join(problem_text(problem)) for problem in problems]
+        everything = [*told, *remarks]
+        remark = breakable(f"\u26a0 {everything[0]}") if everything else ""
+        self.remark.setText(remark)
+        self.remark.setVisible(bool(remark))
+        self._set_bad(any(problem.hindering for problem in problems))
+        lines = [*everything, *(estimate_lines(estimate) if estimate is not None else ()), parts]
+        self.setToolTip("\n".join(line for line in lines if line))
+        self._describe()
+
+    def _show(self, headline: str, left_out: tuple[LeftOut, ...], detail: str, *, bad: bool = False) -> None:
+        self._left_out, self._pair = left_out, None
         self.headline.setText(headline)
-        self.left_out.setText(self.tr("{count} left out").format(count=len(left_out)))
+        count = whole(len(left_out))
+        self.left_out.setText(
+            plural("PairCard", "{count} left out", "{count} left out", len(left_out)).format(count=count)
+        )
         self.left_out.setVisible(bool(left_out))
         self.why.setVisible(bool(left_out))
         self.detail.setText(detail)
+        self.remark.setText("")
+        self.remark.hide()
         self.setToolTip("")
-        self.setAccessibleDescription(f"{headline}. {detail}")
+        self._set_bad(bad)
+        set_look(self.detail, "tone", "bad" if bad else "")
+        self._describe()
+
+    def _set_bad(self, bad: bool) -> None:
+        """Red needs the plain surface: on the coloured one it could not be read."""
+        set_look(self, "panel", "plain" if bad else "accent")
+        set_look(self, "trouble", bad)
+        set_look(self.remark, "tone", "bad" if bad else "")
+
+    def _describe(self) -> None:
+        texts = (self.headline.text(), self.detail.text(), self.remark.text())
+        self.setAccessibleDescription(". ".join(text.replace("\u200b", "") for text in texts if text))

@@ -14,6 +14,7 @@ from PySide6.QtGui import QColor, QHelpEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip
 
 from app.theme import Theme
+from app.translation import short_number
 from app.widgets.event_marks import EventMarks
 from app.wording import short_seconds
 from engine.events import MemorySample
@@ -83,8 +84,8 @@ class TimeAxis(pg.AxisItem):  # type: ignore[misc]
     def tickStrings(self, values: Sequence[float], _scale: float, spacing: float) -> list[str]:
         """Texts of the ticks."""
         if spacing >= 60:
-            return [f"{value / 60:g} min" for value in values]
-        return [f"{value:g} s" for value in values]
+            return [f"{short_number(value / 60)} min" for value in values]
+        return [f"{short_number(value)} s" for value in values]
 
 
 class MemoryPlot(QuietPlot):
@@ -261,7 +262,7 @@ def band_colour(colour: str, alpha: int) -> QColor:
 
 
 def _size_text(gigabytes: float) -> str:
-    return f"{gigabytes:g} GB" if gigabytes >= 1 else f"{gigabytes * 1000:g} MB"
+    return f"{short_number(gigabytes)} GB" if gigabytes >= 1 else f"{short_number(gigabytes * 1000)} MB"
 
 
 def round_step(about: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import QCoreApplication, Signal, Slot
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -20,10 +20,15 @@ from app.profiles import ProfileStore
 from app.widgets.basics import link_button, scaled, text_label
 from app.widgets.form import LABEL_WIDTH
 from engine.errors import EngineError, ErrorCode
-from engine.presets import DEFAULT_PROFILE
+from engine.presets import DEFAULT_PROFILE, HARDWARE_PROFILES
 from engine.settings import HardwareSettings
 
 PROFILE_FILES = "JSON (*.json)"
+
+
+def profile_title(name: str) -> str:
+    """A profile's name as it is shown: the shipped ones have one in every language, the person's own only theirs."""
+    return QCoreApplication.translate("profiles", name) if name in HARDWARE_PROFILES else name
 
 
 class ProfileBar(QWidget):
@@ -77,7 +82,7 @@ class ProfileBar(QWidget):
         self.combo.clear()
         for name in self._store.names():
             star = " \u2731" if name == self._name and self.unsaved() else ""
-            self.combo.addItem(name + star, name)
+            self.combo.addItem(profile_title(name) + star, name)
         self.combo.setCurrentIndex(self.combo.findData(self._name))
         self.combo.blockSignals(False)
         self.combo.setToolTip(
@@ -204,7 +209,7 @@ class ProfileBar(QWidget):
 
     def _may_replace(self, name: str) -> bool:
         error = EngineError(ErrorCode.PROFILE_EXISTS, name=name)
-        question = f"{error_text(error)[0]}\n\n" + self.tr("Replace it?")
+        question = f"{error_text(error)[0]}\n\n{self.tr('Replace it?')}"
         answer = QMessageBox.question(self, self.tr("Save profile as"), question)
         return answer == QMessageBox.StandardButton.Yes
 

@@ -6,20 +6,24 @@ from PySide6.QtCore import QObject, Signal
 
 from app.run_log import Level, event_lines
 from app.theme import Theme
+from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_model import LayerModel
-from app.widgets.layer_table import LayersPanel
+from app.widgets.layers_tab import LayersTab
 from app.widgets.log_view import LogPanel
+from app.widgets.result_tab import ResultTab
 from app.widgets.run_panel import RunPanel
 from engine.debug_report import DebugReport
 from engine.events import Event, Finished, LayerDone, LayerSkipped, Notice, NoticeCode, Progress
 from engine.planning import Plan
+from engine.results import ExtractionResult
 
 
 class RunView(QObject):
     """The right side of the window.
 
     Attributes:
-        panel, layers, log: the content of the three tabs.
+        panel, result, layers, log: the content of the tabs.
+        choice: the layers chosen in any of them.
         progress: the newest progress of the run.
         layers_total: how many layers the run was planned with.
         keeps_journal: whether the run's finished layers outlive it.
@@ -31,9 +35,12 @@ class RunView(QObject):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._rows = LayerModel()
+        self._plan: Plan | None = None
         self._report: DebugReport | None = None
         self.panel = RunPanel(theme, self._rows)
-        self.layers = LayersPanel(theme, self._rows)
+        self.choice = LayerChoice(self)
+        self.result = ResultTab(theme, self._rows, self.choice)
+        self.layers = LayersTab(theme, self._rows, self.choice)
         self.log = LogPanel(theme)
         self.progress: Progress | None = None
         self.layers_total = self._skipped = 0
@@ -41,8 +48,10 @@ class RunView(QObject):
 
     def start(self, plan: Plan) -> None:
         """A run of this plan begins."""
+        self._plan = plan
         self._rows.start()
         self.panel.clear()
+        self.result.start(plan)
         self.progress = None
         self.layers_total, self._skipped = len(plan.layers), 0
         self.keeps_journal = True
@@ -59,13 +68,18 @@ class RunView(QObject):
         elif isinstance(event, Progress):
             self.progress = event
         elif isinstance(event, Finished):
-            self._rows.flush()
+            self._show_result(event.result)
         self.panel.take(event)
         for line in event_lines(event):
             self.write(*line)
         if self._report is not None:
             for text in self._report.lines(event):
                 self.write(Level.INFO, text)
+
+    def end(self) -> None:
+        """The run is over, however it ended."""
+        self._rows.flush()
+        self.result.end_run()
 
     def write(self, level: Level, text: str) -> None:
         """Write a line into the log."""
@@ -81,3 +95,8 @@ class RunView(QObject):
     def layers_settled(self) -> int:
         """How many layers the run need not look at again: finished, or found to be left out."""
         return self.layers_done() + self._skipped
+
+    def _show_result(self, result: ExtractionResult) -> None:
+        self._rows.flush()
+        if self._plan is not None:
+            self.result.show_result(self._plan, result, at_hand=self.keeps_journal)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QUrl, Slot
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtGui import QAction, QDesktopServices
 from PySide6.QtWidgets import QFileDialog
 
 from app import paths
 from app.json_store import StoreProblem, StoreTrouble
-from app.profiles import ProfileStore
 from app.run_log import Level
-from app.session import SessionStore
 from app.widgets.dialogs import ShortcutsDialog, show_about
+from app.widgets.frame import Tab
 from engine import __version__
 
 if TYPE_CHECKING:
@@ -38,18 +38,20 @@ class WindowCommands(QObject):
             "stop": window.ask_stop,
             "swap": frame.models.swap_models,
             "find": self._find,
-            "tab_memory": self._show_memory,
-            "tab_layers": self._show_layers,
-            "tab_log": self._show_log,
             "shortcuts": self._show_shortcuts,
         }
+        tabs = {f"tab_{tab.value}": tab for tab in Tab}
         for command, action in menus.actions.items():
-            action.triggered.connect(triggers[command])
+            if command in triggers:
+                action.triggered.connect(triggers[command])
+            elif command in tabs:
+                action.setData(tabs[command])
+                action.triggered.connect(self._show_tab)
         menus.show_output.triggered.connect(self._show_output_folder)
         menus.show_logs.triggered.connect(self._show_log_folder)
         menus.reset_options.triggered.connect(frame.options.reset)
         menus.about.triggered.connect(self._about)
-        menus.theme_chosen.connect(self._theme_chosen)
+        menus.theme_chosen.connect(self.choose_theme)
         menus.check_theme(window.theme.choice)
         frame.bar.folder_clicked.connect(self.choose_output_folder)
         frame.bar.open_folder_clicked.connect(self.open_folder)
@@ -58,22 +60,40 @@ class WindowCommands(QObject):
 
     def set_running(self, running: bool) -> None:
         """Offer what makes sense while a run goes on, or while none does."""
-        actions = self._window.menus.actions
-        actions["stop"].setEnabled(running)
-        for command in ("open_finetuned", "open_original", "output_folder", "swap"):
-            actions[command].setEnabled(not running)
-        self._window.menus.reset_options.setEnabled(not running)
+        menus = self._window.menus
+        menus.actions["stop"].setEnabled(running)
+        for command in ("open_finetuned", "open_original", "output_folder", "swap", "verify", "run_queue"):
+            menus.actions[command].setEnabled(not running)
+        for action in (menus.reset_options, menus.free_memory, menus.demo):
+            action.setEnabled(not running)
 
     def set_extract_enabled(self, enabled: bool) -> None:
         """Offer Extract only when it can start."""
-        self._window.menus.actions["extract"].setEnabled(enabled)
+        menus = self._window.menus
+        for action in (menus.actions["extract"], menus.start_over, menus.copy_command):
+            action.setEnabled(enabled)
 
-    def tell_store_problems(self, session: SessionStore, profiles: ProfileStore) -> None:
-        """Write into the log which files of the last time could not be used."""
-        for problem in (session.problem, profiles.problem):
+    def connect_controls(self) -> None:
+        """Connect the commands of the window's other parts, once they are there."""
+        window, menus = self._window, self._window.menus
+        queue, verify, run, more = window.queue_control, window.verify_control, window.run_control, window.help
+        menus.actions["add_to_queue"].triggered.connect(queue.add_current)
+        menus.actions["run_queue"].triggered.connect(queue.run_all)
+        menus.actions["verify"].triggered.connect(verify.choose)
+        menus.actions["settings"].triggered.connect(more.settings)
+        menus.start_over.triggered.connect(run.start_over)
+        menus.free_memory.triggered.connect(window.controller.free_memory)
+        menus.copy_command.triggered.connect(run.copy_command)
+        menus.guide.triggered.connect(more.open_guide)
+        menus.demo.triggered.connect(more.show_demo)
+        menus.bug_report.triggered.connect(more.report)
+
+    def tell_store_problems(self, *problems: StoreProblem | None, damaged: Sequence[str] = ()) -> None:
+        """Write into the log which files of the last time could not be used, and which profiles."""
+        for problem in problems:
             if problem is not None:
                 self._window.frame.run.write(Level.WARNING, self._store_problem_text(problem))
-        for name in profiles.damaged:
+        for name in damaged:
             text = self.tr("The profile \u201c{name}\u201d has values that are not allowed and was left out.")
             self._window.frame.run.write(Level.WARNING, text.format(name=name))
 
@@ -101,25 +121,21 @@ class WindowCommands(QObject):
 
     @Slot()
     def _find(self) -> None:
-        self._show_layers()
-        self._window.frame.run.layers.search.setFocus()
-        self._window.frame.run.layers.search.selectAll()
+        frame = self._window.frame
+        frame.show_tab(Tab.LAYERS)
+        frame.run.layers.table.search.setFocus()
+        frame.run.layers.table.search.selectAll()
 
     @Slot()
-    def _show_memory(self) -> None:
-        self._window.frame.tabs.setCurrentIndex(0)
+    def _show_tab(self) -> None:
+        action = self.sender()
+        assert isinstance(action, QAction)
+        self._window.frame.end_welcome()
+        self._window.frame.show_tab(action.data())
 
     @Slot()
-    def _show_layers(self) -> None:
-        self._window.frame.tabs.setCurrentIndex(1)
-
-    @Slot()
-    def _show_log(self) -> None:
-        self._window.frame.tabs.setCurrentIndex(2)
-
-    @Slot(int)
-    def _tab_changed(self, index: int) -> None:
-        if index == 2:
+    def _tab_changed(self) -> None:
+        if self._window.frame.shown_tab() is Tab.LOG:
             self._window.frame.unmark_log()
 
     @Slot()
@@ -143,5 +159,7 @@ class WindowCommands(QObject):
         self.open_folder(paths.log_dir())
 
     @Slot(str)
-    def _theme_chosen(self, choice: ThemeChoice) -> None:
+    def choose_theme(self, choice: ThemeChoice) -> None:
+        """Show the window in another theme."""
         self._window.theme.set_choice(choice)
+        self._window.menus.check_theme(choice)

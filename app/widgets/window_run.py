@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Slot
-from PySide6.QtWidgets import QApplication
+from PySide6.QtGui import QGuiApplication
 
+from app.command_line_words import command_line
 from app.controller import ENDED, State
 from app.kept_memory import KeptMemory
 from app.messages import format_bytes
 from app.run_log import Level, error_lines
 from app.widgets.dialogs import ResumeAnswer, ask_resume, ask_stop
+from app.widgets.frame import Tab
 from engine.errors import EngineError
 from engine.events import Event, Planned, Progress
+from engine.planning import Plan
 from engine.results import ExtractionResult, Kept
+from engine.settings import ExtractionSettings
 
 if TYPE_CHECKING:
-    from app.preparation import Prepared
+    from app.preparation import PlanRequest, Prepared
     from app.widgets.main_window import MainWindow
 
 
@@ -28,10 +32,14 @@ class WindowRun(QObject):
         super().__init__(window)
         self._window = window
         self._start_when_ready = False
+        self._start_over = False
+        self._request: PlanRequest | None = None
         frame, controller = window.frame, window.controller
         self.kept_memory = KeptMemory(controller)
         frame.bar.extract_clicked.connect(self.extract)
+        frame.bar.start_over_clicked.connect(self.start_over)
         frame.bar.stop_clicked.connect(self.stop)
+        frame.run.result.explore.write_clicked.connect(self.write)
         frame.run.noticed.connect(frame.mark_log)
         frame.hardware.free_clicked.connect(controller.free_memory)
         controller.memory_kept.connect(frame.hardware.show_kept_memory)
@@ -44,7 +52,7 @@ class WindowRun(QObject):
     def extract(self) -> None:
         """Start the extraction, or start it as soon as it is planned."""
         window, controller = self._window, self._window.controller
-        if controller.busy:
+        if controller.busy or window.queue_control.running:
             return
         window.plan_now()
         current = controller.current
@@ -54,16 +62,53 @@ class WindowRun(QObject):
         self._start_when_ready = False
         if current.plan is None:
             return
-        answer = self._ask_resume(current)
+        answer = self._how_to_start(current)
         if answer is ResumeAnswer.CANCEL:
             return
         if controller.current is None:  # planned anew while the question was open
             self._start_when_ready = True
             return
+        self._start_over = False
         window.save_session()
-        window.frame.run.start(current.plan)
-        window.frame.bar.show_started(len(current.plan.layers))
+        self.show_start(current.request, current.plan)
         controller.extract(resume=answer is ResumeAnswer.GO_ON)
+
+    def show_start(self, request: PlanRequest, plan: Plan) -> None:
+        """Show that a run begins, of the window or of its queue."""
+        self._request = request
+        self._window.frame.run.start(plan)
+        self._window.frame.bar.show_started(len(plan.layers))
+
+    def check_models(self) -> None:
+        """Other ranks can only be tried of the models that the window shows."""
+        shown = self._window.frame.models.models()
+        if self._request is not None and (self._request.finetuned, self._request.original) != shown:
+            self._request = None
+            self._window.frame.run.result.leave_models()
+
+    @Slot()
+    def copy_command(self) -> None:
+        """Copy the command that does what Extract would do now."""
+        current = self._window.controller.current
+        if current is not None:
+            QGuiApplication.clipboard().setText(_command(current.request))
+
+    @Slot()
+    def start_over(self) -> None:
+        """Extract all layers anew, without those that earlier runs left."""
+        self._start_over = True
+        self.extract()
+
+    @Slot(object)
+    def write(self, settings: ExtractionSettings) -> None:
+        """Write what the card of other ranks shows; the options on the left follow."""
+        window = self._window
+        if window.controller.busy or window.queue_control.running:
+            return
+        window.frame.options.show_settings(settings)
+        window.replan()
+        self._start_over = False
+        self.extract()
 
     def start_if_wanted(self) -> None:
         """The plan is there: start, where Extract was pressed before it was."""
@@ -73,9 +118,13 @@ class WindowRun(QObject):
 
     @Slot()
     def stop(self) -> None:
-        """Stop the run, after asking."""
-        controller = self._window.controller
-        if controller.state is State.RUNNING and ask_stop(self._window, closing=False, kept=self.keeps_layers()):
+        """Stop what is going on, after asking where something would be lost or left undone."""
+        window, controller = self._window, self._window.controller
+        if controller.state is State.VERIFYING:
+            window.verify_control.stop()
+        elif window.queue_control.running:
+            window.queue_control.ask_stop()
+        elif controller.state is State.RUNNING and ask_stop(window, closing=False, kept=self.keeps_layers()):
             controller.stop()
 
     def keeps_layers(self) -> bool:
@@ -101,9 +150,12 @@ class WindowRun(QObject):
         layers = kept.layers if kept.layers else self._window.frame.run.layers_settled()
         self._window.frame.bar.show_stopped(layers, kept.of, kept=kept.layers > 0)
 
-    def _ask_resume(self, current: Prepared) -> ResumeAnswer:
+    def _how_to_start(self, current: Prepared) -> ResumeAnswer:
+        """Ask only about runs of another day: whoever has just stopped one was told that Extract goes on."""
+        if self._start_over:
+            return ResumeAnswer.START_OVER
         kept = current.kept
-        if kept is None or not kept.unfinished or kept.layers == 0:
+        if kept is None or not kept.unfinished or kept.layers == 0 or self._window.controller.continues_stopped_run:
             return ResumeAnswer.GO_ON
         return ask_resume(self._window, kept)
 
@@ -118,8 +170,12 @@ class WindowRun(QObject):
 
     @Slot(object)
     def _on_finished(self, result: ExtractionResult) -> None:
-        self._window.frame.bar.show_result(result)
-        QApplication.alert(self._window)
+        window = self._window
+        window.frame.bar.show_result(result, _command(self._request))
+        if not window.queue_control.running:
+            window.notifier.on_finished(result)
+            if window.frame.shown_tab() is Tab.MEMORY:
+                window.frame.show_tab(Tab.RESULT)
 
     @Slot(object)
     def _on_failed(self, error: EngineError) -> None:
@@ -127,7 +183,8 @@ class WindowRun(QObject):
         frame.bar.show_failed(error)
         for line in error_lines(error):
             frame.run.write(*line)
-        QApplication.alert(self._window)
+        if not self._window.queue_control.running:
+            self._window.notifier.on_failed(error)
 
     @Slot(object)
     def _on_freed(self, size: int) -> None:
@@ -137,3 +194,11 @@ class WindowRun(QObject):
             log.write(Level.INFO, text.format(size=format_bytes(size)))
         else:
             log.write(Level.WARNING, self.tr("What is kept on the device could not be freed"))
+
+
+def _command(request: PlanRequest | None) -> str:
+    """The command line that does the same; empty where nothing was asked for."""
+    if request is None:
+        return ""
+    models = request.finetuned, request.original
+    return command_line(models, request.extraction, request.hardware, request.output_dir)

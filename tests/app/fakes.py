@@ -10,7 +10,10 @@ from typing import Any
 
 from app.preparation import DeviceInfo
 from engine.cancel import CancelToken
+from engine.checkpoints import TensorInfo
+from engine.costs import work
 from engine.errors import EngineError
+from engine.estimates import Speed
 from engine.events import (
     BatchDone,
     Event,
@@ -24,9 +27,12 @@ from engine.events import (
     Progress,
 )
 from engine.inspection import ModelSummary
+from engine.naming import TensorView
+from engine.pairing import Block, PairedWeight
 from engine.planning import Plan
 from engine.results import ExtractionResult, Kept, LayerResult, LeaveOutReason, LeftOut, OutputFile, StageSeconds
 from engine.settings import ExtractionSettings, HardwareSettings
+from engine.verify import Verification, VerifiedLayer, VerifyProgress
 
 GB = 10**9
 LEFT_OUT = (
@@ -35,10 +41,19 @@ LEFT_OUT = (
 )
 
 
-@dataclass
-class FakeWeight:
-    name: str
-    component: str = "denoiser"
+class FakeWeight(PairedWeight):
+    """A matrix of 3072 x 3072 in bf16 in both models."""
+
+    def __init__(self, name: str, component: Any = "denoiser") -> None:
+        shape = (3072, 3072)
+        view = TensorView(TensorInfo(name, "BF16", shape, 2 * 3072 * 3072), component, shape)
+        super().__init__(name, "matrix", component, shape, view, view, Block())
+
+
+def fake_verification(layers: int = 12, mean: float = 0.938, worst: float = 0.874) -> Verification:
+    names = (f"diffusion_model.blocks.{number}.attn.qkv.weight" for number in range(layers))
+    found = tuple(VerifiedLayer(name, 8, worst, (1 - worst) ** 0.5) for name in names)
+    return Verification(found, (), (), mean, worst)
 
 
 def layer_result(name: str, kept: float = 0.9, rank: int | None = 8) -> LayerResult:
@@ -91,7 +106,9 @@ class FakeSession:
             "settings": settings,
             "hardware": hardware,
             "layers": layers,
-            "costs": (1.0,) * len(layers),
+            "measured": (),
+            "costs": tuple(work(layer, settings) for layer in layers),
+            "journal_bytes": 100_000_000,
             "left_out": LEFT_OUT,
             "folder": output_dir,
             "output_name": f"fake_rank_{settings.rank}_{number:05}_.safetensors",
@@ -110,6 +127,21 @@ class FakeSession:
             self.resident_bytes = self.engine.resident_after_run
             self.engine.closed_runs += 1
 
+    def verify(self, lora: Path, cancel: CancelToken) -> Iterator[VerifyProgress | Verification]:
+        self.engine.verified.append(lora)
+        self.engine.verify_threads.append(threading.current_thread())
+        total = self.engine.layers
+        for number in range(total):
+            if number == total // 2:
+                while not self.engine.hold_verification.wait(0.005):
+                    if not self.engine.stalled:
+                        cancel.check()
+                if self.engine.verify_error is not None:
+                    raise self.engine.verify_error
+            cancel.check()
+            yield VerifyProgress(number + 1, total, f"layer {number}")
+        yield self.engine.verification
+
     def close(self) -> None:
         self.closed = True
         self.resident_bytes = 0
@@ -117,8 +149,9 @@ class FakeSession:
 
 @dataclass
 class FakeEngine:
-    """What it answers can be set; `hold_run` and `hold_inspection` make it wait for `let_go`.
+    """What it answers can be set; `hold_run`, `hold_inspection` and `hold_verification` make it wait for `let_go`.
 
+    A verification that is held still looks at its cancel token, unless the drive is `stalled`.
     `news` are events that a run tells right after it has begun, `result` replaces fields of its result.
     """
 
@@ -142,6 +175,14 @@ class FakeEngine:
     run_plans: list[Plan] = field(default_factory=list)
     kept_threads: list[threading.Thread] = field(default_factory=list)
     free_threads: list[threading.Thread] = field(default_factory=list)
+    verify_error: Exception | None = None
+    verification: Verification = field(default_factory=fake_verification)
+    hold_verification: threading.Event = field(default_factory=threading.Event)
+    stalled: bool = False
+    verified: list[Path] = field(default_factory=list)
+    verify_threads: list[threading.Thread] = field(default_factory=list)
+    speed: Speed | None = field(default_factory=lambda: Speed(1e12, 1e9, 0.001))
+    calibrations: list[ExtractionSettings] = field(default_factory=list)
     runs: int = 0
     closed_runs: int = 0
 
@@ -151,6 +192,7 @@ class FakeEngine:
     def let_go(self) -> None:
         self.hold_run.set()
         self.hold_inspection.set()
+        self.hold_verification.set()
 
     def inspect(self, path: Path) -> ModelSummary:
         self.inspections.append(path)
@@ -180,6 +222,10 @@ class FakeEngine:
 
     def describe_device(self, hardware: HardwareSettings) -> DeviceInfo:
         return self.device
+
+    def calibrate(self, settings: ExtractionSettings, hardware: HardwareSettings) -> Speed | None:
+        self.calibrations.append(settings)
+        return self.speed
 
     def events(self, plan: Plan, cancel: CancelToken) -> Iterator[Event]:
         total = len(plan.layers)

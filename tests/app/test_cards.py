@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import pytest
+from fakes import GB, LEFT_OUT
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import (
+    QApplication,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
@@ -11,8 +13,11 @@ from window_steps import Pair, wait_for
 
 from app.controller import State
 from app.telling_apart import tell_apart
+from app.theme import Theme
 from app.widgets.left_out_dialog import LeftOutDialog, LeftOutModel
 from app.widgets.main_window import MainWindow
+from app.widgets.pair_card import PairCard
+from engine.estimates import Amount, Estimate, Labour, Problem, ProblemCode
 
 
 def drop(target: QWidget, *paths: Path) -> None:
@@ -69,3 +74,70 @@ def test_whole_words_tell_which_file_is_which(tmp_path: Path, finetuned: str, or
     files = [tmp_path / f"{name}.safetensors" for name in (finetuned, original)]
     assert tell_apart(*files) == tuple(files)
     assert tell_apart(*reversed(files)) == tuple(files)
+
+
+@pytest.fixture
+def pair_card(qtbot: QtBot, theme: Theme) -> PairCard:
+    card = PairCard()
+    qtbot.addWidget(card)
+    card.setFixedWidth(300)
+    card.show()
+    return card
+
+
+def fitting(*problems: Problem) -> Estimate:
+    amount = Amount(18 * GB, 24 * GB)
+    disk = Amount(310_000_000, 10**12)
+    return Estimate(52.0, Labour(304, 1e14, 10**10), amount, 18 * GB, amount, disk, disk, True, problems)
+
+
+def test_the_pair_card_says_what_the_extraction_will_take_as_soon_as_that_is_known(pair_card: PairCard) -> None:
+    pair_card.show_pair(304, LEFT_OUT, 310_000_000, "denoiser 304")
+    assert pair_card.detail.text() == "File: at most 310 MB"
+    pair_card.show_estimate(fitting())
+    assert pair_card.headline.text() == "304 layers will be extracted"
+    assert pair_card.left_out.text() == "2 left out"
+    assert pair_card.detail.text() == "About 50 s \u00b7 fits: 18 of 24 GB \u00b7 310 MB file"
+    assert not pair_card.remark.isVisible()
+    assert "Main memory: at most 18.0 GB, 24.0 GB free" in pair_card.toolTip()
+    assert "denoiser 304" in pair_card.toolTip()
+
+
+def test_what_will_not_fit_is_red_with_a_remedy_and_comes_before_remarks(pair_card: PairCard) -> None:
+    problem = Problem(ProblemCode.OUTPUT_DISK_SHORT, {"needed": GB, "at_hand": 5000, "folder": "/x", "exact": True})
+    pair_card.show_pair(304, LEFT_OUT, 310_000_000, "", ["A remark."], fitting(problem))
+    assert pair_card.remark.text().startswith("\u26a0 The LoRA needs up to 1.0 GB")
+    assert "choose another output folder" in pair_card.remark.text()
+    assert pair_card.remark.property("tone") == "bad"
+    assert pair_card.property("trouble") is True
+    assert "A remark." in pair_card.toolTip()
+    assert "choose another output folder" in pair_card.accessibleDescription()
+    pair_card.show_estimate(fitting())
+    assert pair_card.remark.text() == "\u26a0 A remark."
+    assert pair_card.property("trouble") is False
+
+
+def test_a_mild_problem_is_only_a_remark(pair_card: PairCard) -> None:
+    problem = Problem(ProblemCode.JOURNAL_DISK_SHORT, {"needed": GB, "at_hand": 5000})
+    pair_card.show_pair(304, (), 310_000_000, "", (), fitting(problem))
+    assert pair_card.remark.isVisible()
+    assert pair_card.property("trouble") is False
+
+
+def test_an_estimate_that_comes_after_the_pair_has_gone_is_not_shown(pair_card: PairCard) -> None:
+    pair_card.show_pair(304, (), 310_000_000, "")
+    pair_card.show_empty()
+    pair_card.show_estimate(fitting())
+    assert "appears here" in pair_card.detail.text()
+
+
+def test_the_first_lines_of_the_three_cards_are_level(qtbot: QtBot, window: MainWindow, pair: Pair) -> None:
+    window.set_models(*pair)
+    wait_for(qtbot, window, State.READY)
+    QApplication.processEvents()
+    models = window.frame.models
+    browse, headline = models.original.browse, models.pair.headline
+    middles = [widget.mapTo(window, widget.rect().center()).y() for widget in (browse, headline)]
+    assert abs(middles[0] - middles[1]) <= 2
+    details = [card.detail.mapTo(window, card.detail.rect().topLeft()).y() for card in (models.original, models.pair)]
+    assert abs(details[0] - details[1]) <= 4

@@ -282,8 +282,10 @@ def test_a_whole_run_shows_all_of_it_in_the_window(
     window.extract()
     wait_for(qtbot, window, State.DONE)
     panel, log = window.frame.run.panel, window.frame.run.log.as_text()
-    assert all(entry.isVisible() for entry in panel.memory.marks.values())
+    assert not any(entry.isHidden() for entry in panel.memory.marks.values())
     assert "offloaded block double_blocks.3" in log
     assert "7 blocks (1.2 GB) stay" in log
     assert "5 of 12 layers came from earlier runs" in panel.batches.detail.text()
-    assert "\u26a0" in window.frame.tabs.tabText(2), "the processor had to help, which is a warning"
+    assert "\u26a0" in window.frame.tabs.tabText(window.frame.tabs.count() - 1), (
+        "the processor had to help, which is a warning"
+    )

@@ -60,7 +60,7 @@ def test_a_run_that_fails_before_it_starts_shows_nothing_of_the_last_one(
     wait_for(qtbot, window, State.FAILED)
     panel = window.frame.run.panel
     assert panel.memory.detail.text() == panel.batches.detail.text() == panel.layers.detail.text() == ""
-    assert window.frame.run.layers.shown() == 0
+    assert window.frame.run.layers.table.shown() == 0
     assert not panel.memory.plot.isVisible()
     assert "There is no device cuda:0 here." in window.frame.bar.headline.text()
     assert "Available: cpu." in window.frame.bar.detail.text()

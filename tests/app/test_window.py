@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from window_steps import Pair, wait_for
 
 from app.controller import State
-from app.widgets import main_window, window_run
+from app.widgets import window_closing, window_run
 from app.widgets.main_window import MainWindow
 from engine.errors import EngineError, ErrorCode
 from engine.events import Planned
@@ -65,7 +65,7 @@ def test_a_whole_extraction_through_the_widgets(qtbot: QtBot, window: MainWindow
     assert "93.8 %" in bar.detail.text()
     assert "87.4 %" in bar.detail.text()
     assert bar.open_folder.isVisible()
-    assert window.frame.run.layers.shown() == 12
+    assert window.frame.run.layers.table.shown() == 12
     assert "peak 9.0 GB" in window.frame.run.panel.memory.detail.text()
     bar.copy_path.click()
     assert QApplication.clipboard().text().endswith("fake_rank_8_00001_.safetensors")
@@ -129,7 +129,7 @@ def test_closing_while_running_asks_stops_and_waits(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = [False, True]
-    monkeypatch.setattr(main_window, "ask_stop", lambda *_args, **_options: answers.pop(0))
+    monkeypatch.setattr(window_closing, "ask_stop", lambda *_args, **_options: answers.pop(0))
     start_and_hold(qtbot, window, engine, pair)
     assert not window.close()
     assert window.controller.state is State.RUNNING

@@ -52,7 +52,7 @@ def test_a_lora_is_extracted_through_the_window(
     with safe_open(written[0], "np") as lora:
         keys = list(lora.keys())
         assert len([key for key in keys if "lora_up" in key or "lora_down" in key]) == 12
-    assert window.frame.run.layers.shown() == 6
+    assert window.frame.run.layers.table.shown() == 6
     assert window.close()
 
 

@@ -1,0 +1,132 @@
+"""The two threads that work behind the window all the time: one opens and plans, one knows the device and estimates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QThread, Signal
+
+from app.forecast import Forecaster, ForecastRequest, Lesson
+from app.leaving import wait_or_keep
+from app.preparation import DeviceWorker, Engine, InspectRequest, PlanRequest, PreparationWorker
+from engine.settings import HardwareSettings
+
+
+class Background(QObject):
+    """Owns both threads and passes requests on to them. All of it is called on the GUI thread.
+
+    Attributes:
+        inspected, prepared, memory_kept, memory_freed: of the `PreparationWorker`.
+        device_found, device_missing: of the `DeviceWorker`.
+        estimated: of the `Forecaster`.
+    """
+
+    inspected = Signal(object)
+    prepared = Signal(object)
+    memory_kept = Signal(object)
+    memory_freed = Signal(object)
+    device_found = Signal(object)
+    device_missing = Signal(object)
+    estimated = Signal(object)
+
+    _inspect = Signal(object)
+    _prepare = Signal(object)
+    _free_memory = Signal()
+    _leave_pair = Signal()
+    _describe_device = Signal(object)
+    _estimate = Signal(object)
+    _learn = Signal(object)
+
+    def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._preparation = PreparationWorker(engine)
+        self._preparation_thread = thread_with("preparation", self._preparation)
+        self._inspect.connect(self._preparation.inspect)
+        self._prepare.connect(self._preparation.prepare)
+        self._free_memory.connect(self._preparation.free_memory)
+        self._leave_pair.connect(self._preparation.leave_pair)
+        self._preparation.inspected.connect(self.inspected)
+        self._preparation.prepared.connect(self.prepared)
+        self._preparation.memory_kept.connect(self.memory_kept)
+        self._preparation.memory_freed.connect(self.memory_freed)
+        self._preparation_thread.start()
+        self._device, self._forecaster = DeviceWorker(engine), Forecaster(engine)
+        self._device_thread = thread_with("device", self._device, self._forecaster)
+        self._describe_device.connect(self._device.describe)
+        self._device.found.connect(self.device_found)
+        self._device.found_for.connect(self._forecaster.take_device)
+        self._device.missing.connect(self.device_missing)
+        self._estimate.connect(self._forecaster.estimate)
+        self._learn.connect(self._forecaster.learn)
+        self._forecaster.estimated.connect(self.estimated)
+        self._device_thread.start(QThread.Priority.LowPriority)
+
+    def inspect(self, number: int, side: str, path: Path | None) -> None:
+        """Describe the model of a side; None only makes answers on their way stale."""
+        self._preparation.newest_inspection[side] = number
+        if path is not None:
+            self._inspect.emit(InspectRequest(number, side, path))
+
+    def is_newest(self, request: InspectRequest) -> bool:
+        """Whether an inspection is still wanted."""
+        return request.number == self._preparation.newest_inspection.get(request.side)
+
+    def expect_plan(self, number: int) -> None:
+        """From now on only plans and estimates with this number are of use."""
+        self._preparation.newest_plan = self._forecaster.newest = number
+
+    def prepare(self, request: PlanRequest) -> None:
+        """Pair two models and plan an extraction."""
+        self._prepare.emit(request)
+
+    def leave_pair(self) -> None:
+        """Close the open pair."""
+        self._leave_pair.emit()
+
+    def free_memory(self) -> None:
+        """Give back what the open pair keeps on the device."""
+        self._free_memory.emit()
+
+    def describe_device(self, hardware: HardwareSettings) -> None:
+        """Find the device that would compute."""
+        self._describe_device.emit(hardware)
+
+    def estimate(self, request: ForecastRequest) -> None:
+        """Tell what a plan will take."""
+        self._estimate.emit(request)
+
+    def learn(self, lesson: Lesson) -> None:
+        """Take note of how long a run took."""
+        self._learn.emit(lesson)
+
+    def set_idle(self, idle: bool) -> None:
+        """Whether nothing runs, so that a device may be tried out."""
+        self._forecaster.idle = idle
+
+    def end(self, *, close_pair: bool) -> bool:
+        """End both threads; one that a drive holds is given up after two seconds, see `app.leaving`.
+
+        Args:
+            close_pair: nothing else uses the open pair any more, so that its files can be closed.
+
+        Returns:
+            Whether both have ended.
+        """
+        self.expect_plan(-1)  # what is still waiting for its turn is skipped
+        self._preparation.newest_inspection = {}
+        for thread in (self._preparation_thread, self._device_thread):
+            thread.quit()
+        prepared = wait_or_keep(self._preparation_thread, self._preparation, self)
+        found = wait_or_keep(self._device_thread, self._device, self._forecaster, self)
+        if prepared and close_pair:
+            self._preparation.close_pair()
+        return prepared and found
+
+
+def thread_with(name: str, *workers: QObject) -> QThread:
+    """A thread that is not started yet, with workers on it."""
+    thread = QThread()
+    thread.setObjectName(name)
+    for worker in workers:
+        worker.moveToThread(thread)
+    return thread

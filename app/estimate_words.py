@@ -1,0 +1,131 @@
+"""What a plan will take, in words: rounded as honestly as it is known, and what to do where it does not fit."""
+
+from __future__ import annotations
+
+from app.messages import counted, format_bytes
+from app.translation import marked, translate
+from engine.estimates import Amount, Estimate, Problem, ProblemCode
+
+PROBLEMS: dict[ProblemCode, tuple[str, str]] = {
+    # what does not fit, what to do; filled in from the problem's data
+    ProblemCode.LAYER_EXCEEDS_DEVICE: (
+        marked("estimate", "{name} needs {needed}, {at_hand} are free: the processor does it."),
+        marked("estimate", "svd_lowrank or a lower rank needs less."),
+    ),
+    ProblemCode.LAYER_EXCEEDS_BUDGET: (
+        marked("estimate", "{name} needs {needed}, more than the memory budget of {budget}."),
+        marked("estimate", "Raise the budget to that, or leave it empty."),
+    ),
+    ProblemCode.LAYER_EXCEEDS_SHARE: (
+        marked("estimate", "{name} needs {needed}, more than the run's share of {at_hand}: it is worked on alone."),
+        marked("estimate", "A more aggressive memory use allows more."),
+    ),
+    ProblemCode.HOST_MEMORY_SHORT: (
+        marked("estimate", "The run may need {needed} of memory and {at_hand} are free."),
+        marked("estimate", "Close other programs, choose a smaller batch, or use svd_lowrank."),
+    ),
+    ProblemCode.OUTPUT_DISK_SHORT: (
+        marked("estimate", "The LoRA needs up to {needed} and the disk has {at_hand} free."),
+        marked("estimate", "Free some space or choose another output folder."),
+    ),
+    ProblemCode.JOURNAL_DISK_SHORT: (
+        marked("estimate", "No room to keep finished layers in case of a stop: {needed} needed, {at_hand} free."),
+        marked("estimate", "Free some space for the cache."),
+    ),
+}
+MAY_FIT = marked("estimate", "The LoRA may need up to {needed} and the disk has {at_hand} free; it is usually smaller.")
+
+
+def about_seconds(seconds: float) -> str:
+    """``under 5 s``, ``about 50 s``, ``about 7 min``, ``about 1 h 20 min``: no more digits than are known."""
+    if seconds < 5:
+        return translate("estimate", "under 5 s")
+    if seconds < 57.5:
+        step = 5 if seconds < 27.5 else 10
+        return translate("estimate", "about {count} s").format(count=max(5, step * round(seconds / step)))
+    minutes = seconds / 60
+    if minutes < 57.5:
+        step = 1 if minutes < 9.5 else 5
+        return translate("estimate", "about {count} min").format(count=step * max(1, round(minutes / step)))
+    hours, rest = divmod(10 * round(minutes / 10), 60)
+    if hours >= 10 or rest == 0:
+        return translate("estimate", "about {hours} h").format(hours=round(minutes / 60))
+    return translate("estimate", "about {hours} h {minutes} min").format(hours=hours, minutes=rest)
+
+
+def estimate_text(estimate: Estimate, size_bytes: int) -> str:
+    """One line: ``About 50 s · fits: 18 of 24 GB · 310 MB file``; without what is not known."""
+    parts = []
+    if estimate.labour.layers == 0:
+        parts.append(translate("estimate", "takes seconds"))
+    elif estimate.seconds is not None:
+        parts.append(about_seconds(estimate.seconds))
+    short = any(problem.code in _OF_MEMORY for problem in estimate.problems)
+    if estimate.device is not None and estimate.labour.layers and not short:  # the problem has its own figures
+        parts.append(translate("estimate", "fits: {amount}").format(amount=_of(estimate.device)))
+    parts.append(translate("estimate", "{size} file").format(size=format_bytes(size_bytes)))
+    line = " \u00b7 ".join(parts)
+    return line[:1].upper() + line[1:]
+
+
+def estimate_lines(estimate: Estimate) -> list[str]:
+    """All of it, one line each, for a tooltip."""
+    lines = []
+    if estimate.labour.layers == 0:
+        lines.append(translate("estimate", "Time: seconds, as all layers are at hand"))
+    elif estimate.seconds is not None:
+        text = translate("estimate", "Time: {time}, for {layers}")
+        layers = counted(estimate.labour.layers, "layer")
+        lines.append(text.format(time=about_seconds(estimate.seconds), layers=layers))
+    else:
+        lines.append(translate("estimate", "Time: not known yet for this device"))
+    if estimate.device is not None:
+        lines.append(_line(translate("estimate", "Device memory: at most {needed} of {at_hand}"), estimate.device))
+    if estimate.host is not None:
+        lines.append(_line(translate("estimate", "Main memory: at most {needed}, {at_hand} free"), estimate.host))
+    lines.append(_line(translate("estimate", "LoRA file: at most {needed}, {at_hand} free"), estimate.output))
+    lines.append(
+        _line(translate("estimate", "Finished layers in the cache: at most {needed}, {at_hand} free"), estimate.journal)
+    )
+    return lines
+
+
+def problem_text(problem: Problem) -> tuple[str, str]:
+    """What does not fit, and what to do about it."""
+    sizes = ("needed", "at_hand", "budget")
+    values = {name: format_bytes(value) if name in sizes else value for name, value in problem.data.items()}
+    if "name" in values:
+        values["name"] = str(values["name"]).removeprefix("diffusion_model.").removesuffix(".weight")
+    message, remedy = PROBLEMS[problem.code]
+    if problem.code is ProblemCode.OUTPUT_DISK_SHORT and not problem.data["exact"]:
+        message = MAY_FIT
+    return (
+        translate("estimate", message).format_map(values),
+        translate("estimate", remedy).format_map(values),
+    )
+
+
+_OF_MEMORY = (
+    ProblemCode.LAYER_EXCEEDS_DEVICE,
+    ProblemCode.LAYER_EXCEEDS_BUDGET,
+    ProblemCode.LAYER_EXCEEDS_SHARE,
+    ProblemCode.HOST_MEMORY_SHORT,
+)
+
+
+def _of(amount: Amount) -> str:
+    """``18 of 24 GB``: rounded, with the unit once where both have the same."""
+    needed, whole = (_rounded(count) for count in (amount.needed, amount.at_hand or 0))
+    number, _, unit = needed.partition(" ")
+    if unit == whole.partition(" ")[2]:
+        needed = number
+    return translate("estimate", "{needed} of {whole}").format(needed=needed, whole=whole)
+
+
+def _rounded(count: int) -> str:
+    return f"{round(count / 1e9)} GB" if 9.95e9 <= count < 1e12 else format_bytes(count)
+
+
+def _line(text: str, amount: Amount) -> str:
+    at_hand = translate("estimate", "an unknown amount") if amount.at_hand is None else format_bytes(amount.at_hand)
+    return text.format(needed=format_bytes(amount.needed), at_hand=at_hand)

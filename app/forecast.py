@@ -1,0 +1,131 @@
+"""Keeps the estimate of the newest plan up to date, on the thread that finds devices: looks at disks, and calibrates.
+
+An estimate is told as soon as there is something to tell, and again once more is known: the device, its speed.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from app import paths
+from app.preparation import DeviceInfo, Engine
+from app.speeds import SpeedStore, method_of
+from engine.estimates import Estimate, estimate, room_at
+from engine.planning import Plan
+from engine.results import ExtractionResult, Kept
+from engine.settings import HardwareSettings
+
+LOG = logging.getLogger("lora_extractor")
+
+
+@dataclass(frozen=True)
+class ForecastRequest:
+    """Estimate a plan; `number` is that of its request."""
+
+    number: int
+    plan: Plan
+    kept: Kept | None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The answer."""
+
+    number: int
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A run that has finished."""
+
+    plan: Plan
+    result: ExtractionResult
+
+
+class Forecaster(QObject):
+    """Answers requests; a newer one makes the older ones stale.
+
+    Attributes:
+        estimated: a `Forecast`; several may come for one request, each knowing more.
+        newest: number of the newest request; set by the controller from its thread.
+        idle: whether nothing runs, so that the device may be calibrated; set by the controller from its thread.
+    """
+
+    estimated = Signal(object)
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self.newest = 0
+        self.idle = True
+        self._engine = engine
+        self._speeds = SpeedStore()
+        self._devices: dict[tuple[str, int | None], DeviceInfo] = {}
+        self._last: ForecastRequest | None = None
+
+    @Slot(object)
+    def estimate(self, request: ForecastRequest) -> None:
+        """Estimate a plan, at first with what is known and then with a calibrated speed, where there is none yet."""
+        if request.number != self.newest:
+            return
+        self._last = request
+        try:
+            self._tell(request)
+            if self._calibrate(request.plan):
+                self._tell(request)
+        except Exception:  # an estimate is a courtesy: whatever is wrong with it must not be in the way of the run
+            LOG.info("no estimate", exc_info=True)
+
+    @Slot(object, object)
+    def take_device(self, hardware: HardwareSettings, device: DeviceInfo) -> None:
+        """A device was found: what was asked last can be told better."""
+        self._devices[_key(hardware)] = device
+        if self._last is not None:
+            self.estimate(self._last)
+
+    @Slot(object)
+    def learn(self, lesson: Lesson) -> None:
+        """Take note of how long a run took."""
+        device = self._devices.get(_key(lesson.plan.hardware))
+        if device is not None:
+            with suppress(OSError):  # it is known until the end of the program all the same
+                self._speeds.learn(device.title, lesson.plan, lesson.result)
+
+    def _tell(self, request: ForecastRequest) -> None:
+        plan = request.plan
+        device = self._device_for(plan.hardware)
+        speed = self._speeds.find(device.title, method_of(plan.settings)) if device is not None else None
+        room = room_at(plan.folder, paths.cache_dir())
+        memory = device.memory if device is not None else None
+        answer = estimate(plan, request.kept, memory, speed, room)
+        if request.number == self.newest:
+            self.estimated.emit(Forecast(request.number, answer))
+
+    def _device_for(self, hardware: HardwareSettings) -> DeviceInfo | None:
+        """The device of a plan. The first one is waited for, as finding it loads torch; the others take a moment."""
+        key = _key(hardware)
+        if key not in self._devices and self._devices:
+            with suppress(Exception):  # the window tells of a missing device itself
+                self._devices[key] = self._engine.describe_device(hardware)
+        return self._devices.get(key)
+
+    def _calibrate(self, plan: Plan) -> bool:
+        """Find out the speed of a device with a method that was never used on it; whether that gave anything new."""
+        device, method = self._devices.get(_key(plan.hardware)), method_of(plan.settings)
+        if device is None or not self.idle or self._speeds.knows(device.title, method):
+            return False
+        speed = self._engine.calibrate(plan.settings, plan.hardware)
+        if speed is None:
+            return False
+        with suppress(OSError):
+            self._speeds.calibrated(device.title, method, speed)
+        return True
+
+
+def _key(hardware: HardwareSettings) -> tuple[str, int | None]:
+    """What decides on the device and its memory."""
+    return hardware.device, hardware.memory_budget

@@ -1,0 +1,261 @@
+"""The change map: every layer's change, or how much of it is kept, by block and by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PySide6.QtCore import QCoreApplication, QEvent, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedWidget
+
+from app.theme import Theme
+from app.translation import plural, whole
+from app.widgets.basics import Panel, text_label
+from app.widgets.change_map_canvas import ChangeCanvas
+from app.widgets.change_map_colours import ScaleBar, map_colour
+from app.widgets.change_map_data import (
+    BIASES,
+    NORMS,
+    NOTHING,
+    OTHERS,
+    OUTSIDE,
+    Cells,
+    ChangeGrid,
+    Scale,
+    arrange,
+    combined_change,
+    combined_kept,
+    robust_scale,
+)
+from app.widgets.layer_choice import LayerChoice
+from app.widgets.layer_model import LayerModel, change_text, share_text, short_name
+
+REFRESH_MS = 100
+LAYERS_TOLD = 8  # in a tooltip
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("ChangeMap", text)
+
+
+class ChangeMap(Panel):
+    """Blocks by kinds of layers. Fills while a run goes on; choosing a cell chooses its layers.
+
+    Attributes:
+        value: the control that says whether changes or what is kept of them is shown.
+        canvas: the cells.
+        picked: emitted after somebody chose a cell with layers in it.
+    """
+
+    picked = Signal()
+
+    def __init__(self, theme: Theme, model: LayerModel, choice: LayerChoice) -> None:
+        super().__init__(_tr("Where the fine-tune changed"))
+        self._theme, self._model, self._choice = theme, model, choice
+        self._names: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._taken = 0
+        self._grid = NOTHING
+        self._values: Cells = np.zeros(0)
+        self._filled: set[int] = set()
+        self._room = (0, 0)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(REFRESH_MS)
+        self._timer.timeout.connect(self.refresh)
+        self._build_header()
+        self.canvas = ChangeCanvas(theme, self._row_title, self.words)
+        self.canvas.setAccessibleName(self.tr("Change map: blocks by kinds of layers"))
+        hint = text_label(self.tr("Finished layers appear here by block and kind: where the change is, and how large."))
+        hint.setProperty("role", "muted")
+        hint.setWordWrap(True)
+        hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._stack = QStackedWidget()
+        self._stack.addWidget(hint)
+        self._stack.addWidget(self.canvas)
+        self.body.addWidget(self._stack, 1)
+        self.canvas.picked.connect(self._pick)
+        self.canvas.moved.connect(self._describe)
+        self.canvas.room_changed.connect(self._on_room)
+        model.rowsInserted.connect(self._later)
+        model.modelReset.connect(self._begin)
+        choice.changed.connect(self._mark_chosen)
+        self.refresh()
+
+    def expect(self, names: Sequence[str]) -> None:
+        """Tell which layers a run will finish, so that the whole map is there from its beginning.
+
+        Call it after the model's `start`, which forgets the layers of the last run.
+        """
+        for name in names:
+            self._number(name)
+        self._arrange()
+        self.refresh()
+
+    def grid(self) -> ChangeGrid:
+        """The cells as laid out now."""
+        return self._grid
+
+    def values(self) -> Cells:
+        """What the cells show: relative changes or shares kept; NaN while there is nothing."""
+        return self._values
+
+    def words(self, cell: int) -> str:
+        """What there is to say about a cell: its block and kind, and its layers' two numbers."""
+        row, column = divmod(cell, len(self._grid.columns))
+        names = [self._names[number] for number in self._grid.layers_in(cell)]
+        kind = self._row_title(self._grid.kinds[row])
+        if not names:
+            block = self._grid.columns[column]
+            return self.tr("{block}: no {kind} here").format(block=block, kind=kind) if block else self.tr("no layer")
+        lines = [self._layer_words(name) for name in names[:LAYERS_TOLD]]
+        more = len(names) - LAYERS_TOLD
+        if more > 0:
+            lines.append(self.tr("+ {count} more").format(count=whole(more)))
+        return "\n".join(lines)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Paint in the new theme's colours."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "canvas"):
+            self.refresh()
+
+    @Slot()
+    def refresh(self) -> None:
+        """Take the rows that came in and paint anew."""
+        before = len(self._names)
+        for number in range(self._taken, self._model.rowCount()):
+            self._number(self._model.row(number).name)
+        self._taken = self._model.rowCount()
+        if len(self._names) != before:
+            self._arrange()
+        self._stack.setCurrentIndex(1 if self._names else 0)
+        self.value.setEnabled(bool(self._names))
+        self._show_values()
+
+    def _build_header(self) -> None:
+        self.value = QComboBox()
+        self.value.setAccessibleName(self.tr("What the map shows"))
+        self.value.addItem(self.tr("Changed"), "changed")
+        self.value.addItem(self.tr("Change kept"), "kept")
+        self.value.currentIndexChanged.connect(self.refresh)
+        self._low, self._high = text_label("", "legend"), text_label("", "legend")
+        self._bar = ScaleBar(self._theme)
+        tip = self.tr("Cells beyond the ends of the scale have the colour of the end.")
+        self._bar.setToolTip(tip)
+        legend = QHBoxLayout()
+        legend.setSpacing(6)
+        for widget in (self._low, self._bar, self._high):
+            legend.addWidget(widget)
+        self.header.addLayout(legend)
+        self.header.addWidget(self.value)
+
+    def _kept(self) -> bool:
+        return bool(self.value.currentData() == "kept")
+
+    def _number(self, name: str) -> int:
+        number = self._numbers.setdefault(name, len(self._names))
+        if number == len(self._names):
+            self._names.append(name)
+        return number
+
+    def _arrange(self) -> None:
+        self._room = self.canvas.room()
+        rows, columns = self._room
+        self._grid = arrange(self._names, most_kinds=rows, most_columns=columns) if self._names else NOTHING
+        self._filled = set(np.unique(self._grid.cells).tolist())
+
+    def _show_values(self) -> None:
+        rows = [self._model.row(number) for number in range(self._taken)]
+        cells = self._grid.cells[[self._numbers[row.name] for row in rows]] if rows else NOTHING.cells
+        energy = [row.delta_energy for row in rows]
+        if self._kept():
+            self._values = combined_kept(cells, self._grid.size, energy, [row.energy_retained for row in rows])
+        else:
+            self._values = combined_change(cells, self._grid.size, energy, [row.relative_change for row in rows])
+        scale = robust_scale(self._values)
+        self._show_scale(scale)
+        self.canvas.show_cells(self._grid, scale.place(self._values), self._filled, self._colour)
+        self.detail.setText(self._explained() if self._names else "")
+        self._mark_chosen()
+
+    def _colour(self, place: float) -> QColor:
+        return map_colour(self._theme, place, kept=self._kept())
+
+    def _show_scale(self, scale: Scale) -> None:
+        text = share_text if self._kept() else change_text
+        self._low.setText(text(scale.low))
+        self._high.setText(text(scale.high))
+        self._bar.show_scale(kept=self._kept())
+        self._low.setVisible(self._taken > 0)
+        for widget in (self._bar, self._high):
+            widget.setVisible(self._low.text() != self._high.text())
+
+    def _explained(self) -> str:
+        blocks, kinds = self._grid.blocks, len(self._grid.kinds)
+        if self._kept():
+            meaning = self.tr("stronger = more of it lost")
+        elif self._theme.tokens.name == "dark":
+            meaning = self.tr("brighter = changed more")
+        else:
+            meaning = self.tr("darker = changed more")
+        parts = [meaning, self.tr("click a cell for its layer")]
+        if blocks:
+            rows = plural("ChangeMap", "{count} kind", "{count} kinds", kinds).format(count=whole(kinds))
+            columns = plural("ChangeMap", "{count} block", "{count} blocks", blocks).format(count=whole(blocks))
+            parts.insert(0, self.tr("{blocks} \u00d7 {kinds}").format(blocks=columns, kinds=rows))
+        return " \u00b7 ".join(parts)
+
+    def _row_title(self, kind: str) -> str:
+        titles = {
+            BIASES: self.tr("biases"),
+            NORMS: self.tr("norms"),
+            OTHERS: self.tr("others"),
+            OUTSIDE: self.tr("outside blocks"),
+        }
+        return titles.get(kind, kind)
+
+    def _layer_words(self, name: str) -> str:
+        row = self._model.find(name)
+        if row is None:
+            return self.tr("{layer}: not finished yet").format(layer=short_name(name))
+        text = self.tr("{layer}: changed {change}, {kept} of it kept")
+        change, kept = change_text(row.relative_change), share_text(row.energy_retained)
+        return text.format(layer=short_name(name), change=change, kept=kept)
+
+    @Slot(int, bool)
+    def _pick(self, cell: int, add: bool) -> None:
+        names = [self._names[number] for number in self._grid.layers_in(cell)]
+        if names:
+            self._choice.choose([*self._choice.names, *names] if add else names)
+            self.picked.emit()
+
+    @Slot()
+    def _mark_chosen(self) -> None:
+        numbers = [self._numbers[name] for name in self._choice.names if name in self._numbers]
+        self.canvas.show_chosen(self._grid.cells_of(numbers))
+        self._describe()
+
+    @Slot()
+    def _describe(self) -> None:
+        text = self.words(self.canvas.current) if self._grid.size else ""
+        if text != self.canvas.accessibleDescription():
+            self.canvas.setAccessibleDescription(text)
+
+    @Slot()
+    def _on_room(self) -> None:
+        if self._names and self.canvas.room() != self._room:
+            self._arrange()
+            self._show_values()
+
+    @Slot()
+    def _later(self) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    @Slot()
+    def _begin(self) -> None:
+        self._names, self._numbers, self._taken = [], {}, 0
+        self._arrange()
+        self.refresh()

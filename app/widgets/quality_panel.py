@@ -1,0 +1,102 @@
+"""A calm card that says in words how good the LoRA is, which layers fell short, and what to try next."""
+
+from __future__ import annotations
+
+from html import escape
+
+from PySide6.QtCore import QEvent, Qt, Signal, Slot
+from PySide6.QtWidgets import QLabel
+
+from app.quality import Quality
+from app.quality_words import Line, advice_line, explanation, headline, remarks, share_text, weakest_line
+from app.widgets.basics import Panel, set_look, wrapped_label
+from app.wording import breakable
+
+GOOD, WARNING = "\u2713", "\u26a0"
+_LAYER, _RANK = "layer:", "rank:"
+
+
+class QualityPanel(Panel):
+    """A headline with a mark, and at most three lines below it.
+
+    Attributes:
+        layer_clicked: emitted with the canonical name of a layer.
+        try_rank: emitted with a rank that the advice names.
+    """
+
+    layer_clicked = Signal(str)
+    try_rank = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self._lines: dict[QLabel, Line] = {}
+        self.weakest, self.advice = self._line(), self._line()
+        self.remarks = wrapped_label("", "small")
+        for label in (self.weakest, self.advice, self.remarks):
+            self.body.addWidget(label)
+        self.body.addStretch(1)
+        self.clear()
+
+    def clear(self) -> None:
+        """There is no LoRA to speak of yet."""
+        set_look(self.title, "tone", "")
+        self.title.setText(self.tr("Quality"))
+        self.detail.setText("")
+        self.setToolTip("")
+        set_look(self.weakest, "role", "muted")
+        self._show(self.weakest, Line(self.tr("After a run, read here how much of the change the LoRA keeps.")))
+        self._show(self.advice, None)
+        self.remarks.hide()
+
+    def show_quality(self, quality: Quality) -> None:
+        """Speak of a finished LoRA."""
+        mark = GOOD if quality.good else WARNING
+        self.title.setText(self.tr("{mark} {text}").format(mark=mark, text=headline(quality)))
+        set_look(self.title, "tone", "good" if quality.good else "warning")
+        self.detail.setText(self.tr("{share} on average").format(share=share_text(quality.mean)))
+        self.setToolTip(explanation())
+        set_look(self.weakest, "role", "")
+        self._show(self.weakest, weakest_line(quality))
+        self._show(self.advice, advice_line(quality))
+        self.remarks.setText(" \u00b7 ".join(remarks(quality)))
+        self.remarks.setVisible(bool(self.remarks.text()))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Give the links the theme's colour, which a text takes only when it is set."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            for label, line in list(getattr(self, "_lines", {}).items()):
+                label.clear()
+                self._show(label, line)
+
+    def _line(self) -> QLabel:
+        label = wrapped_label()
+        label.setTextFormat(Qt.TextFormat.RichText)
+        label.setTextInteractionFlags(
+            Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
+        )
+        label.linkActivated.connect(self._follow)
+        return label
+
+    def _show(self, label: QLabel, line: Line | None) -> None:
+        label.setVisible(line is not None)
+        self._lines.pop(label, None)
+        if line is None:
+            label.clear()
+            return
+        self._lines[label] = line
+        anchors = (
+            f'<a href="{escape(_LAYER + link.layer if link.layer else f"{_RANK}{link.rank}")}">'
+            f"{escape(breakable(link.label))}</a>"
+            for link in line.links
+        )
+        label.setText(escape(line.template).format(*anchors))
+        label.setAccessibleName(line.text)
+        label.setFocusPolicy(Qt.FocusPolicy.StrongFocus if line.links else Qt.FocusPolicy.NoFocus)
+
+    @Slot(str)
+    def _follow(self, target: str) -> None:
+        if target.startswith(_LAYER):
+            self.layer_clicked.emit(target.removeprefix(_LAYER))
+        else:
+            self.try_rank.emit(int(target.removeprefix(_RANK)))

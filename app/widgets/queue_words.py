@@ -1,0 +1,200 @@
+"""What the queue says about its jobs: state, settings in short, what came of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication
+
+from app.job_queue import Job, Jobs, JobState, QueueStore, count
+from app.json_store import StoreTrouble
+from app.messages import counted, format_bytes, format_seconds, format_share
+from app.queue_runner import QueueSummary
+from app.translation import plural, short_number
+from engine.events import Progress
+
+DOT = " \u00b7 "
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("queue", text)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What stands at the right of a job: one or two lines; `wraps` where the first may take both.
+
+    `tone` is a text colour of the theme: ``bad``, or empty for the usual ones.
+    """
+
+    first: str = ""
+    second: str = ""
+    tone: str = ""
+    wraps: bool = False
+
+
+def state_word(state: JobState) -> str:
+    """Where a job stands, in a word."""
+    words = {
+        JobState.WAITING: _tr("Waiting"),
+        JobState.RUNNING: _tr("Running"),
+        JobState.DONE: _tr("Done"),
+        JobState.FAILED: _tr("Failed"),
+        JobState.STOPPED: _tr("Stopped"),
+    }
+    return words[state]
+
+
+def settings_words(job: Job) -> str:
+    """Type, rank and precision in short."""
+    settings = job.extraction
+    types = {
+        "standard": _tr("Rank {rank}"),
+        "full": _tr("Full difference"),
+        "adaptive_ratio": _tr("Ratio {value}, rank up to {rank}"),
+        "adaptive_quantile": _tr("Quantile {value}, rank up to {rank}"),
+        "adaptive_energy": _tr("Energy {value}, rank up to {rank}"),
+        "adaptive_fro": _tr("Frobenius {value}, rank up to {rank}"),
+    }
+    kind = types[settings.lora_type].format(rank=settings.rank, value=short_number(settings.adaptive_param))
+    return DOT.join((kind, settings.output_dtype))
+
+
+def output_words(job: Job) -> str:
+    """The file that was written, or the beginning of the name that it will have."""
+    if job.result is not None:
+        return job.result.file.name
+    return f"{Path(job.extraction.filename_prefix).as_posix()}\u2026"
+
+
+def outcome(job: Job, progress: Progress | None, *, stopping: bool = False) -> Outcome:
+    """What came of a job so far."""
+    if job.state is JobState.RUNNING:
+        return _running(progress, stopping=stopping)
+    if job.state is JobState.DONE and job.result is not None:
+        kept = _tr("Keeps {mean}, weakest layer {worst}")
+        result = job.result
+        return Outcome(
+            kept.format(mean=format_share(result.mean), worst=format_share(result.worst)),
+            DOT.join((format_bytes(result.size_bytes), format_seconds(result.seconds))),
+        )
+    if job.state is JobState.FAILED and job.failure is not None:
+        return Outcome(job.failure.message, job.failure.remedy, tone="bad", wraps=True)
+    if job.layers_kept is not None:
+        done, total = job.layers_kept
+        return Outcome(_tr("{done} of {total} layers are kept").format(done=done, total=total), _goes_on(job))
+    if job.state is JobState.STOPPED:
+        return Outcome(_tr("Nothing was written"), _tr("Starts from the first layer"))
+    if job.interrupted:
+        return Outcome(_tr("Was interrupted"), _goes_on(job))
+    return Outcome()
+
+
+def job_tooltip(job: Job) -> str:
+    """Everything about a job that its row has no room for."""
+    lines = [
+        _tr("Fine-tuned: {path}").format(path=job.finetuned),
+        _tr("Original: {path}").format(path=job.original),
+        _tr("Writes to: {path}").format(path=job.output_dir),
+    ]
+    if job.result is not None:
+        lines[2] = _tr("Wrote: {path}").format(path=job.result.file)
+    lines.append(settings_words(job))
+    if job.failure is not None:
+        lines += [job.failure.message, job.failure.remedy]
+    return "\n".join(line for line in lines if line)
+
+
+def spoken(job: Job, progress: Progress | None, row: int, rows: int) -> str:
+    """A job as a screen reader says it."""
+    said = outcome(job, progress)
+    place = _tr("job {number} of {total}").format(number=row + 1, total=rows)
+    parts = (state_word(job.state), job.finetuned.name, settings_words(job), said.first, said.second, place)
+    return ", ".join(part for part in parts if part)
+
+
+def queue_words(jobs: Jobs) -> str:
+    """The whole queue in a line beside its title."""
+    if not jobs:
+        return ""
+    shown = (
+        (_tr("{count} running"), JobState.RUNNING),
+        (_tr("{count} waiting"), JobState.WAITING),
+        (_tr("{count} stopped"), JobState.STOPPED),
+        (_tr("{count} done"), JobState.DONE),
+        (_tr("{count} failed"), JobState.FAILED),
+    )
+    parts = [text.format(count=count(jobs, state)) for text, state in shown if count(jobs, state)]
+    return DOT.join((counted(len(jobs), "job"), *parts))
+
+
+def summary_words(summary: QueueSummary) -> str:
+    """What came of one run of the queue, in a line."""
+    parts = [_tr("{count} done").format(count=summary.done)]
+    for number, text in (
+        (summary.failed, _tr("{count} failed")),
+        (summary.stopped, _tr("{count} stopped")),
+        (summary.waiting, _tr("{count} waiting")),
+    ):
+        if number:
+            parts.append(text.format(count=number))
+    return _tr("The queue has ended: {counts}").format(counts=", ".join(parts))
+
+
+def removed_words(number: int) -> str:
+    """How many jobs were just taken out."""
+    return plural("queue", "Removed {count} job.", "Removed {count} jobs.", number).format(count=number)
+
+
+def store_words(store: QueueStore) -> str:
+    """What was wrong with the saved queue; empty where nothing was."""
+    problem = store.problem
+    if problem is None:
+        return ""
+    aside = problem.set_aside.name if problem.set_aside is not None else problem.file.name
+    if problem.trouble is StoreTrouble.NEWER:
+        text = _tr("{file} was written by a newer version. It is left as it is, and this queue is not saved.")
+    elif problem.trouble is StoreTrouble.UNREADABLE:
+        text = _tr("{file} cannot be read. It is left as it is, and this queue is not saved.")
+    elif store.damaged:
+        text = plural(
+            "queue",
+            "{count} saved job was damaged and left out; the whole list is kept as {aside}.",
+            "{count} saved jobs were damaged and left out; the whole list is kept as {aside}.",
+            store.damaged,
+        )
+    else:
+        text = _tr("The saved queue was damaged. It is kept as {aside}; this one starts empty.")
+    return text.format(file=problem.file.name, aside=aside, count=store.damaged)
+
+
+def write_failed_words(error: OSError) -> str:
+    """The queue could not be written down."""
+    text = _tr("The queue could not be saved; after a restart it is as it was before this change ({reason}).")
+    return text.format(reason=error.strerror or error)
+
+
+def failure_details(job: Job) -> str:
+    """What a report of a failure needs."""
+    if job.failure is None:
+        return ""
+    return "\n".join(part for part in (job.failure.message, job.failure.remedy, job.failure.details) if part)
+
+
+def _running(progress: Progress | None, *, stopping: bool) -> Outcome:
+    if stopping:
+        return Outcome(_tr("Stopping after this layer\u2026"))
+    if progress is None:
+        return Outcome(_tr("Preparing\u2026"))
+    layer = min(progress.layers_total, progress.layers_done + 1)
+    parts = [_tr("Layer {layer} of {total}").format(layer=layer, total=progress.layers_total)]
+    if progress.remaining is not None:
+        parts.append(_tr("{time} left").format(time=format_seconds(progress.remaining)))
+    return Outcome(DOT.join(parts))
+
+
+def _goes_on(job: Job) -> str:
+    if job.extraction.resume:
+        return _tr("Goes on where it stopped")
+    return _tr("Starts from the first layer")

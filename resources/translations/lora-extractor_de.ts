@@ -1,0 +1,4762 @@
+<?xml version="1.0" encoding="utf-8"?>
+<!DOCTYPE TS>
+<TS version="2.1" language="de" sourcelanguage="en">
+<context>
+    <name>BatchPanel</name>
+    <message>
+        <location filename="../../app/widgets/batch_panel.py"/>
+        <source>Batches</source>
+        <translation>Batches</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/batch_panel.py"/>
+        <source>One bar per batch: where its time went.</source>
+        <translation>Ein Balken je Batch: wofür die Zeit gebraucht wurde.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/batch_panel.py"/>
+        <source>Plot of the time of each batch by stage</source>
+        <translation>Diagramm der Zeit jedes Batches nach Abschnitten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/batch_panel.py"/>
+        <source>The stages' times in each batch, added up over its layers; stages and batches overlap.</source>
+        <translation>Die Zeiten der Abschnitte in jedem Batch, über dessen Schichten summiert; Abschnitte und Batches überlappen sich.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/batch_panel.py"/>
+        <source>compute</source>
+        <translation>Rechnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/batch_panel.py"/>
+        <source>last {last} · mean {mean}</source>
+        <translation>zuletzt {last} · im Mittel {mean}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/batch_panel.py"/>
+        <source>mean {mean}</source>
+        <translation>im Mittel {mean}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/batch_panel.py"/>
+        <source>read</source>
+        <translation>Lesen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/batch_panel.py"/>
+        <source>the device waited {share} of the time for data</source>
+        <translation>das Gerät wartete {share} der Zeit auf Daten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/batch_panel.py"/>
+        <source>upload</source>
+        <translation>Übertragen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/batch_panel.py"/>
+        <source>write</source>
+        <translation>Schreiben</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/batch_panel.py"/>
+        <source>{kept} of {layers} came from earlier runs</source>
+        <translation>{kept} von {layers} stammen aus früheren Läufen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/batch_panel.py"/>
+        <source>{stage} 0 s</source>
+        <translation>{stage} 0 s</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/batch_panel.py"/>
+        <source>{stage} {time} ({percent} %)</source>
+        <translation>{stage} {time} ({percent} %)</translation>
+    </message>
+</context>
+<context>
+    <name>BottomBar</name>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>A layer that has begun cannot be interrupted.</source>
+        <translation>Eine begonnene Schicht lässt sich nicht unterbrechen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Choose the folder that LoRAs are written to</source>
+        <translation>Ordner wählen, in den LoRAs geschrieben werden</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Copy details</source>
+        <translation>Details kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Copy path</source>
+        <translation>Pfad kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Extract</source>
+        <translation>Extrahieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Layer {layer} of {total}</source>
+        <translation>Schicht {layer} von {total}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>No LoRA was written yet.</source>
+        <translation>Es wurde noch kein LoRA geschrieben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Nothing was written. Extract starts again from the first layer.</source>
+        <translation>Es wurde nichts geschrieben. „Extrahieren“ beginnt wieder bei der ersten Schicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Open folder</source>
+        <translation>Ordner öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Output folder…</source>
+        <translation>Ausgabeordner…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Progress</source>
+        <translation>Fortschritt</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Starting…</source>
+        <translation>Wird gestartet…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Stop</source>
+        <translation>Stoppen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Stopped after {done} of {total} layers</source>
+        <translation>Gestoppt nach {done} von {total} Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Stopped: {done} of {total} layers are kept; Extract continues from there</source>
+        <translation>Gestoppt: {done} von {total} Schichten bleiben erhalten; „Extrahieren“ macht dort weiter</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Stopping after this layer…</source>
+        <translation>Wird nach dieser Schicht gestoppt…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Will write {name}</source>
+        <translation>Schreibt {name}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>at most {size}</source>
+        <translation>höchstens {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>in {folder}</source>
+        <translation>in {folder}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>{count} layers</source>
+        <translation>{count} Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>{share} of the change kept so far</source>
+        <translation>bisher {share} der Änderung erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>{size} · {time} · keeps {mean} of the change, {worst} in the weakest layer</source>
+        <translation>{size} · {time} · erhält {mean} der Änderung, {worst} in der schwächsten Schicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>{time} gone</source>
+        <translation>{time} vergangen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>{time} left</source>
+        <translation>noch {time}</translation>
+    </message>
+</context>
+<context>
+    <name>BugReportDialog</name>
+    <message>
+        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <source>Close</source>
+        <translation>Schließen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <source>Copied</source>
+        <translation>Kopiert</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <source>Copy</source>
+        <translation>Kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <source>Copy this text into your report, and say what you did and what you expected.</source>
+        <translation>Diesen Text in die Meldung kopieren und dazu schreiben, was getan und was erwartet wurde.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <source>Could not be saved: {reason}</source>
+        <translation>Konnte nicht gespeichert werden: {reason}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <source>Report for a bug</source>
+        <translation>Fehlerbericht</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <source>Save as…</source>
+        <translation>Speichern unter…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <source>Save the report</source>
+        <translation>Bericht speichern</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <source>Saved as {name}</source>
+        <translation>Gespeichert als {name}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <source>Text (*.txt)</source>
+        <translation>Text (*.txt)</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <source>The report</source>
+        <translation>Der Bericht</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <source>With file paths and names</source>
+        <translation>Mit Dateipfaden und Namen</translation>
+    </message>
+</context>
+<context>
+    <name>CacheRow</name>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Above this the longest unused go first. 0 keeps nothing.</source>
+        <translation>Darüber wird das am längsten Unbenutzte zuerst entfernt. Bei 0 bleibt nichts.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Cache</source>
+        <translation>Cache</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Clear</source>
+        <translation>Leeren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Clear now…</source>
+        <translation>Jetzt leeren…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Clear the cache</source>
+        <translation>Cache leeren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Clearing…</source>
+        <translation>Wird geleert…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Copy path</source>
+        <translation>Pfad kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Copy the path of the cache</source>
+        <translation>Pfad des Caches kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Empty</source>
+        <translation>Leer</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Keep</source>
+        <translation>Behalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Keep at most</source>
+        <translation>Höchstens behalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Looking…</source>
+        <translation>Wird ermittelt…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Part of the cache's limit in use</source>
+        <translation>Belegter Teil der Cache-Grenze</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Remove {size} of earlier extractions?</source>
+        <translation>{size} aus früheren Extraktionen entfernen?</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Removed {freed}; nothing is left</source>
+        <translation>{freed} entfernt; es bleibt nichts übrig</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Removed {freed}; {size} belong to a running extraction and stay</source>
+        <translation>{freed} entfernt; {size} gehören zu einer laufenden Extraktion und bleiben</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>What was computed is kept, so that another rank or precision takes seconds and needs no models.</source>
+        <translation>Berechnetes bleibt erhalten: Ein anderer Rang oder eine andere Genauigkeit braucht dann nur Sekunden und keine Modelle.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Write a size such as 10 GB, 500 MB or 2.5 GB.</source>
+        <translation>Eine Größe wie 10 GB, 500 MB oder 2.5 GB eingeben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>Your models and LoRAs stay. Extractions that were stopped cannot be continued afterwards, and another rank needs the models again.</source>
+        <translation>Modelle und LoRAs bleiben. Gestoppte Extraktionen lassen sich danach nicht fortsetzen, und ein anderer Rang braucht wieder die Modelle.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/cache_row.py"/>
+        <source>{size} in use</source>
+        <translation>{size} belegt</translation>
+    </message>
+</context>
+<context>
+    <name>ChangeMap</name>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>+ {count} more</source>
+        <translation>+ {count} weitere</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>Cells beyond the ends of the scale have the colour of the end.</source>
+        <translation>Zellen jenseits der Skala haben die Farbe ihres Endes.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>Change kept</source>
+        <translation>Änderung erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>Change map: blocks by kinds of layers</source>
+        <translation>Änderungskarte: Blöcke nach Arten von Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>Changed</source>
+        <translation>Geändert</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>Finished layers appear here by block and kind: where the change is, and how large.</source>
+        <translation>Fertige Schichten erscheinen hier nach Block und Art: wo die Änderung liegt und wie groß sie ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>What the map shows</source>
+        <translation>Was die Karte zeigt</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>Where the fine-tune changed</source>
+        <translation>Wo die Feinabstimmung geändert hat</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>biases</source>
+        <translation>Bias-Werte</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>brighter = changed more</source>
+        <translation>heller = stärker geändert</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>click a cell for its layer</source>
+        <translation>Zelle anklicken für ihre Schicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>darker = changed more</source>
+        <translation>dunkler = stärker geändert</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>no layer</source>
+        <translation>keine Schicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>norms</source>
+        <translation>Normen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>others</source>
+        <translation>übrige</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>outside blocks</source>
+        <translation>außerhalb der Blöcke</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>stronger = more of it lost</source>
+        <translation>kräftiger = mehr davon verloren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>{blocks} × {kinds}</source>
+        <translation>{blocks} × {kinds}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>{block}: no {kind} here</source>
+        <translation>{block}: hier kein {kind}</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>{count} blocks</source>
+        <translation>
+            <numerusform>{count} Block</numerusform>
+            <numerusform>{count} Blöcke</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>{count} kinds</source>
+        <translation>
+            <numerusform>{count} Art</numerusform>
+            <numerusform>{count} Arten</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>{layer}: changed {change}, {kept} of it kept</source>
+        <translation>{layer}: geändert {change}, davon {kept} erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>{layer}: not finished yet</source>
+        <translation>{layer}: noch nicht fertig</translation>
+    </message>
+</context>
+<context>
+    <name>CrashBar</name>
+    <message>
+        <location filename="../../app/widgets/crash_bar.py"/>
+        <source>Copy report…</source>
+        <translation>Bericht kopieren…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/crash_bar.py"/>
+        <source>Dismiss</source>
+        <translation>Schließen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/crash_bar.py"/>
+        <source>Show log file</source>
+        <translation>Protokolldatei anzeigen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/crash_bar.py"/>
+        <source>The program ended unexpectedly last time.</source>
+        <translation>Das Programm wurde zuletzt unerwartet beendet.</translation>
+    </message>
+</context>
+<context>
+    <name>DemoDialog</name>
+    <message>
+        <location filename="../../app/widgets/demo_dialog.py"/>
+        <source>Close</source>
+        <translation>Schließen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/demo_dialog.py"/>
+        <source>Comparing</source>
+        <translation>Vergleich läuft</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/demo_dialog.py"/>
+        <source>Digits drawn by the three models with the same seeds</source>
+        <translation>Ziffern der drei Modelle mit denselben Seeds</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/demo_dialog.py"/>
+        <source>Drawing digits with the original, the fine-tuned model, and the original with the LoRA…</source>
+        <translation>Ziffern werden gezeichnet: mit dem Original, dem feinabgestimmten Modell und dem Original mit LoRA…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/demo_dialog.py"/>
+        <source>Left: digits drawn by the three models with the same seeds.</source>
+        <translation>Links: Ziffern der drei Modelle mit denselben Seeds.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/demo_dialog.py"/>
+        <source>Loss</source>
+        <translation>Verlust</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/demo_dialog.py"/>
+        <source>Losses of the three models</source>
+        <translation>Verluste der drei Modelle</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/demo_dialog.py"/>
+        <source>Model</source>
+        <translation>Modell</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/demo_dialog.py"/>
+        <source>Open folder</source>
+        <translation>Ordner öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/demo_dialog.py"/>
+        <source>The LoRA is written, but it could not be compared.</source>
+        <translation>Das LoRA ist geschrieben, ließ sich aber nicht vergleichen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/demo_dialog.py"/>
+        <source>The LoRA is written. Does it work?</source>
+        <translation>Das LoRA ist geschrieben. Funktioniert es?</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/demo_dialog.py"/>
+        <source>The LoRA recovers {share} of what the fine-tune learned.</source>
+        <translation>Das LoRA gibt {share} des Gelernten wieder.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/demo_dialog.py"/>
+        <source>The demo: does the LoRA work?</source>
+        <translation>Demo: Funktioniert das LoRA?</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/demo_dialog.py"/>
+        <source>The loss is the mean error on held-out digits in the style of the fine-tune; smaller is better.</source>
+        <translation>Der Verlust ist der mittlere Fehler bei zurückgehaltenen Ziffern im Stil der Feinabstimmung; kleiner ist besser.</translation>
+    </message>
+</context>
+<context>
+    <name>ErrorReporter</name>
+    <message>
+        <location filename="../../app/window.py"/>
+        <source>An unexpected error happened. Your models are untouched; you can go on working.</source>
+        <translation>Ein unerwarteter Fehler ist aufgetreten. Die Modelle sind unverändert, und die Arbeit kann weitergehen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/window.py"/>
+        <source>Please report it with the details below.</source>
+        <translation>Bitte mit den Details unten melden.</translation>
+    </message>
+    <message>
+        <location filename="../../app/window.py"/>
+        <source>Something went wrong</source>
+        <translation>Etwas ist schiefgegangen</translation>
+    </message>
+</context>
+<context>
+    <name>ExplorePanel</name>
+    <message>
+        <location filename="../../app/widgets/explore_panel.py"/>
+        <source> MB</source>
+        <translation> MB</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/explore_panel.py"/>
+        <source> kB</source>
+        <translation> kB</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/explore_panel.py"/>
+        <source>After a run, see here at once what another rank would keep and how large the file would be.</source>
+        <translation>Nach einem Lauf zeigt sich hier sofort, was ein anderer Rang erhielte und wie groß die Datei würde.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/explore_panel.py"/>
+        <source>Change kept, mean</source>
+        <translation>Änderung erhalten, Mittel</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/explore_panel.py"/>
+        <source>Choose by</source>
+        <translation>Wählen nach</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/explore_panel.py"/>
+        <source>Extract at {rank}</source>
+        <translation>Mit {rank} extrahieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/explore_panel.py"/>
+        <source>Extract this one</source>
+        <translation>Dieses extrahieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/explore_panel.py"/>
+        <source>File size</source>
+        <translation>Dateigröße</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/explore_panel.py"/>
+        <source>This file holds whole differences only; there is no rank to choose.</source>
+        <translation>Diese Datei enthält nur ganze Differenzen; es gibt keinen Rang zu wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/explore_panel.py"/>
+        <source>Try another rank</source>
+        <translation>Anderen Rang versuchen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/explore_panel.py"/>
+        <source>Worst layer</source>
+        <translation>Schwächste Schicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/explore_panel.py"/>
+        <source>Write this one</source>
+        <translation>Dieses schreiben</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/explore_panel.py"/>
+        <source>no models needed</source>
+        <translation>braucht keine Modelle</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/explore_panel.py"/>
+        <source>reads the models again</source>
+        <translation>liest die Modelle noch einmal</translation>
+    </message>
+</context>
+<context>
+    <name>HardwarePanel</name>
+    <message>
+        <location filename="../../app/widgets/hardware_panel.py"/>
+        <source>Blocks kept on the device for the next extraction; they are freed after five idle minutes, or at once with this button.</source>
+        <translation>Blöcke, die für die nächste Extraktion auf dem Gerät bleiben; nach fünf Minuten ohne Arbeit werden sie freigegeben, mit dieser Schaltfläche sofort.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/hardware_panel.py"/>
+        <source>Cannot be used: {titles}.</source>
+        <translation>Nicht verwendbar: {titles}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/hardware_panel.py"/>
+        <source>Fewer hardware settings</source>
+        <translation>Weniger Hardware-Einstellungen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/hardware_panel.py"/>
+        <source>Free memory ({size})</source>
+        <translation>Speicher freigeben ({size})</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/hardware_panel.py"/>
+        <source>Hardware</source>
+        <translation>Hardware</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/hardware_panel.py"/>
+        <source>Kept only with a memory budget.</source>
+        <translation>Bleiben nur mit einem Speicherbudget.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/hardware_panel.py"/>
+        <source>More hardware settings</source>
+        <translation>Mehr Hardware-Einstellungen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/hardware_panel.py"/>
+        <source>No graphics card in use: the processor computes, with {size} to work in.</source>
+        <translation>Keine Grafikkarte in Gebrauch: Der Prozessor rechnet, mit {size} Arbeitsspeicher.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/hardware_panel.py"/>
+        <source>Suggested:</source>
+        <translation>Vorschlag:</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/hardware_panel.py"/>
+        <source>This profile suits the {device} with {size}.</source>
+        <translation>Dieses Profil passt zu {device} mit {size}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/hardware_panel.py"/>
+        <source>Use the profile for {device}</source>
+        <translation>Profil für {device} verwenden</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/hardware_panel.py"/>
+        <source>Use the suggested profile</source>
+        <translation>Vorgeschlagenes Profil verwenden</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/hardware_panel.py"/>
+        <source>less</source>
+        <translation>weniger</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/hardware_panel.py"/>
+        <source>more</source>
+        <translation>mehr</translation>
+    </message>
+</context>
+<context>
+    <name>KeptCurve</name>
+    <message>
+        <location filename="../../app/widgets/kept_drawing.py"/>
+        <source>Change kept over file size</source>
+        <translation>Änderung erhalten über Dateigröße</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/kept_drawing.py"/>
+        <source>Change kept, mean, over the file size. Hatched: between the bounds, not computed yet.</source>
+        <translation>Erhaltene Änderung im Mittel über der Dateigröße. Schraffiert: zwischen den Schranken, noch nicht berechnet.</translation>
+    </message>
+</context>
+<context>
+    <name>LastResult</name>
+    <message>
+        <location filename="../../app/widgets/last_result.py"/>
+        <source>Copy path</source>
+        <translation>Pfad kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/last_result.py"/>
+        <source>Copy the path of the last LoRA</source>
+        <translation>Pfad des letzten LoRAs kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/last_result.py"/>
+        <source>Last: {name}</source>
+        <translation>Zuletzt: {name}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/last_result.py"/>
+        <source>Open folder</source>
+        <translation>Ordner öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/last_result.py"/>
+        <source>Open the folder of the last LoRA</source>
+        <translation>Ordner des letzten LoRAs öffnen</translation>
+    </message>
+</context>
+<context>
+    <name>LayerModel</name>
+    <message>
+        <location filename="../../app/widgets/layer_model.py"/>
+        <source>100 %</source>
+        <translation>100 %</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_model.py"/>
+        <source>Change kept</source>
+        <translation>Änderung erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_model.py"/>
+        <source>Changed</source>
+        <translation>Geändert</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_model.py"/>
+        <source>Error</source>
+        <translation>Fehler</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_model.py"/>
+        <source>Layer</source>
+        <translation>Schicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Layers</source>
+        <translation>Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_model.py"/>
+        <source>Rank</source>
+        <translation>Rang</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_model.py"/>
+        <source>Shape</source>
+        <translation>Form</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_model.py"/>
+        <source>Size of the change, as a share of the original weight's size</source>
+        <translation>Größe der Änderung, als Anteil am ursprünglichen Gewicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_model.py"/>
+        <source>Size of what is lost, as a share of the change's size</source>
+        <translation>Größe des Verlusts, als Anteil an der Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_model.py"/>
+        <source>The difference itself is stored, not factors of it.</source>
+        <translation>Die Differenz selbst ist gespeichert, keine Faktoren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_model.py"/>
+        <source>The rule asked for more than the highest rank allowed.</source>
+        <translation>Die Regel verlangte mehr als den höchsten erlaubten Rang.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_model.py"/>
+        <source>Time</source>
+        <translation>Zeit</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_model.py"/>
+        <source>from zero</source>
+        <translation>von null</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_model.py"/>
+        <source>whole</source>
+        <translation>ganz</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_model.py"/>
+        <source>{percent} %</source>
+        <translation>{percent} %</translation>
+    </message>
+</context>
+<context>
+    <name>LayersPanel</name>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>All layers</source>
+        <translation>Alle Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Changed the most</source>
+        <translation>Am stärksten geändert</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Comma-separated values (*.csv)</source>
+        <translation>Kommagetrennte Werte (*.csv)</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Copy</source>
+        <translation>Kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Copy names</source>
+        <translation>Namen kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Cut by the rank limit</source>
+        <translation>Vom Höchstrang gekürzt</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Find a layer</source>
+        <translation>Schicht suchen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Find a layer…</source>
+        <translation>Schicht suchen…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Finished layers appear here, with how much of each change is kept.</source>
+        <translation>Fertige Schichten erscheinen hier, jeweils mit dem erhaltenen Teil der Änderung.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Kept below {percent} %</source>
+        <translation>Unter {percent} % erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Layers</source>
+        <translation>Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Layers shown</source>
+        <translation>Gezeigte Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>No layer matches.</source>
+        <translation>Keine Schicht passt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Parts of a name, in any order</source>
+        <translation>Teile eines Namens, in beliebiger Reihenfolge</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Save as CSV…</source>
+        <translation>Als CSV speichern…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Save the layers</source>
+        <translation>Schichten speichern</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Save the layers shown, with all digits of their numbers</source>
+        <translation>Gezeigte Schichten speichern, mit allen Stellen ihrer Zahlen</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Saved {count} layers as {file}</source>
+        <translation>
+            <numerusform>{count} Schicht gespeichert als {file}</numerusform>
+            <numerusform>{count} Schichten gespeichert als {file}</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Stored whole</source>
+        <translation>Ganz gespeichert</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>The tenth of the layers that changed the most</source>
+        <translation>Das Zehntel der Schichten, das sich am stärksten geändert hat</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>{count} chosen</source>
+        <translation>
+            <numerusform>{count} ausgewählt</numerusform>
+            <numerusform>{count} ausgewählt</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>{count} kept below {percent} %</source>
+        <translation>
+            <numerusform>{count} unter {percent} % erhalten</numerusform>
+            <numerusform>{count} unter {percent} % erhalten</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>{shown} of {total}</source>
+        <translation>{shown} von {total}</translation>
+    </message>
+</context>
+<context>
+    <name>LeftOutDialog</name>
+    <message>
+        <location filename="../../app/widgets/left_out_dialog.py"/>
+        <source>Close</source>
+        <translation>Schließen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/left_out_dialog.py"/>
+        <source>Copy list</source>
+        <translation>Liste kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/left_out_dialog.py"/>
+        <source>Left out</source>
+        <translation>Weggelassen</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/widgets/left_out_dialog.py"/>
+        <source>These {count} tensors are not in the LoRA. Everything else is.</source>
+        <translation>
+            <numerusform>{count} Tensor ist nicht im LoRA. Alles andere ist enthalten.</numerusform>
+            <numerusform>{count} Tensoren sind nicht im LoRA. Alles andere ist enthalten.</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/left_out_dialog.py"/>
+        <source>What is left out</source>
+        <translation>Was weggelassen wird</translation>
+    </message>
+</context>
+<context>
+    <name>LeftOutModel</name>
+    <message>
+        <location filename="../../app/widgets/left_out_dialog.py"/>
+        <source>Layer</source>
+        <translation>Schicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/left_out_dialog.py"/>
+        <source>Why it is left out</source>
+        <translation>Warum weggelassen</translation>
+    </message>
+</context>
+<context>
+    <name>LogPanel</name>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Clear</source>
+        <translation>Leeren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Clear the log</source>
+        <translation>Protokoll leeren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Copied</source>
+        <translation>Kopiert</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Copy</source>
+        <translation>Kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Copy the log</source>
+        <translation>Protokoll kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Every layer</source>
+        <translation>Jede Schicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Find in the log</source>
+        <translation>Im Protokoll suchen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Find in the log…</source>
+        <translation>Im Protokoll suchen…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Lines shown</source>
+        <translation>Gezeigte Zeilen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Log</source>
+        <translation>Protokoll</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Log (*.log *.txt)</source>
+        <translation>Protokoll (*.log *.txt)</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>No line has this in it.</source>
+        <translation>Keine Zeile enthält das.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Report a bug…</source>
+        <translation>Fehler melden…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Save as…</source>
+        <translation>Speichern unter…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Save the log</source>
+        <translation>Protokoll speichern</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Saved as {name}</source>
+        <translation>Gespeichert als {name}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>The log could not be saved: {reason}</source>
+        <translation>Das Protokoll konnte nicht gespeichert werden: {reason}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Usual</source>
+        <translation>Üblich</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>Warnings and errors</source>
+        <translation>Warnungen und Fehler</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>What happens is written down here.</source>
+        <translation>Hier steht, was geschieht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/log_view.py"/>
+        <source>{shown} of {all} lines</source>
+        <translation>{shown} von {all} Zeilen</translation>
+    </message>
+</context>
+<context>
+    <name>MainWindow</name>
+    <message>
+        <location filename="../../app/widgets/main_window.py"/>
+        <source>The session could not be saved: {error}</source>
+        <translation>Die Sitzung konnte nicht gespeichert werden: {error}</translation>
+    </message>
+</context>
+<context>
+    <name>MemoryPanel</name>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>Device memory</source>
+        <translation>Gerätespeicher</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>Plot of device memory over time</source>
+        <translation>Diagramm des Gerätespeichers im Lauf der Zeit</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>Show the last two minutes instead of the whole run</source>
+        <translation>Die letzten zwei Minuten statt des ganzen Laufs zeigen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>While an extraction runs, the memory it uses is drawn here.</source>
+        <translation>Während einer Extraktion erscheint hier der belegte Speicher.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>last 2 min</source>
+        <translation>letzte 2 min</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>limit {percent} %, {size}</source>
+        <translation>Grenze {percent} %, {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>this run</source>
+        <translation>dieser Lauf</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>whole device</source>
+        <translation>ganzes Gerät</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>whole run</source>
+        <translation>ganzer Lauf</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>{size} kept for the next run</source>
+        <translation>{size} für den nächsten Lauf behalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>{size} kept for the next run ({blocks})</source>
+        <translation>{size} für den nächsten Lauf behalten ({blocks})</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>{size} read ahead</source>
+        <translation>{size} vorausgelesen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>{title} {count}×</source>
+        <translation>{title} {count}×</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>{title} · this run {run} of {total} budget · peak {peak}</source>
+        <translation>{title} · dieser Lauf {run} von {total} · Spitze {peak}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>{title} · this run {run} · peak {peak} · in use {used} of {total}</source>
+        <translation>{title} · dieser Lauf {run} · Spitze {peak} · belegt {used} von {total}</translation>
+    </message>
+</context>
+<context>
+    <name>Menus</name>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;About LoRA Extractor</source>
+        <translation>Ü&amp;ber LoRA Extractor</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Extract</source>
+        <translation>&amp;Extrahieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;File</source>
+        <translation>&amp;Datei</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Find a layer</source>
+        <translation>Schicht &amp;suchen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Help</source>
+        <translation>&amp;Hilfe</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Keyboard shortcuts</source>
+        <translation>&amp;Tastenkürzel</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Layers</source>
+        <translation>Schi&amp;chten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Memory and time</source>
+        <translation>Speicher und &amp;Zeit</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Quit</source>
+        <translation>&amp;Beenden</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Reset LoRA options</source>
+        <translation>LoRA-Optionen &amp;zurücksetzen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Show output folder</source>
+        <translation>Ausgabeordner an&amp;zeigen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Stop</source>
+        <translation>&amp;Stoppen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Tools</source>
+        <translation>E&amp;xtras</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;View</source>
+        <translation>&amp;Ansicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>L&amp;og</source>
+        <translation>&amp;Protokoll</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>Open &amp;fine-tuned model…</source>
+        <translation>&amp;Feinabgestimmtes Modell öffnen…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>Open &amp;original model…</source>
+        <translation>&amp;Originalmodell öffnen…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>Output &amp;folder…</source>
+        <translation>&amp;Ausgabeordner…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>S&amp;wap the models</source>
+        <translation>Modelle &amp;tauschen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>Show &amp;log files</source>
+        <translation>&amp;Protokolldateien anzeigen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>Theme: &amp;dark</source>
+        <translation>Design: &amp;dunkel</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>Theme: as the s&amp;ystem</source>
+        <translation>Design: &amp;wie das System</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>Theme: l&amp;ight</source>
+        <translation>Design: &amp;hell</translation>
+    </message>
+</context>
+<context>
+    <name>ModelCard</name>
+    <message>
+        <location filename="../../app/widgets/model_card.py"/>
+        <source>All files</source>
+        <translation>Alle Dateien</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/model_card.py"/>
+        <source>Browse: {model}</source>
+        <translation>Durchsuchen: {model}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/model_card.py"/>
+        <source>Browse…</source>
+        <translation>Durchsuchen…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/model_card.py"/>
+        <source>Clear</source>
+        <translation>Entfernen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/model_card.py"/>
+        <source>Clear: {model}</source>
+        <translation>Entfernen: {model}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/model_card.py"/>
+        <source>Drop a file here</source>
+        <translation>Datei hier ablegen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/model_card.py"/>
+        <source>Models</source>
+        <translation>Modelle</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/model_card.py"/>
+        <source>Reading…</source>
+        <translation>Wird gelesen…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/model_card.py"/>
+        <source>Recent</source>
+        <translation>Zuletzt</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/model_card.py"/>
+        <source>Recent files</source>
+        <translation>Zuletzt verwendete Dateien</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/model_card.py"/>
+        <source>Recent files: {model}</source>
+        <translation>Zuletzt verwendet: {model}</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/widgets/model_card.py"/>
+        <source>{count} tensors</source>
+        <translation>
+            <numerusform>{count} Tensor</numerusform>
+            <numerusform>{count} Tensoren</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>ModelsRow</name>
+    <message>
+        <location filename="../../app/widgets/models_row.py"/>
+        <source>Fine-tuned model</source>
+        <translation>Feinabgestimmtes Modell</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models_row.py"/>
+        <source>Original model</source>
+        <translation>Originalmodell</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models_row.py"/>
+        <source>Swap the two models</source>
+        <translation>Die beiden Modelle tauschen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models_row.py"/>
+        <source>The model it was trained from.</source>
+        <translation>Das Modell, von dem das Training ausging.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models_row.py"/>
+        <source>The model that was trained: a .safetensors file.</source>
+        <translation>Das trainierte Modell: eine .safetensors-Datei.</translation>
+    </message>
+</context>
+<context>
+    <name>NewestLayers</name>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>Newest layers</source>
+        <translation>Neueste Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>The newest layers appear here.</source>
+        <translation>Hier erscheinen die neuesten Schichten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layer_table.py"/>
+        <source>{done} of {total}</source>
+        <translation>{done} von {total}</translation>
+    </message>
+</context>
+<context>
+    <name>Notifier</name>
+    <message>
+        <location filename="../../app/notifications.py"/>
+        <source>The LoRA is ready</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/notifications.py"/>
+        <source>The extraction failed</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/notifications.py"/>
+        <source>{name}: {size}, keeps {share} of the change</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>OptionsPanel</name>
+    <message>
+        <location filename="../../app/widgets/options.py"/>
+        <source>Cannot be used: {titles}.</source>
+        <translation>Nicht verwendbar: {titles}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/options.py"/>
+        <source>Defaults</source>
+        <translation>Standardwerte</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/options.py"/>
+        <source>LoRA</source>
+        <translation>LoRA</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/options.py"/>
+        <source>Presets</source>
+        <translation>Vorgaben</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/options.py"/>
+        <source>Rank</source>
+        <translation>Rang</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/options.py"/>
+        <source>Rank, at most</source>
+        <translation>Rang höchstens</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/options.py"/>
+        <source>Settings for a purpose, in one click</source>
+        <translation>Einstellungen für einen Zweck, mit einem Klick</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/options.py"/>
+        <source>Style LoRAs: rank 16 to 64. Characters: 32 to 128.</source>
+        <translation>Stil-LoRAs: Rang 16 bis 64. Figuren: 32 bis 128.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/options.py"/>
+        <source>fewer options</source>
+        <translation>weniger Optionen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/options.py"/>
+        <source>more options</source>
+        <translation>mehr Optionen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/options.py"/>
+        <source>presets</source>
+        <translation>Vorgaben</translation>
+    </message>
+</context>
+<context>
+    <name>PairCard</name>
+    <message>
+        <location filename="../../app/widgets/pair_card.py"/>
+        <source>Comparing…</source>
+        <translation>Wird verglichen…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/pair_card.py"/>
+        <source>File: at most {size}</source>
+        <translation>Datei: höchstens {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/pair_card.py"/>
+        <source>Matching the layers of the two models.</source>
+        <translation>Die Schichten der beiden Modelle werden zugeordnet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/pair_card.py"/>
+        <source>No pair yet</source>
+        <translation>Noch kein Paar</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/pair_card.py"/>
+        <source>One of the models cannot be used.</source>
+        <translation>Eines der Modelle ist nicht verwendbar.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/pair_card.py"/>
+        <source>The pair</source>
+        <translation>Das Paar</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/pair_card.py"/>
+        <source>What the two models have in common appears here.</source>
+        <translation>Hier erscheint, was beide Modelle gemeinsam haben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/pair_card.py"/>
+        <source>Why are layers left out?</source>
+        <translation>Warum werden Schichten weggelassen?</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/pair_card.py"/>
+        <source>why?</source>
+        <translation>warum?</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/widgets/pair_card.py"/>
+        <source>{count} layers will be extracted</source>
+        <translation>
+            <numerusform>{count} Schicht wird extrahiert</numerusform>
+            <numerusform>{count} Schichten werden extrahiert</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/widgets/pair_card.py"/>
+        <source>{count} left out</source>
+        <translation>
+            <numerusform>{count} weggelassen</numerusform>
+            <numerusform>{count} weggelassen</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/pair_card.py"/>
+        <source>⚠ No LoRA from these</source>
+        <translation>⚠ Daraus wird kein LoRA</translation>
+    </message>
+</context>
+<context>
+    <name>ProfileBar</name>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Delete profile</source>
+        <translation>Profil löschen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Delete the profile “{name}”?</source>
+        <translation>Profil „{name}“ löschen?</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Delete…</source>
+        <translation>Löschen…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Export profile</source>
+        <translation>Profil exportieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Export…</source>
+        <translation>Exportieren…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Hardware profile</source>
+        <translation>Hardware-Profil</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Hardware profiles</source>
+        <translation>Hardware-Profile</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Import profile</source>
+        <translation>Profil importieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Import…</source>
+        <translation>Importieren…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Manage hardware profiles</source>
+        <translation>Hardware-Profile verwalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>My profile</source>
+        <translation>Mein Profil</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Name</source>
+        <translation>Name</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Profile</source>
+        <translation>Profil</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Profiles</source>
+        <translation>Profile</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Rename profile</source>
+        <translation>Profil umbenennen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Rename…</source>
+        <translation>Umbenennen…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Replace it?</source>
+        <translation>Ersetzen?</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Reset to profile</source>
+        <translation>Auf Profil zurücksetzen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Save</source>
+        <translation>Speichern</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Save as…</source>
+        <translation>Speichern unter…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Save profile as</source>
+        <translation>Profil speichern unter</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>Settings for a kind of machine</source>
+        <translation>Einstellungen für eine Art von Rechner</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>manage</source>
+        <translation>verwalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/profile_bar.py"/>
+        <source>✱ changed since it was chosen</source>
+        <translation>✱ seit der Auswahl geändert</translation>
+    </message>
+</context>
+<context>
+    <name>QualityPanel</name>
+    <message>
+        <location filename="../../app/widgets/quality_panel.py"/>
+        <source>After a run, read here how much of the change the LoRA keeps.</source>
+        <translation>Nach einem Lauf steht hier, wie viel der Änderung das LoRA erhält.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/quality_panel.py"/>
+        <source>Quality</source>
+        <translation>Qualität</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/quality_panel.py"/>
+        <source>{mark} {text}</source>
+        <translation>{mark} {text}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/quality_panel.py"/>
+        <source>{share} on average</source>
+        <translation>{share} im Mittel</translation>
+    </message>
+</context>
+<context>
+    <name>QueueActions</name>
+    <message>
+        <location filename="../../app/widgets/queue_actions.py"/>
+        <source>Clear finished</source>
+        <translation>Fertige entfernen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_actions.py"/>
+        <source>Copy error details</source>
+        <translation>Fehlerdetails kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_actions.py"/>
+        <source>Copy path</source>
+        <translation>Pfad kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_actions.py"/>
+        <source>Duplicate</source>
+        <translation>Duplizieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_actions.py"/>
+        <source>Load into the window</source>
+        <translation>Ins Fenster laden</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_actions.py"/>
+        <source>Move down</source>
+        <translation>Nach unten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_actions.py"/>
+        <source>Move up</source>
+        <translation>Nach oben</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_actions.py"/>
+        <source>Open folder</source>
+        <translation>Ordner öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_actions.py"/>
+        <source>Remove</source>
+        <translation>Entfernen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_actions.py"/>
+        <source>Run again</source>
+        <translation>Noch einmal ausführen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_actions.py"/>
+        <source>Take the jobs that are done out of the list; their files stay</source>
+        <translation>Fertige Aufträge aus der Liste nehmen; ihre Dateien bleiben</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_actions.py"/>
+        <source>What can be done with the chosen jobs</source>
+        <translation>Was sich mit den gewählten Aufträgen tun lässt</translation>
+    </message>
+</context>
+<context>
+    <name>QueueList</name>
+    <message>
+        <location filename="../../app/widgets/queue_list.py"/>
+        <source>Jobs of the queue</source>
+        <translation>Aufträge der Warteschlange</translation>
+    </message>
+</context>
+<context>
+    <name>QueuePanel</name>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Add current</source>
+        <translation>Aktuelles hinzufügen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Add the two models and the settings that the window shows now</source>
+        <translation>Die beiden Modelle und die Einstellungen hinzufügen, die das Fenster jetzt zeigt</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Choose two models and their settings in this window and add them here. Then change them and add the next: another pair, or the same one at another rank. Run all works through the list; a job that fails does not stop the others. The list is still here after a restart.</source>
+        <translation>Zwei Modelle und ihre Einstellungen in diesem Fenster wählen und hier hinzufügen. Dann ändern und das Nächste hinzufügen: ein anderes Paar oder dasselbe mit anderem Rang. „Alle ausführen“ arbeitet die Liste ab; ein fehlgeschlagener Auftrag hält die anderen nicht auf. Auch nach einem Neustart ist die Liste noch da.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Choose two models first.</source>
+        <translation>Zuerst zwei Modelle wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Clear finished</source>
+        <translation>Fertige entfernen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Copy details</source>
+        <translation>Details kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Copy path</source>
+        <translation>Pfad kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Duplicate</source>
+        <translation>Duplizieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Keep going</source>
+        <translation>Weitermachen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Load into the window</source>
+        <translation>Ins Fenster laden</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>No job is waiting; “Run again” lets one wait.</source>
+        <translation>Kein Auftrag wartet; „Noch einmal ausführen“ stellt einen an.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Open folder</source>
+        <translation>Ordner öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Queue</source>
+        <translation>Warteschlange</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Remove</source>
+        <translation>Entfernen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Run again</source>
+        <translation>Noch einmal ausführen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Run all</source>
+        <translation>Alle ausführen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Several extractions, one after the other</source>
+        <translation>Mehrere Extraktionen nacheinander</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Skip this job</source>
+        <translation>Auftrag überspringen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Stop</source>
+        <translation>Stoppen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Stop the queue</source>
+        <translation>Warteschlange stoppen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Stop the queue?</source>
+        <translation>Warteschlange stoppen?</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Stop the running job and go on with the next one; its finished layers are kept</source>
+        <translation>Den laufenden Auftrag stoppen und mit dem nächsten weitermachen; seine fertigen Schichten bleiben erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>The layer being worked on is finished first. Finished layers are kept, and the next run goes on there.</source>
+        <translation>Die laufende Schicht wird noch fertig. Fertige Schichten bleiben erhalten, und der nächste Lauf macht dort weiter.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>The layer being worked on is finished first. The running job starts anew the next time.</source>
+        <translation>Die laufende Schicht wird noch fertig. Der laufende Auftrag beginnt beim nächsten Mal neu.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Undo</source>
+        <translation>Rückgängig</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_panel.py"/>
+        <source>Undo the removal</source>
+        <translation>Entfernen rückgängig machen</translation>
+    </message>
+</context>
+<context>
+    <name>RecommendedNote</name>
+    <message>
+        <location filename="../../app/widgets/options.py"/>
+        <source>Use the recommended adaptive value</source>
+        <translation>Empfohlenen adaptiven Wert verwenden</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/options.py"/>
+        <source>Usual: {low} to {high}</source>
+        <translation>Üblich: {low} bis {high}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/options.py"/>
+        <source>use {value}</source>
+        <translation>{value} nehmen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/options.py"/>
+        <source>⚠ {value} is unusual here; {low} to {high} is.</source>
+        <translation>⚠ {value} ist hier unüblich; üblich ist {low} bis {high}.</translation>
+    </message>
+</context>
+<context>
+    <name>RunLog</name>
+    <message>
+        <location filename="../../app/run_log.py"/>
+        <source>Batch {number} took {time}</source>
+        <translation>Batch {number} dauerte {time}</translation>
+    </message>
+    <message>
+        <location filename="../../app/run_log.py"/>
+        <source>Extracting {layers} on {device}; {left_out} left out; writing {name}</source>
+        <translation>{layers} werden extrahiert auf {device}; {left_out} weggelassen; geschrieben wird {name}</translation>
+    </message>
+    <message>
+        <location filename="../../app/run_log.py"/>
+        <source>Keeps {mean} of the change, {worst} in the weakest layer; {time}</source>
+        <translation>Erhält {mean} der Änderung, {worst} in der schwächsten Schicht; {time}</translation>
+    </message>
+    <message>
+        <location filename="../../app/run_log.py"/>
+        <source>Wrote {path} ({size})</source>
+        <translation>Geschrieben: {path} ({size})</translation>
+    </message>
+    <message>
+        <location filename="../../app/run_log.py"/>
+        <source>rank {rank}</source>
+        <translation>Rang {rank}</translation>
+    </message>
+    <message>
+        <location filename="../../app/run_log.py"/>
+        <source>whole</source>
+        <translation>ganz</translation>
+    </message>
+    <message>
+        <location filename="../../app/run_log.py"/>
+        <source>{kept} of {layers} came from earlier runs</source>
+        <translation>{kept} von {layers} stammen aus früheren Läufen</translation>
+    </message>
+    <message>
+        <location filename="../../app/run_log.py"/>
+        <source>{layers} asked for more than the highest rank allowed</source>
+        <translation>{layers} hätten mehr als den höchsten erlaubten Rang gebraucht</translation>
+    </message>
+    <message>
+        <location filename="../../app/run_log.py"/>
+        <source>{name} is left out: {reason}</source>
+        <translation>{name} wird weggelassen: {reason}</translation>
+    </message>
+    <message>
+        <location filename="../../app/run_log.py"/>
+        <source>{name}: {rank}, {kept} kept, {time}</source>
+        <translation>{name}: {rank}, {kept} erhalten, {time}</translation>
+    </message>
+</context>
+<context>
+    <name>SettingsDialog</name>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>As the system</source>
+        <translation>Wie das System</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Browse for the output folder</source>
+        <translation>Ausgabeordner suchen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Browse…</source>
+        <translation>Durchsuchen…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Can be changed when the extraction has ended.</source>
+        <translation>Lässt sich ändern, sobald die Extraktion beendet ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Cancel</source>
+        <translation>Abbrechen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Choose one of the list, or cuda:0,cuda:1 for several.</source>
+        <translation>Eines aus der Liste wählen, oder cuda:0,cuda:1 für mehrere.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Computing</source>
+        <translation>Berechnung</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Dark</source>
+        <translation>Dunkel</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Empty for the usual folder.</source>
+        <translation>Leer für den üblichen Ordner.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Files</source>
+        <translation>Dateien</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>General</source>
+        <translation>Allgemein</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Language</source>
+        <translation>Sprache</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Light</source>
+        <translation>Hell</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Nothing can be written to {folder}.</source>
+        <translation>In {folder} kann nichts geschrieben werden.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Notification</source>
+        <translation>Benachrichtigung</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>On the desktop, while another window is in front.</source>
+        <translation>Auf dem Desktop, während ein anderes Fenster vorn ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Open files in the window that is there already</source>
+        <translation>Dateien im bereits offenen Fenster öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Otherwise every start has a window of its own.</source>
+        <translation>Sonst hat jeder Start sein eigenes Fenster.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Output folder</source>
+        <translation>Ausgabeordner</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Save</source>
+        <translation>Speichern</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Second start</source>
+        <translation>Zweiter Start</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Settings</source>
+        <translation>Einstellungen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Takes effect at the next start.</source>
+        <translation>Wirkt ab dem nächsten Start.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Tell me when an extraction ends</source>
+        <translation>Das Ende einer Extraktion melden</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Theme</source>
+        <translation>Design</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>This cannot be a folder's path.</source>
+        <translation>Das kann kein Ordnerpfad sein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>This drive is not there.</source>
+        <translation>Dieses Laufwerk ist nicht da.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Write a size such as 8 GiB, or nothing.</source>
+        <translation>Eine Größe wie 8 GiB eingeben, oder nichts.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>Write the whole path, from the drive or the root on.</source>
+        <translation>Den ganzen Pfad eingeben, ab dem Laufwerk oder der Wurzel.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>also under Hardware, and part of a saved profile</source>
+        <translation>auch unter Hardware, und Teil eines gespeicherten Profils</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>automatic</source>
+        <translation>automatisch</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings_dialog.py"/>
+        <source>{file} is a file and not a folder.</source>
+        <translation>{file} ist eine Datei und kein Ordner.</translation>
+    </message>
+</context>
+<context>
+    <name>ShortcutsDialog</name>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Close</source>
+        <translation>Schließen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Keyboard shortcuts</source>
+        <translation>Tastenkürzel</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Tab moves through all controls; arrow keys move sliders and open lists.</source>
+        <translation>Tab führt durch alle Bedienelemente; Pfeiltasten bewegen Regler und öffnen Listen.</translation>
+    </message>
+</context>
+<context>
+    <name>SpectrumPanel</name>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>Change kept</source>
+        <translation>Änderung erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>Choose a layer in the table or in the change map to see its singular values.</source>
+        <translation>Eine Schicht in der Tabelle oder der Änderungskarte wählen, um ihre Singulärwerte zu sehen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>How much of the change each rank would keep</source>
+        <translation>Wie viel der Änderung jeder Rang erhielte</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>Log scale</source>
+        <translation>Logarithmisch</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>Plot of singular values by index</source>
+        <translation>Diagramm der Singulärwerte nach Nummer</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>Singular values</source>
+        <translation>Singulärwerte</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>Singular values of the change, the largest first</source>
+        <translation>Singulärwerte der Änderung, die größten zuerst</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>Spectrum</source>
+        <translation>Spektrum</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>The chosen layers are stored whole: they have no spectrum and no cut.</source>
+        <translation>Die gewählten Schichten sind ganz gespeichert: Sie haben kein Spektrum und keinen Schnitt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>The difference itself is stored for this layer: no rank, no spectrum, no cut.</source>
+        <translation>Von dieser Schicht ist die Differenz selbst gespeichert: kein Rang, kein Spektrum, kein Schnitt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>The same on a logarithmic scale</source>
+        <translation>Dasselbe auf logarithmischer Skala</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>The singular values of this layer were not kept.</source>
+        <translation>Die Singulärwerte dieser Schicht wurden nicht behalten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>What the curve shows</source>
+        <translation>Was die Kurve zeigt</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>each as a share of its largest</source>
+        <translation>jeweils als Anteil am größten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>the first {shown} of {chosen}</source>
+        <translation>die ersten {shown} von {chosen}</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>{count} more have none</source>
+        <translation>
+            <numerusform>{count} weitere hat keines</numerusform>
+            <numerusform>{count} weitere haben keines</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>{known} of {full} values computed, the hatched rest is unknown</source>
+        <translation>{known} von {full} Werten berechnet, der schraffierte Rest ist unbekannt</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>{layer} {kept}</source>
+        <translation>{layer} {kept}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>{layer}: rank {rank} keeps {kept}</source>
+        <translation>{layer}: Rang {rank} erhält {kept}</translation>
+    </message>
+</context>
+<context>
+    <name>SpectrumPlot</name>
+    <message>
+        <location filename="../../app/widgets/spectrum_plot.py"/>
+        <source>rank {rank} keeps {kept}</source>
+        <translation>Rang {rank} erhält {kept}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_plot.py"/>
+        <source>{layer}: only the first {known} of {full} values were computed</source>
+        <translation>{layer}: nur die ersten {known} von {full} Werten wurden berechnet</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_plot.py"/>
+        <source>{layer}: value {rank} is {value}, rank {rank} keeps {kept}</source>
+        <translation>{layer}: Wert {rank} ist {value}, Rang {rank} erhält {kept}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_plot.py"/>
+        <source>{percent} %</source>
+        <translation>{percent} %</translation>
+    </message>
+</context>
+<context>
+    <name>WelcomeCard</name>
+    <message>
+        <location filename="../../app/widgets/welcome.py"/>
+        <source>A small pair of models comes with the program; takes a minute.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/welcome.py"/>
+        <source>Choose another</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/welcome.py"/>
+        <source>Choose another hardware profile</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/welcome.py"/>
+        <source>Do not show this any more</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/welcome.py"/>
+        <source>Drop the fine-tuned model and the model it was trained from anywhere in this window, then press Extract. Both files stay as they are.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/welcome.py"/>
+        <source>Hardware profiles</source>
+        <translation>Hardware-Profile</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/welcome.py"/>
+        <source>It suits the {device} with {size}: as fast as its memory allows.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/welcome.py"/>
+        <source>Looking at this computer…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/welcome.py"/>
+        <source>Make a LoRA from two models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/welcome.py"/>
+        <source>No graphics card is in use: the processor computes, with {size} to work in. It takes longer.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/welcome.py"/>
+        <source>Read the guide</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/welcome.py"/>
+        <source>Suggested hardware profile</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/welcome.py"/>
+        <source>Try it with the demo</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/welcome.py"/>
+        <source>Use it</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/welcome.py"/>
+        <source>Use the suggested hardware profile</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/welcome.py"/>
+        <source>✓ {profile} is in use</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>WindowCommands</name>
+    <message>
+        <location filename="../../app/widgets/window_commands.py"/>
+        <source>Output folder</source>
+        <translation>Ausgabeordner</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/window_commands.py"/>
+        <source>The profile “{name}” has values that are not allowed and was left out.</source>
+        <translation>Das Profil „{name}“ hat unzulässige Werte und wurde weggelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/window_commands.py"/>
+        <source>{file} cannot be read. It is left as it is and not used.</source>
+        <translation>{file} ist nicht lesbar. Die Datei bleibt unverändert und wird nicht verwendet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/window_commands.py"/>
+        <source>{file} was damaged. It was set aside as {aside}; everything starts with its defaults.</source>
+        <translation>{file} war beschädigt und liegt nun als {aside} beiseite; alles beginnt mit den Standardwerten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/window_commands.py"/>
+        <source>{file} was written by a newer version of this program. It is left as it is and not used.</source>
+        <translation>{file} stammt von einer neueren Version dieses Programms. Die Datei bleibt unverändert und wird nicht verwendet.</translation>
+    </message>
+</context>
+<context>
+    <name>WindowFrame</name>
+    <message>
+        <location filename="../../app/widgets/frame.py"/>
+        <source>Layers</source>
+        <translation>Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/frame.py"/>
+        <source>Log</source>
+        <translation>Protokoll</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/frame.py"/>
+        <source>Memory &amp;&amp; time</source>
+        <translation>Speicher &amp;&amp; Zeit</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/frame.py"/>
+        <source>Settings</source>
+        <translation>Einstellungen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/frame.py"/>
+        <source>Views of the run</source>
+        <translation>Ansichten des Laufs</translation>
+    </message>
+</context>
+<context>
+    <name>WindowRun</name>
+    <message>
+        <location filename="../../app/widgets/window_run.py"/>
+        <source>Freed {size} that was kept on the device for a next extraction</source>
+        <translation>{size} freigegeben, die für eine nächste Extraktion auf dem Gerät lagen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/window_run.py"/>
+        <source>Stopped; no LoRA was written, the finished layers are kept</source>
+        <translation>Gestoppt; es wurde kein LoRA geschrieben, die fertigen Schichten bleiben erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/window_run.py"/>
+        <source>Stopped; nothing was written</source>
+        <translation>Gestoppt; es wurde nichts geschrieben</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/window_run.py"/>
+        <source>What is kept on the device could not be freed</source>
+        <translation>Was auf dem Gerät liegt, ließ sich nicht freigeben</translation>
+    </message>
+</context>
+<context>
+    <name>counted</name>
+    <message numerus="yes">
+        <location filename="../../app/messages.py"/>
+        <source>{count} blocks</source>
+        <translation>
+            <numerusform>{count} Block</numerusform>
+            <numerusform>{count} Blöcke</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/messages.py"/>
+        <source>{count} jobs</source>
+        <translation>
+            <numerusform>{count} Auftrag</numerusform>
+            <numerusform>{count} Aufträge</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/messages.py"/>
+        <source>{count} layers</source>
+        <translation>
+            <numerusform>{count} Schicht</numerusform>
+            <numerusform>{count} Schichten</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/messages.py"/>
+        <source>{count} more layers</source>
+        <translation>
+            <numerusform>{count} weitere Schicht</numerusform>
+            <numerusform>{count} weitere Schichten</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/messages.py"/>
+        <source>{count} tensors</source>
+        <translation>
+            <numerusform>{count} Tensor</numerusform>
+            <numerusform>{count} Tensoren</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/messages.py"/>
+        <source>{count} weights</source>
+        <translation>
+            <numerusform>{count} Gewicht</numerusform>
+            <numerusform>{count} Gewichte</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>demo</name>
+    <message>
+        <location filename="../../app/demo.py"/>
+        <source>Digits drawn with the same seeds</source>
+        <translation>Ziffern mit denselben Seeds</translation>
+    </message>
+    <message>
+        <location filename="../../app/demo.py"/>
+        <source>Fine-tuned</source>
+        <translation>Feinabgestimmt</translation>
+    </message>
+    <message>
+        <location filename="../../app/demo.py"/>
+        <source>Original</source>
+        <translation>Original</translation>
+    </message>
+    <message>
+        <location filename="../../app/demo.py"/>
+        <source>Original + LoRA</source>
+        <translation>Original + LoRA</translation>
+    </message>
+    <message>
+        <location filename="../../app/demo.py"/>
+        <source>loss {loss}</source>
+        <translation>Verlust {loss}</translation>
+    </message>
+    <message>
+        <location filename="../../app/demo.py"/>
+        <source>{share} of the fine-tune recovered by {size}</source>
+        <translation>{share} der Feinabstimmung, wiedergegeben von {size}</translation>
+    </message>
+</context>
+<context>
+    <name>dialogs</name>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>About {name}</source>
+        <translation>Über {name}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>An earlier run of these two models was stopped: {done} of {total} are done.</source>
+        <translation>Ein früherer Lauf mit diesen beiden Modellen wurde gestoppt: {done} von {total} sind fertig.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Cancel</source>
+        <translation>Abbrechen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Continue</source>
+        <translation>Fortsetzen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Continue the extraction</source>
+        <translation>Extraktion fortsetzen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>It was started on {moment}.</source>
+        <translation>Begonnen wurde er am {moment}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Keep going</source>
+        <translation>Weitermachen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Makes a LoRA from a fine-tuned model and the model it was trained from, and says how good it is.</source>
+        <translation>Macht aus einem feinabgestimmten Modell und seinem Original ein LoRA und sagt, wie gut es ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>No LoRA is written; the finished layers are kept, and Extract continues from there.</source>
+        <translation>Es wird kein LoRA geschrieben; die fertigen Schichten bleiben erhalten, und „Extrahieren“ macht dort weiter.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Nothing is written.</source>
+        <translation>Es wird nichts geschrieben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Start over</source>
+        <translation>Neu beginnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Stop</source>
+        <translation>Stoppen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Stop the extraction</source>
+        <translation>Extraktion stoppen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Stop the extraction and quit?</source>
+        <translation>Extraktion stoppen und beenden?</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Stop the extraction?</source>
+        <translation>Extraktion stoppen?</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>The layer being worked on is finished first.</source>
+        <translation>Die laufende Schicht wird noch fertig.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>“Continue” only writes the file, “Start over” works on all of them again.</source>
+        <translation>„Fortsetzen“ schreibt nur noch die Datei, „Neu beginnen“ bearbeitet alle noch einmal.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>“Continue” works on the others only, “Start over” on all of them again.</source>
+        <translation>„Fortsetzen“ bearbeitet nur die übrigen, „Neu beginnen“ alle noch einmal.</translation>
+    </message>
+</context>
+<context>
+    <name>errors</name>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Add a name after it.</source>
+        <translation>Dahinter einen Namen angeben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Ask for a rank at or below the one that was computed, or extract from the two models.</source>
+        <translation>Höchstens den berechneten Rang verlangen oder aus den beiden Modellen extrahieren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Available: {available}.</source>
+        <translation>Verfügbar: {available}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Cannot write to {file}: {reason}.</source>
+        <translation>In {file} kann nicht geschrieben werden: {reason}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Change the parts, the name patterns, or the biases option.</source>
+        <translation>Die Teile, die Namensmuster oder die Option für Bias-Werte ändern.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Check the file's permissions and the drive.</source>
+        <translation>Die Rechte der Datei und das Laufwerk prüfen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Check the path, or whether the drive is connected.</source>
+        <translation>Den Pfad prüfen, oder ob das Laufwerk angeschlossen ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Choose a .safetensors file with a model's weights.</source>
+        <translation>Eine .safetensors-Datei mit den Gewichten eines Modells wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Choose a file that was written by an extraction.</source>
+        <translation>Eine Datei wählen, die bei einer Extraktion entstanden ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Choose a file with a model's weights.</source>
+        <translation>Eine Datei mit den Gewichten eines Modells wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Choose a file written by a profile export.</source>
+        <translation>Eine Datei aus einem Profil-Export wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Choose a folder for the output.</source>
+        <translation>Einen Ordner für die Ausgabe wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Choose a full fine-tuned model and its original.</source>
+        <translation>Ein vollständiges feinabgestimmtes Modell und sein Original wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Choose a shorter one.</source>
+        <translation>Einen kürzeren wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Choose a single .safetensors file.</source>
+        <translation>Eine einzelne .safetensors-Datei wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Choose another file name.</source>
+        <translation>Einen anderen Dateinamen wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Choose another fine-tuned model or another original; one of them may be a copy of the other.</source>
+        <translation>Ein anderes feinabgestimmtes Modell oder ein anderes Original wählen; eines kann eine Kopie des anderen sein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Choose another name.</source>
+        <translation>Einen anderen Namen wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Choose another output folder, or change the folder's permissions.</source>
+        <translation>Einen anderen Ausgabeordner wählen oder die Rechte des Ordners ändern.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Choose bf16 or fp32 as the precision.</source>
+        <translation>Als Genauigkeit bf16 oder fp32 wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Choose the original model that the fine-tuned one was made from.</source>
+        <translation>Das Originalmodell wählen, aus dem das feinabgestimmte entstanden ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Choose the two models that the LoRA was extracted from.</source>
+        <translation>Die beiden Modelle wählen, aus denen das LoRA extrahiert wurde.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Choose versions of the two models with the same shapes and floating-point weights.</source>
+        <translation>Fassungen der beiden Modelle mit gleichen Formen und Gleitkomma-Gewichten wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Close other programs, or use svd_lowrank, which needs less.</source>
+        <translation>Andere Programme schließen oder svd_lowrank verwenden, das weniger braucht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Convert it to .safetensors first.</source>
+        <translation>Zuerst in .safetensors umwandeln.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Download or copy it again.</source>
+        <translation>Noch einmal herunterladen oder kopieren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Free some space or choose another output folder.</source>
+        <translation>Platz schaffen oder einen anderen Ausgabeordner wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Get an undamaged file, or leave such layers out with --skip-nonfinite.</source>
+        <translation>Eine unbeschädigte Datei besorgen oder solche Schichten mit --skip-nonfinite weglassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Give more of it: {available}.</source>
+        <translation>Mehr davon angeben: {available}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Leave out &lt; &gt; : " | ? * and names such as CON.</source>
+        <translation>Ohne &lt; &gt; : " | ? * und Namen wie CON.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>More than one pair begins with {name}.</source>
+        <translation>Mehr als ein Paar beginnt mit {name}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>No pair of models in the cache begins with {name}.</source>
+        <translation>Kein Modellpaar im Cache beginnt mit {name}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>None of the {matched} matching weights is selected.</source>
+        <translation>Von {matched} passenden Gewichten ist keines ausgewählt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Not enough memory for {tensor}.</source>
+        <translation>Zu wenig Speicher für {tensor}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Please report it, with what the log says.</source>
+        <translation>Bitte melden, mit dem Inhalt des Protokolls.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Save the settings under another name.</source>
+        <translation>Die Einstellungen unter einem anderen Namen speichern.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>See --help for the options and their ranges.</source>
+        <translation>Optionen und ihre Bereiche stehen unter --help.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Something went wrong that should not: {reason}.</source>
+        <translation>Etwas ist schiefgegangen, das nicht sollte: {reason}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Start the extraction again; it works these layers out anew.</source>
+        <translation>Die Extraktion neu starten; sie berechnet diese Schichten noch einmal.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>The LoRA is broken; extract it again.</source>
+        <translation>Das LoRA ist fehlerhaft; noch einmal extrahieren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>The LoRA needs up to {needed} and {file} has {free} free.</source>
+        <translation>Das LoRA braucht bis zu {needed}, und {file} hat {free} frei.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>The download or copy did not finish; get the file again.</source>
+        <translation>Herunterladen oder Kopieren wurde nicht fertig; die Datei noch einmal besorgen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>The file is damaged or was written by a faulty program; get it again.</source>
+        <translation>Die Datei ist beschädigt oder stammt von einem fehlerhaften Programm; noch einmal besorgen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>The file name {file} cannot be a file's name on every system.</source>
+        <translation>{file} kann nicht auf jedem System ein Dateiname sein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>The file name {file} ends in a folder.</source>
+        <translation>Der Dateiname {file} endet mit einem Ordner.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>The file name {file} is too long.</source>
+        <translation>Der Dateiname {file} ist zu lang.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>The file name {file} leads out of the output folder.</source>
+        <translation>Der Dateiname {file} führt aus dem Ausgabeordner hinaus.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>The header of {file} is broken at {tensor}: {reason}.</source>
+        <translation>Der Kopf von {file} ist bei {tensor} fehlerhaft: {reason}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>The header of {file} is broken: {reason}.</source>
+        <translation>Der Kopf von {file} ist fehlerhaft: {reason}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>The output folder {file} is one of the two models.</source>
+        <translation>Der Ausgabeordner {file} ist eines der beiden Modelle.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>The saved layers in {file} cannot be used: {reason}.</source>
+        <translation>Die gespeicherten Schichten in {file} sind nicht verwendbar: {reason}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>The two models have the same values in all {layers} selected weights.</source>
+        <translation>Die beiden Modelle haben in allen {layers} ausgewählten Gewichten dieselben Werte.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>There are: {available}.</source>
+        <translation>Vorhanden: {available}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>There is no device {device} here.</source>
+        <translation>Hier gibt es kein Gerät {device}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>There is no profile named {name}.</source>
+        <translation>Es gibt kein Profil namens {name}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>There is no space left to write to {file}. Nothing was kept of the file.</source>
+        <translation>In {file} ist kein Platz mehr. Von der Datei wurde nichts behalten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>They are different kinds of model; choose the original that the fine-tuned model was made from.</source>
+        <translation>Es sind verschiedene Arten von Modellen; das Original wählen, aus dem das feinabgestimmte Modell entstanden ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Try the other method, or leave this layer out; please report it.</source>
+        <translation>Das andere Verfahren versuchen oder diese Schicht weglassen; bitte melden.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Update LoRA Extractor, or export the profile again with this version.</source>
+        <translation>LoRA Extractor aktualisieren oder das Profil mit dieser Version noch einmal exportieren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Use 1 to 80 printable characters.</source>
+        <translation>1 bis 80 druckbare Zeichen verwenden.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Use a name, or a subfolder and a name; choose the place with the output folder.</source>
+        <translation>Einen Namen oder Unterordner und Namen verwenden; den Ort bestimmt der Ausgabeordner.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Use a version of the model in fp32, fp16, bf16 or fp8.</source>
+        <translation>Eine Fassung des Modells in fp32, fp16, bf16 oder fp8 verwenden.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Use the model's fp16, bf16 or plain fp8 version; quantised ones are not supported yet.</source>
+        <translation>Die Fassung in fp16, bf16 oder einfachem fp8 verwenden; quantisierte werden noch nicht unterstützt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>Wait until no other program writes to it, then start again.</source>
+        <translation>Warten, bis kein anderes Programm mehr hineinschreibt, dann neu starten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>a tensor</source>
+        <translation>ein Tensor</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>the file</source>
+        <translation>die Datei</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} and {other} have no weight in common (for instance {example} and {other_example}).</source>
+        <translation>{file} und {other} haben kein Gewicht gemeinsam (zum Beispiel {example} und {other_example}).</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} and {other} have the same weights by name, but none can be used: {example}, {why}.</source>
+        <translation>{file} und {other} haben Gewichte mit gleichen Namen, aber keines ist verwendbar: {example}, {why}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} cannot be read: {reason}.</source>
+        <translation>{file} ist nicht lesbar: {reason}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} changed or vanished during the run.</source>
+        <translation>{file} wurde während des Laufs geändert oder ist verschwunden.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} does not belong to these models: no key such as {tensor} matches a weight.</source>
+        <translation>{file} gehört nicht zu diesen Modellen: Kein Schlüssel wie {tensor} passt zu einem Gewicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} does not exist.</source>
+        <translation>{file} gibt es nicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} exists and is not a hardware profile, so it is not overwritten.</source>
+        <translation>{file} gibt es schon und ist kein Hardware-Profil; die Datei wird nicht überschrieben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} holds no tensors.</source>
+        <translation>{file} enthält keine Tensoren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} holds quantised weights: {scheme} (seen at {tensor}).</source>
+        <translation>{file} enthält quantisierte Gewichte: {scheme} (zu sehen bei {tensor}).</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} holds values that no profile can have.</source>
+        <translation>{file} enthält Werte, die kein Profil haben kann.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} is a LoRA already, not a model.</source>
+        <translation>{file} ist schon ein LoRA, kein Modell.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} is a folder.</source>
+        <translation>{file} ist ein Ordner.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} is a {container} file, which is not supported yet.</source>
+        <translation>{file} ist eine {container}-Datei; das wird noch nicht unterstützt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} is cut off: it has {actual} of at least {expected} bytes.</source>
+        <translation>{file} ist abgeschnitten: {actual} von mindestens {expected} Byte sind da.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} is empty.</source>
+        <translation>{file} ist leer.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} is not a LoRA.</source>
+        <translation>{file} ist kein LoRA.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} is not a hardware profile.</source>
+        <translation>{file} ist kein Hardware-Profil.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} is not a safetensors model.</source>
+        <translation>{file} ist kein safetensors-Modell.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} stores {tensor} as {dtype}, which is not known here.</source>
+        <translation>{file} speichert {tensor} als {dtype}; das ist hier nicht bekannt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} was chosen for both models, so there is no difference to extract.</source>
+        <translation>{file} wurde für beide Modelle gewählt; es gibt keine Differenz zu extrahieren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} was written by a newer version of LoRA Extractor.</source>
+        <translation>{file} stammt von einer neueren Version von LoRA Extractor.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{missing} of {of} layers are not in the cache at these settings.</source>
+        <translation>{missing} von {of} Schichten sind mit diesen Einstellungen nicht im Cache.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{name} already exists.</source>
+        <translation>{name} gibt es schon.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{name} cannot be a profile's name.</source>
+        <translation>{name} kann kein Profilname sein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{name} is a shipped profile and cannot be changed.</source>
+        <translation>{name} ist ein mitgeliefertes Profil und lässt sich nicht ändern.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{reason}.</source>
+        <translation>{reason}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{tensor} could not be decomposed: {reason}.</source>
+        <translation>{tensor} ließ sich nicht zerlegen: {reason}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{tensor} holds the value {value:.3g}, which does not fit {dtype}. Nothing was written.</source>
+        <translation>{tensor} enthält den Wert {value:.3g}, der nicht in {dtype} passt. Es wurde nichts geschrieben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{tensor} in {file} contains NaN or infinite values, and {more}. Nothing was written.</source>
+        <translation>{tensor} in {file} enthält NaN oder unendliche Werte, ebenso {more}. Es wurde nichts geschrieben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{tensor} in {file} contains NaN or infinite values.</source>
+        <translation>{tensor} in {file} enthält NaN oder unendliche Werte.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{tensor} in {file} contains NaN or infinite values. Nothing was written.</source>
+        <translation>{tensor} in {file} enthält NaN oder unendliche Werte. Es wurde nichts geschrieben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{tensor} in {file} has another shape than the weight it belongs to.</source>
+        <translation>{tensor} in {file} hat eine andere Form als das zugehörige Gewicht.</translation>
+    </message>
+</context>
+<context>
+    <name>estimate</name>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>A more aggressive memory use gives the run more.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>Close other programs, choose a smaller batch, or use svd_lowrank.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>Close other programs, or use svd_lowrank or a lower rank, which need less.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>Device memory: at most {needed} of {at_hand}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>Finished layers in the cache: at most {needed}, {at_hand} free</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>Free some space on the disk of the cache.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>Free some space or choose another output folder.</source>
+        <translation>Platz schaffen oder einen anderen Ausgabeordner wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>LoRA file: at most {needed}, {at_hand} free</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>Main memory: at most {needed}, {at_hand} free</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>No room to keep finished layers: {needed} needed, {at_hand} free. A stop would lose them.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>Set the budget to at least {needed}, or leave it empty.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>The LoRA may need up to {needed} and the disk has {at_hand} free; it is usually smaller.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>The LoRA needs up to {needed} and the disk has {at_hand} free.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>The memory budget of {budget} is smaller than {name}, which needs {needed}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>The run may need {needed} of memory and {at_hand} are free.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>Time: not known yet for this device</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>Time: seconds, as all layers are at hand</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>Time: {time}, for {layers}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>about {count} min</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>about {count} s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>about {hours} h</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>about {hours} h {minutes} min</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>an unknown amount</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>fits: {amount}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>needs {amount}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>takes seconds</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>under 5 s</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>{name} needs {needed}, more than this run's share of {at_hand}; it is worked on alone.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>{name} needs {needed}, the device has {at_hand} free: the processor will do it, slowly.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>{needed} of {whole}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>{size} file</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>language</name>
+    <message>
+        <location filename="../../app/language.py"/>
+        <source>As the system</source>
+        <translation>Wie das System</translation>
+    </message>
+</context>
+<context>
+    <name>marks</name>
+    <message>
+        <location filename="../../app/widgets/event_marks.py"/>
+        <source>batch changed</source>
+        <translation>Batch geändert</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/event_marks.py"/>
+        <source>offloaded</source>
+        <translation>ausgelagert</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/event_marks.py"/>
+        <source>out of memory</source>
+        <translation>Speicher voll</translation>
+    </message>
+</context>
+<context>
+    <name>memory</name>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>Freed {size}: gave up {blocks}, read ahead ({cause}); what was given up is read again</source>
+        <translation>{size} frei: {blocks} aufgegeben, vorausgelesen ({cause}); Aufgegebenes wird noch einmal gelesen</translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>Freed {size}: offloaded {blocks} ({cause}); {kept}</source>
+        <translation>{size} frei: {blocks} ausgelagert ({cause}); {kept}</translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>From now on {after} at once instead of {before} ({cause})</source>
+        <translation>Ab jetzt {after} zugleich statt {before} ({cause})</translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>Out of memory in {name}: {step}</source>
+        <translation>Speicher voll bei {name}: {step}</translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>There is memory again: {after} at once instead of {before}</source>
+        <translation>Es ist wieder Speicher da: {after} zugleich statt {before}</translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>block {name}</source>
+        <translation>Block {name}</translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>blocks kept from earlier make room, then it is tried again</source>
+        <translation>früher behaltene Blöcke machen Platz, dann folgt ein neuer Versuch</translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>it is tried again alone</source>
+        <translation>neuer Versuch allein</translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>it is tried again with fewer layers beside it</source>
+        <translation>neuer Versuch mit weniger Schichten daneben</translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>memory limit reached</source>
+        <translation>Speichergrenze erreicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>more than “Blocks in GPU” allows</source>
+        <translation>mehr, als „Blöcke in GPU“ erlaubt</translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>no block stays</source>
+        <translation>kein Block bleibt</translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>out of memory</source>
+        <translation>Speicher voll</translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>the processor works on it instead</source>
+        <translation>stattdessen rechnet der Prozessor</translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>this run's share is full</source>
+        <translation>der Anteil dieses Laufs ist voll</translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>what was read ahead makes room, then it is tried again</source>
+        <translation>Vorausgelesenes macht Platz, dann folgt ein neuer Versuch</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/memory_words.py"/>
+        <source>{blocks} ({size}) stay on the device for the next extraction</source>
+        <translation>
+            <numerusform>{blocks} ({size}) bleibt für die nächste Extraktion auf dem Gerät</numerusform>
+            <numerusform>{blocks} ({size}) bleiben für die nächste Extraktion auf dem Gerät</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/memory_words.py"/>
+        <source>{blocks} ({size}) stay on the device for the next extraction; {others} did not fit</source>
+        <translation>
+            <numerusform>{blocks} ({size}) bleibt für die nächste Extraktion auf dem Gerät; {others} passten nicht</numerusform>
+            <numerusform>{blocks} ({size}) bleiben für die nächste Extraktion auf dem Gerät; {others} passten nicht</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/memory_words.py"/>
+        <source>{blocks} stay</source>
+        <translation>
+            <numerusform>{blocks} bleibt</numerusform>
+            <numerusform>{blocks} bleiben</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>{count} blocks: {names}</source>
+        <translation>{count} Blöcke: {names}</translation>
+    </message>
+    <message>
+        <location filename="../../app/memory_words.py"/>
+        <source>{count} blocks: {names} and {more} more</source>
+        <translation>{count} Blöcke: {names} und {more} weitere</translation>
+    </message>
+</context>
+<context>
+    <name>messages</name>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>A damaged journal was set aside: {file}.</source>
+        <translation>Ein beschädigtes Journal wurde beiseitegelegt: {file}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>All {all_layers} come from the cache; the models are not read.</source>
+        <translation>Alle {all_layers} stammen aus dem Cache; die Modelle werden nicht gelesen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>All {all_layers} come from the run of {moment} that was stopped.</source>
+        <translation>Alle {all_layers} stammen aus dem gestoppten Lauf vom {moment}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming rules all the same.</source>
+        <translation>ComfyUI kann für diese Art von Modell ({name}) keine LoRAs laden; die Datei folgt trotzdem den Namensregeln von ComfyUI.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>The rank limit of {rank} cut {layers} short; raise the rank to keep what the rule asked for.</source>
+        <translation>Der Höchstrang {rank} hat {layers} gekürzt; ein höherer Rang erhält, was die Regel verlangt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>This run keeps no journal: {reason}. What it finishes from here on is not kept if it is stopped.</source>
+        <translation>Dieser Lauf führt kein Journal: {reason}. Was er ab hier fertigstellt, geht bei einem Stopp verloren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>What was kept of {name} is damaged; it is computed again.</source>
+        <translation>Was von {name} behalten wurde, ist beschädigt; es wird neu berechnet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>a bias, norm or parameter, and those are switched off</source>
+        <translation>ein Bias, eine Norm oder ein Parameter, und die sind abgeschaltet</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>a second tensor for a weight that is there already</source>
+        <translation>ein zweiter Tensor für ein schon vorhandenes Gewicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>an EMA copy of another weight</source>
+        <translation>eine EMA-Kopie eines anderen Gewichts</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>belongs to a part that is not selected</source>
+        <translation>gehört zu einem nicht ausgewählten Teil</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>changed less than the limit</source>
+        <translation>weniger geändert als die Grenze</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>contains NaN or infinite values</source>
+        <translation>enthält NaN oder unendliche Werte</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>has more dimensions than a convolution</source>
+        <translation>hat mehr Dimensionen als eine Faltung</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>has no elements</source>
+        <translation>hat keine Elemente</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>not a floating-point weight</source>
+        <translation>kein Gleitkomma-Gewicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>not selected by name</source>
+        <translation>nicht nach Namen ausgewählt</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>only in the fine-tuned model</source>
+        <translation>nur im feinabgestimmten Modell</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>only in the original model</source>
+        <translation>nur im Originalmodell</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>the same in both models</source>
+        <translation>in beiden Modellen gleich</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>the shapes differ</source>
+        <translation>die Formen sind verschieden</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/messages.py"/>
+        <source>{count} bytes</source>
+        <translation>
+            <numerusform>{count} Byte</numerusform>
+            <numerusform>{count} Byte</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>{count} of {all_layers} come from the cache; the others follow.</source>
+        <translation>{count} von {all_layers} stammen aus dem Cache; die übrigen folgen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>{count} of {all_layers} come from the run of {moment} that was stopped; the others follow.</source>
+        <translation>{count} von {all_layers} stammen aus dem gestoppten Lauf vom {moment}; die übrigen folgen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>{count} of {of} layers changed by more than half of their weight. Is this the right original model?</source>
+        <translation>{count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Ist das das richtige Originalmodell?</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>{day} {month} {year}, {time}</source>
+        <translation>{day}. {month} {year}, {time}</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>{layers} kept unclamped factors, because clamping would have cost too much.</source>
+        <translation>{layers} mit unbegrenzten Faktoren, weil das Begrenzen zu viel gekostet hätte.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>{layers} with clamped factors came from the cache: their share of the change is a lower bound here; verify measures it.</source>
+        <translation>{layers} mit begrenzten Faktoren stammen aus dem Cache: Ihr Anteil an der Änderung ist hier eine untere Schranke; eine Prüfung misst ihn.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>{name} contains NaN or infinite values ({detail}). The other layers are finished, then the run will end with an error and write nothing; stop it now and skip broken layers to get a LoRA without them.</source>
+        <translation>{name} enthält NaN oder unendliche Werte ({detail}). Die übrigen Schichten werden fertig, dann endet der Lauf mit einem Fehler und schreibt nichts; für ein LoRA ohne sie jetzt stoppen und defekte Schichten überspringen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>{name} contains NaN or infinite values and is left out.</source>
+        <translation>{name} enthält NaN oder unendliche Werte und wird weggelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>{name} is stored in fp32: {dtype} would lose too much of it.</source>
+        <translation>{name} wird in fp32 gespeichert: In {dtype} ginge zu viel verloren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>{name} was worked on by the CPU: the device had no room for it or lacks an operation.</source>
+        <translation>{name} hat der Prozessor bearbeitet: Auf dem Gerät fehlte Platz oder eine Operation.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>{name}: the vocabulary was resized; the {common} common rows of {original} are used.</source>
+        <translation>{name}: Das Vokabular hat eine andere Größe; verwendet werden die {common} gemeinsamen Zeilen von {original}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>{value} is unusual for {lora_type}: between {low} and {high} is recommended, for instance {best}.</source>
+        <translation>{value} ist unüblich für {lora_type}: Empfohlen ist {low} bis {high}, zum Beispiel {best}.</translation>
+    </message>
+</context>
+<context>
+    <name>months</name>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>Apr</source>
+        <translation>April</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>Aug</source>
+        <translation>Aug.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>Dec</source>
+        <translation>Dez.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>Feb</source>
+        <translation>Feb.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>Jan</source>
+        <translation>Jan.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>Jul</source>
+        <translation>Juli</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>Jun</source>
+        <translation>Juni</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>Mar</source>
+        <translation>März</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>May</source>
+        <translation>Mai</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>Nov</source>
+        <translation>Nov.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>Oct</source>
+        <translation>Okt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>Sep</source>
+        <translation>Sept.</translation>
+    </message>
+</context>
+<context>
+    <name>profiles</name>
+    <message>
+        <location filename="../../engine/presets.py"/>
+        <source>Balanced (12 GB)</source>
+        <translation>Ausgewogen (12 GB)</translation>
+    </message>
+    <message>
+        <location filename="../../engine/presets.py"/>
+        <source>Maximum speed (24 GB+)</source>
+        <translation>Höchstes Tempo (24 GB+)</translation>
+    </message>
+    <message>
+        <location filename="../../engine/presets.py"/>
+        <source>Performance (16 GB+)</source>
+        <translation>Leistung (16 GB+)</translation>
+    </message>
+    <message>
+        <location filename="../../engine/presets.py"/>
+        <source>Safe (8 GB)</source>
+        <translation>Sicher (8 GB)</translation>
+    </message>
+</context>
+<context>
+    <name>quality_words</name>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>99.9 %</source>
+        <translation>99,9 %</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>A larger adaptive value keeps more, in a larger file.</source>
+        <translation>Ein größerer adaptiver Wert erhält mehr, in einer größeren Datei.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>A smaller adaptive value keeps more, in a larger file.</source>
+        <translation>Ein kleinerer adaptiver Wert erhält mehr, in einer größeren Datei.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>Above rank {rank} only bounds are known.</source>
+        <translation>Über Rang {rank} sind nur Schranken bekannt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>As large as the run's file, which keeps {share}.</source>
+        <translation>So groß wie die Datei des Laufs, die {share} erhält.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>Even the weakest layer keeps {share}: {layer}.</source>
+        <translation>Selbst die schwächste Schicht erhält {share}: {layer}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>It reaches beyond the ranks computed; only bounds are known.</source>
+        <translation>Das geht über die berechneten Ränge hinaus; nur Schranken sind bekannt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>Keeps less than half of the change</source>
+        <translation>Erhält weniger als die Hälfte der Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>Keeps most of the change</source>
+        <translation>Erhält den größten Teil der Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>Keeps much of the change, not all</source>
+        <translation>Erhält viel von der Änderung, nicht alles</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>Keeps nearly all of the change</source>
+        <translation>Erhält fast die ganze Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>Much of the change is missing</source>
+        <translation>Ein großer Teil der Änderung fehlt</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>One layer keeps only {least}: {layers}.</source>
+        <translation>Eine Schicht erhält nur {least}: {layers}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>Rank {rank}</source>
+        <translation>Rang {rank}</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>Rank {rank} cuts {layers} short.</source>
+        <translation>Rang {rank} kürzt {layers}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>The change is the difference between the two models' weights. The share says how much of it the LoRA gives back; large differences count more. It is measured on weights: how pictures compare, only pictures show.</source>
+        <translation>Die Änderung ist die Differenz zwischen den Gewichten der beiden Modelle. Der Anteil sagt, wie viel davon das LoRA wiedergibt; große Differenzen zählen mehr. Gemessen wird an Gewichten: Wie Bilder sich vergleichen, zeigen nur Bilder.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>The rank limit of {limit} holds {layers} back. Try a limit of {rank}.</source>
+        <translation>Der Höchstrang {limit} bremst {layers}. Einen Höchstrang von {rank} versuchen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>The type “Adaptive, energy” gives weak layers a higher rank than the others.</source>
+        <translation>Der Typ „Adaptiv, Energie“ gibt schwachen Schichten einen höheren Rang als den anderen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>This is what the run wrote.</source>
+        <translation>Das hat der Lauf geschrieben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>about {share}</source>
+        <translation>etwa {share}</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>clamping cost {layers} more than 1 %</source>
+        <translation>Begrenzen kostete {layers} mehr als 1 %</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>rank {most} · {size}</source>
+        <translation>Rang {most} · {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>ranks {least} to {most} · {size}</source>
+        <translation>Ränge {least} bis {most} · {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>{count} keep less than {share}: {layers} and {more} more.</source>
+        <translation>{count} erhalten weniger als {share}: {layers} und {more} weitere.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>{count} keep less than {share}: {layers}.</source>
+        <translation>{count} erhalten weniger als {share}: {layers}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>{layers} cut short by the rank limit</source>
+        <translation>{layers} vom Höchstrang gekürzt</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>{layers} in fp32 to keep precision</source>
+        <translation>{layers} in fp32, um die Genauigkeit zu erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>{layers} left unclamped</source>
+        <translation>{layers} unbegrenzt gelassen</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>{layers} with broken values left out</source>
+        <translation>{layers} mit defekten Werten weggelassen</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>{left_out} of the change is in weights that were left out; choose more parts to keep it.</source>
+        <translation>{left_out} der Änderung liegen in weggelassenen Gewichten; mehr Teile wählen, um sie zu erhalten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>{low} to {high}</source>
+        <translation>{low} bis {high}</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>{rank} would keep {share}, in a file of {size}.</source>
+        <translation>{rank} würde {share} erhalten, in einer Datei von {size}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>{rank} would still keep {share}, in a file of only {size}.</source>
+        <translation>{rank} würde noch {share} erhalten, in einer Datei von nur {size}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>{share} of the change left out</source>
+        <translation>{share} der Änderung weggelassen</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>{size} larger than the run's file, which keeps {share}.</source>
+        <translation>{size} größer als die Datei des Laufs, die {share} erhält.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>{size} smaller than the run's file, which keeps {share}.</source>
+        <translation>{size} kleiner als die Datei des Laufs, die {share} erhält.</translation>
+    </message>
+</context>
+<context>
+    <name>queue</name>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Done</source>
+        <translation>Fertig</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Energy {value}, rank up to {rank}</source>
+        <translation>Energie {value}, Rang bis {rank}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Failed</source>
+        <translation>Fehlgeschlagen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Fine-tuned: {path}</source>
+        <translation>Feinabgestimmt: {path}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Frobenius {value}, rank up to {rank}</source>
+        <translation>Frobenius {value}, Rang bis {rank}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Full difference</source>
+        <translation>Volle Differenz</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Goes on where it stopped</source>
+        <translation>Macht weiter, wo gestoppt wurde</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Keeps {mean}, weakest layer {worst}</source>
+        <translation>Erhält {mean}, schwächste Schicht {worst}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Layer {layer} of {total}</source>
+        <translation>Schicht {layer} von {total}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Nothing was written</source>
+        <translation>Es wurde nichts geschrieben</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>One saved job was damaged and left out; the whole list is kept as {aside}.</source>
+        <translation>Ein gespeicherter Auftrag war beschädigt und wurde weggelassen; die ganze Liste liegt als {aside} beiseite.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Original: {path}</source>
+        <translation>Original: {path}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Preparing…</source>
+        <translation>Wird vorbereitet…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Quantile {value}, rank up to {rank}</source>
+        <translation>Quantil {value}, Rang bis {rank}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Rank {rank}</source>
+        <translation>Rang {rank}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Ratio {value}, rank up to {rank}</source>
+        <translation>Verhältnis {value}, Rang bis {rank}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Removed 1 job.</source>
+        <translation>1 Auftrag entfernt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Removed {count} jobs.</source>
+        <translation>{count} Aufträge entfernt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Running</source>
+        <translation>Läuft</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Starts from the first layer</source>
+        <translation>Beginnt bei der ersten Schicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Stopped</source>
+        <translation>Gestoppt</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Stopping after this layer…</source>
+        <translation>Wird nach dieser Schicht gestoppt…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>The queue could not be saved; after a restart it is as it was before this change ({reason}).</source>
+        <translation>Die Warteschlange konnte nicht gespeichert werden; nach einem Neustart ist sie wie vor dieser Änderung ({reason}).</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>The queue has ended: {counts}</source>
+        <translation>Die Warteschlange ist beendet: {counts}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>The saved queue was damaged. It is kept as {aside}; this one starts empty.</source>
+        <translation>Die gespeicherte Warteschlange war beschädigt und liegt als {aside} beiseite; diese beginnt leer.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Waiting</source>
+        <translation>Wartet</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Was interrupted</source>
+        <translation>Wurde unterbrochen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Writes to: {path}</source>
+        <translation>Schreibt nach: {path}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>Wrote: {path}</source>
+        <translation>Geschrieben: {path}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>job {number} of {total}</source>
+        <translation>Auftrag {number} von {total}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>{count} done</source>
+        <translation>{count} fertig</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>{count} failed</source>
+        <translation>{count} fehlgeschlagen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>{count} running</source>
+        <translation>{count} läuft</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>{count} saved jobs were damaged and left out; the whole list is kept as {aside}.</source>
+        <translation>{count} gespeicherte Aufträge waren beschädigt und wurden weggelassen; die ganze Liste liegt als {aside} beiseite.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>{count} stopped</source>
+        <translation>{count} gestoppt</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>{count} waiting</source>
+        <translation>{count} wartend</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>{done} of {total} layers are kept</source>
+        <translation>{done} von {total} Schichten bleiben erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>{file} cannot be read. It is left as it is, and this queue is not saved.</source>
+        <translation>{file} ist nicht lesbar. Die Datei bleibt unverändert, und diese Warteschlange wird nicht gespeichert.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>{file} was written by a newer version. It is left as it is, and this queue is not saved.</source>
+        <translation>{file} stammt von einer neueren Version. Die Datei bleibt unverändert, und diese Warteschlange wird nicht gespeichert.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue_words.py"/>
+        <source>{time} left</source>
+        <translation>noch {time}</translation>
+    </message>
+</context>
+<context>
+    <name>rank_ways</name>
+    <message>
+        <location filename="../../app/rank_ways.py"/>
+        <source>Each layer gets the smallest rank that keeps this part of the norm of its change.</source>
+        <translation>Jede Schicht bekommt den kleinsten Rang, der diesen Teil der Norm ihrer Änderung erhält.</translation>
+    </message>
+    <message>
+        <location filename="../../app/rank_ways.py"/>
+        <source>Each layer gets the smallest rank that keeps this share of its change.</source>
+        <translation>Jede Schicht bekommt den kleinsten Rang, der diesen Anteil ihrer Änderung erhält.</translation>
+    </message>
+    <message>
+        <location filename="../../app/rank_ways.py"/>
+        <source>Each layer keeps the singular values that are larger than this part of its largest one.</source>
+        <translation>Jede Schicht behält die Singulärwerte, die größer sind als dieser Teil ihres größten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/rank_ways.py"/>
+        <source>Each layer keeps this part of the sum of its singular values.</source>
+        <translation>Jede Schicht behält diesen Teil der Summe ihrer Singulärwerte.</translation>
+    </message>
+    <message>
+        <location filename="../../app/rank_ways.py"/>
+        <source>File size</source>
+        <translation>Dateigröße</translation>
+    </message>
+    <message>
+        <location filename="../../app/rank_ways.py"/>
+        <source>Frobenius</source>
+        <translation>Frobenius</translation>
+    </message>
+    <message>
+        <location filename="../../app/rank_ways.py"/>
+        <source>Kept per layer</source>
+        <translation>Je Schicht erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/rank_ways.py"/>
+        <source>One rank for all layers.</source>
+        <translation>Ein Rang für alle Schichten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/rank_ways.py"/>
+        <source>Quantile</source>
+        <translation>Quantil</translation>
+    </message>
+    <message>
+        <location filename="../../app/rank_ways.py"/>
+        <source>Rank</source>
+        <translation>Rang</translation>
+    </message>
+    <message>
+        <location filename="../../app/rank_ways.py"/>
+        <source>Ratio</source>
+        <translation>Verhältnis</translation>
+    </message>
+    <message>
+        <location filename="../../app/rank_ways.py"/>
+        <source>The largest rank for all layers whose file is at most this large.</source>
+        <translation>Der größte Rang für alle Schichten, dessen Datei höchstens so groß ist.</translation>
+    </message>
+</context>
+<context>
+    <name>settings</name>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Adaptive value</source>
+        <translation>Adaptiver Wert</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Adaptive, Frobenius</source>
+        <translation>Adaptiv, Frobenius</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Adaptive, energy</source>
+        <translation>Adaptiv, Energie</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Adaptive, quantile</source>
+        <translation>Adaptiv, Quantil</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Adaptive, ratio</source>
+        <translation>Adaptiv, Verhältnis</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Aggressive</source>
+        <translation>Aggressiv</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Also store the differences of biases, norms and bare parameters, which no low rank can hold.</source>
+        <translation>Auch die Differenzen von Bias-Werten, Normen und einzelnen Parametern speichern, die kein niedriger Rang fassen kann.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Also write weights that only the fine-tuned model has, whole, as .set_weight.</source>
+        <translation>Auch Gewichte schreiben, die nur das feinabgestimmte Modell hat, ganz, als .set_weight.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Balanced</source>
+        <translation>Ausgewogen</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Batch</source>
+        <translation>Batch</translation>
+    </message>
+    <message>
+        <location filename="../../engine/presets.py"/>
+        <source>Best quality</source>
+        <translation>Beste Qualität</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Biases and norms</source>
+        <translation>Bias-Werte und Normen</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Blocks in GPU</source>
+        <translation>Blöcke in GPU</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Blocks read and uploaded ahead of the one being worked on.</source>
+        <translation>Blöcke, die vor dem gerade bearbeiteten gelesen und übertragen werden.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Clamp at most</source>
+        <translation>Höchstverlust</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Clamp both factors to the 0.99 quantile of their values, where that costs nearly nothing.</source>
+        <translation>Beide Faktoren auf das 0,99-Quantil ihrer Werte begrenzen, wo das fast nichts kostet.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Clamp outliers</source>
+        <translation>Ausreißer begrenzen</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>ComfyUI</source>
+        <translation>ComfyUI</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Conservative</source>
+        <translation>Vorsichtig</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Debug report</source>
+        <translation>Ausführlicher Bericht</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Device</source>
+        <translation>Gerät</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Each layer draws from its own generator, seeded by this and the layer's name.</source>
+        <translation>Jede Schicht hat ihren eigenen Zufallsgenerator, aus diesem Wert und ihrem Namen.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Exact (svd_linalg)</source>
+        <translation>Exakt (svd_linalg)</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Extract only layers whose name matches one of these patterns, separated by commas (* and ?).</source>
+        <translation>Nur Schichten extrahieren, deren Name zu einem dieser Muster passt, durch Kommas getrennt (* und ?).</translation>
+    </message>
+    <message>
+        <location filename="../../engine/presets.py"/>
+        <source>Fast look</source>
+        <translation>Schneller Blick</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>File name</source>
+        <translation>Dateiname</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>For</source>
+        <translation>Für</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/fields.py"/>
+        <source>From {low} to {high}; {default} unless changed.</source>
+        <translation>Von {low} bis {high}; {default}, wenn nicht geändert.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Full difference</source>
+        <translation>Volle Differenz</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Go on where it stopped</source>
+        <translation>Weitermachen, wo gestoppt wurde</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>How the rank of each layer is chosen: one rank for all, chosen per layer by a rule on its singular values, or none (full stores the whole difference).</source>
+        <translation>Wie der Rang jeder Schicht gewählt wird: einer für alle, je Schicht nach einer Regel über ihre Singulärwerte, oder keiner (die volle Differenz wird gespeichert).</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Iterations</source>
+        <translation>Iterationen</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Largest share of a layer's energy that clamping may cost; beyond it the layer stays unclamped. 1.0 always clamps, as older tools do.</source>
+        <translation>Größter Anteil der Energie einer Schicht, den das Begrenzen kosten darf; darüber bleibt sie unbegrenzt. 1.0 begrenzt immer, wie ältere Werkzeuge.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Layers worked on at the same time. Conservative computes one at a time.</source>
+        <translation>Schichten, die zugleich bearbeitet werden. „Vorsichtig“ rechnet eine nach der anderen.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Leave out below</source>
+        <translation>Weglassen unter</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Leave out layers whose name matches one of these patterns, separated by commas (* and ?).</source>
+        <translation>Schichten weglassen, deren Name zu einem dieser Muster passt, durch Kommas getrennt (* und ?).</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Leave out layers whose relative change |delta| / |original| is at or below this. 0 leaves out only exactly unchanged layers.</source>
+        <translation>Schichten weglassen, deren relative Änderung |Delta| / |Original| höchstens so groß ist. 0 lässt nur genau unveränderte weg.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Leave out layers with NaN or infinite values instead of ending with an error.</source>
+        <translation>Schichten mit NaN oder unendlichen Werten weglassen, statt mit einem Fehler zu enden.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Memory budget</source>
+        <translation>Speicherbudget</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Memory limit</source>
+        <translation>Speichergrenze</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Memory the run may treat as the device's, such as 8GiB. Without an accelerator: half of what is free.</source>
+        <translation>Speicher, den der Lauf als den des Geräts behandeln darf, etwa 8GiB. Ohne Beschleuniger: die Hälfte des freien.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Memory use</source>
+        <translation>Speichernutzung</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Method</source>
+        <translation>Verfahren</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>New weights</source>
+        <translation>Neue Gewichte</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Not layers</source>
+        <translation>Ohne Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Number format of the file. fp16 suits nearly everything; a tensor that fp16 would damage is stored in fp32 and reported.</source>
+        <translation>Zahlenformat der Datei. fp16 passt fast immer; ein Tensor, dem fp16 schaden würde, wird in fp32 gespeichert und gemeldet.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Only layers</source>
+        <translation>Nur Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Parts</source>
+        <translation>Teile</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Parts of the model to extract, separated by commas: denoiser, text_encoders, vae, other.</source>
+        <translation>Zu extrahierende Teile des Modells: Denoiser, Text-Encoder, VAE, übrige.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Precision</source>
+        <translation>Genauigkeit</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Print the detailed report: banner, a line per batch with its time and memory, totals.</source>
+        <translation>Ausführlichen Bericht ausgeben: Kopf, je Batch eine Zeile mit Zeit und Speicher, Summen.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Randomised (svd_lowrank)</source>
+        <translation>Randomisiert (svd_lowrank)</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Rank</source>
+        <translation>Rang</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Rank of the LoRA, or the cap for adaptive types. Clipped to the smaller side of each layer. Styles: 16-64. Characters: 32-128.</source>
+        <translation>Rang des LoRAs, oder der Höchstrang bei adaptiven Typen. Nie mehr als die kürzere Seite einer Schicht. Stile: 16–64. Figuren: 32–128.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Read ahead</source>
+        <translation>Vorauslesen</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Seed</source>
+        <translation>Seed</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Share of the device's memory this run may fill: conservative 50 %, balanced 75 %, aggressive 90 %.</source>
+        <translation>Anteil des Gerätespeichers, den dieser Lauf füllen darf: vorsichtig 50 %, ausgewogen 75 %, aggressiv 90 %.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Share of the whole device's memory in use, other programs included, above which the run offloads.</source>
+        <translation>Belegter Anteil des ganzen Gerätespeichers, mit anderen Programmen, über dem der Lauf auslagert.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Skip broken layers</source>
+        <translation>Defekte Schichten überspringen</translation>
+    </message>
+    <message>
+        <location filename="../../engine/presets.py"/>
+        <source>Small file</source>
+        <translation>Kleine Datei</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Standard, one rank</source>
+        <translation>Standard, ein Rang</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Start of the output file's name. A folder part is made under the output folder; a path that leaves the output folder is refused.</source>
+        <translation>Anfang des Dateinamens. Ein Ordnerteil wird im Ausgabeordner angelegt; ein Pfad, der ihn verlässt, wird abgelehnt.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Subspace iterations of svd_lowrank; a bound, fewer are used once converged.</source>
+        <translation>Unterraum-Iterationen von svd_lowrank; eine Obergrenze, nach der Konvergenz werden es weniger.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>The adaptive rule's parameter. Recommended: ratio 0.02-0.3, quantile 0.1-0.9, energy 0.8-0.99, Frobenius 0.8-0.99.</source>
+        <translation>Parameter der adaptiven Regel. Empfohlen: Verhältnis 0,02–0,3, Quantil 0,1–0,9, Energie 0,8–0,99, Frobenius 0,8–0,99.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Transformer blocks that stay on the device after use, for a next extraction from the same pair: no disk, no bus. 40 keeps all, and what lies outside the blocks. On a processor only with a memory budget.</source>
+        <translation>Transformer-Blöcke, die nach Gebrauch auf dem Gerät bleiben, für eine nächste Extraktion aus demselben Paar ohne Lesen und Übertragen. 40 behält alle und auch, was außerhalb der Blöcke liegt. Auf einem Prozessor nur mit Speicherbudget.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Type</source>
+        <translation>Typ</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Use what earlier runs of the same two models left: the layers of a stopped run, and finished decompositions. Off: everything is computed anew.</source>
+        <translation>Verwenden, was frühere Läufe mit denselben Modellen hinterließen: Schichten eines gestoppten Laufs und fertige Zerlegungen. Aus: Alles wird neu berechnet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/fields.py"/>
+        <source>VAE</source>
+        <translation>VAE</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Where to compute: auto, cpu, cuda:0, mps or xpu; several as cuda:0,cuda:1, or all.</source>
+        <translation>Wo gerechnet wird: auto, cpu, cuda:0, mps oder xpu; mehrere als cuda:0,cuda:1 oder all.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Whose key names the file uses. ComfyUI's are also read by Forge and others.</source>
+        <translation>Wessen Schlüsselnamen die Datei verwendet. Die von ComfyUI lesen auch Forge und andere.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/fields.py"/>
+        <source>automatic, or 8GiB</source>
+        <translation>automatisch oder 8GiB</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/fields.py"/>
+        <source>denoiser</source>
+        <translation>Denoiser</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/fields.py"/>
+        <source>other parts</source>
+        <translation>Übriges</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/fields.py"/>
+        <source>such as *attn*, *mlp.0*</source>
+        <translation>etwa *attn*, *mlp.0*</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>svd_linalg gives the best possible answer at the rank, to working precision. svd_lowrank is randomised: an approximation, bounded by the iterations.</source>
+        <translation>svd_linalg gibt die bestmögliche Antwort für den Rang, im Rahmen der Rechengenauigkeit. svd_lowrank ist randomisiert: eine Näherung, begrenzt durch die Iterationen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/fields.py"/>
+        <source>text encoders</source>
+        <translation>Text-Encoder</translation>
+    </message>
+</context>
+<context>
+    <name>shortcuts</name>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
+        <source>Choose the output folder</source>
+        <translation>Ausgabeordner wählen</translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
+        <source>Extract</source>
+        <translation>Extrahieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
+        <source>Find a layer</source>
+        <translation>Schicht suchen</translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
+        <source>Open the fine-tuned model</source>
+        <translation>Feinabgestimmtes Modell öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
+        <source>Open the original model</source>
+        <translation>Originalmodell öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
+        <source>Quit</source>
+        <translation>Beenden</translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
+        <source>Show memory and time</source>
+        <translation>Speicher und Zeit zeigen</translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
+        <source>Show the layers</source>
+        <translation>Schichten zeigen</translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
+        <source>Show the log</source>
+        <translation>Protokoll zeigen</translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
+        <source>Show this list</source>
+        <translation>Diese Liste zeigen</translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
+        <source>Stop the extraction (asks first)</source>
+        <translation>Extraktion stoppen (fragt nach)</translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
+        <source>Swap the two models</source>
+        <translation>Die beiden Modelle tauschen</translation>
+    </message>
+</context>
+<context>
+    <name>verification</name>
+    <message>
+        <location filename="../../app/verification_words.py"/>
+        <source>That agrees with what the file says of itself.</source>
+        <translation>Das stimmt mit dem überein, was die Datei von sich sagt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/verification_words.py"/>
+        <source>The file says nothing of its own quality to compare with.</source>
+        <translation>Die Datei sagt nichts über ihre eigene Qualität, womit sich vergleichen ließe.</translation>
+    </message>
+    <message>
+        <location filename="../../app/verification_words.py"/>
+        <source>The file says of itself {mean} and {worst}: {points} percentage points apart. Are these the models that it was extracted from?</source>
+        <translation>Die Datei sagt von sich {mean} und {worst}: {points} Prozentpunkte Abstand. Sind das die Modelle, aus denen sie extrahiert wurde?</translation>
+    </message>
+    <message>
+        <location filename="../../app/verification_words.py"/>
+        <source>keeps {mean} of the change, {worst} in the weakest layer</source>
+        <translation>erhält {mean} der Änderung, {worst} in der schwächsten Schicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/verification_words.py"/>
+        <source>verified</source>
+        <translation>geprüft</translation>
+    </message>
+    <message>
+        <location filename="../../app/verification_words.py"/>
+        <source>verified: keeps {points} percentage points less than reported</source>
+        <translation>geprüft: erhält {points} Prozentpunkte weniger als angegeben</translation>
+    </message>
+    <message>
+        <location filename="../../app/verification_words.py"/>
+        <source>verified: keeps {points} percentage points more than reported</source>
+        <translation>geprüft: erhält {points} Prozentpunkte mehr als angegeben</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/verification_words.py"/>
+        <source>{count} keys belong to no weight of these models: {names}.</source>
+        <translation>
+            <numerusform>{count} Schlüssel gehört zu keinem Gewicht dieser Modelle: {names}.</numerusform>
+            <numerusform>{count} Schlüssel gehören zu keinem Gewicht dieser Modelle: {names}.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/verification_words.py"/>
+        <source>{count} layers that changed are not in the LoRA: {names}.</source>
+        <translation>
+            <numerusform>{count} geänderte Schicht ist nicht im LoRA: {names}.</numerusform>
+            <numerusform>{count} geänderte Schichten sind nicht im LoRA: {names}.</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/verification_words.py"/>
+        <source>{names} and {count} more</source>
+        <translation>{names} und {count} weitere</translation>
+    </message>
+    <message>
+        <location filename="../../app/verification_words.py"/>
+        <source>{name}: keeps {mean} of the change, {worst} in the weakest of {layers}.</source>
+        <translation>{name}: erhält {mean} der Änderung, {worst} in der schwächsten von {layers}.</translation>
+    </message>
+</context>
+<context>
+    <name>wording</name>
+    <message>
+        <location filename="../../app/wording.py"/>
+        <source>Choose the fine-tuned model</source>
+        <translation>Feinabgestimmtes Modell wählen</translation>
+    </message>
+    <message>
+        <location filename="../../app/wording.py"/>
+        <source>Choose the original model</source>
+        <translation>Originalmodell wählen</translation>
+    </message>
+    <message>
+        <location filename="../../app/wording.py"/>
+        <source>Choose two models to begin</source>
+        <translation>Zwei Modelle wählen, um zu beginnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/wording.py"/>
+        <source>Correct the marked field on the left.</source>
+        <translation>Das markierte Feld links berichtigen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/wording.py"/>
+        <source>Correct the settings on the left.</source>
+        <translation>Die Einstellungen links berichtigen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/wording.py"/>
+        <source>Drop both files anywhere in this window.</source>
+        <translation>Beide Dateien irgendwo in diesem Fenster ablegen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/wording.py"/>
+        <source>Drop its file here or press Browse.</source>
+        <translation>Die Datei hier ablegen oder „Durchsuchen“ drücken.</translation>
+    </message>
+    <message>
+        <location filename="../../app/wording.py"/>
+        <source>Get an undamaged file, or choose “Skip broken layers” under more options.</source>
+        <translation>Eine unbeschädigte Datei besorgen oder unter „mehr Optionen“ „Defekte Schichten überspringen“ wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/wording.py"/>
+        <source>Please report it with Copy details and a copy of the log.</source>
+        <translation>Bitte melden, mit „Details kopieren“ und einer Kopie des Protokolls.</translation>
+    </message>
+    <message>
+        <location filename="../../app/wording.py"/>
+        <source>all layers are at hand: takes seconds</source>
+        <translation>alle Schichten liegen vor: dauert Sekunden</translation>
+    </message>
+    <message>
+        <location filename="../../app/wording.py"/>
+        <source>{done} of {total} are at hand</source>
+        <translation>{done} von {total} liegen vor</translation>
+    </message>
+    <message>
+        <location filename="../../app/wording.py"/>
+        <source>{titles} cannot be used as it is</source>
+        <translation>{titles} ist so nicht verwendbar</translation>
+    </message>
+</context>
+</TS>
