@@ -11,6 +11,7 @@ import psutil
 from PySide6.QtCore import QEvent, QObject, QTimer, Slot
 from PySide6.QtWidgets import QApplication
 
+from app.preferences import PreferenceStore
 from app.widgets.main_window import MainWindow
 from app.window import make_application, run_window
 
@@ -53,7 +54,7 @@ def age_of_process() -> float:
 def time_first_paint() -> int:
     """Open the window as always, print the seconds on stdout, and close; returns the window's exit code."""
     watcher = FirstPaint(make_application())
-    code = run_window()
+    code = run_window([], PreferenceStore(), listen=False)
     if watcher.seconds is not None:
         print(f"{watcher.seconds:.3f}", flush=True)
     return code

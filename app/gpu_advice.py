@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication
+from app.translation import translate
 
 _SECONDS = 20
 _CARD = re.compile(r"^GPU \d+: (.+?)(?: \(UUID|\s*$)")
@@ -59,13 +59,13 @@ def advice_text(card: str, *, bundle: bool) -> str:
         bundle: the program is a bundle; another one has to be installed, not another torch.
     """
     if bundle:
-        text = QCoreApplication.translate(
+        text = translate(
             "GpuAdvice",
             "The {card} is idle: this edition of LoRA Extractor computes on the processor only. "
             "The edition for NVIDIA cards uses it.",
         )
     else:
-        text = QCoreApplication.translate(
+        text = translate(
             "GpuAdvice",
             "The {card} is idle: the installed PyTorch was built for processors only. "
             "docs/building.md says how to install PyTorch's CUDA build.",

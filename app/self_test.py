@@ -7,7 +7,6 @@ with the run, draws with it, and prints what it is made of. A home of its own ke
 from __future__ import annotations
 
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -50,19 +49,15 @@ def self_test() -> int:
 
 def _versions() -> str:
     """What the program is made of. On Windows torch must be loaded before Qt, so it comes first everywhere."""
-    import numpy
-    import safetensors
-    import torch
-    from PySide6.QtCore import qVersion
+    import torch  # noqa: F401
 
-    from engine import __version__
+    from app.bug_report import versions
 
-    kind = "bundle" if getattr(sys, "frozen", False) else "sources"
-    return (
-        f"LoRA Extractor {__version__} ({kind}), Python {platform.python_version()}, Qt {qVersion()}, "
-        f"torch {torch.__version__}, numpy {numpy.__version__}, safetensors {safetensors.__version__}, "
-        f"{platform.platform()}"
-    )
+    found = versions()
+    unknown = [name for name, version in found if version in ("", "not known")]
+    if unknown:
+        raise SelfTestError(f"the version of {', '.join(unknown)} is not known")
+    return "\n".join(f"{name}: {version}" for name, version in found)
 
 
 def _extract_in_window(folder: Path) -> Path:

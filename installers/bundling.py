@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from installers.left_out import PARTS, SYSTEM_PART, is_stripped
 
 LICENCES = BUILD / "THIRD_PARTY_LICENSES.txt"
 LEFT_OUT = BUILD / "left-out.json"
+# Whose versions a bug report names without loading them.
+SPOKEN_OF = ("torch", "safetensors", "PySide6-Essentials")
 # Each has the Python code inside, 20 MB. Only Windows and macOS know programs with and without a console; on Linux the
 # second is a link to the first, made by the build.
 PROGRAMS = ((COMMAND, True),) if sys.platform.startswith("linux") else ((COMMAND, True), (WINDOW_PROGRAM, False))
@@ -53,7 +56,14 @@ def choose(analysis: Any) -> None:
     files = [Path(source) for name in ("pure", "binaries", "datas") for _, source, _ in getattr(analysis, name)]
     LICENCES.write_text(licence_file.text_for(files), encoding="utf-8")
     analysis.datas.append((LICENCES.name, str(LICENCES), "DATA"))
+    analysis.datas += [about(name) for name in SPOKEN_OF]
     LEFT_OUT.write_text(json.dumps(summary(left, stripped), indent=2), encoding="utf-8")
+
+
+def about(name: str) -> Entry:
+    """What an installed distribution says of itself, for the program to find at its usual place."""
+    place = next(file for file in metadata.distribution(name).files or () if file.name == "METADATA")
+    return (str(place), str(place.locate()), "DATA")
 
 
 def summary(left: list[LeftOut], stripped: list[Stripped]) -> dict[str, Any]:
