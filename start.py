@@ -88,6 +88,7 @@ def main():
     if testing or BUILDING or wish[:1] in ([], ["demo"]) or Path(wish[0]).exists():
         prepare_qt()
     if testing:
+        prepare_x_server()
         return run_checks(wish[1:])
     if BUILDING:
         prepare_build_tools("--check" in wish)
@@ -227,6 +228,14 @@ def prepare_build_tools(checking):
     missing = sorted({package for tool, package in wanted.items() if not (shutil.which(tool) or loads(tool))})
     if missing and sys.platform.startswith("linux") and not install_debian(missing):
         say("A build needs these of Debian's packages, or the like of them: " + " ".join(missing))
+
+
+def prepare_x_server():
+    """On Linux one test uses the window on a real X server: see whether Xvfb is there, or install it as root."""
+    if sys.platform.startswith("linux") and not shutil.which("Xvfb") and not install_debian(["xvfb"]):
+        say("Xvfb is missing, so the window is not tried on a real X server. To have it tried as well, install")
+        say("  Debian, Ubuntu:  sudo apt install xvfb")
+        say("  Fedora:          sudo dnf install xorg-x11-server-Xvfb")
 
 
 def loads(library):

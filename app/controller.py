@@ -6,21 +6,19 @@ Nothing here touches a disk or a tensor.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QThread, Signal, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
-from app.background import Background, thread_with
+from app.background import Background
 from app.forecast import Forecast, ForecastRequest, Lesson
-from app.leaving import GIVE_UP_MS, wait_or_keep
 from app.preparation import Engine, Inspected, LocalEngine, PlanRequest, Prepared
 from app.pyside_guard import protect_constants
+from app.run_thread import RunThread, Worker
 from app.verification_words import ClaimedQuality
 from app.worker import ExtractionWorker, VerificationWorker
-from engine.cancel import CancelToken
 from engine.errors import Cancelled
 from engine.estimates import Estimate
 from engine.planning import Plan
@@ -92,11 +90,9 @@ class Controller(QObject):
         self._ran: tuple[PlanRequest, Plan] | None = None
         self._stopped: PlanRequest | None = None
         self._to_verify: Path | None = None
-        self._cancel: CancelToken | None = None
-        self._cancelled_at = float("inf")
-        self._run_thread: QThread | None = None
-        self._run_worker: ExtractionWorker | VerificationWorker | None = None
         self._outcome = State.IDLE
+        self._run = RunThread(self)
+        self._run.ended.connect(self._on_thread_ended)
         background = self._background = Background(engine or LocalEngine(), self)
         background.inspected.connect(self._on_inspected)
         background.prepared.connect(self._on_prepared)
@@ -114,7 +110,7 @@ class Controller(QObject):
     @property
     def busy(self) -> bool:
         """Whether a run or a verification is on its way or its thread has not ended yet."""
-        return self._run_thread is not None
+        return self._run.busy
 
     @property
     def current(self) -> Prepared | None:
@@ -135,8 +131,7 @@ class Controller(QObject):
     @property
     def held_up(self) -> bool:
         """Whether a verification was stopped and does not end, because a drive does not answer: no need to wait."""
-        waited = time.monotonic() - self._cancelled_at
-        return self._state is State.VERIFYING and waited > GIVE_UP_MS / 1000
+        return self._state is State.VERIFYING and self._run.held_up
 
     @property
     def resumes(self) -> bool:
@@ -196,8 +191,7 @@ class Controller(QObject):
         if not resume:
             plan = replace(plan, settings=plan.settings.model_copy(update={"resume": False}))
         self._current, self._stopped, self._ran = None, None, (current.request, plan)
-        self._cancel = CancelToken()
-        worker = ExtractionWorker(current.session, plan, self._cancel)
+        worker = ExtractionWorker(current.session, plan, self._run.new_token())
         worker.happened.connect(self.happened)
         worker.finished.connect(self._on_finished)
         worker.failed.connect(self._on_failed)
@@ -217,8 +211,7 @@ class Controller(QObject):
             return True
         if current.session is None:
             return False
-        self._cancel = CancelToken()
-        worker = VerificationWorker(current.session, lora, self._cancel)
+        worker = VerificationWorker(current.session, lora, self._run.new_token())
         worker.progressed.connect(self.verify_progress)
         worker.finished.connect(self._on_verified)
         worker.failed.connect(self._on_verify_failed)
@@ -228,10 +221,9 @@ class Controller(QObject):
         return True
 
     def stop(self) -> None:
-        """Ask the run or the verification to stop. The token is set from here: a queued call would wait behind it."""
-        if self._state in (State.RUNNING, State.VERIFYING) and self._cancel is not None:
-            self._cancel.cancel()
-            self._cancelled_at = min(self._cancelled_at, time.monotonic())
+        """Ask the run or the verification to stop."""
+        if self._state in (State.RUNNING, State.VERIFYING):
+            self._run.stop()
             if self._state is State.RUNNING:
                 self._set_state(State.STOPPING)
 
@@ -243,26 +235,13 @@ class Controller(QObject):
         Returns:
             Whether all have ended.
         """
-        if self._cancel is not None:
-            self._cancel.cancel()
-        ended = True
-        if self._run_thread is not None:
-            self._run_thread.quit()
-            if isinstance(self._run_worker, VerificationWorker):
-                ended = wait_or_keep(self._run_thread, self._run_worker, self)
-            else:
-                self._run_thread.wait()
+        ended = self._run.shut_down(self)
         return self._background.end(close_pair=ended) and ended
 
-    def _start(self, name: str, worker: ExtractionWorker | VerificationWorker, state: State) -> None:
+    def _start(self, name: str, worker: Worker, state: State) -> None:
         self._background.set_idle(False)
-        self._cancelled_at = float("inf")
-        self._run_worker = worker
-        self._run_thread = thread_with(name, worker)
-        self._run_thread.started.connect(worker.run)
-        self._run_thread.finished.connect(self._on_thread_finished)
+        self._run.start(name, worker)
         self._set_state(state)
-        self._run_thread.start()
 
     def _request(
         self,
@@ -319,7 +298,7 @@ class Controller(QObject):
         if self._ran is not None:
             self._background.learn(Lesson(self._ran[1], result))
         self.finished.emit(result)
-        self._end_thread()
+        self._run.quit()
 
     @Slot(object)
     def _on_failed(self, error: Exception) -> None:
@@ -329,34 +308,25 @@ class Controller(QObject):
             self._stopped = self._ran[0]
         elif not stopped:
             self.failed.emit(error)
-        self._end_thread()
+        self._run.quit()
 
     @Slot(object, object)
     def _on_verified(self, verification: object, claimed: ClaimedQuality | None) -> None:
-        if isinstance(self._run_worker, VerificationWorker):
-            self.verified.emit(verification, self._run_worker.lora, claimed)
-        self._end_thread()
+        if isinstance(self._run.worker, VerificationWorker):
+            self.verified.emit(verification, self._run.worker.lora, claimed)
+        self._run.quit()
 
     @Slot(object)
     def _on_verify_failed(self, error: Exception) -> None:
         if not isinstance(error, Cancelled):
             self.verify_failed.emit(error)
-        self._end_thread()
+        self._run.quit()
 
-    def _end_thread(self) -> None:
-        if self._run_thread is not None:
-            self._run_thread.quit()
-
-    @Slot()
-    def _on_thread_finished(self) -> None:
-        """Only now may the thread and the worker go."""
-        ran = isinstance(self._run_worker, ExtractionWorker)
-        self._run_thread = None
-        self._run_worker = None
-        self._cancel = None
+    @Slot(object)
+    def _on_thread_ended(self, worker: Worker) -> None:
         self._background.set_idle(True)
         self._set_state(self._outcome)
-        if ran:
+        if isinstance(worker, ExtractionWorker):
             self.renew_plan()
 
     def _set_state(self, state: State) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, QTimer, Slot
+import math
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from app.controller import Controller, State
 
@@ -12,9 +14,13 @@ class KeptMemory(QObject):
 
     Attributes:
         IDLE_MS: how long blocks stay on the device while nobody needs them.
+        minutes_left: begun minutes until they are freed; None while nothing is counted.
     """
 
     IDLE_MS = 5 * 60 * 1000
+    TELL_MS = 10_000
+
+    minutes_left = Signal(object)
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
@@ -22,6 +28,9 @@ class KeptMemory(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(controller.free_memory)
+        self._teller = QTimer(self)
+        self._teller.setInterval(self.TELL_MS)
+        self._teller.timeout.connect(self._tell)
         controller.memory_kept.connect(self._on_kept)
         controller.state_changed.connect(self._on_state)
 
@@ -30,10 +39,22 @@ class KeptMemory(QObject):
         """Told after every plan: begin to count anew while there is something to free."""
         if size and not self._controller.busy:
             self._timer.start(self.IDLE_MS)
+            self._teller.start()
         else:
-            self._timer.stop()
+            self._stop()
+        self._tell()
 
     @Slot(object)
     def _on_state(self, state: State) -> None:
         if state is State.RUNNING:
-            self._timer.stop()
+            self._stop()
+            self._tell()
+
+    def _stop(self) -> None:
+        self._timer.stop()
+        self._teller.stop()
+
+    @Slot()
+    def _tell(self) -> None:
+        left = math.ceil(self._timer.remainingTime() / 60_000) if self._timer.isActive() else None
+        self.minutes_left.emit(left)

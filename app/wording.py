@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -90,6 +91,14 @@ def why_not(
 
 def _tr(text: str) -> str:
     return QCoreApplication.translate("wording", text)
+
+
+def folder_text(folder: Path) -> str:
+    """A folder's path, with ``~`` for the person's home where systems write it so."""
+    home = Path.home()
+    if os.name == "posix" and folder.is_relative_to(home) and folder != home:
+        return str(Path("~") / folder.relative_to(home))
+    return str(folder)
 
 
 def kept_text(kept: Kept | None) -> str:

@@ -17,7 +17,7 @@ from app.widgets.bar_buttons import BarButtons, KeyedButton
 from app.widgets.basics import ElidedLabel, push_button, scaled, set_look
 from app.widgets.last_result import LastResult
 from app.widgets.result_card import ResultCard, tone_of
-from app.wording import Blocked, kept_text, short_error_text
+from app.wording import Blocked, folder_text, kept_text, short_error_text
 from engine.errors import EngineError
 from engine.events import Progress
 from engine.results import ExtractionResult, Kept
@@ -128,7 +128,7 @@ class BottomBar(QFrame):
         """Extract will write this file; `kept` is what earlier runs left for it."""
         headline = self.tr("Will write {name}").format(name=name)
         size, place = self.tr("at most {size}"), self.tr("in {folder}")
-        parts = (size.format(size=format_bytes(size_bytes)), kept_text(kept), place.format(folder=folder))
+        parts = (size.format(size=format_bytes(size_bytes)), kept_text(kept), place.format(folder=folder_text(folder)))
         detail = " \u00b7 ".join(part for part in parts if part)
         self._show(headline, detail, (self.folder, self.extract))
         self.extract.setEnabled(True)

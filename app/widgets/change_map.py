@@ -200,7 +200,7 @@ class ChangeMap(Panel):
             meaning = self.tr("brighter = changed more")
         else:
             meaning = self.tr("darker = changed more")
-        parts = [meaning, self.tr("click a cell for its layer")]
+        parts = [meaning]
         if blocks:
             rows = plural("ChangeMap", "{count} kind", "{count} kinds", kinds).format(count=whole(kinds))
             columns = plural("ChangeMap", "{count} block", "{count} blocks", blocks).format(count=whole(blocks))

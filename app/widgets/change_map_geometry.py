@@ -9,7 +9,7 @@ from PySide6.QtCore import QRectF
 from app.widgets.change_map_data import ChangeGrid
 
 NARROWEST_COLUMN = 4
-WIDEST_COLUMN = 64
+WIDEST_COLUMN = 160
 LABEL_SHARE = 0.28  # of the width, at most
 GAP = 12  # between the kinds' names and their cells
 BETWEEN_STACKS = 5

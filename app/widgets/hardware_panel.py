@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, Qt, Signal, Slot
+from PySide6.QtCore import QCoreApplication, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout
 
 from app.messages import format_bytes
 from app.preparation import DeviceInfo
 from app.profiles import ProfileStore
-from app.widgets.basics import Panel, link_button, push_button, set_look, wrapped_label
+from app.widgets.basics import Panel, link_button, push_button, set_look, text_label, wrapped_label
 from app.widgets.form import SettingsForm
 from app.widgets.profile_bar import ProfileBar, profile_title
 from app.wording import window_error_text
@@ -70,13 +70,19 @@ class HardwarePanel(Panel):
             )
         )
         self.free.hide()
+        self.freed_in = text_label("", "small")
+        self.freed_in.hide()
         self.free.clicked.connect(self._free_clicked)
         self.body.addWidget(self.profiles)
         self.body.addWidget(self.form.widget)
         self.body.addWidget(self.form.advanced)
         self.body.addLayout(suggested)
         self.body.addWidget(self.trouble)
-        self.body.addWidget(self.free, 0, Qt.AlignmentFlag.AlignLeft)
+        freeing = QHBoxLayout()
+        freeing.setSpacing(8)
+        freeing.addWidget(self.free)
+        freeing.addWidget(self.freed_in, 1)
+        self.body.addLayout(freeing)
         self.body.addStretch(1)
         self.profiles.chosen.connect(self._profile_chosen)
         self.form.changed.connect(self._changed)
@@ -153,6 +159,13 @@ class HardwarePanel(Panel):
     @Slot()
     def _use_suggested(self) -> None:
         self.profiles.choose(self._suggested)
+
+    @Slot(object)
+    def show_minutes_left(self, minutes: int | None) -> None:
+        """Say when what is kept on the device will be freed by itself; None where nothing is counted."""
+        self.freed_in.setVisible(minutes is not None)
+        if minutes is not None:
+            self.freed_in.setText(self.tr("by itself in {count} min").format(count=max(1, minutes)))
 
     @Slot()
     def _free_clicked(self) -> None:

@@ -145,7 +145,7 @@ class SpectrumPanel(PlotPanel):
     def _tell_one(self, spectrum: Spectrum) -> None:
         parts = [short_name(spectrum.name)]
         if spectrum.known < last_rank_shown([spectrum]):
-            text = self.tr("{known} of {full} values computed, the hatched rest is unknown")
+            text = self.tr("{known} of {full} values known")
             parts.append(text.format(known=whole(spectrum.known), full=whole(spectrum.full)))
         hidden = sum(spectrum_of(row) is None for row in self._shown)
         self.detail.setText(" \u00b7 ".join([*parts, *self._whole_text(hidden)]))

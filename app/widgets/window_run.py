@@ -44,6 +44,7 @@ class WindowRun(QObject):
         frame.hardware.free_clicked.connect(controller.free_memory)
         controller.memory_kept.connect(frame.hardware.show_kept_memory)
         controller.memory_freed.connect(self._on_freed)
+        self.kept_memory.minutes_left.connect(frame.hardware.show_minutes_left)
         controller.happened.connect(self._on_event)
         controller.finished.connect(self._on_finished)
         controller.failed.connect(self._on_failed)

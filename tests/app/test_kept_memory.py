@@ -28,6 +28,7 @@ def test_the_button_says_how_much_is_kept_and_is_there_only_while_something_is(
     assert button.isEnabled()
     assert button.text() == button.accessibleName() == "Free memory (1.2 GB)"
     assert "five idle minutes" in button.toolTip()
+    assert window.frame.hardware.freed_in.text() == "by itself in 5 min"
     button.click()
     qtbot.waitUntil(lambda: not button.isVisible(), timeout=5000)
     assert engine.sessions[0].resident_bytes == 0
