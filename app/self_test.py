@@ -69,6 +69,7 @@ def _extract_in_window(folder: Path) -> Path:
     from app.window import make_application
     from engine.results import ExtractionResult
 
+    complaints = _hear_qt()
     application = make_application()
     window = MainWindow(SessionStore())
     results: list[ExtractionResult] = []
@@ -91,6 +92,8 @@ def _extract_in_window(folder: Path) -> Path:
     finally:
         window.close()
         window.controller.shut_down()
+    if complaints:
+        raise SelfTestError(f"Qt complains: {complaints[0]}")
     if failures or not results:
         raise SelfTestError(f"the extraction failed: {failures[0] if failures else 'no result'}")
     output = results[0].outputs[0]
@@ -98,6 +101,20 @@ def _extract_in_window(folder: Path) -> Path:
         f"Extracted in the window: {results[0].layers} layers, {output.size_bytes} bytes, {results[0].seconds:.2f} s."
     )
     return output.path
+
+
+def _hear_qt() -> list[str]:
+    """Collect what Qt complains of from now on: a style sheet or a plugin that it could not load."""
+    from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
+
+    heard: list[str] = []
+
+    def take(kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
+        if kind is not QtMsgType.QtDebugMsg and kind is not QtMsgType.QtInfoMsg and "locale" not in text:
+            heard.append(text)
+
+    qInstallMessageHandler(take)
+    return heard
 
 
 def _wait(application: QApplication, done: Callable[[], bool], otherwise: str) -> None:
