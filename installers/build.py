@@ -22,6 +22,7 @@ from installers.icons import write_icons  # noqa: E402
 
 LIMIT = 600_000_000  # bytes, of the Linux bundle with torch's build for processors
 SELF_TEST_SECONDS = 300
+ODD_NAME = "J\u00f6rg's programs"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,8 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parser.parse_args(arguments)
     try:
         make_bundle()
-        for program in (identity.COMMAND, identity.WINDOW_PROGRAM):
-            self_test(identity.program(identity.BUNDLE, program))
+        test_elsewhere()
         if not parsed.bundle_only:
             make_packages(fast=parsed.fast)
         if parsed.check:
@@ -91,6 +91,21 @@ def tell_size(seconds: float) -> None:
 def folder_bytes(folder: Path) -> int:
     """The sizes of all files below a folder; links count nothing."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
+
+
+def test_elsewhere() -> None:
+    """Self-test both programs while the bundle lies in a folder of another name, and an odd one, as people have them.
+
+    Raises:
+        RuntimeError: a program failed.
+    """
+    place = identity.DIST / ODD_NAME
+    identity.BUNDLE.rename(place)
+    try:
+        for program in (identity.COMMAND, identity.WINDOW_PROGRAM):
+            self_test(identity.program(place, program))
+    finally:
+        place.rename(identity.BUNDLE)
 
 
 def self_test(program: Path) -> None:
