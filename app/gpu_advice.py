@@ -42,23 +42,17 @@ def torch_for_processors() -> bool:
     return not (torch.version.cuda or torch.version.hip or torch.xpu._is_compiled())
 
 
-def gpu_advice() -> str:
-    """What a person with an idle NVIDIA card should know, as one or two sentences; empty where there is nothing to say.
+def idle_card() -> str:
+    """The NVIDIA card that this torch cannot use; empty where there is none.
 
     Loads torch and may take seconds, so it belongs where the device is found, off the GUI thread.
     """
-    card = nvidia_card() if torch_for_processors() else None
-    return advice_text(card, bundle=getattr(sys, "frozen", False)) if card else ""
+    return (nvidia_card() or "") if torch_for_processors() else ""
 
 
-def advice_text(card: str, *, bundle: bool) -> str:
-    """The words.
-
-    Args:
-        card: the card's name.
-        bundle: the program is a bundle; another one has to be installed, not another torch.
-    """
-    if bundle:
+def advice_text(card: str) -> str:
+    """What a person with an idle card should know: a bundle's another edition, or the sources' another torch."""
+    if getattr(sys, "frozen", False):
         text = translate(
             "GpuAdvice",
             "The {card} is idle: this edition of LoRA Extractor computes on the processor only. "

@@ -39,6 +39,7 @@ def self_test() -> int:
             _judge(lora)
             _draw(lora, Path(folder) / "picture.png")
             _licences()
+            _guide()
         except Exception as error:
             text = str(error) if isinstance(error, SelfTestError) else f"{type(error).__name__}: {error}"
             print(f"Self-test failed: {text}", file=sys.stderr)
@@ -176,6 +177,13 @@ def _licences() -> None:
     if missing:
         raise SelfTestError(f"the licences do not name {', '.join(missing)}")
     _tell(f"Licences: {text.count(chr(10) + 'Licence: ')} components.")
+
+
+def _guide() -> None:
+    from app.widgets.window_help import GUIDE
+
+    if not GUIDE.is_file():
+        raise SelfTestError(f"the guide is not there: {GUIDE}")
 
 
 def _tell(text: str) -> None:

@@ -45,14 +45,16 @@ def test_without_a_driver_there_is_no_card(tmp_path: Path, monkeypatch: pytest.M
 def test_an_idle_card_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(tmp_path, monkeypatch, CARD)
     monkeypatch.setattr(gpu_advice, "torch_for_processors", lambda: True)
-    assert gpu_advice.gpu_advice().startswith("The NVIDIA GeForce RTX 3060 is idle: the installed PyTorch")
+    assert gpu_advice.advice_text(gpu_advice.idle_card()).startswith(
+        "The NVIDIA GeForce RTX 3060 is idle: the installed"
+    )
 
 
 def test_the_bundle_names_the_other_edition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(tmp_path, monkeypatch, CARD)
     monkeypatch.setattr(gpu_advice, "torch_for_processors", lambda: True)
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    assert "The edition for NVIDIA cards uses it." in gpu_advice.gpu_advice()
+    assert "The edition for NVIDIA cards uses it." in gpu_advice.advice_text(gpu_advice.idle_card())
 
 
 def test_a_torch_that_can_use_the_card_needs_no_advice_and_no_question(
@@ -63,7 +65,7 @@ def test_a_torch_that_can_use_the_card_needs_no_advice_and_no_question(
 
     monkeypatch.setattr(gpu_advice, "torch_for_processors", lambda: False)
     monkeypatch.setattr(gpu_advice, "nvidia_card", asked)
-    assert gpu_advice.gpu_advice() == ""
+    assert gpu_advice.idle_card() == ""
 
 
 @pytest.mark.parametrize(("cuda", "hip", "expected"), [(None, None, True), ("12.6", None, False), (None, "6.4", False)])
