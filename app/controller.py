@@ -61,6 +61,7 @@ class Controller(QObject):
         memory_kept: bytes of the device that are kept for a next extraction.
         memory_freed: bytes that were given back.
         state_changed: the new `State`.
+        over: a run or a verification has ended, whatever came of it.
     """
 
     inspected = Signal(object)
@@ -75,6 +76,7 @@ class Controller(QObject):
     verified = Signal(object, object, object)
     verify_failed = Signal(object)
     state_changed = Signal(object)
+    over = Signal()
     memory_kept = Signal(object)
     memory_freed = Signal(object)
 
@@ -326,6 +328,7 @@ class Controller(QObject):
     def _on_thread_ended(self, worker: Worker) -> None:
         self._background.set_idle(True)
         self._set_state(self._outcome)
+        self.over.emit()
         if isinstance(worker, ExtractionWorker):
             self.renew_plan()
 

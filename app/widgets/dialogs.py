@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtCore import QCoreApplication, QObject, Qt, SignalInstance, Slot
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QMessageBox, QVBoxLayout, QWidget
 
 from app.messages import counted, format_moment
@@ -26,8 +26,15 @@ class ResumeAnswer(Enum):
     CANCEL = "cancel"
 
 
-def ask_stop(parent: QWidget, *, closing: bool, kept: bool) -> bool:
-    """Ask whether a run shall be stopped; `kept` where its finished layers are used by the next run."""
+def ask_stop(parent: QWidget, over: SignalInstance, *, closing: bool, kept: bool) -> bool:
+    """Ask whether a run shall be stopped.
+
+    Args:
+        parent: the window.
+        over: emitted when the run has ended; the question goes away then.
+        closing: the window closes afterwards, also where the run ended by itself meanwhile.
+        kept: its finished layers are used by the next run.
+    """
     box = QMessageBox(parent)
     box.setIcon(QMessageBox.Icon.Question)
     box.setWindowTitle(_tr("Stop the extraction"))
@@ -40,8 +47,28 @@ def ask_stop(parent: QWidget, *, closing: bool, kept: bool) -> bool:
     keep = box.addButton(_tr("Keep going"), QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(keep)
     box.setEscapeButton(keep)
+    ended = Ended(over, box)
     box.exec()
-    return box.clickedButton() is stop
+    return closing if ended.happened else box.clickedButton() is stop
+
+
+class Ended(QObject):
+    """Takes a question away once what it is about has ended.
+
+    Attributes:
+        happened: it has.
+    """
+
+    def __init__(self, over: SignalInstance, box: QMessageBox) -> None:
+        super().__init__(box)
+        self._box = box
+        self.happened = False
+        over.connect(self._on_over)
+
+    @Slot()
+    def _on_over(self) -> None:
+        self.happened = True
+        self._box.reject()
 
 
 def ask_resume(parent: QWidget, kept: Kept) -> ResumeAnswer:

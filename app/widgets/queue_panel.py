@@ -11,6 +11,7 @@ from app.live_queue import LiveQueue
 from app.queue_runner import QueueRunner, QueueSummary
 from app.theme import Theme
 from app.widgets.basics import ElidedLabel, Panel, link_button, push_button, scaled, set_look, text_label, wrapped_label
+from app.widgets.dialogs import Ended
 from app.widgets.queue_actions import QueueActions
 from app.widgets.queue_list import QueueList
 from app.widgets.queue_model import QueueModel
@@ -231,6 +232,7 @@ class QueuePanel(Panel):
         keep = box.addButton(self.tr("Keep going"), QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(keep)
         box.setEscapeButton(keep)
+        Ended(self._runner.ended, box)
         box.exec()
         return box.clickedButton() is stop
 

@@ -45,7 +45,8 @@ class WindowClosing(QObject):
             return True
         queue = window.queue_control
         kept = queue.keeps_layers if queue.running else window.run_control.keeps_layers()
-        return ask_stop(window, closing=True, kept=kept)
+        over = queue.ended if queue.running else window.controller.over
+        return ask_stop(window, over, closing=True, kept=kept)
 
     def _stop(self) -> None:
         if self._window.queue_control.running:

@@ -15,6 +15,7 @@ from app.json_store import StoreProblem, StoreTrouble
 from app.run_log import Level
 from app.widgets.dialogs import ShortcutsDialog, show_about
 from app.widgets.frame import Tab
+from app.widgets.notice_bar import NoticeBar
 from engine import __version__
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class WindowCommands(QObject):
             menus.actions[command].setEnabled(not running)
         for action in (menus.reset_options, menus.free_memory, menus.demo):
             action.setEnabled(not running)
+        if running:
+            self.set_extract_enabled(False)
 
     def set_extract_enabled(self, enabled: bool) -> None:
         """Offer Extract only when it can start."""
@@ -92,7 +95,9 @@ class WindowCommands(QObject):
         """Write into the log which files of the last time could not be used, and which profiles."""
         for problem in problems:
             if problem is not None:
-                self._window.frame.run.write(Level.WARNING, self._store_problem_text(problem))
+                text = self._store_problem_text(problem)
+                self._window.frame.run.write(Level.WARNING, text)
+                self._window.frame.notices.addWidget(NoticeBar(self._window.theme, text))
         for name in damaged:
             text = self.tr("The profile \u201c{name}\u201d has values that are not allowed and was left out.")
             self._window.frame.run.write(Level.WARNING, text.format(name=name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from app.job_queue import Job, new_job
 from app.live_queue import LiveQueue
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 
 class WindowQueue(QObject):
-    """Connects the queue, its runner and its panel with the window."""
+    """Connects the queue, its runner and its panel with the window.
+
+    Attributes:
+        ended: the queue has ended, with a `QueueSummary`.
+    """
+
+    ended = Signal(object)
 
     def __init__(self, window: MainWindow, queue: LiveQueue, runner: QueueRunner) -> None:
         super().__init__(window)
@@ -35,6 +41,7 @@ class WindowQueue(QObject):
         runner.job_ended.connect(self._on_job_ended)
         runner.running_changed.connect(self._on_running)
         runner.ended.connect(self._on_ended)
+        runner.ended.connect(self.ended)
         trouble = store_words(queue.store)
         if trouble:
             window.frame.run.write(Level.WARNING, trouble)

@@ -125,8 +125,11 @@ class WindowRun(QObject):
             window.verify_control.stop()
         elif window.queue_control.running:
             window.queue_control.ask_stop()
-        elif controller.state is State.RUNNING and ask_stop(window, closing=False, kept=self.keeps_layers()):
+        elif controller.state is State.RUNNING and self._may_stop():
             controller.stop()
+
+    def _may_stop(self) -> bool:
+        return ask_stop(self._window, self._window.controller.over, closing=False, kept=self.keeps_layers())
 
     def keeps_layers(self) -> bool:
         """Whether the layers of the run outlive it, and the next one will use them."""

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeEngine
-from PySide6.QtCore import Qt, QThread
+from PySide6.QtCore import Qt, QThread, QTimer
 from PySide6.QtWidgets import (
     QApplication,
 )
@@ -13,6 +13,7 @@ from window_steps import Pair, wait_for
 from app.controller import State
 from app.widgets import window_closing, window_run
 from app.widgets.main_window import MainWindow
+from app.widgets.notice_bar import NoticeBar
 from engine.errors import EngineError, ErrorCode
 from engine.events import Planned
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -257,3 +258,24 @@ def test_many_runs_leave_no_thread_behind(qtbot: QtBot, window: MainWindow, engi
         qtbot.waitUntil(lambda n=number: engine.closed_runs == n and not window.controller.busy, timeout=5000)  # type: ignore[misc]
     assert not window.controller.busy
     assert not any(thread.isRunning() for thread in window.controller.findChildren(QThread))
+
+
+def test_the_question_whether_to_stop_goes_away_when_the_run_ends(
+    qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair
+) -> None:
+    start_and_hold(qtbot, window, engine, pair)
+    QTimer.singleShot(50, engine.let_go)
+    window.ask_stop()  # returns once the question is gone
+    wait_for(qtbot, window, State.DONE)
+
+
+def test_a_broken_session_is_told_above_everything(home: Path, make_window: Callable[..., MainWindow]) -> None:
+    file = home / "config" / "session.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{broken")
+    window = make_window()
+    (bar,) = window.findChildren(NoticeBar)
+    assert bar.isVisible()
+    assert "session.json was damaged" in bar.text.text()
+    bar.dismiss.click()
+    assert not bar.isVisible()
