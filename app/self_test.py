@@ -7,12 +7,13 @@ with the run, draws with it, and prints what it is made of. A home of its own ke
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
@@ -29,7 +30,7 @@ class SelfTestError(Exception):
 
 
 def self_test() -> int:
-    """Run all of it; returns 0, or 1 with the reason on stderr."""
+    """Run all of it; returns 0. Where something is wrong the reason goes to stderr, and the process ends with 1."""
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     with tempfile.TemporaryDirectory(prefix="lora-extractor-self-test-") as folder:
         os.environ["LORA_EXTRACTOR_HOME"] = folder
@@ -43,9 +44,18 @@ def self_test() -> int:
         except Exception as error:
             text = str(error) if isinstance(error, SelfTestError) else f"{type(error).__name__}: {error}"
             print(f"Self-test failed: {text}", file=sys.stderr)
-            return 1
+            shutil.rmtree(folder, ignore_errors=True)
+            _leave(1)
     _tell("Self-test passed.")
     return 0
+
+
+def _leave(status: int) -> NoReturn:
+    """End at once: the threads of a half-made window would abort the process when it is cleared up."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os._exit(status)
 
 
 def _versions() -> str:
