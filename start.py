@@ -3,6 +3,7 @@
     python3 start.py            the window
     python3 start.py demo       a LoRA from the demo pair, with a picture and the losses
     python3 start.py test       all checks; with --full the fault tests run as often as the project promises
+    python3 start.py build      programs and packages to double-click, into dist/
     python3 start.py ...        anything else goes to the command line, see: python3 start.py --help
 
 The first start makes .venv beside this file and installs the program into it; later starts take seconds.
@@ -19,11 +20,15 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-VENV = ROOT / ".venv"
+BUILDING = sys.argv[1:2] == ["build"]
+# A bundle is made from an environment of its own, so that no test tool and nobody's additions end up in it.
+VENV = ROOT / (".venv-build" if BUILDING else ".venv")
 MADE_FOR = VENV / "made-for.txt"
 STAMP = VENV / "installed.txt"
 LOG = VENV / "install.log"
 CONSTRAINTS = ROOT / "constraints.txt"
+# Where torch comes from, if not from pip's usual index: the address of one with its CUDA, ROCm, XPU or CPU build.
+TORCH_INDEX = "LORA_EXTRACTOR_TORCH_INDEX"
 WINDOWS = sys.platform == "win32"
 PYTHON = VENV / ("Scripts/python.exe" if WINDOWS else "bin/python")
 # Not "-m app": that would prefer a folder named app in the folder where the person stands.
@@ -57,6 +62,18 @@ QT_LIBRARIES = {
     "libxcb-xkb.so.1": ("libxcb-xkb1", "libxcb"),
 }
 FONT = ("fonts-dejavu-core", "dejavu-sans-fonts")
+# What a build needs: a program or a library, and Debian's package. dpkg-shlibdeps reads whose the libraries are.
+BUILD_TOOLS = {
+    "objdump": "binutils",
+    "dpkg-shlibdeps": "dpkg-dev",
+    "desktop-file-validate": "desktop-file-utils",
+    "appstreamcli": "appstream",
+    "libwayland-client.so.0": "libwayland-client0",
+    "libwayland-cursor.so.0": "libwayland-cursor0",
+    "libgssapi_krb5.so.2": "libgssapi-krb5-2",
+    "libxcb-util.so.1": "libxcb-util1",
+}
+CHECK_TOOLS = {"debootstrap": "debootstrap", "Xvfb": "xvfb", "xwininfo": "x11-utils", "xdotool": "xdotool"}
 
 
 def main():
@@ -65,21 +82,24 @@ def main():
         return fail(f"LoRA Extractor needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
     wish = sys.argv[1:]
     testing = wish[:1] == ["test"]
-    problem = prepare_environment("test" if testing else "")
+    problem = prepare_environment("build" if BUILDING else "test" if testing else "")
     if problem:
         return fail(problem)
-    if testing or wish[:1] in ([], ["demo"]) or Path(wish[0]).exists():
+    if testing or BUILDING or wish[:1] in ([], ["demo"]) or Path(wish[0]).exists():
         prepare_qt()
     if testing:
         prepare_x_server()
         return run_checks(wish[1:])
+    if BUILDING:
+        prepare_build_tools("--check" in wish)
+        return hand_over([str(PYTHON), str(ROOT / "installers" / "build.py"), *wish[1:]])
     return hand_over([str(PYTHON), "-c", ENTRY, *wish])
 
 
 def prepare_environment(extra):
     """Make .venv and install into it, unless that was done for this very state of the project; words if it fails."""
     if read(MADE_FOR) != made_for():
-        say("Making a Python environment in .venv ...")
+        say(f"Making a Python environment in {VENV.name} ...")
         problem = make_venv()
         if problem:
             return problem
@@ -102,8 +122,9 @@ def prepare_environment(extra):
 
 
 def made_for():
-    """What an environment cannot survive a change of: this Python, and the folder, which its scripts name."""
-    return f"{sys.version}\n{sys.executable}\n{ROOT}"
+    """What an environment cannot survive a change of: this Python, the folder, and for a bundle the build of torch."""
+    torch_index = os.environ.get(TORCH_INDEX, "") if BUILDING else ""
+    return f"{sys.version}\n{sys.executable}\n{ROOT}{torch_index and chr(10) + torch_index}"
 
 
 def fingerprint():
@@ -145,13 +166,19 @@ def install(target):
         "--progress-bar",
         "off",
     ]
-    if WINDOWS and has_nvidia_card():
+    constraints = ["-c", str(CONSTRAINTS)]
+    index = os.environ.get(TORCH_INDEX)
+    if index:
+        code = logged([*command, "--index-url", index, *constraints, "torch"])
+        if code:
+            return code
+    elif WINDOWS and has_nvidia_card() and not BUILDING:
         say("An NVIDIA card is here: installing PyTorch's CUDA build.")
         code = logged([*command, "uv"])
         if code:
             return code
         command = [str(PYTHON), "-m", "uv", "pip", "install", "--python", str(PYTHON), "--torch-backend=auto"]
-    return logged([*command, "-c", str(CONSTRAINTS), "-e", target])
+    return logged([*command, *constraints, "-e", target])
 
 
 def logged(command):
@@ -193,6 +220,14 @@ def prepare_qt():
     say("The window needs system libraries that are missing here. Install them with")
     say("  Debian, Ubuntu:  sudo apt install " + " ".join(debian))
     say("  Fedora:          sudo dnf install " + " ".join(fedora))
+
+
+def prepare_build_tools(checking):
+    """On Debian, as root: install what a bundle, its packages and their check need, where it is missing."""
+    wanted = BUILD_TOOLS | (CHECK_TOOLS if checking else {})
+    missing = sorted({package for tool, package in wanted.items() if not (shutil.which(tool) or loads(tool))})
+    if missing and sys.platform.startswith("linux") and not install_debian(missing):
+        say("A build needs these of Debian's packages, or the like of them: " + " ".join(missing))
 
 
 def prepare_x_server():

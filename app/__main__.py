@@ -13,6 +13,14 @@ def main() -> int:
     from app.cli import COMMANDS
 
     arguments = sys.argv[1:]
+    if arguments == ["--self-test"]:
+        from app.self_test import self_test
+
+        return self_test()
+    if arguments == ["--time-first-paint"]:
+        from app.first_paint import time_first_paint
+
+        return time_first_paint()
     if arguments and (arguments[0] in COMMANDS or arguments[0].startswith("-")):
         from app import cli
 

@@ -14,8 +14,9 @@ ICONS = Path(resources.__file__).parent / "icons"
 
 
 def icon_file(theme: str, name: str) -> str:
-    """Path, as a style sheet wants it, of an icon that is drawn once per theme."""
-    return (ICONS / theme / f"{name}.svg").as_posix()
+    """Path of an icon that is drawn once per theme, in quotes, without which an umlaut breaks the style sheet."""
+    path = (ICONS / theme / f"{name}.svg").as_posix()
+    return '"{}"'.format(path.replace("\\", "\\\\").replace('"', '\\"'))
 
 
 def app_icon() -> QIcon:

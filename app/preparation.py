@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from app.gpu_advice import idle_card
 from engine.checkpoints.model_folder import files_of_models
 from engine.errors import EngineError, ErrorCode
 from engine.estimates import DeviceMemory, Speed
@@ -31,7 +32,7 @@ class DeviceInfo:
     """The device that will compute, or several of a kind; `kind` is ``cpu``, ``cuda``, ``mps`` or ``xpu``.
 
     `total_bytes` is the memory of the smallest, `others_bytes` what other programs held of it, `cores` those of the
-    processor.
+    processor; `idle_card` is an NVIDIA card that the installed torch cannot use.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class DeviceInfo:
     total_bytes: int
     others_bytes: int = 0
     cores: int = 1
+    idle_card: str = ""
 
     @property
     def memory(self) -> DeviceMemory:
@@ -89,9 +91,9 @@ class LocalEngine:
         smallest = min(devices, key=lambda device: device.total_bytes)
         use = smallest.memory()
         others = max(0, use.device_used - use.run)
-        return DeviceInfo(
-            devices[0].torch_device.type, title, smallest.total_bytes, others, cores=torch.get_num_threads()
-        )
+        kind = devices[0].torch_device.type
+        idle = idle_card() if kind == "cpu" else ""
+        return DeviceInfo(kind, title, smallest.total_bytes, others, torch.get_num_threads(), idle)
 
     def calibrate(self, settings: ExtractionSettings, hardware: HardwareSettings) -> Speed | None:
         """Try out in a fraction of a second how fast the device is."""

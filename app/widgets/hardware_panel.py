@@ -8,6 +8,7 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout
 
+from app.gpu_advice import advice_text
 from app.messages import format_bytes
 from app.preparation import DeviceInfo
 from app.profiles import ProfileStore
@@ -45,7 +46,7 @@ class HardwarePanel(Panel):
         self.header.addWidget(self.profiles.menu_button)
         self.header.addWidget(self.more)
         self.form = SettingsForm(HardwareSettings, lambda spec: spec.name in UNDER_MORE)
-        self._suggested = self._device_text = self._device_kind = ""
+        self._suggested = self._device_text = self._device_kind = self._idle_card = ""
         self.blocks_hint = wrapped_label(self.tr("Kept only with a memory budget."), "small")
         plain = self.form.plain
         plain.insertWidget(plain.indexOf(self.form.rows["blocks_in_gpu"]) + 1, self.blocks_hint)
@@ -122,13 +123,16 @@ class HardwarePanel(Panel):
         set_look(self.suggestion, "tone", "")
         self._device_kind = device.kind
         size = format_bytes(device.total_bytes)
-        if device.kind == "cpu":
-            self._suggested = ""
-            self._device_text = self.tr("No graphics card in use: the processor computes, with {size} to work in.")
+        self._idle_card = device.idle_card
+        self._suggested = "" if device.kind == "cpu" else suggest_profile(device.total_bytes)
+        if device.idle_card:
+            self._device_text = advice_text(device.idle_card)
+        elif device.kind == "cpu":
+            words = self.tr("No graphics card in use: the processor computes, with {size} to work in.")
+            self._device_text = words.format(size=size)
         else:
-            self._suggested = suggest_profile(device.total_bytes)
-            self._device_text = self.tr("This profile suits the {device} with {size}.")
-        self._device_text = self._device_text.format(device=device.title, size=size)
+            words = self.tr("This profile suits the {device} with {size}.")
+            self._device_text = words.format(device=device.title, size=size)
         self.suggestion.setToolTip(f"{device.title}, {size}")
         self._refresh_suggestion()
         self._refresh_blocks_hint()
@@ -154,7 +158,8 @@ class HardwarePanel(Panel):
     def show_planned_device(self, planned: Planned) -> None:
         """The same, from what a run says of its device."""
         kind = planned.device.partition(":")[0]
-        self.show_device(DeviceInfo(kind, planned.device_title, planned.device_total_bytes))
+        idle = self._idle_card if kind == "cpu" else ""
+        self.show_device(DeviceInfo(kind, planned.device_title, planned.device_total_bytes, idle_card=idle))
 
     @Slot()
     def _use_suggested(self) -> None:

@@ -29,7 +29,8 @@ from engine.settings import HardwareSettings
 if TYPE_CHECKING:
     from app.widgets.main_window import MainWindow
 
-GUIDE = Path(__file__).resolve().parent.parent.parent / "docs" / "guide.md"
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+GUIDE = next((page for page in (DOCS / "guide.html",) if page.exists()), DOCS / "guide.md")  # a bundle has pages
 
 
 class WindowHelp(QObject):

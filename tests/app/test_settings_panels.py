@@ -11,6 +11,7 @@ from app.widgets.hardware_panel import HardwarePanel
 from app.widgets.options import OptionsPanel
 from app.widgets.sliders import NumberSlider
 from engine.errors import EngineError, ErrorCode
+from engine.events import Planned
 from engine.field_specs import FieldSpec, field_specs
 from engine.presets import QUALITY_PRESETS
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
@@ -187,6 +188,15 @@ def test_a_device_that_is_not_there_is_named_in_place_of_the_one_before(hardware
     hardware.show_missing_device(EngineError(ErrorCode.DEVICE_UNAVAILABLE, device="cuda:0", available=["cpu"]))
     assert "no device cuda:0" in hardware.suggestion.text()
     assert "processor" not in hardware.suggestion.text()
+
+
+def test_an_idle_card_is_told_of_before_and_during_a_run(hardware: HardwarePanel) -> None:
+    hardware.show_device(DeviceInfo("cpu", "CPU, 2 cores", 8 * 1024**3, idle_card="NVIDIA RTX 4090"))
+    assert hardware.suggestion.text().startswith("The NVIDIA RTX 4090 is idle")
+    hardware.show_planned_device(Planned(1, (), "a.safetensors", 1, "cpu", "CPU, 2 cores", 8 * 1024**3, 1, 1, 0))
+    assert hardware.suggestion.text().startswith("The NVIDIA RTX 4090 is idle")
+    hardware.show_device(DeviceInfo("cuda", "NVIDIA RTX 4090", 24 * 1024**3))
+    assert "idle" not in hardware.suggestion.text()
 
 
 @pytest.mark.parametrize(

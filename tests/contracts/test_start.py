@@ -124,3 +124,46 @@ def test_a_folder_named_app_where_the_person_stands_is_not_run(tmp_path: Path) -
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("LoRA Extractor")
+
+
+def test_a_bundle_is_built_in_an_environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loaded(monkeypatch, "test").VENV == ROOT / ".venv"
+    assert loaded(monkeypatch, "build").VENV == ROOT / ".venv-build"
+
+
+def test_another_build_of_torch_makes_the_environment_of_bundles_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = loaded(monkeypatch, "build")
+    plain = start.made_for()
+    monkeypatch.setenv(start.TORCH_INDEX, "https://example.org/cuda")
+    assert start.made_for() != plain
+    start = loaded(monkeypatch, "demo")
+    with_index = start.made_for()
+    monkeypatch.delenv(start.TORCH_INDEX)
+    assert start.made_for() == with_index
+
+
+def test_torch_comes_from_the_index_that_is_named_and_the_rest_from_the_usual_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = loaded(monkeypatch, "build")
+    commands: list[list[str]] = []
+    monkeypatch.setattr(start, "logged", lambda command: commands.append(command) or 0)
+    monkeypatch.setenv(start.TORCH_INDEX, "https://example.org/cuda")
+    assert start.install(".[build]") == 0
+    first, second = commands
+    assert first[first.index("--index-url") + 1] == "https://example.org/cuda"
+    assert first[-1] == "torch"
+    assert str(start.CONSTRAINTS) in first
+    assert "--index-url" not in second
+    assert second[-2:] == ["-e", ".[build]"]
+
+
+def loaded(monkeypatch: pytest.MonkeyPatch, wish: str) -> ModuleType:
+    """The script as it is when a person wishes something."""
+    monkeypatch.setattr(sys, "argv", ["start.py", wish])
+    specification = importlib.util.spec_from_file_location("start", ROOT / "start.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module

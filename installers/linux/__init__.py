@@ -1,0 +1,1 @@
+"""The .deb and the .tar.gz, and their trial in a bare root."""
