@@ -9,7 +9,6 @@ from PySide6.QtCore import QCoreApplication, QObject, Qt, SignalInstance, Slot
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QMessageBox, QVBoxLayout, QWidget
 
 from app.messages import counted, format_moment
-from app.paths import APP_NAME
 from app.shortcuts import SHORTCUTS
 from app.widgets.basics import push_button, set_look, text_label, wrapped_label
 from app.wording import whose_place_text
@@ -113,14 +112,6 @@ def ask_whose_place(parent: QWidget, file: Path) -> str:
     box.exec()
     answers = {finetuned: "finetuned", original: "original"}
     return next((answer for button, answer in answers.items() if box.clickedButton() is button), "")
-
-
-def show_about(parent: QWidget, version: str) -> None:
-    """Say what this program is."""
-    text = _tr("Makes a LoRA from a fine-tuned model and the model it was trained from, and says how good it is.")
-    QMessageBox.about(
-        parent, _tr("About {name}").format(name=APP_NAME), f"<b>{APP_NAME} {version}</b><p>{text}</p><p>Apache-2.0</p>"
-    )
 
 
 class ShortcutsDialog(QDialog):

@@ -13,10 +13,10 @@ from PySide6.QtWidgets import QFileDialog
 from app import paths
 from app.json_store import StoreProblem, StoreTrouble
 from app.run_log import Level
-from app.widgets.dialogs import ShortcutsDialog, show_about
+from app.widgets.about_dialog import AboutDialog
+from app.widgets.dialogs import ShortcutsDialog
 from app.widgets.frame import Tab
 from app.widgets.notice_bar import NoticeBar
-from engine import __version__
 
 if TYPE_CHECKING:
     from app.theme import ThemeChoice
@@ -149,7 +149,7 @@ class WindowCommands(QObject):
 
     @Slot()
     def _about(self) -> None:
-        show_about(self._window, __version__)
+        AboutDialog(self._window).exec()
 
     @Slot()
     def _show_output_folder(self) -> None:

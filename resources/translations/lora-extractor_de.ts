@@ -2,6 +2,57 @@
 <!DOCTYPE TS>
 <TS version="2.1" language="de" sourcelanguage="en">
 <context>
+    <name>AboutDialog</name>
+    <message>
+        <location filename="../../app/widgets/about_dialog.py"/>
+        <source>About {name}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/about_dialog.py"/>
+        <source>Apache License 2.0. Nothing is ever sent anywhere. It is made with these programs:</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/about_dialog.py"/>
+        <source>Close</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/about_dialog.py"/>
+        <source>Licences</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/about_dialog.py"/>
+        <source>Makes a LoRA from a fine-tuned model and the model it was trained from, and says how good it is.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/about_dialog.py"/>
+        <source>Reading the licences…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/about_dialog.py"/>
+        <source>{name} {version}</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>BarButtons</name>
+    <message>
+        <location filename="../../app/widgets/bar_buttons.py"/>
+        <source>More</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar_buttons.py"/>
+        <source>More that can be done with this LoRA</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
     <name>BatchPanel</name>
     <message>
         <location filename="../../app/widgets/batch_panel.py"/>
@@ -83,8 +134,23 @@
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Back</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Back to the result of the last run</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Choose the folder that LoRAs are written to</source>
         <translation>Ordner wählen, in den LoRAs geschrieben werden</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Copy as command line</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
@@ -98,13 +164,28 @@
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Copy the command that extracts this LoRA without the window</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Extract</source>
         <translation>Extrahieren</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Extract all layers anew, without those that are kept</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Layer {layer} of {total}</source>
         <translation>Schicht {layer} von {total}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Measure the file against the two models, independently of the run</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
@@ -133,6 +214,16 @@
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Reading both models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Start over</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Starting…</source>
         <translation>Wird gestartet…</translation>
     </message>
@@ -158,6 +249,16 @@
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Verify</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Verifying {name}…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Will write {name}</source>
         <translation>Schreibt {name}</translation>
     </message>
@@ -172,9 +273,23 @@
         <translation>in {folder}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
         <source>{count} layers</source>
-        <translation>{count} Schichten</translation>
+        <translation type="vanished">{count} Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>{done} of {total} weights measured</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>{message} {remedy}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>{quality} · {verdict}</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
@@ -182,9 +297,8 @@
         <translation>bisher {share} der Änderung erhalten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
         <source>{size} · {time} · keeps {mean} of the change, {worst} in the weakest layer</source>
-        <translation>{size} · {time} · erhält {mean} der Änderung, {worst} in der schwächsten Schicht</translation>
+        <translation type="vanished">{size} · {time} · erhält {mean} der Änderung, {worst} in der schwächsten Schicht</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
@@ -416,9 +530,8 @@
         <translation>heller = stärker geändert</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
         <source>click a cell for its layer</source>
-        <translation>Zelle anklicken für ihre Schicht</translation>
+        <translation type="vanished">Zelle anklicken für ihre Schicht</translation>
     </message>
     <message>
         <location filename="../../app/widgets/change_map.py"/>
@@ -439,6 +552,11 @@
         <location filename="../../app/widgets/change_map.py"/>
         <source>others</source>
         <translation>übrige</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>outer layers</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/widgets/change_map.py"/>
@@ -486,6 +604,16 @@
         <source>{layer}: not finished yet</source>
         <translation>{layer}: noch nicht fertig</translation>
     </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>≤ {value}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/change_map.py"/>
+        <source>≥ {value}</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>CrashBar</name>
@@ -495,9 +623,8 @@
         <translation>Bericht kopieren…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/crash_bar.py"/>
         <source>Dismiss</source>
-        <translation>Schließen</translation>
+        <translation type="vanished">Schließen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/crash_bar.py"/>
@@ -645,6 +772,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/explore_panel.py"/>
+        <source>Rank</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/explore_panel.py"/>
         <source>This file holds whole differences only; there is no rank to choose.</source>
         <translation>Diese Datei enthält nur ganze Differenzen; es gibt keinen Rang zu wählen.</translation>
     </message>
@@ -672,6 +804,19 @@
         <location filename="../../app/widgets/explore_panel.py"/>
         <source>reads the models again</source>
         <translation>liest die Modelle noch einmal</translation>
+    </message>
+</context>
+<context>
+    <name>GpuAdvice</name>
+    <message>
+        <location filename="../../app/gpu_advice.py"/>
+        <source>The {card} is idle: the installed PyTorch was built for processors only. docs/building.md says how to install PyTorch's CUDA build.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/gpu_advice.py"/>
+        <source>The {card} is idle: this edition of LoRA Extractor computes on the processor only. The edition for NVIDIA cards uses it.</source>
+        <translation type="unfinished"></translation>
     </message>
 </context>
 <context>
@@ -738,6 +883,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/hardware_panel.py"/>
+        <source>by itself in {count} min</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/hardware_panel.py"/>
         <source>less</source>
         <translation>weniger</translation>
     </message>
@@ -786,6 +936,26 @@
         <location filename="../../app/widgets/last_result.py"/>
         <source>Open the folder of the last LoRA</source>
         <translation>Ordner des letzten LoRAs öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/last_result.py"/>
+        <source>Verify</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/last_result.py"/>
+        <source>Verify the last LoRA against the two models</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/last_result.py"/>
+        <source>{mark} {judgement}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/last_result.py"/>
+        <source>{mark} {name}: {judgement}</source>
+        <translation type="unfinished"></translation>
     </message>
 </context>
 <context>
@@ -996,6 +1166,14 @@
         <location filename="../../app/widgets/layer_table.py"/>
         <source>{shown} of {total}</source>
         <translation>{shown} von {total}</translation>
+    </message>
+</context>
+<context>
+    <name>LayersTab</name>
+    <message>
+        <location filename="../../app/widgets/layers_tab.py"/>
+        <source>Table and spectrum</source>
+        <translation type="unfinished"></translation>
     </message>
 </context>
 <context>
@@ -1235,6 +1413,16 @@
         <source>{title} · this run {run} · peak {peak} · in use {used} of {total}</source>
         <translation>{title} · dieser Lauf {run} · Spitze {peak} · belegt {used} von {total}</translation>
     </message>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>{title} · this run: peak {peak} of {total}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/memory_panel.py"/>
+        <source>{title} · this run: peak {peak} of {total} budget</source>
+        <translation type="unfinished"></translation>
+    </message>
 </context>
 <context>
     <name>Menus</name>
@@ -1242,6 +1430,16 @@
         <location filename="../../app/widgets/menus.py"/>
         <source>&amp;About LoRA Extractor</source>
         <translation>Ü&amp;ber LoRA Extractor</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Add what is shown</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Copy as command line</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
@@ -1257,6 +1455,11 @@
         <location filename="../../app/widgets/menus.py"/>
         <source>&amp;Find a layer</source>
         <translation>Schicht &amp;suchen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Free device memory</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
@@ -1280,6 +1483,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Queue</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
         <source>&amp;Quit</source>
         <translation>&amp;Beenden</translation>
     </message>
@@ -1287,6 +1495,16 @@
         <location filename="../../app/widgets/menus.py"/>
         <source>&amp;Reset LoRA options</source>
         <translation>LoRA-Optionen &amp;zurücksetzen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Result</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Run all</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
@@ -1305,8 +1523,28 @@
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;User guide</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>&amp;Verify a LoRA…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
         <source>&amp;View</source>
         <translation>&amp;Ansicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>Copy &amp;report for a bug…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>Extract all layers anew, without those that are kept</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
@@ -1324,9 +1562,18 @@
         <translation>&amp;Originalmodell öffnen…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
         <source>Output &amp;folder…</source>
-        <translation>&amp;Ausgabeordner…</translation>
+        <translation type="vanished">&amp;Ausgabeordner…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>Output fol&amp;der…</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>S&amp;ettings…</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
@@ -1337,6 +1584,11 @@
         <location filename="../../app/widgets/menus.py"/>
         <source>Show &amp;log files</source>
         <translation>&amp;Protokolldateien anzeigen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>Start &amp;over</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
@@ -1352,6 +1604,11 @@
         <location filename="../../app/widgets/menus.py"/>
         <source>Theme: l&amp;ight</source>
         <translation>Design: &amp;hell</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/menus.py"/>
+        <source>Try it with the &amp;demo</source>
+        <translation type="unfinished"></translation>
     </message>
 </context>
 <context>
@@ -1464,6 +1721,14 @@
         <location filename="../../app/widgets/layer_table.py"/>
         <source>{done} of {total}</source>
         <translation>{done} von {total}</translation>
+    </message>
+</context>
+<context>
+    <name>NoticeBar</name>
+    <message>
+        <location filename="../../app/widgets/notice_bar.py"/>
+        <source>Dismiss</source>
+        <translation type="unfinished"></translation>
     </message>
 </context>
 <context>
@@ -1588,6 +1853,14 @@
         <location filename="../../app/widgets/pair_card.py"/>
         <source>why?</source>
         <translation>warum?</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/widgets/pair_card.py"/>
+        <source>{count} layers match</source>
+        <translation type="unfinished">
+            <numerusform></numerusform>
+            <numerusform></numerusform>
+        </translation>
     </message>
     <message numerus="yes">
         <location filename="../../app/widgets/pair_card.py"/>
@@ -1980,8 +2253,12 @@
     </message>
     <message>
         <location filename="../../app/widgets/options.py"/>
+        <source>⚠ {value} is unusual for this type; {low} to {high} is usual.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>⚠ {value} is unusual here; {low} to {high} is.</source>
-        <translation>⚠ {value} ist hier unüblich; üblich ist {low} bis {high}.</translation>
+        <translation type="vanished">⚠ {value} ist hier unüblich; üblich ist {low} bis {high}.</translation>
     </message>
 </context>
 <context>
@@ -2304,9 +2581,13 @@
         </translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
         <source>{known} of {full} values computed, the hatched rest is unknown</source>
-        <translation>{known} von {full} Werten berechnet, der schraffierte Rest ist unbekannt</translation>
+        <translation type="vanished">{known} von {full} Werten berechnet, der schraffierte Rest ist unbekannt</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <source>{known} of {full} values known</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/widgets/spectrum_panel.py"/>
@@ -2454,6 +2735,14 @@
     </message>
 </context>
 <context>
+    <name>WindowFiles</name>
+    <message>
+        <location filename="../../app/widgets/window_files.py"/>
+        <source>Not opened while a run goes on: {names}</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
     <name>WindowFrame</name>
     <message>
         <location filename="../../app/widgets/frame.py"/>
@@ -2467,8 +2756,23 @@
     </message>
     <message>
         <location filename="../../app/widgets/frame.py"/>
+        <source>Log ⚠</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/frame.py"/>
         <source>Memory &amp;&amp; time</source>
         <translation>Speicher &amp;&amp; Zeit</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/frame.py"/>
+        <source>Queue</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/frame.py"/>
+        <source>Result</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/widgets/frame.py"/>
@@ -2479,6 +2783,37 @@
         <location filename="../../app/widgets/frame.py"/>
         <source>Views of the run</source>
         <translation>Ansichten des Laufs</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/frame.py"/>
+        <source>Welcome</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>WindowHelp</name>
+    <message>
+        <location filename="../../app/widgets/window_help.py"/>
+        <source>The last time the program was ended from outside.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/window_help.py"/>
+        <source>The settings could not be saved: {error}</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
+    <name>WindowQueue</name>
+    <message>
+        <location filename="../../app/widgets/window_queue.py"/>
+        <source>The queue is done</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/window_queue.py"/>
+        <source>{name}: {message} {remedy}</source>
+        <translation type="unfinished"></translation>
     </message>
 </context>
 <context>
@@ -2502,6 +2837,19 @@
         <location filename="../../app/widgets/window_run.py"/>
         <source>What is kept on the device could not be freed</source>
         <translation>Was auf dem Gerät liegt, ließ sich nicht freigeben</translation>
+    </message>
+</context>
+<context>
+    <name>WindowVerify</name>
+    <message>
+        <location filename="../../app/widgets/window_verify.py"/>
+        <source>LoRA (*.safetensors)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/window_verify.py"/>
+        <source>Verify a LoRA against the two models</source>
+        <translation type="unfinished"></translation>
     </message>
 </context>
 <context>
@@ -2591,14 +2939,18 @@
 <context>
     <name>dialogs</name>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
         <source>About {name}</source>
-        <translation>Über {name}</translation>
+        <translation type="vanished">Über {name}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/dialogs.py"/>
         <source>An earlier run of these two models was stopped: {done} of {total} are done.</source>
         <translation>Ein früherer Lauf mit diesen beiden Modellen wurde gestoppt: {done} von {total} sind fertig.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Another model</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/widgets/dialogs.py"/>
@@ -2617,6 +2969,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/dialogs.py"/>
+        <source>Fine-tuned model</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
         <source>It was started on {moment}.</source>
         <translation>Begonnen wurde er am {moment}.</translation>
     </message>
@@ -2626,9 +2983,8 @@
         <translation>Weitermachen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
         <source>Makes a LoRA from a fine-tuned model and the model it was trained from, and says how good it is.</source>
-        <translation>Macht aus einem feinabgestimmten Modell und seinem Original ein LoRA und sagt, wie gut es ist.</translation>
+        <translation type="vanished">Macht aus einem feinabgestimmten Modell und seinem Original ein LoRA und sagt, wie gut es ist.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/dialogs.py"/>
@@ -2639,6 +2995,11 @@
         <location filename="../../app/widgets/dialogs.py"/>
         <source>Nothing is written.</source>
         <translation>Es wird nichts geschrieben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Original model</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/widgets/dialogs.py"/>
@@ -2684,12 +3045,12 @@
 <context>
     <name>errors</name>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>Add a name after it.</source>
         <translation>Dahinter einen Namen angeben.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>Ask for a rank at or below the one that was computed, or extract from the two models.</source>
         <translation>Höchstens den berechneten Rang verlangen oder aus den beiden Modellen extrahieren.</translation>
     </message>
@@ -2719,7 +3080,7 @@
         <translation>Den Pfad prüfen, oder ob das Laufwerk angeschlossen ist.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>Choose a .safetensors file with a model's weights.</source>
         <translation>Eine .safetensors-Datei mit den Gewichten eines Modells wählen.</translation>
     </message>
@@ -2729,27 +3090,33 @@
         <translation>Eine Datei wählen, die bei einer Extraktion entstanden ist.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>Choose a file with a model's weights.</source>
         <translation>Eine Datei mit den Gewichten eines Modells wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>Choose a file written by a profile export.</source>
         <translation>Eine Datei aus einem Profil-Export wählen.</translation>
     </message>
     <message>
         <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>Choose a folder for the output.</source>
         <translation>Einen Ordner für die Ausgabe wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
+        <source>Choose a folder with one model in it, or the model's file.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
         <source>Choose a full fine-tuned model and its original.</source>
         <translation>Ein vollständiges feinabgestimmtes Modell und sein Original wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>Choose a shorter one.</source>
         <translation>Einen kürzeren wählen.</translation>
     </message>
@@ -2759,7 +3126,7 @@
         <translation>Eine einzelne .safetensors-Datei wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>Choose another file name.</source>
         <translation>Einen anderen Dateinamen wählen.</translation>
     </message>
@@ -2774,9 +3141,25 @@
         <translation>Einen anderen Namen wählen.</translation>
     </message>
     <message>
+        <location filename="../../app/error_variants.py"/>
+        <source>Choose another output folder, or change that folder's permissions.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>Choose another output folder, or change the folder's permissions.</source>
         <translation>Einen anderen Ausgabeordner wählen oder die Rechte des Ordners ändern.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
+        <source>Choose another output folder, or mend the link.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
+        <source>Choose another output folder.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/error_messages.py"/>
@@ -2784,12 +3167,17 @@
         <translation>Als Genauigkeit bf16 oder fp32 wählen.</translation>
     </message>
     <message>
+        <location filename="../../app/error_variants.py"/>
+        <source>Choose one of these files.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <location filename="../../app/error_messages.py"/>
         <source>Choose the original model that the fine-tuned one was made from.</source>
         <translation>Das Originalmodell wählen, aus dem das feinabgestimmte entstanden ist.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>Choose the two models that the LoRA was extracted from.</source>
         <translation>Die beiden Modelle wählen, aus denen das LoRA extrahiert wurde.</translation>
     </message>
@@ -2804,6 +3192,11 @@
         <translation>Andere Programme schließen oder svd_lowrank verwenden, das weniger braucht.</translation>
     </message>
     <message>
+        <location filename="../../app/error_variants.py"/>
+        <source>Connect the drive, or choose another output folder.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <location filename="../../app/error_messages.py"/>
         <source>Convert it to .safetensors first.</source>
         <translation>Zuerst in .safetensors umwandeln.</translation>
@@ -2814,32 +3207,48 @@
         <translation>Noch einmal herunterladen oder kopieren.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>Free some space or choose another output folder.</source>
         <translation>Platz schaffen oder einen anderen Ausgabeordner wählen.</translation>
     </message>
     <message>
+        <location filename="../../app/error_variants.py"/>
+        <source>Get a version of it in a single .safetensors file.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>Get an undamaged file, or leave such layers out with --skip-nonfinite.</source>
         <translation>Eine unbeschädigte Datei besorgen oder solche Schichten mit --skip-nonfinite weglassen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
+        <source>Get or make a version of it in a single .safetensors file.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
         <source>Give more of it: {available}.</source>
         <translation>Mehr davon angeben: {available}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>Leave out &lt; &gt; : " | ? * and names such as CON.</source>
         <translation>Ohne &lt; &gt; : " | ? * und Namen wie CON.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>More than one pair begins with {name}.</source>
         <translation>Mehr als ein Paar beginnt mit {name}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
+        <source>No file in the folder {file} is a model that can be used: {names}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
         <source>No pair of models in the cache begins with {name}.</source>
         <translation>Kein Modellpaar im Cache beginnt mit {name}.</translation>
     </message>
@@ -2879,12 +3288,12 @@
         <translation>Die Extraktion neu starten; sie berechnet diese Schichten noch einmal.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>The LoRA is broken; extract it again.</source>
         <translation>Das LoRA ist fehlerhaft; noch einmal extrahieren.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>The LoRA needs up to {needed} and {file} has {free} free.</source>
         <translation>Das LoRA braucht bis zu {needed}, und {file} hat {free} frei.</translation>
     </message>
@@ -2895,31 +3304,42 @@
     </message>
     <message>
         <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>The file is damaged or was written by a faulty program; get it again.</source>
         <translation>Die Datei ist beschädigt oder stammt von einem fehlerhaften Programm; noch einmal besorgen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
+        <source>The file name is blank.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
         <source>The file name {file} cannot be a file's name on every system.</source>
         <translation>{file} kann nicht auf jedem System ein Dateiname sein.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>The file name {file} ends in a folder.</source>
         <translation>Der Dateiname {file} endet mit einem Ordner.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>The file name {file} is too long.</source>
         <translation>Der Dateiname {file} ist zu lang.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>The file name {file} leads out of the output folder.</source>
         <translation>Der Dateiname {file} führt aus dem Ausgabeordner hinaus.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
+        <source>The folder {file} holds a model in diffusers' folders, which is not supported yet.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
         <source>The header of {file} is broken at {tensor}: {reason}.</source>
         <translation>Der Kopf von {file} ist bei {tensor} fehlerhaft: {reason}.</translation>
     </message>
@@ -2927,6 +3347,41 @@
         <location filename="../../app/error_messages.py"/>
         <source>The header of {file} is broken: {reason}.</source>
         <translation>Der Kopf von {file} ist fehlerhaft: {reason}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
+        <source>The model in the folder {file} is split into several files, which is not supported yet.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
+        <source>The output folder {file} cannot be made, because {at} does not take new folders.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
+        <source>The output folder {file} cannot be made, because {at} is a file.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
+        <source>The output folder {file} cannot be made, because {at} is not there.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
+        <source>The output folder {file} cannot be used, because {at} is a link that leads nowhere.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
+        <source>The output folder {file} does not take new files.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
+        <source>The output folder {file} is a file.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/error_messages.py"/>
@@ -2944,9 +3399,19 @@
         <translation>Die beiden Modelle haben in allen {layers} ausgewählten Gewichten dieselben Werte.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>There are: {available}.</source>
         <translation>Vorhanden: {available}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
+        <source>There is more than one model in the folder {file}: {names}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
+        <source>There is no .safetensors file in the folder {file}.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/error_messages.py"/>
@@ -2959,7 +3424,7 @@
         <translation>Es gibt kein Profil namens {name}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>There is no space left to write to {file}. Nothing was kept of the file.</source>
         <translation>In {file} ist kein Platz mehr. Von der Datei wurde nichts behalten.</translation>
     </message>
@@ -2974,17 +3439,22 @@
         <translation>Das andere Verfahren versuchen oder diese Schicht weglassen; bitte melden.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
+        <source>Type a name for the LoRA.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/error_variants.py"/>
         <source>Update LoRA Extractor, or export the profile again with this version.</source>
         <translation>LoRA Extractor aktualisieren oder das Profil mit dieser Version noch einmal exportieren.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>Use 1 to 80 printable characters.</source>
         <translation>1 bis 80 druckbare Zeichen verwenden.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>Use a name, or a subfolder and a name; choose the place with the output folder.</source>
         <translation>Einen Namen oder Unterordner und Namen verwenden; den Ort bestimmt der Ausgabeordner.</translation>
     </message>
@@ -3013,6 +3483,14 @@
         <source>the file</source>
         <translation>die Datei</translation>
     </message>
+    <message numerus="yes">
+        <location filename="../../app/error_messages.py"/>
+        <source>{count} bytes</source>
+        <translation type="unfinished">
+            <numerusform></numerusform>
+            <numerusform></numerusform>
+        </translation>
+    </message>
     <message>
         <location filename="../../app/error_messages.py"/>
         <source>{file} and {other} have no weight in common (for instance {example} and {other_example}).</source>
@@ -3034,7 +3512,7 @@
         <translation>{file} wurde während des Laufs geändert oder ist verschwunden.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>{file} does not belong to these models: no key such as {tensor} matches a weight.</source>
         <translation>{file} gehört nicht zu diesen Modellen: Kein Schlüssel wie {tensor} passt zu einem Gewicht.</translation>
     </message>
@@ -3044,12 +3522,12 @@
         <translation>{file} gibt es nicht.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>{file} exists and is not a hardware profile, so it is not overwritten.</source>
         <translation>{file} gibt es schon und ist kein Hardware-Profil; die Datei wird nicht überschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>{file} holds no tensors.</source>
         <translation>{file} enthält keine Tensoren.</translation>
     </message>
@@ -3059,12 +3537,12 @@
         <translation>{file} enthält quantisierte Gewichte: {scheme} (zu sehen bei {tensor}).</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>{file} holds values that no profile can have.</source>
         <translation>{file} enthält Werte, die kein Profil haben kann.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>{file} is a LoRA already, not a model.</source>
         <translation>{file} ist schon ein LoRA, kein Modell.</translation>
     </message>
@@ -3079,9 +3557,13 @@
         <translation>{file} ist eine {container}-Datei; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
         <source>{file} is cut off: it has {actual} of at least {expected} bytes.</source>
-        <translation>{file} ist abgeschnitten: {actual} von mindestens {expected} Byte sind da.</translation>
+        <translation type="vanished">{file} ist abgeschnitten: {actual} von mindestens {expected} Byte sind da.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{file} is cut off: it has {actual} of at least {expected}.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/error_messages.py"/>
@@ -3094,12 +3576,12 @@
         <translation>{file} ist kein LoRA.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>{file} is not a hardware profile.</source>
         <translation>{file} ist kein Hardware-Profil.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>{file} is not a safetensors model.</source>
         <translation>{file} ist kein safetensors-Modell.</translation>
     </message>
@@ -3114,14 +3596,19 @@
         <translation>{file} wurde für beide Modelle gewählt; es gibt keine Differenz zu extrahieren.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>{file} was written by a newer version of LoRA Extractor.</source>
         <translation>{file} stammt von einer neueren Version von LoRA Extractor.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>{missing} of {of} layers are not in the cache at these settings.</source>
         <translation>{missing} von {of} Schichten sind mit diesen Einstellungen nicht im Cache.</translation>
+    </message>
+    <message>
+        <location filename="../../app/error_messages.py"/>
+        <source>{names} and {count} more</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/error_messages.py"/>
@@ -3129,7 +3616,7 @@
         <translation>{name} gibt es schon.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>{name} cannot be a profile's name.</source>
         <translation>{name} kann kein Profilname sein.</translation>
     </message>
@@ -3154,12 +3641,12 @@
         <translation>{tensor} enthält den Wert {value:.3g}, der nicht in {dtype} passt. Es wurde nichts geschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>{tensor} in {file} contains NaN or infinite values, and {more}. Nothing was written.</source>
         <translation>{tensor} in {file} enthält NaN oder unendliche Werte, ebenso {more}. Es wurde nichts geschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>{tensor} in {file} contains NaN or infinite values.</source>
         <translation>{tensor} in {file} enthält NaN oder unendliche Werte.</translation>
     </message>
@@ -3169,7 +3656,7 @@
         <translation>{tensor} in {file} enthält NaN oder unendliche Werte. Es wurde nichts geschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/error_variants.py"/>
         <source>{tensor} in {file} has another shape than the weight it belongs to.</source>
         <translation>{tensor} in {file} hat eine andere Form als das zugehörige Gewicht.</translation>
     </message>
@@ -3178,17 +3665,12 @@
     <name>estimate</name>
     <message>
         <location filename="../../app/estimate_words.py"/>
-        <source>A more aggressive memory use gives the run more.</source>
+        <source>A more aggressive memory use allows more.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>Close other programs, choose a smaller batch, or use svd_lowrank.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../../app/estimate_words.py"/>
-        <source>Close other programs, or use svd_lowrank or a lower rank, which need less.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -3203,7 +3685,7 @@
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
-        <source>Free some space on the disk of the cache.</source>
+        <source>Free some space for the cache.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -3223,12 +3705,7 @@
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
-        <source>No room to keep finished layers: {needed} needed, {at_hand} free. A stop would lose them.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../../app/estimate_words.py"/>
-        <source>Set the budget to at least {needed}, or leave it empty.</source>
+        <source>No room to keep finished layers in case of a stop: {needed} needed, {at_hand} free.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -3239,11 +3716,6 @@
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>The LoRA needs up to {needed} and the disk has {at_hand} free.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../../app/estimate_words.py"/>
-        <source>The memory budget of {budget} is smaller than {name}, which needs {needed}.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -3264,6 +3736,11 @@
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>Time: {time}, for {layers}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>To keep within a budget, raise it to that.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -3293,12 +3770,17 @@
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
+        <source>file: at most {size}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
         <source>fits: {amount}</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
-        <source>needs {amount}</source>
+        <source>svd_lowrank or a lower rank needs less.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
@@ -3313,22 +3795,22 @@
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
-        <source>{name} needs {needed}, more than this run's share of {at_hand}; it is worked on alone.</source>
+        <source>{name} needs {needed}, more than the run's share of {at_hand}: it is worked on alone.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
-        <source>{name} needs {needed}, the device has {at_hand} free: the processor will do it, slowly.</source>
+        <source>{name} needs {needed}, {at_hand} are free: the processor does it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
+        <source>{name} needs {needed}: it is worked on alone, above the memory budget of {budget}.</source>
         <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>{needed} of {whole}</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../../app/estimate_words.py"/>
-        <source>{size} file</source>
         <translation type="unfinished"></translation>
     </message>
 </context>
@@ -3496,6 +3978,11 @@
         <location filename="../../app/messages.py"/>
         <source>ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming rules all the same.</source>
         <translation>ComfyUI kann für diese Art von Modell ({name}) keine LoRAs laden; die Datei folgt trotzdem den Namensregeln von ComfyUI.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>The memory budget of {budget} is too small for {layers}; {name} needs the most, {needed}. Such layers are worked on alone, above the budget.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/messages.py"/>
@@ -3740,14 +4227,18 @@
 <context>
     <name>quality_words</name>
     <message>
-        <location filename="../../app/quality_words.py"/>
         <source>99.9 %</source>
-        <translation>99,9 %</translation>
+        <translation type="vanished">99,9 %</translation>
     </message>
     <message>
         <location filename="../../app/quality_words.py"/>
         <source>A larger adaptive value keeps more, in a larger file.</source>
         <translation>Ein größerer adaptiver Wert erhält mehr, in einer größeren Datei.</translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
+        <source>A part of the change is missing</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/quality_words.py"/>
@@ -3795,9 +4286,8 @@
         <translation>Erhält fast die ganze Änderung</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
         <source>Much of the change is missing</source>
-        <translation>Ein großer Teil der Änderung fehlt</translation>
+        <translation type="vanished">Ein großer Teil der Änderung fehlt</translation>
     </message>
     <message>
         <location filename="../../app/quality_words.py"/>
@@ -3871,13 +4361,25 @@
     </message>
     <message>
         <location filename="../../app/quality_words.py"/>
+        <source>{layers} did not change</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/quality_words.py"/>
         <source>{layers} in fp32 to keep precision</source>
         <translation>{layers} in fp32, um die Genauigkeit zu erhalten</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
         <source>{layers} left unclamped</source>
-        <translation>{layers} unbegrenzt gelassen</translation>
+        <translation type="vanished">{layers} unbegrenzt gelassen</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/quality_words.py"/>
+        <source>{layers} were not clamped: clamping would have cost too much</source>
+        <translation type="unfinished">
+            <numerusform></numerusform>
+            <numerusform></numerusform>
+        </translation>
     </message>
     <message>
         <location filename="../../app/quality_words.py"/>
@@ -3973,9 +4475,8 @@
         <translation>Es wurde nichts geschrieben</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
         <source>One saved job was damaged and left out; the whole list is kept as {aside}.</source>
-        <translation>Ein gespeicherter Auftrag war beschädigt und wurde weggelassen; die ganze Liste liegt als {aside} beiseite.</translation>
+        <translation type="vanished">Ein gespeicherter Auftrag war beschädigt und wurde weggelassen; die ganze Liste liegt als {aside} beiseite.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/queue_words.py"/>
@@ -4003,14 +4504,20 @@
         <translation>Verhältnis {value}, Rang bis {rank}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
         <source>Removed 1 job.</source>
-        <translation>1 Auftrag entfernt.</translation>
+        <translation type="vanished">1 Auftrag entfernt.</translation>
     </message>
     <message>
+        <source>Removed {count} jobs.</source>
+        <translation type="vanished">{count} Aufträge entfernt.</translation>
+    </message>
+    <message numerus="yes">
         <location filename="../../app/widgets/queue_words.py"/>
         <source>Removed {count} jobs.</source>
-        <translation>{count} Aufträge entfernt.</translation>
+        <translation type="unfinished">
+            <numerusform></numerusform>
+            <numerusform></numerusform>
+        </translation>
     </message>
     <message>
         <location filename="../../app/widgets/queue_words.py"/>
@@ -4088,9 +4595,16 @@
         <translation>{count} läuft</translation>
     </message>
     <message>
+        <source>{count} saved jobs were damaged and left out; the whole list is kept as {aside}.</source>
+        <translation type="vanished">{count} gespeicherte Aufträge waren beschädigt und wurden weggelassen; die ganze Liste liegt als {aside} beiseite.</translation>
+    </message>
+    <message numerus="yes">
         <location filename="../../app/widgets/queue_words.py"/>
         <source>{count} saved jobs were damaged and left out; the whole list is kept as {aside}.</source>
-        <translation>{count} gespeicherte Aufträge waren beschädigt und wurden weggelassen; die ganze Liste liegt als {aside} beiseite.</translation>
+        <translation type="unfinished">
+            <numerusform></numerusform>
+            <numerusform></numerusform>
+        </translation>
     </message>
     <message>
         <location filename="../../app/widgets/queue_words.py"/>
@@ -4184,6 +4698,54 @@
         <location filename="../../app/rank_ways.py"/>
         <source>The largest rank for all layers whose file is at most this large.</source>
         <translation>Der größte Rang für alle Schichten, dessen Datei höchstens so groß ist.</translation>
+    </message>
+</context>
+<context>
+    <name>result</name>
+    <message>
+        <location filename="../../app/widgets/result_card.py"/>
+        <source>Lost most: {layers}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result_card.py"/>
+        <source>The layers that lost most, with the share they keep:</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result_card.py"/>
+        <source>keeps {mean} of the change, {worst} in the weakest layer</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result_card.py"/>
+        <source>not verified</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result_card.py"/>
+        <source>{mark} {name}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result_card.py"/>
+        <source>{name} {share}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result_card.py"/>
+        <source>⚠ {name}: {reason}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result_card.py"/>
+        <source>⚠ {reason}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result_card.py"/>
+        <source>⚠ {text}</source>
+        <translation type="unfinished"></translation>
     </message>
 </context>
 <context>
@@ -4573,6 +5135,11 @@
     <name>shortcuts</name>
     <message>
         <location filename="../../app/shortcuts.py"/>
+        <source>Add what is shown to the queue</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
         <source>Choose the output folder</source>
         <translation>Ausgabeordner wählen</translation>
     </message>
@@ -4603,6 +5170,16 @@
     </message>
     <message>
         <location filename="../../app/shortcuts.py"/>
+        <source>Run the queue</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
+        <source>Settings</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
         <source>Show memory and time</source>
         <translation>Speicher und Zeit zeigen</translation>
     </message>
@@ -4618,18 +5195,37 @@
     </message>
     <message>
         <location filename="../../app/shortcuts.py"/>
+        <source>Show the queue</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
+        <source>Show the result</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
         <source>Show this list</source>
         <translation>Diese Liste zeigen</translation>
     </message>
     <message>
         <location filename="../../app/shortcuts.py"/>
+        <source>Stop (asks first)</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>Stop the extraction (asks first)</source>
-        <translation>Extraktion stoppen (fragt nach)</translation>
+        <translation type="vanished">Extraktion stoppen (fragt nach)</translation>
     </message>
     <message>
         <location filename="../../app/shortcuts.py"/>
         <source>Swap the two models</source>
         <translation>Die beiden Modelle tauschen</translation>
+    </message>
+    <message>
+        <location filename="../../app/shortcuts.py"/>
+        <source>Verify a LoRA</source>
+        <translation type="unfinished"></translation>
     </message>
 </context>
 <context>
@@ -4700,6 +5296,11 @@
     <name>wording</name>
     <message>
         <location filename="../../app/wording.py"/>
+        <source>Both models are chosen already; it takes the place of one of them.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/wording.py"/>
         <source>Choose the fine-tuned model</source>
         <translation>Feinabgestimmtes Modell wählen</translation>
     </message>
@@ -4742,6 +5343,19 @@
         <location filename="../../app/wording.py"/>
         <source>Please report it with Copy details and a copy of the log.</source>
         <translation>Bitte melden, mit „Details kopieren“ und einer Kopie des Protokolls.</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/wording.py"/>
+        <source>Two models are needed; these of the dropped files were not opened: {names}.</source>
+        <translation type="unfinished">
+            <numerusform></numerusform>
+            <numerusform></numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/wording.py"/>
+        <source>Which model is {name}?</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/wording.py"/>
