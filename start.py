@@ -9,6 +9,7 @@
 The first start makes .venv beside this file and installs the program into it; later starts take seconds.
 """
 
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -82,7 +83,8 @@ def main():
         return fail(f"LoRA Extractor needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
     wish = sys.argv[1:]
     testing = wish[:1] == ["test"]
-    problem = prepare_environment("build" if BUILDING else "test" if testing else "")
+    with alone():
+        problem = prepare_environment("build" if BUILDING else "test" if testing else "")
     if problem:
         return fail(problem)
     if testing or BUILDING or wish[:1] in ([], ["demo"]) or Path(wish[0]).exists():
@@ -94,6 +96,38 @@ def main():
         prepare_build_tools("--check" in wish)
         return hand_over([str(PYTHON), str(ROOT / "installers" / "build.py"), *wish[1:]])
     return hand_over([str(PYTHON), "-c", ENTRY, *wish])
+
+
+@contextlib.contextmanager
+def alone():
+    """Let one start at a time prepare the environment; another one waits until that has ended, however it ends."""
+    try:
+        lock = open(VENV.with_name(VENV.name + ".lock"), "w")
+    except OSError:  # a folder that cannot be written: nothing can be prepared in it either
+        yield
+        return
+    with lock:
+        if not locked(lock):
+            say("Another start is preparing the environment; waiting for it ...")
+            while not locked(lock):
+                time.sleep(0.5)
+        yield
+
+
+def locked(file):
+    """Lock a file if nobody else has; the system lets go of it when the process ends."""
+    try:
+        if WINDOWS:
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def prepare_environment(extra):
@@ -142,6 +176,7 @@ def read(path):
 
 def make_venv():
     """Make .venv anew; on Debian the module for it may be a package of its own. Words if it fails."""
+    set_foreign_aside()
     command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
     made = subprocess.run(command, capture_output=True, text=True)
     package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
@@ -152,6 +187,17 @@ def make_venv():
         hint = f" On Debian or Ubuntu: sudo apt install {package}" if shutil.which("apt-get") else ""
         return f"Python cannot make an environment: {(made.stdout + made.stderr).strip()}{hint}"
     return None
+
+
+def set_foreign_aside():
+    """Keep an environment that somebody else made in our place: rename it rather than delete it."""
+    if not (VENV / "pyvenv.cfg").exists() or LOG.exists() or MADE_FOR.exists():
+        return
+    number = 1
+    while (aside := VENV.with_name(f"{VENV.name}-aside-{number}")).exists():
+        number += 1
+    VENV.rename(aside)
+    say(f"There was an environment in {VENV.name} that this program did not make; it is {aside.name} now.")
 
 
 def install(target):

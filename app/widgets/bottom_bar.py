@@ -53,6 +53,7 @@ class BottomBar(QFrame):
         self._card: ResultCard | None = None
         self._outcome: CheckOutcome | None = None
         self._error: EngineError | None = None
+        self._job = ""
         self.headline = ElidedLabel("", "title")
         self.detail, self.extra = _Line("small"), _Line("small")
         self.progress = QProgressBar()
@@ -140,22 +141,22 @@ class BottomBar(QFrame):
         self.extract.setEnabled(True)
         self.extract.setToolTip("")
 
-    def show_started(self, layers: int) -> None:
-        """The run has begun."""
-        self._card = None
+    def show_started(self, layers: int, job: str = "") -> None:
+        """The run has begun; `job` names it where it is one of a queue, which the person may be busy with."""
+        self._card, self._job = None, job
         self.last.set_output(None)
         self._show(self.tr("Starting\u2026"), counted(layers, "layer"), (self.stop,))
         self.progress.setValue(0)
         self.progress.show()
         self.stop.setEnabled(True)
-        self.stop.setFocus()
+        if not job:
+            self.stop.setFocus()
 
     def show_progress(self, progress: Progress) -> None:
         """How far the run is."""
         layer = min(progress.layers_total, progress.layers_done + 1)
-        self.headline.setText(
-            self.tr("Layer {layer} of {total}").format(layer=whole(layer), total=whole(progress.layers_total))
-        )
+        text = self.tr("{job}: layer {layer} of {total}") if self._job else self.tr("Layer {layer} of {total}")
+        self.headline.setText(text.format(job=self._job, layer=whole(layer), total=whole(progress.layers_total)))
         parts = [self.tr("{time} gone").format(time=format_seconds(progress.elapsed))]
         if progress.remaining is not None:
             parts = [self.tr("{time} left").format(time=format_seconds(progress.remaining))]

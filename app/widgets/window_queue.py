@@ -100,7 +100,7 @@ class WindowQueue(QObject):
     @Slot(object, object)
     def _on_job_started(self, job: Job, plan: Plan) -> None:
         request = PlanRequest(0, job.finetuned, job.original, job.extraction, job.hardware, job.output_dir)
-        self._window.run_control.show_start(request, plan)
+        self._window.run_control.show_start(request, plan, job.finetuned.name)
 
     @Slot(object)
     def _on_job_ended(self, job: Job) -> None:

@@ -74,11 +74,11 @@ class WindowRun(QObject):
         self.show_start(current.request, current.plan)
         controller.extract(resume=answer is ResumeAnswer.GO_ON)
 
-    def show_start(self, request: PlanRequest, plan: Plan) -> None:
-        """Show that a run begins, of the window or of its queue."""
+    def show_start(self, request: PlanRequest, plan: Plan, job: str = "") -> None:
+        """Show that a run begins; `job` names it where it is one of the queue."""
         self._request = request
         self._window.frame.run.start(plan)
-        self._window.frame.bar.show_started(len(plan.layers))
+        self._window.frame.bar.show_started(len(plan.layers), job)
 
     def check_models(self) -> None:
         """Other ranks can only be tried of the models that the window shows."""

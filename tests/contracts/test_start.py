@@ -6,6 +6,8 @@ import importlib.util
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -167,3 +169,44 @@ def loaded(monkeypatch: pytest.MonkeyPatch, wish: str) -> ModuleType:
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
+
+
+def test_an_environment_that_somebody_else_made_is_kept_beside_ours(start: ModuleType) -> None:
+    start.VENV.mkdir()
+    (start.VENV / "pyvenv.cfg").write_text("home = /usr/bin")
+    (start.VENV / "precious.txt").write_text("theirs")
+    start.set_foreign_aside()
+    assert not start.VENV.exists()
+    assert (start.VENV.with_name(".venv-aside-1") / "precious.txt").read_text() == "theirs"
+
+
+def test_an_own_environment_is_not_set_aside(start: ModuleType) -> None:
+    start.VENV.mkdir()
+    (start.VENV / "pyvenv.cfg").write_text("home = /usr/bin")
+    start.LOG.write_text("pip was interrupted here")
+    start.set_foreign_aside()
+    assert start.VENV.exists()
+
+
+def test_two_starts_prepare_one_after_the_other(start: ModuleType) -> None:
+    order: list[str] = []
+    first_is_in, may_end = threading.Event(), threading.Event()
+
+    def prepare(name: str) -> None:
+        with start.alone():
+            order.append(f"{name} begins")
+            first_is_in.set()
+            may_end.wait(10)
+            order.append(f"{name} ends")
+
+    first = threading.Thread(target=prepare, args=("first",))
+    first.start()
+    assert first_is_in.wait(10)
+    second = threading.Thread(target=prepare, args=("second",))
+    second.start()
+    time.sleep(0.2)
+    assert order == ["first begins"]
+    may_end.set()
+    first.join(10)
+    second.join(10)
+    assert order == ["first begins", "first ends", "second begins", "second ends"]
