@@ -102,7 +102,7 @@ def main():
 def alone():
     """Let one start at a time prepare the environment; another one waits until that has ended, however it ends."""
     try:
-        lock = open(VENV.with_name(VENV.name + ".lock"), "w")
+        lock = open(VENV.with_name(VENV.name + ".lock"), "w")  # noqa: SIM115 - closed by the with below
     except OSError:  # a folder that cannot be written: nothing can be prepared in it either
         yield
         return

@@ -14,7 +14,7 @@ PROBLEMS: dict[ProblemCode, tuple[str, str]] = {
     ),
     ProblemCode.LAYER_EXCEEDS_BUDGET: (
         marked("estimate", "{name} needs {needed}: it is worked on alone, above the memory budget of {budget}."),
-        marked("estimate", "To keep within a budget, raise it to that."),
+        marked("estimate", "A memory budget of {needed} would be enough."),
     ),
     ProblemCode.LAYER_EXCEEDS_SHARE: (
         marked("estimate", "{name} needs {needed}, more than the run's share of {at_hand}: it is worked on alone."),

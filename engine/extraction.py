@@ -18,6 +18,7 @@ from engine.device import Device, choose_devices, exact_float32
 from engine.errors import Cancelled
 from engine.events import Event, Finished
 from engine.extraction_run import ExtractionRun
+from engine.host_memory import give_back
 from engine.planning import Plan
 from engine.resident_blocks import ResidentBlocks
 from engine.settings import HardwareSettings
@@ -83,6 +84,7 @@ def extract(
             raise
         if thread.is_alive():
             run.discard()
+        give_back()
 
 
 def _told(news: queue.SimpleQueue[Event | BaseException], run: ExtractionRun, cancel: CancelToken) -> Iterator[Event]:

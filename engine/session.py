@@ -17,6 +17,7 @@ from engine.checkpoints.remembered import RememberedCheckpoint
 from engine.earlier_runs import earlier_runs, summary
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event
+from engine.host_memory import give_back
 from engine.inspection import PairSummary, inspect_model, open_model, summarise_pair
 from engine.pairing import PairedWeight, pair, select
 from engine.planning import Plan, make_plan
@@ -136,7 +137,11 @@ class Session:
 
     def free_memory(self) -> int:
         """Give it back; returns its bytes. Not while an extraction is on its way."""
-        return 0 if self._residents is None else self._residents.clear()
+        if self._residents is None:
+            return 0
+        freed = self._residents.clear()
+        give_back()
+        return freed
 
     def weights(self, settings: ExtractionSettings) -> tuple[PairedWeight, ...]:
         """The weights that would be extracted under some settings."""

@@ -11,6 +11,7 @@ from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout
 
 from app.messages import counted, format_bytes, format_seconds, format_share
+from app.shortcuts import SHORTCUTS, Command
 from app.translation import whole
 from app.verification_words import ClaimedQuality, quality_text, verdict, verification_lines
 from app.widgets.bar_buttons import BarButtons, KeyedButton
@@ -73,11 +74,11 @@ class BottomBar(QFrame):
         self.verify = push_button(self.tr("Verify"))
         self.verify.setToolTip(self.tr("Measure the file against the two models, independently of the run"))
         self.start_over = push_button(self.tr("Start over"), kind="quiet")
-        self.start_over.setToolTip(self.tr("Extract all layers anew, without those that are kept"))
+        self.start_over.setToolTip(self.tr("Extract all layers anew, also those that are finished"))
         self.folder = push_button(self.tr("Output folder\u2026"), kind="quiet")
         self.folder.setToolTip(self.tr("Choose the folder that LoRAs are written to"))
-        self.extract = KeyedButton(self.tr("Extract"), "Ctrl \u21b5", kind="primary")
-        self.stop = KeyedButton(self.tr("Stop"), "Esc")
+        self.extract = KeyedButton(self.tr("Extract"), _key_of("extract"), kind="primary")
+        self.stop = KeyedButton(self.tr("Stop"), _key_of("stop"))
         self.buttons = BarButtons(
             (
                 self.copy_details,
@@ -361,3 +362,8 @@ class _Line(ElidedLabel):
         super()._update_tooltip()
         if self._more:
             self.setToolTip(f"{self.text()}\n{self._more}")
+
+
+def _key_of(command: Command) -> str:
+    """The key of a command as a button has room for it."""
+    return SHORTCUTS[command].shown().replace("Return", "\u21b5").replace("+\u21b5", " \u21b5")

@@ -82,7 +82,7 @@ class Menus(QObject):
         tools = self._menu(self.tr("&Tools"))
         self._command(tools, "extract", self.tr("&Extract"))
         self.start_over = tools.addAction(self.tr("Start &over"))
-        self.start_over.setToolTip(self.tr("Extract all layers anew, without those that are kept"))
+        self.start_over.setToolTip(self.tr("Extract all layers anew, also those that are finished"))
         self._command(tools, "stop", self.tr("&Stop"))
         tools.addSeparator()
         self._command(tools, "verify", self.tr("&Verify a LoRA\u2026"))

@@ -84,7 +84,7 @@ class ResultCard:
         if self.tone and self.lines:
             return translate("result", "\u26a0 {text}").format(text=" ".join(self.lines[1:] or self.lines))
         weakest = self._weakest(NAMES_SHOWN)
-        return translate("result", "Lost most: {layers}").format(layers=SEPARATOR.join(weakest)) if weakest else ""
+        return translate("result", "Kept least: {layers}").format(layers=SEPARATOR.join(weakest)) if weakest else ""
 
     def tooltip(self) -> str:
         """All of it, a line each."""

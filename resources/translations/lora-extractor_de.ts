@@ -6,37 +6,37 @@
     <message>
         <location filename="../../app/widgets/about_dialog.py"/>
         <source>About {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>Über {name}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/about_dialog.py"/>
         <source>Apache License 2.0. Nothing is ever sent anywhere. It is made with these programs:</source>
-        <translation type="unfinished"></translation>
+        <translation>Apache License 2.0. Es werden niemals Daten gesendet. Verwendet werden diese Programme:</translation>
     </message>
     <message>
         <location filename="../../app/widgets/about_dialog.py"/>
         <source>Close</source>
-        <translation type="unfinished"></translation>
+        <translation>Schließen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/about_dialog.py"/>
         <source>Licences</source>
-        <translation type="unfinished"></translation>
+        <translation>Lizenzen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/about_dialog.py"/>
         <source>Makes a LoRA from a fine-tuned model and the model it was trained from, and says how good it is.</source>
-        <translation type="unfinished"></translation>
+        <translation>Macht aus einem feinabgestimmten Modell und seinem Original ein LoRA und sagt, wie gut es ist.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/about_dialog.py"/>
         <source>Reading the licences…</source>
-        <translation type="unfinished"></translation>
+        <translation>Lizenzen werden gelesen…</translation>
     </message>
     <message>
         <location filename="../../app/widgets/about_dialog.py"/>
         <source>{name} {version}</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} {version}</translation>
     </message>
 </context>
 <context>
@@ -44,12 +44,12 @@
     <message>
         <location filename="../../app/widgets/bar_buttons.py"/>
         <source>More</source>
-        <translation type="unfinished"></translation>
+        <translation>Mehr</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar_buttons.py"/>
         <source>More that can be done with this LoRA</source>
-        <translation type="unfinished"></translation>
+        <translation>Was sich mit diesem LoRA noch tun lässt</translation>
     </message>
 </context>
 <context>
@@ -135,12 +135,12 @@
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Back</source>
-        <translation type="unfinished"></translation>
+        <translation>Zurück</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Back to the result of the last run</source>
-        <translation type="unfinished"></translation>
+        <translation>Zurück zum Ergebnis des letzten Laufs</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
@@ -150,7 +150,7 @@
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Copy as command line</source>
-        <translation type="unfinished"></translation>
+        <translation>Als Befehlszeile kopieren</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
@@ -165,7 +165,7 @@
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Copy the command that extracts this LoRA without the window</source>
-        <translation type="unfinished"></translation>
+        <translation>Den Befehl kopieren, der dieses LoRA ohne Fenster extrahiert</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
@@ -174,8 +174,8 @@
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Extract all layers anew, without those that are kept</source>
-        <translation type="unfinished"></translation>
+        <source>Extract all layers anew, also those that are finished</source>
+        <translation>Alle Schichten neu extrahieren, auch die schon fertigen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
@@ -185,7 +185,7 @@
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Measure the file against the two models, independently of the run</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Datei an den beiden Modellen nachmessen, unabhängig vom Lauf</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
@@ -215,12 +215,12 @@
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Reading both models</source>
-        <translation type="unfinished"></translation>
+        <translation>Beide Modelle werden gelesen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Start over</source>
-        <translation type="unfinished"></translation>
+        <translation>Neu beginnen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
@@ -250,12 +250,12 @@
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Verify</source>
-        <translation type="unfinished"></translation>
+        <translation>Prüfen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Verifying {name}…</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} wird geprüft…</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
@@ -273,32 +273,29 @@
         <translation>in {folder}</translation>
     </message>
     <message>
-        <source>{count} layers</source>
-        <translation type="vanished">{count} Schichten</translation>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>{done} of {total} weights measured</source>
+        <translation>{done} von {total} Gewichten gemessen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>{done} of {total} weights measured</source>
-        <translation type="unfinished"></translation>
+        <source>{job}: layer {layer} of {total}</source>
+        <translation>{job}: Schicht {layer} von {total}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
         <source>{message} {remedy}</source>
-        <translation type="unfinished"></translation>
+        <translation>{message} {remedy}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
         <source>{quality} · {verdict}</source>
-        <translation type="unfinished"></translation>
+        <translation>{quality} · {verdict}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
         <source>{share} of the change kept so far</source>
         <translation>bisher {share} der Änderung erhalten</translation>
-    </message>
-    <message>
-        <source>{size} · {time} · keeps {mean} of the change, {worst} in the weakest layer</source>
-        <translation type="vanished">{size} · {time} · erhält {mean} der Änderung, {worst} in der schwächsten Schicht</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
@@ -530,10 +527,6 @@
         <translation>heller = stärker geändert</translation>
     </message>
     <message>
-        <source>click a cell for its layer</source>
-        <translation type="vanished">Zelle anklicken für ihre Schicht</translation>
-    </message>
-    <message>
         <location filename="../../app/widgets/change_map.py"/>
         <source>darker = changed more</source>
         <translation>dunkler = stärker geändert</translation>
@@ -556,7 +549,7 @@
     <message>
         <location filename="../../app/widgets/change_map.py"/>
         <source>outer layers</source>
-        <translation type="unfinished"></translation>
+        <translation>äußere Schichten</translation>
     </message>
     <message>
         <location filename="../../app/widgets/change_map.py"/>
@@ -607,12 +600,12 @@
     <message>
         <location filename="../../app/widgets/change_map.py"/>
         <source>≤ {value}</source>
-        <translation type="unfinished"></translation>
+        <translation>≤ {value}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/change_map.py"/>
         <source>≥ {value}</source>
-        <translation type="unfinished"></translation>
+        <translation>≥ {value}</translation>
     </message>
 </context>
 <context>
@@ -621,10 +614,6 @@
         <location filename="../../app/widgets/crash_bar.py"/>
         <source>Copy report…</source>
         <translation>Bericht kopieren…</translation>
-    </message>
-    <message>
-        <source>Dismiss</source>
-        <translation type="vanished">Schließen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/crash_bar.py"/>
@@ -773,7 +762,7 @@
     <message>
         <location filename="../../app/widgets/explore_panel.py"/>
         <source>Rank</source>
-        <translation type="unfinished"></translation>
+        <translation>Rang</translation>
     </message>
     <message>
         <location filename="../../app/widgets/explore_panel.py"/>
@@ -811,12 +800,12 @@
     <message>
         <location filename="../../app/gpu_advice.py"/>
         <source>The {card} is idle: the installed PyTorch was built for processors only. docs/building.md says how to install PyTorch's CUDA build.</source>
-        <translation type="unfinished"></translation>
+        <translation>{card} bleibt ungenutzt: Das installierte PyTorch ist nur für Prozessoren gebaut. docs/building.md sagt, wie man PyTorch mit CUDA installiert.</translation>
     </message>
     <message>
         <location filename="../../app/gpu_advice.py"/>
         <source>The {card} is idle: this edition of LoRA Extractor computes on the processor only. The edition for NVIDIA cards uses it.</source>
-        <translation type="unfinished"></translation>
+        <translation>{card} bleibt ungenutzt: Diese Ausgabe von LoRA Extractor rechnet nur auf dem Prozessor. Die Ausgabe für NVIDIA-Karten nutzt sie.</translation>
     </message>
 </context>
 <context>
@@ -884,7 +873,7 @@
     <message>
         <location filename="../../app/widgets/hardware_panel.py"/>
         <source>by itself in {count} min</source>
-        <translation type="unfinished"></translation>
+        <translation>von selbst in {count} min</translation>
     </message>
     <message>
         <location filename="../../app/widgets/hardware_panel.py"/>
@@ -940,22 +929,22 @@
     <message>
         <location filename="../../app/widgets/last_result.py"/>
         <source>Verify</source>
-        <translation type="unfinished"></translation>
+        <translation>Prüfen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/last_result.py"/>
         <source>Verify the last LoRA against the two models</source>
-        <translation type="unfinished"></translation>
+        <translation>Das letzte LoRA an den beiden Modellen prüfen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/last_result.py"/>
         <source>{mark} {judgement}</source>
-        <translation type="unfinished"></translation>
+        <translation>{mark} {judgement}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/last_result.py"/>
         <source>{mark} {name}: {judgement}</source>
-        <translation type="unfinished"></translation>
+        <translation>{mark} {name}: {judgement}</translation>
     </message>
 </context>
 <context>
@@ -1173,7 +1162,7 @@
     <message>
         <location filename="../../app/widgets/layers_tab.py"/>
         <source>Table and spectrum</source>
-        <translation type="unfinished"></translation>
+        <translation>Tabelle und Spektrum</translation>
     </message>
 </context>
 <context>
@@ -1416,12 +1405,12 @@
     <message>
         <location filename="../../app/widgets/memory_panel.py"/>
         <source>{title} · this run: peak {peak} of {total}</source>
-        <translation type="unfinished"></translation>
+        <translation>{title} · dieser Lauf: Spitze {peak} von {total}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/memory_panel.py"/>
         <source>{title} · this run: peak {peak} of {total} budget</source>
-        <translation type="unfinished"></translation>
+        <translation>{title} · dieser Lauf: Spitze {peak}, Budget {total}</translation>
     </message>
 </context>
 <context>
@@ -1434,12 +1423,12 @@
     <message>
         <location filename="../../app/widgets/menus.py"/>
         <source>&amp;Add what is shown</source>
-        <translation type="unfinished"></translation>
+        <translation>Aktuelles &amp;hinzufügen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
         <source>&amp;Copy as command line</source>
-        <translation type="unfinished"></translation>
+        <translation>Als &amp;Befehlszeile kopieren</translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
@@ -1459,7 +1448,7 @@
     <message>
         <location filename="../../app/widgets/menus.py"/>
         <source>&amp;Free device memory</source>
-        <translation type="unfinished"></translation>
+        <translation>&amp;Gerätespeicher freigeben</translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
@@ -1484,7 +1473,7 @@
     <message>
         <location filename="../../app/widgets/menus.py"/>
         <source>&amp;Queue</source>
-        <translation type="unfinished"></translation>
+        <translation>&amp;Warteschlange</translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
@@ -1499,12 +1488,12 @@
     <message>
         <location filename="../../app/widgets/menus.py"/>
         <source>&amp;Result</source>
-        <translation type="unfinished"></translation>
+        <translation>&amp;Ergebnis</translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
         <source>&amp;Run all</source>
-        <translation type="unfinished"></translation>
+        <translation>&amp;Alle ausführen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
@@ -1524,12 +1513,12 @@
     <message>
         <location filename="../../app/widgets/menus.py"/>
         <source>&amp;User guide</source>
-        <translation type="unfinished"></translation>
+        <translation>&amp;Anleitung</translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
         <source>&amp;Verify a LoRA…</source>
-        <translation type="unfinished"></translation>
+        <translation>LoRA &amp;prüfen…</translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
@@ -1539,12 +1528,12 @@
     <message>
         <location filename="../../app/widgets/menus.py"/>
         <source>Copy &amp;report for a bug…</source>
-        <translation type="unfinished"></translation>
+        <translation>&amp;Fehlerbericht kopieren…</translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
-        <source>Extract all layers anew, without those that are kept</source>
-        <translation type="unfinished"></translation>
+        <source>Extract all layers anew, also those that are finished</source>
+        <translation>Alle Schichten neu extrahieren, auch die schon fertigen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
@@ -1562,18 +1551,14 @@
         <translation>&amp;Originalmodell öffnen…</translation>
     </message>
     <message>
-        <source>Output &amp;folder…</source>
-        <translation type="vanished">&amp;Ausgabeordner…</translation>
-    </message>
-    <message>
         <location filename="../../app/widgets/menus.py"/>
         <source>Output fol&amp;der…</source>
-        <translation type="unfinished"></translation>
+        <translation>&amp;Ausgabeordner…</translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
         <source>S&amp;ettings…</source>
-        <translation type="unfinished"></translation>
+        <translation>&amp;Einstellungen…</translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
@@ -1588,7 +1573,7 @@
     <message>
         <location filename="../../app/widgets/menus.py"/>
         <source>Start &amp;over</source>
-        <translation type="unfinished"></translation>
+        <translation>&amp;Neu beginnen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
@@ -1598,7 +1583,7 @@
     <message>
         <location filename="../../app/widgets/menus.py"/>
         <source>Theme: as the s&amp;ystem</source>
-        <translation>Design: &amp;wie das System</translation>
+        <translation>Design: wie das S&amp;ystem</translation>
     </message>
     <message>
         <location filename="../../app/widgets/menus.py"/>
@@ -1608,7 +1593,7 @@
     <message>
         <location filename="../../app/widgets/menus.py"/>
         <source>Try it with the &amp;demo</source>
-        <translation type="unfinished"></translation>
+        <translation>&amp;Demo ausprobieren</translation>
     </message>
 </context>
 <context>
@@ -1728,7 +1713,7 @@
     <message>
         <location filename="../../app/widgets/notice_bar.py"/>
         <source>Dismiss</source>
-        <translation type="unfinished"></translation>
+        <translation>Schließen</translation>
     </message>
 </context>
 <context>
@@ -1736,17 +1721,17 @@
     <message>
         <location filename="../../app/notifications.py"/>
         <source>The LoRA is ready</source>
-        <translation type="unfinished"></translation>
+        <translation>Das LoRA ist fertig</translation>
     </message>
     <message>
         <location filename="../../app/notifications.py"/>
         <source>The extraction failed</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Extraktion ist fehlgeschlagen</translation>
     </message>
     <message>
         <location filename="../../app/notifications.py"/>
         <source>{name}: {size}, keeps {share} of the change</source>
-        <translation type="unfinished"></translation>
+        <translation>{name}: {size}, erhält {share} der Änderung</translation>
     </message>
 </context>
 <context>
@@ -1857,9 +1842,9 @@
     <message numerus="yes">
         <location filename="../../app/widgets/pair_card.py"/>
         <source>{count} layers match</source>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>{count} Schicht passt zusammen</numerusform>
+            <numerusform>{count} Schichten passen zusammen</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -2254,11 +2239,7 @@
     <message>
         <location filename="../../app/widgets/options.py"/>
         <source>⚠ {value} is unusual for this type; {low} to {high} is usual.</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>⚠ {value} is unusual here; {low} to {high} is.</source>
-        <translation type="vanished">⚠ {value} ist hier unüblich; üblich ist {low} bis {high}.</translation>
+        <translation>⚠ {value} ist für diesen Typ unüblich; üblich ist {low} bis {high}.</translation>
     </message>
 </context>
 <context>
@@ -2581,13 +2562,9 @@
         </translation>
     </message>
     <message>
-        <source>{known} of {full} values computed, the hatched rest is unknown</source>
-        <translation type="vanished">{known} von {full} Werten berechnet, der schraffierte Rest ist unbekannt</translation>
-    </message>
-    <message>
         <location filename="../../app/widgets/spectrum_panel.py"/>
         <source>{known} of {full} values known</source>
-        <translation type="unfinished"></translation>
+        <translation>{known} von {full} Werten bekannt</translation>
     </message>
     <message>
         <location filename="../../app/widgets/spectrum_panel.py"/>
@@ -2628,27 +2605,27 @@
     <message>
         <location filename="../../app/widgets/welcome.py"/>
         <source>A small pair of models comes with the program; takes a minute.</source>
-        <translation type="unfinished"></translation>
+        <translation>Ein kleines Modellpaar wird mitgeliefert; dauert eine Minute.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/welcome.py"/>
         <source>Choose another</source>
-        <translation type="unfinished"></translation>
+        <translation>Anderes wählen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/welcome.py"/>
         <source>Choose another hardware profile</source>
-        <translation type="unfinished"></translation>
+        <translation>Anderes Hardware-Profil wählen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/welcome.py"/>
         <source>Do not show this any more</source>
-        <translation type="unfinished"></translation>
+        <translation>Nicht mehr anzeigen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/welcome.py"/>
         <source>Drop the fine-tuned model and the model it was trained from anywhere in this window, then press Extract. Both files stay as they are.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das feinabgestimmte Modell und sein Original irgendwo in diesem Fenster ablegen, dann „Extrahieren“ drücken. Beide Dateien bleiben unverändert.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/welcome.py"/>
@@ -2658,52 +2635,52 @@
     <message>
         <location filename="../../app/widgets/welcome.py"/>
         <source>It suits the {device} with {size}: as fast as its memory allows.</source>
-        <translation type="unfinished"></translation>
+        <translation>Es passt zu {device} mit {size}: so schnell, wie der Speicher es erlaubt.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/welcome.py"/>
         <source>Looking at this computer…</source>
-        <translation type="unfinished"></translation>
+        <translation>Dieser Rechner wird untersucht…</translation>
     </message>
     <message>
         <location filename="../../app/widgets/welcome.py"/>
         <source>Make a LoRA from two models</source>
-        <translation type="unfinished"></translation>
+        <translation>Aus zwei Modellen ein LoRA machen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/welcome.py"/>
         <source>No graphics card is in use: the processor computes, with {size} to work in. It takes longer.</source>
-        <translation type="unfinished"></translation>
+        <translation>Keine Grafikkarte in Gebrauch: Der Prozessor rechnet, mit {size} Arbeitsspeicher. Das dauert länger.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/welcome.py"/>
         <source>Read the guide</source>
-        <translation type="unfinished"></translation>
+        <translation>Anleitung lesen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/welcome.py"/>
         <source>Suggested hardware profile</source>
-        <translation type="unfinished"></translation>
+        <translation>Vorgeschlagenes Hardware-Profil</translation>
     </message>
     <message>
         <location filename="../../app/widgets/welcome.py"/>
         <source>Try it with the demo</source>
-        <translation type="unfinished"></translation>
+        <translation>Demo ausprobieren</translation>
     </message>
     <message>
         <location filename="../../app/widgets/welcome.py"/>
         <source>Use it</source>
-        <translation type="unfinished"></translation>
+        <translation>Verwenden</translation>
     </message>
     <message>
         <location filename="../../app/widgets/welcome.py"/>
         <source>Use the suggested hardware profile</source>
-        <translation type="unfinished"></translation>
+        <translation>Vorgeschlagenes Hardware-Profil verwenden</translation>
     </message>
     <message>
         <location filename="../../app/widgets/welcome.py"/>
         <source>✓ {profile} is in use</source>
-        <translation type="unfinished"></translation>
+        <translation>✓ {profile} wird verwendet</translation>
     </message>
 </context>
 <context>
@@ -2739,7 +2716,7 @@
     <message>
         <location filename="../../app/widgets/window_files.py"/>
         <source>Not opened while a run goes on: {names}</source>
-        <translation type="unfinished"></translation>
+        <translation>Während eines Laufs nicht geöffnet: {names}</translation>
     </message>
 </context>
 <context>
@@ -2757,7 +2734,7 @@
     <message>
         <location filename="../../app/widgets/frame.py"/>
         <source>Log ⚠</source>
-        <translation type="unfinished"></translation>
+        <translation>Protokoll ⚠</translation>
     </message>
     <message>
         <location filename="../../app/widgets/frame.py"/>
@@ -2767,12 +2744,12 @@
     <message>
         <location filename="../../app/widgets/frame.py"/>
         <source>Queue</source>
-        <translation type="unfinished"></translation>
+        <translation>Warteschlange</translation>
     </message>
     <message>
         <location filename="../../app/widgets/frame.py"/>
         <source>Result</source>
-        <translation type="unfinished"></translation>
+        <translation>Ergebnis</translation>
     </message>
     <message>
         <location filename="../../app/widgets/frame.py"/>
@@ -2787,7 +2764,7 @@
     <message>
         <location filename="../../app/widgets/frame.py"/>
         <source>Welcome</source>
-        <translation type="unfinished"></translation>
+        <translation>Willkommen</translation>
     </message>
 </context>
 <context>
@@ -2795,12 +2772,12 @@
     <message>
         <location filename="../../app/widgets/window_help.py"/>
         <source>The last time the program was ended from outside.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Programm wurde zuletzt von außen beendet.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/window_help.py"/>
         <source>The settings could not be saved: {error}</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Einstellungen konnten nicht gespeichert werden: {error}</translation>
     </message>
 </context>
 <context>
@@ -2808,12 +2785,12 @@
     <message>
         <location filename="../../app/widgets/window_queue.py"/>
         <source>The queue is done</source>
-        <translation type="unfinished"></translation>
+        <translation>Die Warteschlange ist abgearbeitet</translation>
     </message>
     <message>
         <location filename="../../app/widgets/window_queue.py"/>
         <source>{name}: {message} {remedy}</source>
-        <translation type="unfinished"></translation>
+        <translation>{name}: {message} {remedy}</translation>
     </message>
 </context>
 <context>
@@ -2844,12 +2821,12 @@
     <message>
         <location filename="../../app/widgets/window_verify.py"/>
         <source>LoRA (*.safetensors)</source>
-        <translation type="unfinished"></translation>
+        <translation>LoRA (*.safetensors)</translation>
     </message>
     <message>
         <location filename="../../app/widgets/window_verify.py"/>
         <source>Verify a LoRA against the two models</source>
-        <translation type="unfinished"></translation>
+        <translation>LoRA an den beiden Modellen prüfen</translation>
     </message>
 </context>
 <context>
@@ -2939,10 +2916,6 @@
 <context>
     <name>dialogs</name>
     <message>
-        <source>About {name}</source>
-        <translation type="vanished">Über {name}</translation>
-    </message>
-    <message>
         <location filename="../../app/widgets/dialogs.py"/>
         <source>An earlier run of these two models was stopped: {done} of {total} are done.</source>
         <translation>Ein früherer Lauf mit diesen beiden Modellen wurde gestoppt: {done} von {total} sind fertig.</translation>
@@ -2950,7 +2923,7 @@
     <message>
         <location filename="../../app/widgets/dialogs.py"/>
         <source>Another model</source>
-        <translation type="unfinished"></translation>
+        <translation>Weiteres Modell</translation>
     </message>
     <message>
         <location filename="../../app/widgets/dialogs.py"/>
@@ -2970,7 +2943,7 @@
     <message>
         <location filename="../../app/widgets/dialogs.py"/>
         <source>Fine-tuned model</source>
-        <translation type="unfinished"></translation>
+        <translation>Feinabgestimmtes Modell</translation>
     </message>
     <message>
         <location filename="../../app/widgets/dialogs.py"/>
@@ -2981,10 +2954,6 @@
         <location filename="../../app/widgets/dialogs.py"/>
         <source>Keep going</source>
         <translation>Weitermachen</translation>
-    </message>
-    <message>
-        <source>Makes a LoRA from a fine-tuned model and the model it was trained from, and says how good it is.</source>
-        <translation type="vanished">Macht aus einem feinabgestimmten Modell und seinem Original ein LoRA und sagt, wie gut es ist.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/dialogs.py"/>
@@ -2999,7 +2968,7 @@
     <message>
         <location filename="../../app/widgets/dialogs.py"/>
         <source>Original model</source>
-        <translation type="unfinished"></translation>
+        <translation>Originalmodell</translation>
     </message>
     <message>
         <location filename="../../app/widgets/dialogs.py"/>
@@ -3108,7 +3077,7 @@
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>Choose a folder with one model in it, or the model's file.</source>
-        <translation type="unfinished"></translation>
+        <translation>Einen Ordner mit genau einem Modell oder die Modelldatei selbst wählen.</translation>
     </message>
     <message>
         <location filename="../../app/error_variants.py"/>
@@ -3143,7 +3112,7 @@
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>Choose another output folder, or change that folder's permissions.</source>
-        <translation type="unfinished"></translation>
+        <translation>Einen anderen Ausgabeordner wählen oder die Rechte jenes Ordners ändern.</translation>
     </message>
     <message>
         <location filename="../../app/error_messages.py"/>
@@ -3154,12 +3123,12 @@
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>Choose another output folder, or mend the link.</source>
-        <translation type="unfinished"></translation>
+        <translation>Einen anderen Ausgabeordner wählen oder die Verknüpfung reparieren.</translation>
     </message>
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>Choose another output folder.</source>
-        <translation type="unfinished"></translation>
+        <translation>Einen anderen Ausgabeordner wählen.</translation>
     </message>
     <message>
         <location filename="../../app/error_messages.py"/>
@@ -3169,7 +3138,7 @@
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>Choose one of these files.</source>
-        <translation type="unfinished"></translation>
+        <translation>Eine dieser Dateien wählen.</translation>
     </message>
     <message>
         <location filename="../../app/error_messages.py"/>
@@ -3194,7 +3163,7 @@
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>Connect the drive, or choose another output folder.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Laufwerk anschließen oder einen anderen Ausgabeordner wählen.</translation>
     </message>
     <message>
         <location filename="../../app/error_messages.py"/>
@@ -3214,7 +3183,7 @@
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>Get a version of it in a single .safetensors file.</source>
-        <translation type="unfinished"></translation>
+        <translation>Eine Fassung in einer einzelnen .safetensors-Datei besorgen.</translation>
     </message>
     <message>
         <location filename="../../app/error_messages.py"/>
@@ -3225,7 +3194,7 @@
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>Get or make a version of it in a single .safetensors file.</source>
-        <translation type="unfinished"></translation>
+        <translation>Eine Fassung in einer einzelnen .safetensors-Datei besorgen oder erstellen.</translation>
     </message>
     <message>
         <location filename="../../app/error_variants.py"/>
@@ -3245,7 +3214,7 @@
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>No file in the folder {file} is a model that can be used: {names}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Keine Datei im Ordner {file} ist ein verwendbares Modell: {names}.</translation>
     </message>
     <message>
         <location filename="../../app/error_variants.py"/>
@@ -3311,7 +3280,7 @@
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>The file name is blank.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Dateiname ist leer.</translation>
     </message>
     <message>
         <location filename="../../app/error_variants.py"/>
@@ -3336,7 +3305,7 @@
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>The folder {file} holds a model in diffusers' folders, which is not supported yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Ordner {file} enthält ein Modell in der Ordnerstruktur von diffusers; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
         <location filename="../../app/error_variants.py"/>
@@ -3351,37 +3320,37 @@
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>The model in the folder {file} is split into several files, which is not supported yet.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Modell im Ordner {file} ist auf mehrere Dateien verteilt; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>The output folder {file} cannot be made, because {at} does not take new folders.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Ausgabeordner {file} lässt sich nicht anlegen, weil {at} keine neuen Ordner annimmt.</translation>
     </message>
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>The output folder {file} cannot be made, because {at} is a file.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Ausgabeordner {file} lässt sich nicht anlegen, weil {at} eine Datei ist.</translation>
     </message>
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>The output folder {file} cannot be made, because {at} is not there.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Ausgabeordner {file} lässt sich nicht anlegen, weil {at} nicht vorhanden ist.</translation>
     </message>
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>The output folder {file} cannot be used, because {at} is a link that leads nowhere.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Ausgabeordner {file} ist nicht verwendbar, weil {at} eine Verknüpfung ins Leere ist.</translation>
     </message>
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>The output folder {file} does not take new files.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Ausgabeordner {file} nimmt keine neuen Dateien an.</translation>
     </message>
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>The output folder {file} is a file.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Ausgabeordner {file} ist eine Datei.</translation>
     </message>
     <message>
         <location filename="../../app/error_messages.py"/>
@@ -3406,12 +3375,12 @@
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>There is more than one model in the folder {file}: {names}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Im Ordner {file} liegt mehr als ein Modell: {names}.</translation>
     </message>
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>There is no .safetensors file in the folder {file}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Im Ordner {file} liegt keine .safetensors-Datei.</translation>
     </message>
     <message>
         <location filename="../../app/error_messages.py"/>
@@ -3441,7 +3410,7 @@
     <message>
         <location filename="../../app/error_variants.py"/>
         <source>Type a name for the LoRA.</source>
-        <translation type="unfinished"></translation>
+        <translation>Einen Namen für das LoRA eingeben.</translation>
     </message>
     <message>
         <location filename="../../app/error_variants.py"/>
@@ -3486,9 +3455,9 @@
     <message numerus="yes">
         <location filename="../../app/error_messages.py"/>
         <source>{count} bytes</source>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>{count} Byte</numerusform>
+            <numerusform>{count} Byte</numerusform>
         </translation>
     </message>
     <message>
@@ -3557,13 +3526,9 @@
         <translation>{file} ist eine {container}-Datei; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
-        <source>{file} is cut off: it has {actual} of at least {expected} bytes.</source>
-        <translation type="vanished">{file} ist abgeschnitten: {actual} von mindestens {expected} Byte sind da.</translation>
-    </message>
-    <message>
         <location filename="../../app/error_messages.py"/>
         <source>{file} is cut off: it has {actual} of at least {expected}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{file} ist abgeschnitten: {actual} von mindestens {expected} sind da.</translation>
     </message>
     <message>
         <location filename="../../app/error_messages.py"/>
@@ -3608,7 +3573,7 @@
     <message>
         <location filename="../../app/error_messages.py"/>
         <source>{names} and {count} more</source>
-        <translation type="unfinished"></translation>
+        <translation>{names} und {count} weitere</translation>
     </message>
     <message>
         <location filename="../../app/error_messages.py"/>
@@ -3665,28 +3630,33 @@
     <name>estimate</name>
     <message>
         <location filename="../../app/estimate_words.py"/>
+        <source>A memory budget of {needed} would be enough.</source>
+        <translation>Ein Speicherbudget von {needed} würde reichen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/estimate_words.py"/>
         <source>A more aggressive memory use allows more.</source>
-        <translation type="unfinished"></translation>
+        <translation>Eine aggressivere Speichernutzung erlaubt mehr.</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>Close other programs, choose a smaller batch, or use svd_lowrank.</source>
-        <translation type="unfinished"></translation>
+        <translation>Andere Programme schließen, einen kleineren Batch wählen oder svd_lowrank verwenden.</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>Device memory: at most {needed} of {at_hand}</source>
-        <translation type="unfinished"></translation>
+        <translation>Gerätespeicher: höchstens {needed} von {at_hand}</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>Finished layers in the cache: at most {needed}, {at_hand} free</source>
-        <translation type="unfinished"></translation>
+        <translation>Fertige Schichten im Cache: höchstens {needed}, {at_hand} frei</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>Free some space for the cache.</source>
-        <translation type="unfinished"></translation>
+        <translation>Platz für den Cache schaffen.</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
@@ -3696,122 +3666,117 @@
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>LoRA file: at most {needed}, {at_hand} free</source>
-        <translation type="unfinished"></translation>
+        <translation>LoRA-Datei: höchstens {needed}, {at_hand} frei</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>Main memory: at most {needed}, {at_hand} free</source>
-        <translation type="unfinished"></translation>
+        <translation>Arbeitsspeicher: höchstens {needed}, {at_hand} frei</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>No room to keep finished layers in case of a stop: {needed} needed, {at_hand} free.</source>
-        <translation type="unfinished"></translation>
+        <translation>Zu wenig Platz, um fertige Schichten für den Fall eines Stopps zu behalten: {needed} nötig, {at_hand} frei.</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>The LoRA may need up to {needed} and the disk has {at_hand} free; it is usually smaller.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das LoRA braucht vielleicht bis zu {needed}, auf dem Datenträger sind {at_hand} frei; meist wird es kleiner.</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>The LoRA needs up to {needed} and the disk has {at_hand} free.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das LoRA braucht bis zu {needed}, auf dem Datenträger sind {at_hand} frei.</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>The run may need {needed} of memory and {at_hand} are free.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Lauf braucht vielleicht {needed} Speicher, {at_hand} sind frei.</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>Time: not known yet for this device</source>
-        <translation type="unfinished"></translation>
+        <translation>Zeit: für dieses Gerät noch nicht bekannt</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>Time: seconds, as all layers are at hand</source>
-        <translation type="unfinished"></translation>
+        <translation>Zeit: Sekunden, da alle Schichten vorliegen</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>Time: {time}, for {layers}</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <location filename="../../app/estimate_words.py"/>
-        <source>To keep within a budget, raise it to that.</source>
-        <translation type="unfinished"></translation>
+        <translation>Zeit: {time} für {layers}</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>about {count} min</source>
-        <translation type="unfinished"></translation>
+        <translation>etwa {count} min</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>about {count} s</source>
-        <translation type="unfinished"></translation>
+        <translation>etwa {count} s</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>about {hours} h</source>
-        <translation type="unfinished"></translation>
+        <translation>etwa {hours} h</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>about {hours} h {minutes} min</source>
-        <translation type="unfinished"></translation>
+        <translation>etwa {hours} h {minutes} min</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>an unknown amount</source>
-        <translation type="unfinished"></translation>
+        <translation>unbekannt viel</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>file: at most {size}</source>
-        <translation type="unfinished"></translation>
+        <translation>Datei: höchstens {size}</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>fits: {amount}</source>
-        <translation type="unfinished"></translation>
+        <translation>passt: {amount}</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>svd_lowrank or a lower rank needs less.</source>
-        <translation type="unfinished"></translation>
+        <translation>svd_lowrank oder ein niedrigerer Rang braucht weniger.</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>takes seconds</source>
-        <translation type="unfinished"></translation>
+        <translation>dauert Sekunden</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>under 5 s</source>
-        <translation type="unfinished"></translation>
+        <translation>unter 5 s</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>{name} needs {needed}, more than the run's share of {at_hand}: it is worked on alone.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} braucht {needed}, mehr als den Anteil des Laufs von {at_hand}: Die Schicht wird allein bearbeitet.</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>{name} needs {needed}, {at_hand} are free: the processor does it.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} braucht {needed}, {at_hand} sind frei: Der Prozessor übernimmt.</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>{name} needs {needed}: it is worked on alone, above the memory budget of {budget}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} braucht {needed}: Die Schicht wird allein bearbeitet, über dem Speicherbudget von {budget}.</translation>
     </message>
     <message>
         <location filename="../../app/estimate_words.py"/>
         <source>{needed} of {whole}</source>
-        <translation type="unfinished"></translation>
+        <translation>{needed} von {whole}</translation>
     </message>
 </context>
 <context>
@@ -3982,7 +3947,7 @@
     <message>
         <location filename="../../app/messages.py"/>
         <source>The memory budget of {budget} is too small for {layers}; {name} needs the most, {needed}. Such layers are worked on alone, above the budget.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Speicherbudget von {budget} ist zu klein für {layers}; am meisten braucht {name}: {needed}. Solche Schichten werden einzeln bearbeitet, über dem Budget.</translation>
     </message>
     <message>
         <location filename="../../app/messages.py"/>
@@ -4227,10 +4192,6 @@
 <context>
     <name>quality_words</name>
     <message>
-        <source>99.9 %</source>
-        <translation type="vanished">99,9 %</translation>
-    </message>
-    <message>
         <location filename="../../app/quality_words.py"/>
         <source>A larger adaptive value keeps more, in a larger file.</source>
         <translation>Ein größerer adaptiver Wert erhält mehr, in einer größeren Datei.</translation>
@@ -4238,7 +4199,7 @@
     <message>
         <location filename="../../app/quality_words.py"/>
         <source>A part of the change is missing</source>
-        <translation type="unfinished"></translation>
+        <translation>Ein Teil der Änderung fehlt</translation>
     </message>
     <message>
         <location filename="../../app/quality_words.py"/>
@@ -4284,10 +4245,6 @@
         <location filename="../../app/quality_words.py"/>
         <source>Keeps nearly all of the change</source>
         <translation>Erhält fast die ganze Änderung</translation>
-    </message>
-    <message>
-        <source>Much of the change is missing</source>
-        <translation type="vanished">Ein großer Teil der Änderung fehlt</translation>
     </message>
     <message>
         <location filename="../../app/quality_words.py"/>
@@ -4362,23 +4319,19 @@
     <message>
         <location filename="../../app/quality_words.py"/>
         <source>{layers} did not change</source>
-        <translation type="unfinished"></translation>
+        <translation>{layers} ohne Änderung</translation>
     </message>
     <message>
         <location filename="../../app/quality_words.py"/>
         <source>{layers} in fp32 to keep precision</source>
         <translation>{layers} in fp32, um die Genauigkeit zu erhalten</translation>
     </message>
-    <message>
-        <source>{layers} left unclamped</source>
-        <translation type="vanished">{layers} unbegrenzt gelassen</translation>
-    </message>
     <message numerus="yes">
         <location filename="../../app/quality_words.py"/>
         <source>{layers} were not clamped: clamping would have cost too much</source>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>{layers} nicht begrenzt: Das Begrenzen hätte zu viel gekostet</numerusform>
+            <numerusform>{layers} nicht begrenzt: Das Begrenzen hätte zu viel gekostet</numerusform>
         </translation>
     </message>
     <message>
@@ -4475,10 +4428,6 @@
         <translation>Es wurde nichts geschrieben</translation>
     </message>
     <message>
-        <source>One saved job was damaged and left out; the whole list is kept as {aside}.</source>
-        <translation type="vanished">Ein gespeicherter Auftrag war beschädigt und wurde weggelassen; die ganze Liste liegt als {aside} beiseite.</translation>
-    </message>
-    <message>
         <location filename="../../app/widgets/queue_words.py"/>
         <source>Original: {path}</source>
         <translation>Original: {path}</translation>
@@ -4503,20 +4452,12 @@
         <source>Ratio {value}, rank up to {rank}</source>
         <translation>Verhältnis {value}, Rang bis {rank}</translation>
     </message>
-    <message>
-        <source>Removed 1 job.</source>
-        <translation type="vanished">1 Auftrag entfernt.</translation>
-    </message>
-    <message>
-        <source>Removed {count} jobs.</source>
-        <translation type="vanished">{count} Aufträge entfernt.</translation>
-    </message>
     <message numerus="yes">
         <location filename="../../app/widgets/queue_words.py"/>
         <source>Removed {count} jobs.</source>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>{count} Auftrag entfernt.</numerusform>
+            <numerusform>{count} Aufträge entfernt.</numerusform>
         </translation>
     </message>
     <message>
@@ -4594,16 +4535,12 @@
         <source>{count} running</source>
         <translation>{count} läuft</translation>
     </message>
-    <message>
-        <source>{count} saved jobs were damaged and left out; the whole list is kept as {aside}.</source>
-        <translation type="vanished">{count} gespeicherte Aufträge waren beschädigt und wurden weggelassen; die ganze Liste liegt als {aside} beiseite.</translation>
-    </message>
     <message numerus="yes">
         <location filename="../../app/widgets/queue_words.py"/>
         <source>{count} saved jobs were damaged and left out; the whole list is kept as {aside}.</source>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>{count} gespeicherter Auftrag war beschädigt und wurde weggelassen; die ganze Liste liegt als {aside} beiseite.</numerusform>
+            <numerusform>{count} gespeicherte Aufträge waren beschädigt und wurden weggelassen; die ganze Liste liegt als {aside} beiseite.</numerusform>
         </translation>
     </message>
     <message>
@@ -4704,48 +4641,48 @@
     <name>result</name>
     <message>
         <location filename="../../app/widgets/result_card.py"/>
-        <source>Lost most: {layers}</source>
-        <translation type="unfinished"></translation>
+        <source>Kept least: {layers}</source>
+        <translation>Am wenigsten erhalten: {layers}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result_card.py"/>
         <source>The layers that lost most, with the share they keep:</source>
-        <translation type="unfinished"></translation>
+        <translation>Die am wenigsten erhaltenen Schichten, mit ihrem erhaltenen Anteil:</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result_card.py"/>
         <source>keeps {mean} of the change, {worst} in the weakest layer</source>
-        <translation type="unfinished"></translation>
+        <translation>erhält {mean} der Änderung, {worst} in der schwächsten Schicht</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result_card.py"/>
         <source>not verified</source>
-        <translation type="unfinished"></translation>
+        <translation>nicht geprüft</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result_card.py"/>
         <source>{mark} {name}</source>
-        <translation type="unfinished"></translation>
+        <translation>{mark} {name}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result_card.py"/>
         <source>{name} {share}</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} {share}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result_card.py"/>
         <source>⚠ {name}: {reason}</source>
-        <translation type="unfinished"></translation>
+        <translation>⚠ {name}: {reason}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result_card.py"/>
         <source>⚠ {reason}</source>
-        <translation type="unfinished"></translation>
+        <translation>⚠ {reason}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result_card.py"/>
         <source>⚠ {text}</source>
-        <translation type="unfinished"></translation>
+        <translation>⚠ {text}</translation>
     </message>
 </context>
 <context>
@@ -5136,7 +5073,7 @@
     <message>
         <location filename="../../app/shortcuts.py"/>
         <source>Add what is shown to the queue</source>
-        <translation type="unfinished"></translation>
+        <translation>Aktuelles zur Warteschlange hinzufügen</translation>
     </message>
     <message>
         <location filename="../../app/shortcuts.py"/>
@@ -5171,12 +5108,12 @@
     <message>
         <location filename="../../app/shortcuts.py"/>
         <source>Run the queue</source>
-        <translation type="unfinished"></translation>
+        <translation>Warteschlange ausführen</translation>
     </message>
     <message>
         <location filename="../../app/shortcuts.py"/>
         <source>Settings</source>
-        <translation type="unfinished"></translation>
+        <translation>Einstellungen</translation>
     </message>
     <message>
         <location filename="../../app/shortcuts.py"/>
@@ -5196,12 +5133,12 @@
     <message>
         <location filename="../../app/shortcuts.py"/>
         <source>Show the queue</source>
-        <translation type="unfinished"></translation>
+        <translation>Warteschlange zeigen</translation>
     </message>
     <message>
         <location filename="../../app/shortcuts.py"/>
         <source>Show the result</source>
-        <translation type="unfinished"></translation>
+        <translation>Ergebnis zeigen</translation>
     </message>
     <message>
         <location filename="../../app/shortcuts.py"/>
@@ -5211,11 +5148,7 @@
     <message>
         <location filename="../../app/shortcuts.py"/>
         <source>Stop (asks first)</source>
-        <translation type="unfinished"></translation>
-    </message>
-    <message>
-        <source>Stop the extraction (asks first)</source>
-        <translation type="vanished">Extraktion stoppen (fragt nach)</translation>
+        <translation>Stoppen (fragt nach)</translation>
     </message>
     <message>
         <location filename="../../app/shortcuts.py"/>
@@ -5225,7 +5158,7 @@
     <message>
         <location filename="../../app/shortcuts.py"/>
         <source>Verify a LoRA</source>
-        <translation type="unfinished"></translation>
+        <translation>LoRA prüfen</translation>
     </message>
 </context>
 <context>
@@ -5297,7 +5230,7 @@
     <message>
         <location filename="../../app/wording.py"/>
         <source>Both models are chosen already; it takes the place of one of them.</source>
-        <translation type="unfinished"></translation>
+        <translation>Beide Modelle sind schon gewählt; es ersetzt eines davon.</translation>
     </message>
     <message>
         <location filename="../../app/wording.py"/>
@@ -5347,15 +5280,15 @@
     <message numerus="yes">
         <location filename="../../app/wording.py"/>
         <source>Two models are needed; these of the dropped files were not opened: {names}.</source>
-        <translation type="unfinished">
-            <numerusform></numerusform>
-            <numerusform></numerusform>
+        <translation>
+            <numerusform>Zwei Modelle werden gebraucht; diese abgelegte Datei wurde nicht geöffnet: {names}.</numerusform>
+            <numerusform>Zwei Modelle werden gebraucht; diese abgelegten Dateien wurden nicht geöffnet: {names}.</numerusform>
         </translation>
     </message>
     <message>
         <location filename="../../app/wording.py"/>
         <source>Which model is {name}?</source>
-        <translation type="unfinished"></translation>
+        <translation>Welches Modell ist {name}?</translation>
     </message>
     <message>
         <location filename="../../app/wording.py"/>

@@ -47,7 +47,7 @@ def test_the_card_has_name_size_time_quality_and_the_layers_that_lost_most(bar: 
     assert bar.headline.text() == f"\u2713 {LORA.name}"
     assert bar.detail.text() == "310 MB \u00b7 41 s \u00b7 keeps 93.8 % of the change, 87.4 % in the weakest layer"
     weakest = "double_blocks.1.b 87.4 % \u00b7 double_blocks.2.c 90.0 % \u00b7 double_blocks.0.a 99.0 %"
-    assert bar.extra.text() == f"Lost most: {weakest}"
+    assert bar.extra.text() == f"Kept least: {weakest}"
     assert "double_blocks.0.a 99.0 %" in bar.extra.toolTip()
     assert "double_blocks.3.d" not in bar.extra.toolTip(), "it lost nothing"
 
@@ -140,7 +140,7 @@ def test_the_card_says_verified_once_it_is(bar: BottomBar) -> None:
     bar.show_verifying(LORA)
     bar.show_verified(LORA, fake_verification(), CLAIMED)
     assert bar.detail.text().endswith("87.4 % in the weakest layer \u00b7 verified")
-    assert bar.extra.text().startswith("Lost most")
+    assert bar.extra.text().startswith("Kept least")
     assert "agrees with what the file says" in bar.detail.toolTip()
 
 
