@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout
+from PySide6.QtWidgets import QPushButton
 
 from app.messages import counted, format_bytes, format_seconds, format_share
-from app.shortcuts import SHORTCUTS, Command
 from app.translation import whole
 from app.verification_words import ClaimedQuality, quality_text, verdict, verification_lines
-from app.widgets.bar_buttons import BarButtons, KeyedButton
-from app.widgets.basics import ElidedLabel, push_button, scaled, set_look
-from app.widgets.last_result import LastResult
+from app.widgets.bar_parts import MARGIN, BarParts
+from app.widgets.basics import scaled, set_look
 from app.widgets.result_card import CheckOutcome, ResultCard, tone_of
 from app.wording import Blocked, folder_text, kept_text, short_error_text
 from engine.errors import EngineError
@@ -26,12 +24,10 @@ from engine.results import ExtractionResult, Kept
 if TYPE_CHECKING:
     from engine.verify import Verification
 
-MARGIN = 16
-HEIGHT = 48  # with usual text; larger text takes what it needs
 WORDS_WIDTH = 620  # what the words beside the buttons should have at least
 
 
-class BottomBar(QFrame):
+class BottomBar(BarParts):
     """Lines of words, a progress bar, and the buttons that go with the moment.
 
     Attributes:
@@ -50,66 +46,15 @@ class BottomBar(QFrame):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setProperty("panel", "bar")
         self._card: ResultCard | None = None
         self._outcome: CheckOutcome | None = None
         self._error: EngineError | None = None
         self._job = ""
-        self.headline = ElidedLabel("", "title")
-        self.detail, self.extra = _Line("small"), _Line("small")
-        self.progress = QProgressBar()
-        self.progress.setRange(0, 1000)
-        self.progress.setTextVisible(False)
-        self.progress.setAccessibleName(self.tr("Progress"))
-        self.last = LastResult()
-        self.last.open_folder_clicked.connect(self.open_folder_clicked)
-        self.last.verify_clicked.connect(self.verify_clicked)
-        self.copy_details = push_button(self.tr("Copy details"))
-        self.back = push_button(self.tr("Back"), kind="quiet")
-        self.back.setToolTip(self.tr("Back to the result of the last run"))
-        self.copy_path = push_button(self.tr("Copy path"), kind="quiet")
-        self.copy_command = push_button(self.tr("Copy as command line"), kind="quiet")
-        self.copy_command.setToolTip(self.tr("Copy the command that extracts this LoRA without the window"))
-        self.open_folder = push_button(self.tr("Open folder"))
-        self.verify = push_button(self.tr("Verify"))
-        self.verify.setToolTip(self.tr("Measure the file against the two models, independently of the run"))
-        self.start_over = push_button(self.tr("Start over"), kind="quiet")
-        self.start_over.setToolTip(self.tr("Extract all layers anew, also those that are finished"))
-        self.folder = push_button(self.tr("Output folder\u2026"), kind="quiet")
-        self.folder.setToolTip(self.tr("Choose the folder that LoRAs are written to"))
-        self.extract = KeyedButton(self.tr("Extract"), _key_of("extract"), kind="primary")
-        self.stop = KeyedButton(self.tr("Stop"), _key_of("stop"))
-        self.buttons = BarButtons(
-            (
-                self.copy_details,
-                self.back,
-                self.open_folder,
-                self.verify,
-                self.copy_path,
-                self.copy_command,
-                self.start_over,
-                self.folder,
-                self.extract,
-                self.stop,
-            )
-        )
         self._connect()
-        words = QVBoxLayout()
-        words.setSpacing(3)
-        words.addStretch(1)
-        for widget in (self.headline, self.detail, self.extra, self.progress, self.last):
-            words.addWidget(widget)
-        words.addStretch(1)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(MARGIN, 6, MARGIN, 6)
-        row.setSpacing(MARGIN)
-        row.addStrut(HEIGHT)  # a fixed least height would let large text be cut
-        row.addLayout(words, 1)
-        row.addWidget(self.buttons)
-        for widget in (self.extra, self.progress, self.last):
-            widget.hide()
 
     def _connect(self) -> None:
+        self.last.open_folder_clicked.connect(self.open_folder_clicked)
+        self.last.verify_clicked.connect(self.verify_clicked)
         self.copy_details.clicked.connect(self._copy_details)
         self.back.clicked.connect(self._go_back)
         self.copy_path.clicked.connect(self._copy_path)
@@ -344,26 +289,3 @@ class BottomBar(QFrame):
             message, remedy = short_error_text(self._error)
             details = str(self._error.data.get("traceback", ""))
             QGuiApplication.clipboard().setText("\n".join((message, remedy, str(self._error), details)).strip())
-
-
-class _Line(ElidedLabel):
-    """A line whose tooltip tells more than the line."""
-
-    def __init__(self, role: str) -> None:
-        super().__init__("", role, mode=Qt.TextElideMode.ElideRight)
-        self._more = ""
-
-    def set_more(self, text: str) -> None:
-        """Have the tooltip say this below the line itself; an empty text takes it away."""
-        self._more = text
-        self._update_tooltip()
-
-    def _update_tooltip(self) -> None:
-        super()._update_tooltip()
-        if self._more:
-            self.setToolTip(f"{self.text()}\n{self._more}")
-
-
-def _key_of(command: Command) -> str:
-    """The key of a command as a button has room for it."""
-    return SHORTCUTS[command].shown().replace("Return", "\u21b5").replace("+\u21b5", " \u21b5")

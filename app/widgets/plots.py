@@ -67,6 +67,17 @@ class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
         if event.type() == QEvent.Type.PaletteChange and getattr(self, "_ready", False):
             self.restyle()
 
+    def viewportEvent(self, event: QEvent) -> bool:
+        """Say what is under the mouse."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), self.text_at(event.pos()), self.viewport())
+            return True
+        return bool(super().viewportEvent(event))
+
+    def text_at(self, _position: QPoint) -> str:
+        """The words for a place in the widget; empty where there is nothing to say."""
+        return ""
+
     def restyle(self) -> None:
         """Take the theme's colours."""
         self._ready = True
@@ -141,13 +152,6 @@ class MemoryPlot(QuietPlot):
         super().resizeEvent(event)
         if getattr(self, "_ready", False):
             self._redraw()
-
-    def viewportEvent(self, event: QEvent) -> bool:
-        """Say what the marks under the mouse stand for."""
-        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            QToolTip.showText(event.globalPos(), self.text_at(event.pos()), self.viewport())
-            return True
-        return bool(super().viewportEvent(event))
 
     def text_at(self, position: QPoint) -> str:
         """The words of the marks at a place in the widget; empty where there are none."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QLineF, QPoint, QRectF, Qt
-from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPen, QPolygonF, QResizeEvent
-from PySide6.QtWidgets import QToolTip, QWidget
+from PySide6.QtCore import QLineF, QPoint, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF, QResizeEvent
+from PySide6.QtWidgets import QWidget
 
 from app.theme import Theme
 from app.translation import decimal, short_number, whole
@@ -161,13 +161,6 @@ class SpectrumPlot(QuietPlot):
         super().resizeEvent(event)
         if getattr(self, "_ready", False):
             self._redraw()
-
-    def viewportEvent(self, event: QEvent) -> bool:
-        """Say the numbers at the rank under the mouse."""
-        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            QToolTip.showText(event.globalPos(), self.text_at(event.pos()), self.viewport())
-            return True
-        return bool(super().viewportEvent(event))
 
     def text_at(self, position: QPoint) -> str:
         """The numbers at a place in the widget; empty where there are none."""

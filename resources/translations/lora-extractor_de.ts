@@ -53,6 +53,89 @@
     </message>
 </context>
 <context>
+    <name>BarParts</name>
+    <message>
+        <location filename="../../app/widgets/bar_parts.py"/>
+        <source>Back</source>
+        <translation>Zurück</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar_parts.py"/>
+        <source>Back to the result of the last run</source>
+        <translation>Zurück zum Ergebnis des letzten Laufs</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar_parts.py"/>
+        <source>Choose the folder that LoRAs are written to</source>
+        <translation>Ordner wählen, in den LoRAs geschrieben werden</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar_parts.py"/>
+        <source>Copy as command line</source>
+        <translation>Als Befehlszeile kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar_parts.py"/>
+        <source>Copy details</source>
+        <translation>Details kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar_parts.py"/>
+        <source>Copy path</source>
+        <translation>Pfad kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar_parts.py"/>
+        <source>Copy the command that extracts this LoRA without the window</source>
+        <translation>Den Befehl kopieren, der dieses LoRA ohne Fenster extrahiert</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar_parts.py"/>
+        <source>Extract</source>
+        <translation>Extrahieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar_parts.py"/>
+        <source>Extract all layers anew, also those that are finished</source>
+        <translation>Alle Schichten neu extrahieren, auch die schon fertigen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar_parts.py"/>
+        <source>Measure the file against the two models, independently of the run</source>
+        <translation>Die Datei an den beiden Modellen nachmessen, unabhängig vom Lauf</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar_parts.py"/>
+        <source>Open folder</source>
+        <translation>Ordner öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar_parts.py"/>
+        <source>Output folder…</source>
+        <translation>Ausgabeordner…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar_parts.py"/>
+        <source>Progress</source>
+        <translation>Fortschritt</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar_parts.py"/>
+        <source>Start over</source>
+        <translation>Neu beginnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar_parts.py"/>
+        <source>Stop</source>
+        <translation>Stoppen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar_parts.py"/>
+        <source>Verify</source>
+        <translation>Prüfen</translation>
+    </message>
+</context>
+<context>
     <name>BatchPanel</name>
     <message>
         <location filename="../../app/widgets/batch_panel.py"/>
@@ -134,58 +217,8 @@
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Back</source>
-        <translation>Zurück</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Back to the result of the last run</source>
-        <translation>Zurück zum Ergebnis des letzten Laufs</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Choose the folder that LoRAs are written to</source>
-        <translation>Ordner wählen, in den LoRAs geschrieben werden</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Copy as command line</source>
-        <translation>Als Befehlszeile kopieren</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Copy details</source>
-        <translation>Details kopieren</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Copy path</source>
-        <translation>Pfad kopieren</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Copy the command that extracts this LoRA without the window</source>
-        <translation>Den Befehl kopieren, der dieses LoRA ohne Fenster extrahiert</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Extract</source>
-        <translation>Extrahieren</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Extract all layers anew, also those that are finished</source>
-        <translation>Alle Schichten neu extrahieren, auch die schon fertigen</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Layer {layer} of {total}</source>
         <translation>Schicht {layer} von {total}</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Measure the file against the two models, independently of the run</source>
-        <translation>Die Datei an den beiden Modellen nachmessen, unabhängig vom Lauf</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
@@ -199,38 +232,13 @@
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Open folder</source>
-        <translation>Ordner öffnen</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Output folder…</source>
-        <translation>Ausgabeordner…</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Progress</source>
-        <translation>Fortschritt</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Reading both models</source>
         <translation>Beide Modelle werden gelesen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Start over</source>
-        <translation>Neu beginnen</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Starting…</source>
         <translation>Wird gestartet…</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Stop</source>
-        <translation>Stoppen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
@@ -246,11 +254,6 @@
         <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Stopping after this layer…</source>
         <translation>Wird nach dieser Schicht gestoppt…</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Verify</source>
-        <translation>Prüfen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
