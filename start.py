@@ -215,7 +215,7 @@ def install(target):
     constraints = ["-c", str(CONSTRAINTS)]
     index = os.environ.get(TORCH_INDEX)
     if index:
-        code = logged([*command, "--index-url", index, *constraints, "torch"])
+        code = logged([*command, "--index-url", index, "--no-deps", *constraints, "torch"])
         if code:
             return code
     elif WINDOWS and has_nvidia_card() and not BUILDING:
@@ -224,7 +224,8 @@ def install(target):
         if code:
             return code
         command = [str(PYTHON), "-m", "uv", "pip", "install", "--python", str(PYTHON), "--torch-backend=auto"]
-    return logged([*command, *constraints, "-e", target])
+    further = ["--extra-index-url", index] if index else []  # some builds of torch need packages that are only there
+    return logged([*command, *further, *constraints, "-e", target])
 
 
 def logged(command):

@@ -18,6 +18,11 @@ import resources
 FILE = "THIRD_PARTY_LICENSES.txt"
 OURS = "lora-extractor"
 TEXTS = Path(resources.__file__).parent / "licences"
+_DEMO = (
+    "The models in resources/demo were trained on handwritten digits: Optical Recognition of Handwritten Digits,\n"
+    "E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, under the licence Creative Commons Attribution 4.0\n"
+    "International, https://creativecommons.org/licenses/by/4.0/. Changes: scaled, split, slanted and inverted."
+)
 _LICENCE_FILE = re.compile(r"licen[cs]e|copying|notice|authors", re.IGNORECASE)
 _RULE = "=" * 100
 # Packages that ship no text of their licence, and what it is. PySide and Qt are used under the LGPL.
@@ -25,7 +30,9 @@ _TEXTS_OF = {"LGPL": ("LGPL-3.0.txt", "GPL-3.0.txt")}
 _QT_NOTE = (
     "Used under the GNU Lesser General Public License, version 3: the libraries lie as separate files in the\n"
     "program's folder, and may be replaced by others of the same interface. Qt itself contains code under further\n"
-    "licences; the Qt Project lists them under https://doc.qt.io/qt-6/licenses-used-in-qt.html"
+    "licences; the Qt Project lists them under https://doc.qt.io/qt-6/licenses-used-in-qt.html\n"
+    "Copyright (C) The Qt Company Ltd. and other contributors. The source of this version:\n"
+    "https://download.qt.io/official_releases/qt/ and https://download.qt.io/official_releases/QtForPython/pyside6/"
 )
 
 
@@ -46,6 +53,12 @@ class Component:
     licence: str
     home: str
     texts: tuple[tuple[str, str], ...]
+
+
+DEMO_DIGITS = Component(
+    "Demo digits", "1998", "CC-BY-4.0", "https://archive.ics.uci.edu/dataset/80", (("attribution", _DEMO),)
+)
+"""What the demo's models learnt from; no package says so."""
 
 
 def licence_text() -> str:
@@ -117,7 +130,7 @@ def own_texts(licence: str) -> list[tuple[str, str]]:
 
 def render(components: Iterable[Component]) -> str:
     """One readable text of all components; a text that was printed before is referred to."""
-    everything = sorted(components, key=lambda each: each.name.lower())
+    everything = sorted((*components, DEMO_DIGITS), key=lambda each: each.name.lower())
     lines = ["LoRA Extractor is licensed under the Apache License, version 2.0. It contains:", ""]
     lines += [f"  {each.name} {each.version}: {each.licence}" for each in everything]
     printed: dict[str, str] = {}

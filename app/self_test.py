@@ -183,7 +183,11 @@ def _licences() -> None:
     from app.licences import licence_text
 
     text = licence_text()
-    missing = [name for name in ("torch", "numpy", "PySide6_Essentials", "safetensors") if f"\n{name} " not in text]
+    missing = [
+        name
+        for name in ("torch", "numpy", "PySide6_Essentials", "safetensors", "Demo digits")
+        if f"\n{name} " not in text
+    ]
     if missing:
         raise SelfTestError(f"the licences do not name {', '.join(missing)}")
     _tell(f"Licences: {text.count(chr(10) + 'Licence: ')} components.")

@@ -13,7 +13,7 @@ from typing import Any
 
 from installers import licence_file
 from installers.contents import Entry, LeftOut, sift
-from installers.identity import BUILD, COMMAND, COMPONENT_ID, MIME_TYPE, NAME, VERSION, WINDOW_PROGRAM
+from installers.identity import BUILD, COMMAND, MAC_ID, MIME_TYPE, NAME, VERSION, WINDOW_PROGRAM
 from installers.left_out import PARTS, SYSTEM_PART, is_stripped
 
 LICENCES = BUILD / "THIRD_PARTY_LICENSES.txt"
@@ -121,9 +121,11 @@ def strip(binaries: list[Entry], folder: Path) -> tuple[list[Entry], list[Stripp
 
 def mac_properties() -> dict[str, Any]:
     """What macOS wants to know of the application: its documents, and that it draws sharp."""
-    kind = f"{COMPONENT_ID}.safetensors"
+    kind = f"{MAC_ID}.safetensors"
     return {
         "CFBundleName": NAME,
+        "CFBundleExecutable": WINDOW_PROGRAM,
+        "LSBackgroundOnly": False,
         "CFBundleDisplayName": NAME,
         "CFBundleVersion": VERSION,
         "CFBundleShortVersionString": VERSION,

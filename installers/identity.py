@@ -15,6 +15,7 @@ WINDOW_PROGRAM = "lora-extractor-gui" if sys.platform.startswith("linux") else N
 SUMMARY = "Extract a LoRA from a fine-tuned model and its original"
 # The project owns no domain; .alt is the top-level domain that RFC 9476 keeps for names outside of the DNS.
 COMPONENT_ID = "alt.lora_extractor.LoRAExtractor"
+MAC_ID = "alt.lora-extractor.LoRAExtractor"  # macOS allows no underscores
 VERSION = __version__
 MIME_TYPE = "application/x-safetensors"
 DIST = ROOT / "dist"

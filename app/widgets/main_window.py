@@ -91,6 +91,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(APP_NAME)
         self.setCentralWidget(self.frame)
         self.setAcceptDrops(True)
+        self.setMinimumSize(LEAST_SIZE)
         self.resize(1280, 800)
         self.menus = Menus(self)
         self.commands = WindowCommands(self)
@@ -202,7 +203,10 @@ class MainWindow(QMainWindow):
         self.files.take_later(dropped_paths(event))
 
     def _limit_size(self) -> None:
-        self.setMinimumSize(LEAST_SIZE.expandedTo(self.frame.minimumSizeHint()))
+        """Let large text have its room; what it needs is known once the style sheet was applied."""
+        least = LEAST_SIZE.expandedTo(self.frame.minimumSizeHint())
+        if least != self.minimumSize():
+            self.setMinimumSize(least)
 
     def _connect(self) -> None:
         frame, controller = self.frame, self.controller

@@ -24,7 +24,8 @@ if [ "${1:-}" = --remove ]; then
 fi
 mkdir -p "$commands" "$data/applications" "$data/mime/packages" "$data/icons"
 ln -s "$here/lora-extractor" "$here/lora-extractor-gui" "$commands/"
-sed "s|^Exec=lora-extractor-gui|Exec=\"$here/lora-extractor-gui\"|; s|^TryExec=.*|TryExec=$here/lora-extractor-gui|" \
+safe=$(printf %s "$here" | sed 's/[&|\\]/\\&/g') # for sed, whose replacement these mean something in
+sed "s|^Exec=lora-extractor-gui|Exec=\"$safe/lora-extractor-gui\"|; s|^TryExec=.*|TryExec=$safe/lora-extractor-gui|" \
     "$here/share/applications/lora-extractor.desktop" >"$data/applications/lora-extractor.desktop"
 cp "$here/share/mime/packages/lora-extractor.xml" "$data/mime/packages/"
 cp -r "$here/share/icons/hicolor" "$data/icons/"

@@ -34,6 +34,7 @@ SolidCompression=yes
 DiskSpanning=yes
 DiskSliceSize=2000000000
 ChangesAssociations=yes
+ChangesEnvironment=yes
 CloseApplications=yes
 WizardStyle=modern
 #ifdef SignTool
@@ -45,17 +46,28 @@ SignedUninstaller=yes
 Name: "english"; MessagesFile: "compiler:Default.isl"
 Name: "german"; MessagesFile: "compiler:Languages\German.isl"
 
+[CustomMessages]
+english.Associate=Offer {#Name} to open .safetensors files
+german.Associate={#Name} zum Öffnen von .safetensors-Dateien anbieten
+english.IntoPath=Put the lora-extractor command into the PATH
+german.IntoPath=Den Befehl lora-extractor in den PATH aufnehmen
+
 [Tasks]
-Name: "associate"; Description: "Offer {#Name} to open .safetensors files"
+Name: "associate"; Description: "{cm:Associate}"
 Name: "desktopicon"; Description: "{cm:CreateDesktopIcon}"; Flags: unchecked
-Name: "path"; Description: "Put the lora-extractor command into the PATH"; Flags: unchecked
+Name: "path"; Description: "{cm:IntoPath}"; Flags: unchecked
 
 [InstallDelete]
 ; Files of an older version that the new one no longer has.
 Type: filesandordirs; Name: "{app}\_internal"
 
 [Files]
-Source: "{#Bundle}\*"; DestDir: "{app}"; Flags: ignoreversion recursesubdirs createallsubdirs
+Source: "{#Bundle}\*"; DestDir: "{app}"; Excludes: "\*.exe"; Flags: ignoreversion recursesubdirs createallsubdirs
+#ifdef SignTool
+Source: "{#Bundle}\*.exe"; DestDir: "{app}"; Flags: ignoreversion signonce
+#else
+Source: "{#Bundle}\*.exe"; DestDir: "{app}"; Flags: ignoreversion
+#endif
 
 [Icons]
 Name: "{group}\{#Name}"; Filename: "{app}\{#Program}"
@@ -63,7 +75,7 @@ Name: "{autodesktop}\{#Name}"; Filename: "{app}\{#Program}"; Tasks: desktopicon
 
 [Registry]
 ; OpenWithProgids only: the program joins the list of "Open with" and takes nothing from another one.
-Root: HKA; Subkey: "Software\Classes\.safetensors\OpenWithProgids"; ValueType: string; ValueName: "{#FileKind}"; ValueData: ""; Flags: uninsdeletevalue; Tasks: associate
+Root: HKA; Subkey: "Software\Classes\.safetensors\OpenWithProgids"; ValueType: string; ValueName: "{#FileKind}"; ValueData: ""; Flags: uninsdeletevalue uninsdeletekeyifempty; Tasks: associate
 Root: HKA; Subkey: "Software\Classes\{#FileKind}"; ValueType: string; ValueData: "Model weights"; Flags: uninsdeletekey; Tasks: associate
 Root: HKA; Subkey: "Software\Classes\{#FileKind}\DefaultIcon"; ValueType: string; ValueData: "{app}\{#Program},0"; Tasks: associate
 Root: HKA; Subkey: "Software\Classes\{#FileKind}\shell\open\command"; ValueType: string; ValueData: """{app}\{#Program}"" ""%1"""; Tasks: associate
@@ -89,6 +101,9 @@ var
   Path: string;
 begin
   if (Step = usPostUninstall) and RegQueryStringValue(HKCU, 'Environment', 'Path', Path) then
-    if StringChangeEx(Path, ';' + ExpandConstant('{app}'), '', True) > 0 then
-      RegWriteExpandStringValue(HKCU, 'Environment', 'Path', Path);
+  begin
+    Path := ';' + Path + ';';
+    if StringChangeEx(Path, ';' + ExpandConstant('{app}') + ';', ';', True) > 0 then
+      RegWriteExpandStringValue(HKCU, 'Environment', 'Path', Copy(Path, 2, Length(Path) - 2));
+  end;
 end;

@@ -127,10 +127,10 @@ def test_the_archive_installs_for_one_person_and_takes_all_of_it_away_again(tree
     package.make_tar(tree, archive, fast=True)
     with tarfile.open(archive) as tar:
         assert {member.uname for member in tar.getmembers()} == {"root"}
-        tar.extractall(tmp_path / "unpacked", filter="data")
+        tar.extractall(tmp_path / "un & packed", filter="data")
     home = tmp_path / "a person's home"
     home.mkdir()
-    top = tmp_path / "unpacked" / f"lora-extractor-{identity.VERSION}"
+    top = tmp_path / "un & packed" / f"lora-extractor-{identity.VERSION}"
     environment = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
     subprocess.run([top / "install.sh"], env=environment, check=True, capture_output=True)
     assert read(str(home / ".local/bin/lora-extractor-gui")) == "here\n"
