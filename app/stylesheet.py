@@ -100,6 +100,7 @@ QToolButton[kind="round"]:focus { border-color: $accent; }
 QComboBox, QLineEdit, QAbstractSpinBox { background: $control; color: $text; border: 1px solid $control;
     border-radius: 7px; padding: 4px 8px; selection-background-color: $accent; selection-color: $on_accent; }
 QLineEdit { placeholder-text-color: $muted; }
+QLineEdit[narrow="true"] { padding: 4px 3px; }
 QComboBox { border-color: $border; padding-left: 10px; }
 QComboBox:hover, QLineEdit:hover, QAbstractSpinBox:hover { border-color: $muted; }
 QComboBox:focus, QLineEdit:focus, QAbstractSpinBox:focus { border-color: $accent; }

@@ -31,12 +31,16 @@ class Placement:
 def place(dropped: Sequence[Path], present: Models) -> Placement:
     """Where files dropped beside the cards go.
 
-    Two fill both cards; what comes after them is ignored, which somebody has to say. One goes where there is room, and
-    to the fine-tuned model where both places are free. Where none is free nothing is replaced without asking.
+    Two fill both cards; of more those that their names tell, and the others are ignored, which somebody has to say. One
+    goes where there is room, and to the fine-tuned model where both places are free. Where none is free nothing is
+    replaced without asking.
     """
     files = list(dict.fromkeys(dropped))
     if len(files) >= 2:
-        return Placement(tell_apart(files[0], files[1]), ignored=tuple(files[2:]))
+        ranked = sorted(files, key=_leaning, reverse=True)
+        told = _leaning(ranked[0]) > _leaning(ranked[-1])
+        chosen = (ranked[0], ranked[-1]) if told else (files[0], files[1])
+        return Placement(tell_apart(*chosen), ignored=tuple(file for file in files if file not in chosen))
     if not files or files[0] in present:
         return Placement(present)
     finetuned, original = present

@@ -167,7 +167,8 @@ class BottomBar(BarParts):
             self._card = self._card.verified(verification, claimed)
         else:
             self._outcome = CheckOutcome(lora, judgement, tuple(lines), tone)
-        self.last.show_checked(lora, judgement, "\n".join(lines), tone=tone)
+        if self.last.output is None or self.last.output.path == lora:
+            self.last.show_checked(lora, judgement, "\n".join(lines), tone=tone)
         self.show_verify_ended()
 
     def show_verify_failed(self, lora: Path, error: EngineError) -> None:
@@ -178,7 +179,8 @@ class BottomBar(BarParts):
             self._card = self._card.not_verified(both)
         else:
             self._outcome = CheckOutcome(lora, remedy, (message, remedy), "bad", failure=message)
-        self.last.show_checked(lora, both, both, tone="bad")
+        if self.last.output is None or self.last.output.path == lora:
+            self.last.show_checked(lora, both, both, tone="bad")
         self.show_verify_ended()
 
     def show_verify_ended(self) -> None:

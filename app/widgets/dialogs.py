@@ -27,7 +27,7 @@ class ResumeAnswer(Enum):
     CANCEL = "cancel"
 
 
-def ask_stop(parent: QWidget, over: SignalInstance, *, closing: bool, kept: bool) -> bool:
+def ask_stop(parent: QWidget, over: SignalInstance, *, closing: bool, kept: bool, queue: bool = False) -> bool:
     """Ask whether a run shall be stopped.
 
     Args:
@@ -35,6 +35,7 @@ def ask_stop(parent: QWidget, over: SignalInstance, *, closing: bool, kept: bool
         over: emitted when the run has ended; the question goes away then.
         closing: the window closes afterwards, also where the run ended by itself meanwhile.
         kept: its finished layers are used by the next run.
+        queue: it is the queue that runs.
     """
     box = QMessageBox(parent)
     box.setIcon(QMessageBox.Icon.Question)
@@ -43,6 +44,9 @@ def ask_stop(parent: QWidget, over: SignalInstance, *, closing: bool, kept: bool
     consequence = _tr("Nothing is written.")
     if kept:
         consequence = _tr("No LoRA is written; the finished layers are kept, and Extract continues from there.")
+    if queue:
+        box.setText(_tr("Stop the queue and quit?"))
+        consequence = _tr("The jobs stay in the queue, and \u201cRun all\u201d goes on with them.")
     box.setInformativeText(f"{_tr('The layer being worked on is finished first.')} {consequence}")
     stop = box.addButton(_tr("Stop"), QMessageBox.ButtonRole.DestructiveRole)
     keep = box.addButton(_tr("Keep going"), QMessageBox.ButtonRole.RejectRole)

@@ -163,6 +163,7 @@ class OptionsPanel(Panel):
         editor = self.form.editor("filename_prefix")
         line = editor.findChild(QLineEdit)
         if line is not None and not line.hasFocus():
+            set_look(line, "narrow", True)
             line.setCursorPosition(len(line.text()))
             line.setToolTip(f"{line.text()}\n{help_of(editor.spec)}".strip())
 

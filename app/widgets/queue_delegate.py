@@ -48,14 +48,16 @@ class JobDelegate(QStyledItemDelegate):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._background(painter, option, index.row())
         area = option.rect.adjusted(8, MARGIN, -8, -MARGIN)
+        said = outcome(job, progress, stopping=bool(index.data(STOPPING_ROLE)))
         outcome_width = max(scaled(OUTCOME_WIDTH), round(area.width() * OUTCOME_SHARE))
+        if not (said.first or said.second or job.state is JobState.RUNNING):
+            outcome_width = 0
         state_width = scaled(STATE_WIDTH)
         state = QRect(area.left(), area.top(), state_width, area.height())
         right = QRect(area.right() - outcome_width, area.top(), outcome_width, area.height())
         middle = QRect(state.right(), area.top(), right.left() - state.right() - COLUMN_GAP, area.height())
         self._state(painter, option, state, job)
         self._models(painter, option, middle, job)
-        said = outcome(job, progress, stopping=bool(index.data(STOPPING_ROLE)))
         if job.state is JobState.RUNNING:
             self._running(painter, option, right, said, progress)
         else:

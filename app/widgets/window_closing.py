@@ -35,7 +35,7 @@ class WindowClosing(QObject):
         if not self._stopping and self._may_stop():
             self._stopping = True
             self._stop()
-            self._close_when_ended()
+            QTimer.singleShot(0, self, self._close_when_ended)  # Qt takes no close() inside of a closeEvent
         return False
 
     def _may_stop(self) -> bool:
@@ -46,7 +46,7 @@ class WindowClosing(QObject):
         queue = window.queue_control
         kept = queue.keeps_layers if queue.running else window.run_control.keeps_layers()
         over = queue.ended if queue.running else window.controller.over
-        return ask_stop(window, over, closing=True, kept=kept)
+        return ask_stop(window, over, closing=True, kept=kept, queue=queue.running)
 
     def _stop(self) -> None:
         if self._window.queue_control.running:
@@ -59,4 +59,5 @@ class WindowClosing(QObject):
         if self.working():
             QTimer.singleShot(LOOK_MS, self, self._close_when_ended)
         else:
+            self._stopping = False
             self._window.close()

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from app.widgets.main_window import MainWindow
 
 
+# What may hold a model, also where it is refused with its reason.
+MODELS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".json")
+
+
 class WindowFiles(QObject):
     """Finds the place of files, asks where there is none, and says which were too many."""
 
@@ -24,6 +28,7 @@ class WindowFiles(QObject):
         super().__init__(window)
         self._window = window
         self._waiting: list[list[Path]] = []
+        self._notice: NoticeBar | None = None
         window.frame.models.files_dropped.connect(self.take_later)
 
     @Slot(object)
@@ -41,6 +46,12 @@ class WindowFiles(QObject):
             text = self.tr("Not opened while a run goes on: {names}")
             window.frame.run.write(Level.WARNING, text.format(names=", ".join(file.name for file in files)))
             return
+        self._forget_notice()
+        no_models = [file for file in files if file.suffix and file.suffix.casefold() not in MODELS and file.is_file()]
+        if no_models:
+            text = self.tr("No model files: {names}")
+            self._tell(text.format(names=", ".join(file.name for file in no_models)))
+        files = [file for file in files if file not in no_models]
         present = window.frame.models.models()
         placement = place(files, present)
         models = placement.models
@@ -50,9 +61,20 @@ class WindowFiles(QObject):
         if models != present:
             window.set_models(*models)
         if placement.ignored:
-            text = ignored_text(placement.ignored)
-            window.frame.run.write(Level.WARNING, text)
-            window.frame.notices.addWidget(NoticeBar(window.theme, text))
+            self._tell(ignored_text(placement.ignored))
+
+    def _tell(self, text: str) -> None:
+        """Say what became of files in the log and above everything, until the next files come."""
+        self._forget_notice()
+        self._window.frame.run.write(Level.WARNING, text)
+        self._notice = NoticeBar(self._window.theme, text)
+        self._window.frame.notices.addWidget(self._notice)
+
+    def _forget_notice(self) -> None:
+        notice, self._notice = self._notice, None
+        if notice is not None:
+            notice.hide()
+            notice.deleteLater()
 
     @Slot()
     def _take_waiting(self) -> None:

@@ -2718,6 +2718,11 @@
     <name>WindowFiles</name>
     <message>
         <location filename="../../app/widgets/window_files.py"/>
+        <source>No model files: {names}</source>
+        <translation>Keine Modelldateien: {names}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/window_files.py"/>
         <source>Not opened while a run goes on: {names}</source>
         <translation>Während eines Laufs nicht geöffnet: {names}</translation>
     </message>
@@ -2997,6 +3002,16 @@
         <location filename="../../app/widgets/dialogs.py"/>
         <source>Stop the extraction?</source>
         <translation>Extraktion stoppen?</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>Stop the queue and quit?</source>
+        <translation>Warteschlange anhalten und beenden?</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/dialogs.py"/>
+        <source>The jobs stay in the queue, and “Run all” goes on with them.</source>
+        <translation>Die Aufträge bleiben in der Warteschlange, und „Alle ausführen“ macht mit ihnen weiter.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/dialogs.py"/>

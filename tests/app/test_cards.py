@@ -166,3 +166,18 @@ def test_the_first_lines_of_the_three_cards_are_level(qtbot: QtBot, window: Main
     assert abs(middles[0] - middles[1]) <= 2
     details = [card.detail.mapTo(window, card.detail.rect().topLeft()).y() for card in (models.original, models.pair)]
     assert abs(details[0] - details[1]) <= 4
+
+
+def test_what_is_no_model_file_is_put_aside_and_said(
+    qtbot: QtBot, window: MainWindow, pair: Pair, tmp_path: Path
+) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("not a model")
+    drop(window, *pair, note)
+    assert None not in window.frame.models.models()
+    assert note not in window.frame.models.models()
+    (bar,) = window.findChildren(NoticeBar)
+    qtbot.waitUntil(bar.isVisible, timeout=5000)
+    assert bar.text.text() == "No model files: note.txt"
+    drop(window, *pair)
+    assert not any(bar.isVisible() for bar in window.findChildren(NoticeBar))

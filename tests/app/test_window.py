@@ -279,3 +279,12 @@ def test_a_broken_session_is_told_above_everything(home: Path, make_window: Call
     assert "session.json was damaged" in bar.text.text()
     bar.dismiss.click()
     assert not bar.isVisible()
+
+
+def test_closing_goes_through_when_the_run_ends_while_it_is_asked_about(
+    qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair
+) -> None:
+    start_and_hold(qtbot, window, engine, pair)
+    QTimer.singleShot(50, engine.let_go)
+    window.close()  # asks, and returns once the question is gone
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=5000)
