@@ -20,7 +20,7 @@ from app.pyside_guard import protect_constants
 from app.run_thread import RunThread, Worker
 from app.verification_words import ClaimedQuality
 from app.worker import ExtractionWorker, VerificationWorker
-from engine.errors import Cancelled, EngineError, ErrorCode
+from engine.errors import Cancelled, EngineError
 from engine.estimates import Estimate
 from engine.planning import Plan
 from engine.results import ExtractionResult
@@ -131,7 +131,7 @@ class Controller(QObject):
     def continues_stopped_run(self) -> bool:
         """Whether the plan at hand is that of the run that was stopped last, so that nobody need be asked about it."""
         current, stopped = self._current, self._stopped
-        return current is not None and stopped is not None and _same_run(current.request, stopped)
+        return current is not None and stopped is not None and current.request.same_work(stopped)
 
     @property
     def held_up(self) -> bool:
@@ -307,7 +307,7 @@ class Controller(QObject):
             if self._state is State.READY:
                 self._set_state(State.IDLE)
             self.prepared.emit(judged)
-        elif _lacks_device(current) and current.request.hardware.device not in self._missing:
+        elif current.lacks_device and current.request.hardware.device not in self._missing:
             self.renew_plan()
             if self._state is State.IDLE:
                 self._set_state(State.PLANNING)
@@ -364,14 +364,3 @@ class Controller(QObject):
         if state is not self._state:
             self._state = state
             self.state_changed.emit(state)
-
-
-def _lacks_device(answer: Prepared) -> bool:
-    return answer.error is not None and answer.error.code is ErrorCode.DEVICE_UNAVAILABLE
-
-
-def _same_run(one: PlanRequest, other: PlanRequest) -> bool:
-    """Whether two requests are for the same work on the same models, whatever the file's name."""
-    names = {"filename_prefix", "resume"}
-    same = one.extraction.model_dump(exclude=names) == other.extraction.model_dump(exclude=names)
-    return same and (one.finetuned, one.original) == (other.finetuned, other.original)

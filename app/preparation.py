@@ -17,7 +17,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.gpu_advice import idle_card
 from engine.checkpoints.model_folder import files_of_models
 from engine.errors import EngineError, ErrorCode
-from engine.estimates import DeviceMemory, Speed
+from engine.estimated_memory import DeviceMemory
+from engine.estimates import Speed
 from engine.inspection import ModelSummary, PairSummary
 from engine.planning import Plan
 from engine.results import Kept
@@ -131,6 +132,12 @@ class PlanRequest:
     hardware: HardwareSettings
     output_dir: Path
 
+    def same_work(self, other: PlanRequest) -> bool:
+        """Whether two requests are for the same work on the same models, whatever the file's name."""
+        names = {"filename_prefix", "resume"}
+        same = self.extraction.model_dump(exclude=names) == other.extraction.model_dump(exclude=names)
+        return same and (self.finetuned, self.original) == (other.finetuned, other.original)
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -147,6 +154,11 @@ class Prepared:
     paired: bool
     kept: Kept | None = None
     pair: PairSummary | None = None
+
+    @property
+    def lacks_device(self) -> bool:
+        """Whether the device that was asked for is not there."""
+        return self.error is not None and self.error.code is ErrorCode.DEVICE_UNAVAILABLE
 
 
 class PreparationWorker(QObject):

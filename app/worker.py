@@ -7,7 +7,7 @@ at once, and turns whatever happens into exactly one of `finished` and `failed`.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -61,20 +61,11 @@ class ExtractionWorker(QObject):
     @Slot()
     def run(self) -> None:
         """Run to the end, whatever that is."""
-        result: ExtractionResult | None = None
-        failure: Exception | None = None
-        try:
-            result = self._iterate()
-        except Cancelled as error:
-            failure = error
-        except BaseException as error:
-            failure = as_engine_error(error)
-        if failure is not None:
-            self.failed.emit(_without_frames(failure))
-        elif result is not None:
+        result, failure = _outcome(self._iterate, "the run ended without a result")
+        if result is not None:
             self.finished.emit(result)
         else:
-            self.failed.emit(EngineError(ErrorCode.INTERNAL, detail="the run ended without a result"))
+            self.failed.emit(failure)
 
     def _iterate(self) -> ExtractionResult | None:
         result = None
@@ -131,20 +122,11 @@ class VerificationWorker(QObject):
     @Slot()
     def run(self) -> None:
         """Verify to the end, whatever that is."""
-        answer: tuple[Verification, ClaimedQuality | None] | None = None
-        failure: Exception | None = None
-        try:
-            answer = self._iterate()
-        except Cancelled as error:
-            failure = error
-        except BaseException as error:
-            failure = as_engine_error(error)
-        if failure is not None:
-            self.failed.emit(_without_frames(failure))
-        elif answer is not None:
+        answer, failure = _outcome(self._iterate, "the verification ended without a judgement")
+        if answer is not None:
             self.finished.emit(*answer)
         else:
-            self.failed.emit(EngineError(ErrorCode.INTERNAL, detail="the verification ended without a judgement"))
+            self.failed.emit(failure)
 
     def _iterate(self) -> tuple[Verification, ClaimedQuality | None] | None:
         from engine.verify import VerifyProgress
@@ -160,10 +142,21 @@ class VerificationWorker(QObject):
         return None
 
 
-def _without_frames(failure: Exception) -> Exception:
-    """The same exception; a traceback would keep every tensor of the frames it passed through alive."""
+def _outcome(work: Callable[[], _Item | None], nothing: str) -> tuple[_Item | None, Exception | None]:
+    """What work gives, or the exception for it; `nothing` is the detail of the error where it gives neither."""
+    failure: Exception
+    try:
+        result = work()
+        if result is not None:
+            return result, None
+        failure = EngineError(ErrorCode.INTERNAL, detail=nothing)
+    except Cancelled as error:
+        failure = error
+    except BaseException as error:
+        failure = as_engine_error(error)
+    # A traceback would keep every tensor of the frames it passed through alive.
     failure.__traceback__ = failure.__cause__ = failure.__context__ = None
-    return failure
+    return None, failure
 
 
 def _as_generator(items: Iterator[_Item]) -> Generator[_Item, None, None]:

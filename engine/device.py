@@ -14,7 +14,7 @@ import psutil
 import torch
 
 from engine.errors import EngineError, ErrorCode
-from engine.memory_terms import MODE_SHARES
+from engine.memory_terms import ceiling_share, layers_at_once
 from engine.settings import HardwareSettings
 
 _STREAMED = ("cuda", "xpu")  # copies and computations run on streams of their own
@@ -67,10 +67,7 @@ class Device:
     def _limit_to(self, hardware: HardwareSettings) -> None:
         usual = self._physical // 2 if self.host else self._physical
         self.total_bytes = min(self._physical, hardware.memory_budget or usual)
-        share = MODE_SHARES[hardware.vram_usage_mode]
-        if hardware.vram_usage_mode == "aggressive":
-            share = max(share, hardware.memory_threshold)
-        self.ceiling_bytes = int(self.total_bytes * share)
+        self.ceiling_bytes = int(self.total_bytes * ceiling_share(hardware))
         self.threshold_bytes = int(self.total_bytes * hardware.memory_threshold)
 
     @property
@@ -157,8 +154,7 @@ class Device:
     def workers(self, hardware: HardwareSettings) -> tuple[int, int]:
         """How many layers may be worked on at once, and the processor's cores for each."""
         cores = torch.get_num_threads()
-        most = min(hardware.batch_size, cores) if self.host else hardware.batch_size
-        count = 1 if hardware.vram_usage_mode == "conservative" else most
+        count = layers_at_once(hardware, cores, host=self.host)
         return count, max(1, cores // count)
 
     def _module(self) -> Any:

@@ -1,8 +1,7 @@
-"""What a plan will take, before it starts: time, memory, room on the disks, and what will not fit. Pure, no torch."""
+"""What a plan will take, before it starts: time, memory, room on the disks, and what will not fit. No torch."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -10,20 +9,14 @@ from typing import Any
 
 import psutil
 
-from engine.costs import journal_bytes, lent_bytes, measuring_need, need, resident_bytes, stored_bytes
+from engine.costs import journal_bytes
 from engine.disk import free_bytes, same_disk
-from engine.governor import Governor
-from engine.memory_terms import MODE_SHARES, Need
-from engine.pairing import PairedWeight
+from engine.estimated_memory import DeviceMemory, Limits, device_bytes, host_bytes, task_need
+from engine.memory_terms import Need
 from engine.planning import Plan
-from engine.residency import block_name, blocks_that_fit, blocks_to_keep
 from engine.results import Kept
 from engine.run_queue import Task
-from engine.settings import HardwareSettings
 
-_IDLE_PART = 16  # of the ceiling, one part may lie in unused host buffers
-_READERS = 2  # of one device
-_WAITING_BYTES = 512 * 1024 * 1024  # of results that wait for an earlier one before nothing else is begun
 _EXACT_TYPES = ("standard", "full")  # whose files' sizes are known; of the others only a bound is
 
 
@@ -40,23 +33,6 @@ class Speed:
     work_per_second: float
     read_per_second: float
     layer_seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class DeviceMemory:
-    """The device that would compute.
-
-    Attributes:
-        host: it is the processor, and its memory the host's.
-        total_bytes: what a run may treat as its memory: the budget, where there is one.
-        others_bytes: of that, what other programs hold.
-        cores: of the processor; layers at once are no more than that where it computes.
-    """
-
-    host: bool
-    total_bytes: int
-    others_bytes: int = 0
-    cores: int = 1
 
 
 @dataclass(frozen=True)
@@ -177,10 +153,10 @@ def estimate(plan: Plan, kept: Kept | None, device: DeviceMemory | None, speed: 
     problems = [*_disk_problems(plan, output, journal)]
     on_device = host = limit = None
     if device is not None:
-        limits = _Limits.of(plan.hardware, device)
-        limit, needs = limits.limit, {task.index: _need(plan, task, host=device.host) for task in tasks}
-        on_device = Amount(_device_bytes(plan, tasks, needs, device, limits), device.total_bytes)
-        host = Amount(_host_bytes(plan, tasks, on_device.needed, device, limits), room.host_bytes)
+        limits = Limits.of(plan.hardware, device)
+        limit, needs = limits.limit, {task.index: task_need(plan, task, host=device.host) for task in tasks}
+        on_device = Amount(device_bytes(plan, tasks, needs, device, limits), device.total_bytes)
+        host = Amount(host_bytes(plan, tasks, on_device.needed, device, limits), room.host_bytes)
         problems += _memory_problems(plan, tasks, needs, device, limits, host)
     return Estimate(
         seconds=None if speed is None else seconds_for(doing, speed),
@@ -208,29 +184,6 @@ def seconds_for(doing: Labour, speed: Speed) -> float:
     )
 
 
-@dataclass(frozen=True)
-class _Limits:
-    """How `Device` and `Governor` divide a device's memory."""
-
-    ceiling: int
-    limit: int
-    idle: int
-    workers: int
-
-    @classmethod
-    def of(cls, hardware: HardwareSettings, device: DeviceMemory) -> _Limits:
-        share = MODE_SHARES[hardware.vram_usage_mode]
-        if hardware.vram_usage_mode == "aggressive":
-            share = max(share, hardware.memory_threshold)
-        whole = int(device.total_bytes * share)
-        idle = whole // _IDLE_PART
-        ceiling = whole - (idle if device.host else 0)
-        threshold = int(device.total_bytes * hardware.memory_threshold)
-        limit = max(0, min(ceiling, threshold - device.others_bytes))
-        most = min(hardware.batch_size, device.cores) if device.host else hardware.batch_size
-        return cls(ceiling, limit, idle, 1 if hardware.vram_usage_mode == "conservative" else max(1, most))
-
-
 def _left(plan: Plan, kept: Kept | None) -> tuple[list[Task], float]:
     """What is not done yet, and its work: runs finish their layers in the order of the plan."""
     done = min(kept.layers, len(plan.layers)) if kept is not None else 0
@@ -243,81 +196,6 @@ def _left(plan: Plan, kept: Kept | None) -> tuple[list[Task], float]:
 def _labour(tasks: list[Task], work: float) -> Labour:
     sides = ((task.weight.finetuned, task.weight.original) for task in tasks)
     return Labour(len(tasks), work, sum(view.info.nbytes for pair in sides for view in pair))
-
-
-def _need(plan: Plan, task: Task, *, host: bool) -> Need:
-    return (measuring_need if task.measured else need)(task.weight, plan.settings, host=host)
-
-
-def _device_bytes(plan: Plan, tasks: list[Task], needs: dict[int, Need], device: DeviceMemory, limits: _Limits) -> int:
-    """The most that the books of the device will hold: what stays, what is read ahead, what is at work, results."""
-    if not needs:
-        return 0
-    keeping = _resident_target(plan, needs, device, limits)
-    busy = max(_window_bytes(tasks, needs, first, plan.hardware, limits) for first in _block_starts(tasks))
-    results = min(_WAITING_BYTES, sum(_result_bytes(plan, task) for task in tasks)) if device.host else 0
-    largest = max(item.total for item in needs.values())
-    return max(largest, min(limits.limit, keeping + busy + results))
-
-
-def _block_starts(tasks: list[Task]) -> list[int]:
-    return [at for at, task in enumerate(tasks) if at == 0 or tasks[at - 1].position != task.position]
-
-
-def _window_bytes(
-    tasks: list[Task], needs: dict[int, Need], first: int, hardware: HardwareSettings, limits: _Limits
-) -> int:
-    """What lies on the device while one block is worked on and those behind it are read."""
-    last = first
-    while last < len(tasks) and (
-        tasks[last].position - tasks[first].position <= hardware.prefetch_ahead or last - first < limits.workers
-    ):
-        last += 1
-    window = [needs[task.index] for task in tasks[first:last]]
-    working = sorted((item.work for item in window), reverse=True)[: limits.workers]
-    if hardware.vram_usage_mode != "conservative":
-        return sum(item.source for item in window) + sum(working)
-    return max(item.total for item in window)
-
-
-def _resident_target(plan: Plan, needs: dict[int, Need], device: DeviceMemory, limits: _Limits) -> int:
-    """Bytes of blocks that the run will keep for a next one."""
-    if device.host and plan.hardware.memory_budget is None:
-        return 0
-    weights = [task.weight for task in plan.tasks]
-    sizes: Counter[str] = Counter()
-    for weight in weights:
-        sizes[block_name(weight)] += resident_bytes(weight, host=device.host)
-    governor = Governor(ceiling=limits.ceiling, threshold=limits.ceiling, batch_size=limits.workers, needs=needs)
-    room = governor.room_to_keep
-    chosen = blocks_that_fit(blocks_to_keep(weights, plan.hardware.blocks_in_gpu), sizes, room)
-    return min(room, sum(sizes[block] for block in chosen))
-
-
-def _host_bytes(plan: Plan, tasks: list[Task], on_device: int, device: DeviceMemory, limits: _Limits) -> int:
-    """What the run adds to the process: everything on a processor; else buffers on the way, and results."""
-    if not tasks:
-        return 0
-    if device.host:
-        return on_device + min(limits.idle, sum(_host_source(task.weight) for task in tasks))
-    sources = sorted((_host_source(task.weight) for task in tasks), reverse=True)
-    conservative = plan.hardware.vram_usage_mode == "conservative"
-    staged = sum(sources[: plan.hardware.batch_size]) if conservative else 0
-    buffers = sum(sources[:_READERS]) + staged + min(limits.idle, sum(sources))
-    results = min(_WAITING_BYTES, sum(_result_bytes(plan, task) for task in tasks))
-    beaten = [task for task in tasks if _need(plan, task, host=False).total > device.total_bytes - device.others_bytes]
-    return buffers + results + max((_need(plan, task, host=True).total for task in beaten), default=0)
-
-
-def _host_source(weight: PairedWeight) -> int:
-    return lent_bytes(weight.finetuned.info.nbytes) + lent_bytes(weight.original.info.nbytes)
-
-
-def _result_bytes(plan: Plan, task: Task) -> int:
-    """What a finished layer holds until it is written: its tensors, and what goes to the journal."""
-    if task.measured:
-        return 0
-    return stored_bytes(task.weight, plan.settings) + journal_bytes(task.weight, plan.settings)
 
 
 def _journal_bytes(plan: Plan, tasks: list[Task]) -> int:
@@ -346,7 +224,7 @@ def _memory_problems(
     tasks: list[Task],
     needs: dict[int, Need],
     device: DeviceMemory,
-    limits: _Limits,
+    limits: Limits,
     host: Amount,
 ) -> list[Problem]:
     if not tasks:

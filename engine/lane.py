@@ -22,6 +22,7 @@ from engine.events import LayerStarted
 from engine.lane_books import LaneBooks
 from engine.lane_work import LaneWork, MoreMemoryError, Worked
 from engine.layer_reader import Staged, upload
+from engine.memory_terms import READERS
 from engine.run_queue import Task
 from engine.run_state import RunState
 
@@ -58,7 +59,7 @@ class Lane:
         """Start the threads."""
         with self._state.changed:
             self.books.begin()
-        readers = min(2, self._workers)  # two, so that one reads while the other copies, or waits for the drive
+        readers = min(READERS, self._workers)
         self._reader_threads = [self._thread("reader", self._read_loop) for _ in range(readers)]
         self._worker_threads = [self._thread("worker", self._work_loop) for _ in range(self._workers)]
         for thread in (*self._reader_threads, *self._worker_threads):

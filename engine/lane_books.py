@@ -12,12 +12,10 @@ from engine.host_buffers import HostBuffers
 from engine.lane_news import LaneNews
 from engine.lane_residents import LaneResidents
 from engine.layer_reader import Staged
-from engine.memory_terms import Need, Relief
+from engine.memory_terms import IDLE_PART, Need, Relief
 from engine.resident_blocks import Weights
 from engine.run_queue import Task
 from engine.run_state import RunState
-
-_IDLE_BUFFERS = 16  # of the ceiling, the part that may lie in unused host buffers
 
 
 class LaneBooks:
@@ -33,7 +31,7 @@ class LaneBooks:
     def __init__(self, device: Device, state: RunState, *, workers: int) -> None:
         hardware, tasks = state.hardware, state.queue.tasks.values()
         self.device, self.state, self.workers = device, state, workers
-        idle = device.ceiling_bytes // _IDLE_BUFFERS
+        idle = device.ceiling_bytes // IDLE_PART
         self.buffers = HostBuffers(idle, pinned=device.torch_device.type == "cuda")
         self._needs = {task.index: self._need(task) for task in tasks}
         conservative = hardware.vram_usage_mode == "conservative"

@@ -1,14 +1,28 @@
-"""The words in which a governor and its lane speak of memory. Data only, no torch."""
+"""The words in which a governor and its lane speak of memory, and how the settings divide it. Pure, no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-MODE_SHARES = {
-    "conservative": 0.5,
-    "balanced": 0.75,
-    "aggressive": 0.9,
-}  # of a device's memory, for the run's own bytes
+from engine.settings import HardwareSettings
+
+MODE_SHARES = {"conservative": 0.5, "balanced": 0.75, "aggressive": 0.9}  # of a device's memory, for the run itself
+IDLE_PART = 16  # of the ceiling, one part may lie in unused host buffers
+READERS = 2  # of one device, so that one reads while the other copies, or waits for the drive
+MOST_WAITING = 512 * 1024 * 1024  # bytes of results that wait for an earlier one before nothing else is begun
+
+
+def ceiling_share(hardware: HardwareSettings) -> float:
+    """The part of a device's memory that a run may fill."""
+    share = MODE_SHARES[hardware.vram_usage_mode]
+    return max(share, hardware.memory_threshold) if hardware.vram_usage_mode == "aggressive" else share
+
+
+def layers_at_once(hardware: HardwareSettings, cores: int, *, host: bool) -> int:
+    """How many layers may be worked on at once; on a processor (`host`) no more than it has cores."""
+    if hardware.vram_usage_mode == "conservative":
+        return 1
+    return max(1, min(hardware.batch_size, cores)) if host else hardware.batch_size
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from pathlib import Path
 from engine.events import Event
 from engine.layer_reader import LayerReader
 from engine.layer_work import LayerOutcome
+from engine.memory_terms import MOST_WAITING
 from engine.pairing import PairedWeight
 from engine.resident_blocks import ResidentBlocks
 from engine.run_queue import RunQueue, Task
 from engine.settings import ExtractionSettings, HardwareSettings
 
 _AT_HAND = 3  # layers for each worker among which the largest is begun first
-_MOST_WAITING = 512 * 1024 * 1024  # bytes of results that wait for an earlier one before nothing else is begun
 
 
 class RunState:
@@ -77,7 +77,7 @@ class RunState:
         oldest = self.queue.oldest
         if oldest is None or index == oldest:
             return True
-        return self.queue.distance(index) < self._reach and sum(self._unwritten.values()) <= _MOST_WAITING
+        return self.queue.distance(index) < self._reach and sum(self._unwritten.values()) <= MOST_WAITING
 
     def deliver(self, index: int, outcome: LayerOutcome) -> None:
         """A layer is finished."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QSize, QTimer, Slot
@@ -11,18 +10,15 @@ from PySide6.QtWidgets import QApplication, QMainWindow
 
 from app.controller import ENDED, Controller, State
 from app.live_queue import LiveQueue
-from app.messages import notice_text
 from app.notifications import Notifier
 from app.paths import APP_NAME
 from app.preferences import PreferenceStore
-from app.preparation import Engine, Inspected, Prepared
+from app.preparation import Engine, Inspected
 from app.profiles import ProfileStore
 from app.queue_runner import QueueRunner
 from app.run_log import Level
 from app.session import SessionStore, remember_recent
 from app.theme import Theme
-from app.translation import whole
-from app.widgets.fields import component_title
 from app.widgets.frame import WindowFrame
 from app.widgets.menus import Menus
 from app.widgets.model_card import dropped_paths
@@ -31,19 +27,16 @@ from app.widgets.window_closing import WindowClosing
 from app.widgets.window_commands import WindowCommands
 from app.widgets.window_files import WindowFiles
 from app.widgets.window_help import WindowHelp
+from app.widgets.window_plan import WindowPlan
 from app.widgets.window_queue import WindowQueue
 from app.widgets.window_run import WindowRun
 from app.widgets.window_session import restore_session, session_of
 from app.widgets.window_verify import WindowVerify
-from app.wording import NOT_OF_THE_MODELS, why_not
-from engine.events import NoticeCode
 from engine.settings import HardwareSettings
 
 LEAST_SIZE = QSize(1080, 640)
 REPLAN_MS = 150
 DEVICE_QUESTION_MS = 1500
-# Remarks that the panels make themselves, or that matter only in the log.
-SAID_ELSEWHERE = (NoticeCode.ADAPTIVE_PARAM_UNUSUAL,)
 
 
 class MainWindow(QMainWindow):
@@ -82,7 +75,6 @@ class MainWindow(QMainWindow):
         self.frame = WindowFrame(self.theme, self.profiles, QueuePanel(self.theme, queue, runner))
         self.notifier = Notifier(self)
         self._pair: tuple[Path | None, Path | None] = (None, None)
-        self._focus_extract = False
         self._asked_device: tuple[str, int | None] | None = None
         self._replan_timer = QTimer(self)
         self._replan_timer.setSingleShot(True)
@@ -98,6 +90,7 @@ class MainWindow(QMainWindow):
         self.run_control = WindowRun(self)
         self.verify_control = WindowVerify(self)
         self.queue_control = WindowQueue(self, queue, runner)
+        self.plan_control = WindowPlan(self)
         self.closing = WindowClosing(self)
         self.files = WindowFiles(self)
         preferences = preferences or PreferenceStore()
@@ -152,7 +145,7 @@ class MainWindow(QMainWindow):
         hardware = frame.hardware.settings()
         self._ask_device(hardware)
         self.controller.prepare(models, frame.options.settings(), hardware, self.output_dir)
-        self._refresh_bar()
+        self.plan_control.refresh_bar()
 
     def set_output_dir(self, folder: Path) -> None:
         """Write LoRAs to another folder from now on."""
@@ -214,10 +207,8 @@ class MainWindow(QMainWindow):
         frame.options.changed.connect(self._replan_timer.start)
         frame.hardware.changed.connect(self._replan_timer.start)
         controller.inspected.connect(self._on_inspected)
-        controller.prepared.connect(self._on_prepared)
         controller.device_found.connect(frame.hardware.show_device)
         controller.device_missing.connect(frame.hardware.show_missing_device)
-        controller.estimated.connect(frame.models.pair.show_estimate)
         controller.state_changed.connect(self._on_state)
 
     @Slot()
@@ -242,34 +233,14 @@ class MainWindow(QMainWindow):
             card.set_recent(recent)
 
     @Slot(object)
-    def _on_prepared(self, answer: Prepared) -> None:
-        if self.queue_control.running:
-            return
-        pair = self.frame.models.pair
-        if answer.plan is not None:
-            plan = answer.plan
-            remarks = [notice_text(item) for item in plan.notices if item.code not in SAID_ELSEWHERE]
-            counts = Counter(weight.component for weight in plan.layers)
-            parts = _parts_text(counts)
-            estimate = self.controller.estimate
-            pair.show_pair(len(plan.layers), plan.left_out, plan.output_bytes, parts, remarks, estimate)
-        elif answer.error is not None and answer.error.code in NOT_OF_THE_MODELS and answer.pair is not None:
-            found = answer.pair
-            pair.show_matched(found.matched, found.left_out, _parts_text(Counter(found.components)))
-        elif answer.error is not None:
-            pair.show_error(answer.error)
-        self._refresh_bar()
-        self.run_control.start_if_wanted()
-
-    @Slot(object)
     def _on_state(self, state: State) -> None:
-        self._focus_extract = self._focus_extract or state in ENDED
         if state in ENDED:
             self.frame.run.end()
+            self.plan_control.expect_focus()
         self.run_control.show_state(state)
         self.verify_control.show_state(state)
         self.refresh_locks()
-        self._refresh_bar()
+        self.plan_control.refresh_bar()
 
     def refresh_locks(self) -> None:
         """Refuse changes of what a run, a verification or the queue works with."""
@@ -277,38 +248,6 @@ class MainWindow(QMainWindow):
         locked = working or self.queue_control.running
         self.frame.set_locked(locked)
         self.commands.set_running(locked)
-
-    def _refresh_bar(self) -> None:
-        """Say beside Extract what it will do, or why it cannot."""
-        bar, controller = self.frame.bar, self.controller
-        self.queue_control.offer()
-        if self.queue_control.running or controller.state is State.VERIFYING:
-            return
-        current = controller.current
-        ready = current is not None and current.plan is not None
-        self.commands.set_extract_enabled(ready and not controller.busy)
-        if controller.state in ENDED and current is not None and current.error is not None:
-            self._show_why_not(current)
-        elif controller.state in ENDED:
-            if controller.state is State.STOPPED and current is not None and current.kept is not None:
-                self.run_control.show_kept(current.kept)
-            bar.set_extract_enabled(ready)
-            if ready and self._focus_extract:
-                self._focus_extract = False
-                bar.extract.setFocus()
-        elif controller.state is State.PLANNING:
-            bar.show_planning()
-        elif current is not None and current.plan is not None:
-            bar.show_ready(current.plan.output_name, current.plan.output_bytes, current.plan.folder, current.kept)
-        elif controller.state is State.IDLE:
-            self._show_why_not(current)
-
-    def _show_why_not(self, current: Prepared | None) -> None:
-        frame = self.frame
-        troubles = (*frame.options.troubles(), *frame.hardware.troubles())
-        reason = why_not(frame.models.models(), troubles, current.error if current else None)
-        if reason is not None:
-            frame.bar.show_blocked(reason)
 
     def _ask_device(self, hardware: HardwareSettings | None) -> None:
         """Ask again when the person chose another device."""
@@ -324,8 +263,3 @@ class MainWindow(QMainWindow):
         self._asked_device = (hardware.device, hardware.memory_budget)
         if not self.controller.busy:  # a run tells its device itself
             self.controller.describe_device(hardware)
-
-
-def _parts_text(counts: Counter[str]) -> str:
-    """Which parts of the models the layers belong to, and how many to each."""
-    return ", ".join(f"{component_title(name)} {whole(count)}" for name, count in counts.most_common())

@@ -12,9 +12,9 @@ from simulated_device import Memory
 from workloads import random_hardware, random_workload, simulate
 
 from engine.costs import need
+from engine.estimated_memory import DeviceMemory
 from engine.estimates import (
     Amount,
-    DeviceMemory,
     Labour,
     ProblemCode,
     Room,
