@@ -8,7 +8,7 @@ from engine.errors import Cancelled
 
 
 class CancelToken:
-    """Thread-safe: any thread may call `cancel`, the engine asks between layers."""
+    """Thread-safe: any thread may call `cancel`, the engine asks between layers and within them, see `engine.steps`."""
 
     def __init__(self) -> None:
         self._event = threading.Event()

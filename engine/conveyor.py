@@ -21,6 +21,7 @@ from engine.resident_blocks import ResidentBlocks
 from engine.run_queue import Task
 from engine.run_state import RunState
 from engine.settings import ExtractionSettings, HardwareSettings
+from engine.steps import Step
 
 STALLED_SECONDS = 2.0  # a drive that takes longer to answer after the end is not waited for
 
@@ -37,7 +38,7 @@ class Conveyor:
         threads: the processor's cores for each layer; None chooses.
         residents: blocks that stay on their devices.
         tell: takes events, on any thread.
-        cancelled: whether no further layer is to be begun.
+        cancelled: whether the run was stopped: no further layer is begun, those at hand are abandoned.
         weights: all weights of the plan, also those that need no work.
     """
 
@@ -140,6 +141,11 @@ class Conveyor:
         left = list(self._state.results)
         self._state.results.clear()
         return left
+
+    @property
+    def steps(self) -> list[Step]:
+        """What cannot be broken off now; any thread may look."""
+        return [step for lane in self.lanes for step in lane.steps]
 
     @property
     def held(self) -> list[int]:

@@ -6,8 +6,15 @@ import math
 
 from engine.checkpoints.dtypes import DTYPES
 from engine.decompose.rank_rules import RankPolicy
-from engine.decompose.workspace import CHUNK_BYTES, gram_bytes, workspace_bytes
-from engine.memory_terms import Need
+from engine.decompose.workspace import (
+    CHUNK_BYTES,
+    gram_bytes,
+    piece_length,
+    piecewise_bytes,
+    worked_in_pieces,
+    workspace_bytes,
+)
+from engine.memory_terms import PART_VALUES, Need
 from engine.naming import TensorView
 from engine.pairing import PairedWeight
 from engine.settings import ExtractionSettings
@@ -77,8 +84,54 @@ def need(weight: PairedWeight, settings: ExtractionSettings, *, host: bool) -> N
         return Need(source, delta + 4 * weight.numel + CHUNK_BYTES)  # the rounded copy
     shape = matrix_shape(weight.shape)
     factors = 4 * policy_of(settings).cap(shape) * sum(shape)
-    solver = solver_bytes(weight, settings)
+    solver = solver_bytes(weight, settings, host=host)
     return Need(source, delta + max(solver, _STORING * factors + CHUNK_BYTES))
+
+
+def need_within(
+    weight: PairedWeight, settings: ExtractionSettings, ceiling: int, *, measured: bool, budget: bool
+) -> Need:
+    """The same on a processor, by the first way of working that fits; by the one that takes least where none does.
+
+    A layer that does not fit with both sides and its delta in memory is read part by part. What is stored is the same,
+    bit by bit, but for layers that are gone over in pieces and would not be otherwise, see `worked_in_pieces`: their
+    numbers are as accurate, but others. So those are in pieces only where a person has set a budget.
+
+    Args:
+        weight: the weight.
+        settings: decide the solver.
+        ceiling: bytes that the run may hold.
+        measured: only its change is measured.
+        budget: the ceiling comes from a memory budget.
+    """
+    whole = (measuring_need if measured else need)(weight, settings, host=True)
+    if whole.total <= ceiling:
+        return whole
+    reading = sum(_part_bytes(view, PART_VALUES) for view in (weight.finetuned, weight.original))
+    ways = []
+    if measured:
+        ways.append(Need(0, reading + 4 * PART_VALUES + CHUNK_BYTES, "pieces"))
+    else:
+        ways.append(Need(0, reading + whole.work, "filled"))
+        alike = worked_in_pieces(matrix_shape(weight.shape)) if stores_factors(weight, settings) else False
+        if stores_factors(weight, settings) and (budget or alike):
+            ways.append(_in_pieces(weight, settings))
+    fitting = [way for way in ways if way.total <= ceiling]
+    return fitting[0] if fitting else min((whole, *ways), key=lambda way: way.total)
+
+
+def _in_pieces(weight: PairedWeight, settings: ExtractionSettings) -> Need:
+    """Neither side nor the delta is held: a piece of each, and what the decomposition and the storing take."""
+    shape = matrix_shape(weight.shape)
+    cap = policy_of(settings).cap(shape)
+    values = min(piece_length(min(shape)) * min(shape), weight.numel)
+    piece = 4 * values + sum(_part_bytes(view, values) for view in (weight.finetuned, weight.original))
+    storing = _STORING * 4 * cap * sum(shape) + 4 * values  # and what is left over of a piece
+    return Need(0, piece + max(piecewise_bytes(shape, cap), storing), "pieces")
+
+
+def _part_bytes(view: TensorView, values: int) -> int:
+    return values * DTYPES[view.info.dtype].bits // 8
 
 
 def resident_bytes(weight: PairedWeight, *, host: bool) -> int:
@@ -93,9 +146,12 @@ def measuring_need(weight: PairedWeight, settings: ExtractionSettings, *, host: 
     return Need(source, (lent_bytes(4 * weight.numel) if host else 4 * weight.numel) + CHUNK_BYTES)
 
 
-def solver_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
+def solver_bytes(weight: PairedWeight, settings: ExtractionSettings, *, host: bool = False) -> int:
     """What the decomposition itself takes beside the delta."""
     shape, policy = matrix_shape(weight.shape), policy_of(settings)
+    if host and worked_in_pieces(shape):
+        values = min(piece_length(min(shape)) * min(shape), weight.numel)
+        return piecewise_bytes(shape, policy.cap(shape)) + 4 * values
     solver = workspace_bytes(shape, policy, settings.algorithm)
     if settings.lora_type != "standard":  # a rule that wants much falls to the whole spectrum
         solver = max(solver, gram_bytes(shape, policy))

@@ -12,10 +12,12 @@ from engine.decompose.workspace import CHUNK_BYTES
 from engine.host_buffers import HostBuffer
 from engine.naming import TensorView
 from engine.pairing import PairedWeight
+from engine.steps import check
 from engine.tensors import read_tensor
 
 _CHUNK = 1 << 18  # elements that stay in a core's cache between the steps done on them
-_SAFE_SQUARES = 1e-25, 1e30  # sums of squares between these lost nothing to float32's range
+_CHECKED = 1 << 23  # elements after which it is asked whether the work is to stop
+SAFE_SQUARES = 1e-25, 1e30  # sums of squares between these lost nothing to float32's range
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,13 @@ def subtract(tuned: torch.Tensor, base: torch.Tensor, memory: HostBuffer | None 
     if tuned.shape != base.shape:
         return _subtract_common(tuned, base, flat)
     pair = tuned.contiguous().view(-1), base.contiguous().view(-1)
-    measured = _subtract_in_cache(*pair, flat) if base.device.type == "cpu" else None
+    measured = subtract_in_cache(*pair, flat) if base.device.type == "cpu" else None
     if measured is None:
         width = base.shape[-1] if base.dim() else 1
         ours, theirs = (side.view(-1, width) for side in pair)
         measured = _subtract_in_rows(ours, theirs, flat.view(-1, width))
     values = flat.view(base.shape)
-    low, high = _SAFE_SQUARES
+    low, high = SAFE_SQUARES
     total, original = measured
     if not low < total < high:
         total = energy(values)
@@ -80,10 +82,24 @@ def subtract(tuned: torch.Tensor, base: torch.Tensor, memory: HostBuffer | None 
     return Delta(values, total, original)
 
 
-def _subtract_in_cache(tuned: torch.Tensor, base: torch.Tensor, flat: torch.Tensor) -> tuple[float, float]:
-    """On a processor: all steps on one piece before the next, so that memory is read and written once."""
-    total = original = 0.0
+def subtract_in_cache(
+    tuned: torch.Tensor, base: torch.Tensor, flat: torch.Tensor, total: float = 0.0, original: float = 0.0
+) -> tuple[float, float]:
+    """On a processor: all steps on one piece before the next, so that memory is read and written once.
+
+    Args:
+        tuned: the fine-tuned side, (n,).
+        base: the original, (n,).
+        flat: takes the difference, (n,) float32.
+        total: squared norm of the difference before these values, which its own is added to.
+        original: the same of the original.
+
+    Returns:
+        Both sums.
+    """
     for start in range(0, len(flat), _CHUNK):
+        if start % _CHECKED == 0:
+            check()
         piece = flat[start : start + _CHUNK]
         piece.copy_(tuned[start : start + _CHUNK])
         other = base[start : start + _CHUNK].to(torch.float32)
@@ -99,6 +115,7 @@ def _subtract_in_rows(tuned: torch.Tensor, base: torch.Tensor, values: torch.Ten
     original = 0.0
     for start in range(0, len(base), step):
         rows = slice(start, start + step)
+        check()
         other = base[rows].to(torch.float32)
         original += energy(other)
         values[rows].copy_(tuned[rows]).sub_(other)
@@ -112,6 +129,7 @@ def _subtract_common(tuned: torch.Tensor, base: torch.Tensor, flat: torch.Tensor
     step = max(1, CHUNK_BYTES // (4 * max(1, base[0].numel())))
     original = 0.0
     for start in range(0, len(base), step):
+        check()
         other = base[start : start + step].to(torch.float32)
         original += energy(other)
         values[start : min(rows, start + step)].sub_(other[: max(0, rows - start)])
@@ -124,11 +142,22 @@ def energy(tensor: torch.Tensor) -> float:
         return 0.0
     rows = tensor.T if tensor.dim() == 2 and tensor.T.is_contiguous() else tensor
     rows = rows if rows.dim() == 2 else rows.reshape(1, -1)
-    total = float(torch.linalg.vector_norm(rows, dim=1).cpu().to(torch.float64).square().sum())
-    low, high = _SAFE_SQUARES
+    total = total_of_rows(row_energies(rows))
+    low, high = SAFE_SQUARES
     if low < total < high or math.isnan(total):
         return total
     return float(torch.linalg.vector_norm(rows.cpu(), dtype=torch.float64)) ** 2
+
+
+def row_energies(rows: torch.Tensor) -> torch.Tensor:
+    """Squared norm of each row, float64 on the host, of norms in float32."""
+    norms: torch.Tensor = torch.linalg.vector_norm(rows, dim=1)
+    return norms.cpu().to(torch.float64).square()
+
+
+def total_of_rows(squares: torch.Tensor) -> float:
+    """Their sum."""
+    return float(squares.sum())
 
 
 def read_view(checkpoint: Checkpoint, view: TensorView, buffer: HostBuffer | None = None) -> torch.Tensor:

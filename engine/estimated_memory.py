@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from engine.costs import journal_bytes, lent_bytes, measuring_need, need, resident_bytes, stored_bytes
+from engine.costs import journal_bytes, lent_bytes, measuring_need, need, need_within, resident_bytes, stored_bytes
 from engine.governor import Governor
 from engine.memory_terms import IDLE_PART, MOST_WAITING, READERS, Need, ceiling_share, layers_at_once
 from engine.pairing import PairedWeight
@@ -59,8 +59,18 @@ class Limits:
         return cls(ceiling, limit, idle, layers_at_once(hardware, device.cores, host=device.host))
 
 
-def task_need(plan: Plan, task: Task, *, host: bool) -> Need:
-    """What a layer, or a weight that is only measured, takes on its device."""
+def task_need(plan: Plan, task: Task, *, host: bool, ceiling: int | None = None) -> Need:
+    """What a layer, or a weight that is only measured, takes on its device.
+
+    Args:
+        plan: the run.
+        task: the layer.
+        host: the device is the processor.
+        ceiling: what the run may hold of it; there it decides how the layer is worked on.
+    """
+    if host and ceiling is not None:
+        budget = plan.hardware.memory_budget is not None
+        return need_within(task.weight, plan.settings, ceiling, measured=task.measured, budget=budget)
     return (measuring_need if task.measured else need)(task.weight, plan.settings, host=host)
 
 

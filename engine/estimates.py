@@ -154,7 +154,10 @@ def estimate(plan: Plan, kept: Kept | None, device: DeviceMemory | None, speed: 
     on_device = host = limit = None
     if device is not None:
         limits = Limits.of(plan.hardware, device)
-        limit, needs = limits.limit, {task.index: task_need(plan, task, host=device.host) for task in tasks}
+        limit, needs = (
+            limits.limit,
+            {task.index: task_need(plan, task, host=device.host, ceiling=limits.ceiling) for task in tasks},
+        )
         on_device = Amount(device_bytes(plan, tasks, needs, device, limits), device.total_bytes)
         host = Amount(host_bytes(plan, tasks, on_device.needed, device, limits), room.host_bytes)
         problems += _memory_problems(plan, tasks, needs, device, limits, host)

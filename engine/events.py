@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any, Literal
 
 from engine.results import ExtractionResult, LayerResult, LeftOut, StageSeconds
+from engine.steps import StepKind
 
 
 class NoticeCode(str, Enum):
@@ -215,6 +216,23 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class FinishingStep:
+    """The run was asked to stop and waits for one call that cannot be broken off.
+
+    Attributes:
+        name: the layer.
+        step: the call, see `engine.steps.StepKind`.
+        size: (rows, columns) of its matrix.
+        most_seconds: how long it still takes at most, by the speed that this machine has shown.
+    """
+
+    name: str
+    step: StepKind
+    size: tuple[int, int]
+    most_seconds: float
+
+
+@dataclass(frozen=True)
 class Finished:
     """The run is over and its files are in place."""
 
@@ -234,5 +252,6 @@ Event = (
     | BatchSizeChanged
     | OutOfMemory
     | BlocksKept
+    | FinishingStep
     | Finished
 )

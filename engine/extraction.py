@@ -2,7 +2,8 @@
 
 The work runs on threads of its own, so that news and memory samples keep coming while a layer takes its time: one
 thread for the run, which is also the writer, and those of the `Conveyor`. They live inside the generator: closing it
-stops them after the layers at hand and waits for them. A drive that does not answer is not waited for.
+stops them and waits for them. Layers at hand are abandoned, at once but for a single call into LAPACK, which is told with
+how long it can take. A drive that does not answer is not waited for.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from engine.checkpoints import Checkpoint
 from engine.conveyor import STALLED_SECONDS
 from engine.device import Device, choose_devices, exact_float32
 from engine.errors import Cancelled
-from engine.events import Event, Finished
+from engine.events import Event, Finished, FinishingStep
 from engine.extraction_run import ExtractionRun
 from engine.host_memory import give_back
 from engine.planning import Plan
 from engine.resident_blocks import ResidentBlocks
 from engine.settings import HardwareSettings
+from engine.steps import Step, ThreadWork, stoppable
 from engine.store import DecompositionStore
 
 _TICK = 0.1
+_WORTH_TELLING = 0.5  # seconds that somebody who has stopped a run may wait without being told what for
 
 DeviceChoice = Callable[[HardwareSettings], tuple[Device, ...]]
 
@@ -65,7 +68,7 @@ def extract(
 
     def work() -> None:
         try:
-            with exact_float32():
+            with exact_float32(), stoppable(ThreadWork(lambda: cancel.cancelled or stop.cancelled)):
                 news.put(Finished(run.run(devices)))
         except BaseException as error:
             news.put(error)
@@ -89,7 +92,12 @@ def extract(
 
 def _told(news: queue.SimpleQueue[Event | BaseException], run: ExtractionRun, cancel: CancelToken) -> Iterator[Event]:
     """The events as they come."""
+    told: Step | None = None
     while True:
+        step = run.longest_step() if cancel.cancelled else None
+        if step is not None and step != told and step.remaining() > _WORTH_TELLING:
+            told = step
+            yield FinishingStep(step.layer, step.kind, step.size, step.remaining())
         try:
             event = news.get(timeout=_TICK)
         except queue.Empty:

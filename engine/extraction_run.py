@@ -28,6 +28,7 @@ from engine.run_gauge import RunGauge
 from engine.run_journal import RunJournal
 from engine.run_results import RunResults
 from engine.settings import HardwareSettings
+from engine.steps import Step
 from engine.store import DecompositionStore
 
 _WAIT_SECONDS = 0.05
@@ -60,6 +61,12 @@ class ExtractionRun:
         """Whether a disk has kept the run waiting for longer than so many seconds."""
         since = self._disk_since
         return since is not None and time.monotonic() - since > seconds
+
+    def longest_step(self) -> Step | None:
+        """What cannot be broken off now and may take longest; None where everything can."""
+        conveyor = self._gauge.conveyor
+        steps = conveyor.steps if conveyor is not None else []
+        return max(steps, key=lambda step: step.remaining(), default=None)
 
     def discard(self) -> None:
         """Remove the unfinished file although the thread may still be at work."""

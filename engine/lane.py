@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 
 from engine.device import Device, is_out_of_memory
-from engine.errors import EngineError, ErrorCode
+from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import LayerStarted
 from engine.lane_books import LaneBooks
 from engine.lane_work import LaneWork, MoreMemoryError, Worked
@@ -25,6 +26,7 @@ from engine.layer_reader import Staged, upload
 from engine.memory_terms import READERS
 from engine.run_queue import Task
 from engine.run_state import RunState
+from engine.steps import Step, ThreadWork, stoppable
 
 T = TypeVar("T")
 
@@ -52,6 +54,7 @@ class Lane:
         self._work = LaneWork(device, state.settings, state.files, self._buffers)
         self._workers, self._threads = workers, threads
         self._at_work: dict[int, Staged] = {}
+        self._under_way: dict[int, ThreadWork] = {}
         self._reader_threads: list[threading.Thread] = []
         self._worker_threads: list[threading.Thread] = []
 
@@ -117,7 +120,11 @@ class Lane:
                 self.books.arrived(task, arriving.pop())
 
     def _read(self, task: Task) -> Staged:
-        staged = self._state.reader.read(task.weight, self._buffers)
+        way = self.books.way_of(task.index)
+        if way != "whole":
+            return self._state.reader.leave(task.weight, way)
+        with stoppable(ThreadWork(lambda: self._state.cancelled, task.weight.name)):
+            staged = self._state.reader.read(task.weight, self._buffers)
         stays = self.books.governor.stages_on_host or task.index in self._state.on_cpu
         return staged if stays else self._uploaded(task, staged)
 
@@ -133,6 +140,10 @@ class Lane:
 
     def _failed_to_read(self, task: Task, trouble: BaseException) -> None:
         with self._state.changed:
+            if isinstance(trouble, Cancelled):
+                self.books.never_arrived(task)
+                self._state.queue.put_back(task.index)
+                return
             if not is_out_of_memory(trouble):
                 self._state.fail(trouble)
                 return
@@ -164,7 +175,8 @@ class Lane:
         on_cpu = task.index in self._state.on_cpu
         try:
             staged = self._at_work.pop(task.index)
-            worked = self._work.do(task, staged, lambda extra: self._reserve(task.index, extra), on_cpu=on_cpu)
+            with self._stoppable(task):
+                worked = self._work.do(task, staged, lambda extra: self._reserve(task.index, extra), on_cpu=on_cpu)
         except BaseException as error:
             trouble = error.with_traceback(None)  # which would keep the device's tensors alive
             trouble.__context__ = trouble.__cause__ = None
@@ -184,6 +196,22 @@ class Lane:
                 self.books.residents.keep(task, kept)
             self._state.deliver(task.index, outcome)
             self.books.note_waiting(at_work=bool(self.books.governor.working))
+
+    @contextmanager
+    def _stoppable(self, task: Task) -> Iterator[None]:
+        """The work on a layer ends soon after somebody has stopped the run, and tells what cannot be broken off."""
+        work = ThreadWork(lambda: self._state.cancelled, task.weight.name)
+        self._under_way[task.index] = work
+        try:
+            with stoppable(work):
+                yield
+        finally:
+            del self._under_way[task.index]
+
+    @property
+    def steps(self) -> list[Step]:
+        """What cannot be broken off now; any thread may look."""
+        return [work.step for work in list(self._under_way.values()) if work.step is not None]
 
     def _reserve(self, index: int, extra: int) -> None:
         """The solver needs more than was planned."""
@@ -208,7 +236,7 @@ class Lane:
                     self._state.on_cpu.add(index)
             elif isinstance(trouble, NotImplementedError) and not by_processor:  # the device lacks an operation
                 self._state.on_cpu.add(index)
-            elif not isinstance(trouble, MoreMemoryError):
+            elif not isinstance(trouble, (MoreMemoryError, Cancelled)):
                 self._state.fail(_worded(trouble, name))
             self.books.again(index)
         self.device.release()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from engine.costs import measuring_need, need
+from engine.costs import measuring_need, need, need_within
 from engine.device import Device
 from engine.governor import Governor
 from engine.host_buffers import HostBuffers
 from engine.lane_news import LaneNews
 from engine.lane_residents import LaneResidents
 from engine.layer_reader import Staged
-from engine.memory_terms import IDLE_PART, Need, Relief
+from engine.memory_terms import IDLE_PART, Need, Relief, Way
 from engine.resident_blocks import Weights
 from engine.run_queue import Task
 from engine.run_state import RunState
@@ -33,10 +33,11 @@ class LaneBooks:
         self.device, self.state, self.workers = device, state, workers
         idle = device.ceiling_bytes // IDLE_PART
         self.buffers = HostBuffers(idle, pinned=device.torch_device.type == "cuda")
+        self._ceiling = device.ceiling_bytes - (idle if device.host else 0)
         self._needs = {task.index: self._need(task) for task in tasks}
         conservative = hardware.vram_usage_mode == "conservative"
         self.governor = Governor(
-            ceiling=device.ceiling_bytes - (idle if device.host else 0),
+            ceiling=self._ceiling,
             threshold=device.threshold_bytes,
             batch_size=workers,
             needs=self._needs,
@@ -128,6 +129,10 @@ class LaneBooks:
         self.governor.unstage(index)
         self.state.queue.put_back(index)
 
+    def way_of(self, index: int) -> Way:
+        """How a layer is worked on here."""
+        return self._needs[index].way
+
     # Working
 
     def next_to_work(self) -> int | None:
@@ -207,5 +212,8 @@ class LaneBooks:
         return weight.block.name or weight.name
 
     def _need(self, task: Task) -> Need:
-        needed = measuring_need if task.measured else need
-        return needed(task.weight, self.state.settings, host=self.device.host)
+        settings = self.state.settings
+        if self.device.host:
+            budget = self.state.hardware.memory_budget is not None
+            return need_within(task.weight, settings, self._ceiling, measured=task.measured, budget=budget)
+        return (measuring_need if task.measured else need)(task.weight, settings, host=False)

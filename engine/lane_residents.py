@@ -78,7 +78,12 @@ class LaneResidents:
         """The form in which a layer would stay on the device; None where it is not to."""
         delta = worked.difference.delta
         finite = delta is not None and math.isfinite(delta.energy)
-        wanted = block_name(task.weight) in self._keeping and finite and not worked.outcome.on_cpu
+        wanted = (
+            block_name(task.weight) in self._keeping
+            and finite
+            and worked.weights.unread is None
+            and not worked.outcome.on_cpu
+        )
         return worked.smaller if wanted else None
 
     def keep(self, task: Task, kept: Weights) -> None:

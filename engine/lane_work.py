@@ -18,6 +18,7 @@ from engine.resident_blocks import Weights
 from engine.results import LeaveOutReason, StageSeconds
 from engine.run_queue import Task
 from engine.settings import ExtractionSettings
+from engine.unread_pair import MeasuredDelta
 
 
 class MoreMemoryError(Exception):
@@ -79,20 +80,34 @@ class LaneWork:
 
     def _worked(self, task: Task, staged: Staged, reserve: Callable[[int], None], *, on_cpu: bool) -> Worked:
         began = time.perf_counter()
-        delta, difference = self._subtract(staged.weights, on_host=on_cpu or self._device.host)
+        unread = staged.weights.unread
+        delta: Delta | MeasuredDelta
+        if unread is not None and staged.weights.way == "pieces":
+            delta, difference = unread.measured(), Weights()
+        else:
+            delta, difference = self._subtract(staged.weights, on_host=on_cpu or self._device.host)
         outcome = measure(delta) if task.measured else work_on(task.weight, delta, self._settings, reserve=reserve)
         self._device.wait()
         ended = time.perf_counter()
-        seconds = StageSeconds(read=staged.read_seconds, upload=staged.upload_seconds, compute=ended - began)
+        reading = 0.0 if unread is None else unread.read_seconds
+        seconds = StageSeconds(
+            read=staged.read_seconds + reading, upload=staged.upload_seconds, compute=ended - began - reading
+        )
         outcome = replace(self._outside(outcome, difference), seconds=seconds, span=(began, ended), on_cpu=on_cpu)
         if outcome.left_out is not None and outcome.left_out.reason is LeaveOutReason.NON_FINITE:
             outcome = self._blamed(outcome, staged.weights)
+        if unread is not None:
+            unread.free()
         return Worked(outcome, staged.weights, difference)
 
     def _subtract(self, weights: Weights, *, on_host: bool) -> tuple[Delta, Weights]:
         if weights.delta is not None:
             self._device.adopt(weights.delta.values)
             return weights.delta, weights
+        if weights.unread is not None:
+            whole = self._buffers.lend(4 * weights.unread.shape[0] * weights.unread.shape[1])
+            delta = weights.unread.filled(whole)
+            return delta, Weights(delta=delta, buffers=(whole,))
         assert weights.sides is not None
         for side in weights.sides:
             self._device.adopt(side)
@@ -118,9 +133,12 @@ class LaneWork:
 
     def _blamed(self, outcome: LayerOutcome, weights: Weights) -> LayerOutcome:
         """Name the file whose tensor holds the NaN or the infinity."""
-        assert weights.sides is not None, "what is not finite is never resident"
         assert outcome.left_out is not None
-        finite = bool(torch.isfinite(weights.sides[0].to(torch.float32)).all())
+        if weights.unread is not None:
+            finite = weights.unread.finetuned_is_finite()
+        else:
+            assert weights.sides is not None, "what is not finite is never resident"
+            finite = bool(torch.isfinite(weights.sides[0].to(torch.float32)).all())
         broken = self._files[1 if finite else 0]
         left_out = replace(outcome.left_out, detail=f"in {broken.name}")
         return replace(outcome, left_out=left_out, broken_file=broken)

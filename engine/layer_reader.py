@@ -12,8 +12,10 @@ from engine.checkpoints import Checkpoint
 from engine.deltas import read_view
 from engine.device import Device
 from engine.host_buffers import HostBuffer, HostBuffers
+from engine.memory_terms import Way
 from engine.pairing import PairedWeight
 from engine.resident_blocks import Weights
+from engine.unread_pair import UnreadPair
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,15 @@ class LayerReader:
                 self.read_bytes += view.info.nbytes
         weights = Weights(sides=(sides[0], sides[1]), buffers=tuple(lent))
         return Staged(weights, read_seconds=time.perf_counter() - started)
+
+    def leave(self, weight: PairedWeight, way: Way) -> Staged:
+        """Leave both sides of a weight in their files, to be read in parts by the thread that works on it."""
+
+        def note(count: int) -> None:
+            with self._lock:
+                self.read_bytes += count
+
+        return Staged(Weights(unread=UnreadPair((self._finetuned, self._original), weight, note), way=way))
 
 
 def upload(staged: Staged, device: Device, buffers: HostBuffers) -> Staged:

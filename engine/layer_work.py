@@ -18,6 +18,7 @@ from engine.layer_seed import layer_seed
 from engine.pairing import PairedWeight
 from engine.results import LayerResult, LeaveOutReason, LeftOut, StageSeconds
 from engine.settings import ExtractionSettings
+from engine.unread_pair import MeasuredDelta
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class LayerOutcome:
 
 def work_on(
     weight: PairedWeight,
-    delta: Delta,
+    delta: Delta | MeasuredDelta,
     settings: ExtractionSettings,
     *,
     reserve: Callable[[int], None] | None = None,
@@ -90,14 +91,16 @@ def work_on(
         return LayerOutcome({}, None, LeftOut(weight.name, reason), energy, delta.original_energy)
     svd, stored = _decomposed(weight, delta, settings, reserve)
     row = layer_row(weight, svd, stored, total=total, original=delta.original_energy)
-    difference = delta.values.cpu() if svd is None and settings.lora_type != "full" else None
+    difference = None
+    if svd is None and settings.lora_type != "full" and isinstance(delta, Delta):
+        difference = delta.values.cpu()
     host = None if svd is None else replace(svd, u=svd.u.cpu(), vh=svd.vh.cpu())
     return LayerOutcome(
         stored.tensors, row, None, total, delta.original_energy, svd=host, difference=difference, stored=stored
     )
 
 
-def measure(delta: Delta) -> LayerOutcome:
+def measure(delta: Delta | MeasuredDelta) -> LayerOutcome:
     """Only |delta|^2, of a weight that is not extracted; 0 where it is not finite."""
     return LayerOutcome({}, None, None, delta.energy if math.isfinite(delta.energy) else 0.0, delta.original_energy)
 
@@ -126,7 +129,7 @@ def layer_row(
     )
 
 
-def _left_out(delta: Delta, settings: ExtractionSettings, norm: float) -> LeaveOutReason | None:
+def _left_out(delta: Delta | MeasuredDelta, settings: ExtractionSettings, norm: float) -> LeaveOutReason | None:
     if not math.isfinite(delta.energy):
         return LeaveOutReason.NON_FINITE
     if delta.energy == 0.0:
@@ -136,11 +139,15 @@ def _left_out(delta: Delta, settings: ExtractionSettings, norm: float) -> LeaveO
 
 
 def _decomposed(
-    weight: PairedWeight, delta: Delta, settings: ExtractionSettings, reserve: Callable[[int], None] | None
+    weight: PairedWeight,
+    delta: Delta | MeasuredDelta,
+    settings: ExtractionSettings,
+    reserve: Callable[[int], None] | None,
 ) -> tuple[TruncatedSvd | None, Stored]:
     if not stores_factors(weight, settings):
+        assert isinstance(delta, Delta), "a difference that is stored is held"
         return None, store_difference(delta.values, settings, total=delta.energy, layer=weight.name)
-    flat = delta.values.reshape(matrix_shape(weight.shape))
+    flat = delta.values.reshape(matrix_shape(weight.shape)) if isinstance(delta, Delta) else delta.pieces
     svd = truncated_svd(
         flat,
         policy_of(settings),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from engine.settings import HardwareSettings
 
@@ -25,12 +26,24 @@ def layers_at_once(hardware: HardwareSettings, cores: int, *, host: bool) -> int
     return max(1, min(hardware.batch_size, cores)) if host else hardware.batch_size
 
 
+PART_VALUES = 1 << 21  # values of a weight that are read at once where its sides are not held
+Way = Literal["whole", "filled", "pieces"]
+
+
 @dataclass(frozen=True)
 class Need:
-    """Bytes of one layer on a device: both sides as read, and what the work on them takes beside."""
+    """Bytes of one layer on a device: both sides as read, and what the work on them takes beside.
+
+    Attributes:
+        source: both sides; nothing where they are not held.
+        work: everything else.
+        way: how it is worked on: ``whole`` with its sides and its delta in memory, ``filled`` with the delta alone,
+            read part by part, or in ``pieces``, with not even that.
+    """
 
     source: int
     work: int
+    way: Way = "whole"
 
     @property
     def total(self) -> int:

@@ -13,6 +13,8 @@ import torch
 
 from engine.deltas import Delta
 from engine.host_buffers import HostBuffer
+from engine.memory_terms import Way
+from engine.unread_pair import UnreadPair
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,15 @@ class Weights:
     Attributes:
         sides: fine-tuned and original, each in its file's dtype.
         delta: their difference; None where the sides are held.
+        unread: both sides, left in their files; how they are to be worked on is `way`.
+        way: see `engine.memory_terms.Need`.
         buffers: lent host memory that the tensors lie in.
     """
 
     sides: tuple[torch.Tensor, torch.Tensor] | None = None
     delta: Delta | None = None
+    unread: UnreadPair | None = None
+    way: Way = "whole"
     buffers: tuple[HostBuffer, ...] = ()
 
     @property

@@ -72,6 +72,11 @@ class RunState:
         """Whether the threads are to end: the caller has all it wants, or something failed."""
         return self._stopping or self.failure is not None or self._cancelled()
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody has stopped the run; then layers at hand are abandoned too."""
+        return self._cancelled()
+
     def may_begin(self, index: int) -> bool:
         """Whether a layer is near enough to the first one that is not finished, for whose result all others wait."""
         oldest = self.queue.oldest

@@ -64,6 +64,10 @@ class Checkpoint(ABC):
         """
 
     @abstractmethod
+    def read_part(self, name: str, start: int, buffer: memoryview) -> None:
+        """Fill a buffer with a tensor's bytes from byte `start` of it on; see `read_into`."""
+
+    @abstractmethod
     def fingerprint(self) -> str:
         """Identify the contents: hash of the size, the header and 256 evenly spaced pieces of 64 KiB. Made once."""
 

@@ -38,6 +38,10 @@ class RememberedCheckpoint(Checkpoint):
         """Refuse: `EngineError` ``file_missing``."""
         raise EngineError(ErrorCode.FILE_MISSING, file=self.path, tensor=name)
 
+    def read_part(self, name: str, start: int, buffer: memoryview) -> None:
+        """Refuse: `EngineError` ``file_missing``."""
+        raise EngineError(ErrorCode.FILE_MISSING, file=self.path, tensor=name)
+
     def fingerprint(self) -> str:
         """See `Checkpoint.fingerprint`."""
         return self._fingerprint

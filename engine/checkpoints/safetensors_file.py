@@ -19,10 +19,11 @@ from typing import Any, BinaryIO, TypeGuard
 from engine.checkpoints.checkpoint import Checkpoint, TensorInfo
 from engine.checkpoints.dtypes import DTYPES
 from engine.errors import EngineError, ErrorCode
+from engine.steps import check
 
 MAX_HEADER_BYTES = 100_000_000  # the reference library's own limit
 _PIECES, _PIECE_BYTES = 256, 64 * 1024
-_READ_CHUNK = 1 << 30  # one system call reads at most 2 GiB
+_READ_CHUNK = 1 << 25  # a run that is to stop stops between two of them
 
 
 class SafetensorsFile(Checkpoint):
@@ -80,6 +81,7 @@ class SafetensorsFile(Checkpoint):
             self._reads += 1
         try:
             while position < len(buffer):
+                check()
                 piece = buffer[position : position + _READ_CHUNK]
                 if hasattr(os, "preadv"):
                     count = os.preadv(self._stream.fileno(), [piece], offset + position)
@@ -103,6 +105,13 @@ class SafetensorsFile(Checkpoint):
         if len(buffer) != end - begin:
             raise ValueError(f"{name}: buffer of {len(buffer)} bytes for {end - begin}")
         self._fill(buffer, self._data_start + begin, name)
+
+    def read_part(self, name: str, start: int, buffer: memoryview) -> None:
+        """See `Checkpoint.read_part`."""
+        begin, end = self._offsets[name]
+        if not 0 <= start <= end - begin - len(buffer):
+            raise ValueError(f"{name}: bytes {start} to {start + len(buffer)} of {end - begin}")
+        self._fill(buffer, self._data_start + begin + start, name)
 
     def fingerprint(self) -> str:
         """See `Checkpoint.fingerprint`."""

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import torch
 
+from engine.decompose.pieces import Pieces, in_pieces, residual_in_pieces
 from engine.decompose.rank_rules import Values
 from engine.decompose.workspace import CHUNK_BYTES
 from engine.deltas import energy
+from engine.steps import check
 
+MODERATE = 2.0**-40, 2.0**60  # squared norms whose squares, with seven digits below them, stay inside float32
 ABOVE_OPTIMUM, OF_NORM = 1e-5, 1e-6  # what svd_linalg promises: error <= (1 + 1e-5) optimum + 1e-6 |delta|
 
 
@@ -70,14 +73,24 @@ def within_promise(lost: float, missing: float, total: float, share: float = 1.0
     return missing <= share * allowed_energy(lost - max(0.0, missing), total)
 
 
-def residual_energy(delta: torch.Tensor, up: torch.Tensor, down: torch.Tensor, scale: float = 1.0) -> float:
+def moderate_exponent(total: float) -> int:
+    """The power of two by which a delta of this squared norm is divided to be of moderate size."""
+    return max(-126, min(127, math.frexp(math.sqrt(total))[1]))
+
+
+def residual_energy(delta: torch.Tensor | Pieces, up: torch.Tensor, down: torch.Tensor, scale: float = 1.0) -> float:
     """|delta - scale * up @ down|^2, squared Frobenius norm, without ever holding the whole product.
 
     Formed as it stands rather than from the identity of the norms, which cancels for small residuals.
     """
+    pieces = in_pieces(delta)
+    if pieces is not None:
+        return residual_in_pieces(pieces, up, down, scale)
+    assert isinstance(delta, torch.Tensor)
     step = max(1, CHUNK_BYTES // (4 * max(1, int(delta.shape[1]))))
     lost = 0.0
     for start in range(0, int(delta.shape[0]), step):
+        check()
         rows = slice(start, start + step)
         lost += energy(torch.addmm(delta[rows], up[rows], down, alpha=-scale))
     return lost

@@ -7,6 +7,8 @@ import math
 import torch
 
 from engine.decompose.decomposition import TruncatedSvd, residual_energy
+from engine.decompose.pieces import Pieces
+from engine.steps import check
 
 _NEGLIGIBLE = 1e-7  # of the delta's energy: errors of the error that nobody can see
 _FEW_ROWS = 32  # whose error may settle that clamping costs too much
@@ -31,7 +33,7 @@ class ExactFactors:
     """
 
     def __init__(
-        self, delta: torch.Tensor | None, up: torch.Tensor, down: torch.Tensor, svd: TruncatedSvd, total: float
+        self, delta: torch.Tensor | Pieces | None, up: torch.Tensor, down: torch.Tensor, svd: TruncatedSvd, total: float
     ) -> None:
         self.delta, self.up, self.down, self.total = delta, up, down, total
         self.residual, self.largest_left = svd.residual_energy, svd.largest_left
@@ -76,6 +78,7 @@ class ExactFactors:
     def added(self, up: torch.Tensor, down: torch.Tensor, scale: float = 1.0) -> tuple[float, float]:
         """What changing the factors adds to the squared error, and a bound of how far that is off."""
         # Balanced: a power of two on each side changes no digit, and neither difference is drowned by the other.
+        check()
         root = math.sqrt(scale)
         d_up, d_down = up * root - self.up, down * root - self.down
         rows, columns = _squares(d_down, 1), _squares(d_up, 0)

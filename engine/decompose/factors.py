@@ -9,10 +9,12 @@ import torch
 
 from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.factor_error import ExactFactors
+from engine.decompose.pieces import Pieces
 from engine.decompose.workspace import CHUNK_BYTES
 from engine.deltas import energy
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings
+from engine.steps import check
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 SAFETENSORS_NAMES = {torch.float16: "F16", torch.bfloat16: "BF16", torch.float32: "F32"}
@@ -62,7 +64,7 @@ class Stored:
 
 
 def store_factors(
-    delta: torch.Tensor | None,
+    delta: torch.Tensor | Pieces | None,
     svd: TruncatedSvd,
     kernel: tuple[int, ...],
     settings: ExtractionSettings,
@@ -74,8 +76,8 @@ def store_factors(
     """Turn a decomposition into ``lora_up``, ``lora_down`` and ``alpha``.
 
     Args:
-        delta: (out, in * kernel sizes) float32. None where only its decomposition is at hand: then the energies are
-            lower bounds, which differ from the truth only where factors were clamped.
+        delta: (out, in * kernel sizes) float32, held or in pieces. None where only its decomposition is at hand: then
+            the energies are lower bounds, which differ from the truth only where factors were clamped.
         svd: its decomposition.
         kernel: the kernel sizes of a convolution; empty for a matrix.
         settings: dtype and clamping.
@@ -86,6 +88,7 @@ def store_factors(
     Raises:
         EngineError: ``dtype_overflow`` where a value does not fit the dtype.
     """
+    check()
     up, down = _balanced(svd)
     exact = ExactFactors(delta, up, down, svd, total)
     clamp, limit = "off", 0.0

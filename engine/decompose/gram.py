@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
+from engine.decompose import lapack
 from engine.decompose.decomposition import TruncatedSvd, normalised, residual_energy, within_promise
+from engine.decompose.pieces import in_pieces
+from engine.decompose.piecewise import svd_of_pieces
+from engine.decompose.products import product
 from engine.decompose.rank_rules import RankPolicy, Values
 from engine.decompose.workspace import CHUNK_BYTES
+from engine.steps import check
 
 _GRAM_ROWS, _GRAM_STRIPES = 128, 8  # stripes of so many rows at least, and no more of them
 _SQUARED_NOISE = 1.5e-8  # square root of float64's rounding: what a zero singular value may come out as, over s1
@@ -30,6 +36,7 @@ def gram_matrix(wide: torch.Tensor) -> torch.Tensor:
     step, rows = max(1, CHUNK_BYTES // (8 * k)), max(_GRAM_ROWS, -(-k // _GRAM_STRIPES))
     gram = torch.zeros(k, k, dtype=torch.float64, device=wide.device)
     for start in range(0, columns, step):
+        check()
         piece = wide[:, start : start + step].to(torch.float64)
         for top in range(0, k, rows):
             gram[top : top + rows, top:].addmm_(piece[top : top + rows], piece[top:].T)
@@ -40,18 +47,23 @@ def gram_matrix(wide: torch.Tensor) -> torch.Tensor:
 
 def solve_gram(wide: torch.Tensor, policy: RankPolicy, total: float) -> TruncatedSvd:
     """Decompose (k, l) with k <= l by the eigenvectors of its (k, k) Gram matrix; LAPACK where that fails."""
+    pieces = in_pieces(wide.T if wide.stride(0) == 1 else wide)  # as the delta lies in memory
+    if pieces is not None:
+        found = svd_of_pieces(pieces, policy, total)
+        return replace(found, u=found.vh.T, vh=found.u.T) if pieces.tall else found
     matrix = wide.cpu() if wide.device.type == "mps" else wide  # no float64 there
     shape = (int(matrix.shape[0]), int(matrix.shape[1]))
     try:
-        eigenvalues, vectors = torch.linalg.eigh(gram_matrix(matrix))
+        eigenvalues, vectors = lapack.eigh(gram_matrix(matrix), in_place=True)
     except LinAlgError:
         return solve_lapack(wide, policy)
     values: Values = eigenvalues.flip(0).clamp_(min=0).sqrt_().cpu().numpy()
     if policy.resolves_below(_SQUARED_NOISE, values, shape):
         return solve_lapack(wide, policy)
     rank, capped = policy.choose(values, shape, energy=total, value_sum=float(values.sum()))
-    left = vectors.flip(1)[:, :rank].to(torch.float32).contiguous()
-    right = left.T @ matrix
+    left = vectors[:, -rank:].flip(1).to(torch.float32).contiguous()
+    del eigenvalues, vectors
+    right = product(left.T, matrix)
     lost = residual_energy(matrix, left, right)
     if not within_promise(lost, lost - float(np.square(values[rank:]).sum()), total):
         return solve_lapack(wide, policy)
@@ -64,7 +76,7 @@ def solve_lapack(wide: torch.Tensor, policy: RankPolicy) -> TruncatedSvd:
     """Last resort: the thin SVD in float64 on the host."""
     matrix = wide.cpu().to(torch.float64)
     shape = (int(matrix.shape[0]), int(matrix.shape[1]))
-    u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
+    u, s, vh = lapack.svd(matrix)
     values = s.numpy()
     rank, capped = policy.choose(values, shape, energy=float(s.square().sum()), value_sum=float(s.sum()))
     left, right = (part.to(wide.device, torch.float32) for part in (u[:, :rank], vh[:rank]))
@@ -82,8 +94,8 @@ def all_values(wide: torch.Tensor, policy: RankPolicy) -> Values:
     matrix = wide.cpu() if wide.device.type == "mps" else wide
     shape = (int(matrix.shape[0]), int(matrix.shape[1]))
     with suppress(LinAlgError):
-        eigenvalues = torch.linalg.eigvalsh(gram_matrix(matrix))
+        eigenvalues = lapack.eigvalsh(gram_matrix(matrix))
         values: Values = eigenvalues.flip(0).clamp_(min=0).sqrt_().cpu().numpy()
         if math.isfinite(float(values.sum())) and not policy.resolves_below(_SQUARED_NOISE, values, shape):
             return values
-    return np.asarray(torch.linalg.svdvals(matrix.cpu().to(torch.float64)).numpy())
+    return np.asarray(lapack.svdvals(matrix.cpu().to(torch.float64)).numpy())

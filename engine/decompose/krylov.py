@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from engine.decompose import lapack
 from engine.decompose.certificate import Array, missing_energy
 from engine.decompose.products import exact_product, fast_dtype
+from engine.steps import check
 
 _TAIL = 1.6  # the norm on the complement is at most the last block's plus so many couplings, see `KrylovBasis.ritz`
 _DITHER = 1e-6  # of a block's size: directions to go on with where nothing else is left
@@ -82,6 +84,7 @@ class KrylovBasis:
 
     def extend(self) -> None:
         """Take the next block into the basis and make the one after it."""
+        check()
         start, end = self.columns, self.columns + self._width
         if end > len(self._q):
             self._grow()
@@ -113,14 +116,14 @@ class KrylovBasis:
         coupling = self._coupling.cpu()
         if not bool(torch.isfinite(t).all()):
             return None
-        values, vectors = torch.linalg.eigh(t)
+        values, vectors = lapack.eigh(t)
         values, vectors = values.flip(0), vectors.flip(1)
         last = t[self.columns - self._width :, self.columns - self._width :]
         rest = float(torch.linalg.eigvalsh(last)[-1]) + _TAIL * float(torch.linalg.matrix_norm(coupling, 2))
         residuals = (coupling @ vectors[-self._width :]).to(torch.float64).square().sum(dim=0).numpy()
         mu = values.to(torch.float64).clamp(min=0.0).numpy()
-        noise = _EPSILON[self._low.dtype] ** 2 * (_EXACT_GAIN if self._exact_rounds else 1.0)
-        noise = noise * mu * (mu + 4.0 * float(mu.sum()) / self.side)
+        relative = _EPSILON[self._low.dtype] ** 2 * (_EXACT_GAIN if self._exact_rounds else 1.0)
+        noise = relative * mu * (mu + 4.0 * float(mu.sum()) / self.side)
         floor = _FLOOR * _EPSILON[self._low.dtype] ** 2 * float(mu[0])
         return Ritz(mu, vectors, residuals, rest, noise, floor)
 
@@ -164,5 +167,5 @@ class KrylovBasis:
 
 def _factored(block: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Orthonormal rows of the span of a block's rows, and R with block.T = rows.T @ R."""
-    q, r = torch.linalg.qr(block.T)
+    q, r = lapack.qr(block.T)
     return q.T, r

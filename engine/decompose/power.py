@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import torch
 
+from engine.decompose import lapack
+from engine.decompose.products import product
 from engine.decompose.workspace import oversampled
 
 
@@ -24,8 +26,8 @@ def iterate(wide: torch.Tensor, cap: int, iterations: int, *, seed: int) -> torc
     width = min(int(wide.shape[0]), oversampled(cap))
     generator = torch.Generator().manual_seed(seed)
     start = torch.randn(wide.shape[1], width, generator=generator, dtype=torch.float32).to(wide.device)
-    left: torch.Tensor = torch.linalg.qr(wide @ start)[0]
+    left: torch.Tensor = lapack.qr(product(wide, start))[0]
     for _ in range(iterations):
-        right = torch.linalg.qr(wide.T @ left)[0]
-        left = torch.linalg.qr(wide @ right)[0]
+        right = lapack.qr(product(wide.T, left))[0]
+        left = lapack.qr(product(wide, right))[0]
     return left

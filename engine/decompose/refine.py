@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from engine.decompose import lapack
 from engine.decompose.certificate import Array, missing_energy
 from engine.decompose.decomposition import (
     TruncatedSvd,
@@ -24,10 +25,11 @@ from engine.decompose.decomposition import (
     residual_energy,
     within_promise,
 )
-from engine.decompose.products import exact_product
+from engine.decompose.products import exact_product, product
 from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.sketch import Sketch
 from engine.decompose.workspace import largest_basis
+from engine.steps import check
 
 SHARE = 0.9  # of the promise that the bound may use up; rounding of the factors gets the rest
 _NEARLY_ALL = 1e-6  # of the energy: where less is lost, the loss itself may be all that could be missing
@@ -63,6 +65,7 @@ def refine(
     shape = (int(wide.shape[0]), int(wide.shape[1]))
     basis, rest = _Basis(wide, sketch.vectors, exact=sketch.allowed < _LOOSE * total), sketch.rest
     for extra in range(most + 1):
+        check()
         ritz = basis.ritz()
         if ritz is None:
             return None
@@ -207,13 +210,13 @@ class _Basis:
         t = self._t.cpu().to(torch.float64)
         if not bool(torch.isfinite(t).all()):
             return None
-        values, vectors = torch.linalg.eigh(t)
+        values, vectors = lapack.eigh(t)
         return _Ritz(values.flip(0).numpy(), vectors.flip(1))
 
     def vectors(self, ritz: _Ritz, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The first Ritz vectors, (k, count), and A^T times them, (count, l)."""
         turn = ritz.vectors[:, :count].to(self._q.device, torch.float32)
-        return self._q @ turn, turn.T @ self._z
+        return self._q @ turn, product(turn.T, self._z)
 
     def residual(self, right: torch.Tensor) -> torch.Tensor:
         """A A^T times the Ritz vectors that `right` belongs to, less what lies in the basis, (k, count)."""
@@ -224,7 +227,7 @@ class _Basis:
     def orthonormal(self, block: torch.Tensor) -> torch.Tensor:
         """Orthonormal columns of the span of `block`, orthogonal to the basis."""
         for _ in range(3):  # what is rounding only needs one more
-            block = torch.linalg.qr(block - self._q @ (self._q.T @ block))[0]
+            block = lapack.qr(block - self._q @ (self._q.T @ block))[0]
         return block
 
 
@@ -267,6 +270,7 @@ def _gram(left: torch.Tensor, right: torch.Tensor, exact: bool) -> torch.Tensor:
     dtype = wide if exact else torch.float32
     result = torch.zeros(left.shape[0], right.shape[0], dtype=wide, device=left.device)
     for start in range(0, int(left.shape[1]), _CHUNK):
+        check()
         stop = start + _CHUNK
         piece = left[:, start:stop].to(dtype)
         other = piece if right is left else right[:, start:stop].to(dtype)

@@ -16,8 +16,10 @@ from dataclasses import replace
 
 import torch
 
-from engine.decompose.decomposition import TruncatedSvd
+from engine.decompose.decomposition import MODERATE, TruncatedSvd, moderate_exponent
 from engine.decompose.gram import all_values, solve_gram
+from engine.decompose.pieces import Pieces, in_pieces
+from engine.decompose.piecewise import svd_of_pieces
 from engine.decompose.power import iterate
 from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.refine import MOST_ROUNDS, refine, unjudged
@@ -26,11 +28,9 @@ from engine.decompose.workspace import SMALL_SIDE, gram_bytes, whole_spectrum, w
 from engine.deltas import energy
 from engine.settings import Algorithm
 
-_MODERATE = 2.0**-40, 2.0**60  # squared norms whose squares, with seven digits below them, stay inside float32
-
 
 def truncated_svd(
-    delta: torch.Tensor,
+    delta: torch.Tensor | Pieces,
     policy: RankPolicy,
     *,
     algorithm: Algorithm,
@@ -42,7 +42,7 @@ def truncated_svd(
     """Decompose a delta as far as the policy keeps of it.
 
     Args:
-        delta: (out, in) float32, finite and not all zero, on any device. It is not changed.
+        delta: (out, in) float32, finite and not all zero, on any device, or in pieces. It is not changed.
         policy: decides the rank.
         algorithm: ``svd_linalg`` for the best answer to working precision (error at most (1 + 1e-5) times the
             optimum plus 1e-6 times the norm), ``svd_lowrank`` for a randomised one.
@@ -51,8 +51,12 @@ def truncated_svd(
         total: squared Frobenius norm, where it is known already.
         reserve: told the bytes that are needed beyond `workspace_bytes`, before they are taken; may raise.
     """
+    pieces = in_pieces(delta)
+    if pieces is not None:
+        return svd_of_pieces(pieces, policy, total, reserve=reserve)
+    assert isinstance(delta, torch.Tensor)
     total = energy(delta) if total is None else total
-    if reserve is not None and not _MODERATE[0] <= total <= _MODERATE[1]:
+    if reserve is not None and not MODERATE[0] <= total <= MODERATE[1]:
         reserve(4 * delta.numel())
     scaled, exponent = _moderate(delta, total)
     total = energy(scaled) if exponent else total
@@ -123,7 +127,7 @@ def _randomised(
 
 def _moderate(delta: torch.Tensor, total: float) -> tuple[torch.Tensor, int]:
     """The delta times a power of two, which changes no digit, and its exponent; itself where its norm is moderate."""
-    if _MODERATE[0] <= total <= _MODERATE[1]:
+    if MODERATE[0] <= total <= MODERATE[1]:
         return delta, 0
-    exponent = max(-126, min(127, math.frexp(math.sqrt(total))[1]))
+    exponent = moderate_exponent(total)
     return delta * math.ldexp(1.0, -exponent), exponent

@@ -13,7 +13,38 @@ CHUNK_BYTES = 32 * 1024 * 1024  # of what is formed and used up piece by piece
 _LARGEST_SHARE = 0.64  # of the short side: a basis beyond it costs more than the Gram matrix
 _GRAM_SQUARES = 7  # float64 matrices of the short side: Gram matrix, eigenvectors, LAPACK's own, a copy
 _BLOCK = 32
+_LAPACK_SQUARES = 4  # the Gram matrix, which the eigenvectors take the place of, and the workspace of LAPACK
+_MUCH_LONGER, _LARGE = 16, 1 << 25  # sides' ratio and number of values of what is always worked on in pieces
 _SMALL = 1 << 18  # bytes of everything that does not grow with the matrix
+
+
+def worked_in_pieces(shape: tuple[int, int]) -> bool:
+    """Whether a solver goes over a matrix in pieces even where it is in memory: so memory does not change the numbers.
+
+    These are embeddings and heads, whose Gram matrix is one pass; others are in pieces only for want of memory.
+    """
+    return max(shape) >= _MUCH_LONGER * min(shape) and shape[0] * shape[1] >= _LARGE
+
+
+def piece_length(short: int) -> int:
+    """How much of the long side a piece takes: in float64 `CHUNK_BYTES`."""
+    return max(1, CHUNK_BYTES // (8 * short))
+
+
+def piecewise_bytes(shape: tuple[int, int], cap: int) -> int:
+    """Bytes of a decomposition in pieces at its peak, without the piece itself, results included."""
+    short, long = min(shape), max(shape)
+    factors = 4 * cap * (short + long)
+    summing = 8 * _LAPACK_SQUARES * short * short + 8 * min(piece_length(short), long) * short
+    forming = factors + 8 * short * short + 4 * short * cap + min(piece_length(short), long) * (4 * short + 16 * cap)
+    return max(summing, forming) + 2 * 8 * short + _SMALL
+
+
+def triangle_bytes(shape: tuple[int, int], cap: int) -> int:
+    """The same where the Gram matrix is not accurate enough."""
+    short, long = min(shape), max(shape)
+    stacked = short + min(piece_length(short), long)
+    return 8 * max(4 * stacked * short, 8 * short * short) + piecewise_bytes(shape, cap)
 
 
 def largest_basis(side: int) -> int:

@@ -1,0 +1,231 @@
+"""Both sides of a weight left in their files: read in parts, subtracted part by part, and read again when needed.
+
+Where a layer's memory is short its sides are never held whole: either the delta is filled part by part (`filled`), or
+not even that is held, and a solver goes over it in `Pieces` (`measured`).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from engine.checkpoints import Checkpoint
+from engine.decompose.pieces import Pieces
+from engine.decompose.workspace import CHUNK_BYTES
+from engine.deltas import SAFE_SQUARES, Delta, energy, row_energies, subtract_in_cache, total_of_rows
+from engine.host_buffers import HostBuffer
+from engine.memory_terms import PART_VALUES
+from engine.naming import TensorView
+from engine.pairing import PairedWeight
+from engine.steps import check
+from engine.tensors import torch_dtype
+
+
+@dataclass(frozen=True)
+class MeasuredDelta:
+    """A difference that is not held, and what was measured in going over it once; see `engine.deltas.Delta`."""
+
+    pieces: UnreadPair
+    energy: float
+    original_energy: float
+
+
+class UnreadPair(Pieces):
+    """A weight's delta, formed from its two files whenever a piece of it is wanted. For one thread.
+
+    Attributes:
+        read_seconds: time spent reading so far.
+    """
+
+    def __init__(
+        self, checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight, note: Callable[[int], None]
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            checkpoints: the fine-tuned model and the original.
+            weight: the weight.
+            note: told the bytes of every read.
+        """
+        columns = math.prod(weight.shape[1:])
+        self.shape = math.prod(weight.shape) // max(1, columns), columns
+        self.read_seconds = 0.0
+        self._weight, self._note = weight, note
+        self._sides = (_Side(checkpoints[0], weight.finetuned), _Side(checkpoints[1], weight.original))
+        self._common = self.shape[0] if weight.common_rows is None else weight.common_rows
+        self._values: torch.Tensor | None = None
+
+    def piece(self, start: int, stop: int) -> torch.Tensor:
+        """See `Pieces.piece`."""
+        if self.tall:
+            return self._block((start, stop), (0, self.shape[1]))
+        return self._block((0, self.shape[0]), (start, stop))
+
+    def measured(self) -> MeasuredDelta:
+        """Go over the delta once, for its norm and the original's.
+
+        Raises:
+            EngineError: see `Checkpoint.read_into`.
+        """
+        return MeasuredDelta(self, *self._over(None))
+
+    def filled(self, memory: HostBuffer) -> Delta:
+        """The delta whole, in the shape of the original, with its norm: what `engine.deltas.subtract` gives.
+
+        Args:
+            memory: for the result; it is valid until that is given back.
+
+        Raises:
+            EngineError: see `Checkpoint.read_into`.
+        """
+        count = self.shape[0] * self.shape[1]
+        flat = memory.take(4 * count).view(torch.float32)
+        return Delta(flat.view(self._weight.shape), *self._over(flat))
+
+    def finetuned_is_finite(self) -> bool:
+        """Whether no value of the fine-tuned side is NaN or infinite."""
+        rows = int(self._sides[0].view.shape[0]) if self._sides[0].view.shape else 1
+        step = max(1, PART_VALUES // max(1, self.shape[1]))
+        for start in range(0, rows, step):
+            part = self._read(0, (start, min(rows, start + step)), (0, self.shape[1]))
+            if not bool(torch.isfinite(part.to(torch.float32)).all()):
+                return False
+        return True
+
+    def free(self) -> None:
+        """Let go of the memory that pieces are made in."""
+        self._values = None
+        for side in self._sides:
+            side.free()
+
+    def _over(self, flat: torch.Tensor | None) -> tuple[float, float]:
+        """The squared norms of the delta and of the original, as `subtract` measures them; `flat` is filled."""
+        if self._weight.common_rows is None and not any(side.view.transposed for side in self._sides):
+            total, original = self._over_values(flat)
+        else:
+            total, original = self._over_rows(flat)
+        low, high = SAFE_SQUARES
+        if not (low < total < high or math.isnan(total)) or not (low < original < high or math.isnan(original)):
+            total, original = self._again(total, original)
+        return total, original
+
+    def _over_values(self, flat: torch.Tensor | None) -> tuple[float, float]:
+        """In the order of the files, however the shape divides them."""
+        count, total, original = self.shape[0] * self.shape[1], 0.0, 0.0
+        for start in range(0, count, PART_VALUES):
+            check()
+            stop = min(count, start + PART_VALUES)
+            tuned, base = (self._timed(side.values, start, stop) for side in self._sides)
+            into = self._memory(stop - start) if flat is None else flat[start:stop]
+            total, original = subtract_in_cache(tuned, base, into, total, original)
+        return total, original
+
+    def _over_rows(self, flat: torch.Tensor | None) -> tuple[float, float]:
+        """By rows of the weight: where a side is stored the other way round, or has another number of rows."""
+        rows, columns = self.shape
+        squares: tuple[list[torch.Tensor], ...] = ([], [])
+        step = max(1, PART_VALUES // columns)
+        for start in range(0, rows, step):
+            check()
+            stop = min(rows, start + step)
+            part = self._block((start, stop), (0, columns))
+            if flat is not None:
+                flat.view(rows, columns)[start:stop] = part
+            squares[0].append(row_energies(part))
+            squares[1].append(row_energies(self._read(1, (start, stop), (0, columns)).to(torch.float32)))
+        original, summed = torch.cat(squares[1]), max(1, CHUNK_BYTES // (4 * columns))  # as `subtract` sums them
+        parts = range(0, rows, summed)
+        return total_of_rows(torch.cat(squares[0])), sum(total_of_rows(original[at : at + summed]) for at in parts)
+
+    def _again(self, total: float, original: float) -> tuple[float, float]:
+        """Norms so large or small that float32 may have lost them, in float64."""
+        low, high = SAFE_SQUARES
+        sums = [0.0, 0.0]
+        step = max(1, PART_VALUES // max(1, self.shape[1]))
+        for start in range(0, self.shape[0], step):
+            check()
+            rows, columns = (start, min(self.shape[0], start + step)), (0, self.shape[1])
+            sums[0] += energy(self._block(rows, columns))
+            sums[1] += energy(self._read(1, rows, columns).to(torch.float32))
+        kept = (total if low < total < high else sums[0], original if low < original < high else sums[1])
+        return kept
+
+    def _block(self, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
+        """A part of the delta, in memory that is used again."""
+        height, width = rows[1] - rows[0], columns[1] - columns[0]
+        values = self._memory(height * width).view(height, width)
+        common = max(0, min(height, self._common - rows[0]))
+        ours = self._read(0, (rows[0], rows[0] + common), columns)
+        theirs = self._read(1, (rows[0], rows[0] + common), columns)
+        subtract_in_cache(ours.reshape(-1), theirs.reshape(-1), values[:common].view(-1))
+        values[common:] = 0.0
+        return values
+
+    def _read(self, side: int, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
+        return self._timed(self._sides[side].block, rows, columns)
+
+    def _timed(self, read: Callable[..., torch.Tensor], *where: object) -> torch.Tensor:
+        started = time.perf_counter()
+        part = read(*where)
+        self.read_seconds += time.perf_counter() - started
+        self._note(part.numel() * part.element_size())
+        return part
+
+    def _memory(self, count: int) -> torch.Tensor:
+        if self._values is None or len(self._values) < count:
+            self._values = None
+            self._values = torch.empty(count, dtype=torch.float32)
+        return self._values[:count]
+
+
+class _Side:
+    """One file's tensor, read in parts into memory that is used again."""
+
+    def __init__(self, checkpoint: Checkpoint, view: TensorView) -> None:
+        self.view = view
+        self._checkpoint, self._dtype = checkpoint, torch_dtype(view.info)
+        self._item = self._dtype.itemsize
+        self._first = view.rows[0] if view.rows is not None else 0
+        shape = view.info.shape
+        self._width = math.prod(shape[1:])  # of the file's rows
+        self._bytes: torch.Tensor | None = None
+
+    def values(self, start: int, stop: int) -> torch.Tensor:
+        """Values of the view in the order of the file, (stop - start,)."""
+        raw = self._memory((stop - start) * self._item)
+        self._checkpoint.read_part(
+            self.view.info.name, (self._first * self._width + start) * self._item, raw.numpy().data
+        )
+        return raw.view(self._dtype)
+
+    def block(self, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
+        """Rows and columns of the view, as a matrix."""
+        if self.view.transposed:
+            return self._of_file(columns, rows).T
+        return self._of_file((self._first + rows[0], self._first + rows[1]), columns)
+
+    def _of_file(self, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
+        height, width = rows[1] - rows[0], columns[1] - columns[0]
+        raw = self._memory(height * width * self._item)
+        data, name = raw.numpy().data, self.view.info.name
+        if width == self._width:
+            self._checkpoint.read_part(name, rows[0] * width * self._item, data)
+        else:
+            line = width * self._item
+            for row in range(height):
+                start = ((rows[0] + row) * self._width + columns[0]) * self._item
+                self._checkpoint.read_part(name, start, data[row * line : (row + 1) * line])
+        return raw.view(self._dtype).view(height, width)
+
+    def free(self) -> None:
+        self._bytes = None
+
+    def _memory(self, count: int) -> torch.Tensor:
+        if self._bytes is None or len(self._bytes) < count:
+            self._bytes = None
+            self._bytes = torch.empty(count, dtype=torch.uint8)
+        return self._bytes[:count]
