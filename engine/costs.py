@@ -21,7 +21,7 @@ from engine.settings import ExtractionSettings
 
 _READING = 200.0  # floating point operations that take as long as reading and subtracting one value
 _DTYPE_BYTES = {"fp16": 2, "bf16": 2, "fp32": 4}
-_STORING = 9  # float32 copies of both factors at most, while they are split, clamped, scaled, rounded and judged
+_STORING = 5  # float32 copies of both factors at most, while they are split, clamped, scaled, rounded and judged
 _RECORD = 4096  # a journal's record beside its numbers
 BUFFER_STEP = 64 * 1024  # host buffers have a multiple of this size
 BUFFER_WASTE = 8  # and may be larger than what is asked for by one part in so many
@@ -107,10 +107,11 @@ def need_within(
     whole = (measuring_need if measured else need)(weight, settings, host=True)
     if whole.total <= ceiling:
         return whole
-    reading = sum(_part_bytes(view, PART_VALUES) for view in (weight.finetuned, weight.original))
+    part = min(PART_VALUES, weight.numel)
+    reading = sum(_part_bytes(view, part) for view in (weight.finetuned, weight.original))
     ways = []
     if measured:
-        ways.append(Need(0, reading + 4 * PART_VALUES + CHUNK_BYTES, "pieces"))
+        ways.append(Need(0, reading + 8 * part, "pieces"))
     else:
         ways.append(Need(0, reading + whole.work, "filled"))
         alike = worked_in_pieces(matrix_shape(weight.shape)) if stores_factors(weight, settings) else False

@@ -19,7 +19,7 @@ from engine.device import Device, choose_devices, exact_float32
 from engine.errors import Cancelled
 from engine.events import Event, Finished, FinishingStep
 from engine.extraction_run import ExtractionRun
-from engine.host_memory import give_back
+from engine.host_memory import at_once, give_back
 from engine.planning import Plan
 from engine.resident_blocks import ResidentBlocks
 from engine.settings import HardwareSettings
@@ -66,9 +66,11 @@ def extract(
         plan, (finetuned, original), (cancel, stop), news.put, store=store, residents=residents or ResidentBlocks()
     )
 
+    own = ThreadWork(lambda: cancel.cancelled or stop.cancelled)
+
     def work() -> None:
         try:
-            with exact_float32(), stoppable(ThreadWork(lambda: cancel.cancelled or stop.cancelled)):
+            with exact_float32(), at_once(plan.hardware.memory_budget is not None), stoppable(own):
                 news.put(Finished(run.run(devices)))
         except BaseException as error:
             news.put(error)

@@ -120,7 +120,7 @@ class Lane:
                 self.books.arrived(task, arriving.pop())
 
     def _read(self, task: Task) -> Staged:
-        way = self.books.way_of(task.index)
+        way = self.books.need_of(task.index).way
         if way != "whole":
             return self._state.reader.leave(task.weight, way)
         with stoppable(ThreadWork(lambda: self._state.cancelled, task.weight.name)):

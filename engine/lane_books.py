@@ -12,7 +12,7 @@ from engine.host_buffers import HostBuffers
 from engine.lane_news import LaneNews
 from engine.lane_residents import LaneResidents
 from engine.layer_reader import Staged
-from engine.memory_terms import IDLE_PART, Need, Relief, Way
+from engine.memory_terms import IDLE_PART, Need, Relief
 from engine.resident_blocks import Weights
 from engine.run_queue import Task
 from engine.run_state import RunState
@@ -129,9 +129,9 @@ class LaneBooks:
         self.governor.unstage(index)
         self.state.queue.put_back(index)
 
-    def way_of(self, index: int) -> Way:
-        """How a layer is worked on here."""
-        return self._needs[index].way
+    def need_of(self, index: int) -> Need:
+        """What a layer takes here, and how it is worked on."""
+        return self._needs[index]
 
     # Working
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from engine.conveyor import Conveyor
-from engine.costs import measuring_need, need
 from engine.device import Device, MemoryUse
 from engine.events import BlocksKept, Event, MemorySample, Notice, NoticeCode, Planned, Progress
 from engine.planning import Plan
@@ -80,14 +79,11 @@ class RunGauge:
 
     def over_budget(self, tasks: Collection[Task]) -> Notice | None:
         """A remark where layers of the run are larger than the memory budget; such a layer is worked on alone."""
-        budget, settings = self._plan.hardware.memory_budget, self._plan.settings
-        host = any(device.host for device in self.devices)
-        if budget is None:
+        budget = self._plan.hardware.memory_budget
+        if budget is None or self.conveyor is None:
             return None
-        sizes = {
-            task.index: (measuring_need if task.measured else need)(task.weight, settings, host=host).total
-            for task in tasks
-        }
+        lanes = self.conveyor.lanes
+        sizes = {task.index: max(lane.books.need_of(task.index).total for lane in lanes) for task in tasks}
         larger = [task for task in tasks if sizes[task.index] > budget]
         if not larger:
             return None

@@ -80,7 +80,7 @@ class ExactFactors:
         # Balanced: a power of two on each side changes no digit, and neither difference is drowned by the other.
         check()
         root = math.sqrt(scale)
-        d_up, d_down = up * root - self.up, down * root - self.down
+        d_up, d_down = (up * root).sub_(self.up), (down * root).sub_(self.down)
         rows, columns = _squares(d_down, 1), _squares(d_up, 0)
         first, second = float(self._s @ rows), float(self._s @ columns)
         both = math.sqrt(float(rows.sum()) * float(columns.sum()))

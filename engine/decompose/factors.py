@@ -99,7 +99,9 @@ def store_factors(
         up, down, clamp, limit = _clamped(exact, settings.clamp_max_loss)
     power = _scale_power(up, down) if settings.output_dtype == "fp16" else 0
     scale = math.ldexp(1.0, power)
-    (up, down), dtype, fallback = _rounded((up * scale, down * scale), settings, layer)
+    if power:
+        up, down = up * scale, down * scale
+    (up, down), dtype, fallback = _rounded((up, down), settings, layer)
     loaded = math.ldexp(1.0, -2 * power)
     # Clamping is no random change: what it does along the error of the factors themselves must be measured.
     lost = exact.lost(up.to(torch.float32), down.to(torch.float32), loaded, measured=clamp == "clamped")
