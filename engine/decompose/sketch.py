@@ -27,6 +27,7 @@ _COLUMNS, _BLOCKS = 2.25, 4.5  # per vector wished for, and blocks on top: where
 _FEW_COLUMNS = 2.5  # the same where the answer is compared with subspace iteration only
 _FAR = 30.0  # times the aim: an excess from which the pace tells little yet, and a longer step costs nothing
 _SHARE = 0.3  # of the promise that the sketch aims at: the measurement in float32 adds rounding to it
+_DOMINANT = 30.0  # times the eigenvalue at the rank: values beside which low precision may not see that one
 _RITZ_SAFETY = 1.01  # of the norm on the complement, where Ritz values and their bounds tell it
 _EXACT_RANK = 48  # from this cap on the first rounds are exact
 _EXACT_ROUNDS = 2  # in float32 then: the first blocks hold the largest values, whose rounding drowns others
@@ -97,7 +98,7 @@ def propose(
     krylov = KrylovBasis(
         wide, width, min(max(due, 8 * width), limit + width), seed=seed, total=total, exact_rounds=exact
     )
-    schedule = _Schedule(width, min(due, limit))
+    schedule, deflated = _Schedule(width, min(due, limit)), False
     while True:
         krylov.extend()
         ended = rounds is not None and krylov.rounds >= rounds
@@ -111,6 +112,12 @@ def propose(
             allowed = allowed_energy(total - float(ritz.values[:rank].sum()), total)
             if rounds is not None:
                 allowed = max(CONVERGED * allowed, _CLEARLY_LESS * power_iteration_excess(ritz.values, rank, rounds))
+            dominant = int(np.count_nonzero(ritz.values[:rank] > _DOMINANT * ritz.values[rank - 1]))
+            if rounds is None and not deflated and dominant and ritz.hidden(rank) > allowed:
+                deflated = True
+                krylov.deflate(ritz.vectors[:, :dominant])
+                schedule = _Schedule(width, min(dominant + due, limit))
+                continue
             excess = ritz.beyond_rounding(rank) / (_SHARE * allowed)
             if ended or excess <= 1.0:
                 proposal = _proposal(krylov, ritz, rank, allowed)
