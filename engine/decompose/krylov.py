@@ -111,6 +111,11 @@ class KrylovBasis:
         self._begin(max(0.0, self._total - float(values.sum())))
 
     @property
+    def rounds_off(self) -> bool:
+        """Whether products are of lower precision than the delta, so that `deflate` gains anything."""
+        return self._low.dtype is not self._wide.dtype
+
+    @property
     def side(self) -> int:
         """Length of the vectors."""
         return int(self._q.shape[1])

@@ -98,9 +98,17 @@ def propose(
     krylov = KrylovBasis(
         wide, width, min(max(due, 8 * width), limit + width), seed=seed, total=total, exact_rounds=exact
     )
-    schedule, deflated = _Schedule(width, min(due, limit)), False
+    schedule, deflated = _Schedule(width, min(due, limit)), rounds is not None or not krylov.rounds_off
+    glance = (-(-cap // width) + 2) * width if fixed else limit
     while True:
         krylov.extend()
+        if krylov.columns == glance < schedule.due and not deflated:
+            early = krylov.ritz()
+            dominant = _before_a_gap(early.values[:cap]) if early is not None else 0
+            if early is not None and 0 < dominant < cap and early.hidden(cap) > _allowed(early, cap, total):
+                deflated = True
+                krylov.deflate(early.vectors[:, :dominant])
+                schedule.due = min(dominant + due, limit)
         ended = rounds is not None and krylov.rounds >= rounds
         if krylov.columns < schedule.due and not ended:
             continue
@@ -109,11 +117,11 @@ def propose(
             return None
         rank, needed = _wanted(ritz.values, policy, shape, total)
         if rank <= len(ritz.values):
-            allowed = allowed_energy(total - float(ritz.values[:rank].sum()), total)
+            allowed = _allowed(ritz, rank, total)
             if rounds is not None:
                 allowed = max(CONVERGED * allowed, _CLEARLY_LESS * power_iteration_excess(ritz.values, rank, rounds))
             dominant = int(np.count_nonzero(ritz.values[:rank] > _DOMINANT * ritz.values[rank - 1]))
-            if rounds is None and not deflated and dominant and ritz.hidden(rank) > allowed:
+            if not deflated and dominant and ritz.hidden(rank) > allowed:
                 deflated = True
                 krylov.deflate(ritz.vectors[:, :dominant])
                 schedule = _Schedule(width, min(dominant + due, limit))
@@ -143,6 +151,17 @@ def _wanted(ritz: Array, policy: RankPolicy, shape: tuple[int, int], total: floa
     missing = policy.energy_wanted(total) - float(ritz.sum())
     further = missing / max(float(ritz[-1]), 1e-300) if missing > 0.0 else 1.0
     return len(ritz) + 1, min(policy.cap(shape), len(ritz) + math.ceil(min(further, 1e9)))
+
+
+def _allowed(ritz: Ritz, rank: int, total: float) -> float:
+    """Energy that the leading `rank` may miss by the promise."""
+    return allowed_energy(total - float(ritz.values[:rank].sum()), total)
+
+
+def _before_a_gap(values: Array) -> int:
+    """How many eigenvalues stand before the largest gap, 0 where none is `_DOMINANT` wide."""
+    ratios = values[:-1] / np.maximum(values[1:], 1e-300)
+    return int(np.argmax(ratios)) + 1 if len(ratios) and ratios.max() > _DOMINANT else 0
 
 
 def _proposal(krylov: KrylovBasis, ritz: Ritz, rank: int, allowed: float) -> Sketch:
