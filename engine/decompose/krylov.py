@@ -160,9 +160,9 @@ class KrylovBasis:
         rest = float(torch.linalg.eigvalsh(last)[-1]) + _TAIL * float(torch.linalg.matrix_norm(coupling, 2))
         residuals = (coupling @ vectors[-self._width :]).to(torch.float64).square().sum(dim=0).numpy()
         mu = values.to(torch.float64).clamp(min=0.0).numpy()
-        noise = _EPSILON[self._low.dtype] ** 2 * (_EXACT_GAIN if self._exact_rounds else 1.0)
+        squared = _EPSILON[self._low.dtype] ** 2 * (_EXACT_GAIN if self._exact_rounds else 1.0)
         iterated = np.where(np.arange(len(mu)) < self._known, 0.0, mu)
-        noise = noise * iterated * (iterated + 4.0 * float(iterated.sum()) / self.side)
+        noise: Array = squared * iterated * (iterated + 4.0 * float(iterated.sum()) / self.side)
         floor = _FLOOR * _EPSILON[self._low.dtype] ** 2 * float(iterated.max())
         return Ritz(mu, vectors, residuals, rest, noise, floor)
 
