@@ -77,6 +77,7 @@ BUILD_TOOLS = {
     "libgssapi_krb5.so.2": "libgssapi-krb5-2",
     "libxcb-util.so.1": "libxcb-util1",
 }
+X_TOOLS = {"Xvfb": "xvfb", "openbox": "openbox"}  # program: Debian's package
 CHECK_TOOLS = {"debootstrap": "debootstrap", "Xvfb": "xvfb", "xwininfo": "x11-utils", "xdotool": "xdotool"}
 
 
@@ -408,11 +409,12 @@ def prepare_build_tools(checking):
 
 
 def prepare_x_server():
-    """On Linux one test uses the window on a real X server: see whether Xvfb is there, or install it as root."""
-    if sys.platform.startswith("linux") and not shutil.which("Xvfb") and not install_debian(["xvfb"]):
-        say("Xvfb is missing, so the window is not tried on a real X server. To have it tried as well, install")
-        say("  Debian, Ubuntu:  sudo apt install xvfb")
-        say("  Fedora:          sudo dnf install xorg-x11-server-Xvfb")
+    """On Linux some tests use the window on a real X server: see whether its programs are there, or install as root."""
+    missing = sorted(package for program, package in X_TOOLS.items() if not shutil.which(program))
+    if sys.platform.startswith("linux") and missing and not install_debian(missing):
+        say("The window is not tried on a real X server, or not wholly. To have that tried as well, install")
+        say("  Debian, Ubuntu:  sudo apt install " + " ".join(missing))
+        say("  Fedora:          sudo dnf install xorg-x11-server-Xvfb openbox")
 
 
 def loads(library):

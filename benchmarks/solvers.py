@@ -42,7 +42,8 @@ def merged(shape: tuple[int, int]) -> Tensor:
     change = torch.randn(shape[0], _TRUE_RANK, generator=generator)
     change = change @ torch.randn(_TRUE_RANK, shape[1], generator=generator)
     change *= _CHANGE * torch.linalg.norm(base) / torch.linalg.norm(change)
-    return (base + change).to(torch.float16).float() - base
+    delta: Tensor = (base + change).to(torch.float16).float() - base
+    return delta
 
 
 def with_values(shape: tuple[int, int], values: Tensor) -> Tensor:
@@ -50,7 +51,7 @@ def with_values(shape: tuple[int, int], values: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(2)
     short = min(shape)
     left, right = (torch.linalg.qr(torch.randn(side, short, generator=generator))[0] for side in (max(shape), short))
-    tall = (left * values) @ right.T
+    tall: Tensor = (left * values) @ right.T
     return tall if shape[0] >= shape[1] else tall.T.contiguous()
 
 
@@ -87,7 +88,8 @@ def gram_reference(delta: Tensor, rank: int) -> Tensor:
     values, vectors = torch.linalg.eigh(wide @ wide.T)
     leading = vectors[:, -rank:]
     torch.mm(leading.T, wide)
-    return values.flip(0)
+    descending: Tensor = values.flip(0)
+    return descending
 
 
 def lapack_reference(delta: Tensor) -> None:
