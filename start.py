@@ -43,7 +43,7 @@ CHECKS = (
     ("ruff", "format", "--check", "."),
     ("mypy",),
     ("lint-imports",),
-    ("pytest",),
+    ("pytest", "-n", "2"),
 )
 QT_LIBRARIES = {
     # library: Debian's package, Fedora's package
