@@ -27,7 +27,7 @@ from app.widgets.window_closing import WindowClosing
 from app.widgets.window_commands import WindowCommands
 from app.widgets.window_files import WindowFiles
 from app.widgets.window_help import WindowHelp
-from app.widgets.window_placement import fit_screen, fitting, least_size
+from app.widgets.window_placement import fit_screen, fitting, free_part, least_size
 from app.widgets.window_plan import WindowPlan
 from app.widgets.window_queue import WindowQueue
 from app.widgets.window_run import WindowRun
@@ -86,7 +86,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(self.frame)
         self.setAcceptDrops(True)
         self.setMinimumSize(LEAST_SIZE)
-        self.resize(fitting(USUAL_SIZE, self.screen().availableGeometry()))
+        self.resize(fitting(USUAL_SIZE, free_part(self)))
         self.menus = Menus(self)
         self.commands = WindowCommands(self)
         self.run_control = WindowRun(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QMargins, QRect, QSize
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QWidget
 
 _USUAL_FRAME = QMargins(4, 36, 4, 8)  # title bar and borders, before a window manager has put them there
@@ -21,6 +22,13 @@ def frame_of(window: QWidget) -> QMargins:
     )
 
 
+def free_part(window: QWidget) -> QRect:
+    """What the screen of a window has free; without bounds where windows are drawn into memory and nobody looks."""
+    if QGuiApplication.platformName() in ("offscreen", "minimal"):
+        return QRect(0, 0, 1 << 14, 1 << 14)
+    return window.screen().availableGeometry()
+
+
 def fitting(size: QSize, available: QRect, frame: QMargins = _USUAL_FRAME) -> QSize:
     """The size, without its frame, as far as the free part of the screen has room for it."""
     return size.boundedTo(available.marginsRemoved(frame).size())
@@ -28,7 +36,7 @@ def fitting(size: QSize, available: QRect, frame: QMargins = _USUAL_FRAME) -> QS
 
 def least_size(size: QSize, window: QWidget) -> QSize:
     """A smallest size that never is larger than the window's screen."""
-    return fitting(size, window.screen().availableGeometry(), frame_of(window))
+    return fitting(size, free_part(window), frame_of(window))
 
 
 def fit_screen(window: QWidget) -> None:
@@ -38,7 +46,7 @@ def fit_screen(window: QWidget) -> None:
     """
     if window.isMaximized() or window.isFullScreen():
         return
-    available, frame = window.screen().availableGeometry(), frame_of(window)
+    available, frame = free_part(window), frame_of(window)
     free = available.marginsRemoved(frame)
     size = window.size().boundedTo(free.size())
     if size != window.size():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.widgets.main_window import MainWindow
 
-SETTLED_MS = 2000
+SETTLED_MS, LOOKS = 1000, 40
 
 
 def rectangle(area: QRect) -> list[int]:
@@ -23,7 +24,17 @@ def main() -> None:
     window = MainWindow()
     window.show()
 
+    looks = 0
+
     def look() -> None:
+        nonlocal looks
+        looks += 1
+        if window.frameGeometry() == window.geometry() and looks < LOOKS:  # the window manager has not come yet
+            QTimer.singleShot(SETTLED_MS, look)
+            return
+        QTimer.singleShot(SETTLED_MS, write_down)
+
+    def write_down() -> None:
         button = window.frame.bar.extract
         seen = {
             "button": rectangle(QRect(button.mapToGlobal(QPoint(0, 0)), button.size())),
@@ -36,8 +47,8 @@ def main() -> None:
         Path(sys.argv[1]).write_text(json.dumps(seen))
         screen = window.screen().grabWindow(0)
         screen.save(sys.argv[2])
-        window.close()
-        application.quit()
+        sys.stdout.flush()
+        os._exit(0)  # what the window began in the background ends with the process
 
     QTimer.singleShot(SETTLED_MS, look)
     application.exec()
