@@ -7,6 +7,7 @@
     python3 start.py ...        anything else goes to the command line, see: python3 start.py --help
 
 The first start makes .venv beside this file and installs the program into it; later starts take seconds.
+Another version of Python gets an environment of its own beside it, .venv-<version>-<platform>.
 """
 
 import contextlib
@@ -17,13 +18,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 BUILDING = sys.argv[1:2] == ["build"]
 # A bundle is made from an environment of its own, so that no test tool and nobody's additions end up in it.
-VENV = ROOT / (".venv-build" if BUILDING else ".venv")
+USUAL = ROOT / (".venv-build" if BUILDING else ".venv")
+VENV = USUAL  # this and the paths in it are set anew by use()
 MADE_FOR = VENV / "made-for.txt"
 STAMP = VENV / "installed.txt"
 LOG = VENV / "install.log"
@@ -40,7 +43,7 @@ CHECKS = (
     ("ruff", "format", "--check", "."),
     ("mypy",),
     ("lint-imports",),
-    ("pytest",),
+    ("pytest", "-n", "2"),
 )
 QT_LIBRARIES = {
     # library: Debian's package, Fedora's package
@@ -74,6 +77,7 @@ BUILD_TOOLS = {
     "libgssapi_krb5.so.2": "libgssapi-krb5-2",
     "libxcb-util.so.1": "libxcb-util1",
 }
+X_TOOLS = {"Xvfb": "xvfb", "openbox": "openbox"}  # program: Debian's package
 CHECK_TOOLS = {"debootstrap": "debootstrap", "Xvfb": "xvfb", "xwininfo": "x11-utils", "xdotool": "xdotool"}
 
 
@@ -102,7 +106,7 @@ def main():
 def alone():
     """Let one start at a time prepare the environment; another one waits until that has ended, however it ends."""
     try:
-        lock = open(VENV.with_name(VENV.name + ".lock"), "w")  # noqa: SIM115 - closed by the with below
+        lock = open(USUAL.with_name(USUAL.name + ".lock"), "w")  # noqa: SIM115 - closed by the with below
     except OSError:  # a folder that cannot be written: nothing can be prepared in it either
         yield
         return
@@ -131,13 +135,16 @@ def locked(file):
 
 
 def prepare_environment(extra):
-    """Make .venv and install into it, unless that was done for this very state of the project; words if it fails."""
-    if read(MADE_FOR) != made_for():
-        say(f"Making a Python environment in {VENV.name} ...")
-        problem = make_venv()
-        if problem:
-            return problem
-        MADE_FOR.write_text(made_for(), encoding="utf-8")
+    """Find or make an environment and install what is missing in it; words if it fails."""
+    place, fitting = choose_environment()
+    if not fitting:
+        return build_environment(place, extra)
+    use(place)
+    return install_missing(extra)
+
+
+def install_missing(extra):
+    """Install into the environment in use what this state of the project needs; words if it fails."""
     state = fingerprint()
     done = read(STAMP).split()
     if done[:1] == [state] and (not extra or extra in done[1:]):
@@ -155,10 +162,134 @@ def prepare_environment(extra):
     return None
 
 
-def made_for():
-    """What an environment cannot survive a change of: this Python, the folder, and for a bundle the build of torch."""
+def use(place):
+    """Let everything that follows run in the environment at a place."""
+    global VENV, MADE_FOR, STAMP, LOG, PYTHON
+    VENV, MADE_FOR, STAMP, LOG = place, place / "made-for.txt", place / "installed.txt", place / "install.log"
+    PYTHON = python_in(place)
+
+
+def python_in(place):
+    """The Python of the environment at a place."""
+    return place / ("Scripts/python.exe" if WINDOWS else "bin/python")
+
+
+def choose_environment():
+    """The place of the environment for this Python, and whether the one that is there can be used as it is."""
+    tag = python_tag()
+    names = [USUAL.name, f"{USUAL.name}-{tag}", *(f"{USUAL.name}-{tag}-{number}" for number in range(2, 100))]
+    places = [USUAL.with_name(name) for name in names]
+    for place in places:
+        if fits(place):
+            return place, True
+    return next(place for place in places if replaceable(place)), False
+
+
+def fits(place):
+    """Whether the environment at a place was made by this script for this folder, and runs this version of Python."""
+    recorded = read(place / "made-for.txt")
+    return recorded.endswith("\n" + folder_line()) and tag_in(place) == python_tag()
+
+
+def replaceable(place):
+    """Whether a place is free, or holds an environment that serves nobody: neither us nor another Python."""
+    if not place.exists():
+        return True
+    if place.resolve() == Path(sys.prefix).resolve():
+        return False
+    recorded = read(place / "made-for.txt")
+    if recorded.endswith("\n" + folder_line()) and tag_in(place):
+        return tag_in(place) == python_tag()
+    aside = place.with_name(place.name + "-moving")
+    try:  # Windows does not rename a folder in which a program runs
+        place.rename(aside)
+        aside.rename(place)
+    except OSError:
+        return False
+    return True
+
+
+def python_tag():
+    """Version and platform of this Python, the same from an environment as from its base."""
+    free_threaded = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+    version = "{}.{}".format(*sys.version_info[:2])
+    return f"{sys.implementation.name}{version}{free_threaded}-{sysconfig.get_platform()}"
+
+
+def tag_in(place):
+    """What python_tag() is in the environment at a place; empty where its Python does not run (any more)."""
+    ask = (  # without pip it has lost its packages: the Python that it points to is another version now
+        "import importlib.util, sys, sysconfig; assert importlib.util.find_spec('pip');"
+        " print(sys.implementation.name + '%d.%d' % sys.version_info[:2]"
+        " + ('t' if sysconfig.get_config_var('Py_GIL_DISABLED') else '') + '-' + sysconfig.get_platform())"
+    )
+    try:
+        asked = subprocess.run([str(python_in(place)), "-I", "-c", ask], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return asked.stdout.strip()
+
+
+def folder_line():
+    """The folder of the project, and for a bundle the build of torch: an environment serves these alone."""
     torch_index = os.environ.get(TORCH_INDEX, "") if BUILDING else ""
-    return f"{sys.version}\n{sys.executable}\n{ROOT}{torch_index and chr(10) + torch_index}"
+    return f"{ROOT}{torch_index and chr(10) + torch_index}"
+
+
+def made_for():
+    """What an environment cannot survive a change of: Python's version and platform, and the folder."""
+    return f"{python_tag()}\n{folder_line()}"
+
+
+def build_environment(place, extra):
+    """Make an environment beside its place and put it there when it is whole; words if it fails."""
+    # A name as long as the last one: Windows' launchers hold their path in a binary file.
+    beside = place.with_name(place.name.replace(".venv", ".vnew", 1))
+    say(f"Making a Python environment in {place.name} ...")
+    extras = read(place / "installed.txt").split()[1:] if (place / "made-for.txt").exists() else []
+    use(beside)
+    problem = make_venv()
+    if problem:
+        return problem
+    if extras:
+        STAMP.write_text(" ".join(["none", *extras]), encoding="utf-8")
+    problem = install_missing(extra)
+    if problem:
+        return problem
+    MADE_FOR.write_text(made_for(), encoding="utf-8")
+    rewrite_paths(beside, place)
+    return swap(beside, place)
+
+
+def rewrite_paths(beside, place):
+    """Name the last place of an environment in its scripts, launchers and settings."""
+    for path in [beside / "pyvenv.cfg", *python_in(beside).parent.iterdir()]:
+        if path.is_symlink() or not path.is_file():
+            continue
+        content = path.read_bytes()
+        final = content.replace(os.fsencode(beside), os.fsencode(place))
+        if final != content:
+            path.write_bytes(final)
+
+
+def swap(beside, place):
+    """Put a whole environment in its place; the one that was there goes, one that is not ours is kept aside."""
+    set_foreign_aside(place)
+    old = place.with_name(place.name.replace(".venv", ".vold", 1))
+    shutil.rmtree(old, ignore_errors=True)
+    try:
+        if place.exists():
+            place.rename(old)
+        beside.rename(place)
+    except OSError as error:
+        if old.exists() and not place.exists():
+            old.rename(place)
+        return (
+            f"The new environment cannot take its place, {place}: {error}. Close what runs from it, then start again."
+        )
+    shutil.rmtree(old, ignore_errors=True)
+    use(place)
+    return None
 
 
 def fingerprint():
@@ -175,9 +306,8 @@ def read(path):
 
 
 def make_venv():
-    """Make .venv anew; on Debian the module for it may be a package of its own. Words if it fails."""
-    set_foreign_aside()
-    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    """Make the environment in use anew; on Debian the module may be a package of its own. Words if it fails."""
+    command = [getattr(sys, "_base_executable", None) or sys.executable, "-m", "venv", "--clear", str(VENV)]
     made = subprocess.run(command, capture_output=True, text=True)
     package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
     if made.returncode and "ensurepip" in made.stdout + made.stderr and install_debian([package]):
@@ -189,15 +319,16 @@ def make_venv():
     return None
 
 
-def set_foreign_aside():
+def set_foreign_aside(place):
     """Keep an environment that somebody else made in our place: rename it rather than delete it."""
-    if not (VENV / "pyvenv.cfg").exists() or LOG.exists() or MADE_FOR.exists():
+    ours = (place / "install.log").exists() or (place / "made-for.txt").exists()
+    if ours or not (place / "pyvenv.cfg").exists():
         return
     number = 1
-    while (aside := VENV.with_name(f"{VENV.name}-aside-{number}")).exists():
+    while (aside := place.with_name(f"{place.name}-aside-{number}")).exists():
         number += 1
-    VENV.rename(aside)
-    say(f"There was an environment in {VENV.name} that this program did not make; it is {aside.name} now.")
+    place.rename(aside)
+    say(f"There was an environment in {place.name} that this program did not make; it is {aside.name} now.")
 
 
 def install(target):
@@ -278,11 +409,12 @@ def prepare_build_tools(checking):
 
 
 def prepare_x_server():
-    """On Linux one test uses the window on a real X server: see whether Xvfb is there, or install it as root."""
-    if sys.platform.startswith("linux") and not shutil.which("Xvfb") and not install_debian(["xvfb"]):
-        say("Xvfb is missing, so the window is not tried on a real X server. To have it tried as well, install")
-        say("  Debian, Ubuntu:  sudo apt install xvfb")
-        say("  Fedora:          sudo dnf install xorg-x11-server-Xvfb")
+    """On Linux some tests use the window on a real X server: see whether its programs are there, or install as root."""
+    missing = sorted(package for program, package in X_TOOLS.items() if not shutil.which(program))
+    if sys.platform.startswith("linux") and missing and not install_debian(missing):
+        say("The window is not tried on a real X server, or not wholly. To have that tried as well, install")
+        say("  Debian, Ubuntu:  sudo apt install " + " ".join(missing))
+        say("  Fedora:          sudo dnf install xorg-x11-server-Xvfb openbox")
 
 
 def loads(library):

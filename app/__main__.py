@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import multiprocessing
 import sys
 from pathlib import Path
@@ -10,6 +11,10 @@ from pathlib import Path
 def main() -> int:
     """Window or command line; returns the exit code."""
     multiprocessing.freeze_support()
+    problem = foreign_package()
+    if problem:
+        print(f"Error: {problem}", file=sys.stderr)
+        return 1
     from app.cli import COMMANDS
 
     arguments = sys.argv[1:]
@@ -33,6 +38,22 @@ def main() -> int:
         )
         return 2
     return open_window([Path(argument) for argument in arguments])
+
+
+def foreign_package() -> str:
+    """Which package named like one of ours would be imported from elsewhere, and what to do; empty if none."""
+    ours = Path(__file__).resolve().parent.parent
+    for name in ("engine", "resources"):
+        specification = importlib.util.find_spec(name)
+        places = list(specification.submodule_search_locations or []) if specification else []
+        if specification and [Path(place).resolve() for place in places] != [ours / name]:
+            found = specification.origin or ", ".join(places)
+            return (
+                f"Python would import another program's {name!r}, {found}, in place of LoRA Extractor's own, "
+                f"{ours / name}. Start from another folder, or take that one out of PYTHONPATH; "
+                "start.py and the bundle are not affected."
+            )
+    return ""
 
 
 def open_window(files: list[Path]) -> int:

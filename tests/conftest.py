@@ -33,6 +33,7 @@ def garbage_on_this_thread(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     gc.disable()
+    gc.freeze()  # else every test would end with a look at all of torch and Qt
     yield
     gc.enable()
     gc.collect()

@@ -19,14 +19,15 @@ from app.queue_runner import QueueRunner
 from app.run_log import Level
 from app.session import SessionStore, remember_recent
 from app.theme import Theme
+from app.widgets.drops import accept_copy, dropped_paths
 from app.widgets.frame import WindowFrame
 from app.widgets.menus import Menus
-from app.widgets.model_card import dropped_paths
 from app.widgets.queue_panel import QueuePanel
 from app.widgets.window_closing import WindowClosing
 from app.widgets.window_commands import WindowCommands
 from app.widgets.window_files import WindowFiles
 from app.widgets.window_help import WindowHelp
+from app.widgets.window_placement import fit_screen, fitting, free_part, least_size
 from app.widgets.window_plan import WindowPlan
 from app.widgets.window_queue import WindowQueue
 from app.widgets.window_run import WindowRun
@@ -34,8 +35,9 @@ from app.widgets.window_session import restore_session, session_of
 from app.widgets.window_verify import WindowVerify
 from engine.settings import HardwareSettings
 
-LEAST_SIZE = QSize(1080, 640)
+USUAL_SIZE, LEAST_SIZE = QSize(1280, 800), QSize(1000, 600)
 REPLAN_MS = 150
+FRAME_MS = 300  # until window managers have framed a new window
 DEVICE_QUESTION_MS = 1500
 
 
@@ -84,7 +86,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(self.frame)
         self.setAcceptDrops(True)
         self.setMinimumSize(LEAST_SIZE)
-        self.resize(1280, 800)
+        self.resize(fitting(USUAL_SIZE, free_part(self)))
         self.menus = Menus(self)
         self.commands = WindowCommands(self)
         self.run_control = WindowRun(self)
@@ -166,6 +168,9 @@ class MainWindow(QMainWindow):
         if self._asked_device is None:
             self._limit_size()
             self._asked_device = ("", None)
+            # The window's frame is known once a window manager has put it there.
+            for delay in (0, FRAME_MS):
+                QTimer.singleShot(delay, self, self._fit_screen)
             QTimer.singleShot(DEVICE_QUESTION_MS, self, self._first_device_question)
 
     def changeEvent(self, event: QEvent) -> None:
@@ -188,18 +193,23 @@ class MainWindow(QMainWindow):
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files anywhere in the window."""
         if dropped_paths(event) and not self.closing.working():
-            event.acceptProposedAction()
+            accept_copy(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Give dropped files to the cards, once the desktop has its answer."""
-        event.acceptProposedAction()
-        self.files.take_later(dropped_paths(event))
+        if accept_copy(event):
+            self.files.take_later(dropped_paths(event))
 
     def _limit_size(self) -> None:
         """Let large text have its room; what it needs is known once the style sheet was applied."""
-        least = LEAST_SIZE.expandedTo(self.frame.minimumSizeHint())
+        least = least_size(LEAST_SIZE.expandedTo(self.frame.minimumSizeHint()), self)
         if least != self.minimumSize():
             self.setMinimumSize(least)
+
+    @Slot()
+    def _fit_screen(self) -> None:
+        self._limit_size()
+        fit_screen(self)
 
     def _connect(self) -> None:
         frame, controller = self.frame, self.controller

@@ -13,6 +13,7 @@ from app.icons import icon
 from app.messages import format_bytes
 from app.translation import plural, whole
 from app.widgets.basics import ElidedLabel, icon_size, push_button, set_look, wrapped_label
+from app.widgets.drops import accept_copy, dropped_paths
 from app.wording import breakable, short_error_text
 from engine.errors import EngineError
 from engine.inspection import ModelSummary
@@ -145,8 +146,7 @@ class ModelCard(QFrame):
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files."""
-        if dropped_paths(event):
-            event.acceptProposedAction()
+        if dropped_paths(event) and accept_copy(event):
             set_look(self, "dropping", True)
 
     def dragLeaveEvent(self, _event: QDragLeaveEvent) -> None:
@@ -156,8 +156,8 @@ class ModelCard(QFrame):
     def dropEvent(self, event: QDropEvent) -> None:
         """Pass the files on."""
         set_look(self, "dropping", False)
-        event.acceptProposedAction()
-        self.dropped.emit(dropped_paths(event))
+        if accept_copy(event):
+            self.dropped.emit(dropped_paths(event))
 
     def changeEvent(self, event: QEvent) -> None:
         """Redraw the icon in the new theme's colour."""
@@ -187,8 +187,3 @@ class ModelCard(QFrame):
     def _recolour(self) -> None:
         colour = self.palette().color(self.palette().ColorRole.PlaceholderText).name()
         self.clear.setIcon(icon("close", colour, self.clear.iconSize().width()))
-
-
-def dropped_paths(event: QDropEvent) -> list[Path]:
-    """The local files of a drag."""
-    return [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QAbstractItemView, QListView
 from app.job_queue import Job, landing
 from app.live_queue import LiveQueue
 from app.theme import Theme
+from app.widgets.drops import accept_copy
 from app.widgets.queue_delegate import JobDelegate
 from app.widgets.queue_model import MIME_TYPE, QueueModel
 
@@ -53,7 +54,7 @@ class QueueList(QListView):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
-        self.setDefaultDropAction(Qt.DropAction.MoveAction)
+        self.setDefaultDropAction(Qt.DropAction.CopyAction)
         self.setDragDropOverwriteMode(False)
         self.setDropIndicatorShown(False)
         self.selectionModel().selectionChanged.connect(self.selection_changed)
@@ -103,7 +104,7 @@ class QueueList(QListView):
         """Take jobs of this list; anything else goes to the window."""
         if event.mimeData().hasFormat(MIME_TYPE) and event.source() is self:
             super().dragEnterEvent(event)
-            event.acceptProposedAction()
+            accept_copy(event)
         else:
             event.ignore()
 
@@ -114,7 +115,7 @@ class QueueList(QListView):
             event.ignore()
             return
         super().dragMoveEvent(event)
-        event.acceptProposedAction()
+        accept_copy(event)
         self._show_drop_row(self.drop_row(event.position().toPoint(), ids))
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
@@ -128,7 +129,7 @@ class QueueList(QListView):
         row = self.drop_row(event.position().toPoint(), ids)
         self.dragLeaveEvent(QDragLeaveEvent())  # what Qt does at the end of a drag: no more scrolling, no line
         if self._model.dropMimeData(event.mimeData(), event.dropAction(), row, 0, self.rootIndex()):
-            event.acceptProposedAction()
+            accept_copy(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """The rows, and the line of a drag above them."""

@@ -16,6 +16,7 @@ import torch
 from engine.decompose import lapack
 from engine.decompose.certificate import Array, missing_energy
 from engine.decompose.products import exact_product, fast_dtype
+from engine.decompose.workspace import CHUNK_BYTES
 from engine.steps import check
 
 _TAIL = 1.6  # the norm on the complement is at most the last block's plus so many couplings, see `KrylovBasis.ritz`
@@ -64,6 +65,7 @@ class KrylovBasis:
         self, wide: torch.Tensor, width: int, room: int, *, seed: int, total: float, exact_rounds: int
     ) -> None:
         self._wide, self._low = wide, wide.to(fast_dtype(wide.device.type))
+        self._total, self._known = total, 0
         self._exact_rounds = exact_rounds
         # Drawn on the host, so that the same seed gives the same block on every device.
         start = torch.randn(width, wide.shape[0], generator=torch.Generator().manual_seed(seed), dtype=torch.float32)
@@ -72,10 +74,48 @@ class KrylovBasis:
         self._t = wide.new_zeros(room, room)
         self._width = width
         self._device_waits = wide.device.type != "cpu"  # there a look at a number costs more than a factorisation
-        self._floor = _DITHER * total
-        self._block, self._coupling = _factored(self._low_product(_factored(self._start)[0]))
         self.columns = 0
         self.rounds = -1
+        self._begin(total)
+
+    def _begin(self, total: float) -> None:
+        """Make the first block from the start; `total` is the squared norm of what is iterated with."""
+        self._floor = _DITHER * total
+        block = self._start - (self._start @ self.basis.T) @ self.basis
+        product = self._low_product(_factored(block)[0])
+        self._block, self._coupling = _factored(product - (product @ self.basis.T) @ self.basis)
+
+    def deflate(self, turn: torch.Tensor) -> None:
+        """Begin again on what the leading Ritz vectors leave over, so that its products are rounded at its own size.
+
+        Products in low precision lose what lies more than about 2^-9 below the largest singular value. The leading
+        vectors take one step with A A^T in float32, which leaves of their error what it was times the ratio of the
+        eigenvalues, join the new basis as its first rows, and are subtracted from the delta before it is rounded.
+
+        Args:
+            turn: of the leading Ritz vectors, (columns, d) float32.
+        """
+        leading = self._product(self.vectors(turn).T)
+        leading = _factored(leading)[0]
+        images = exact_product(leading, self._wide.T)  # (d, l)
+        values, rotation = torch.linalg.eigh((images.double() @ images.double().T).cpu())
+        rotation = rotation.flip(1).to(leading.device, torch.float32)
+        leading, images = rotation.T @ leading, rotation.T @ images
+        self._known = len(leading)
+        step = max(1, CHUNK_BYTES // (4 * self.side))
+        for start in range(0, int(self._wide.shape[1]), step):
+            piece = slice(start, start + step)
+            self._low[:, piece] = torch.addmm(self._wide[:, piece], leading.T, images[:, piece], alpha=-1.0)
+        self._q[: self._known] = leading
+        self._t.zero_()
+        self._t[: self._known, : self._known] = torch.diag(values.flip(0)).to(self._t)
+        self.columns = self._known
+        self._begin(max(0.0, self._total - float(values.sum())))
+
+    @property
+    def rounds_off(self) -> bool:
+        """Whether products are of lower precision than the delta, so that `deflate` gains anything."""
+        return self._low.dtype is not self._wide.dtype
 
     @property
     def side(self) -> int:
@@ -102,6 +142,7 @@ class KrylovBasis:
         self._block.addmm_(remainder, q, alpha=-1.0)
         if self._device_waits or float(remainder.abs().amax()) > _SMALL_OVERLAP:
             self._block = _factored(self._block)[0]
+        overlap[:, : self._known] = 0.0  # an invariant space: what shows there is rounding
         self._t[:end, start:end] = overlap.T
         self._t[start:end, :start] = overlap[:, :start]
 
@@ -122,9 +163,10 @@ class KrylovBasis:
         rest = float(torch.linalg.eigvalsh(last)[-1]) + _TAIL * float(torch.linalg.matrix_norm(coupling, 2))
         residuals = (coupling @ vectors[-self._width :]).to(torch.float64).square().sum(dim=0).numpy()
         mu = values.to(torch.float64).clamp(min=0.0).numpy()
-        relative = _EPSILON[self._low.dtype] ** 2 * (_EXACT_GAIN if self._exact_rounds else 1.0)
-        noise = relative * mu * (mu + 4.0 * float(mu.sum()) / self.side)
-        floor = _FLOOR * _EPSILON[self._low.dtype] ** 2 * float(mu[0])
+        squared = _EPSILON[self._low.dtype] ** 2 * (_EXACT_GAIN if self._exact_rounds else 1.0)
+        iterated = np.where(np.arange(len(mu)) < self._known, 0.0, mu)
+        noise: Array = squared * iterated * (iterated + 4.0 * float(iterated.sum()) / self.side)
+        floor = _FLOOR * _EPSILON[self._low.dtype] ** 2 * float(iterated.max())
         return Ritz(mu, vectors, residuals, rest, noise, floor)
 
     def outlook(self, rank: int) -> float:

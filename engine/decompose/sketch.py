@@ -27,6 +27,7 @@ _COLUMNS, _BLOCKS = 2.25, 4.5  # per vector wished for, and blocks on top: where
 _FEW_COLUMNS = 2.5  # the same where the answer is compared with subspace iteration only
 _FAR = 30.0  # times the aim: an excess from which the pace tells little yet, and a longer step costs nothing
 _SHARE = 0.3  # of the promise that the sketch aims at: the measurement in float32 adds rounding to it
+_DOMINANT = 30.0  # times the eigenvalue at the rank: values beside which low precision may not see that one
 _RITZ_SAFETY = 1.01  # of the norm on the complement, where Ritz values and their bounds tell it
 _EXACT_RANK = 48  # from this cap on the first rounds are exact
 _EXACT_ROUNDS = 2  # in float32 then: the first blocks hold the largest values, whose rounding drowns others
@@ -97,9 +98,17 @@ def propose(
     krylov = KrylovBasis(
         wide, width, min(max(due, 8 * width), limit + width), seed=seed, total=total, exact_rounds=exact
     )
-    schedule = _Schedule(width, min(due, limit))
+    schedule, deflated = _Schedule(width, min(due, limit)), rounds is not None or not krylov.rounds_off
+    glance = (-(-cap // width) + 2) * width if fixed else limit
     while True:
         krylov.extend()
+        if krylov.columns == glance < schedule.due and not deflated:
+            early = krylov.ritz()
+            dominant = _before_a_gap(early.values[:cap]) if early is not None else 0
+            if early is not None and 0 < dominant < cap and early.hidden(cap) > _allowed(early, cap, total):
+                deflated = True
+                krylov.deflate(early.vectors[:, :dominant])
+                schedule.due = min(dominant + due, limit)
         ended = rounds is not None and krylov.rounds >= rounds
         if krylov.columns < schedule.due and not ended:
             continue
@@ -108,9 +117,15 @@ def propose(
             return None
         rank, needed = _wanted(ritz.values, policy, shape, total)
         if rank <= len(ritz.values):
-            allowed = allowed_energy(total - float(ritz.values[:rank].sum()), total)
+            allowed = _allowed(ritz, rank, total)
             if rounds is not None:
                 allowed = max(CONVERGED * allowed, _CLEARLY_LESS * power_iteration_excess(ritz.values, rank, rounds))
+            dominant = int(np.count_nonzero(ritz.values[:rank] > _DOMINANT * ritz.values[rank - 1]))
+            if not deflated and dominant and ritz.hidden(rank) > allowed:
+                deflated = True
+                krylov.deflate(ritz.vectors[:, :dominant])
+                schedule = _Schedule(width, min(dominant + due, limit))
+                continue
             excess = ritz.beyond_rounding(rank) / (_SHARE * allowed)
             if ended or excess <= 1.0:
                 proposal = _proposal(krylov, ritz, rank, allowed)
@@ -136,6 +151,17 @@ def _wanted(ritz: Array, policy: RankPolicy, shape: tuple[int, int], total: floa
     missing = policy.energy_wanted(total) - float(ritz.sum())
     further = missing / max(float(ritz[-1]), 1e-300) if missing > 0.0 else 1.0
     return len(ritz) + 1, min(policy.cap(shape), len(ritz) + math.ceil(min(further, 1e9)))
+
+
+def _allowed(ritz: Ritz, rank: int, total: float) -> float:
+    """Energy that the leading `rank` may miss by the promise."""
+    return allowed_energy(total - float(ritz.values[:rank].sum()), total)
+
+
+def _before_a_gap(values: Array) -> int:
+    """How many eigenvalues stand before the largest gap, 0 where none is `_DOMINANT` wide."""
+    ratios = values[:-1] / np.maximum(values[1:], 1e-300)
+    return int(np.argmax(ratios)) + 1 if len(ratios) and ratios.max() > _DOMINANT else 0
 
 
 def _proposal(krylov: KrylovBasis, ritz: Ritz, rank: int, allowed: float) -> Sketch:

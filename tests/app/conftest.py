@@ -11,6 +11,7 @@ import pytest
 from fakes import FakeEngine
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
+from unattended import Unattended
 
 from app.pyside_guard import protect_constants
 from app.session import SessionStore
@@ -67,3 +68,17 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     finetuned.write_bytes(b"tuned")
     original.write_bytes(b"base")
     return finetuned, original
+
+
+@pytest.fixture(scope="session")
+def unattended(qapp: QApplication) -> Unattended:
+    """Closes dialogs that nobody answers."""
+    return Unattended(qapp)
+
+
+@pytest.fixture(autouse=True)
+def nothing_waits_for_a_person(unattended: Unattended) -> Iterator[None]:
+    """Fail a test, its teardown included, in which a dialog or a menu had to be closed for it."""
+    unattended.closed.clear()
+    yield
+    assert not unattended.closed, f"nobody answered: {', '.join(unattended.closed)}"

@@ -24,19 +24,14 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    venv = tmp_path / ".venv"
-    for name, path in {
-        "VENV": venv,
-        "MADE_FOR": venv / "made-for.txt",
-        "STAMP": venv / "installed.txt",
-        "LOG": venv / "install.log",
-    }.items():
-        monkeypatch.setattr(module, name, path)
+    monkeypatch.setattr(module, "USUAL", tmp_path / ".venv")
     module.done = []  # type: ignore[attr-defined]
 
     def make_venv() -> None:
-        venv.mkdir(exist_ok=True)
-        (venv / "installed.txt").unlink(missing_ok=True)
+        module.VENV.mkdir(exist_ok=True)
+        (module.VENV / "pyvenv.cfg").write_text("home = /usr/bin")
+        module.PYTHON.parent.mkdir(exist_ok=True)
+        module.STAMP.unlink(missing_ok=True)
         module.done.append("venv")
 
     def install(target: str) -> int:
@@ -45,6 +40,8 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
     monkeypatch.setattr(module, "make_venv", make_venv)
     monkeypatch.setattr(module, "install", install)
+    monkeypatch.setattr(module, "tag_in", lambda place: module.python_tag() if place.exists() else "")
+    module.use(module.USUAL)
     return module
 
 
@@ -129,8 +126,8 @@ def test_a_folder_named_app_where_the_person_stands_is_not_run(tmp_path: Path) -
 
 
 def test_a_bundle_is_built_in_an_environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert loaded(monkeypatch, "test").VENV == ROOT / ".venv"
-    assert loaded(monkeypatch, "build").VENV == ROOT / ".venv-build"
+    assert loaded(monkeypatch, "test").USUAL == ROOT / ".venv"
+    assert loaded(monkeypatch, "build").USUAL == ROOT / ".venv-build"
 
 
 def test_another_build_of_torch_makes_the_environment_of_bundles_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +172,7 @@ def test_an_environment_that_somebody_else_made_is_kept_beside_ours(start: Modul
     start.VENV.mkdir()
     (start.VENV / "pyvenv.cfg").write_text("home = /usr/bin")
     (start.VENV / "precious.txt").write_text("theirs")
-    start.set_foreign_aside()
+    start.set_foreign_aside(start.VENV)
     assert not start.VENV.exists()
     assert (start.VENV.with_name(".venv-aside-1") / "precious.txt").read_text() == "theirs"
 
@@ -184,7 +181,7 @@ def test_an_own_environment_is_not_set_aside(start: ModuleType) -> None:
     start.VENV.mkdir()
     (start.VENV / "pyvenv.cfg").write_text("home = /usr/bin")
     start.LOG.write_text("pip was interrupted here")
-    start.set_foreign_aside()
+    start.set_foreign_aside(start.VENV)
     assert start.VENV.exists()
 
 
@@ -210,3 +207,22 @@ def test_two_starts_prepare_one_after_the_other(start: ModuleType) -> None:
     first.join(10)
     second.join(10)
     assert order == ["first begins", "first ends", "second begins", "second ends"]
+
+
+def test_another_version_of_python_gets_an_environment_beside_the_first(
+    start: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start.prepare_environment("")
+    first, first_tag = start.VENV, start.python_tag()
+    made_by = {first: first_tag}
+    monkeypatch.setattr(start, "python_tag", lambda: "cpython3.99-here")
+    made_by[first.with_name(".venv-cpython3.99-here")] = "cpython3.99-here"
+    monkeypatch.setattr(start, "tag_in", lambda place: made_by[place] if place in made_by and place.exists() else "")
+    assert start.prepare_environment("") is None
+    assert start.VENV.name == ".venv-cpython3.99-here"
+    start.done.clear()
+    for tag, place in ((first_tag, first), ("cpython3.99-here", start.VENV)):
+        monkeypatch.setattr(start, "python_tag", lambda tag=tag: tag)
+        start.prepare_environment("")
+        assert place == start.VENV
+    assert start.done == []

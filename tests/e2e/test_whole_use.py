@@ -17,6 +17,7 @@ from safetensors import safe_open
 
 PROGRAM = Path(__file__).with_name("whole_use.py")
 SIZE = (1280, 800)
+SCREEN = (1320, 860)  # with room for the frame that a window manager would put around the window
 PICTURES = ("first-start", "ready", "running", "stopped", "result", "layers", "explore", "verified", "queue", "log")
 LONGEST = 240
 
@@ -38,7 +39,7 @@ class Use:
 
 def use_program(folder: Path, scale: int) -> Use:
     """Use the program from the first start to the last click, on a screen of its own."""
-    with x_server(SIZE[0] * scale, SIZE[1] * scale) as display:
+    with x_server(SCREEN[0] * scale, SCREEN[1] * scale) as display:
         environment = {
             **os.environ,
             "DISPLAY": display,
