@@ -200,7 +200,7 @@ def _stop_on_interrupt(cancel: CancelToken) -> None:
     def stop(number: int, frame: FrameType | None) -> None:
         if cancel.cancelled:
             raise KeyboardInterrupt
-        print("\nStopping after this step ...", file=sys.stderr)
+        print("\nStopping ...", file=sys.stderr)
         cancel.cancel()
 
     with suppress(ValueError):  # not in the main thread, as in some tests

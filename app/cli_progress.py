@@ -11,9 +11,9 @@ from types import TracebackType
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from app.messages import counted, format_bytes, format_seconds, format_share, notice_text
+from app.messages import counted, finishing_text, format_bytes, format_seconds, format_share, notice_text
 from engine.debug_report import DebugReport
-from engine.events import BatchSizeChanged, Event, Notice, NoticeCode, OutOfMemory, Planned
+from engine.events import BatchSizeChanged, Event, FinishingStep, Notice, NoticeCode, OutOfMemory, Planned
 from engine.events import Progress as RunProgress
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -99,6 +99,8 @@ class RunDisplay:
         elif isinstance(event, Notice):
             self._keeps = self._keeps and event.code is not NoticeCode.JOURNAL_OFF
             self._console.line(notice_text(event))
+        elif isinstance(event, FinishingStep):
+            self._console.line(finishing_text(event))
         elif isinstance(event, RunProgress):
             self._progress(event)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 from app.translation import decimal, marked, plural, short_number, translate, whole
-from engine.events import Notice, NoticeCode
+from engine.events import FinishingStep, Notice, NoticeCode
 from engine.results import LeaveOutReason
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM
+from engine.steps import StepKind
 
 CONTEXT = "messages"
 
@@ -64,7 +66,11 @@ NOTICES: dict[NoticeCode, str] = {
     NoticeCode.OVER_BUDGET: marked(
         "messages",
         "The memory budget of {budget} is too small for {layers}; {name} needs the most, {needed}. Such layers are "
-        "worked on alone, above the budget.",
+        "worked on alone, above the budget; a budget of {needed} or a lower rank would do.",
+    ),
+    NoticeCode.READ_IN_PARTS: marked(
+        "messages",
+        "{layers}, {name} the largest, do not fit into the memory whole and are read part by part, which takes longer.",
     ),
     NoticeCode.RESUMED: marked(
         "messages", "{count} of {all_layers} come from the run of {moment} that was stopped; the others follow."
@@ -86,6 +92,20 @@ ABOUT_ALL_LAYERS: dict[NoticeCode, str] = {
     # the same where it is true of every layer
     NoticeCode.RESUMED: marked("messages", "All {all_layers} come from the run of {moment} that was stopped."),
     NoticeCode.FROM_CACHE: marked("messages", "All {all_layers} come from the cache; the models are not read."),
+}
+
+FINISHING: dict[StepKind, str] = {
+    "eigh": marked("messages", "Finishing a step of {name}, up to {time}: eigenvectors of {rows} x {columns} values."),
+    "eigvalsh": marked(
+        "messages", "Finishing a step of {name}, up to {time}: eigenvalues of {rows} x {columns} values."
+    ),
+    "svd": marked(
+        "messages", "Finishing a step of {name}, up to {time}: singular vectors of {rows} x {columns} values."
+    ),
+    "svdvals": marked(
+        "messages", "Finishing a step of {name}, up to {time}: singular values of {rows} x {columns} values."
+    ),
+    "qr": marked("messages", "Finishing a step of {name}, up to {time}: a basis for {rows} x {columns} values."),
 }
 
 MONTHS = (
@@ -128,6 +148,17 @@ def notice_text(notice: Notice) -> str:
         values["best"] = short_number(RECOMMENDED_ADAPTIVE_PARAM[data["lora_type"]][2])
         values |= {name: short_number(data[name]) for name in ("value", "low", "high")}
     return translate(CONTEXT, template).format_map(values)
+
+
+def finishing_text(event: FinishingStep) -> str:
+    """What a run that was stopped still waits for, and how long at most: one sentence."""
+    (rows, columns), seconds = event.size, math.ceil(event.most_seconds)
+    return translate(CONTEXT, FINISHING[event.step]).format(
+        name=event.name.removeprefix("diffusion_model.").removesuffix(".weight"),
+        time=f"{seconds} s" if seconds < 60 else format_seconds(seconds),
+        rows=whole(rows),
+        columns=whole(columns),
+    )
 
 
 def format_moment(text: str) -> str:

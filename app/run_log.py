@@ -8,7 +8,7 @@ from enum import Enum
 from PySide6.QtCore import QCoreApplication
 
 from app.memory_words import batch_size_text, blocks_kept_text, offloaded_text, out_of_memory_text
-from app.messages import counted, format_bytes, format_seconds, format_share, notice_text, reason_text
+from app.messages import counted, finishing_text, format_bytes, format_seconds, format_share, notice_text, reason_text
 from app.wording import window_error_text
 from engine.errors import EngineError
 from engine.events import (
@@ -17,6 +17,7 @@ from engine.events import (
     BlocksKept,
     Event,
     Finished,
+    FinishingStep,
     LayerDone,
     LayerSkipped,
     Notice,
@@ -84,6 +85,8 @@ def event_lines(event: Event) -> Iterator[Line]:
         text = _tr("Batch {number} took {time}")
         time = format_seconds(event.wall_seconds or event.seconds.total)
         yield Level.INFO, text.format(number=event.index + 1, time=time)
+    elif isinstance(event, FinishingStep):
+        yield Level.INFO, finishing_text(event)
     elif isinstance(event, Finished):
         yield from result_lines(event.result)
     else:

@@ -24,6 +24,7 @@ class NoticeCode(str, Enum):
     NON_FINITE_SKIPPED = "non_finite_skipped"
     LAYER_ON_CPU = "layer_on_cpu"
     OVER_BUDGET = "over_budget"
+    READ_IN_PARTS = "read_in_parts"
     RESUMED = "resumed"
     FROM_CACHE = "from_cache"
     JOURNAL_SET_ASIDE = "journal_set_aside"

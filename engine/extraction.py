@@ -2,8 +2,8 @@
 
 The work runs on threads of its own, so that news and memory samples keep coming while a layer takes its time: one
 thread for the run, which is also the writer, and those of the `Conveyor`. They live inside the generator: closing it
-stops them and waits for them. Layers at hand are abandoned, at once but for a single call into LAPACK, which is told with
-how long it can take. A drive that does not answer is not waited for.
+stops them and waits for them. Layers at hand are abandoned, at once but for a single call into LAPACK, which is told
+with how long it can take. A drive that does not answer is not waited for.
 """
 
 from __future__ import annotations

@@ -149,9 +149,9 @@ class ExtractionRun:
             weights=[task.weight for task in plan.tasks],
         )
         self._gauge.begin(at_hand)
-        notice = self._gauge.over_budget(tasks)
-        if notice is not None:
-            self._tell(notice)
+        for notice in (self._gauge.over_budget(tasks), self._gauge.read_in_parts(tasks)):
+            if notice is not None:
+                self._tell(notice)
         with self._at_disk():
             journal.begin(threads=self._conveyor.threads, device=self._gauge.device_names)
         ready: dict[int, LayerOutcome] = {}

@@ -91,6 +91,17 @@ class RunGauge:
         data = {"layers": len(larger), "needed": sizes[largest.index], "budget": int(budget)}
         return Notice(NoticeCode.OVER_BUDGET, largest.weight.name, data)
 
+    def read_in_parts(self, tasks: Collection[Task]) -> Notice | None:
+        """A remark where layers are not held whole for want of memory, and read from the files more than once."""
+        if self.conveyor is None:
+            return None
+        books = [lane.books for lane in self.conveyor.lanes]
+        parts = [task for task in tasks if any(book.need_of(task.index).way != "whole" for book in books)]
+        if not parts:
+            return None
+        largest = max(parts, key=lambda task: task.weight.numel)
+        return Notice(NoticeCode.READ_IN_PARTS, largest.weight.name, {"layers": len(parts)})
+
     def blocks_kept(self) -> BlocksKept:
         """What stays on the devices at the end."""
         conveyor = self.conveyor

@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QPushButton
 
-from app.messages import counted, format_bytes, format_seconds, format_share
+from app.messages import counted, finishing_text, format_bytes, format_seconds, format_share
 from app.translation import whole
 from app.verification_words import ClaimedQuality, quality_text, verdict, verification_lines
 from app.widgets.bar_parts import MARGIN, BarParts
@@ -18,7 +18,7 @@ from app.widgets.basics import scaled, set_look
 from app.widgets.result_card import CheckOutcome, ResultCard, tone_of
 from app.wording import Blocked, folder_text, kept_text, short_error_text
 from engine.errors import EngineError
-from engine.events import Progress
+from engine.events import FinishingStep, Progress
 from engine.results import ExtractionResult, Kept
 
 if TYPE_CHECKING:
@@ -114,10 +114,14 @@ class BottomBar(BarParts):
         self.progress.setValue(round(progress.share * 1000))
 
     def show_stopping(self) -> None:
-        """The run ends as soon as its layer is done."""
-        self.headline.setText(self.tr("Stopping after this layer\u2026"))
-        self.detail.setText(self.tr("A layer that has begun cannot be interrupted."))
+        """The run ends; layers at hand are abandoned."""
+        self.headline.setText(self.tr("Stopping\u2026"))
+        self.detail.setText(self.tr("Unfinished layers are dropped."))
         self.stop.setEnabled(False)
+
+    def show_finishing(self, event: FinishingStep) -> None:
+        """The run was stopped and waits for a step that cannot be interrupted."""
+        self.detail.setText(finishing_text(event))
 
     def show_stopped(self, done: int, total: int, *, kept: bool) -> None:
         """The run was stopped; `kept` where the next one goes on from there."""
@@ -152,8 +156,8 @@ class BottomBar(BarParts):
         self.progress.setValue(1000 * done // max(1, total))
 
     def show_verify_stopping(self) -> None:
-        """The verification ends as soon as its layer is done."""
-        self.detail.setText(self.tr("Stopping after this layer\u2026"))
+        """The verification ends."""
+        self.detail.setText(self.tr("Stopping\u2026"))
         self.stop.setEnabled(False)
 
     def show_verified(self, lora: Path, verification: Verification, claimed: ClaimedQuality | None) -> None:

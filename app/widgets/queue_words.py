@@ -184,7 +184,7 @@ def failure_details(job: Job) -> str:
 
 def _running(progress: Progress | None, *, stopping: bool) -> Outcome:
     if stopping:
-        return Outcome(_tr("Stopping after this layer\u2026"))
+        return Outcome(_tr("Stopping\u2026"))
     if progress is None:
         return Outcome(_tr("Preparing\u2026"))
     layer = min(progress.layers_total, progress.layers_done + 1)

@@ -15,7 +15,7 @@ from app.run_log import Level, error_lines
 from app.widgets.dialogs import ResumeAnswer, ask_resume, ask_stop
 from app.widgets.frame import Tab
 from engine.errors import EngineError
-from engine.events import Event, Planned, Progress
+from engine.events import Event, FinishingStep, Planned, Progress
 from engine.planning import Plan
 from engine.results import ExtractionResult, Kept
 from engine.settings import ExtractionSettings
@@ -169,6 +169,8 @@ class WindowRun(QObject):
         frame.run.take(event)
         if isinstance(event, Progress) and self._window.controller.state is State.RUNNING:
             frame.bar.show_progress(event)
+        elif isinstance(event, FinishingStep):
+            frame.bar.show_finishing(event)
         elif isinstance(event, Planned):
             frame.hardware.show_planned_device(event)
 

@@ -104,6 +104,7 @@ class KrylovBasis:
         self._known = len(leading)
         step = max(1, CHUNK_BYTES // (4 * self.side))
         for start in range(0, int(self._wide.shape[1]), step):
+            check()
             piece = slice(start, start + step)
             self._low[:, piece] = torch.addmm(self._wide[:, piece], leading.T, images[:, piece], alpha=-1.0)
         self._q[: self._known] = leading

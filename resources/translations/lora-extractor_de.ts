@@ -212,11 +212,6 @@
     <name>BottomBar</name>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>A layer that has begun cannot be interrupted.</source>
-        <translation>Eine begonnene Schicht lässt sich nicht unterbrechen.</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
         <source>Layer {layer} of {total}</source>
         <translation>Schicht {layer} von {total}</translation>
     </message>
@@ -252,8 +247,13 @@
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
-        <source>Stopping after this layer…</source>
-        <translation>Wird nach dieser Schicht gestoppt…</translation>
+        <source>Stopping…</source>
+        <translation>Wird gestoppt…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bottom_bar.py"/>
+        <source>Unfinished layers are dropped.</source>
+        <translation>Unfertige Schichten werden verworfen.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bottom_bar.py"/>
@@ -3964,8 +3964,33 @@
     </message>
     <message>
         <location filename="../../app/messages.py"/>
-        <source>The memory budget of {budget} is too small for {layers}; {name} needs the most, {needed}. Such layers are worked on alone, above the budget.</source>
-        <translation>Das Speicherbudget von {budget} ist zu klein für {layers}; am meisten braucht {name}: {needed}. Solche Schichten werden einzeln bearbeitet, über dem Budget.</translation>
+        <source>Finishing a step of {name}, up to {time}: a basis for {rows} x {columns} values.</source>
+        <translation>Ein Schritt von {name} wird beendet, bis zu {time}: eine Basis für {rows} x {columns} Werte.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>Finishing a step of {name}, up to {time}: eigenvalues of {rows} x {columns} values.</source>
+        <translation>Ein Schritt von {name} wird beendet, bis zu {time}: Eigenwerte von {rows} x {columns} Werten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>Finishing a step of {name}, up to {time}: eigenvectors of {rows} x {columns} values.</source>
+        <translation>Ein Schritt von {name} wird beendet, bis zu {time}: Eigenvektoren von {rows} x {columns} Werten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>Finishing a step of {name}, up to {time}: singular values of {rows} x {columns} values.</source>
+        <translation>Ein Schritt von {name} wird beendet, bis zu {time}: Singulärwerte von {rows} x {columns} Werten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>Finishing a step of {name}, up to {time}: singular vectors of {rows} x {columns} values.</source>
+        <translation>Ein Schritt von {name} wird beendet, bis zu {time}: Singulärvektoren von {rows} x {columns} Werten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>The memory budget of {budget} is too small for {layers}; {name} needs the most, {needed}. Such layers are worked on alone, above the budget; a budget of {needed} or a lower rank would do.</source>
+        <translation>Das Speicherbudget von {budget} ist zu klein für {layers}; am meisten braucht {name}: {needed}. Solche Schichten werden einzeln bearbeitet, über dem Budget; ein Budget von {needed} oder ein kleinerer Rang würde genügen.</translation>
     </message>
     <message>
         <location filename="../../app/messages.py"/>
@@ -4089,6 +4114,11 @@
         <location filename="../../app/messages.py"/>
         <source>{layers} with clamped factors came from the cache: their share of the change is a lower bound here; verify measures it.</source>
         <translation>{layers} mit begrenzten Faktoren stammen aus dem Cache: Ihr Anteil an der Änderung ist hier eine untere Schranke; eine Prüfung misst ihn.</translation>
+    </message>
+    <message>
+        <location filename="../../app/messages.py"/>
+        <source>{layers}, {name} the largest, do not fit into the memory whole and are read part by part, which takes longer.</source>
+        <translation>{layers}, die größte davon {name}, passen nicht ganz in den Speicher und werden Stück für Stück gelesen, was länger dauert.</translation>
     </message>
     <message>
         <location filename="../../app/messages.py"/>
@@ -4495,8 +4525,8 @@
     </message>
     <message>
         <location filename="../../app/widgets/queue_words.py"/>
-        <source>Stopping after this layer…</source>
-        <translation>Wird nach dieser Schicht gestoppt…</translation>
+        <source>Stopping…</source>
+        <translation>Wird gestoppt…</translation>
     </message>
     <message>
         <location filename="../../app/widgets/queue_words.py"/>

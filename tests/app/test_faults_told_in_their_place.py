@@ -97,7 +97,7 @@ def test_a_layer_above_the_budget_is_told_as_what_happens() -> None:
     assert message == "blocks.0.qkv needs 49 MB: it is worked on alone, above the memory budget of 3.0 MB."
     told = notice_text(Notice(NoticeCode.OVER_BUDGET, "blocks.0.qkv", {**data, "layers": 2}))
     assert told.startswith("The memory budget of 3.0 MB is too small for 2 layers; blocks.0.qkv needs the most, 49 MB.")
-    assert told.endswith("above the budget.")
+    assert told.endswith("above the budget; a budget of 49 MB or a lower rank would do.")
 
 
 @pytest.mark.parametrize(
