@@ -77,7 +77,7 @@ BUILD_TOOLS = {
     "libgssapi_krb5.so.2": "libgssapi-krb5-2",
     "libxcb-util.so.1": "libxcb-util1",
 }
-X_TOOLS = {"Xvfb": "xvfb", "openbox": "openbox"}  # program: Debian's package
+X_TOOLS = {"Xvfb": "xvfb", "openbox": "openbox", "xdotool": "xdotool"}  # program: Debian's package
 CHECK_TOOLS = {"debootstrap": "debootstrap", "Xvfb": "xvfb", "xwininfo": "x11-utils", "xdotool": "xdotool"}
 
 
@@ -414,7 +414,7 @@ def prepare_x_server():
     if sys.platform.startswith("linux") and missing and not install_debian(missing):
         say("The window is not tried on a real X server, or not wholly. To have that tried as well, install")
         say("  Debian, Ubuntu:  sudo apt install " + " ".join(missing))
-        say("  Fedora:          sudo dnf install xorg-x11-server-Xvfb openbox")
+        say("  Fedora:          sudo dnf install xorg-x11-server-Xvfb openbox xdotool")
 
 
 def loads(library):

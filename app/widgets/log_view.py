@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 from PySide6.QtCore import QCoreApplication, QEvent, QTimer, Signal, Slot
 from PySide6.QtGui import QColor, QFontDatabase, QGuiApplication, QTextCharFormat, QTextCursor
-from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QPlainTextEdit
+from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPlainTextEdit
 
 from app.run_log import Level, Line
 from app.text_file import write_text
 from app.theme import Theme
 from app.widgets.basics import Panel, push_button, scaled
+from app.widgets.drops import TextField
 
 LINES_KEPT = 20_000
 FLUSH_MS = 100
@@ -53,7 +54,7 @@ class LogPanel(Panel):
         self._waiting: list[Entry] = []
         self._timer = self._single_shot(FLUSH_MS, self._flush)
         self._search_timer = self._single_shot(SEARCH_MS, self._show_all)
-        self.search = QLineEdit()
+        self.search = TextField()
         self.search.setProperty("role", "find")
         self.search.setPlaceholderText(self.tr("Find in the log\u2026"))
         self.search.setAccessibleName(self.tr("Find in the log"))

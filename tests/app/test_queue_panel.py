@@ -79,7 +79,7 @@ def drag(stage: Stage, ids: tuple[str, ...], row: int) -> bool:
     model = stage.panel.model
     indexes = [model.index(place) for item in ids if (place := model.row_of(item)) is not None]
     data = model.mimeData(indexes)
-    return model.dropMimeData(data, Qt.DropAction.MoveAction, row, 0, QModelIndex())
+    return model.dropMimeData(data, Qt.DropAction.CopyAction, row, 0, QModelIndex())
 
 
 def test_an_empty_queue_explains_itself_and_offers_the_first_job(qtbot: QtBot, stage: Stage) -> None:
@@ -133,7 +133,7 @@ def test_only_jobs_of_this_queue_can_be_dropped(stage: Stage) -> None:
     files = QMimeData()
     files.setText("/models/a.safetensors")
     for data in (foreign, files):
-        assert not stage.panel.model.dropMimeData(data, Qt.DropAction.MoveAction, 0, 0, QModelIndex())
+        assert not stage.panel.model.dropMimeData(data, Qt.DropAction.CopyAction, 0, 0, QModelIndex())
     assert stage.order() == "a b"
 
 

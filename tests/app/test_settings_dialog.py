@@ -1,5 +1,6 @@
 import json
 import threading
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QCoreApplication, QMimeData, QPoint, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -342,3 +344,20 @@ def test_shutting_down_finishes_what_was_asked_for(qtbot: QtBot, cache: Decompos
     cache.set_limit(123_456)
     cache.shut_down()
     assert open_store().limit_bytes == cache.limit_bytes == 123_456
+
+
+def test_the_dialog_s_fields_do_not_take_the_paths_of_dragged_files(make_dialog: Any) -> None:
+    dialog, file = make_dialog(), QMimeData()
+    file.setUrls([QUrl.fromLocalFile("/models/a.safetensors")])
+    file.setData("text/plain", b"/models/a.safetensors")
+    fields = [field for field in dialog.findChildren(QLineEdit) if field.acceptDrops()]
+    assert len(fields) >= 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the event's constructor; tests have no other way
+        actions = Qt.DropAction.CopyAction | Qt.DropAction.MoveAction
+        for field in fields:
+            enter = QDragEnterEvent(
+                QPoint(5, 5), actions, file, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+            )
+            QCoreApplication.sendEvent(field, enter)
+            assert not enter.isAccepted(), field.accessibleName()
