@@ -9,7 +9,7 @@ from PySide6.QtCore import QCoreApplication, Qt, Signal, Slot
 from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QHBoxLayout, QWidget
 
 from app.translation import short_number, typed_number
-from app.widgets.basics import set_look
+from app.widgets.basics import let_shrink, set_look
 from app.widgets.drops import TextField
 from app.widgets.sliders import RANK_STOPS, NumberSlider, StopSlider
 from engine.field_specs import FieldSpec
@@ -135,6 +135,7 @@ class ChoiceEditor(FieldEditor):
         self._combo = QComboBox()
         for choice in spec.choices:
             self._combo.addItem(choice_title(spec, choice), choice)
+        let_shrink(self._combo, 96)
         super().__init__(spec, self._combo)
         self._combo.currentIndexChanged.connect(self._tell)
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QAbstractItemView, QComboBox, QFileDialog
 
 from app.theme import Theme
 from app.translation import plural, whole
-from app.widgets.basics import ElidedLabel, Panel, push_button, scaled, set_look
+from app.widgets.basics import ElidedLabel, Panel, let_shrink, push_button, set_look
 from app.widgets.drops import TextField
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_export import LayerExport
@@ -135,7 +135,8 @@ class LayersPanel(Panel):
         self.search.setAccessibleName(self.tr("Find a layer"))
         self.search.setToolTip(self.tr("Parts of a name, in any order"))
         self.search.setClearButtonEnabled(True)
-        self.search.setFixedWidth(scaled(150))
+        let_shrink(self.show_only, 96)
+        let_shrink(self.search, 84, 150)
         self.export_button = push_button(self.tr("Save as CSV\u2026"), kind="quiet")
         self.export_button.setToolTip(self.tr("Save the layers shown, with all digits of their numbers"))
         self.show_only.currentIndexChanged.connect(self._filter)

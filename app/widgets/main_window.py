@@ -202,7 +202,7 @@ class MainWindow(QMainWindow):
 
     def _limit_size(self) -> None:
         """Let large text have its room; what it needs is known once the style sheet was applied."""
-        least = least_size(LEAST_SIZE.expandedTo(self.frame.minimumSizeHint()), self)
+        least = least_size(LEAST_SIZE.expandedTo(self.frame.roomy_size()), self)
         if least != self.minimumSize():
             self.setMinimumSize(least)
 
