@@ -32,6 +32,7 @@ from app.widgets.cache_row import CacheRow
 from app.widgets.drops import TextField
 from app.widgets.fields import DeviceEditor, help_of, title_of
 from app.widgets.setting_row import SettingRow
+from app.widgets.window_placement import resize_on_screen
 from engine.field_specs import field_specs
 from engine.settings import HardwareSettings
 
@@ -102,7 +103,7 @@ class SettingsDialog(QDialog):
                 control.installEventFilter(self._guard)
                 control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.language.setFocus()
-        self.resize(self.sizeHint())
+        resize_on_screen(self, self.sizeHint())
 
     def sizeHint(self) -> QSize:
         """Wide enough for a path, and as high as the smallest window."""

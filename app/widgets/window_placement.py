@@ -37,6 +37,11 @@ def fitting(size: QSize, available: QRect, frame: QMargins = _USUAL_FRAME) -> QS
     return size.boundedTo(available.marginsRemoved(frame).size())
 
 
+def resize_on_screen(window: QWidget, size: QSize) -> None:
+    """Make a dialog as large as this where its screen has room for that."""
+    window.resize(fitting(size, free_part(window)))
+
+
 def least_size(size: QSize, window: QWidget) -> QSize:
     """A smallest size that never is larger than the window's screen."""
     return fitting(size, free_part(window), frame_of(window))

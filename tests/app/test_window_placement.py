@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 import pytest
-from PySide6.QtCore import QMargins, QRect, Qt
+from PySide6.QtCore import QMargins, QRect, QSize, Qt
+from PySide6.QtWidgets import QDialog
 from pytestqt.qtbot import QtBot
 
 from app.widgets import window_placement
 from app.widgets.main_window import MainWindow
-from app.widgets.window_placement import fit_screen
+from app.widgets.window_placement import fit_screen, resize_on_screen
 
 SMALL = QRect(0, 0, 1280, 720)
 
@@ -76,3 +77,11 @@ def test_a_person_s_move_is_not_taken_back(qtbot: QtBot, window: MainWindow, sma
     window.move(900, 400)
     qtbot.wait(5 * window_placement.LOOK_MS)
     assert (window.x(), window.y()) == (900, 400)
+
+
+def test_a_dialog_is_no_larger_than_the_screen(qtbot: QtBot, small_screen: QRect) -> None:
+    dialog = QDialog()
+    qtbot.addWidget(dialog)
+    resize_on_screen(dialog, QSize(1140, 900))
+    assert dialog.width() == 1140
+    assert 600 < dialog.height() <= 720
