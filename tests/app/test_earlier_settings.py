@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import WindowMaker
 from earlier_home import EarlierHome, assert_best_at_rank, open_earlier_home, stored_changes
 from pytestqt.qtbot import QtBot
 from safetensors import safe_open
@@ -15,6 +15,7 @@ from app.live_queue import LiveQueue
 from app.preferences import PreferenceStore
 from app.preparation import LocalEngine
 from app.speeds import SpeedStore, method_of
+from app.widgets.main_window import MainWindow
 from engine.estimates import Speed
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -33,6 +34,7 @@ CHOSEN = ExtractionSettings(
 )
 ATTIC = HardwareSettings(device="cpu", batch_size=3, prefetch_ahead=1, memory_threshold=0.8, memory_budget=3 * 2**30)
 QUEUE_MS = 120_000
+WindowMaker = Callable[..., MainWindow]
 
 
 @pytest.fixture
