@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from engine.decompose.certificate import Array, missing_energy
-from engine.decompose.products import exact_product, fast_dtype
+from engine.decompose.products import exact_product, fast_dtype, gram_product
 from engine.decompose.workspace import CHUNK_BYTES
 
 _TAIL = 1.6  # the norm on the complement is at most the last block's plus so many couplings, see `KrylovBasis.ritz`
@@ -96,7 +96,7 @@ class KrylovBasis:
         leading = self._product(self.vectors(turn).T)
         leading = _factored(leading)[0]
         images = exact_product(leading, self._wide.T)  # (d, l)
-        values, rotation = torch.linalg.eigh((images.double() @ images.double().T).cpu())
+        values, rotation = torch.linalg.eigh(gram_product(images, images, exact=True).cpu())
         rotation = rotation.flip(1).to(leading.device, torch.float32)
         leading, images = rotation.T @ leading, rotation.T @ images
         self._known = len(leading)
