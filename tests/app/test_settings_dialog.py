@@ -280,7 +280,7 @@ def test_the_cache_is_measured_off_the_gui_thread(
 
     monkeypatch.setattr(decomposition_cache, "open_store", opened)
     dialog = make_dialog()
-    qtbot.waitUntil(lambda: "in use" in dialog.cache.used.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "in use" in dialog.cache.used.text())
     assert threads
     assert threading.main_thread() not in threads
     assert dialog.cache.used.text() == "3.0 MB in use"
@@ -293,7 +293,7 @@ def test_clearing_asks_first_and_says_what_was_removed(
 ) -> None:
     store_something(2_000_000)
     dialog = make_dialog()
-    qtbot.waitUntil(lambda: dialog.cache.clear.isEnabled(), timeout=5000)
+    qtbot.waitUntil(lambda: dialog.cache.clear.isEnabled())
     answer = QMessageBox.ButtonRole.RejectRole
 
     def click(box: QMessageBox) -> int:
@@ -306,7 +306,7 @@ def test_clearing_asks_first_and_says_what_was_removed(
     assert open_store().size_bytes == before
     answer = QMessageBox.ButtonRole.DestructiveRole
     dialog.cache.clear.click()
-    qtbot.waitUntil(lambda: "Removed" in dialog.cache.used.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "Removed" in dialog.cache.used.text())
     assert open_store().size_bytes == 0
     assert not dialog.cache.clear.isEnabled()
 
@@ -315,7 +315,7 @@ def test_a_limit_is_written_where_runs_read_it_and_makes_the_cache_smaller(
     qtbot: QtBot, cache: DecompositionCache
 ) -> None:
     store_something(2_000_000)
-    with qtbot.waitSignal(cache.told, timeout=5000) as told:
+    with qtbot.waitSignal(cache.told) as told:
         cache.set_limit(1_000_000)
     assert told.args is not None
     assert told.args[0].freed_bytes >= 2_000_000
@@ -326,7 +326,7 @@ def test_a_limit_is_written_where_runs_read_it_and_makes_the_cache_smaller(
 def test_a_limit_that_cannot_be_written_is_told(qtbot: QtBot, cache: DecompositionCache, home: Path) -> None:
     (home / "cache").parent.mkdir(parents=True)
     (home / "cache").write_text("a file where the folder should be")
-    with qtbot.waitSignal(cache.failed, timeout=5000) as told:
+    with qtbot.waitSignal(cache.failed) as told:
         cache.set_limit(1)
     assert told.args is not None
     assert told.args[0].code is ErrorCode.OUTPUT_UNWRITABLE
