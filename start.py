@@ -77,7 +77,7 @@ BUILD_TOOLS = {
     "libgssapi_krb5.so.2": "libgssapi-krb5-2",
     "libxcb-util.so.1": "libxcb-util1",
 }
-X_TOOLS = {"Xvfb": "xvfb", "openbox": "openbox"}  # program: Debian's package
+X_TOOLS = {"Xvfb": "xvfb", "openbox": "openbox", "xdotool": "xdotool"}  # program: Debian's package
 CHECK_TOOLS = {"debootstrap": "debootstrap", "Xvfb": "xvfb", "xwininfo": "x11-utils", "xdotool": "xdotool"}
 
 
@@ -180,6 +180,8 @@ def choose_environment():
     names = [USUAL.name, f"{USUAL.name}-{tag}", *(f"{USUAL.name}-{tag}-{number}" for number in range(2, 100))]
     places = [USUAL.with_name(name) for name in names]
     for place in places:
+        if not place.exists() and old_of(place).exists():  # a start was killed in the middle of `swap`
+            old_of(place).rename(place)
         if fits(place):
             return place, True
     return next(place for place in places if replaceable(place)), False
@@ -200,8 +202,10 @@ def replaceable(place):
     recorded = read(place / "made-for.txt")
     if recorded.endswith("\n" + folder_line()) and tag_in(place):
         return tag_in(place) == python_tag()
+    if not WINDOWS:
+        return True
     aside = place.with_name(place.name + "-moving")
-    try:  # Windows does not rename a folder in which a program runs
+    try:  # a folder in which a program runs cannot be renamed there
         place.rename(aside)
         aside.rename(place)
     except OSError:
@@ -272,10 +276,15 @@ def rewrite_paths(beside, place):
             path.write_bytes(final)
 
 
+def old_of(place):
+    """Where the environment that was at a place waits until the new one is there."""
+    return place.with_name(place.name.replace(".venv", ".vold", 1))
+
+
 def swap(beside, place):
     """Put a whole environment in its place; the one that was there goes, one that is not ours is kept aside."""
     set_foreign_aside(place)
-    old = place.with_name(place.name.replace(".venv", ".vold", 1))
+    old = old_of(place)
     shutil.rmtree(old, ignore_errors=True)
     try:
         if place.exists():
@@ -414,7 +423,7 @@ def prepare_x_server():
     if sys.platform.startswith("linux") and missing and not install_debian(missing):
         say("The window is not tried on a real X server, or not wholly. To have that tried as well, install")
         say("  Debian, Ubuntu:  sudo apt install " + " ".join(missing))
-        say("  Fedora:          sudo dnf install xorg-x11-server-Xvfb openbox")
+        say("  Fedora:          sudo dnf install xorg-x11-server-Xvfb openbox xdotool")
 
 
 def loads(library):

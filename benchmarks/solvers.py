@@ -107,10 +107,10 @@ def median_seconds(work: Callable[[], object]) -> float:
 
 
 def used_share(delta: Tensor, rank: int, eigenvalues: Tensor) -> tuple[float, str]:
-    """What of the promise our answer uses up, by the Gram matrix in float64, and which solver gave it."""
+    """The part of the promise that our answer uses up, by products in float64, and which solver gave it."""
     found = truncated_svd(delta, RankPolicy("standard", rank, 0.0), algorithm="svd_linalg")
     total, best = float(delta.double().square().sum()), math.sqrt(max(0.0, float(eigenvalues[rank:].sum())))
-    error = math.sqrt(max(0.0, found.residual_energy))
+    error = float(torch.linalg.norm(delta.double() - (found.u.double() * found.s) @ found.vh.double()))
     return (error - best) / (1e-5 * best + 1e-6 * math.sqrt(total)), found.solver
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QThread, Slot
+from PySide6.QtCore import QSize, QThread, Slot
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
@@ -10,6 +10,7 @@ from app.icons import app_icon
 from app.licences import licence_text
 from app.paths import APP_NAME
 from app.widgets.basics import push_button, scaled, text_label, wrapped_label
+from app.widgets.window_placement import resize_on_screen
 from engine import __version__
 
 ICON = 48
@@ -78,7 +79,7 @@ class AboutDialog(QDialog):
         column.addWidget(ours)
         column.addWidget(self.licences, 1)
         column.addLayout(buttons)
-        self.resize(scaled(720), scaled(520))
+        resize_on_screen(self, QSize(scaled(720), scaled(520)))
         close.setFocus()
         self._reader = LicenceReader(self)
         self._reader.finished.connect(self._show)

@@ -76,6 +76,19 @@ def push_button(text: str, *, kind: str = "", small: bool = False) -> QPushButto
     return button
 
 
+def let_shrink(control: QWidget, least: int, most: int | None = None) -> None:
+    """Let a control with text be narrower than its text where there is no room, down to a width for usual text.
+
+    Args:
+        control: a combo box or a field.
+        least: pixels with usual text; larger text takes more.
+        most: the largest width, likewise; None where the control says it itself.
+    """
+    control.setMinimumWidth(scaled(least))
+    if most is not None:
+        control.setMaximumWidth(scaled(most))
+
+
 class LinkButton(QPushButton):
     """A button exactly as large as its text, so that links share one baseline."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Slot
+from PySide6.QtCore import QSize, Slot
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QCheckBox, QDialog, QFileDialog, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
@@ -12,6 +12,7 @@ from app.bug_report import ReportFacts, report_text
 from app.private_words import PrivateWords
 from app.text_file import write_text
 from app.widgets.basics import ElidedLabel, push_button, scaled, set_look, wrapped_label
+from app.widgets.window_placement import resize_on_screen
 
 
 class BugReportDialog(QDialog):
@@ -54,7 +55,7 @@ class BugReportDialog(QDialog):
         column.addWidget(lead)
         column.addWidget(self.text, 1)
         column.addLayout(buttons)
-        self.resize(scaled(760), scaled(560))
+        resize_on_screen(self, QSize(scaled(760), scaled(560)))
         self._show_text()
         self.copy.setFocus()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMessageBox, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMessageBox, QProgressBar, QVBoxLayout, QWidget
 
 from app.decomposition_cache import CacheUse, DecompositionCache
 from app.messages import format_bytes
 from app.preferences import parse_size, size_text
 from app.widgets.basics import ElidedLabel, link_button, push_button, set_look
+from app.widgets.drops import TextField
 from app.widgets.setting_row import SettingRow
 from app.wording import window_error_text
 from engine.errors import EngineError
@@ -54,7 +55,7 @@ class CacheRow(QWidget):
         amount = SettingRow(self.tr("Cache"), self.used, hint, beside=(self.clear,))
         amount.add_below(self.bar)
         amount.add_below(place)
-        self._line = QLineEdit(size_text(limit_bytes))
+        self._line = TextField(size_text(limit_bytes))
         self._line.textEdited.connect(self.check)
         self.limit = SettingRow(
             self.tr("Keep at most"), self._line, self.tr("Above this the longest unused go first. 0 keeps nothing.")

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedWidget
 
 from app.theme import Theme
 from app.translation import plural, whole
-from app.widgets.basics import Panel, text_label
+from app.widgets.basics import Panel, let_shrink, text_label
 from app.widgets.change_map_area import MapArea
 from app.widgets.change_map_canvas import ChangeCanvas
 from app.widgets.change_map_colours import ScaleBar, map_colour
@@ -135,6 +135,7 @@ class ChangeMap(Panel):
 
     def _build_header(self) -> None:
         self.value = QComboBox()
+        let_shrink(self.value, 96)
         self.value.setAccessibleName(self.tr("What the map shows"))
         self.value.addItem(self.tr("Changed"), "changed")
         self.value.addItem(self.tr("Change kept"), "kept")

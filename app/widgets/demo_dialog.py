@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 from app.messages import format_share
 from app.translation import decimal, translate
 from app.widgets.basics import push_button, scaled, set_look, wrapped_label
+from app.widgets.window_placement import resize_on_screen
 from app.wording import short_error_text
 from engine.errors import EngineError
 
@@ -132,7 +133,7 @@ class DemoDialog(QDialog):
         row.setSpacing(20)
         row.addWidget(self._area, 1)
         row.addWidget(side)
-        self.resize(940, 620)
+        resize_on_screen(self, QSize(940, 620))
 
     def show_working(self) -> None:
         """The comparison is being made."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QDropEvent
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QLineEdit
 
 
 def accept_copy(event: QDropEvent) -> bool:
@@ -20,6 +21,17 @@ def accept_copy(event: QDropEvent) -> bool:
     event.setDropAction(Qt.DropAction.CopyAction)
     event.accept()
     return True
+
+
+class TextField(QLineEdit):
+    """A line of text that leaves files to the window: Qt's own would take their path as text and answer with Move."""
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take text, but no files."""
+        if event.mimeData().hasUrls():
+            event.ignore()
+        else:
+            super().dragEnterEvent(event)
 
 
 def dropped_paths(event: QDropEvent) -> list[Path]:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QCoreApplication, Qt, Signal, Slot
-from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QHBoxLayout, QLineEdit, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QHBoxLayout, QWidget
 
 from app.translation import short_number, typed_number
-from app.widgets.basics import set_look
+from app.widgets.basics import let_shrink, set_look
+from app.widgets.drops import TextField
 from app.widgets.sliders import RANK_STOPS, NumberSlider, StopSlider
 from engine.field_specs import FieldSpec
 
@@ -134,6 +135,7 @@ class ChoiceEditor(FieldEditor):
         self._combo = QComboBox()
         for choice in spec.choices:
             self._combo.addItem(choice_title(spec, choice), choice)
+        let_shrink(self._combo, 96)
         super().__init__(spec, self._combo)
         self._combo.currentIndexChanged.connect(self._tell)
 
@@ -170,7 +172,7 @@ class TextEditor(FieldEditor):
     """A line of text; also lists separated by commas, sizes such as 8GiB, and numbers too small for a slider."""
 
     def __init__(self, spec: FieldSpec, placeholder: str = "") -> None:
-        self._line = QLineEdit()
+        self._line = TextField()
         self._line.setPlaceholderText(placeholder)
         super().__init__(spec, self._line)
         self._line.textEdited.connect(self._tell)
@@ -191,7 +193,7 @@ class DeviceEditor(FieldEditor):
 
     def __init__(self, spec: FieldSpec) -> None:
         self._combo = QComboBox()
-        self._combo.setEditable(True)
+        self._combo.setLineEdit(TextField())
         self._combo.addItems(DEVICES)
         super().__init__(spec, self._combo)
         line = self._combo.lineEdit()

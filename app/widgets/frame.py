@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 
-from PySide6.QtCore import Qt, Slot
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Slot
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
+    QSizePolicy,
     QStackedWidget,
     QTabWidget,
     QVBoxLayout,
@@ -23,7 +25,7 @@ from app.widgets.options import OptionsPanel
 from app.widgets.queue_panel import QueuePanel
 from app.widgets.run_view import RunView
 
-COLUMN_WIDTH = 324
+COLUMN_WIDTH, LEAST_COLUMN_WIDTH = 324, 288
 SCROLL_BAR = 14
 GAP = 10
 
@@ -64,7 +66,7 @@ class WindowFrame(QWidget):
         self._add_tab(Tab.QUEUE, self.queue, self.tr("Queue"))
         self._add_tab(Tab.LOG, self.run.log, self.tr("Log"))
         self.bar = BottomBar()
-        self._right = QStackedWidget()
+        self._right = _Views()
         self._right.addWidget(self.tabs)
         middle = QHBoxLayout()
         middle.setContentsMargins(0, 0, 0, 0)
@@ -74,7 +76,8 @@ class WindowFrame(QWidget):
         middle.addWidget(self._right, 1)
         self.notices = QVBoxLayout()
         self.notices.setSpacing(GAP)
-        upper = QVBoxLayout()
+        self._upper = QWidget()
+        upper = QVBoxLayout(self._upper)
         upper.setContentsMargins(16, 10, 16, 8)
         upper.setSpacing(GAP)
         upper.addLayout(self.notices)
@@ -83,8 +86,14 @@ class WindowFrame(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addLayout(upper, 1)
+        # Large text on a small screen: what is above the bar scrolls, and Extract stays in sight.
+        column.addWidget(_AboveBar(self._upper, self.tr("Models, settings and views")), 1)
         column.addWidget(self.bar)
+
+    def roomy_size(self) -> QSize:
+        """The smallest size at which nothing above the bar has to be scrolled as a whole."""
+        upper, bar = self._upper.minimumSizeHint(), self.bar.minimumSizeHint()
+        return QSize(max(upper.width(), bar.width()), upper.height() + bar.height())
 
     def show_tab(self, tab: Tab) -> None:
         """Bring a view of the run to the front."""
@@ -140,12 +149,85 @@ class WindowFrame(QWidget):
         column.setSpacing(GAP)
         column.addWidget(self.options)
         column.addWidget(self.hardware, 1)
-        self.options.setFixedWidth(scaled(COLUMN_WIDTH))
-        self.hardware.setFixedWidth(scaled(COLUMN_WIDTH))
-        area = QuietScroll(content, self.tr("Settings"))
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFixedWidth(scaled(COLUMN_WIDTH) + SCROLL_BAR)
-        return area
+        return _SettingsColumn(content, self.tr("Settings"))
+
+
+class _SettingsColumn(QuietScroll):
+    """The settings on the left, with room for a scroll bar beside them; narrower only where the views need it."""
+
+    def __init__(self, content: QWidget, name: str) -> None:
+        super().__init__(content, name)
+        self._content = content
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Expanding)
+
+    def sizeHint(self) -> QSize:
+        """The usual width."""
+        width = max(scaled(COLUMN_WIDTH) + SCROLL_BAR, self.minimumSizeHint().width())
+        return QSize(width, super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        """No narrower than the settings can be."""
+        needed = self._content.minimumSizeHint().width()
+        return QSize(max(scaled(LEAST_COLUMN_WIDTH), needed) + SCROLL_BAR, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave the scroll bar its room, whether it is there or not."""
+        self._content.setFixedWidth(self.width() - SCROLL_BAR)
+        super().resizeEvent(event)
+
+
+class _AboveBar(QuietScroll):
+    """Everything above the bar: as large as there is room for, and scrolled only where it cannot be that small.
+
+    A scroll area that resizes its widget by itself would give it the height it would like to have.
+    """
+
+    def __init__(self, content: QWidget, name: str) -> None:
+        super().__init__(content, name)
+        self._content = content
+        self.setWidgetResizable(False)
+        content.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Fit again when something in it needs more or less room."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self._fit()
+        return super().eventFilter(watched, event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fill the new size."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        room = self.maximumViewportSize()
+        least = self._least(room.width())
+        if least.height() > room.height():
+            room.setWidth(room.width() - self.verticalScrollBar().sizeHint().width())
+            least = self._least(room.width())
+        if least.width() > room.width():
+            room.setHeight(room.height() - self.horizontalScrollBar().sizeHint().height())
+        self._content.resize(room.expandedTo(least))
+
+    def _least(self, room: int) -> QSize:
+        """The smallest size of the content in a width."""
+        layout = self._content.layout()
+        assert layout is not None
+        width = max(room, layout.minimumSize().width())
+        return QSize(width, layout.minimumHeightForWidth(width))
+
+
+class _Views(QStackedWidget):
+    """The views on the right: they take what is left, and the settings are narrower only where these have no room."""
+
+    def hasHeightForWidth(self) -> bool:
+        """No: what is in the views scrolls there."""
+        return False
+
+    def sizeHint(self) -> QSize:
+        """No wider than they must be."""
+        return QSize(self.minimumSizeHint().width(), super().sizeHint().height())
 
 
 def _below_tab(content: QWidget) -> QWidget:

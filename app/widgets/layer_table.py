@@ -6,11 +6,12 @@ from pathlib import Path
 
 from PySide6.QtCore import QItemSelection, QItemSelectionModel, QSortFilterProxyModel, Qt, Slot
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QAbstractItemView, QComboBox, QFileDialog, QLineEdit
+from PySide6.QtWidgets import QAbstractItemView, QComboBox, QFileDialog
 
 from app.theme import Theme
 from app.translation import plural, whole
-from app.widgets.basics import ElidedLabel, Panel, push_button, scaled, set_look
+from app.widgets.basics import ElidedLabel, Panel, let_shrink, push_button, set_look
+from app.widgets.drops import TextField
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_export import LayerExport
 from app.widgets.layer_model import COLUMNS, FELL_SHORT, NUMBER_ROLE, LayerModel
@@ -128,13 +129,14 @@ class LayersPanel(Panel):
             self.show_only.addItem(title, show)
         changed_most = self.tr("The tenth of the layers that changed the most")
         self.show_only.setItemData(list(Show).index(Show.CHANGED_MOST), changed_most, Qt.ItemDataRole.ToolTipRole)
-        self.search = QLineEdit()
+        self.search = TextField()
         self.search.setProperty("role", "find")
         self.search.setPlaceholderText(self.tr("Find a layer\u2026"))
         self.search.setAccessibleName(self.tr("Find a layer"))
         self.search.setToolTip(self.tr("Parts of a name, in any order"))
         self.search.setClearButtonEnabled(True)
-        self.search.setFixedWidth(scaled(150))
+        let_shrink(self.show_only, 96)
+        let_shrink(self.search, 84, 150)
         self.export_button = push_button(self.tr("Save as CSV\u2026"), kind="quiet")
         self.export_button.setToolTip(self.tr("Save the layers shown, with all digits of their numbers"))
         self.show_only.currentIndexChanged.connect(self._filter)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Slot
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QAbstractItemView, QDialog, QHBoxLayout, QHeaderView, QTableView, QVBoxLayout, QWidget
 
 from app.messages import reason_text
 from app.translation import plural, whole
 from app.widgets.basics import push_button, wrapped_label
+from app.widgets.window_placement import resize_on_screen
 from engine.results import LeftOut
 
 Index = QModelIndex | QPersistentModelIndex
@@ -56,7 +57,7 @@ class LeftOutDialog(QDialog):
     def __init__(self, left_out: Sequence[LeftOut], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Left out"))
-        self.resize(760, 440)
+        resize_on_screen(self, QSize(760, 440))
         self.model = LeftOutModel(left_out)
         intro = wrapped_label(
             plural(

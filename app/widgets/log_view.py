@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 from PySide6.QtCore import QCoreApplication, QEvent, QTimer, Signal, Slot
 from PySide6.QtGui import QColor, QFontDatabase, QGuiApplication, QTextCharFormat, QTextCursor
-from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QPlainTextEdit
+from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPlainTextEdit
 
 from app.run_log import Level, Line
 from app.text_file import write_text
 from app.theme import Theme
-from app.widgets.basics import Panel, push_button, scaled
+from app.widgets.basics import Panel, let_shrink, push_button
+from app.widgets.drops import TextField
 
 LINES_KEPT = 20_000
 FLUSH_MS = 100
@@ -53,12 +54,12 @@ class LogPanel(Panel):
         self._waiting: list[Entry] = []
         self._timer = self._single_shot(FLUSH_MS, self._flush)
         self._search_timer = self._single_shot(SEARCH_MS, self._show_all)
-        self.search = QLineEdit()
+        self.search = TextField()
         self.search.setProperty("role", "find")
         self.search.setPlaceholderText(self.tr("Find in the log\u2026"))
         self.search.setAccessibleName(self.tr("Find in the log"))
         self.search.setClearButtonEnabled(True)
-        self.search.setFixedWidth(scaled(SEARCH_WIDTH))
+        let_shrink(self.search, 96, SEARCH_WIDTH)
         self.search.textChanged.connect(self._search_timer.start)
         self.level = QComboBox()
         self.level.setAccessibleName(self.tr("Lines shown"))
@@ -67,6 +68,7 @@ class LogPanel(Panel):
         ):
             self.level.addItem(title, level)
         self.level.setCurrentIndex(1)
+        let_shrink(self.level, 96)
         self.level.currentIndexChanged.connect(self._show_all)
         self.header.addWidget(self.level)
         self.header.addWidget(self.search)

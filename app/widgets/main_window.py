@@ -27,7 +27,7 @@ from app.widgets.window_closing import WindowClosing
 from app.widgets.window_commands import WindowCommands
 from app.widgets.window_files import WindowFiles
 from app.widgets.window_help import WindowHelp
-from app.widgets.window_placement import fit_screen, fitting, free_part, least_size
+from app.widgets.window_placement import FrameWatch, fit_screen, fitting, free_part, least_size
 from app.widgets.window_plan import WindowPlan
 from app.widgets.window_queue import WindowQueue
 from app.widgets.window_run import WindowRun
@@ -37,7 +37,6 @@ from engine.settings import HardwareSettings
 
 USUAL_SIZE, LEAST_SIZE = QSize(1280, 800), QSize(1000, 600)
 REPLAN_MS = 150
-FRAME_MS = 300  # until window managers have framed a new window
 DEVICE_QUESTION_MS = 1500
 
 
@@ -82,6 +81,7 @@ class MainWindow(QMainWindow):
         self._replan_timer.setSingleShot(True)
         self._replan_timer.setInterval(REPLAN_MS)
         self._replan_timer.timeout.connect(self.replan)
+        self._frame_watch = FrameWatch(self, self._fit_screen)
         self.setWindowTitle(APP_NAME)
         self.setCentralWidget(self.frame)
         self.setAcceptDrops(True)
@@ -163,19 +163,19 @@ class MainWindow(QMainWindow):
             self.frame.run.write(Level.WARNING, self.tr("The session could not be saved: {error}").format(error=error))
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Once the window is there, find out what device will compute."""
+        """Once the window is there, keep it on its screen, and find out what device will compute."""
         super().showEvent(event)
         if self._asked_device is None:
             self._limit_size()
             self._asked_device = ("", None)
-            # The window's frame is known once a window manager has put it there.
-            for delay in (0, FRAME_MS):
-                QTimer.singleShot(delay, self, self._fit_screen)
+            self._frame_watch.start()
             QTimer.singleShot(DEVICE_QUESTION_MS, self, self._first_device_question)
 
     def changeEvent(self, event: QEvent) -> None:
-        """Keep room for a larger font."""
+        """Keep room for a larger font, and the screen's bounds for a window that fills the screen no longer."""
         super().changeEvent(event)
+        if event.type() == QEvent.Type.WindowStateChange and self._asked_device is not None:
+            self._frame_watch.start()
         if event.type() == QEvent.Type.FontChange and hasattr(self, "files"):
             self._limit_size()
 
@@ -202,7 +202,7 @@ class MainWindow(QMainWindow):
 
     def _limit_size(self) -> None:
         """Let large text have its room; what it needs is known once the style sheet was applied."""
-        least = least_size(LEAST_SIZE.expandedTo(self.frame.minimumSizeHint()), self)
+        least = least_size(LEAST_SIZE.expandedTo(self.frame.roomy_size()), self)
         if least != self.minimumSize():
             self.setMinimumSize(least)
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, Qt, Signal, Slot
-from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QFont
-from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QToolButton, QVBoxLayout
+from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
+from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QFont, QResizeEvent
+from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout
 
 from app.icons import icon
 from app.messages import format_bytes
 from app.translation import plural, whole
-from app.widgets.basics import ElidedLabel, icon_size, push_button, set_look, wrapped_label
+from app.widgets.basics import ElidedLabel, icon_size, push_button, scaled, set_look, wrapped_label
 from app.widgets.drops import accept_copy, dropped_paths
 from app.wording import breakable, short_error_text
 from engine.errors import EngineError
 from engine.inspection import ModelSummary
 
 LEAST_HEIGHT = 70  # with usual text; larger text takes what it needs
+CAPTION_WIDTH = 80  # which of the two cards it is can be read in this
+ARROW = "\u25be"
 MODEL_FILES = "*.safetensors *.sft"
 DTYPE_NAMES = {"F64": "fp64", "F32": "fp32", "F16": "fp16", "BF16": "bf16", "F8_E4M3": "fp8", "F8_E5M2": "fp8"}
 
@@ -47,11 +49,15 @@ class ModelCard(QFrame):
         font.setCapitalization(QFont.Capitalization.AllUppercase)
         font.setLetterSpacing(QFont.SpacingType.PercentageSpacing, 104)
         label.setFont(font)
+        label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)  # whole where there is room
+        label.setMinimumWidth(scaled(CAPTION_WIDTH))
         self.browse = push_button(self.tr("Browse\u2026"), small=True)
         self.browse.setAccessibleName(self.tr("Browse: {model}").format(model=caption))
         self.browse.clicked.connect(self.ask_for_file)
-        self.recent = push_button(self.tr("Recent") + " \u25be", kind="quiet", small=True)
+        self._recent_title = self.tr("Recent") + f" {ARROW}"
+        self.recent = push_button(self._recent_title, kind="quiet", small=True)
         self.recent.setAccessibleName(self.tr("Recent files: {model}").format(model=caption))
+        self.recent.setToolTip(self.tr("Recent files"))
         self._menu = QMenu(self)
         self._menu.setAccessibleName(self.tr("Recent files"))
         self._menu.setToolTipsVisible(True)
@@ -86,6 +92,29 @@ class ModelCard(QFrame):
         self._recolour()
         self.show_empty()
         self.set_recent([])
+
+    def sizeHint(self) -> QSize:
+        """As wide as its caption and all words of its buttons."""
+        hint = super().sizeHint()
+        return QSize(hint.width() + (0 if self._recent_in_words() else self._saved()), hint.height())
+
+    def minimumSizeHint(self) -> QSize:
+        """As wide as a part of the caption, and an arrow instead of a word."""
+        hint = super().minimumSizeHint()
+        return QSize(hint.width() - (self._saved() if self._recent_in_words() else 0), hint.height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Say the recent files' button in words where the caption is whole beside it."""
+        super().resizeEvent(event)
+        self.recent.setText(self._recent_title if self.width() >= self.sizeHint().width() else ARROW)
+
+    def _recent_in_words(self) -> bool:
+        return self.recent.text() == self._recent_title
+
+    def _saved(self) -> int:
+        """The width that the arrow saves."""
+        text = self.recent.fontMetrics().horizontalAdvance
+        return text(self._recent_title) - text(ARROW)
 
     def set_recent(self, recent: Sequence[str]) -> None:
         """Offer recently used files."""

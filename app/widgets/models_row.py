@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from app.icons import icon
-from app.widgets.basics import icon_size, scaled
+from app.widgets.basics import icon_size
 from app.widgets.model_card import ModelCard
 from app.widgets.pair_card import PairCard
 
@@ -31,7 +31,6 @@ class ModelsRow(QWidget):
         )
         self.original = ModelCard(self.tr("Original model"), self.tr("The model it was trained from."))
         self.pair = PairCard()
-        self.pair.setFixedWidth(scaled(300))
         self.swap = QToolButton()
         self.swap.setProperty("kind", "round")
         self.swap.setFixedSize(32, 32)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
+from PySide6.QtCore import QSize, Qt, Slot
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout
 
 from app.estimate_words import estimate_lines, estimate_text, problem_text
 from app.messages import format_bytes
 from app.translation import plural, whole
-from app.widgets.basics import ElidedLabel, link_button, set_look, text_label, wrapped_label
+from app.widgets.basics import ElidedLabel, link_button, scaled, set_look, text_label, wrapped_label
 from app.widgets.left_out_dialog import LeftOutDialog
 from app.wording import OF_THE_PAIR, breakable, short_error_text
 from engine.errors import EngineError
 from engine.estimates import Estimate
 from engine.results import LeftOut
 
+WIDTH, LEAST_WIDTH = 300, 200
 FIRST_LINE = 24  # as high as the buttons in the first line of the cards beside this one
 
 
@@ -27,6 +28,7 @@ class PairCard(QFrame):
         super().__init__()
         self.setProperty("panel", "accent")
         self.setAccessibleName(self.tr("The pair"))
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
         self._left_out: tuple[LeftOut, ...] = ()
         self._pair: tuple[int, str, tuple[str, ...]] | None = None
         self.headline = ElidedLabel("", "title", mode=Qt.TextElideMode.ElideRight)
@@ -53,6 +55,15 @@ class PairCard(QFrame):
         column.addWidget(self.remark)
         column.addStretch(1)
         self.show_empty()
+
+    def sizeHint(self) -> QSize:
+        """The usual width."""
+        return QSize(scaled(WIDTH), super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Narrower where the cards beside it need the room."""
+        hint = super().minimumSizeHint()
+        return QSize(max(scaled(LEAST_WIDTH), hint.width()), hint.height())
 
     def show_empty(self) -> None:
         """A model is missing."""

@@ -53,7 +53,9 @@ class QueueList(QListView):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
+        # Not InternalMove: there Qt's list never offers Copy, and every drop is answered with Copy. Only its own drags
+        # are taken, see dragEnterEvent.
+        self.setDragDropMode(QAbstractItemView.DragDropMode.DragDrop)
         self.setDefaultDropAction(Qt.DropAction.CopyAction)
         self.setDragDropOverwriteMode(False)
         self.setDropIndicatorShown(False)
@@ -128,8 +130,8 @@ class QueueList(QListView):
         ids = self._model.dropped(event.mimeData())
         row = self.drop_row(event.position().toPoint(), ids)
         self.dragLeaveEvent(QDragLeaveEvent())  # what Qt does at the end of a drag: no more scrolling, no line
-        if self._model.dropMimeData(event.mimeData(), event.dropAction(), row, 0, self.rootIndex()):
-            accept_copy(event)
+        if ids and accept_copy(event):
+            self._model.dropMimeData(event.mimeData(), event.dropAction(), row, 0, self.rootIndex())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """The rows, and the line of a drag above them."""

@@ -69,8 +69,8 @@ class QueueModel(QAbstractListModel):
         return flags
 
     def supportedDropActions(self) -> Qt.DropAction:
-        """Qt's list wants Move among them; drops are answered with Copy, and `dropMimeData` puts the jobs in order."""
-        return Qt.DropAction.CopyAction | Qt.DropAction.MoveAction
+        """Copy: after a Move, Qt's list would take the dragged rows out itself; `dropMimeData` puts them in order."""
+        return Qt.DropAction.CopyAction
 
     def mimeTypes(self) -> list[str]:
         """What a drag of jobs carries."""
@@ -86,7 +86,7 @@ class QueueModel(QAbstractListModel):
     def dropMimeData(self, data: QMimeData, action: Qt.DropAction, row: int, _column: int, parent: Index) -> bool:
         """Put the dropped jobs before a row; -1 is the end."""
         ids = self.dropped(data)
-        if not action & self.supportedDropActions() or not ids:
+        if action != Qt.DropAction.CopyAction or not ids:
             return False
         if row < 0:
             row = parent.row() if parent.isValid() else len(self._jobs)

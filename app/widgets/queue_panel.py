@@ -10,7 +10,7 @@ from app.job_queue import Job, JobState, Removal, resumable
 from app.live_queue import LiveQueue
 from app.queue_runner import QueueRunner, QueueSummary
 from app.theme import Theme
-from app.widgets.basics import ElidedLabel, Panel, link_button, push_button, scaled, set_look, text_label, wrapped_label
+from app.widgets.basics import ElidedLabel, Panel, let_shrink, link_button, push_button, set_look, wrapped_label
 from app.widgets.dialogs import Ended
 from app.widgets.queue_actions import QueueActions
 from app.widgets.queue_list import QueueList
@@ -114,7 +114,7 @@ class QueuePanel(Panel):
     def _empty_state(self) -> QWidget:
         self.add_first = push_button(self.tr("Add current"))
         self.add_first.clicked.connect(self.add_clicked)
-        head = text_label(self.tr("Several extractions, one after the other"), "name")
+        head = wrapped_label(self.tr("Several extractions, one after the other"), "name")
         head.setAlignment(Qt.AlignmentFlag.AlignCenter)
         hint = wrapped_label(
             self.tr(
@@ -126,7 +126,7 @@ class QueuePanel(Panel):
         )
         hint.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         page, words = QWidget(), QWidget()
-        words.setFixedWidth(scaled(HINT_WIDTH))
+        let_shrink(words, 260, HINT_WIDTH)
         column = QVBoxLayout(words)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)

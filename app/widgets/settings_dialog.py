@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
     QHBoxLayout,
-    QLineEdit,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -30,8 +29,10 @@ from app.decomposition_cache import DecompositionCache
 from app.preferences import DialogValues, SettingsChange, parse_size, size_text
 from app.widgets.basics import Panel, WheelGuard, push_button, scaled
 from app.widgets.cache_row import CacheRow
+from app.widgets.drops import TextField
 from app.widgets.fields import DeviceEditor, help_of, title_of
 from app.widgets.setting_row import SettingRow
+from app.widgets.window_placement import resize_on_screen
 from engine.field_specs import field_specs
 from engine.settings import HardwareSettings
 
@@ -102,7 +103,7 @@ class SettingsDialog(QDialog):
                 control.installEventFilter(self._guard)
                 control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.language.setFocus()
-        self.resize(self.sizeHint())
+        resize_on_screen(self, self.sizeHint())
 
     def sizeHint(self) -> QSize:
         """Wide enough for a path, and as high as the smallest window."""
@@ -164,7 +165,7 @@ class SettingsDialog(QDialog):
 
     def _files(self, cache: DecompositionCache) -> Panel:
         panel = Panel(self.tr("Files"))
-        self.folder = QLineEdit(str(self._values.output_dir))
+        self.folder = TextField(str(self._values.output_dir))
         self.folder.setCursorPosition(0)
         self.folder.setPlaceholderText(str(paths.default_output_dir()))
         self.folder.editingFinished.connect(self.check_folder)
@@ -185,7 +186,7 @@ class SettingsDialog(QDialog):
         self.device.set_value(self._values.device)
         self.device.changed.connect(self.check_device)
         self.device_row = SettingRow(title_of(SPECS["device"]), self.device.control, help_of(SPECS["device"]))
-        self.budget = QLineEdit("" if self._values.memory_budget is None else size_text(self._values.memory_budget))
+        self.budget = TextField("" if self._values.memory_budget is None else size_text(self._values.memory_budget))
         self.budget.setPlaceholderText(self.tr("automatic"))
         self.budget.textEdited.connect(self.check_budget)
         spec = SPECS["memory_budget"]

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QComboBox, QGridLayout, QSizePolicy
 
 from app.theme import Theme
 from app.translation import plural, whole
-from app.widgets.basics import text_label
+from app.widgets.basics import let_shrink, text_label
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_model import LayerModel, share_text, short_name
 from app.widgets.layer_names import ELLIPSIS, first_parts, fitted_name
@@ -61,6 +61,7 @@ class SpectrumPanel(PlotPanel):
         self._named, self._more = "", ""  # of one layer: its name, and what is said besides
         self._entries: list[tuple[str, str]] = []  # of the legend: name, name with the share kept
         self.measure = QComboBox()
+        let_shrink(self.measure, 96)
         self.measure.setAccessibleName(self.tr("What the curve shows"))
         for measure, title in {
             Measure.VALUES: self.tr("Singular values"),

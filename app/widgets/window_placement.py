@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QMargins, QRect, QSize
+from collections.abc import Callable
+
+from PySide6.QtCore import QMargins, QObject, QRect, QSize, QTimer, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QWidget
 
+LOOK_MS, LOOKS = 100, 50  # for as long as slow window managers take to frame a new window
 _USUAL_FRAME = QMargins(4, 36, 4, 8)  # title bar and borders, before a window manager has put them there
 
 
@@ -34,6 +37,11 @@ def fitting(size: QSize, available: QRect, frame: QMargins = _USUAL_FRAME) -> QS
     return size.boundedTo(available.marginsRemoved(frame).size())
 
 
+def resize_on_screen(window: QWidget, size: QSize) -> None:
+    """Make a dialog as large as this where its screen has room for that."""
+    window.resize(fitting(size, free_part(window)))
+
+
 def least_size(size: QSize, window: QWidget) -> QSize:
     """A smallest size that never is larger than the window's screen."""
     return fitting(size, free_part(window), frame_of(window))
@@ -55,3 +63,35 @@ def fit_screen(window: QWidget) -> None:
     top = max(free.top(), min(window.geometry().top(), free.bottom() - size.height() + 1))
     if (left, top) != (window.geometry().left(), window.geometry().top()):
         window.move(left - frame.left(), top - frame.top())
+
+
+class FrameWatch(QObject):
+    """Has a window fitted into its screen again as soon as its frame is known.
+
+    A window manager puts the frame there some time after the window was shown, and Qt tells nobody. Where a person
+    moves the window meanwhile, it stays there: only another frame is a reason to fit.
+    """
+
+    def __init__(self, window: QWidget, fit: Callable[[], None]) -> None:
+        super().__init__(window)
+        self._window, self._fit = window, fit
+        self._fitted_for: QMargins | None = None
+        self._looks = 0
+        self._timer = QTimer(self)
+        self._timer.setInterval(LOOK_MS)
+        self._timer.timeout.connect(self._look)
+
+    def start(self) -> None:
+        """Fit with the frame that is known, and again with each other one of the next seconds."""
+        self._fitted_for, self._looks = None, 0
+        self._timer.start()
+
+    @Slot()
+    def _look(self) -> None:
+        self._looks += 1
+        if self._looks >= LOOKS:
+            self._timer.stop()
+        frame = frame_of(self._window)
+        if frame != self._fitted_for and self._window.isVisible():
+            self._fitted_for = frame
+            self._fit()

@@ -15,7 +15,7 @@ import torch
 
 from engine.decompose import lapack
 from engine.decompose.certificate import Array, missing_energy
-from engine.decompose.products import exact_product, fast_dtype
+from engine.decompose.products import exact_product, fast_dtype, gram_product
 from engine.decompose.workspace import CHUNK_BYTES
 from engine.steps import check
 
@@ -98,7 +98,7 @@ class KrylovBasis:
         leading = self._product(self.vectors(turn).T)
         leading = _factored(leading)[0]
         images = exact_product(leading, self._wide.T)  # (d, l)
-        values, rotation = torch.linalg.eigh((images.double() @ images.double().T).cpu())
+        values, rotation = torch.linalg.eigh(gram_product(images, images, exact=True).cpu())
         rotation = rotation.flip(1).to(leading.device, torch.float32)
         leading, images = rotation.T @ leading, rotation.T @ images
         self._known = len(leading)

@@ -25,7 +25,7 @@ from engine.decompose.decomposition import (
     residual_energy,
     within_promise,
 )
-from engine.decompose.products import exact_product, product
+from engine.decompose.products import exact_product, gram_product, product
 from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.sketch import Sketch
 from engine.decompose.workspace import largest_basis
@@ -34,7 +34,6 @@ from engine.steps import check
 SHARE = 0.9  # of the promise that the bound may use up; rounding of the factors gets the rest
 _NEARLY_ALL = 1e-6  # of the energy: where less is lost, the loss itself may be all that could be missing
 _SMALL_REST = 0.04  # of the energy: below it float32 products misjudge the rest
-_CHUNK = 2048  # columns multiplied at once
 _LOOSE = 1e-6  # of the energy: where so much may be missing, float32 products tell the Ritz vectors well enough
 MOST_ROUNDS = 24
 _NEXT_VALUES = 4  # judged beyond the rank, where the rule asks whether one more would pass
@@ -175,7 +174,7 @@ class _Basis:
         gram = torch.eye(len(gram), dtype=gram.dtype, device=gram.device).mul_(1.5).sub_(gram, alpha=0.5)
         self._q = proposal @ gram
         self._z = exact_product(self._q.T, wide.T)
-        self._t = _gram(self._z, self._z, exact)
+        self._t = gram_product(self._z, self._z, exact=exact)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -191,8 +190,8 @@ class _Basis:
         """Add orthonormal columns that are orthogonal to the basis."""
         z = exact_product(block.T, self._wide.T)
         z.addmm_(block.T @ self._q, self._z, alpha=-1.0)  # as if orthogonal beyond float32: values below 1e-6 s1 show
-        t = _gram(self._z, z, self._exact)
-        self._t = torch.cat([torch.cat([self._t, t], 1), torch.cat([t.T, _gram(z, z, self._exact)], 1)], 0)
+        t = gram_product(self._z, z, exact=self._exact)
+        self._t = torch.cat([torch.cat([self._t, t], 1), torch.cat([t.T, gram_product(z, z, exact=self._exact)], 1)], 0)
         self._q, self._z = torch.cat([self._q, block], 1), torch.cat([self._z, z], 0)
 
     def probe(self, seed: int) -> float:
@@ -259,20 +258,3 @@ def _lost(wide: torch.Tensor, left: torch.Tensor, right: torch.Tensor, total: fl
     if total - kept > _SMALL_REST * total:
         return total - kept
     return residual_energy(wide, left, right)
-
-
-def _gram(left: torch.Tensor, right: torch.Tensor, exact: bool) -> torch.Tensor:
-    """Multiply (p, n) by the transpose of (q, n), summed in float64: (p, q).
-
-    Exact is float64 throughout; else products of a few columns at a time are float32, and only their sum is float64.
-    """
-    wide = torch.float32 if left.device.type == "mps" else torch.float64  # no float64 there
-    dtype = wide if exact else torch.float32
-    result = torch.zeros(left.shape[0], right.shape[0], dtype=wide, device=left.device)
-    for start in range(0, int(left.shape[1]), _CHUNK):
-        check()
-        stop = start + _CHUNK
-        piece = left[:, start:stop].to(dtype)
-        other = piece if right is left else right[:, start:stop].to(dtype)
-        result.add_(piece @ other.T)
-    return result

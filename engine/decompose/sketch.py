@@ -98,15 +98,16 @@ def propose(
     krylov = KrylovBasis(
         wide, width, min(max(due, 8 * width), limit + width), seed=seed, total=total, exact_rounds=exact
     )
-    schedule, deflated = _Schedule(width, min(due, limit)), rounds is not None or not krylov.rounds_off
-    glance = (-(-cap // width) + 2) * width if fixed else limit
+    schedule = _Schedule(width, min(due, limit))
+    may_deflate = rounds is None and krylov.rounds_off
+    glance = (-(-cap // width) + 2) * width if fixed else 0  # a gap shows long before the rest is known
     while True:
         krylov.extend()
-        if krylov.columns == glance < schedule.due and not deflated:
+        if may_deflate and krylov.columns == glance < schedule.due:
             early = krylov.ritz()
             dominant = _before_a_gap(early.values[:cap]) if early is not None else 0
-            if early is not None and 0 < dominant < cap and early.hidden(cap) > _allowed(early, cap, total):
-                deflated = True
+            if early is not None and dominant and early.hidden(cap) > _allowed(early, cap, total):
+                may_deflate = False
                 krylov.deflate(early.vectors[:, :dominant])
                 schedule.due = min(dominant + due, limit)
         ended = rounds is not None and krylov.rounds >= rounds
@@ -121,8 +122,8 @@ def propose(
             if rounds is not None:
                 allowed = max(CONVERGED * allowed, _CLEARLY_LESS * power_iteration_excess(ritz.values, rank, rounds))
             dominant = int(np.count_nonzero(ritz.values[:rank] > _DOMINANT * ritz.values[rank - 1]))
-            if not deflated and dominant and ritz.hidden(rank) > allowed:
-                deflated = True
+            if may_deflate and dominant and ritz.hidden(rank) > allowed:
+                may_deflate = False
                 krylov.deflate(ritz.vectors[:, :dominant])
                 schedule = _Schedule(width, min(dominant + due, limit))
                 continue

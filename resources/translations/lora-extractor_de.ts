@@ -2751,6 +2751,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/frame.py"/>
+        <source>Models, settings and views</source>
+        <translation>Modelle, Einstellungen und Ansichten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/frame.py"/>
         <source>Queue</source>
         <translation>Warteschlange</translation>
     </message>

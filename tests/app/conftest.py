@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeEngine
-from PySide6.QtWidgets import QApplication
+from patience import PatientBot
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 from unattended import Unattended
 
@@ -41,12 +42,24 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
+def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:
+    """Waits as long as a busy machine may need."""
+    return PatientBot(request)
+
+
+@pytest.fixture
 def make_window(qtbot: QtBot, theme: Theme, engine: FakeEngine) -> Iterator[WindowMaker]:
     windows: list[MainWindow] = []
 
+    def end_work(window: QWidget) -> None:
+        """After a test that failed in the middle of a run: end it, so that closing asks nothing."""
+        assert isinstance(window, MainWindow)
+        engine.let_go()
+        window.controller.shut_down()
+
     def make(**options: object) -> MainWindow:
         window = MainWindow(SessionStore(), **{"engine": engine, "theme": theme, **options})  # type: ignore[arg-type]
-        qtbot.addWidget(window)
+        qtbot.addWidget(window, before_close_func=end_work)
         window.show()
         windows.append(window)
         return window

@@ -12,7 +12,7 @@ def test_the_box_names_the_version_and_the_licences_of_what_is_used(qtbot: QtBot
     dialog = AboutDialog()
     qtbot.addWidget(dialog)
     dialog.show()
-    qtbot.waitUntil(lambda: len(dialog.licences.toPlainText()) > 10_000, timeout=20_000)
+    qtbot.waitUntil(lambda: len(dialog.licences.toPlainText()) > 10_000)
     text = dialog.licences.toPlainText()
     for name in ("PySide6", "torch", "numpy", "safetensors", "pyqtgraph"):
         assert name.casefold() in text.casefold()

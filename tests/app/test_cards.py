@@ -177,7 +177,7 @@ def test_what_is_no_model_file_is_put_aside_and_said(
     assert None not in window.frame.models.models()
     assert note not in window.frame.models.models()
     (bar,) = window.findChildren(NoticeBar)
-    qtbot.waitUntil(bar.isVisible, timeout=5000)
+    qtbot.waitUntil(bar.isVisible)
     assert bar.text.text() == "No model files: note.txt"
     drop(window, *pair)
     assert not any(bar.isVisible() for bar in window.findChildren(NoticeBar))

@@ -37,6 +37,7 @@ def own_faulthandler() -> Iterator[None]:
 def begin(folder: Path, then: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-c", START + then, str(folder)],
+        stdin=subprocess.PIPE,  # what waits for its end must not meet one that is closed already
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -38,6 +38,6 @@ def test_the_first_paint_is_noticed_once_and_closes_the_window(
     window = MainWindow(theme=theme)
     qtbot.addWidget(window)
     window.show()
-    qtbot.waitUntil(lambda: watcher.seconds is not None and not window.isVisible(), timeout=10_000)
+    qtbot.waitUntil(lambda: watcher.seconds is not None and not window.isVisible())
     application.removeEventFilter(watcher)
     assert watcher.seconds == 1.25

@@ -37,6 +37,6 @@ def test_cycles_are_collected_on_the_gui_thread_only(qtbot: QtBot, qapp: QApplic
     worker.start()
     worker.join()
     assert threads == []
-    qtbot.waitUntil(lambda: threads == ["MainThread"], timeout=10_000)
+    qtbot.waitUntil(lambda: threads == ["MainThread"])
     assert not gc.isenabled()
     del collector, parent

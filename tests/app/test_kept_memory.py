@@ -30,7 +30,7 @@ def test_the_button_says_how_much_is_kept_and_is_there_only_while_something_is(
     assert "five idle minutes" in button.toolTip()
     assert window.frame.hardware.freed_in.text() == "by itself in 5 min"
     button.click()
-    qtbot.waitUntil(lambda: not button.isVisible(), timeout=5000)
+    qtbot.waitUntil(lambda: not button.isVisible())
     assert engine.sessions[0].resident_bytes == 0
     assert "Freed 1.2 GB" in window.frame.run.log.as_text()
 
@@ -41,8 +41,8 @@ def test_freeing_is_not_on_the_gui_thread_and_leaves_the_result_shown(
     run_to_end(qtbot, window, pair)
     headline = window.frame.bar.headline.text()
     window.frame.hardware.free.click()
-    qtbot.waitUntil(lambda: len(engine.free_threads) == 1, timeout=5000)
-    qtbot.waitUntil(lambda: window.controller.current is not None, timeout=5000)
+    qtbot.waitUntil(lambda: len(engine.free_threads) == 1)
+    qtbot.waitUntil(lambda: window.controller.current is not None)
     assert engine.free_threads[0] is not threading.main_thread()
     assert window.frame.bar.headline.text() == headline
     assert window.controller.state is State.DONE
@@ -81,7 +81,7 @@ def test_a_run_that_is_wanted_while_memory_is_being_freed_begins_after_it(
     window.extract()
     qtbot.wait(50)
     freed.set()
-    qtbot.waitUntil(lambda: engine.closed_runs == 2 and not window.controller.busy, timeout=5000)
+    qtbot.waitUntil(lambda: engine.closed_runs == 2 and not window.controller.busy)
     assert runs_when_freed == [1]
 
 
@@ -90,8 +90,8 @@ def test_memory_is_freed_after_some_idle_time(
 ) -> None:
     monkeypatch.setattr(KeptMemory, "IDLE_MS", 30)
     run_to_end(qtbot, window, pair)
-    qtbot.waitUntil(lambda: engine.sessions[0].resident_bytes == 0, timeout=5000)
-    qtbot.waitUntil(lambda: not window.frame.hardware.free.isVisible(), timeout=5000)
+    qtbot.waitUntil(lambda: engine.sessions[0].resident_bytes == 0)
+    qtbot.waitUntil(lambda: not window.frame.hardware.free.isVisible())
     qtbot.wait(100)
     assert len(engine.free_threads) == 1, "nothing is left to free, so it is not done again"
 
@@ -115,7 +115,7 @@ def test_the_idle_time_begins_anew_with_every_plan_and_ends_with_a_run(
     assert not timer.isActive()
     engine.let_go()
     wait_for(qtbot, window, State.DONE)
-    qtbot.waitUntil(timer.isActive, timeout=5000)
+    qtbot.waitUntil(timer.isActive)
 
 
 def test_nothing_is_waited_for_where_nothing_is_kept(
@@ -134,8 +134,8 @@ def test_a_changed_or_removed_model_frees_what_was_kept_for_the_pair(
     third = tmp_path / "third.safetensors"
     third.write_bytes(b"third")
     window.set_models(third if other else None, pair[1])
-    qtbot.waitUntil(lambda: engine.sessions[0].closed, timeout=5000)
-    qtbot.waitUntil(lambda: not window.frame.hardware.free.isVisible(), timeout=5000)
+    qtbot.waitUntil(lambda: engine.sessions[0].closed)
+    qtbot.waitUntil(lambda: not window.frame.hardware.free.isVisible())
 
 
 def test_closing_the_window_closes_the_pair(qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair) -> None:
@@ -150,6 +150,6 @@ def test_memory_that_cannot_be_freed_is_told_and_can_be_tried_again(
     run_to_end(qtbot, window, pair)
     engine.free_error = RuntimeError("the driver is gone")
     window.frame.hardware.free.click()
-    qtbot.waitUntil(lambda: "could not be freed" in window.frame.run.log.as_text(), timeout=5000)
-    qtbot.waitUntil(window.frame.hardware.free.isEnabled, timeout=5000)
+    qtbot.waitUntil(lambda: "could not be freed" in window.frame.run.log.as_text())
+    qtbot.waitUntil(window.frame.hardware.free.isEnabled)
     assert window.frame.hardware.free.isVisible()

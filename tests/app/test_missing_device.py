@@ -46,7 +46,7 @@ def controller(qapp: QApplication, engine: OneCard) -> Iterator[Controller]:
 
 
 def plan(qtbot: QtBot, controller: Controller, pair: Pair, hardware: HardwareSettings, folder: Path) -> Prepared:
-    with qtbot.waitSignal(controller.prepared, timeout=5000) as told:
+    with qtbot.waitSignal(controller.prepared) as told:
         controller.prepare(pair, ExtractionSettings(), hardware, folder)
     answer = told.args[0]
     assert isinstance(answer, Prepared)
@@ -54,7 +54,7 @@ def plan(qtbot: QtBot, controller: Controller, pair: Pair, hardware: HardwareSet
 
 
 def ask(qtbot: QtBot, controller: Controller, hardware: HardwareSettings) -> None:
-    with qtbot.waitSignal(controller._background.device_known, timeout=5000):
+    with qtbot.waitSignal(controller._background.device_known):
         controller.describe_device(hardware)
 
 
@@ -62,7 +62,7 @@ def test_a_plan_is_taken_back_when_its_device_turns_out_to_be_missing(
     qtbot: QtBot, controller: Controller, pair: Pair, tmp_path: Path
 ) -> None:
     assert plan(qtbot, controller, pair, THIRD, tmp_path).plan is not None
-    with qtbot.waitSignal(controller.prepared, timeout=5000) as told:
+    with qtbot.waitSignal(controller.prepared) as told:
         controller.describe_device(THIRD)
     answer = told.args[0]
     assert (answer.plan, answer.error.code, controller.state) == (None, ErrorCode.DEVICE_UNAVAILABLE, State.IDLE)
@@ -92,7 +92,7 @@ def test_the_models_can_be_verified_without_the_device(
 ) -> None:
     ask(qtbot, controller, THIRD)
     plan(qtbot, controller, pair, THIRD, tmp_path)
-    with qtbot.waitSignal(controller.verified, timeout=5000):
+    with qtbot.waitSignal(controller.verified):
         assert controller.verify(tmp_path / "lora.safetensors")
 
 
@@ -104,7 +104,7 @@ def test_a_device_that_is_put_in_is_planned_for_again(
     assert controller.state is State.IDLE
     engine.missing.clear()
     controller.describe_device(THIRD)
-    qtbot.waitUntil(lambda: controller.state is State.READY, timeout=5000)
+    qtbot.waitUntil(lambda: controller.state is State.READY)
     assert controller.current is not None
     assert controller.current.plan is not None
 
@@ -118,7 +118,7 @@ def test_a_device_that_vanishes_during_a_verification_is_told_behind_it(
     ask(qtbot, controller, THIRD)
     assert controller.state is State.VERIFYING
     engine.let_go()
-    qtbot.waitUntil(lambda: controller.state is State.IDLE, timeout=5000)
+    qtbot.waitUntil(lambda: controller.state is State.IDLE)
     assert not controller.extract()
 
 
@@ -136,7 +136,7 @@ def test_a_run_that_found_its_device_missing_blocks_the_next_one(
 ) -> None:
     engine.run_error = NO_DEVICE
     plan(qtbot, controller, pair, THIRD, tmp_path)
-    with qtbot.waitSignals([controller.failed, controller.prepared], timeout=5000):
+    with qtbot.waitSignals([controller.failed, controller.prepared]):
         assert controller.extract()
     assert controller.state is State.FAILED
     assert controller.current is not None

@@ -79,7 +79,7 @@ def drag(stage: Stage, ids: tuple[str, ...], row: int) -> bool:
     model = stage.panel.model
     indexes = [model.index(place) for item in ids if (place := model.row_of(item)) is not None]
     data = model.mimeData(indexes)
-    return model.dropMimeData(data, Qt.DropAction.MoveAction, row, 0, QModelIndex())
+    return model.dropMimeData(data, Qt.DropAction.CopyAction, row, 0, QModelIndex())
 
 
 def test_an_empty_queue_explains_itself_and_offers_the_first_job(qtbot: QtBot, stage: Stage) -> None:
@@ -133,7 +133,7 @@ def test_only_jobs_of_this_queue_can_be_dropped(stage: Stage) -> None:
     files = QMimeData()
     files.setText("/models/a.safetensors")
     for data in (foreign, files):
-        assert not stage.panel.model.dropMimeData(data, Qt.DropAction.MoveAction, 0, 0, QModelIndex())
+        assert not stage.panel.model.dropMimeData(data, Qt.DropAction.CopyAction, 0, 0, QModelIndex())
     assert stage.order() == "a b"
 
 
@@ -169,7 +169,7 @@ def test_jobs_are_moved_removed_and_brought_back_by_keys(qtbot: QtBot, stage: St
     stage.fill("a", "b", "c", "d")
     jobs = stage.panel.jobs
     stage.panel.activateWindow()
-    qtbot.waitUntil(stage.panel.isActiveWindow, timeout=5000)
+    qtbot.waitUntil(stage.panel.isActiveWindow)
     jobs.setFocus()
     jobs.choose("c")
     qtbot.keyClick(jobs, Key.Key_Up, ALT)
@@ -303,9 +303,9 @@ def test_run_all_works_through_the_queue_and_says_how_it_ended(qtbot: QtBot, sta
         said = panel.model.data(panel.model.index(0), Qt.ItemDataRole.AccessibleTextRole)
         return "Layer" in str(said) and "of 12" in str(said)
 
-    qtbot.waitUntil(half_way, timeout=10_000)
+    qtbot.waitUntil(half_way)
     stage.engine.let_go()
-    qtbot.waitUntil(lambda: not stage.runner.running, timeout=10_000)
+    qtbot.waitUntil(lambda: not stage.runner.running)
     assert stage.notice() == "The queue has ended: 2 done"
     assert panel.run.isVisible()
     assert not panel.run.isEnabled()
@@ -318,12 +318,12 @@ def test_stop_asks_first(qtbot: QtBot, stage: Stage, monkeypatch: pytest.MonkeyP
     stage.engine.hold_run.clear()
     stage.fill("a", "b")
     stage.panel.run.click()
-    qtbot.waitUntil(lambda: stage.runner.progress is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: stage.runner.progress is not None)
     stage.panel.stop.click()
     assert stage.runner.stopping is confirmed
     assert stage.panel.stop.isEnabled() is not confirmed
     stage.engine.let_go()
-    qtbot.waitUntil(lambda: not stage.runner.running, timeout=10_000)
+    qtbot.waitUntil(lambda: not stage.runner.running)
     assert (stage.queue.jobs[1].state is JobState.WAITING) is confirmed
 
 
@@ -331,7 +331,7 @@ def test_a_failed_job_shows_its_error_in_words(qtbot: QtBot, stage: Stage) -> No
     stage.engine.plan_error = EngineError(ErrorCode.DISK_FULL, file="/loras", needed=2 * 10**9, free=10**9)
     stage.fill("a")
     stage.panel.run.click()
-    qtbot.waitUntil(lambda: not stage.runner.running, timeout=10_000)
+    qtbot.waitUntil(lambda: not stage.runner.running)
     said = str(stage.panel.model.data(stage.panel.model.index(0), Qt.ItemDataRole.AccessibleTextRole))
     assert "needs up to 2.0 GB" in said
     assert stage.notice() == "The queue has ended: 0 done, 1 failed"

@@ -101,12 +101,12 @@ def run_all(qtbot: QtBot, stage: Stage) -> None:
 
 
 def wait_for_end(qtbot: QtBot, stage: Stage, runs: int = 1) -> None:
-    qtbot.waitUntil(lambda: len(stage.ended) == runs, timeout=10_000)
+    qtbot.waitUntil(lambda: len(stage.ended) == runs)
 
 
 def wait_until_held(qtbot: QtBot, stage: Stage) -> None:
     """The engine holds a run after the sixth of its twelve layers."""
-    qtbot.waitUntil(lambda: sum(isinstance(event, LayerDone) for event in stage.news) == 6, timeout=10_000)
+    qtbot.waitUntil(lambda: sum(isinstance(event, LayerDone) for event in stage.news) == 6)
 
 
 def test_all_jobs_are_run_in_their_order_each_with_its_own_settings(qtbot: QtBot, stage: Stage) -> None:
@@ -207,7 +207,7 @@ def test_skipping_goes_on_with_the_next_job(qtbot: QtBot, stage: Stage) -> None:
     stage.runner.start()
     wait_until_held(qtbot, stage)
     stage.runner.skip()
-    qtbot.waitUntil(lambda: stage.ranks_run() == [8, 16], timeout=10_000)
+    qtbot.waitUntil(lambda: stage.ranks_run() == [8, 16])
     stage.engine.let_go()
     wait_for_end(qtbot, stage)
     assert stage.states() == ["stopped", "done"]
@@ -229,7 +229,7 @@ def test_after_a_crash_the_running_job_waits_and_results_are_still_there(qtbot: 
     stage.add(8, 16, 32)
     stage.runner.job_ended.connect(lambda _job: stage.engine.hold_run.clear())
     stage.runner.start()
-    qtbot.waitUntil(lambda: stage.states() == ["done", "running", "waiting"], timeout=10_000)
+    qtbot.waitUntil(lambda: stage.states() == ["done", "running", "waiting"])
     after_crash = LiveQueue()
     first, second, third = after_crash.jobs
     assert first == stage.queue.jobs[0]
@@ -241,7 +241,7 @@ def test_after_a_crash_the_running_job_waits_and_results_are_still_there(qtbot: 
     ended: list[object] = []
     runner.ended.connect(ended.append)
     runner.start()
-    qtbot.waitUntil(lambda: bool(ended), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(ended))
     other.shut_down()
     assert [job.state for job in after_crash.jobs] == [JobState.DONE] * 3
     assert not any(job.interrupted for job in after_crash.jobs)
@@ -274,13 +274,13 @@ def test_the_queue_does_not_start_without_jobs_or_beside_another_run(qtbot: QtBo
     assert not stage.runner.start()
     alone = make_job(64)
     stage.controller.prepare((alone.finetuned, alone.original), alone.extraction, alone.hardware, alone.output_dir)
-    qtbot.waitUntil(lambda: stage.controller.state is State.READY, timeout=10_000)
+    qtbot.waitUntil(lambda: stage.controller.state is State.READY)
     stage.engine.hold_run.clear()
     stage.controller.extract()
     stage.add(8)
     assert not stage.runner.start()
     stage.engine.let_go()
-    qtbot.waitUntil(lambda: not stage.controller.busy, timeout=10_000)
+    qtbot.waitUntil(lambda: not stage.controller.busy)
     assert stage.states() == ["waiting"], "the other run is no job"
     run_all(qtbot, stage)
     assert stage.states() == ["done"]

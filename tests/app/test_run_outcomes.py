@@ -74,7 +74,7 @@ def test_a_stopped_run_counts_the_layers_that_the_table_shows(
     engine.hold_run.clear()
     window.set_models(*pair)
     window.extract()
-    qtbot.waitUntil(lambda: window.frame.run.layers_done() == 6, timeout=5000)
+    qtbot.waitUntil(lambda: window.frame.run.layers_done() == 6)
     window.ask_stop()
     wait_for(qtbot, window, State.STOPPED)
     assert "6 of 12" in window.frame.bar.headline.text()

@@ -1,5 +1,6 @@
 import json
 import threading
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QCoreApplication, QMimeData, QPoint, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -278,7 +280,7 @@ def test_the_cache_is_measured_off_the_gui_thread(
 
     monkeypatch.setattr(decomposition_cache, "open_store", opened)
     dialog = make_dialog()
-    qtbot.waitUntil(lambda: "in use" in dialog.cache.used.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "in use" in dialog.cache.used.text())
     assert threads
     assert threading.main_thread() not in threads
     assert dialog.cache.used.text() == "3.0 MB in use"
@@ -291,7 +293,7 @@ def test_clearing_asks_first_and_says_what_was_removed(
 ) -> None:
     store_something(2_000_000)
     dialog = make_dialog()
-    qtbot.waitUntil(lambda: dialog.cache.clear.isEnabled(), timeout=5000)
+    qtbot.waitUntil(lambda: dialog.cache.clear.isEnabled())
     answer = QMessageBox.ButtonRole.RejectRole
 
     def click(box: QMessageBox) -> int:
@@ -304,7 +306,7 @@ def test_clearing_asks_first_and_says_what_was_removed(
     assert open_store().size_bytes == before
     answer = QMessageBox.ButtonRole.DestructiveRole
     dialog.cache.clear.click()
-    qtbot.waitUntil(lambda: "Removed" in dialog.cache.used.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "Removed" in dialog.cache.used.text())
     assert open_store().size_bytes == 0
     assert not dialog.cache.clear.isEnabled()
 
@@ -313,7 +315,7 @@ def test_a_limit_is_written_where_runs_read_it_and_makes_the_cache_smaller(
     qtbot: QtBot, cache: DecompositionCache
 ) -> None:
     store_something(2_000_000)
-    with qtbot.waitSignal(cache.told, timeout=5000) as told:
+    with qtbot.waitSignal(cache.told) as told:
         cache.set_limit(1_000_000)
     assert told.args is not None
     assert told.args[0].freed_bytes >= 2_000_000
@@ -324,7 +326,7 @@ def test_a_limit_is_written_where_runs_read_it_and_makes_the_cache_smaller(
 def test_a_limit_that_cannot_be_written_is_told(qtbot: QtBot, cache: DecompositionCache, home: Path) -> None:
     (home / "cache").parent.mkdir(parents=True)
     (home / "cache").write_text("a file where the folder should be")
-    with qtbot.waitSignal(cache.failed, timeout=5000) as told:
+    with qtbot.waitSignal(cache.failed) as told:
         cache.set_limit(1)
     assert told.args is not None
     assert told.args[0].code is ErrorCode.OUTPUT_UNWRITABLE
@@ -342,3 +344,20 @@ def test_shutting_down_finishes_what_was_asked_for(qtbot: QtBot, cache: Decompos
     cache.set_limit(123_456)
     cache.shut_down()
     assert open_store().limit_bytes == cache.limit_bytes == 123_456
+
+
+def test_the_dialog_s_fields_do_not_take_the_paths_of_dragged_files(make_dialog: Any) -> None:
+    dialog, file = make_dialog(), QMimeData()
+    file.setUrls([QUrl.fromLocalFile("/models/a.safetensors")])
+    file.setData("text/plain", b"/models/a.safetensors")
+    fields = [field for field in dialog.findChildren(QLineEdit) if field.acceptDrops()]
+    assert len(fields) >= 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the event's constructor; tests have no other way
+        actions = Qt.DropAction.CopyAction | Qt.DropAction.MoveAction
+        for field in fields:
+            enter = QDragEnterEvent(
+                QPoint(5, 5), actions, file, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+            )
+            QCoreApplication.sendEvent(field, enter)
+            assert not enter.isAccepted(), field.accessibleName()

@@ -182,7 +182,7 @@ def test_a_process_that_awakes_does_not_take_files_of_one_that_lost_patience(qtb
     answers: list[Answer] = []
     thread = threading.Thread(target=lambda: answers.append(hand_over([Path("/m/x")], patience=5)))
     thread.start()
-    qtbot.waitUntil(lambda: given == [[Path("/m/x")]], timeout=5000)
+    qtbot.waitUntil(lambda: given == [[Path("/m/x")]])
     thread.join()
     assert answers == [Answer.TAKEN]
     server.close()
@@ -222,7 +222,7 @@ def test_what_this_program_does_not_say_is_hung_up_on(qtbot: QtBot, message: byt
 
     thread = threading.Thread(target=talk)
     thread.start()
-    qtbot.waitUntil(lambda: bool(heard), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(heard))
     thread.join()
     assert READY not in heard
     assert given == []

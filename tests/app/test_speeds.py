@@ -227,7 +227,7 @@ def controller(qtbot: QtBot, engine: FakeEngine) -> Iterator[Controller]:
 
 def prepare(qtbot: QtBot, controller: Controller, pair: Pair, folder: Path, rank: int = 8) -> None:
     controller.prepare(pair, ExtractionSettings(rank=rank), HardwareSettings(), folder)
-    qtbot.waitUntil(lambda: controller.state is State.READY, timeout=5000)
+    qtbot.waitUntil(lambda: controller.state is State.READY)
 
 
 def test_an_estimate_follows_the_plan_and_gets_better_once_the_device_is_known(
@@ -235,11 +235,11 @@ def test_an_estimate_follows_the_plan_and_gets_better_once_the_device_is_known(
 ) -> None:
     listener = Listener(controller)
     prepare(qtbot, controller, pair, tmp_path)
-    qtbot.waitUntil(lambda: len(listener.estimates) == 1, timeout=5000)
+    qtbot.waitUntil(lambda: len(listener.estimates) == 1)
     assert (listener.estimates[0].device, listener.estimates[0].seconds) == (None, None)
     assert listener.estimates[0].output.needed == 310_000_000
     controller.describe_device(HardwareSettings())
-    qtbot.waitUntil(lambda: controller.estimate is not None and controller.estimate.seconds is not None, timeout=5000)
+    qtbot.waitUntil(lambda: controller.estimate is not None and controller.estimate.seconds is not None)
     newest = listener.estimates[-1]
     plan = controller.current.plan  # type: ignore[union-attr]
     assert newest is controller.estimate
@@ -254,7 +254,7 @@ def test_a_device_is_tried_out_once_for_each_method(
     for rank in (8, 16, 8, 128):
         prepare(qtbot, controller, pair, tmp_path, rank)
         qtbot.waitUntil(lambda: controller.estimate is not None and controller.estimate.seconds is not None)
-    qtbot.waitUntil(lambda: len(engine.calibrations) == 2, timeout=5000)
+    qtbot.waitUntil(lambda: len(engine.calibrations) == 2)
     assert [settings.rank for settings in engine.calibrations] == [8, 128]
 
 
@@ -263,10 +263,10 @@ def test_a_finished_run_teaches_and_the_next_estimate_knows(
 ) -> None:
     controller.describe_device(HardwareSettings())
     prepare(qtbot, controller, pair, tmp_path)
-    qtbot.waitUntil(lambda: controller.estimate is not None and controller.estimate.seconds is not None, timeout=5000)
+    qtbot.waitUntil(lambda: controller.estimate is not None and controller.estimate.seconds is not None)
     assert controller.extract()
-    qtbot.waitUntil(lambda: controller.state is State.DONE and controller.estimate is not None, timeout=5000)
-    qtbot.waitUntil(lambda: abs((controller.estimate.seconds or 0) - 41.0) < 2.0, timeout=5000)  # type: ignore[union-attr]
+    qtbot.waitUntil(lambda: controller.state is State.DONE and controller.estimate is not None)
+    qtbot.waitUntil(lambda: abs((controller.estimate.seconds or 0) - 41.0) < 2.0)  # type: ignore[union-attr]
 
 
 def test_a_calibration_that_fails_leaves_the_time_unknown_and_the_rest_told(
@@ -275,6 +275,6 @@ def test_a_calibration_that_fails_leaves_the_time_unknown_and_the_rest_told(
     engine.speed = None
     controller.describe_device(HardwareSettings())
     prepare(qtbot, controller, pair, tmp_path)
-    qtbot.waitUntil(lambda: controller.estimate is not None and controller.estimate.device is not None, timeout=5000)
+    qtbot.waitUntil(lambda: controller.estimate is not None and controller.estimate.device is not None)
     assert controller.estimate is not None
     assert controller.estimate.seconds is None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QMessageBox
 from unattended import Unattended
+
+ROOT = Path(__file__).parents[2]
 
 
 def closed_after(application: QApplication, wait: object) -> list[str]:
@@ -35,16 +39,16 @@ def test_a_menu_is_closed(qapp: QApplication) -> None:
     assert closed_after(qapp, menu.exec)[0].startswith("QMenu")
 
 
-def test_a_test_that_hangs_where_no_signal_is_heard_ends_the_process_with_its_stacks(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_test_that_hangs_where_no_signal_is_heard_is_named_with_its_stacks(tmp_path: Path, workers: str) -> None:
     program = tmp_path / "test_stuck.py"
     program.write_text(
         "from PySide6.QtWidgets import QApplication, QDialog\n\n\n"
         "def test_stuck():\n    application = QApplication([])\n    QDialog().exec()\n"
     )
-    options = ["-p", "no:randomly", "-p", "no:xdist", "--timeout", "2", "--timeout-method", "thread", "-q"]
-    command = [sys.executable, "-m", "pytest", "-c", str(tmp_path / "none.ini"), *options, str(program)]
-    (tmp_path / "none.ini").write_text("[pytest]\n")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)  # the settings of the project, but for how long
+    options = ["-o", "faulthandler_timeout=3", "-o", "testpaths=.", "-p", "no:randomly", "-n", workers, "-q"]
+    command = [sys.executable, "-m", "pytest", *options, str(program)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert done.returncode != 0
-    assert "test_stuck" in done.stdout + done.stderr
-    assert "Timeout" in done.stdout + done.stderr
+    assert 'test_stuck.py", line 6 in test_stuck' in done.stdout + done.stderr

@@ -49,21 +49,21 @@ class News:
 def controller(qtbot: QtBot, engine: FakeEngine, pair: Pair, tmp_path: Path) -> Iterator[Controller]:
     made = Controller(engine)
     made.prepare(pair, ExtractionSettings(), HardwareSettings(), tmp_path)
-    qtbot.waitUntil(lambda: made.state is State.READY, timeout=5000)
+    qtbot.waitUntil(lambda: made.state is State.READY)
     yield made
     engine.let_go()
     made.shut_down()
 
 
 def wait_for(qtbot: QtBot, controller: Controller, state: State) -> None:
-    qtbot.waitUntil(lambda: controller.state is state and not controller.busy, timeout=5000)
+    qtbot.waitUntil(lambda: controller.state is state and not controller.busy)
 
 
 def hold(qtbot: QtBot, controller: Controller, engine: FakeEngine) -> None:
     """Begin to verify, and wait in the middle of it."""
     engine.hold_verification.clear()
     assert controller.verify(LORA)
-    qtbot.waitUntil(lambda: bool(engine.verify_threads), timeout=5000)
+    qtbot.waitUntil(lambda: bool(engine.verify_threads))
 
 
 def test_a_chosen_file_is_verified_on_a_thread_of_its_own(
@@ -89,7 +89,7 @@ def test_the_output_of_a_run_is_verified_and_the_run_stays_the_last_word(
     controller.extract()
     wait_for(qtbot, controller, State.DONE)
     assert controller.verify(results[0].outputs[0].path), "also while the next plan is still being made"
-    qtbot.waitUntil(lambda: engine.verified == [results[0].outputs[0].path], timeout=5000)
+    qtbot.waitUntil(lambda: engine.verified == [results[0].outputs[0].path])
     wait_for(qtbot, controller, State.DONE)
 
 
@@ -173,11 +173,11 @@ def test_a_stopped_run_is_continued_without_a_question_only_as_it_was(
     engine.hold_run.clear()
     assert not controller.continues_stopped_run
     controller.extract()
-    qtbot.waitUntil(lambda: engine.runs == 1, timeout=5000)
+    qtbot.waitUntil(lambda: engine.runs == 1)
     controller.stop()
     wait_for(qtbot, controller, State.STOPPED)
     engine.let_go()
-    qtbot.waitUntil(lambda: controller.current is not None, timeout=5000)
+    qtbot.waitUntil(lambda: controller.current is not None)
     assert controller.continues_stopped_run
     changes = {"rank": 64}, {"filename_prefix": "other/name"}
     for change, same in zip(changes, (False, True), strict=True):
@@ -186,7 +186,7 @@ def test_a_stopped_run_is_continued_without_a_question_only_as_it_was(
         assert controller.continues_stopped_run == same
     controller.extract()
     wait_for(qtbot, controller, State.DONE)
-    qtbot.waitUntil(lambda: controller.current is not None, timeout=5000)
+    qtbot.waitUntil(lambda: controller.current is not None)
     assert not controller.continues_stopped_run
 
 
@@ -258,12 +258,12 @@ def test_a_real_lora_is_verified_and_agrees_with_what_numpy_finds(qtbot: QtBot, 
     news, results = News(controller), []
     controller.finished.connect(results.append)
     controller.prepare(pair, ExtractionSettings(rank=4), HardwareSettings(device="cpu"), tmp_path)
-    qtbot.waitUntil(lambda: controller.state is State.READY, timeout=20_000)
+    qtbot.waitUntil(lambda: controller.state is State.READY)
     controller.extract()
-    qtbot.waitUntil(lambda: controller.state is State.DONE and not controller.busy, timeout=60_000)
+    qtbot.waitUntil(lambda: controller.state is State.DONE and not controller.busy)
     lora = results[0].outputs[0].path
     controller.verify(lora)
-    qtbot.waitUntil(lambda: bool(news.verified), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(news.verified))
     verification, path, claimed = news.verified[0]
     lost = total = 0.0
     with safe_open(lora, "np") as file:
@@ -312,13 +312,13 @@ def test_an_inspection_that_hangs_is_not_waited_for(qtbot: QtBot, pair: Pair, mo
     engine.hold_inspection.clear()
     controller = Controller(engine)
     controller.inspect("finetuned", pair[0])
-    qtbot.waitUntil(lambda: bool(engine.inspections), timeout=5000)
+    qtbot.waitUntil(lambda: bool(engine.inspections))
     started = time.monotonic()
     assert not controller.shut_down()
     assert time.monotonic() - started < 5
     assert leaving.left_behind()
     engine.let_go()
-    qtbot.waitUntil(lambda: not leaving.left_behind(), timeout=5000)
+    qtbot.waitUntil(lambda: not leaving.left_behind())
 
 
 def test_a_verification_that_hangs_is_told_after_two_seconds_and_its_files_stay_open(
@@ -328,11 +328,11 @@ def test_a_verification_that_hangs_is_told_after_two_seconds_and_its_files_stay_
     hold(qtbot, controller, engine)
     controller.stop()
     assert not controller.held_up, "it may still end by itself"
-    qtbot.waitUntil(lambda: controller.held_up, timeout=5000)
+    qtbot.waitUntil(lambda: controller.held_up)
     assert not controller.shut_down()
     assert not any(session.closed for session in engine.sessions), "the thread still reads them"
     engine.let_go()
-    qtbot.waitUntil(lambda: not leaving.left_behind(), timeout=5000)
+    qtbot.waitUntil(lambda: not leaving.left_behind())
 
 
 def test_a_shut_down_in_time_closes_the_files(qtbot: QtBot, controller: Controller, engine: FakeEngine) -> None:

@@ -31,7 +31,7 @@ def start_and_hold(qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: P
     window.set_models(*pair)
     wait_for(qtbot, window, State.READY)
     window.extract()
-    qtbot.waitUntil(lambda: window.frame.run.layers_done() > 0, timeout=5000)
+    qtbot.waitUntil(lambda: window.frame.run.layers_done() > 0)
 
 
 def test_an_empty_window_says_what_to_do(window: MainWindow) -> None:
@@ -54,7 +54,7 @@ def test_a_changed_option_changes_the_plan(qtbot: QtBot, window: MainWindow, eng
     window.set_models(*pair)
     wait_for(qtbot, window, State.READY)
     window.frame.options.form.editor("output_dtype").control.setCurrentIndex(1)  # type: ignore[attr-defined]
-    qtbot.waitUntil(lambda: engine.plans[-1][0].output_dtype == "bf16", timeout=5000)
+    qtbot.waitUntil(lambda: engine.plans[-1][0].output_dtype == "bf16")
     wait_for(qtbot, window, State.READY)
     assert len(engine.sessions) == 1, "the pair is not opened again for another plan"
 
@@ -83,9 +83,9 @@ def test_after_a_run_the_next_file_name_is_planned_and_can_be_extracted(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair
 ) -> None:
     run_to_end(qtbot, window, pair)
-    qtbot.waitUntil(lambda: window.frame.bar.extract.isEnabled(), timeout=5000)
+    qtbot.waitUntil(lambda: window.frame.bar.extract.isEnabled())
     window.extract()
-    qtbot.waitUntil(lambda: engine.closed_runs == 2 and window.controller.state is State.DONE, timeout=5000)
+    qtbot.waitUntil(lambda: engine.closed_runs == 2 and window.controller.state is State.DONE)
     assert "00002" in window.frame.bar.headline.text()
 
 
@@ -103,7 +103,7 @@ def test_settings_are_locked_while_running(qtbot: QtBot, window: MainWindow, eng
     assert not window.frame.options.isEnabled()
     assert not window.frame.models.finetuned.browse.isEnabled()
     assert window.frame.bar.stop.isVisible()
-    assert "Layer" in window.frame.bar.headline.text()
+    qtbot.waitUntil(lambda: "Layer" in window.frame.bar.headline.text())
     engine.let_go()
     wait_for(qtbot, window, State.DONE)
     assert window.frame.options.isEnabled()
@@ -135,7 +135,7 @@ def test_closing_while_running_asks_stops_and_waits(
     assert not window.close()
     assert window.controller.state is State.RUNNING
     assert not window.close()
-    qtbot.waitUntil(lambda: not window.isVisible(), timeout=5000)
+    qtbot.waitUntil(lambda: not window.isVisible())
     assert engine.closed_runs == 1
     assert not window.controller.busy
     assert all(session.closed for session in engine.sessions)
@@ -171,7 +171,7 @@ def test_an_unexpected_error_keeps_its_traceback_for_the_report(
 def test_a_bad_file_is_told_on_its_card(qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair) -> None:
     engine.inspect_error = engine.pair_error = EngineError(ErrorCode.FILE_EMPTY, file=pair[0])
     window.set_models(*pair)
-    qtbot.waitUntil(lambda: "is empty" in window.frame.models.finetuned.detail.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "is empty" in window.frame.models.finetuned.detail.text())
     wait_for(qtbot, window, State.IDLE)
     assert not window.frame.bar.extract.isEnabled()
     assert "is empty" in window.frame.bar.headline.text()
@@ -182,7 +182,7 @@ def test_a_pair_that_does_not_match_is_told_on_the_pair_card(
 ) -> None:
     engine.pair_error = EngineError(ErrorCode.SAME_FILE, file=pair[0])
     window.set_models(*pair)
-    qtbot.waitUntil(lambda: "No LoRA" in window.frame.models.pair.headline.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "No LoRA" in window.frame.models.pair.headline.text())
     assert "tuned.safetensors" in window.frame.models.pair.detail.text()
 
 
@@ -191,11 +191,11 @@ def test_the_answer_for_a_file_chosen_before_is_dropped(
 ) -> None:
     engine.hold_inspection.clear()
     window.set_models(pair[0], None)
-    qtbot.waitUntil(lambda: engine.inspections == [pair[0]], timeout=5000)
+    qtbot.waitUntil(lambda: engine.inspections == [pair[0]])
     newer = tmp_path / "newer.safetensors"
     window.set_models(newer, None)
     engine.let_go()
-    qtbot.waitUntil(lambda: "Flux.1" in window.frame.models.finetuned.detail.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "Flux.1" in window.frame.models.finetuned.detail.text())
     assert window.frame.models.finetuned.name.text() == "newer.safetensors"
     assert engine.inspections == [pair[0], newer]
 
@@ -203,7 +203,7 @@ def test_the_answer_for_a_file_chosen_before_is_dropped(
 def test_a_card_cleared_meanwhile_stays_empty(qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair) -> None:
     engine.hold_inspection.clear()
     window.set_models(*pair)
-    qtbot.waitUntil(lambda: len(engine.inspections) == 1, timeout=5000)
+    qtbot.waitUntil(lambda: len(engine.inspections) == 1)
     window.set_models(None, None)
     engine.let_go()
     qtbot.wait(50)
@@ -223,7 +223,7 @@ def test_the_last_session_comes_back(
     first.theme.set_choice("dark")
     first.set_output_dir(tmp_path / "loras")
     wait_for(qtbot, first, State.READY)
-    qtbot.waitUntil(lambda: len(first.session.recent_original) == 1, timeout=5000)
+    qtbot.waitUntil(lambda: len(first.session.recent_original) == 1)
     first.close()
     second = make_window()
     assert second.frame.models.models() == pair
@@ -253,9 +253,9 @@ def test_the_suggestion_follows_the_device(window: MainWindow) -> None:
 def test_many_runs_leave_no_thread_behind(qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair) -> None:
     run_to_end(qtbot, window, pair)
     for number in (2, 3):
-        qtbot.waitUntil(lambda: window.frame.bar.extract.isEnabled(), timeout=5000)
+        qtbot.waitUntil(lambda: window.frame.bar.extract.isEnabled())
         window.extract()
-        qtbot.waitUntil(lambda n=number: engine.closed_runs == n and not window.controller.busy, timeout=5000)  # type: ignore[misc]
+        qtbot.waitUntil(lambda n=number: engine.closed_runs == n and not window.controller.busy)  # type: ignore[misc]
     assert not window.controller.busy
     assert not any(thread.isRunning() for thread in window.controller.findChildren(QThread))
 
@@ -287,4 +287,4 @@ def test_closing_goes_through_when_the_run_ends_while_it_is_asked_about(
     start_and_hold(qtbot, window, engine, pair)
     QTimer.singleShot(50, engine.let_go)
     window.close()  # asks, and returns once the question is gone
-    qtbot.waitUntil(lambda: not window.isVisible(), timeout=5000)
+    qtbot.waitUntil(lambda: not window.isVisible())

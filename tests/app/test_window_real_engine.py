@@ -35,7 +35,7 @@ def ready_window(qtbot: QtBot, theme: Theme, pair: tuple[Path, Path]) -> MainWin
     window.show()
     window.frame.hardware.form.show_values({"device": "cpu"})
     window.set_models(*pair)
-    qtbot.waitUntil(lambda: window.controller.state is State.READY, timeout=20_000)
+    qtbot.waitUntil(lambda: window.controller.state is State.READY)
     return window
 
 
@@ -45,7 +45,7 @@ def test_a_lora_is_extracted_through_the_window(
     window = ready_window(qtbot, theme, real_pair)
     assert window.frame.models.pair.headline.text() == "6 layers will be extracted"
     window.extract()
-    qtbot.waitUntil(lambda: window.controller.state is State.DONE and not window.controller.busy, timeout=60_000)
+    qtbot.waitUntil(lambda: window.controller.state is State.DONE and not window.controller.busy)
     written = list((home / "output").rglob("*.safetensors"))
     assert len(written) == 1
     assert written[0].name in window.frame.bar.headline.text()
@@ -65,15 +65,15 @@ def test_a_second_extraction_comes_from_the_cache_and_starting_over_does_not(
         results: list[ExtractionResult] = []
         window.controller.finished.connect(results.append)
         window.extract()
-        qtbot.waitUntil(lambda found=results: bool(found) and not window.controller.busy, timeout=60_000)  # type: ignore[misc]
-        qtbot.waitUntil(window.frame.bar.extract.isEnabled, timeout=20_000)
+        qtbot.waitUntil(lambda found=results: bool(found) and not window.controller.busy)  # type: ignore[misc]
+        qtbot.waitUntil(window.frame.bar.extract.isEnabled)
         assert results[0].layers_kept == (0 if number == 1 else 6)
     assert "All 6 layers come from the cache" in window.frame.run.log.as_text()
     window.replan()
-    qtbot.waitUntil(lambda: window.controller.state is State.READY, timeout=20_000)
+    qtbot.waitUntil(lambda: window.controller.state is State.READY)
     assert "all layers are at hand" in window.frame.bar.detail.text()
     window.controller.finished.connect(results.append)
     assert window.controller.extract(resume=False)
-    qtbot.waitUntil(lambda: not window.controller.busy, timeout=60_000)
+    qtbot.waitUntil(lambda: not window.controller.busy)
     assert results[-1].layers_kept == 0
     assert window.close()

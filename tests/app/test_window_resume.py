@@ -45,10 +45,10 @@ def stop_half_way(
     monkeypatch.setattr(window_run, "ask_stop", lambda *_args, **_options: True)
     engine.hold_run.clear()
     extract(qtbot, window, pair)
-    qtbot.waitUntil(lambda: window.frame.run.layers_done() == 6, timeout=5000)
+    qtbot.waitUntil(lambda: window.frame.run.layers_done() == 6)
     window.ask_stop()
     wait_for(qtbot, window, State.STOPPED)
-    qtbot.waitUntil(lambda: window.frame.bar.extract.isEnabled(), timeout=5000)
+    qtbot.waitUntil(lambda: window.frame.bar.extract.isEnabled())
 
 
 @pytest.mark.parametrize(("answer", "resume"), [(ResumeAnswer.GO_ON, True), (ResumeAnswer.START_OVER, False)])
@@ -189,7 +189,7 @@ def test_after_a_stop_the_bar_says_what_is_kept_as_the_store_counts_it(
     engine.kept = Kept(6, 12, True, "")
     window.controller.renew_plan()
     words = "Stopped: 6 of 12 layers are kept; Extract continues from there"
-    qtbot.waitUntil(lambda: window.frame.bar.headline.text() == words, timeout=5000)
+    qtbot.waitUntil(lambda: window.frame.bar.headline.text() == words)
     assert "the finished layers are kept" in window.frame.run.log.as_text()
 
 

@@ -13,7 +13,7 @@ Pair = tuple[Path, Path]
 
 
 def wait_for(qtbot: QtBot, window: MainWindow, *states: State) -> None:
-    qtbot.waitUntil(lambda: window.controller.state in states, timeout=10_000)
+    qtbot.waitUntil(lambda: window.controller.state in states)
 
 
 def run_to_end(qtbot: QtBot, window: MainWindow, pair: Pair) -> None:
@@ -21,4 +21,4 @@ def run_to_end(qtbot: QtBot, window: MainWindow, pair: Pair) -> None:
     window.set_models(*pair)
     window.extract()
     wait_for(qtbot, window, State.DONE)
-    qtbot.waitUntil(lambda: window.frame.bar.extract.isEnabled(), timeout=5000)
+    qtbot.waitUntil(lambda: window.frame.bar.extract.isEnabled())

@@ -226,3 +226,12 @@ def test_another_version_of_python_gets_an_environment_beside_the_first(
         start.prepare_environment("")
         assert place == start.VENV
     assert start.done == []
+
+
+def test_an_environment_that_a_killed_start_had_moved_aside_is_put_back(start: ModuleType) -> None:
+    start.prepare_environment("test")
+    start.done.clear()
+    start.USUAL.rename(start.old_of(start.USUAL))
+    assert start.prepare_environment("test") is None
+    assert start.done == []
+    assert start.USUAL.exists()

@@ -1,57 +1,81 @@
-"""Shows the window on the screen that is there, and writes down where its Extract button ended up."""
+"""Shows the window on the screen that is there, and writes down where it and its Extract button ended up.
+
+Run as a program of its own: ``python small_screen.py FILE SCALE [X,Y,WIDTH,HEIGHT]``. SCALE enlarges the system's font.
+With a fourth argument the window is put there and closed as by a person, so that the next start finds its geometry.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, QRect, QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QPoint, QRect
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QWidget
 
+from app.widgets.frame import Tab
 from app.widgets.main_window import MainWindow
+from app.window import begin
 
-SETTLED_MS, LOOKS = 1000, 40
+PATIENCE, SETTLED_MS = 40.0, 1000
 
 
 def rectangle(area: QRect) -> list[int]:
     return [area.left(), area.top(), area.right(), area.bottom()]
 
 
+def squeezed(window: QWidget) -> list[str]:
+    """Names of the controls that have less room than they can do with."""
+    names = []
+    for kind in (QAbstractButton, QComboBox, QLineEdit, QAbstractSpinBox):
+        for control in window.findChildren(kind):
+            hint = control.minimumSizeHint()
+            width, height = control.minimumWidth() or hint.width(), control.minimumHeight() or hint.height()
+            if control.isVisible() and (control.width() < width or control.height() < height):
+                has, needs = f"{control.width()} x {control.height()}", f"{width} x {height}"
+                names.append(f"{control.accessibleName()} has {has} and needs {needs}")
+    return names
+
+
+def wait_for_frame(window: MainWindow) -> None:
+    """Wait until the window manager has framed the window, and the window has taken note of it."""
+    end = time.monotonic() + PATIENCE
+    while window.frameGeometry() == window.geometry() and time.monotonic() < end:
+        QTest.qWait(50)
+    QTest.qWait(SETTLED_MS)
+
+
 def main() -> None:
-    application = QApplication(sys.argv)
+    application, _reporter = begin("system")
+    font = application.font()
+    font.setPointSizeF(font.pointSizeF() * float(sys.argv[2]))
+    application.setFont(font)
     window = MainWindow()
     window.show()
-
-    looks = 0
-
-    def look() -> None:
-        nonlocal looks
-        looks += 1
-        if window.frameGeometry() == window.geometry() and looks < LOOKS:  # the window manager has not come yet
-            QTimer.singleShot(SETTLED_MS, look)
-            return
-        QTimer.singleShot(SETTLED_MS, write_down)
-
-    def write_down() -> None:
-        button = window.frame.bar.extract
-        seen = {
-            "button": rectangle(QRect(button.mapToGlobal(QPoint(0, 0)), button.size())),
-            "frame": rectangle(window.frameGeometry()),
-            "inner": rectangle(window.geometry()),
-            "screen": rectangle(window.screen().geometry()),
-            "visible": button.isVisible() and button.visibleRegion().boundingRect() == button.rect(),
-            "needed": [window.frame.minimumSizeHint().width(), window.frame.minimumSizeHint().height()],
-        }
-        Path(sys.argv[1]).write_text(json.dumps(seen))
-        screen = window.screen().grabWindow(0)
-        screen.save(sys.argv[2])
-        sys.stdout.flush()
-        os._exit(0)  # what the window began in the background ends with the process
-
-    QTimer.singleShot(SETTLED_MS, look)
-    application.exec()
+    wait_for_frame(window)
+    if len(sys.argv) > 3:
+        window.setGeometry(*(int(number) for number in sys.argv[3].split(",")))
+        QTest.qWait(SETTLED_MS)
+        window.close()
+    button = window.frame.bar.extract
+    found = {
+        "button": rectangle(QRect(button.mapToGlobal(QPoint(0, 0)), button.size())),
+        "frame": rectangle(window.frameGeometry()),
+        "inner": rectangle(window.geometry()),
+        "screen": rectangle(window.screen().availableGeometry()),
+        "visible": button.isVisible() and button.visibleRegion().boundingRect() == button.rect(),
+        "squeezed": squeezed(window),
+    }
+    window.help.end_welcome()
+    for tab in Tab:
+        window.frame.show_tab(tab)
+        QTest.qWait(50)
+        found["squeezed"] += squeezed(window)
+    Path(sys.argv[1]).write_text(json.dumps(found))
+    os._exit(0)  # what the window began in the background ends with the process
 
 
 if __name__ == "__main__":

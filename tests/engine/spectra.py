@@ -60,6 +60,16 @@ def _bf16_noise_over_low_rank(shape: Shape, seed: int) -> np.ndarray:
     return ((base + change).to(torch.bfloat16).double() - base.to(torch.bfloat16).double()).numpy() + 1e-30
 
 
+def _merged_lora(shape: Shape, seed: int) -> np.ndarray:
+    """Two fp16 models that differ by a change of rank 24 or less, and by rounding far below it."""
+    rng = np.random.default_rng(seed)
+    base = torch.from_numpy(0.02 * rng.standard_normal(shape)).half().double()
+    rank = min(24, *shape)
+    change = torch.from_numpy(_with_values(shape, np.exp(-0.1 * np.arange(rank)), seed + 1))
+    change *= 0.05 * base.norm() / change.norm()
+    return ((base + change).half().double() - base).numpy() + 1e-30
+
+
 def _outlier_rows_and_columns(shape: Shape, seed: int) -> np.ndarray:
     matrix = 1e-3 * np.random.default_rng(seed).standard_normal(shape)
     matrix[shape[0] // 2] *= 1e4
@@ -75,6 +85,7 @@ SPECTRA: dict[str, Callable[[Shape, int], np.ndarray]] = {
     "exact low rank": _exact_low_rank,
     "rank deficient": _rank_deficient,
     "bf16 noise": _bf16_noise_over_low_rank,
+    "merged LoRA": _merged_lora,
     "outliers": _outlier_rows_and_columns,
 }
 

@@ -38,7 +38,7 @@ def bytes_of(delta: torch.Tensor) -> int:
 @pytest.mark.parametrize("algorithm", ["svd_linalg", "svd_lowrank"])
 @pytest.mark.parametrize("rank", [8, 64])
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("spectrum", ["power law", "flat noise", "bf16 noise", "exact low rank"])
+@pytest.mark.parametrize("spectrum", ["power law", "flat noise", "bf16 noise", "exact low rank", "merged LoRA"])
 def test_the_iteration_stays_within_what_it_states(
     spectrum: str, shape: tuple[int, int], rank: int, algorithm: str
 ) -> None:
