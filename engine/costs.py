@@ -88,21 +88,18 @@ def need(weight: PairedWeight, settings: ExtractionSettings, *, host: bool) -> N
     return Need(source, delta + max(solver, _STORING * factors + CHUNK_BYTES))
 
 
-def need_within(
-    weight: PairedWeight, settings: ExtractionSettings, ceiling: int, *, measured: bool, budget: bool
-) -> Need:
+def need_within(weight: PairedWeight, settings: ExtractionSettings, ceiling: int, *, measured: bool) -> Need:
     """The same on a processor, by the first way of working that fits; by the one that takes least where none does.
 
     A layer that does not fit with both sides and its delta in memory is read part by part. What is stored is the same,
     bit by bit, but for layers that are gone over in pieces and would not be otherwise, see `worked_in_pieces`: their
-    numbers are as accurate, but others. So those are in pieces only where a person has set a budget.
+    numbers are as accurate, but others. So those are in pieces only where nothing else fits.
 
     Args:
         weight: the weight.
         settings: decide the solver.
         ceiling: bytes that the run may hold.
         measured: only its change is measured.
-        budget: the ceiling comes from a memory budget.
     """
     whole = (measuring_need if measured else need)(weight, settings, host=True)
     if whole.total <= ceiling:
@@ -114,8 +111,7 @@ def need_within(
         ways.append(Need(0, reading + 8 * part, "pieces"))
     else:
         ways.append(Need(0, reading + whole.work, "filled"))
-        alike = worked_in_pieces(matrix_shape(weight.shape)) if stores_factors(weight, settings) else False
-        if stores_factors(weight, settings) and (budget or alike):
+        if stores_factors(weight, settings):
             ways.append(_in_pieces(weight, settings))
     fitting = [way for way in ways if way.total <= ceiling]
     return fitting[0] if fitting else min((whole, *ways), key=lambda way: way.total)

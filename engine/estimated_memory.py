@@ -69,8 +69,7 @@ def task_need(plan: Plan, task: Task, *, host: bool, ceiling: int | None = None)
         ceiling: what the run may hold of it; there it decides how the layer is worked on.
     """
     if host and ceiling is not None:
-        budget = plan.hardware.memory_budget is not None
-        return need_within(task.weight, plan.settings, ceiling, measured=task.measured, budget=budget)
+        return need_within(task.weight, plan.settings, ceiling, measured=task.measured)
     return (measuring_need if task.measured else need)(task.weight, plan.settings, host=host)
 
 

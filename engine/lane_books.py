@@ -214,6 +214,5 @@ class LaneBooks:
     def _need(self, task: Task) -> Need:
         settings = self.state.settings
         if self.device.host:
-            budget = self.state.hardware.memory_budget is not None
-            return need_within(task.weight, settings, self._ceiling, measured=task.measured, budget=budget)
+            return need_within(task.weight, settings, self._ceiling, measured=task.measured)
         return (measuring_need if task.measured else need)(task.weight, settings, host=False)

@@ -1,8 +1,8 @@
 """The best rank-r part of a matrix: the one function behind which every solver lives.
 
 Exact (``svd_linalg``): a sketch in low precision (`sketch`), measured and certified in float32 (`refine`); for small
-sides, ranks near full and rules about the whole spectrum the float64 Gram matrix, see `gram`; LAPACK in float64 where
-neither can promise.
+sides, sides much shorter than the other, ranks near full and rules about the whole spectrum the float64 Gram matrix,
+see `gram`; LAPACK in float64 where neither can promise.
 
 Randomised (``svd_lowrank``): the same sketch without the measurement, where it is clearly better than as many rounds of
 subspace iteration; else that, with oversampling (`power`).
@@ -24,7 +24,7 @@ from engine.decompose.power import iterate
 from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.refine import MOST_ROUNDS, refine, unjudged
 from engine.decompose.sketch import CONVERGED, MANY_ROUNDS, propose
-from engine.decompose.workspace import SMALL_SIDE, gram_bytes, whole_spectrum, workspace_bytes
+from engine.decompose.workspace import SMALL_SIDE, gram_bytes, gram_first, whole_spectrum, workspace_bytes
 from engine.deltas import energy
 from engine.settings import Algorithm
 
@@ -85,7 +85,7 @@ def _solve(
     reserve: Callable[[int], None] | None,
 ) -> TruncatedSvd:
     shape = (int(wide.shape[0]), int(wide.shape[1]))
-    if policy.needs_all_values and shape[0] > SMALL_SIDE:
+    if policy.needs_all_values and shape[0] > SMALL_SIDE and not gram_first(shape):
         values = all_values(wide, policy)
         rank, capped = policy.choose(values, shape, energy=total, value_sum=float(values.sum()))
         fixed = _solve(wide, RankPolicy("standard", rank, 0.0), algorithm, iterations, seed, total, reserve)

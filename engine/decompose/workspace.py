@@ -14,8 +14,14 @@ _LARGEST_SHARE = 0.64  # of the short side: a basis beyond it costs more than th
 _GRAM_SQUARES = 7  # float64 matrices of the short side: Gram matrix, eigenvectors, LAPACK's own, a copy
 _BLOCK = 32
 _LAPACK_SQUARES = 4  # the Gram matrix, which the eigenvectors take the place of, and the workspace of LAPACK
-_MUCH_LONGER, _LARGE = 16, 1 << 25  # sides' ratio and number of values of what is always worked on in pieces
+_MUCH_LONGER, _SHORT = 16, 1024  # sides' ratio from which, and short side up to which, the Gram matrix comes first
+_LARGE = 1 << 25  # values of such a matrix from which it is worked on in pieces
 _SMALL = 1 << 18  # bytes of everything that does not grow with the matrix
+
+
+def gram_first(shape: tuple[int, int]) -> bool:
+    """Whether one side is so much longer that the Gram matrix of the other costs no more than a few sketch rounds."""
+    return max(shape) >= _MUCH_LONGER * min(shape) and min(shape) <= _SHORT
 
 
 def worked_in_pieces(shape: tuple[int, int]) -> bool:
@@ -23,7 +29,7 @@ def worked_in_pieces(shape: tuple[int, int]) -> bool:
 
     These are embeddings and heads, whose Gram matrix is one pass; others are in pieces only for want of memory.
     """
-    return max(shape) >= _MUCH_LONGER * min(shape) and shape[0] * shape[1] >= _LARGE
+    return gram_first(shape) and shape[0] * shape[1] >= _LARGE
 
 
 def piece_length(short: int) -> int:
@@ -92,7 +98,7 @@ def gram_bytes(shape: tuple[int, int], policy: RankPolicy) -> int:
 def whole_spectrum(shape: tuple[int, int], policy: RankPolicy, algorithm: Algorithm) -> bool:
     """Whether the Gram matrix is the solver of first choice."""
     side = min(shape)
-    if side <= SMALL_SIDE or policy.needs_all_values or policy.resolves_tiny_ratio:
+    if side <= SMALL_SIDE or gram_first(shape) or policy.needs_all_values or policy.resolves_tiny_ratio:
         return True
     if algorithm == "svd_lowrank":
         return 2 * oversampled(policy.cap(shape)) > side
