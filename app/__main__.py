@@ -15,7 +15,7 @@ def main() -> int:
     if problem:
         print(f"Error: {problem}", file=sys.stderr)
         return 1
-    from app.cli import COMMANDS
+    from app.cli.main import (COMMANDS)
 
     arguments = sys.argv[1:]
     if arguments == ["--self-test"]:
@@ -27,7 +27,7 @@ def main() -> int:
 
         return time_first_paint()
     if arguments and (arguments[0] in COMMANDS or arguments[0].startswith("-")):
-        from app import cli
+        from app.cli import (main as cli)
 
         return cli.main(arguments)
     missing = [argument for argument in arguments if not Path(argument).exists()]

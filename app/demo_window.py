@@ -12,7 +12,7 @@ from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer, Signal, Slot
 
-from app.demo import FINETUNED, ORIGINAL, PICTURE, SETTINGS, show
+from app.cli.demo import (FINETUNED, ORIGINAL, PICTURE, SETTINGS, show)
 from app.leaving import leave_process, left_behind
 from app.live_queue import LiveQueue, PassingQueue
 from app.preferences import PreferenceStore
@@ -42,7 +42,7 @@ class ComparisonWorker(QObject):
     """Compares the three models and draws the picture.
 
     Attributes:
-        done: what `app.demo.show` answered.
+        done: what `app.cli.demo.show` answered.
         failed: an `EngineError`.
     """
 

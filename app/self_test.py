@@ -74,7 +74,7 @@ def _versions() -> str:
 def _extract_in_window(folder: Path) -> Path:
     """Extract the demo pair through the window, as a person would; returns the LoRA."""
     from app.controller import State
-    from app.demo import FINETUNED, ORIGINAL, SETTINGS
+    from app.cli.demo import (FINETUNED, ORIGINAL, SETTINGS)
     from app.session import SessionStore
     from app.widgets.main_window import MainWindow
     from app.window import make_application
@@ -152,7 +152,7 @@ def _look_at(window: MainWindow) -> None:
 
 
 def _judge(lora: Path) -> None:
-    from app.demo import FINETUNED, ORIGINAL
+    from app.cli.demo import (FINETUNED, ORIGINAL)
     from engine.cancel import CancelToken
     from engine.session import Session
     from engine.verify import Verification
@@ -168,7 +168,7 @@ def _judge(lora: Path) -> None:
 
 
 def _draw(lora: Path, picture: Path) -> None:
-    from app.demo import show
+    from app.cli.demo import (show)
 
     shown = show(lora, picture)
     recovered = float(shown["recovered"])

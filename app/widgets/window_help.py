@@ -13,7 +13,7 @@ from app.bug_report import LOG_LINES, ErrorFacts, ReportFacts, error_facts, trac
 from app.crash_log import UncleanEnds, crash_text
 from app.decomposition_cache import DecompositionCache
 from app.decompositions import open_store
-from app.demo import FINETUNED, ORIGINAL
+from app.cli.demo import (FINETUNED, ORIGINAL)
 from app.language import LANGUAGES
 from app.preferences import DialogValues, PreferenceStore, SettingsChange
 from app.preparation import DeviceInfo

@@ -2896,32 +2896,32 @@
 <context>
     <name>demo</name>
     <message>
-        <location filename="../../app/demo.py"/>
+        <location filename="../../app/cli/demo.py"/>
         <source>Digits drawn with the same seeds</source>
         <translation>Ziffern mit denselben Seeds</translation>
     </message>
     <message>
-        <location filename="../../app/demo.py"/>
+        <location filename="../../app/cli/demo.py"/>
         <source>Fine-tuned</source>
         <translation>Feinabgestimmt</translation>
     </message>
     <message>
-        <location filename="../../app/demo.py"/>
+        <location filename="../../app/cli/demo.py"/>
         <source>Original</source>
         <translation>Original</translation>
     </message>
     <message>
-        <location filename="../../app/demo.py"/>
+        <location filename="../../app/cli/demo.py"/>
         <source>Original + LoRA</source>
         <translation>Original + LoRA</translation>
     </message>
     <message>
-        <location filename="../../app/demo.py"/>
+        <location filename="../../app/cli/demo.py"/>
         <source>loss {loss}</source>
         <translation>Verlust {loss}</translation>
     </message>
     <message>
-        <location filename="../../app/demo.py"/>
+        <location filename="../../app/cli/demo.py"/>
         <source>{share} of the fine-tune recovered by {size}</source>
         <translation>{share} der Feinabstimmung, wiedergegeben von {size}</translation>
     </message>

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.cli import build_parser
-from app.cli_options import settings_from
+from app.cli.main import (build_parser)
+from app.cli.options import (settings_from)
 from app.command_line_words import command_arguments, command_line
 from engine.settings import ExtractionSettings, HardwareSettings
 

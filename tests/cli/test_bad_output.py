@@ -100,7 +100,7 @@ def test_a_full_disk_leaves_no_file_and_no_folder(limit: int, tmp_path: Path) ->
     tuned = {name: tensor + 0.1 * random_tensor(64, 64, seed=9) for name, tensor in base.items()}
     pair = save_model(tmp_path / "tuned.safetensors", tuned), save_model(tmp_path / "base.safetensors", base)
     program = (
-        "import resource, sys; from app.cli import main; "
+        "import resource, sys; from app.cli.main import main; "
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); sys.exit(main(sys.argv[1:]))"
     )
     options = ["--output-dir", str(tmp_path / "out"), "--device", "cpu", "--rank", "64", "--json"]

@@ -123,7 +123,7 @@ def test_inspecting_describes_a_quantised_model_instead_of_refusing_it(call: Cal
 
 def test_inspecting_never_imports_torch(tmp_path: Path) -> None:
     program = (
-        "import sys; from app.cli import main; code = main(['inspect', *sys.argv[1:]]); "
+        "import sys; from app.cli.main import main; code = main(['inspect', *sys.argv[1:]]); "
         "print(code, [name for name in ('torch', 'PySide6') if name in sys.modules])"
     )
     command = [sys.executable, "-c", program, *map(str, save_pair(tmp_path))]

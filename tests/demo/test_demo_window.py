@@ -19,7 +19,8 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
-from app import demo, paths
+from app.cli import (demo)
+from app import (paths)
 from app.widgets.demo_dialog import DemoDialog
 from app.widgets.main_window import MainWindow
 from engine.cancel import CancelToken

@@ -24,7 +24,7 @@ from PySide6.QtTest import QTest  # noqa: E402
 from PySide6.QtWidgets import QApplication, QDialog, QSpinBox, QWidget  # noqa: E402
 
 from app.controller import State  # noqa: E402
-from app.demo import FINETUNED, ORIGINAL  # noqa: E402
+from app.cli.demo import (FINETUNED, ORIGINAL)  # noqa: E402
 from app.preferences import PreferenceStore  # noqa: E402
 from app.widgets.frame import Tab  # noqa: E402
 from app.widgets.main_window import MainWindow  # noqa: E402

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from app.cli_options import given_values, settings_from, validated
-from app.cli_progress import Console, RunDisplay
+from app.cli.options import (given_values, settings_from, validated)
+from app.cli.progress import (Console, RunDisplay)
 from app.decompositions import open_store
 from app.messages import counted, format_bytes, format_seconds, format_share, reason_text
 from app.profiles import ProfileStore

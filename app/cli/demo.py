@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.cli_commands import extraction_object, run_extraction
-from app.cli_progress import Console
+from app.cli.commands import (extraction_object, run_extraction)
+from app.cli.progress import (Console)
 from app.messages import format_bytes, format_share
 from app.screen import has_screen
 from app.translation import decimal, marked, translate
@@ -18,7 +18,7 @@ from engine.errors import Cancelled
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 
-DEMO_DIR = Path(__file__).resolve().parent.parent / "resources" / "demo"
+DEMO_DIR = Path(__file__).resolve().parents[2] / "resources" / "demo"
 FINETUNED, ORIGINAL = DEMO_DIR / "finetuned.safetensors", DEMO_DIR / "original.safetensors"
 SETTINGS = ExtractionSettings(filename_prefix="demo_lora", rank=16, resume=False)
 PICTURE = "demo_comparison.png"
