@@ -15,7 +15,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 sys.path.insert(0, str(ROOT))
 
 from app.cli.demo import (FINETUNED, ORIGINAL)  # noqa: E402
-from app.demo_picture import Strip, draw_comparison  # noqa: E402
+from app.demo.picture import (Strip, draw_comparison)  # noqa: E402
 from app.messages import format_bytes, format_share  # noqa: E402
 from engine.cancel import CancelToken  # noqa: E402
 from engine.events import Finished  # noqa: E402

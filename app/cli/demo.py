@@ -70,7 +70,7 @@ def show(lora: Path, picture: Path, check: Callable[[], None] = lambda: None) ->
     Returns:
         ``picture``, its path; ``losses`` by model; ``recovered``, the share of the loss gap that the LoRA closes.
     """
-    from app.demo_picture import Strip, draw_comparison
+    from app.demo.picture import (Strip, draw_comparison)
     from resources.demo.comparison import compare
 
     comparison = compare(lora, check=check)
