@@ -62,7 +62,7 @@ def find_texts(files: Iterable[Path] | None = None) -> Found:
 def tables_of_data() -> Iterator[tuple[str, str, str]]:
     """Context, text and place of what the window translates but the engine, which knows no languages, says."""
     from app.widgets.layer_model import COLUMNS
-    from engine.field_specs import field_specs
+    from app.parameters import (field_specs)
     from engine.presets import HARDWARE_PROFILES, QUALITY_PRESETS
     from engine.settings import ExtractionSettings, HardwareSettings
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from engine.errors import EngineError, ErrorCode
-from engine.field_specs import FieldSpec, field_specs
+from app.parameters import (FieldSpec, field_specs)
 from engine.settings import ExtractionSettings, HardwareSettings
 
 _Settings = TypeVar("_Settings", bound=BaseModel)

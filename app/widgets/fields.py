@@ -12,7 +12,7 @@ from app.translation import short_number, typed_number
 from app.widgets.basics import let_shrink, set_look
 from app.widgets.drops import TextField
 from app.widgets.sliders import RANK_STOPS, NumberSlider, StopSlider
-from engine.field_specs import FieldSpec
+from app.parameters import (FieldSpec)
 
 DEVICES = ("auto", "all", "cpu", "cuda:0", "mps", "xpu")
 

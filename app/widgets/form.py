@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QAbstractSpinBox, QBoxLayout, QComboBox, QSlider, 
 
 from app.widgets.basics import WheelGuard, scaled, text_label
 from app.widgets.fields import FieldEditor, PartsEditor, StopEditor, SwitchEditor, editor_for, help_of, title_of
-from engine.field_specs import FieldSpec, field_specs
+from app.parameters import (FieldSpec, field_specs)
 
 Model = TypeVar("Model", bound=BaseModel)
 LABEL_WIDTH = 104

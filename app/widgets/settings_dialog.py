@@ -33,7 +33,7 @@ from app.widgets.drops import TextField
 from app.widgets.fields import DeviceEditor, help_of, title_of
 from app.widgets.setting_row import SettingRow
 from app.widgets.window_placement import resize_on_screen
-from engine.field_specs import field_specs
+from app.parameters import (field_specs)
 from engine.settings import HardwareSettings
 
 SPECS = {spec.name: spec for spec in field_specs(HardwareSettings)}

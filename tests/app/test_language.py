@@ -38,7 +38,7 @@ from app.widgets.basics import ElidedLabel
 from app.widgets.fields import TextEditor
 from app.widgets.main_window import MainWindow
 from engine.errors import EngineError, ErrorCode
-from engine.field_specs import field_specs
+from app.parameters import (field_specs)
 from engine.settings import ExtractionSettings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))

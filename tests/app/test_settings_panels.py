@@ -12,7 +12,7 @@ from app.widgets.options import OptionsPanel
 from app.widgets.sliders import NumberSlider
 from engine.errors import EngineError, ErrorCode
 from engine.events import Planned
-from engine.field_specs import FieldSpec, field_specs
+from app.parameters import (FieldSpec, field_specs)
 from engine.presets import QUALITY_PRESETS
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.cli.main import (build_parser)
-from engine.field_specs import FieldSpec, field_specs
+from app.parameters import (FieldSpec, field_specs)
 from engine.presets import HARDWARE_PROFILES
 from engine.settings import ExtractionSettings, HardwareSettings
 
