@@ -7,7 +7,7 @@ import logging
 from PySide6.QtCore import QObject, QTimer, Slot
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon, QWidget
 
-from app.icons import app_icon
+from app.look.icons import (app_icon)
 from app.messages import format_bytes, format_share
 from app.wording import short_error_text
 from engine.errors import EngineError

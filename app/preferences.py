@@ -18,7 +18,7 @@ from app import paths
 from app.json_store import StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically
 
 if TYPE_CHECKING:
-    from app.theme import ThemeChoice
+    from app.look.theme import (ThemeChoice)
 
 PREFERENCES_VERSION = 1
 AS_SYSTEM = "system"

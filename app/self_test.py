@@ -139,7 +139,7 @@ def _wait(application: QApplication, done: Callable[[], bool], otherwise: str) -
 
 def _look_at(window: MainWindow) -> None:
     """A window without its fonts, icons or style sheet would have few colours."""
-    from app.icons import app_icon
+    from app.look.icons import (app_icon)
 
     picture = window.grab().toImage()
     step = 4

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from app import paths
 from app.crash_log import CrashLog
 from app.gui_garbage import GuiThreadCollector
-from app.icons import app_icon
+from app.look.icons import (app_icon)
 from app.instance_server import FileOpenFilter, InstanceServer, bring_to_front
 from app.language import install_language
 from app.leaving import leave_process, left_behind

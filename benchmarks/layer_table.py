@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.pyside_guard import protect_constants
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.layer_model import COLUMNS, LayerModel
 from app.widgets.layer_order import Show
 from app.widgets.layer_table import LayersPanel

@@ -6,7 +6,7 @@ from PySide6.QtCore import QSize, QThread, Slot
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
-from app.icons import app_icon
+from app.look.icons import (app_icon)
 from app.licences import licence_text
 from app.paths import APP_NAME
 from app.widgets.basics import push_button, scaled, text_label, wrapped_label

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QCoreApplication, QTimer, Slot
 
 from app.messages import counted, format_share
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.legend import LegendEntry, Swatch
 from app.widgets.plot_panel import PlotPanel
 from app.widgets.plots import STAGES, BatchPlot

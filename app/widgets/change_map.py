@@ -9,7 +9,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedWidget
 
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.translation import plural, whole
 from app.widgets.basics import Panel, let_shrink, text_label
 from app.widgets.change_map_area import MapArea

@@ -22,8 +22,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from app.stylesheet import SMALL
-from app.theme import Theme
+from app.look.stylesheet import (SMALL)
+from app.look.theme import (Theme)
 from app.widgets.basics import scaled
 from app.widgets.change_map_data import NOTHING, OUTSIDE, ChangeGrid
 from app.widgets.change_map_geometry import (

@@ -8,7 +8,7 @@ import numpy as np
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.change_map_colours import mixed
 from app.widgets.change_map_data import ChangeGrid
 from app.widgets.change_map_geometry import GAP, Geometry, group_title, short_group_title

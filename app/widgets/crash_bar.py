@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QCoreApplication, Signal
 from PySide6.QtWidgets import QWidget
 
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.basics import push_button
 from app.widgets.notice_bar import NoticeBar
 

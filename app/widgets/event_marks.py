@@ -13,7 +13,7 @@ from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QColor
 
 from app.memory_words import batch_size_text, offloaded_text, out_of_memory_text
-from app.theme import Tokens
+from app.look.theme import (Tokens)
 from engine.events import BatchSizeChanged, Event, Offloaded, OutOfMemory
 
 MarkKind = Literal["offloaded", "batch", "out_of_memory"]

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QStackedWidge
 
 from app.quality_words import answer_words, ranks_and_size, size_text, span_text
 from app.rank_ways import MEGABYTE, Way, ways
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.basics import Panel, WheelGuard, push_button, scaled, text_label, wrapped_label
 from app.widgets.form import LABEL_WIDTH
 from app.widgets.kept_drawing import KeptCurve, ShareBar

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.profiles import ProfileStore
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.basics import QuietScroll, scaled
 from app.widgets.bottom_bar import BottomBar
 from app.widgets.hardware_panel import HardwarePanel

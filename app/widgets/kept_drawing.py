@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.messages import format_bytes
 from app.quality import SHORT
-from app.theme import Theme, Tokens
+from app.look.theme import (Theme, Tokens)
 from app.widgets.basics import scaled
 from engine.exploration import Answer, Span
 

@@ -8,7 +8,7 @@ from PySide6.QtCore import QItemSelection, QItemSelectionModel, QSortFilterProxy
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QFileDialog
 
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.translation import plural, whole
 from app.widgets.basics import ElidedLabel, Panel, let_shrink, push_button, set_look
 from app.widgets.drops import TextField

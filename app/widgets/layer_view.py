@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QTableView,
 )
 
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.basics import scaled, text_label
 from app.widgets.kept_drawing import kept_colour
 from app.widgets.layer_columns import BESIDE_BAR, KEPT_SAMPLE, MARGIN, ColumnWidths

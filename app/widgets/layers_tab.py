@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_model import LayerModel
 from app.widgets.layer_table import LayersPanel

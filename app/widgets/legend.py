@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.basics import ElidedLabel, text_label
 
 SIZE = 10

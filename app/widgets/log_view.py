@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPlainTextEdi
 
 from app.run_log import Level, Line
 from app.text_file import write_text
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.basics import Panel, let_shrink, push_button
 from app.widgets.drops import TextField
 

@@ -18,7 +18,7 @@ from app.profiles import ProfileStore
 from app.queue_runner import QueueRunner
 from app.run_log import Level
 from app.session import SessionStore, remember_recent
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.drops import accept_copy, dropped_paths
 from app.widgets.frame import WindowFrame
 from app.widgets.menus import Menus

@@ -7,7 +7,7 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMainWindow, QMenu
 
 from app.shortcuts import SHORTCUTS, Command
-from app.theme import ThemeChoice
+from app.look.theme import (ThemeChoice)
 
 
 class Menus(QObject):

@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QFont, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout
 
-from app.icons import icon
+from app.look.icons import (icon)
 from app.messages import format_bytes
 from app.translation import plural, whole
 from app.widgets.basics import ElidedLabel, icon_size, push_button, scaled, set_look, wrapped_label

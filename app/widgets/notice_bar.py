@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
-from app.icons import icon
-from app.theme import Theme
+from app.look.icons import (icon)
+from app.look.theme import (Theme)
 from app.widgets.basics import ElidedLabel, push_button
 
 ICON = 18

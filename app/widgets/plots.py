@@ -13,7 +13,7 @@ from PySide6.QtCore import QEvent, QPoint, QSize, Qt
 from PySide6.QtGui import QColor, QHelpEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip
 
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.translation import short_number
 from app.widgets.event_marks import EventMarks
 from app.wording import short_seconds

@@ -7,8 +7,8 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from app.job_queue import Job, JobState
-from app.stylesheet import SMALL
-from app.theme import Theme, Tokens
+from app.look.stylesheet import (SMALL)
+from app.look.theme import (Theme, Tokens)
 from app.widgets.basics import scaled
 from app.widgets.queue_model import JOB_ROLE, PROGRESS_ROLE, STOPPING_ROLE
 from app.widgets.queue_words import Outcome, outcome, output_words, settings_words, state_word

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMessageBox, QPushButton, QSizePolicy
 from app.job_queue import Job, JobState, Removal, resumable
 from app.live_queue import LiveQueue
 from app.queue_runner import QueueRunner, QueueSummary
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.basics import ElidedLabel, Panel, let_shrink, link_button, push_button, set_look, wrapped_label
 from app.widgets.dialogs import Ended
 from app.widgets.queue_actions import QueueActions

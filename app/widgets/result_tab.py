@@ -6,7 +6,7 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.quality import judge
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.change_map import ChangeMap
 from app.widgets.explore_panel import ExplorePanel
 from app.widgets.layer_choice import LayerChoice

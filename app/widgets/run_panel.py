@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.batch_panel import BatchPanel
 from app.widgets.layer_model import LayerModel
 from app.widgets.layer_table import NewestLayers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Signal
 
 from app.run_log import Level, event_lines
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_model import LayerModel
 from app.widgets.layers_tab import LayersTab

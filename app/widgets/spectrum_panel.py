@@ -8,7 +8,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Slot
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QGridLayout, QSizePolicy
 
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.translation import plural, whole
 from app.widgets.basics import let_shrink, text_label
 from app.widgets.layer_choice import LayerChoice

@@ -10,7 +10,7 @@ from PySide6.QtCore import QLineF, QPoint, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.translation import decimal, short_number, whole
 from app.widgets.layer_model import share_text, short_name
 from app.widgets.plots import QuietPlot, band_colour, round_step

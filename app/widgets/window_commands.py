@@ -19,7 +19,7 @@ from app.widgets.frame import Tab
 from app.widgets.notice_bar import NoticeBar
 
 if TYPE_CHECKING:
-    from app.theme import ThemeChoice
+    from app.look.theme import (ThemeChoice)
     from app.widgets.main_window import MainWindow
 
 

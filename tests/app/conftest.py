@@ -16,7 +16,7 @@ from unattended import Unattended
 
 from app.pyside_guard import protect_constants
 from app.session import SessionStore
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.main_window import MainWindow
 
 protect_constants()

@@ -3,7 +3,7 @@
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.about_dialog import AboutDialog
 from engine import __version__
 

@@ -10,7 +10,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.verification_words import ClaimedQuality
 from app.widgets.bottom_bar import BottomBar
 from engine.errors import EngineError, ErrorCode

@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 from app.bug_report import ErrorFacts, ReportFacts, error_facts, report_text, trace_facts, versions
 from app.preparation import DeviceInfo
 from app.private_words import FINETUNED, HOME, HOST, ORIGINAL, OUTPUT, PATH, USER, PrivateWords, private_words
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.bug_report_dialog import BugReportDialog
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings

@@ -14,7 +14,7 @@ from window_steps import Pair, wait_for
 
 from app.controller import State
 from app.telling_apart import tell_apart
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets import window_files
 from app.widgets.left_out_dialog import LeftOutDialog, LeftOutModel
 from app.widgets.main_window import MainWindow

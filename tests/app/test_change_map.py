@@ -9,7 +9,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QFontMetrics
 from pytestqt.qtbot import QtBot
 
-from app.theme import DARK, LIGHT, Theme, contrast
+from app.look.theme import (DARK, LIGHT, Theme, contrast)
 from app.widgets.change_map import ChangeMap
 from app.widgets.change_map_canvas import OUTLINED
 from app.widgets.change_map_colours import map_colour

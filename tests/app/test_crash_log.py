@@ -10,7 +10,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.crash_log import CrashLog, UncleanEnds, crash_text
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.crash_bar import CrashBar
 
 START = "import sys, time, faulthandler\nfrom pathlib import Path\nfrom app.crash_log import CrashLog\n"

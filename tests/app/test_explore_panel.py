@@ -14,7 +14,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.explore_panel import WIDE, ExplorePanel
 from app.widgets.kept_drawing import ShareBar
 from engine.exploration import Span

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from app import first_paint
 from app.first_paint import FirstPaint
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.main_window import MainWindow
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,7 +4,7 @@ from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_columns import LEAST_NAME, MARGIN
 from app.widgets.layer_model import LayerModel

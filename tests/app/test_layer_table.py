@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.quality import SHORT
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.kept_drawing import kept_colour
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_columns import LEAST_NAME, columns_for

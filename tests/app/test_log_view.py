@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from app.run_log import Level
 from app.text_file import write_text
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.log_view import LINES_KEPT, LogPanel
 
 

@@ -13,7 +13,7 @@ from window_steps import Pair, wait_for
 from app.controller import State
 from app.messages import format_moment, notice_text
 from app.run_log import Level, event_lines
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.event_marks import KINDS, SYMBOLS
 from app.widgets.layer_model import LayerModel
 from app.widgets.main_window import MainWindow

@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from app import notifications
 from app.notifications import Notifier
-from app.theme import Theme
+from app.look.theme import (Theme)
 from engine.errors import EngineError, ErrorCode
 from engine.results import ExtractionResult, OutputFile
 

@@ -26,7 +26,7 @@ from app.quality_words import (
     span_text,
     weakest_line,
 )
-from app.theme import DARK, LIGHT, Theme
+from app.look.theme import (DARK, LIGHT, Theme)
 from app.widgets.quality_panel import GOOD, WARNING, QualityPanel
 from engine.exploration import Span
 from engine.results import LeaveOutReason, LeftOut

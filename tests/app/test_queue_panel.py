@@ -17,7 +17,7 @@ from app.controller import Controller
 from app.job_queue import Job, JobFailure, JobResult, JobState, QueueStore, new_job
 from app.live_queue import LiveQueue
 from app.queue_runner import QueueRunner
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.queue_panel import QueuePanel
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings

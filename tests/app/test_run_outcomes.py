@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 from window_steps import Pair, run_to_end, wait_for
 
 from app.controller import State
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets import window_run
 from app.widgets.layer_model import LayerModel
 from app.widgets.main_window import MainWindow

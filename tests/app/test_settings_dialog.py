@@ -20,7 +20,7 @@ from app.decomposition_cache import DecompositionCache
 from app.decompositions import open_store
 from app.json_store import StoreTrouble
 from app.preferences import DialogValues, Preferences, PreferenceStore, SettingsChange, parse_size, size_text
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.cache_row import CacheRow
 from app.widgets.settings_dialog import SettingsDialog
 from engine.errors import EngineError, ErrorCode

@@ -5,7 +5,7 @@ from pytestqt.qtbot import QtBot
 
 from app.preparation import DeviceInfo
 from app.profiles import ProfileStore
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.fields import FieldEditor, NumberEditor, editor_for
 from app.widgets.hardware_panel import HardwarePanel
 from app.widgets.options import OptionsPanel

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF
 from pytestqt.qtbot import QtBot
 
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_model import LayerModel
 from app.widgets.spectrum_data import (

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 from PySide6.QtWidgets import QApplication
 
-from app.theme import DARK, LIGHT, Theme, Tokens, contrast, readable_text
+from app.look.theme import (DARK, LIGHT, Theme, Tokens, contrast, readable_text)
 from app.widgets.plots import MemoryPlot
 
 SURFACES = ("background", "panel", "control")

@@ -5,7 +5,7 @@ from fakes import layer_result
 from pytestqt.qtbot import QtBot
 
 from app.run_log import Level
-from app.theme import Theme
+from app.look.theme import (Theme)
 from app.widgets.basics import ElidedLabel
 from app.widgets.layer_model import COLUMNS, LayerModel
 from app.widgets.layer_table import LayersPanel, NewestLayers

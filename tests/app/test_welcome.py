@@ -3,7 +3,7 @@ from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
 from app.preparation import DeviceInfo
-from app.theme import Theme, contrast
+from app.look.theme import (Theme, contrast)
 from app.widgets.welcome import WelcomeCard
 from engine.errors import EngineError, ErrorCode
 from engine.presets import HARDWARE_PROFILES

@@ -1,0 +1,1 @@
+"""Design tokens, style sheet and icons."""
