@@ -58,7 +58,7 @@ def foreign_package() -> str:
 
 def open_window(files: list[Path]) -> int:
     """Hand the files to a window that is open already, or open one; on Windows torch's libraries come before Qt's."""
-    from app.preferences import PreferenceStore
+    from app.storage.preferences import (PreferenceStore)
     from app.screen import has_screen
     from app.single_instance import Answer, hand_over
 

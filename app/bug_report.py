@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from app.paths import APP_NAME
+from app.storage.paths import (APP_NAME)
 from app.preparation import DeviceInfo
 from app.private_words import PrivateWords
 from engine import __version__

@@ -15,9 +15,9 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer, S
 from app.cli.demo import (FINETUNED, ORIGINAL, PICTURE, SETTINGS, show)
 from app.leaving import leave_process, left_behind
 from app.live_queue import LiveQueue, PassingQueue
-from app.preferences import PreferenceStore
+from app.storage.preferences import (PreferenceStore)
 from app.preparation import as_engine_error
-from app.session import PassingSession, SessionState
+from app.storage.session import (PassingSession, SessionState)
 from app.widgets.demo_dialog import DemoDialog
 from app.widgets.main_window import MainWindow
 from app.window import begin

@@ -11,7 +11,7 @@ import psutil
 from PySide6.QtCore import QEvent, QObject, QTimer, Slot
 from PySide6.QtWidgets import QApplication
 
-from app.preferences import PreferenceStore
+from app.storage.preferences import (PreferenceStore)
 from app.widgets.main_window import MainWindow
 from app.window import make_application, run_window
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app import paths
+from app.storage import (paths)
 from app.preparation import DeviceInfo, Engine
-from app.speeds import SpeedStore, method_of
+from app.storage.speeds import (SpeedStore, method_of)
 from engine.estimates import Estimate, estimate, room_at
 from engine.planning import Plan
 from engine.results import ExtractionResult, Kept

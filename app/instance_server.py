@@ -13,7 +13,7 @@ from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 from PySide6.QtWidgets import QWidget
 
-from app import paths
+from app.storage import (paths)
 from app.single_instance import ACTIVATION, GO, LONGEST_MESSAGE, READY, Answer, address, hand_over
 
 START_S = 8.0  # what a process that has just begun may take until its window is there and it can answer

@@ -76,7 +76,7 @@ class LocalEngine:
 
     def open_pair(self, finetuned: Path, original: Path) -> Session:
         """Open and pair two models."""
-        from app.decompositions import open_store
+        from app.storage.decompositions import (open_store)
         from engine.session import Session
 
         return Session(finetuned, original, open_store())
@@ -98,7 +98,7 @@ class LocalEngine:
 
     def calibrate(self, settings: ExtractionSettings, hardware: HardwareSettings) -> Speed | None:
         """Try out in a fraction of a second how fast the device is."""
-        from app.speeds import calibrate
+        from app.storage.speeds import (calibrate)
 
         return calibrate(settings, hardware)
 

@@ -8,18 +8,7 @@ from enum import Enum
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from app.controller import ENDED, Controller, State
-from app.job_queue import (
-    Job,
-    JobFailure,
-    JobState,
-    begun,
-    count,
-    done,
-    failed,
-    next_waiting,
-    resumable,
-    stopped,
-)
+from app.storage.job_queue import (Job, JobFailure, JobState, begun, count, done, failed, next_waiting, resumable, stopped)
 from app.live_queue import LiveQueue
 from app.preparation import Prepared
 from app.wording import short_error_text

@@ -75,7 +75,7 @@ def _extract_in_window(folder: Path) -> Path:
     """Extract the demo pair through the window, as a person would; returns the LoRA."""
     from app.controller import State
     from app.cli.demo import (FINETUNED, ORIGINAL, SETTINGS)
-    from app.session import SessionStore
+    from app.storage.session import (SessionStore)
     from app.widgets.main_window import MainWindow
     from app.window import make_application
     from engine.results import ExtractionResult

@@ -24,7 +24,7 @@ from io import RawIOBase
 from pathlib import Path
 from typing import Protocol
 
-from app import paths
+from app.storage import (paths)
 
 PATIENCE_S = 3.0
 LONGEST_MESSAGE = 1 << 20

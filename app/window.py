@@ -15,14 +15,14 @@ from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QMessageBox
 
-from app import paths
+from app.storage import (paths)
 from app.crash_log import CrashLog
 from app.gui_garbage import GuiThreadCollector
 from app.look.icons import (app_icon)
 from app.instance_server import FileOpenFilter, InstanceServer, bring_to_front
 from app.language import install_language
 from app.leaving import leave_process, left_behind
-from app.preferences import PreferenceStore
+from app.storage.preferences import (PreferenceStore)
 from app.pyside_guard import protect_constants
 from app.widgets.main_window import MainWindow
 from engine import __version__

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from app.cli.progress import (Console)
-from app.decompositions import open_store
+from app.storage.decompositions import (open_store)
 from app.messages import counted, format_bytes
 from engine.cancel import CancelToken
 from engine.errors import EngineError, ErrorCode

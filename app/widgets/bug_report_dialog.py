@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QCheckBox, QDialog, QFileDialog, QHBoxLayout, QPla
 
 from app.bug_report import ReportFacts, report_text
 from app.private_words import PrivateWords
-from app.text_file import write_text
+from app.storage.text_file import (write_text)
 from app.widgets.basics import ElidedLabel, push_button, scaled, set_look, wrapped_label
 from app.widgets.window_placement import resize_on_screen
 

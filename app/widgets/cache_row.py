@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMessageBox, QProgressBar, QVBoxLayou
 
 from app.decomposition_cache import CacheUse, DecompositionCache
 from app.messages import format_bytes
-from app.preferences import parse_size, size_text
+from app.storage.preferences import (parse_size, size_text)
 from app.widgets.basics import ElidedLabel, link_button, push_button, set_look
 from app.widgets.drops import TextField
 from app.widgets.setting_row import SettingRow

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.profiles import ProfileStore
+from app.storage.profiles import (ProfileStore)
 from app.look.theme import (Theme)
 from app.widgets.basics import QuietScroll, scaled
 from app.widgets.bottom_bar import BottomBar

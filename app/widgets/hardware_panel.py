@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout
 from app.gpu_advice import advice_text
 from app.messages import format_bytes
 from app.preparation import DeviceInfo
-from app.profiles import ProfileStore
+from app.storage.profiles import (ProfileStore)
 from app.widgets.basics import Panel, link_button, push_button, set_look, text_label, wrapped_label
 from app.widgets.form import SettingsForm
 from app.widgets.profile_bar import ProfileBar, profile_title

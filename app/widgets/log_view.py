@@ -13,7 +13,7 @@ from PySide6.QtGui import QColor, QFontDatabase, QGuiApplication, QTextCharForma
 from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPlainTextEdit
 
 from app.run_log import Level, Line
-from app.text_file import write_text
+from app.storage.text_file import (write_text)
 from app.look.theme import (Theme)
 from app.widgets.basics import Panel, let_shrink, push_button
 from app.widgets.drops import TextField

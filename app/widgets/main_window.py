@@ -11,13 +11,13 @@ from PySide6.QtWidgets import QApplication, QMainWindow
 from app.controller import ENDED, Controller, State
 from app.live_queue import LiveQueue
 from app.notifications import Notifier
-from app.paths import APP_NAME
-from app.preferences import PreferenceStore
+from app.storage.paths import (APP_NAME)
+from app.storage.preferences import (PreferenceStore)
 from app.preparation import Engine, Inspected
-from app.profiles import ProfileStore
+from app.storage.profiles import (ProfileStore)
 from app.queue_runner import QueueRunner
 from app.run_log import Level
-from app.session import SessionStore, remember_recent
+from app.storage.session import (SessionStore, remember_recent)
 from app.look.theme import (Theme)
 from app.widgets.drops import accept_copy, dropped_paths
 from app.widgets.frame import WindowFrame

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.error_messages import error_text
-from app.profiles import ProfileStore
+from app.storage.profiles import (ProfileStore)
 from app.widgets.basics import link_button, scaled, text_label
 from app.widgets.form import LABEL_WIDTH
 from engine.errors import EngineError, ErrorCode

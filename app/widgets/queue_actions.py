@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QMenu
 
-from app.job_queue import Job, Jobs, JobState, Removal, running_row, stepped
+from app.storage.job_queue import (Job, JobState, Jobs, Removal, running_row, stepped)
 from app.live_queue import LiveQueue
 from app.widgets.queue_list import QueueList
 from app.widgets.queue_words import failure_details

@@ -6,7 +6,7 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRect, Q
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen, QPolygonF, QTextLayout
 from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
-from app.job_queue import Job, JobState
+from app.storage.job_queue import (Job, JobState)
 from app.look.stylesheet import (SMALL)
 from app.look.theme import (Theme, Tokens)
 from app.widgets.basics import scaled

@@ -16,7 +16,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractItemView, QListView
 
-from app.job_queue import Job, landing
+from app.storage.job_queue import (Job, landing)
 from app.live_queue import LiveQueue
 from app.look.theme import (Theme)
 from app.widgets.drops import accept_copy

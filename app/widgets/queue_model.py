@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QAbstractListModel, QByteArray, QMimeData, QModelIndex, QPersistentModelIndex, Qt, Slot
 
-from app.job_queue import Job, Jobs, JobState
+from app.storage.job_queue import (Job, JobState, Jobs)
 from app.live_queue import LiveQueue
 from app.queue_runner import QueueRunner
 from app.widgets.queue_words import job_tooltip, spoken

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QMessageBox, QPushButton, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
-from app.job_queue import Job, JobState, Removal, resumable
+from app.storage.job_queue import (Job, JobState, Removal, resumable)
 from app.live_queue import LiveQueue
 from app.queue_runner import QueueRunner, QueueSummary
 from app.look.theme import (Theme)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication
 
-from app.job_queue import Job, Jobs, JobState, QueueStore, count
-from app.json_store import StoreTrouble
+from app.storage.job_queue import (Job, JobState, Jobs, QueueStore, count)
+from app.storage.json_store import (StoreTrouble)
 from app.messages import counted, format_bytes, format_seconds, format_share
 from app.queue_runner import QueueSummary
 from app.translation import plural, short_number

@@ -24,9 +24,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import paths
+from app.storage import (paths)
 from app.decomposition_cache import DecompositionCache
-from app.preferences import DialogValues, SettingsChange, parse_size, size_text
+from app.storage.preferences import (DialogValues, SettingsChange, parse_size, size_text)
 from app.widgets.basics import Panel, WheelGuard, push_button, scaled
 from app.widgets.cache_row import CacheRow
 from app.widgets.drops import TextField

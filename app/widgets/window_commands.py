@@ -10,8 +10,8 @@ from PySide6.QtCore import QObject, QUrl, Slot
 from PySide6.QtGui import QAction, QDesktopServices
 from PySide6.QtWidgets import QFileDialog
 
-from app import paths
-from app.json_store import StoreProblem, StoreTrouble
+from app.storage import (paths)
+from app.storage.json_store import (StoreProblem, StoreTrouble)
 from app.run_log import Level
 from app.widgets.about_dialog import AboutDialog
 from app.widgets.dialogs import ShortcutsDialog

@@ -12,10 +12,10 @@ from PySide6.QtGui import QDesktopServices
 from app.bug_report import LOG_LINES, ErrorFacts, ReportFacts, error_facts, trace_facts, versions
 from app.crash_log import UncleanEnds, crash_text
 from app.decomposition_cache import DecompositionCache
-from app.decompositions import open_store
+from app.storage.decompositions import (open_store)
 from app.cli.demo import (FINETUNED, ORIGINAL)
 from app.language import LANGUAGES
-from app.preferences import DialogValues, PreferenceStore, SettingsChange
+from app.storage.preferences import (DialogValues, PreferenceStore, SettingsChange)
 from app.preparation import DeviceInfo
 from app.private_words import PrivateWords, private_words
 from app.run_log import Level

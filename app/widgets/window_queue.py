@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.job_queue import Job, new_job
+from app.storage.job_queue import (Job, new_job)
 from app.live_queue import LiveQueue
 from app.preparation import PlanRequest
 from app.queue_runner import QueueRunner, QueueSummary

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray
 
-from app.session import SessionState
+from app.storage.session import (SessionState)
 
 if TYPE_CHECKING:
     from app.widgets.main_window import MainWindow

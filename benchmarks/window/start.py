@@ -32,7 +32,7 @@ class FirstPaint(QObject):
         return False
 
 import app.window
-from app.preferences import PreferenceStore
+from app.storage.preferences import PreferenceStore
 original = app.window.MainWindow
 watcher = FirstPaint()
 

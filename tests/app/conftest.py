@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from unattended import Unattended
 
 from app.pyside_guard import protect_constants
-from app.session import SessionStore
+from app.storage.session import (SessionStore)
 from app.look.theme import (Theme)
 from app.widgets.main_window import MainWindow
 

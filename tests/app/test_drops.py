@@ -11,7 +11,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QWidget
 
-from app.job_queue import new_job
+from app.storage.job_queue import (new_job)
 from app.widgets.main_window import MainWindow
 from app.widgets.queue_list import QueueList
 from engine.settings import ExtractionSettings, HardwareSettings

@@ -10,11 +10,11 @@ from earlier_home import EarlierHome, assert_best_at_rank, open_earlier_home, st
 from pytestqt.qtbot import QtBot
 from safetensors import safe_open
 
-from app.job_queue import JobState
+from app.storage.job_queue import (JobState)
 from app.live_queue import LiveQueue
-from app.preferences import PreferenceStore
+from app.storage.preferences import (PreferenceStore)
 from app.preparation import LocalEngine
-from app.speeds import SpeedStore, method_of
+from app.storage.speeds import (SpeedStore, method_of)
 from app.widgets.main_window import MainWindow
 from engine.estimates import Speed
 from engine.settings import ExtractionSettings, HardwareSettings

@@ -14,7 +14,7 @@ from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 
 from app.controller import Controller
-from app.job_queue import Job, JobFailure, JobResult, JobState, QueueStore, new_job
+from app.storage.job_queue import (Job, JobFailure, JobResult, JobState, QueueStore, new_job)
 from app.live_queue import LiveQueue
 from app.queue_runner import QueueRunner
 from app.look.theme import (Theme)

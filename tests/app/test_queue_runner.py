@@ -12,7 +12,7 @@ from fakes import FakeEngine
 from pytestqt.qtbot import QtBot
 
 from app.controller import Controller, State
-from app.job_queue import Job, JobState, new_job
+from app.storage.job_queue import (Job, JobState, new_job)
 from app.live_queue import LiveQueue
 from app.queue_runner import QueueRunner, QueueSummary
 from engine.cancel import CancelToken

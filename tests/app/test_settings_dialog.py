@@ -15,11 +15,12 @@ from PySide6.QtGui import QDragEnterEvent
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
-from app import decomposition_cache, paths
+from app import (decomposition_cache)
+from app.storage import (paths)
 from app.decomposition_cache import DecompositionCache
-from app.decompositions import open_store
-from app.json_store import StoreTrouble
-from app.preferences import DialogValues, Preferences, PreferenceStore, SettingsChange, parse_size, size_text
+from app.storage.decompositions import (open_store)
+from app.storage.json_store import (StoreTrouble)
+from app.storage.preferences import (DialogValues, PreferenceStore, Preferences, SettingsChange, parse_size, size_text)
 from app.look.theme import (Theme)
 from app.widgets.cache_row import CacheRow
 from app.widgets.settings_dialog import SettingsDialog

@@ -4,7 +4,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.preparation import DeviceInfo
-from app.profiles import ProfileStore
+from app.storage.profiles import (ProfileStore)
 from app.look.theme import (Theme)
 from app.widgets.fields import FieldEditor, NumberEditor, editor_for
 from app.widgets.hardware_panel import HardwarePanel

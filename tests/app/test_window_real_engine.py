@@ -8,7 +8,7 @@ from safetensors.numpy import save_file
 
 from app.controller import State
 from app.preparation import LocalEngine
-from app.session import SessionStore
+from app.storage.session import (SessionStore)
 from app.look.theme import (Theme)
 from app.widgets.main_window import MainWindow
 from engine.results import ExtractionResult

@@ -20,7 +20,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from app.cli import (demo)
-from app import (paths)
+from app.storage import (paths)
 from app.widgets.demo_dialog import DemoDialog
 from app.widgets.main_window import MainWindow
 from engine.cancel import CancelToken

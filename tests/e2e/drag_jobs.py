@@ -17,7 +17,7 @@ from PySide6.QtCore import QPoint
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from app.job_queue import new_job
+from app.storage.job_queue import (new_job)
 from app.widgets.frame import Tab
 from app.widgets.main_window import MainWindow
 from engine.settings import ExtractionSettings, HardwareSettings

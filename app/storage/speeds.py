@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app import paths
-from app.json_store import StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically
+from app.storage import (paths)
+from app.storage.json_store import (StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically)
 from engine.checkpoints import TensorInfo
 from engine.costs import measuring_work
 from engine.estimates import Labour, Speed, labour
