@@ -62,7 +62,7 @@ def _versions() -> str:
     """What the program is made of. On Windows torch must be loaded before Qt, so it comes first everywhere."""
     import torch  # noqa: F401
 
-    from app.bug_report import versions
+    from app.support.bug_report import (versions)
 
     found = versions()
     unknown = [name for name, version in found if version in ("", "not known")]
@@ -180,7 +180,7 @@ def _draw(lora: Path, picture: Path) -> None:
 
 
 def _licences() -> None:
-    from app.licences import licence_text
+    from app.support.licences import (licence_text)
 
     text = licence_text()
     missing = [

@@ -16,7 +16,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QMessageBox
 
 from app.storage import (paths)
-from app.crash_log import CrashLog
+from app.support.crash_log import (CrashLog)
 from app.gui_garbage import GuiThreadCollector
 from app.look.icons import (app_icon)
 from app.instance_server import FileOpenFilter, InstanceServer, bring_to_front

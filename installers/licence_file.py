@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
-from app.licences import OURS, Component, component, normalised, render
+from app.support.licences import (Component, OURS, component, normalised, render)
 
 # Part of every bundle by what it does: the small program that starts it.
 STARTER = "pyinstaller"
@@ -38,7 +38,7 @@ def text_for(files: Iterable[Path]) -> str:
     silent = [each.name for each in components if not each.texts]
     if silent:
         raise RuntimeError(
-            f"No licence text was found for {', '.join(silent)}; app/licences.py says where texts come from."
+            f"No licence text was found for {', '.join(silent)}; app/support/licences.py says where texts come from."
         )
     return render(components)
 

@@ -7,7 +7,7 @@ from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
 from app.look.icons import (app_icon)
-from app.licences import licence_text
+from app.support.licences import (licence_text)
 from app.storage.paths import (APP_NAME)
 from app.widgets.basics import push_button, scaled, text_label, wrapped_label
 from app.widgets.window_placement import resize_on_screen

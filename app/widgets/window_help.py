@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QUrl, Slot
 from PySide6.QtGui import QDesktopServices
 
-from app.bug_report import LOG_LINES, ErrorFacts, ReportFacts, error_facts, trace_facts, versions
-from app.crash_log import UncleanEnds, crash_text
+from app.support.bug_report import (ErrorFacts, LOG_LINES, ReportFacts, error_facts, trace_facts, versions)
+from app.support.crash_log import (UncleanEnds, crash_text)
 from app.decomposition_cache import DecompositionCache
 from app.storage.decompositions import (open_store)
 from app.cli.demo import (FINETUNED, ORIGINAL)
 from app.language import LANGUAGES
 from app.storage.preferences import (DialogValues, PreferenceStore, SettingsChange)
 from app.preparation import DeviceInfo
-from app.private_words import PrivateWords, private_words
+from app.support.redaction import (PrivateWords, private_words)
 from app.run_log import Level
 from app.widgets.bug_report_dialog import BugReportDialog
 from app.widgets.crash_bar import CrashBar

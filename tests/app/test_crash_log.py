@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.crash_log import CrashLog, UncleanEnds, crash_text
+from app.support.crash_log import (CrashLog, UncleanEnds, crash_text)
 from app.look.theme import (Theme)
 from app.widgets.crash_bar import CrashBar
 
-START = "import sys, time, faulthandler\nfrom pathlib import Path\nfrom app.crash_log import CrashLog\n"
+START = "import sys, time, faulthandler\nfrom pathlib import Path\nfrom app.support.crash_log import CrashLog\n"
 START += "log = CrashLog(Path(sys.argv[1]))\nends = log.start()\nprint(len(ends.crashes), ends.killed, flush=True)\n"
 CRASH = "faulthandler._sigsegv()"
 WAIT = "time.sleep(60)"

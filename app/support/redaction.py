@@ -163,7 +163,7 @@ def private_words(
     known = ((finetuned, FINETUNED), (original, ORIGINAL), (output_dir, OUTPUT), (Path.home(), HOME))
     places = [(text, word) for path, word in known if path is not None for text in (str(path), os.path.realpath(path))]
     places += [(path.name, word) for path, word in known[:2] if path is not None]
-    return PrivateWords(tuple(dict.fromkeys(places)), _own_names(), str(Path(__file__).resolve().parents[1]))
+    return PrivateWords(tuple(dict.fromkeys(places)), _own_names(), str(Path(__file__).resolve().parents[2]))
 
 
 def _own_names() -> tuple[tuple[str, str], ...]:

@@ -1,6 +1,6 @@
 """The text that a person can send when something went wrong: versions, device, settings, error, the newest log lines.
 
-Private words are left out unless the person wants them in; see `app.private_words`. The report is in English whatever
+Private words are left out unless the person wants them in; see `app.support.redaction`. The report is in English whatever
 the window speaks, but for the log, and it never loads torch.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from app.storage.paths import (APP_NAME)
 from app.preparation import DeviceInfo
-from app.private_words import PrivateWords
+from app.support.redaction import (PrivateWords)
 from engine import __version__
 from engine.errors import EngineError
 from engine.settings import ExtractionSettings, HardwareSettings

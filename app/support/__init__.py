@@ -1,0 +1,1 @@
+"""Bug reports, redaction, crash log, licences."""
