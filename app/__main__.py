@@ -59,8 +59,8 @@ def foreign_package() -> str:
 def open_window(files: list[Path]) -> int:
     """Hand the files to a window that is open already, or open one; on Windows torch's libraries come before Qt's."""
     from app.storage.preferences import (PreferenceStore)
-    from app.screen import has_screen
-    from app.single_instance import Answer, hand_over
+    from app.system.display import (has_screen)
+    from app.system.single_instance import (Answer, hand_over)
 
     if not has_screen():
         print(

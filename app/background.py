@@ -7,7 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QThread, Signal
 
 from app.forecast import Forecaster, ForecastRequest, Lesson
-from app.leaving import wait_or_keep
+from app.system.abandoned_threads import (wait_or_keep)
 from app.preparation import DeviceWorker, Engine, InspectRequest, PlanRequest, PreparationWorker
 from engine.settings import HardwareSettings
 
@@ -107,7 +107,7 @@ class Background(QObject):
         self._forecaster.idle = idle
 
     def end(self, *, close_pair: bool) -> bool:
-        """End both threads; one that a drive holds is given up after two seconds, see `app.leaving`.
+        """End both threads; one that a drive holds is given up after two seconds, see `app.system.abandoned_threads`.
 
         Args:
             close_pair: nothing else uses the open pair any more, so that its files can be closed.

@@ -16,7 +16,7 @@ from app.background import Background
 from app.forecast import Forecast, ForecastRequest, Lesson
 from app.missing_devices import MissingDevices
 from app.preparation import DeviceInfo, Engine, Inspected, LocalEngine, PlanRequest, Prepared
-from app.pyside_guard import protect_constants
+from app.system.pyside_refcounts import (protect_constants)
 from app.run_thread import RunThread, Worker
 from app.verification_words import ClaimedQuality
 from app.worker import ExtractionWorker, VerificationWorker
@@ -235,7 +235,7 @@ class Controller(QObject):
     def shut_down(self) -> bool:
         """End all threads and close the files; waits for a run to reach its next check.
 
-        A thread that waits for a drive which does not answer is given up after two seconds: see `app.leaving`.
+        A thread that waits for a drive which does not answer is given up after two seconds: see `app.system.abandoned_threads`.
 
         Returns:
             Whether all have ended.

@@ -13,7 +13,7 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer, Signal, Slot
 
 from app.cli.demo import (FINETUNED, ORIGINAL, PICTURE, SETTINGS, show)
-from app.leaving import leave_process, left_behind
+from app.system.abandoned_threads import (leave_process, left_behind)
 from app.live_queue import LiveQueue, PassingQueue
 from app.storage.preferences import (PreferenceStore)
 from app.preparation import as_engine_error

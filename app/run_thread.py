@@ -7,7 +7,7 @@ import time
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 from app.background import thread_with
-from app.leaving import GIVE_UP_MS, wait_or_keep
+from app.system.abandoned_threads import (GIVE_UP_MS, wait_or_keep)
 from app.worker import ExtractionWorker, VerificationWorker
 from engine.cancel import CancelToken
 
@@ -68,7 +68,7 @@ class RunThread(QObject):
         """Stop the work and wait: for an extraction until its next check, for a verification two seconds at most.
 
         Args:
-            used: what a thread that is given up still needs, see `app.leaving`.
+            used: what a thread that is given up still needs, see `app.system.abandoned_threads`.
 
         Returns:
             Whether the thread has ended.

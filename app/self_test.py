@@ -51,7 +51,7 @@ def self_test() -> int:
 
 
 def _leave(status: int) -> NoReturn:
-    """End at once, as `app.leaving` does, which needs Qt: threads of a half-made window would abort the process."""
+    """End at once, as `app.system.abandoned_threads` does, which needs Qt: threads of a half-made window would abort the process."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()

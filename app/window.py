@@ -17,13 +17,13 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 
 from app.storage import (paths)
 from app.support.crash_log import (CrashLog)
-from app.gui_garbage import GuiThreadCollector
+from app.system.gui_gc import (GuiThreadCollector)
 from app.look.icons import (app_icon)
-from app.instance_server import FileOpenFilter, InstanceServer, bring_to_front
+from app.system.instance_server import (FileOpenFilter, InstanceServer, bring_to_front)
 from app.language import install_language
-from app.leaving import leave_process, left_behind
+from app.system.abandoned_threads import (leave_process, left_behind)
 from app.storage.preferences import (PreferenceStore)
-from app.pyside_guard import protect_constants
+from app.system.pyside_refcounts import (protect_constants)
 from app.widgets.main_window import MainWindow
 from engine import __version__
 

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication
 from rich.console import Console
 from rich.table import Table
 
-from app.pyside_guard import protect_constants
+from app.system.pyside_refcounts import (protect_constants)
 from app.look.theme import (Theme)
 from app.widgets.layer_model import COLUMNS, LayerModel
 from app.widgets.layer_order import Show

@@ -28,7 +28,7 @@ def often(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(autouse=True)
 def garbage_on_this_thread(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Qt objects in cycles must not be destroyed by the collector on a worker's thread; see `app.gui_garbage`."""
+    """Qt objects in cycles must not be destroyed by the collector on a worker's thread; see `app.system.gui_gc`."""
     if not {"app", "demo"} & set(request.path.parts):
         yield
         return

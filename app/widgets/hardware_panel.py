@@ -8,7 +8,7 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout
 
-from app.gpu_advice import advice_text
+from app.system.idle_gpu import (advice_text)
 from app.messages import format_bytes
 from app.preparation import DeviceInfo
 from app.storage.profiles import (ProfileStore)

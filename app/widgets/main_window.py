@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QMainWindow
 
 from app.controller import ENDED, Controller, State
 from app.live_queue import LiveQueue
-from app.notifications import Notifier
+from app.system.notifications import (Notifier)
 from app.storage.paths import (APP_NAME)
 from app.storage.preferences import (PreferenceStore)
 from app.preparation import Engine, Inspected

@@ -801,12 +801,12 @@
 <context>
     <name>GpuAdvice</name>
     <message>
-        <location filename="../../app/gpu_advice.py"/>
+        <location filename="../../app/system/idle_gpu.py"/>
         <source>The {card} is idle: the installed PyTorch was built for processors only. docs/building.md says how to install PyTorch's CUDA build.</source>
         <translation>{card} bleibt ungenutzt: Das installierte PyTorch ist nur für Prozessoren gebaut. docs/building.md sagt, wie man PyTorch mit CUDA installiert.</translation>
     </message>
     <message>
-        <location filename="../../app/gpu_advice.py"/>
+        <location filename="../../app/system/idle_gpu.py"/>
         <source>The {card} is idle: this edition of LoRA Extractor computes on the processor only. The edition for NVIDIA cards uses it.</source>
         <translation>{card} bleibt ungenutzt: Diese Ausgabe von LoRA Extractor rechnet nur auf dem Prozessor. Die Ausgabe für NVIDIA-Karten nutzt sie.</translation>
     </message>
@@ -1722,17 +1722,17 @@
 <context>
     <name>Notifier</name>
     <message>
-        <location filename="../../app/notifications.py"/>
+        <location filename="../../app/system/notifications.py"/>
         <source>The LoRA is ready</source>
         <translation>Das LoRA ist fertig</translation>
     </message>
     <message>
-        <location filename="../../app/notifications.py"/>
+        <location filename="../../app/system/notifications.py"/>
         <source>The extraction failed</source>
         <translation>Die Extraktion ist fehlgeschlagen</translation>
     </message>
     <message>
-        <location filename="../../app/notifications.py"/>
+        <location filename="../../app/system/notifications.py"/>
         <source>{name}: {size}, keeps {share} of the change</source>
         <translation>{name}: {size}, erhält {share} der Änderung</translation>
     </message>

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 from unattended import Unattended
 
-from app.pyside_guard import protect_constants
+from app.system.pyside_refcounts import (protect_constants)
 from app.storage.session import (SessionStore)
 from app.look.theme import (Theme)
 from app.widgets.main_window import MainWindow

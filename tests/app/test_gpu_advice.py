@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app import gpu_advice
+from app.system import (idle_gpu as gpu_advice)
 
 CARD = "GPU 0: NVIDIA GeForce RTX 3060 (UUID: GPU-1b2c)\nGPU 1: NVIDIA RTX A2000 (UUID: GPU-3d4e)\n"
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a stand-in for nvidia-smi is a shell script")

@@ -16,9 +16,9 @@ from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from app import single_instance
-from app.instance_server import FileOpenFilter, InstanceServer, bring_to_front
-from app.single_instance import GO, READY, Answer, address, hand_over
+from app.system import (single_instance)
+from app.system.instance_server import (FileOpenFilter, InstanceServer, bring_to_front)
+from app.system.single_instance import (Answer, GO, READY, address, hand_over)
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the pipes of Windows are tested where there are some")
 
@@ -27,8 +27,8 @@ FIRST = """
 import json, sys, time
 from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QTimer
-from app.instance_server import InstanceServer
-from app.pyside_guard import protect_constants
+from app.system.instance_server import InstanceServer
+from app.system.pyside_refcounts import protect_constants
 protect_constants()
 application = QCoreApplication(sys.argv)
 server = InstanceServer()
@@ -47,7 +47,7 @@ application.exec()
 SECOND = """
 import sys
 from pathlib import Path
-from app.single_instance import hand_over
+from app.system.single_instance import hand_over
 answer = hand_over([Path(text) for text in sys.argv[1:]])
 heavy = [name for name in ("PySide6", "torch", "numpy", "pydantic", "app.window") if name in sys.modules]
 print(answer.value, *heavy)
@@ -164,7 +164,7 @@ def test_a_first_process_that_hangs_does_not_hold_a_second_up(
     start = time.perf_counter()
     assert hand_over([Path("/m/x")], patience=0.5) is Answer.SILENCE
     assert time.perf_counter() - start < 5
-    monkeypatch.setattr("app.instance_server.START_S", 0.5)
+    monkeypatch.setattr("app.system.instance_server.START_S", 0.5)
     server = InstanceServer()
     assert not server.claim([Path("/m/x")])
     assert not server.listening()

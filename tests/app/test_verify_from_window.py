@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from window_steps import Pair
 
-from app import leaving
+from app.system import (abandoned_threads as leaving)
 from app.controller import Controller, State
 from app.preparation import LocalEngine
 from app.verification_words import ClaimedQuality, agrees, claimed_quality, verdict, verification_lines

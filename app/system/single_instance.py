@@ -1,7 +1,7 @@
 """Hands the files of a second start to the window that is there already; needs neither Qt nor torch.
 
 The first process listens at an address of its own per user and per ``LORA_EXTRACTOR_HOME`` (see
-`app.instance_server`). A second one sends what it was started with and waits for ``ready``; only then it says ``go``,
+`app.system.instance_server`). A second one sends what it was started with and waits for ``ready``; only then it says ``go``,
 and only then the first one acts. So a first process that hangs never acts on files of a second that lost patience and
 opened a window itself.
 """
