@@ -18,7 +18,7 @@ from app.missing_devices import MissingDevices
 from app.preparation import DeviceInfo, Engine, Inspected, LocalEngine, PlanRequest, Prepared
 from app.system.pyside_refcounts import (protect_constants)
 from app.run_thread import RunThread, Worker
-from app.verification_words import ClaimedQuality
+from app.text.verification import (ClaimedQuality)
 from app.worker import ExtractionWorker, VerificationWorker
 from engine.errors import Cancelled, EngineError
 from engine.estimates import Estimate

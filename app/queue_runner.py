@@ -11,7 +11,7 @@ from app.controller import ENDED, Controller, State
 from app.storage.job_queue import (Job, JobFailure, JobState, begun, count, done, failed, next_waiting, resumable, stopped)
 from app.live_queue import LiveQueue
 from app.preparation import Prepared
-from app.wording import short_error_text
+from app.text.window_text import (short_error_text)
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, LayerDone, LayerSkipped, Notice, NoticeCode, Planned, Progress
 from engine.results import ExtractionResult

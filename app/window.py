@@ -20,7 +20,7 @@ from app.support.crash_log import (CrashLog)
 from app.system.gui_gc import (GuiThreadCollector)
 from app.look.icons import (app_icon)
 from app.system.instance_server import (FileOpenFilter, InstanceServer, bring_to_front)
-from app.language import install_language
+from app.text.language import (install_language)
 from app.system.abandoned_threads import (leave_process, left_behind)
 from app.storage.preferences import (PreferenceStore)
 from app.system.pyside_refcounts import (protect_constants)

@@ -13,7 +13,7 @@ from typing import Any
 from app.cli.options import (given_values, settings_from, validated)
 from app.cli.progress import (Console, RunDisplay)
 from app.storage.decompositions import (open_store)
-from app.messages import counted, format_bytes, format_seconds, format_share, reason_text
+from app.text.notices import (counted, format_bytes, format_seconds, format_share, reason_text)
 from app.storage.profiles import (ProfileStore)
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode

@@ -10,9 +10,9 @@ from typing import Any
 
 from app.cli.commands import (extraction_object, run_extraction)
 from app.cli.progress import (Console)
-from app.messages import format_bytes, format_share
+from app.text.notices import (format_bytes, format_share)
 from app.system.display import (has_screen)
-from app.translation import decimal, marked, translate
+from app.text.translation import (decimal, marked, translate)
 from engine.cancel import CancelToken
 from engine.errors import Cancelled
 from engine.session import Session

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from app.cli.options import (add_options, given_values)
-from app.error_messages import error_text
+from app.text.errors import (error_text)
 from engine import __version__
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication, QTimer, Slot
 
-from app.messages import counted, format_share
+from app.text.notices import (counted, format_share)
 from app.look.theme import (Theme)
 from app.widgets.legend import LegendEntry, Swatch
 from app.widgets.plot_panel import PlotPanel
 from app.widgets.plots import STAGES, BatchPlot
-from app.wording import short_seconds
+from app.text.window_text import (short_seconds)
 from engine.events import BatchDone, Event, Finished, Planned
 from engine.results import ExtractionResult, StageSeconds
 

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedWidget
 
 from app.look.theme import (Theme)
-from app.translation import plural, whole
+from app.text.translation import (plural, whole)
 from app.widgets.basics import Panel, let_shrink, text_label
 from app.widgets.change_map_area import MapArea
 from app.widgets.change_map_canvas import ChangeCanvas

@@ -8,7 +8,7 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, Qt, Signal, Slot
 from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QHBoxLayout, QWidget
 
-from app.translation import short_number, typed_number
+from app.text.translation import (short_number, typed_number)
 from app.widgets.basics import let_shrink, set_look
 from app.widgets.drops import TextField
 from app.widgets.sliders import RANK_STOPS, NumberSlider, StopSlider

@@ -8,7 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from app.messages import format_bytes
+from app.text.notices import (format_bytes)
 from app.quality import SHORT
 from app.look.theme import (Theme, Tokens)
 from app.widgets.basics import scaled

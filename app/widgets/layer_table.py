@@ -9,7 +9,7 @@ from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QFileDialog
 
 from app.look.theme import (Theme)
-from app.translation import plural, whole
+from app.text.translation import (plural, whole)
 from app.widgets.basics import ElidedLabel, Panel, let_shrink, push_button, set_look
 from app.widgets.drops import TextField
 from app.widgets.layer_choice import LayerChoice
@@ -17,7 +17,7 @@ from app.widgets.layer_export import LayerExport
 from app.widgets.layer_model import COLUMNS, FELL_SHORT, NUMBER_ROLE, LayerModel
 from app.widgets.layer_order import Show, ShownLayers
 from app.widgets.layer_view import ROW_HEIGHT, LayerTable, hint_or_table
-from app.wording import short_error_text
+from app.text.window_text import (short_error_text)
 from engine.errors import EngineError
 from engine.results import LayerResult
 

@@ -8,8 +8,8 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QAbstractItemView, QDialog, QHBoxLayout, QHeaderView, QTableView, QVBoxLayout, QWidget
 
-from app.messages import reason_text
-from app.translation import plural, whole
+from app.text.notices import (reason_text)
+from app.text.translation import (plural, whole)
 from app.widgets.basics import push_button, wrapped_label
 from app.widgets.window_placement import resize_on_screen
 from engine.results import LeftOut

@@ -12,7 +12,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QTimer, Signal, Slot
 from PySide6.QtGui import QColor, QFontDatabase, QGuiApplication, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPlainTextEdit
 
-from app.run_log import Level, Line
+from app.text.log_lines import (Level, Line)
 from app.storage.text_file import (write_text)
 from app.look.theme import (Theme)
 from app.widgets.basics import Panel, let_shrink, push_button

@@ -16,7 +16,7 @@ from app.storage.preferences import (PreferenceStore)
 from app.preparation import Engine, Inspected
 from app.storage.profiles import (ProfileStore)
 from app.queue_runner import QueueRunner
-from app.run_log import Level
+from app.text.log_lines import (Level)
 from app.storage.session import (SessionStore, remember_recent)
 from app.look.theme import (Theme)
 from app.widgets.drops import accept_copy, dropped_paths

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication, Slot
 
-from app.messages import counted, format_bytes
+from app.text.notices import (counted, format_bytes)
 from app.look.theme import (Theme)
 from app.widgets.basics import link_button
 from app.widgets.event_marks import KINDS, SYMBOLS, TOKENS, mark_of, mark_title

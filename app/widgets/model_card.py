@@ -10,11 +10,11 @@ from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent,
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout
 
 from app.look.icons import (icon)
-from app.messages import format_bytes
-from app.translation import plural, whole
+from app.text.notices import (format_bytes)
+from app.text.translation import (plural, whole)
 from app.widgets.basics import ElidedLabel, icon_size, push_button, scaled, set_look, wrapped_label
 from app.widgets.drops import accept_copy, dropped_paths
-from app.wording import breakable, short_error_text
+from app.text.window_text import (breakable, short_error_text)
 from engine.errors import EngineError
 from engine.inspection import ModelSummary
 

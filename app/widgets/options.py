@@ -6,7 +6,7 @@ from PySide6.QtCore import QCoreApplication, Signal, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QWidget
 
-from app.translation import short_number
+from app.text.translation import (short_number)
 from app.widgets.basics import Panel, link_button, set_look, wrapped_label
 from app.widgets.fields import help_of
 from app.widgets.form import SettingsForm

@@ -14,9 +14,9 @@ from PySide6.QtGui import QColor, QHelpEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip
 
 from app.look.theme import (Theme)
-from app.translation import short_number
+from app.text.translation import (short_number)
 from app.widgets.event_marks import EventMarks
-from app.wording import short_seconds
+from app.text.window_text import (short_seconds)
 from engine.events import MemorySample
 from engine.results import StageSeconds
 

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.error_messages import error_text
+from app.text.errors import (error_text)
 from app.storage.profiles import (ProfileStore)
 from app.widgets.basics import link_button, scaled, text_label
 from app.widgets.form import LABEL_WIDTH

@@ -8,9 +8,9 @@ from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtWidgets import QLabel
 
 from app.quality import Quality
-from app.quality_words import Line, advice_line, explanation, headline, mean_text, remarks, weakest_line
+from app.text.quality import (Line, advice_line, explanation, headline, mean_text, remarks, weakest_line)
 from app.widgets.basics import Panel, set_look, wrapped_label
-from app.wording import breakable
+from app.text.window_text import (breakable)
 
 GOOD, WARNING = "\u2713", "\u26a0"
 _LAYER, _RANK = "layer:", "rank:"

@@ -9,9 +9,9 @@ from PySide6.QtCore import QCoreApplication
 
 from app.storage.job_queue import (Job, JobState, Jobs, QueueStore, count)
 from app.storage.json_store import (StoreTrouble)
-from app.messages import counted, format_bytes, format_seconds, format_share
+from app.text.notices import (counted, format_bytes, format_seconds, format_share)
 from app.queue_runner import QueueSummary
-from app.translation import plural, short_number
+from app.text.translation import (plural, short_number)
 from engine.events import Progress
 
 DOT = " \u00b7 "

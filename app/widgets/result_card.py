@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.messages import format_bytes, format_seconds, format_share
-from app.translation import translate
-from app.verification_words import ClaimedQuality, agrees, quality_text, verdict, verification_lines
+from app.text.notices import (format_bytes, format_seconds, format_share)
+from app.text.translation import (translate)
+from app.text.verification import (ClaimedQuality, agrees, quality_text, verdict, verification_lines)
 from app.widgets.layer_model import short_name
 from engine.results import ExtractionResult, LayerResult
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal
 
-from app.run_log import Level, event_lines
+from app.text.log_lines import (Level, event_lines)
 from app.look.theme import (Theme)
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_model import LayerModel
@@ -12,7 +12,7 @@ from app.widgets.layers_tab import LayersTab
 from app.widgets.log_view import LogPanel
 from app.widgets.result_tab import ResultTab
 from app.widgets.run_panel import RunPanel
-from engine.debug_report import DebugReport
+from app.text.debug_report import (DebugReport)
 from engine.events import Event, Finished, LayerDone, LayerSkipped, Notice, NoticeCode, Progress
 from engine.planning import Plan
 from engine.results import ExtractionResult

@@ -9,7 +9,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QGridLayout, QSizePolicy
 
 from app.look.theme import (Theme)
-from app.translation import plural, whole
+from app.text.translation import (plural, whole)
 from app.widgets.basics import let_shrink, text_label
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_model import LayerModel, share_text, short_name

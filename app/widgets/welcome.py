@@ -7,12 +7,12 @@ from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from app.look.icons import (icon)
-from app.messages import format_bytes
+from app.text.notices import (format_bytes)
 from app.preparation import DeviceInfo
 from app.look.theme import (Theme)
 from app.widgets.basics import icon_size, link_button, push_button, scaled, text_label, wrapped_label
 from app.widgets.profile_bar import profile_title
-from app.wording import window_error_text
+from app.text.window_text import (window_error_text)
 from engine.errors import EngineError
 from engine.presets import DEFAULT_PROFILE, HARDWARE_PROFILES, suggest_profile
 

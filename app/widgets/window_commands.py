@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from app.storage import (paths)
 from app.storage.json_store import (StoreProblem, StoreTrouble)
-from app.run_log import Level
+from app.text.log_lines import (Level)
 from app.widgets.about_dialog import AboutDialog
 from app.widgets.dialogs import ShortcutsDialog
 from app.widgets.frame import Tab

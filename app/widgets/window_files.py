@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
-from app.run_log import Level
+from app.text.log_lines import (Level)
 from app.telling_apart import in_place_of, place
 from app.widgets.dialogs import ask_whose_place
 from app.widgets.notice_bar import NoticeBar
-from app.wording import ignored_text
+from app.text.window_text import (ignored_text)
 
 if TYPE_CHECKING:
     from app.widgets.main_window import MainWindow

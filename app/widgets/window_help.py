@@ -14,11 +14,11 @@ from app.support.crash_log import (UncleanEnds, crash_text)
 from app.decomposition_cache import DecompositionCache
 from app.storage.decompositions import (open_store)
 from app.cli.demo import (FINETUNED, ORIGINAL)
-from app.language import LANGUAGES
+from app.text.language import (LANGUAGES)
 from app.storage.preferences import (DialogValues, PreferenceStore, SettingsChange)
 from app.preparation import DeviceInfo
 from app.support.redaction import (PrivateWords, private_words)
-from app.run_log import Level
+from app.text.log_lines import (Level)
 from app.widgets.bug_report_dialog import BugReportDialog
 from app.widgets.crash_bar import CrashBar
 from app.widgets.settings_dialog import SettingsDialog

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 
 from app.controller import ENDED, State
-from app.messages import notice_text
-from app.translation import whole
+from app.text.notices import (notice_text)
+from app.text.translation import (whole)
 from app.widgets.fields import component_title
-from app.wording import NOT_OF_THE_MODELS, why_not
+from app.text.window_text import (NOT_OF_THE_MODELS, why_not)
 from engine.events import NoticeCode
 
 if TYPE_CHECKING:

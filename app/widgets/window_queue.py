@@ -10,10 +10,10 @@ from app.storage.job_queue import (Job, new_job)
 from app.live_queue import LiveQueue
 from app.preparation import PlanRequest
 from app.queue_runner import QueueRunner, QueueSummary
-from app.run_log import Level
+from app.text.log_lines import (Level)
 from app.widgets.frame import Tab
 from app.widgets.queue_words import store_words, summary_words, write_failed_words
-from app.wording import why_not
+from app.text.window_text import (why_not)
 from engine.planning import Plan
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QGuiApplication
 
-from app.command_line_words import command_line
+from app.text.command_line import (command_line)
 from app.controller import ENDED, State
 from app.kept_memory import KeptMemory
-from app.messages import format_bytes
-from app.run_log import Level, error_lines
+from app.text.notices import (format_bytes)
+from app.text.log_lines import (Level, error_lines)
 from app.widgets.dialogs import ResumeAnswer, ask_resume, ask_stop
 from app.widgets.frame import Tab
 from engine.errors import EngineError

@@ -9,8 +9,8 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog
 
 from app.controller import State
-from app.run_log import Level, error_lines
-from app.verification_words import ClaimedQuality, verification_lines
+from app.text.log_lines import (Level, error_lines)
+from app.text.verification import (ClaimedQuality, verification_lines)
 from engine.errors import EngineError
 
 if TYPE_CHECKING:

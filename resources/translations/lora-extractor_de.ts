@@ -2248,52 +2248,52 @@
 <context>
     <name>RunLog</name>
     <message>
-        <location filename="../../app/run_log.py"/>
+        <location filename="../../app/text/log_lines.py"/>
         <source>Batch {number} took {time}</source>
         <translation>Batch {number} dauerte {time}</translation>
     </message>
     <message>
-        <location filename="../../app/run_log.py"/>
+        <location filename="../../app/text/log_lines.py"/>
         <source>Extracting {layers} on {device}; {left_out} left out; writing {name}</source>
         <translation>{layers} werden extrahiert auf {device}; {left_out} weggelassen; geschrieben wird {name}</translation>
     </message>
     <message>
-        <location filename="../../app/run_log.py"/>
+        <location filename="../../app/text/log_lines.py"/>
         <source>Keeps {mean} of the change, {worst} in the weakest layer; {time}</source>
         <translation>Erhält {mean} der Änderung, {worst} in der schwächsten Schicht; {time}</translation>
     </message>
     <message>
-        <location filename="../../app/run_log.py"/>
+        <location filename="../../app/text/log_lines.py"/>
         <source>Wrote {path} ({size})</source>
         <translation>Geschrieben: {path} ({size})</translation>
     </message>
     <message>
-        <location filename="../../app/run_log.py"/>
+        <location filename="../../app/text/log_lines.py"/>
         <source>rank {rank}</source>
         <translation>Rang {rank}</translation>
     </message>
     <message>
-        <location filename="../../app/run_log.py"/>
+        <location filename="../../app/text/log_lines.py"/>
         <source>whole</source>
         <translation>ganz</translation>
     </message>
     <message>
-        <location filename="../../app/run_log.py"/>
+        <location filename="../../app/text/log_lines.py"/>
         <source>{kept} of {layers} came from earlier runs</source>
         <translation>{kept} von {layers} stammen aus früheren Läufen</translation>
     </message>
     <message>
-        <location filename="../../app/run_log.py"/>
+        <location filename="../../app/text/log_lines.py"/>
         <source>{layers} asked for more than the highest rank allowed</source>
         <translation>{layers} hätten mehr als den höchsten erlaubten Rang gebraucht</translation>
     </message>
     <message>
-        <location filename="../../app/run_log.py"/>
+        <location filename="../../app/text/log_lines.py"/>
         <source>{name} is left out: {reason}</source>
         <translation>{name} wird weggelassen: {reason}</translation>
     </message>
     <message>
-        <location filename="../../app/run_log.py"/>
+        <location filename="../../app/text/log_lines.py"/>
         <source>{name}: {rank}, {kept} kept, {time}</source>
         <translation>{name}: {rank}, {kept} erhalten, {time}</translation>
     </message>
@@ -2845,7 +2845,7 @@
 <context>
     <name>counted</name>
     <message numerus="yes">
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{count} blocks</source>
         <translation>
             <numerusform>{count} Block</numerusform>
@@ -2853,7 +2853,7 @@
         </translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{count} jobs</source>
         <translation>
             <numerusform>{count} Auftrag</numerusform>
@@ -2861,7 +2861,7 @@
         </translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{count} layers</source>
         <translation>
             <numerusform>{count} Schicht</numerusform>
@@ -2869,7 +2869,7 @@
         </translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{count} more layers</source>
         <translation>
             <numerusform>{count} weitere Schicht</numerusform>
@@ -2877,7 +2877,7 @@
         </translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{count} tensors</source>
         <translation>
             <numerusform>{count} Tensor</numerusform>
@@ -2885,7 +2885,7 @@
         </translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{count} weights</source>
         <translation>
             <numerusform>{count} Gewicht</numerusform>
@@ -3037,446 +3037,446 @@
 <context>
     <name>errors</name>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Add a name after it.</source>
         <translation>Dahinter einen Namen angeben.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Ask for a rank at or below the one that was computed, or extract from the two models.</source>
         <translation>Höchstens den berechneten Rang verlangen oder aus den beiden Modellen extrahieren.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Available: {available}.</source>
         <translation>Verfügbar: {available}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Cannot write to {file}: {reason}.</source>
         <translation>In {file} kann nicht geschrieben werden: {reason}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Change the parts, the name patterns, or the biases option.</source>
         <translation>Die Teile, die Namensmuster oder die Option für Bias-Werte ändern.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Check the file's permissions and the drive.</source>
         <translation>Die Rechte der Datei und das Laufwerk prüfen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Check the path, or whether the drive is connected.</source>
         <translation>Den Pfad prüfen, oder ob das Laufwerk angeschlossen ist.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a .safetensors file with a model's weights.</source>
         <translation>Eine .safetensors-Datei mit den Gewichten eines Modells wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a file that was written by an extraction.</source>
         <translation>Eine Datei wählen, die bei einer Extraktion entstanden ist.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a file with a model's weights.</source>
         <translation>Eine Datei mit den Gewichten eines Modells wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a file written by a profile export.</source>
         <translation>Eine Datei aus einem Profil-Export wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a folder for the output.</source>
         <translation>Einen Ordner für die Ausgabe wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a folder with one model in it, or the model's file.</source>
         <translation>Einen Ordner mit genau einem Modell oder die Modelldatei selbst wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a full fine-tuned model and its original.</source>
         <translation>Ein vollständiges feinabgestimmtes Modell und sein Original wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a shorter one.</source>
         <translation>Einen kürzeren wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a single .safetensors file.</source>
         <translation>Eine einzelne .safetensors-Datei wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose another file name.</source>
         <translation>Einen anderen Dateinamen wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose another fine-tuned model or another original; one of them may be a copy of the other.</source>
         <translation>Ein anderes feinabgestimmtes Modell oder ein anderes Original wählen; eines kann eine Kopie des anderen sein.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose another name.</source>
         <translation>Einen anderen Namen wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose another output folder, or change that folder's permissions.</source>
         <translation>Einen anderen Ausgabeordner wählen oder die Rechte jenes Ordners ändern.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose another output folder, or change the folder's permissions.</source>
         <translation>Einen anderen Ausgabeordner wählen oder die Rechte des Ordners ändern.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose another output folder, or mend the link.</source>
         <translation>Einen anderen Ausgabeordner wählen oder die Verknüpfung reparieren.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose another output folder.</source>
         <translation>Einen anderen Ausgabeordner wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose bf16 or fp32 as the precision.</source>
         <translation>Als Genauigkeit bf16 oder fp32 wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose one of these files.</source>
         <translation>Eine dieser Dateien wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose the original model that the fine-tuned one was made from.</source>
         <translation>Das Originalmodell wählen, aus dem das feinabgestimmte entstanden ist.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose the two models that the LoRA was extracted from.</source>
         <translation>Die beiden Modelle wählen, aus denen das LoRA extrahiert wurde.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose versions of the two models with the same shapes and floating-point weights.</source>
         <translation>Fassungen der beiden Modelle mit gleichen Formen und Gleitkomma-Gewichten wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Close other programs, or use svd_lowrank, which needs less.</source>
         <translation>Andere Programme schließen oder svd_lowrank verwenden, das weniger braucht.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Connect the drive, or choose another output folder.</source>
         <translation>Das Laufwerk anschließen oder einen anderen Ausgabeordner wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Convert it to .safetensors first.</source>
         <translation>Zuerst in .safetensors umwandeln.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Download or copy it again.</source>
         <translation>Noch einmal herunterladen oder kopieren.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Free some space or choose another output folder.</source>
         <translation>Platz schaffen oder einen anderen Ausgabeordner wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Get a version of it in a single .safetensors file.</source>
         <translation>Eine Fassung in einer einzelnen .safetensors-Datei besorgen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Get an undamaged file, or leave such layers out with --skip-nonfinite.</source>
         <translation>Eine unbeschädigte Datei besorgen oder solche Schichten mit --skip-nonfinite weglassen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Get or make a version of it in a single .safetensors file.</source>
         <translation>Eine Fassung in einer einzelnen .safetensors-Datei besorgen oder erstellen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Give more of it: {available}.</source>
         <translation>Mehr davon angeben: {available}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Leave out &lt; &gt; : " | ? * and names such as CON.</source>
         <translation>Ohne &lt; &gt; : " | ? * und Namen wie CON.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>More than one pair begins with {name}.</source>
         <translation>Mehr als ein Paar beginnt mit {name}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>No file in the folder {file} is a model that can be used: {names}.</source>
         <translation>Keine Datei im Ordner {file} ist ein verwendbares Modell: {names}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>No pair of models in the cache begins with {name}.</source>
         <translation>Kein Modellpaar im Cache beginnt mit {name}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>None of the {matched} matching weights is selected.</source>
         <translation>Von {matched} passenden Gewichten ist keines ausgewählt.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Not enough memory for {tensor}.</source>
         <translation>Zu wenig Speicher für {tensor}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Please report it, with what the log says.</source>
         <translation>Bitte melden, mit dem Inhalt des Protokolls.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Save the settings under another name.</source>
         <translation>Die Einstellungen unter einem anderen Namen speichern.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>See --help for the options and their ranges.</source>
         <translation>Optionen und ihre Bereiche stehen unter --help.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Something went wrong that should not: {reason}.</source>
         <translation>Etwas ist schiefgegangen, das nicht sollte: {reason}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Start the extraction again; it works these layers out anew.</source>
         <translation>Die Extraktion neu starten; sie berechnet diese Schichten noch einmal.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The LoRA is broken; extract it again.</source>
         <translation>Das LoRA ist fehlerhaft; noch einmal extrahieren.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The LoRA needs up to {needed} and {file} has {free} free.</source>
         <translation>Das LoRA braucht bis zu {needed}, und {file} hat {free} frei.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The download or copy did not finish; get the file again.</source>
         <translation>Herunterladen oder Kopieren wurde nicht fertig; die Datei noch einmal besorgen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The file is damaged or was written by a faulty program; get it again.</source>
         <translation>Die Datei ist beschädigt oder stammt von einem fehlerhaften Programm; noch einmal besorgen.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The file name is blank.</source>
         <translation>Der Dateiname ist leer.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The file name {file} cannot be a file's name on every system.</source>
         <translation>{file} kann nicht auf jedem System ein Dateiname sein.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The file name {file} ends in a folder.</source>
         <translation>Der Dateiname {file} endet mit einem Ordner.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The file name {file} is too long.</source>
         <translation>Der Dateiname {file} ist zu lang.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The file name {file} leads out of the output folder.</source>
         <translation>Der Dateiname {file} führt aus dem Ausgabeordner hinaus.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The folder {file} holds a model in diffusers' folders, which is not supported yet.</source>
         <translation>Der Ordner {file} enthält ein Modell in der Ordnerstruktur von diffusers; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The header of {file} is broken at {tensor}: {reason}.</source>
         <translation>Der Kopf von {file} ist bei {tensor} fehlerhaft: {reason}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The header of {file} is broken: {reason}.</source>
         <translation>Der Kopf von {file} ist fehlerhaft: {reason}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The model in the folder {file} is split into several files, which is not supported yet.</source>
         <translation>Das Modell im Ordner {file} ist auf mehrere Dateien verteilt; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The output folder {file} cannot be made, because {at} does not take new folders.</source>
         <translation>Der Ausgabeordner {file} lässt sich nicht anlegen, weil {at} keine neuen Ordner annimmt.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The output folder {file} cannot be made, because {at} is a file.</source>
         <translation>Der Ausgabeordner {file} lässt sich nicht anlegen, weil {at} eine Datei ist.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The output folder {file} cannot be made, because {at} is not there.</source>
         <translation>Der Ausgabeordner {file} lässt sich nicht anlegen, weil {at} nicht vorhanden ist.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The output folder {file} cannot be used, because {at} is a link that leads nowhere.</source>
         <translation>Der Ausgabeordner {file} ist nicht verwendbar, weil {at} eine Verknüpfung ins Leere ist.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The output folder {file} does not take new files.</source>
         <translation>Der Ausgabeordner {file} nimmt keine neuen Dateien an.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The output folder {file} is a file.</source>
         <translation>Der Ausgabeordner {file} ist eine Datei.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The output folder {file} is one of the two models.</source>
         <translation>Der Ausgabeordner {file} ist eines der beiden Modelle.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The saved layers in {file} cannot be used: {reason}.</source>
         <translation>Die gespeicherten Schichten in {file} sind nicht verwendbar: {reason}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The two models have the same values in all {layers} selected weights.</source>
         <translation>Die beiden Modelle haben in allen {layers} ausgewählten Gewichten dieselben Werte.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>There are: {available}.</source>
         <translation>Vorhanden: {available}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>There is more than one model in the folder {file}: {names}.</source>
         <translation>Im Ordner {file} liegt mehr als ein Modell: {names}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>There is no .safetensors file in the folder {file}.</source>
         <translation>Im Ordner {file} liegt keine .safetensors-Datei.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>There is no device {device} here.</source>
         <translation>Hier gibt es kein Gerät {device}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>There is no profile named {name}.</source>
         <translation>Es gibt kein Profil namens {name}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>There is no space left to write to {file}. Nothing was kept of the file.</source>
         <translation>In {file} ist kein Platz mehr. Von der Datei wurde nichts behalten.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>They are different kinds of model; choose the original that the fine-tuned model was made from.</source>
         <translation>Es sind verschiedene Arten von Modellen; das Original wählen, aus dem das feinabgestimmte Modell entstanden ist.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Try the other method, or leave this layer out; please report it.</source>
         <translation>Das andere Verfahren versuchen oder diese Schicht weglassen; bitte melden.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Type a name for the LoRA.</source>
         <translation>Einen Namen für das LoRA eingeben.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Update LoRA Extractor, or export the profile again with this version.</source>
         <translation>LoRA Extractor aktualisieren oder das Profil mit dieser Version noch einmal exportieren.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Use 1 to 80 printable characters.</source>
         <translation>1 bis 80 druckbare Zeichen verwenden.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Use a name, or a subfolder and a name; choose the place with the output folder.</source>
         <translation>Einen Namen oder Unterordner und Namen verwenden; den Ort bestimmt der Ausgabeordner.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Use a version of the model in fp32, fp16, bf16 or fp8.</source>
         <translation>Eine Fassung des Modells in fp32, fp16, bf16 oder fp8 verwenden.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Use the model's fp16, bf16 or plain fp8 version; quantised ones are not supported yet.</source>
         <translation>Die Fassung in fp16, bf16 oder einfachem fp8 verwenden; quantisierte werden noch nicht unterstützt.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Wait until no other program writes to it, then start again.</source>
         <translation>Warten, bis kein anderes Programm mehr hineinschreibt, dann neu starten.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>a tensor</source>
         <translation>ein Tensor</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>the file</source>
         <translation>die Datei</translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{count} bytes</source>
         <translation>
             <numerusform>{count} Byte</numerusform>
@@ -3484,167 +3484,167 @@
         </translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} and {other} have no weight in common (for instance {example} and {other_example}).</source>
         <translation>{file} und {other} haben kein Gewicht gemeinsam (zum Beispiel {example} und {other_example}).</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} and {other} have the same weights by name, but none can be used: {example}, {why}.</source>
         <translation>{file} und {other} haben Gewichte mit gleichen Namen, aber keines ist verwendbar: {example}, {why}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} cannot be read: {reason}.</source>
         <translation>{file} ist nicht lesbar: {reason}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} changed or vanished during the run.</source>
         <translation>{file} wurde während des Laufs geändert oder ist verschwunden.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} does not belong to these models: no key such as {tensor} matches a weight.</source>
         <translation>{file} gehört nicht zu diesen Modellen: Kein Schlüssel wie {tensor} passt zu einem Gewicht.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} does not exist.</source>
         <translation>{file} gibt es nicht.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} exists and is not a hardware profile, so it is not overwritten.</source>
         <translation>{file} gibt es schon und ist kein Hardware-Profil; die Datei wird nicht überschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} holds no tensors.</source>
         <translation>{file} enthält keine Tensoren.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} holds quantised weights: {scheme} (seen at {tensor}).</source>
         <translation>{file} enthält quantisierte Gewichte: {scheme} (zu sehen bei {tensor}).</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} holds values that no profile can have.</source>
         <translation>{file} enthält Werte, die kein Profil haben kann.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} is a LoRA already, not a model.</source>
         <translation>{file} ist schon ein LoRA, kein Modell.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is a folder.</source>
         <translation>{file} ist ein Ordner.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is a {container} file, which is not supported yet.</source>
         <translation>{file} ist eine {container}-Datei; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is cut off: it has {actual} of at least {expected}.</source>
         <translation>{file} ist abgeschnitten: {actual} von mindestens {expected} sind da.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is empty.</source>
         <translation>{file} ist leer.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is not a LoRA.</source>
         <translation>{file} ist kein LoRA.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} is not a hardware profile.</source>
         <translation>{file} ist kein Hardware-Profil.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} is not a safetensors model.</source>
         <translation>{file} ist kein safetensors-Modell.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} stores {tensor} as {dtype}, which is not known here.</source>
         <translation>{file} speichert {tensor} als {dtype}; das ist hier nicht bekannt.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} was chosen for both models, so there is no difference to extract.</source>
         <translation>{file} wurde für beide Modelle gewählt; es gibt keine Differenz zu extrahieren.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} was written by a newer version of LoRA Extractor.</source>
         <translation>{file} stammt von einer neueren Version von LoRA Extractor.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{missing} of {of} layers are not in the cache at these settings.</source>
         <translation>{missing} von {of} Schichten sind mit diesen Einstellungen nicht im Cache.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{names} and {count} more</source>
         <translation>{names} und {count} weitere</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{name} already exists.</source>
         <translation>{name} gibt es schon.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{name} cannot be a profile's name.</source>
         <translation>{name} kann kein Profilname sein.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{name} is a shipped profile and cannot be changed.</source>
         <translation>{name} ist ein mitgeliefertes Profil und lässt sich nicht ändern.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{reason}.</source>
         <translation>{reason}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{tensor} could not be decomposed: {reason}.</source>
         <translation>{tensor} ließ sich nicht zerlegen: {reason}.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{tensor} holds the value {value:.3g}, which does not fit {dtype}. Nothing was written.</source>
         <translation>{tensor} enthält den Wert {value:.3g}, der nicht in {dtype} passt. Es wurde nichts geschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{tensor} in {file} contains NaN or infinite values, and {more}. Nothing was written.</source>
         <translation>{tensor} in {file} enthält NaN oder unendliche Werte, ebenso {more}. Es wurde nichts geschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{tensor} in {file} contains NaN or infinite values.</source>
         <translation>{tensor} in {file} enthält NaN oder unendliche Werte.</translation>
     </message>
     <message>
-        <location filename="../../app/error_messages.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{tensor} in {file} contains NaN or infinite values. Nothing was written.</source>
         <translation>{tensor} in {file} enthält NaN oder unendliche Werte. Es wurde nichts geschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/error_variants.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{tensor} in {file} has another shape than the weight it belongs to.</source>
         <translation>{tensor} in {file} hat eine andere Form als das zugehörige Gewicht.</translation>
     </message>
@@ -3652,152 +3652,152 @@
 <context>
     <name>estimate</name>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>A memory budget of {needed} would be enough.</source>
         <translation>Ein Speicherbudget von {needed} würde reichen.</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>A more aggressive memory use allows more.</source>
         <translation>Eine aggressivere Speichernutzung erlaubt mehr.</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>Close other programs, choose a smaller batch, or use svd_lowrank.</source>
         <translation>Andere Programme schließen, einen kleineren Batch wählen oder svd_lowrank verwenden.</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>Device memory: at most {needed} of {at_hand}</source>
         <translation>Gerätespeicher: höchstens {needed} von {at_hand}</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>Finished layers in the cache: at most {needed}, {at_hand} free</source>
         <translation>Fertige Schichten im Cache: höchstens {needed}, {at_hand} frei</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>Free some space for the cache.</source>
         <translation>Platz für den Cache schaffen.</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>Free some space or choose another output folder.</source>
         <translation>Platz schaffen oder einen anderen Ausgabeordner wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>LoRA file: at most {needed}, {at_hand} free</source>
         <translation>LoRA-Datei: höchstens {needed}, {at_hand} frei</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>Main memory: at most {needed}, {at_hand} free</source>
         <translation>Arbeitsspeicher: höchstens {needed}, {at_hand} frei</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>No room to keep finished layers in case of a stop: {needed} needed, {at_hand} free.</source>
         <translation>Zu wenig Platz, um fertige Schichten für den Fall eines Stopps zu behalten: {needed} nötig, {at_hand} frei.</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>The LoRA may need up to {needed} and the disk has {at_hand} free; it is usually smaller.</source>
         <translation>Das LoRA braucht vielleicht bis zu {needed}, auf dem Datenträger sind {at_hand} frei; meist wird es kleiner.</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>The LoRA needs up to {needed} and the disk has {at_hand} free.</source>
         <translation>Das LoRA braucht bis zu {needed}, auf dem Datenträger sind {at_hand} frei.</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>The run may need {needed} of memory and {at_hand} are free.</source>
         <translation>Der Lauf braucht vielleicht {needed} Speicher, {at_hand} sind frei.</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>Time: not known yet for this device</source>
         <translation>Zeit: für dieses Gerät noch nicht bekannt</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>Time: seconds, as all layers are at hand</source>
         <translation>Zeit: Sekunden, da alle Schichten vorliegen</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>Time: {time}, for {layers}</source>
         <translation>Zeit: {time} für {layers}</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>about {count} min</source>
         <translation>etwa {count} min</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>about {count} s</source>
         <translation>etwa {count} s</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>about {hours} h</source>
         <translation>etwa {hours} h</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>about {hours} h {minutes} min</source>
         <translation>etwa {hours} h {minutes} min</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>an unknown amount</source>
         <translation>unbekannt viel</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>file: at most {size}</source>
         <translation>Datei: höchstens {size}</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>fits: {amount}</source>
         <translation>passt: {amount}</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>svd_lowrank or a lower rank needs less.</source>
         <translation>svd_lowrank oder ein niedrigerer Rang braucht weniger.</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>takes seconds</source>
         <translation>dauert Sekunden</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>under 5 s</source>
         <translation>unter 5 s</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>{name} needs {needed}, more than the run's share of {at_hand}: it is worked on alone.</source>
         <translation>{name} braucht {needed}, mehr als den Anteil des Laufs von {at_hand}: Die Schicht wird allein bearbeitet.</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>{name} needs {needed}, {at_hand} are free: the processor does it.</source>
         <translation>{name} braucht {needed}, {at_hand} sind frei: Der Prozessor übernimmt.</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>{name} needs {needed}: it is worked on alone, above the memory budget of {budget}.</source>
         <translation>{name} braucht {needed}: Die Schicht wird allein bearbeitet, über dem Speicherbudget von {budget}.</translation>
     </message>
     <message>
-        <location filename="../../app/estimate_words.py"/>
+        <location filename="../../app/text/estimates.py"/>
         <source>{needed} of {whole}</source>
         <translation>{needed} von {whole}</translation>
     </message>
@@ -3805,7 +3805,7 @@
 <context>
     <name>language</name>
     <message>
-        <location filename="../../app/language.py"/>
+        <location filename="../../app/text/language.py"/>
         <source>As the system</source>
         <translation>Wie das System</translation>
     </message>
@@ -3831,87 +3831,87 @@
 <context>
     <name>memory</name>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>Freed {size}: gave up {blocks}, read ahead ({cause}); what was given up is read again</source>
         <translation>{size} frei: {blocks} aufgegeben, vorausgelesen ({cause}); Aufgegebenes wird noch einmal gelesen</translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>Freed {size}: offloaded {blocks} ({cause}); {kept}</source>
         <translation>{size} frei: {blocks} ausgelagert ({cause}); {kept}</translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>From now on {after} at once instead of {before} ({cause})</source>
         <translation>Ab jetzt {after} zugleich statt {before} ({cause})</translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>Out of memory in {name}: {step}</source>
         <translation>Speicher voll bei {name}: {step}</translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>There is memory again: {after} at once instead of {before}</source>
         <translation>Es ist wieder Speicher da: {after} zugleich statt {before}</translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>block {name}</source>
         <translation>Block {name}</translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>blocks kept from earlier make room, then it is tried again</source>
         <translation>früher behaltene Blöcke machen Platz, dann folgt ein neuer Versuch</translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>it is tried again alone</source>
         <translation>neuer Versuch allein</translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>it is tried again with fewer layers beside it</source>
         <translation>neuer Versuch mit weniger Schichten daneben</translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>memory limit reached</source>
         <translation>Speichergrenze erreicht</translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>more than “Blocks in GPU” allows</source>
         <translation>mehr, als „Blöcke in GPU“ erlaubt</translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>no block stays</source>
         <translation>kein Block bleibt</translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>out of memory</source>
         <translation>Speicher voll</translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>the processor works on it instead</source>
         <translation>stattdessen rechnet der Prozessor</translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>this run's share is full</source>
         <translation>der Anteil dieses Laufs ist voll</translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>what was read ahead makes room, then it is tried again</source>
         <translation>Vorausgelesenes macht Platz, dann folgt ein neuer Versuch</translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>{blocks} ({size}) stay on the device for the next extraction</source>
         <translation>
             <numerusform>{blocks} ({size}) bleibt für die nächste Extraktion auf dem Gerät</numerusform>
@@ -3919,7 +3919,7 @@
         </translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>{blocks} ({size}) stay on the device for the next extraction; {others} did not fit</source>
         <translation>
             <numerusform>{blocks} ({size}) bleibt für die nächste Extraktion auf dem Gerät; {others} passten nicht</numerusform>
@@ -3927,7 +3927,7 @@
         </translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>{blocks} stay</source>
         <translation>
             <numerusform>{blocks} bleibt</numerusform>
@@ -3935,12 +3935,12 @@
         </translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>{count} blocks: {names}</source>
         <translation>{count} Blöcke: {names}</translation>
     </message>
     <message>
-        <location filename="../../app/memory_words.py"/>
+        <location filename="../../app/text/memory.py"/>
         <source>{count} blocks: {names} and {more} more</source>
         <translation>{count} Blöcke: {names} und {more} weitere</translation>
     </message>
@@ -3948,142 +3948,142 @@
 <context>
     <name>messages</name>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>A damaged journal was set aside: {file}.</source>
         <translation>Ein beschädigtes Journal wurde beiseitegelegt: {file}.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>All {all_layers} come from the cache; the models are not read.</source>
         <translation>Alle {all_layers} stammen aus dem Cache; die Modelle werden nicht gelesen.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>All {all_layers} come from the run of {moment} that was stopped.</source>
         <translation>Alle {all_layers} stammen aus dem gestoppten Lauf vom {moment}.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming rules all the same.</source>
         <translation>ComfyUI kann für diese Art von Modell ({name}) keine LoRAs laden; die Datei folgt trotzdem den Namensregeln von ComfyUI.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>Finishing a step of {name}, up to {time}: a basis for {rows} x {columns} values.</source>
         <translation>Ein Schritt von {name} wird beendet, bis zu {time}: eine Basis für {rows} x {columns} Werte.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>Finishing a step of {name}, up to {time}: eigenvalues of {rows} x {columns} values.</source>
         <translation>Ein Schritt von {name} wird beendet, bis zu {time}: Eigenwerte von {rows} x {columns} Werten.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>Finishing a step of {name}, up to {time}: eigenvectors of {rows} x {columns} values.</source>
         <translation>Ein Schritt von {name} wird beendet, bis zu {time}: Eigenvektoren von {rows} x {columns} Werten.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>Finishing a step of {name}, up to {time}: singular values of {rows} x {columns} values.</source>
         <translation>Ein Schritt von {name} wird beendet, bis zu {time}: Singulärwerte von {rows} x {columns} Werten.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>Finishing a step of {name}, up to {time}: singular vectors of {rows} x {columns} values.</source>
         <translation>Ein Schritt von {name} wird beendet, bis zu {time}: Singulärvektoren von {rows} x {columns} Werten.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>The memory budget of {budget} is too small for {layers}; {name} needs the most, {needed}. Such layers are worked on alone, above the budget; a budget of {needed} or a lower rank would do.</source>
         <translation>Das Speicherbudget von {budget} ist zu klein für {layers}; am meisten braucht {name}: {needed}. Solche Schichten werden einzeln bearbeitet, über dem Budget; ein Budget von {needed} oder ein kleinerer Rang würde genügen.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>The rank limit of {rank} cut {layers} short; raise the rank to keep what the rule asked for.</source>
         <translation>Der Höchstrang {rank} hat {layers} gekürzt; ein höherer Rang erhält, was die Regel verlangt.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>This run keeps no journal: {reason}. What it finishes from here on is not kept if it is stopped.</source>
         <translation>Dieser Lauf führt kein Journal: {reason}. Was er ab hier fertigstellt, geht bei einem Stopp verloren.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>What was kept of {name} is damaged; it is computed again.</source>
         <translation>Was von {name} behalten wurde, ist beschädigt; es wird neu berechnet.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>a bias, norm or parameter, and those are switched off</source>
         <translation>ein Bias, eine Norm oder ein Parameter, und die sind abgeschaltet</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>a second tensor for a weight that is there already</source>
         <translation>ein zweiter Tensor für ein schon vorhandenes Gewicht</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>an EMA copy of another weight</source>
         <translation>eine EMA-Kopie eines anderen Gewichts</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>belongs to a part that is not selected</source>
         <translation>gehört zu einem nicht ausgewählten Teil</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>changed less than the limit</source>
         <translation>weniger geändert als die Grenze</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>contains NaN or infinite values</source>
         <translation>enthält NaN oder unendliche Werte</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>has more dimensions than a convolution</source>
         <translation>hat mehr Dimensionen als eine Faltung</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>has no elements</source>
         <translation>hat keine Elemente</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>not a floating-point weight</source>
         <translation>kein Gleitkomma-Gewicht</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>not selected by name</source>
         <translation>nicht nach Namen ausgewählt</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>only in the fine-tuned model</source>
         <translation>nur im feinabgestimmten Modell</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>only in the original model</source>
         <translation>nur im Originalmodell</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>the same in both models</source>
         <translation>in beiden Modellen gleich</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>the shapes differ</source>
         <translation>die Formen sind verschieden</translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{count} bytes</source>
         <translation>
             <numerusform>{count} Byte</numerusform>
@@ -4091,67 +4091,67 @@
         </translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{count} of {all_layers} come from the cache; the others follow.</source>
         <translation>{count} von {all_layers} stammen aus dem Cache; die übrigen folgen.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{count} of {all_layers} come from the run of {moment} that was stopped; the others follow.</source>
         <translation>{count} von {all_layers} stammen aus dem gestoppten Lauf vom {moment}; die übrigen folgen.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{count} of {of} layers changed by more than half of their weight. Is this the right original model?</source>
         <translation>{count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Ist das das richtige Originalmodell?</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{day} {month} {year}, {time}</source>
         <translation>{day}. {month} {year}, {time}</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{layers} kept unclamped factors, because clamping would have cost too much.</source>
         <translation>{layers} mit unbegrenzten Faktoren, weil das Begrenzen zu viel gekostet hätte.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{layers} with clamped factors came from the cache: their share of the change is a lower bound here; verify measures it.</source>
         <translation>{layers} mit begrenzten Faktoren stammen aus dem Cache: Ihr Anteil an der Änderung ist hier eine untere Schranke; eine Prüfung misst ihn.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{layers}, {name} the largest, do not fit into the memory whole and are read part by part, which takes longer.</source>
         <translation>{layers}, die größte davon {name}, passen nicht ganz in den Speicher und werden Stück für Stück gelesen, was länger dauert.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{name} contains NaN or infinite values ({detail}). The other layers are finished, then the run will end with an error and write nothing; stop it now and skip broken layers to get a LoRA without them.</source>
         <translation>{name} enthält NaN oder unendliche Werte ({detail}). Die übrigen Schichten werden fertig, dann endet der Lauf mit einem Fehler und schreibt nichts; für ein LoRA ohne sie jetzt stoppen und defekte Schichten überspringen.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{name} contains NaN or infinite values and is left out.</source>
         <translation>{name} enthält NaN oder unendliche Werte und wird weggelassen.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{name} is stored in fp32: {dtype} would lose too much of it.</source>
         <translation>{name} wird in fp32 gespeichert: In {dtype} ginge zu viel verloren.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{name} was worked on by the CPU: the device had no room for it or lacks an operation.</source>
         <translation>{name} hat der Prozessor bearbeitet: Auf dem Gerät fehlte Platz oder eine Operation.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{name}: the vocabulary was resized; the {common} common rows of {original} are used.</source>
         <translation>{name}: Das Vokabular hat eine andere Größe; verwendet werden die {common} gemeinsamen Zeilen von {original}.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{value} is unusual for {lora_type}: between {low} and {high} is recommended, for instance {best}.</source>
         <translation>{value} ist unüblich für {lora_type}: Empfohlen ist {low} bis {high}, zum Beispiel {best}.</translation>
     </message>
@@ -4159,62 +4159,62 @@
 <context>
     <name>months</name>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>Apr</source>
         <translation>April</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>Aug</source>
         <translation>Aug.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>Dec</source>
         <translation>Dez.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>Feb</source>
         <translation>Feb.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>Jan</source>
         <translation>Jan.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>Jul</source>
         <translation>Juli</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>Jun</source>
         <translation>Juni</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>Mar</source>
         <translation>März</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>May</source>
         <translation>Mai</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>Nov</source>
         <translation>Nov.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>Oct</source>
         <translation>Okt.</translation>
     </message>
     <message>
-        <location filename="../../app/messages.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>Sep</source>
         <translation>Sept.</translation>
     </message>
@@ -4245,142 +4245,142 @@
 <context>
     <name>quality_words</name>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>A larger adaptive value keeps more, in a larger file.</source>
         <translation>Ein größerer adaptiver Wert erhält mehr, in einer größeren Datei.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>A part of the change is missing</source>
         <translation>Ein Teil der Änderung fehlt</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>A smaller adaptive value keeps more, in a larger file.</source>
         <translation>Ein kleinerer adaptiver Wert erhält mehr, in einer größeren Datei.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>Above rank {rank} only bounds are known.</source>
         <translation>Über Rang {rank} sind nur Schranken bekannt.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>As large as the run's file, which keeps {share}.</source>
         <translation>So groß wie die Datei des Laufs, die {share} erhält.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>Even the weakest layer keeps {share}: {layer}.</source>
         <translation>Selbst die schwächste Schicht erhält {share}: {layer}.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>It reaches beyond the ranks computed; only bounds are known.</source>
         <translation>Das geht über die berechneten Ränge hinaus; nur Schranken sind bekannt.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>Keeps less than half of the change</source>
         <translation>Erhält weniger als die Hälfte der Änderung</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>Keeps most of the change</source>
         <translation>Erhält den größten Teil der Änderung</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>Keeps much of the change, not all</source>
         <translation>Erhält viel von der Änderung, nicht alles</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>Keeps nearly all of the change</source>
         <translation>Erhält fast die ganze Änderung</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>One layer keeps only {least}: {layers}.</source>
         <translation>Eine Schicht erhält nur {least}: {layers}.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>Rank {rank}</source>
         <translation>Rang {rank}</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>Rank {rank} cuts {layers} short.</source>
         <translation>Rang {rank} kürzt {layers}.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>The change is the difference between the two models' weights. The share says how much of it the LoRA gives back; large differences count more. It is measured on weights: how pictures compare, only pictures show.</source>
         <translation>Die Änderung ist die Differenz zwischen den Gewichten der beiden Modelle. Der Anteil sagt, wie viel davon das LoRA wiedergibt; große Differenzen zählen mehr. Gemessen wird an Gewichten: Wie Bilder sich vergleichen, zeigen nur Bilder.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>The rank limit of {limit} holds {layers} back. Try a limit of {rank}.</source>
         <translation>Der Höchstrang {limit} bremst {layers}. Einen Höchstrang von {rank} versuchen.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>The type “Adaptive, energy” gives weak layers a higher rank than the others.</source>
         <translation>Der Typ „Adaptiv, Energie“ gibt schwachen Schichten einen höheren Rang als den anderen.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>This is what the run wrote.</source>
         <translation>Das hat der Lauf geschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>about {share}</source>
         <translation>etwa {share}</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>clamping cost {layers} more than 1 %</source>
         <translation>Begrenzen kostete {layers} mehr als 1 %</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>rank {most} · {size}</source>
         <translation>Rang {most} · {size}</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>ranks {least} to {most} · {size}</source>
         <translation>Ränge {least} bis {most} · {size}</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>{count} keep less than {share}: {layers} and {more} more.</source>
         <translation>{count} erhalten weniger als {share}: {layers} und {more} weitere.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>{count} keep less than {share}: {layers}.</source>
         <translation>{count} erhalten weniger als {share}: {layers}.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>{layers} cut short by the rank limit</source>
         <translation>{layers} vom Höchstrang gekürzt</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>{layers} did not change</source>
         <translation>{layers} ohne Änderung</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>{layers} in fp32 to keep precision</source>
         <translation>{layers} in fp32, um die Genauigkeit zu erhalten</translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>{layers} were not clamped: clamping would have cost too much</source>
         <translation>
             <numerusform>{layers} nicht begrenzt: Das Begrenzen hätte zu viel gekostet</numerusform>
@@ -4388,42 +4388,42 @@
         </translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>{layers} with broken values left out</source>
         <translation>{layers} mit defekten Werten weggelassen</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>{left_out} of the change is in weights that were left out; choose more parts to keep it.</source>
         <translation>{left_out} der Änderung liegen in weggelassenen Gewichten; mehr Teile wählen, um sie zu erhalten.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>{low} to {high}</source>
         <translation>{low} bis {high}</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>{rank} would keep {share}, in a file of {size}.</source>
         <translation>{rank} würde {share} erhalten, in einer Datei von {size}.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>{rank} would still keep {share}, in a file of only {size}.</source>
         <translation>{rank} würde noch {share} erhalten, in einer Datei von nur {size}.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>{share} of the change left out</source>
         <translation>{share} der Änderung weggelassen</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>{size} larger than the run's file, which keeps {share}.</source>
         <translation>{size} größer als die Datei des Laufs, die {share} erhält.</translation>
     </message>
     <message>
-        <location filename="../../app/quality_words.py"/>
+        <location filename="../../app/text/quality.py"/>
         <source>{size} smaller than the run's file, which keeps {share}.</source>
         <translation>{size} kleiner als die Datei des Laufs, die {share} erhält.</translation>
     </message>
@@ -5217,42 +5217,42 @@
 <context>
     <name>verification</name>
     <message>
-        <location filename="../../app/verification_words.py"/>
+        <location filename="../../app/text/verification.py"/>
         <source>That agrees with what the file says of itself.</source>
         <translation>Das stimmt mit dem überein, was die Datei von sich sagt.</translation>
     </message>
     <message>
-        <location filename="../../app/verification_words.py"/>
+        <location filename="../../app/text/verification.py"/>
         <source>The file says nothing of its own quality to compare with.</source>
         <translation>Die Datei sagt nichts über ihre eigene Qualität, womit sich vergleichen ließe.</translation>
     </message>
     <message>
-        <location filename="../../app/verification_words.py"/>
+        <location filename="../../app/text/verification.py"/>
         <source>The file says of itself {mean} and {worst}: {points} percentage points apart. Are these the models that it was extracted from?</source>
         <translation>Die Datei sagt von sich {mean} und {worst}: {points} Prozentpunkte Abstand. Sind das die Modelle, aus denen sie extrahiert wurde?</translation>
     </message>
     <message>
-        <location filename="../../app/verification_words.py"/>
+        <location filename="../../app/text/verification.py"/>
         <source>keeps {mean} of the change, {worst} in the weakest layer</source>
         <translation>erhält {mean} der Änderung, {worst} in der schwächsten Schicht</translation>
     </message>
     <message>
-        <location filename="../../app/verification_words.py"/>
+        <location filename="../../app/text/verification.py"/>
         <source>verified</source>
         <translation>geprüft</translation>
     </message>
     <message>
-        <location filename="../../app/verification_words.py"/>
+        <location filename="../../app/text/verification.py"/>
         <source>verified: keeps {points} percentage points less than reported</source>
         <translation>geprüft: erhält {points} Prozentpunkte weniger als angegeben</translation>
     </message>
     <message>
-        <location filename="../../app/verification_words.py"/>
+        <location filename="../../app/text/verification.py"/>
         <source>verified: keeps {points} percentage points more than reported</source>
         <translation>geprüft: erhält {points} Prozentpunkte mehr als angegeben</translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/verification_words.py"/>
+        <location filename="../../app/text/verification.py"/>
         <source>{count} keys belong to no weight of these models: {names}.</source>
         <translation>
             <numerusform>{count} Schlüssel gehört zu keinem Gewicht dieser Modelle: {names}.</numerusform>
@@ -5260,7 +5260,7 @@
         </translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/verification_words.py"/>
+        <location filename="../../app/text/verification.py"/>
         <source>{count} layers that changed are not in the LoRA: {names}.</source>
         <translation>
             <numerusform>{count} geänderte Schicht ist nicht im LoRA: {names}.</numerusform>
@@ -5268,12 +5268,12 @@
         </translation>
     </message>
     <message>
-        <location filename="../../app/verification_words.py"/>
+        <location filename="../../app/text/verification.py"/>
         <source>{names} and {count} more</source>
         <translation>{names} und {count} weitere</translation>
     </message>
     <message>
-        <location filename="../../app/verification_words.py"/>
+        <location filename="../../app/text/verification.py"/>
         <source>{name}: keeps {mean} of the change, {worst} in the weakest of {layers}.</source>
         <translation>{name}: erhält {mean} der Änderung, {worst} in der schwächsten von {layers}.</translation>
     </message>
@@ -5281,57 +5281,57 @@
 <context>
     <name>wording</name>
     <message>
-        <location filename="../../app/wording.py"/>
+        <location filename="../../app/text/window_text.py"/>
         <source>Both models are chosen already; it takes the place of one of them.</source>
         <translation>Beide Modelle sind schon gewählt; es ersetzt eines davon.</translation>
     </message>
     <message>
-        <location filename="../../app/wording.py"/>
+        <location filename="../../app/text/window_text.py"/>
         <source>Choose the fine-tuned model</source>
         <translation>Feinabgestimmtes Modell wählen</translation>
     </message>
     <message>
-        <location filename="../../app/wording.py"/>
+        <location filename="../../app/text/window_text.py"/>
         <source>Choose the original model</source>
         <translation>Originalmodell wählen</translation>
     </message>
     <message>
-        <location filename="../../app/wording.py"/>
+        <location filename="../../app/text/window_text.py"/>
         <source>Choose two models to begin</source>
         <translation>Zwei Modelle wählen, um zu beginnen</translation>
     </message>
     <message>
-        <location filename="../../app/wording.py"/>
+        <location filename="../../app/text/window_text.py"/>
         <source>Correct the marked field on the left.</source>
         <translation>Das markierte Feld links berichtigen.</translation>
     </message>
     <message>
-        <location filename="../../app/wording.py"/>
+        <location filename="../../app/text/window_text.py"/>
         <source>Correct the settings on the left.</source>
         <translation>Die Einstellungen links berichtigen.</translation>
     </message>
     <message>
-        <location filename="../../app/wording.py"/>
+        <location filename="../../app/text/window_text.py"/>
         <source>Drop both files anywhere in this window.</source>
         <translation>Beide Dateien irgendwo in diesem Fenster ablegen.</translation>
     </message>
     <message>
-        <location filename="../../app/wording.py"/>
+        <location filename="../../app/text/window_text.py"/>
         <source>Drop its file here or press Browse.</source>
         <translation>Die Datei hier ablegen oder „Durchsuchen“ drücken.</translation>
     </message>
     <message>
-        <location filename="../../app/wording.py"/>
+        <location filename="../../app/text/window_text.py"/>
         <source>Get an undamaged file, or choose “Skip broken layers” under more options.</source>
         <translation>Eine unbeschädigte Datei besorgen oder unter „mehr Optionen“ „Defekte Schichten überspringen“ wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/wording.py"/>
+        <location filename="../../app/text/window_text.py"/>
         <source>Please report it with Copy details and a copy of the log.</source>
         <translation>Bitte melden, mit „Details kopieren“ und einer Kopie des Protokolls.</translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/wording.py"/>
+        <location filename="../../app/text/window_text.py"/>
         <source>Two models are needed; these of the dropped files were not opened: {names}.</source>
         <translation>
             <numerusform>Zwei Modelle werden gebraucht; diese abgelegte Datei wurde nicht geöffnet: {names}.</numerusform>
@@ -5339,22 +5339,22 @@
         </translation>
     </message>
     <message>
-        <location filename="../../app/wording.py"/>
+        <location filename="../../app/text/window_text.py"/>
         <source>Which model is {name}?</source>
         <translation>Welches Modell ist {name}?</translation>
     </message>
     <message>
-        <location filename="../../app/wording.py"/>
+        <location filename="../../app/text/window_text.py"/>
         <source>all layers are at hand: takes seconds</source>
         <translation>alle Schichten liegen vor: dauert Sekunden</translation>
     </message>
     <message>
-        <location filename="../../app/wording.py"/>
+        <location filename="../../app/text/window_text.py"/>
         <source>{done} of {total} are at hand</source>
         <translation>{done} von {total} liegen vor</translation>
     </message>
     <message>
-        <location filename="../../app/wording.py"/>
+        <location filename="../../app/text/window_text.py"/>
         <source>{titles} cannot be used as it is</source>
         <translation>{titles} ist so nicht verwendbar</translation>
     </message>

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.look.theme import (Theme)
-from app.verification_words import ClaimedQuality
+from app.text.verification import (ClaimedQuality)
 from app.widgets.bottom_bar import BottomBar
 from engine.errors import EngineError, ErrorCode
 from engine.events import Progress

@@ -7,11 +7,11 @@ import pytest
 from model_files import matrices, save_model, save_pair
 from PySide6.QtWidgets import QApplication
 
-from app.error_messages import error_text
-from app.estimate_words import problem_text
-from app.messages import notice_text
+from app.text.errors import (error_text)
+from app.text.estimates import (problem_text)
+from app.text.notices import (notice_text)
 from app.preparation import LocalEngine, PlanRequest, PreparationWorker, Prepared
-from app.wording import NOT_OF_THE_MODELS, OF_THE_OUTPUT, OF_THE_PAIR, short_error_text
+from app.text.window_text import (NOT_OF_THE_MODELS, OF_THE_OUTPUT, OF_THE_PAIR, short_error_text)
 from engine.errors import EngineError, ErrorCode
 from engine.estimates import Problem, ProblemCode
 from engine.events import Notice, NoticeCode

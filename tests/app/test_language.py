@@ -29,11 +29,11 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 from window_steps import Pair, run_to_end
 
-from app.error_messages import error_text
-from app.language import LANGUAGES, PSEUDO, VARIABLE, install_language, resolved
-from app.messages import counted, format_bytes, format_moment, format_seconds, format_share
-from app.pseudo_language import END, START, PseudoTranslator, pseudo
-from app.translation import ENGLISH, plural, short_number, speak, typed_number, whole
+from app.text.errors import (error_text)
+from app.text.language import (LANGUAGES, PSEUDO, VARIABLE, install_language, resolved)
+from app.text.notices import (counted, format_bytes, format_moment, format_seconds, format_share)
+from app.text.pseudo_language import (END, PseudoTranslator, START, pseudo)
+from app.text.translation import (ENGLISH, plural, short_number, speak, typed_number, whole)
 from app.widgets.basics import ElidedLabel
 from app.widgets.fields import TextEditor
 from app.widgets.main_window import MainWindow

@@ -7,7 +7,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
-from app.run_log import Level
+from app.text.log_lines import (Level)
 from app.storage.text_file import (write_text)
 from app.look.theme import (Theme)
 from app.widgets.log_view import LINES_KEPT, LogPanel

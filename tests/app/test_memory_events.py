@@ -11,8 +11,8 @@ from pytestqt.qtbot import QtBot
 from window_steps import Pair, wait_for
 
 from app.controller import State
-from app.messages import format_moment, notice_text
-from app.run_log import Level, event_lines
+from app.text.notices import (format_moment, notice_text)
+from app.text.log_lines import (Level, event_lines)
 from app.look.theme import (Theme)
 from app.widgets.event_marks import KINDS, SYMBOLS
 from app.widgets.layer_model import LayerModel

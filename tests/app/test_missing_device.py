@@ -12,7 +12,7 @@ from window_steps import Pair
 
 from app.controller import Controller, State
 from app.preparation import DeviceInfo, Prepared
-from app.wording import short_error_text, why_not
+from app.text.window_text import (short_error_text, why_not)
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.telling_apart import Models, in_place_of, place, tell_apart
-from app.wording import ignored_text, whose_place_text
+from app.text.window_text import (ignored_text, whose_place_text)
 
 TUNED, BASE = Path("my_finetune.safetensors"), Path("sdxl-base.safetensors")
 NEW, OTHER = Path("new.safetensors"), Path("other.safetensors")

@@ -14,18 +14,7 @@ from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from app.quality import Level, Quality, Step, judge
-from app.quality_words import (
-    Line,
-    advice_line,
-    answer_words,
-    explanation,
-    headline,
-    mean_text,
-    remarks,
-    share_text,
-    span_text,
-    weakest_line,
-)
+from app.text.quality import (Line, advice_line, answer_words, explanation, headline, mean_text, remarks, share_text, span_text, weakest_line)
 from app.look.theme import (DARK, LIGHT, Theme)
 from app.widgets.quality_panel import GOOD, WARNING, QualityPanel
 from engine.exploration import Span

@@ -14,7 +14,7 @@ from app.widgets import window_run
 from app.widgets.layer_model import LayerModel
 from app.widgets.main_window import MainWindow
 from app.widgets.run_panel import RunPanel
-from app.wording import breakable, short_error_text, window_error_text
+from app.text.window_text import (breakable, short_error_text, window_error_text)
 from engine.errors import EngineError, ErrorCode
 from engine.events import MemorySample, Planned
 from engine.settings import ExtractionSettings

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from window_steps import Pair
 
 from app.controller import Controller, State
-from app.estimate_words import about_seconds, estimate_lines, estimate_text, problem_text
+from app.text.estimates import (about_seconds, estimate_lines, estimate_text, problem_text)
 from app.storage.json_store import (StoreTrouble)
 from app.storage.speeds import (Method, SpeedStore, blended, calibrate, labour_done, method_of)
 from engine.estimates import Amount, Estimate, Labour, Problem, ProblemCode, Speed, labour, seconds_for

@@ -20,7 +20,7 @@ from window_steps import Pair
 from app.system import (abandoned_threads as leaving)
 from app.controller import Controller, State
 from app.preparation import LocalEngine
-from app.verification_words import ClaimedQuality, agrees, claimed_quality, verdict, verification_lines
+from app.text.verification import (ClaimedQuality, agrees, claimed_quality, verdict, verification_lines)
 from app.worker import VerificationWorker
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode

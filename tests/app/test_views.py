@@ -4,14 +4,14 @@ import pytest
 from fakes import layer_result
 from pytestqt.qtbot import QtBot
 
-from app.run_log import Level
+from app.text.log_lines import (Level)
 from app.look.theme import (Theme)
 from app.widgets.basics import ElidedLabel
 from app.widgets.layer_model import COLUMNS, LayerModel
 from app.widgets.layer_table import LayersPanel, NewestLayers
 from app.widgets.log_view import LogPanel
 from app.widgets.plots import BatchPlot, MemoryPlot, round_step, size_text
-from app.wording import short_seconds
+from app.text.window_text import (short_seconds)
 from engine.events import MemorySample
 from engine.results import StageSeconds
 

@@ -183,7 +183,7 @@ def test_symbols_patterns_and_names_need_no_translation(code: str) -> None:
 
 
 def test_nouns_that_are_counted_are_known_in_every_language() -> None:
-    from app.messages import counted
+    from app.text.notices import (counted)
 
     used = {
         call.args[1].value

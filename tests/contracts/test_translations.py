@@ -22,7 +22,7 @@ GERMAN = ROOT / "resources" / "translations" / "lora-extractor_de.ts"
 def test_all_ways_to_translate_are_understood() -> None:
     found = Found()
     code = """
-from app.translation import marked, plural, translate
+from app.text.translation import marked, plural, translate
 CONTEXT = "things"
 TABLE = (marked("things", "in a table"),)
 def _tr(text): return QCoreApplication.translate("wrapped", text)
@@ -129,7 +129,7 @@ def test_german_has_a_mnemonic_where_the_english_has_one() -> None:
 
 
 def test_every_language_that_can_be_chosen_has_its_files() -> None:
-    from app.language import FILE_NAME, FOLDER, LANGUAGES, SOURCE, SYSTEM
+    from app.text.language import (FILE_NAME, FOLDER, LANGUAGES, SOURCE, SYSTEM)
 
     codes = {language.code for language in LANGUAGES} - {SYSTEM, SOURCE}
     assert codes == set(PLURAL_FORMS)
@@ -138,6 +138,6 @@ def test_every_language_that_can_be_chosen_has_its_files() -> None:
 
 
 def test_the_words_of_the_command_line_load_no_qt() -> None:
-    modules = "app.cli.main, app.cli.commands, app.messages, app.error_messages, app.translation"
+    modules = "app.cli.main, app.cli.commands, app.text.notices, app.text.errors, app.text.translation"
     script = f"import sys, {modules}; sys.exit(any(name.startswith('PySide6') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0

@@ -1,8 +1,8 @@
-"""Wordings of errors whose code has several reasons, each with words of its own; `app.error_messages` chooses."""
+"""Wordings of errors whose code has several reasons, each with words of its own; `app.text.errors` chooses."""
 
 from __future__ import annotations
 
-from app.translation import marked
+from app.text.translation import (marked)
 from engine.errors import ErrorCode
 
 VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.messages import counted, format_bytes
-from app.translation import marked, translate
+from app.text.notices import (counted, format_bytes)
+from app.text.translation import (marked, translate)
 from engine.estimates import Amount, Estimate, Problem, ProblemCode
 
 PROBLEMS: dict[ProblemCode, tuple[str, str]] = {

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.messages import counted, format_share
-from app.translation import decimal, plural, translate, whole
+from app.text.notices import (counted, format_share)
+from app.text.translation import (decimal, plural, translate, whole)
 from engine.checkpoints import open_checkpoint
 from engine.errors import EngineError
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QCoreApplication
 
-from app.messages import counted, format_bytes, format_share
+from app.text.notices import (counted, format_bytes, format_share)
 from app.quality import SHORT, Level, Quality, Step
-from app.translation import plural, whole
+from app.text.translation import (plural, whole)
 from engine.exploration import Answer, Exploration, Span
 from engine.results import LayerResult
 
