@@ -42,12 +42,12 @@
 <context>
     <name>BarButtons</name>
     <message>
-        <location filename="../../app/widgets/bar_buttons.py"/>
+        <location filename="../../app/widgets/bar/buttons.py"/>
         <source>More</source>
         <translation>Mehr</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar_buttons.py"/>
+        <location filename="../../app/widgets/bar/buttons.py"/>
         <source>More that can be done with this LoRA</source>
         <translation>Was sich mit diesem LoRA noch tun lässt</translation>
     </message>
@@ -55,82 +55,82 @@
 <context>
     <name>BarParts</name>
     <message>
-        <location filename="../../app/widgets/bar_parts.py"/>
+        <location filename="../../app/widgets/bar/parts.py"/>
         <source>Back</source>
         <translation>Zurück</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar_parts.py"/>
+        <location filename="../../app/widgets/bar/parts.py"/>
         <source>Back to the result of the last run</source>
         <translation>Zurück zum Ergebnis des letzten Laufs</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar_parts.py"/>
+        <location filename="../../app/widgets/bar/parts.py"/>
         <source>Choose the folder that LoRAs are written to</source>
         <translation>Ordner wählen, in den LoRAs geschrieben werden</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar_parts.py"/>
+        <location filename="../../app/widgets/bar/parts.py"/>
         <source>Copy as command line</source>
         <translation>Als Befehlszeile kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar_parts.py"/>
+        <location filename="../../app/widgets/bar/parts.py"/>
         <source>Copy details</source>
         <translation>Details kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar_parts.py"/>
+        <location filename="../../app/widgets/bar/parts.py"/>
         <source>Copy path</source>
         <translation>Pfad kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar_parts.py"/>
+        <location filename="../../app/widgets/bar/parts.py"/>
         <source>Copy the command that extracts this LoRA without the window</source>
         <translation>Den Befehl kopieren, der dieses LoRA ohne Fenster extrahiert</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar_parts.py"/>
+        <location filename="../../app/widgets/bar/parts.py"/>
         <source>Extract</source>
         <translation>Extrahieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar_parts.py"/>
+        <location filename="../../app/widgets/bar/parts.py"/>
         <source>Extract all layers anew, also those that are finished</source>
         <translation>Alle Schichten neu extrahieren, auch die schon fertigen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar_parts.py"/>
+        <location filename="../../app/widgets/bar/parts.py"/>
         <source>Measure the file against the two models, independently of the run</source>
         <translation>Die Datei an den beiden Modellen nachmessen, unabhängig vom Lauf</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar_parts.py"/>
+        <location filename="../../app/widgets/bar/parts.py"/>
         <source>Open folder</source>
         <translation>Ordner öffnen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar_parts.py"/>
+        <location filename="../../app/widgets/bar/parts.py"/>
         <source>Output folder…</source>
         <translation>Ausgabeordner…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar_parts.py"/>
+        <location filename="../../app/widgets/bar/parts.py"/>
         <source>Progress</source>
         <translation>Fortschritt</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar_parts.py"/>
+        <location filename="../../app/widgets/bar/parts.py"/>
         <source>Start over</source>
         <translation>Neu beginnen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar_parts.py"/>
+        <location filename="../../app/widgets/bar/parts.py"/>
         <source>Stop</source>
         <translation>Stoppen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar_parts.py"/>
+        <location filename="../../app/widgets/bar/parts.py"/>
         <source>Verify</source>
         <translation>Prüfen</translation>
     </message>
@@ -211,102 +211,102 @@
 <context>
     <name>BottomBar</name>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Layer {layer} of {total}</source>
         <translation>Schicht {layer} von {total}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>No LoRA was written yet.</source>
         <translation>Es wurde noch kein LoRA geschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Nothing was written. Extract starts again from the first layer.</source>
         <translation>Es wurde nichts geschrieben. „Extrahieren“ beginnt wieder bei der ersten Schicht.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Reading both models</source>
         <translation>Beide Modelle werden gelesen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Starting…</source>
         <translation>Wird gestartet…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Stopped after {done} of {total} layers</source>
         <translation>Gestoppt nach {done} von {total} Schichten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Stopped: {done} of {total} layers are kept; Extract continues from there</source>
         <translation>Gestoppt: {done} von {total} Schichten bleiben erhalten; „Extrahieren“ macht dort weiter</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Stopping…</source>
         <translation>Wird gestoppt…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Unfinished layers are dropped.</source>
         <translation>Unfertige Schichten werden verworfen.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Verifying {name}…</source>
         <translation>{name} wird geprüft…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Will write {name}</source>
         <translation>Schreibt {name}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>at most {size}</source>
         <translation>höchstens {size}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>in {folder}</source>
         <translation>in {folder}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{done} of {total} weights measured</source>
         <translation>{done} von {total} Gewichten gemessen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{job}: layer {layer} of {total}</source>
         <translation>{job}: Schicht {layer} von {total}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{message} {remedy}</source>
         <translation>{message} {remedy}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{quality} · {verdict}</source>
         <translation>{quality} · {verdict}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{share} of the change kept so far</source>
         <translation>bisher {share} der Änderung erhalten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{time} gone</source>
         <translation>{time} vergangen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bottom_bar.py"/>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{time} left</source>
         <translation>noch {time}</translation>
     </message>
@@ -905,47 +905,47 @@
 <context>
     <name>LastResult</name>
     <message>
-        <location filename="../../app/widgets/last_result.py"/>
+        <location filename="../../app/widgets/bar/last_result.py"/>
         <source>Copy path</source>
         <translation>Pfad kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/last_result.py"/>
+        <location filename="../../app/widgets/bar/last_result.py"/>
         <source>Copy the path of the last LoRA</source>
         <translation>Pfad des letzten LoRAs kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/last_result.py"/>
+        <location filename="../../app/widgets/bar/last_result.py"/>
         <source>Last: {name}</source>
         <translation>Zuletzt: {name}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/last_result.py"/>
+        <location filename="../../app/widgets/bar/last_result.py"/>
         <source>Open folder</source>
         <translation>Ordner öffnen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/last_result.py"/>
+        <location filename="../../app/widgets/bar/last_result.py"/>
         <source>Open the folder of the last LoRA</source>
         <translation>Ordner des letzten LoRAs öffnen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/last_result.py"/>
+        <location filename="../../app/widgets/bar/last_result.py"/>
         <source>Verify</source>
         <translation>Prüfen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/last_result.py"/>
+        <location filename="../../app/widgets/bar/last_result.py"/>
         <source>Verify the last LoRA against the two models</source>
         <translation>Das letzte LoRA an den beiden Modellen prüfen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/last_result.py"/>
+        <location filename="../../app/widgets/bar/last_result.py"/>
         <source>{mark} {judgement}</source>
         <translation>{mark} {judgement}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/last_result.py"/>
+        <location filename="../../app/widgets/bar/last_result.py"/>
         <source>{mark} {name}: {judgement}</source>
         <translation>{mark} {name}: {judgement}</translation>
     </message>
@@ -4693,47 +4693,47 @@
 <context>
     <name>result</name>
     <message>
-        <location filename="../../app/widgets/result_card.py"/>
+        <location filename="../../app/widgets/bar/result_card.py"/>
         <source>Kept least: {layers}</source>
         <translation>Am wenigsten erhalten: {layers}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result_card.py"/>
+        <location filename="../../app/widgets/bar/result_card.py"/>
         <source>The layers that lost most, with the share they keep:</source>
         <translation>Die am wenigsten erhaltenen Schichten, mit ihrem erhaltenen Anteil:</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result_card.py"/>
+        <location filename="../../app/widgets/bar/result_card.py"/>
         <source>keeps {mean} of the change, {worst} in the weakest layer</source>
         <translation>erhält {mean} der Änderung, {worst} in der schwächsten Schicht</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result_card.py"/>
+        <location filename="../../app/widgets/bar/result_card.py"/>
         <source>not verified</source>
         <translation>nicht geprüft</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result_card.py"/>
+        <location filename="../../app/widgets/bar/result_card.py"/>
         <source>{mark} {name}</source>
         <translation>{mark} {name}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result_card.py"/>
+        <location filename="../../app/widgets/bar/result_card.py"/>
         <source>{name} {share}</source>
         <translation>{name} {share}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result_card.py"/>
+        <location filename="../../app/widgets/bar/result_card.py"/>
         <source>⚠ {name}: {reason}</source>
         <translation>⚠ {name}: {reason}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result_card.py"/>
+        <location filename="../../app/widgets/bar/result_card.py"/>
         <source>⚠ {reason}</source>
         <translation>⚠ {reason}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result_card.py"/>
+        <location filename="../../app/widgets/bar/result_card.py"/>
         <source>⚠ {text}</source>
         <translation>⚠ {text}</translation>
     </message>

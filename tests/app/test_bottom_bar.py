@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from app.look.theme import (Theme)
 from app.text.verification import (ClaimedQuality)
-from app.widgets.bottom_bar import BottomBar
+from app.widgets.bar.bottom_bar import (BottomBar)
 from engine.errors import EngineError, ErrorCode
 from engine.events import Progress
 from engine.results import ExtractionResult, OutputFile

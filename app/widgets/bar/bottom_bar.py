@@ -13,9 +13,9 @@ from PySide6.QtWidgets import QPushButton
 from app.text.notices import (counted, finishing_text, format_bytes, format_seconds, format_share)
 from app.text.translation import (whole)
 from app.text.verification import (ClaimedQuality, quality_text, verdict, verification_lines)
-from app.widgets.bar_parts import MARGIN, BarParts
+from app.widgets.bar.parts import (BarParts, MARGIN)
 from app.widgets.basics import scaled, set_look
-from app.widgets.result_card import CheckOutcome, ResultCard, tone_of
+from app.widgets.bar.result_card import (CheckOutcome, ResultCard, tone_of)
 from app.text.window_text import (Blocked, folder_text, kept_text, short_error_text)
 from engine.errors import EngineError
 from engine.events import FinishingStep, Progress

@@ -6,9 +6,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout
 
 from app.shortcuts import SHORTCUTS, Command
-from app.widgets.bar_buttons import BarButtons, KeyedButton
+from app.widgets.bar.buttons import (BarButtons, KeyedButton)
 from app.widgets.basics import ElidedLabel, push_button
-from app.widgets.last_result import LastResult
+from app.widgets.bar.last_result import (LastResult)
 
 MARGIN = 16
 HEIGHT = 48  # with usual text; larger text takes what it needs

@@ -1,0 +1,1 @@
+"""Bar: a room of app/widgets."""
