@@ -6,8 +6,8 @@ from PySide6.QtCore import QCoreApplication, QTimer, Slot
 
 from app.text.notices import (counted, format_share)
 from app.look.theme import (Theme)
-from app.widgets.legend import LegendEntry, Swatch
-from app.widgets.plot_panel import PlotPanel
+from app.widgets.basics.legend import (LegendEntry, Swatch)
+from app.widgets.basics.plot_panel import (PlotPanel)
 from app.widgets.plots import STAGES, BatchPlot
 from app.text.window_text import (short_seconds)
 from engine.events import BatchDone, Event, Finished, Planned

@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QCheckBox, QDialog, QFileDialog, QHBoxLayout, QPla
 from app.support.bug_report import (ReportFacts, report_text)
 from app.support.redaction import (PrivateWords)
 from app.storage.text_file import (write_text)
-from app.widgets.basics import ElidedLabel, push_button, scaled, set_look, wrapped_label
-from app.widgets.window_placement import resize_on_screen
+from app.widgets.basics.basics import (ElidedLabel, push_button, scaled, set_look, wrapped_label)
+from app.widgets.basics.window_placement import (resize_on_screen)
 
 
 class BugReportDialog(QDialog):

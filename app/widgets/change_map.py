@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedWidget
 
 from app.look.theme import (Theme)
 from app.text.translation import (plural, whole)
-from app.widgets.basics import Panel, let_shrink, text_label
+from app.widgets.basics.basics import (Panel, let_shrink, text_label)
 from app.widgets.change_map_area import MapArea
 from app.widgets.change_map_canvas import ChangeCanvas
 from app.widgets.change_map_colours import ScaleBar, map_colour

@@ -6,7 +6,7 @@ from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea
 
-from app.widgets.basics import scaled
+from app.widgets.basics.basics import (scaled)
 from app.widgets.change_map_canvas import ChangeCanvas
 
 LOWEST = 64

@@ -24,7 +24,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app.look.stylesheet import (SMALL)
 from app.look.theme import (Theme)
-from app.widgets.basics import scaled
+from app.widgets.basics.basics import (scaled)
 from app.widgets.change_map_data import NOTHING, OUTSIDE, ChangeGrid
 from app.widgets.change_map_geometry import (
     ABOVE_STRIP,

@@ -24,8 +24,8 @@ from PySide6.QtWidgets import (
 
 from app.text.notices import (format_share)
 from app.text.translation import (decimal, translate)
-from app.widgets.basics import push_button, scaled, set_look, wrapped_label
-from app.widgets.window_placement import resize_on_screen
+from app.widgets.basics.basics import (push_button, scaled, set_look, wrapped_label)
+from app.widgets.basics.window_placement import (resize_on_screen)
 from app.text.window_text import (short_error_text)
 from engine.errors import EngineError
 

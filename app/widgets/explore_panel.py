@@ -11,10 +11,10 @@ from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QStackedWidge
 from app.text.quality import (answer_words, ranks_and_size, size_text, span_text)
 from app.rank_ways import MEGABYTE, Way, ways
 from app.look.theme import (Theme)
-from app.widgets.basics import Panel, WheelGuard, push_button, scaled, text_label, wrapped_label
-from app.widgets.form import LABEL_WIDTH
-from app.widgets.kept_drawing import KeptCurve, ShareBar
-from app.widgets.sliders import RANK_STOPS, NumberSlider
+from app.widgets.basics.basics import (Panel, WheelGuard, push_button, scaled, text_label, wrapped_label)
+from app.widgets.basics.form import (LABEL_WIDTH)
+from app.widgets.basics.kept_drawing import (KeptCurve, ShareBar)
+from app.widgets.basics.sliders import (NumberSlider, RANK_STOPS)
 from engine.decompose.rank_rules import RankPolicy
 from engine.exploration import Answer, Exploration
 

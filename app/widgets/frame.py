@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 
 from app.storage.profiles import (ProfileStore)
 from app.look.theme import (Theme)
-from app.widgets.basics import QuietScroll, scaled
+from app.widgets.basics.basics import (QuietScroll, scaled)
 from app.widgets.bar.bottom_bar import (BottomBar)
 from app.widgets.hardware_panel import HardwarePanel
 from app.widgets.models_row import ModelsRow

@@ -12,8 +12,8 @@ from app.system.idle_gpu import (advice_text)
 from app.text.notices import (format_bytes)
 from app.preparation import DeviceInfo
 from app.storage.profiles import (ProfileStore)
-from app.widgets.basics import Panel, link_button, push_button, set_look, text_label, wrapped_label
-from app.widgets.form import SettingsForm
+from app.widgets.basics.basics import (Panel, link_button, push_button, set_look, text_label, wrapped_label)
+from app.widgets.basics.form import (SettingsForm)
 from app.widgets.profile_bar import ProfileBar, profile_title
 from app.text.window_text import (window_error_text)
 from engine.errors import EngineError

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, Slot
 from PySide6.QtWidgets import QHeaderView, QTableView
 
-from app.widgets.basics import scaled
+from app.widgets.basics.basics import (scaled)
 from app.widgets.layer_model import COLUMN, COLUMNS
 
 MARGIN = 11  # as the titles have it

@@ -10,8 +10,8 @@ from PySide6.QtWidgets import QAbstractItemView, QComboBox, QFileDialog
 
 from app.look.theme import (Theme)
 from app.text.translation import (plural, whole)
-from app.widgets.basics import ElidedLabel, Panel, let_shrink, push_button, set_look
-from app.widgets.drops import TextField
+from app.widgets.basics.basics import (ElidedLabel, Panel, let_shrink, push_button, set_look)
+from app.widgets.basics.drops import (TextField)
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_export import LayerExport
 from app.widgets.layer_model import COLUMNS, FELL_SHORT, NUMBER_ROLE, LayerModel

@@ -18,8 +18,8 @@ from PySide6.QtWidgets import (
 )
 
 from app.look.theme import (Theme)
-from app.widgets.basics import scaled, text_label
-from app.widgets.kept_drawing import kept_colour
+from app.widgets.basics.basics import (scaled, text_label)
+from app.widgets.basics.kept_drawing import (kept_colour)
 from app.widgets.layer_columns import BESIDE_BAR, KEPT_SAMPLE, MARGIN, ColumnWidths
 from app.widgets.layer_model import COLUMN, COLUMNS, SHARE_ROLE
 from app.widgets.layer_names import fitted_name

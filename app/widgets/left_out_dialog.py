@@ -10,8 +10,8 @@ from PySide6.QtWidgets import QAbstractItemView, QDialog, QHBoxLayout, QHeaderVi
 
 from app.text.notices import (reason_text)
 from app.text.translation import (plural, whole)
-from app.widgets.basics import push_button, wrapped_label
-from app.widgets.window_placement import resize_on_screen
+from app.widgets.basics.basics import (push_button, wrapped_label)
+from app.widgets.basics.window_placement import (resize_on_screen)
 from engine.results import LeftOut
 
 Index = QModelIndex | QPersistentModelIndex

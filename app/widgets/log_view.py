@@ -15,8 +15,8 @@ from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPlainTextEdi
 from app.text.log_lines import (Level, Line)
 from app.storage.text_file import (write_text)
 from app.look.theme import (Theme)
-from app.widgets.basics import Panel, let_shrink, push_button
-from app.widgets.drops import TextField
+from app.widgets.basics.basics import (Panel, let_shrink, push_button)
+from app.widgets.basics.drops import (TextField)
 
 LINES_KEPT = 20_000
 FLUSH_MS = 100

@@ -19,7 +19,7 @@ from app.queue_runner import QueueRunner
 from app.text.log_lines import (Level)
 from app.storage.session import (SessionStore, remember_recent)
 from app.look.theme import (Theme)
-from app.widgets.drops import accept_copy, dropped_paths
+from app.widgets.basics.drops import (accept_copy, dropped_paths)
 from app.widgets.frame import WindowFrame
 from app.widgets.menus import Menus
 from app.widgets.queue_panel import QueuePanel
@@ -27,7 +27,7 @@ from app.widgets.window_closing import WindowClosing
 from app.widgets.window_commands import WindowCommands
 from app.widgets.window_files import WindowFiles
 from app.widgets.window_help import WindowHelp
-from app.widgets.window_placement import FrameWatch, fit_screen, fitting, free_part, least_size
+from app.widgets.basics.window_placement import (FrameWatch, fit_screen, fitting, free_part, least_size)
 from app.widgets.window_plan import WindowPlan
 from app.widgets.window_queue import WindowQueue
 from app.widgets.window_run import WindowRun

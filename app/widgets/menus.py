@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMainWindow, QMenu
 
-from app.shortcuts import SHORTCUTS, Command
+from app.widgets.basics.shortcuts import (Command, SHORTCUTS)
 from app.look.theme import (ThemeChoice)
 
 

@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QSizePoli
 from app.look.icons import (icon)
 from app.text.notices import (format_bytes)
 from app.text.translation import (plural, whole)
-from app.widgets.basics import ElidedLabel, icon_size, push_button, scaled, set_look, wrapped_label
-from app.widgets.drops import accept_copy, dropped_paths
+from app.widgets.basics.basics import (ElidedLabel, icon_size, push_button, scaled, set_look, wrapped_label)
+from app.widgets.basics.drops import (accept_copy, dropped_paths)
 from app.text.window_text import (breakable, short_error_text)
 from engine.errors import EngineError
 from engine.inspection import ModelSummary

@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from app.look.icons import (icon)
-from app.widgets.basics import icon_size
+from app.widgets.basics.basics import (icon_size)
 from app.widgets.model_card import ModelCard
 from app.widgets.pair_card import PairCard
 

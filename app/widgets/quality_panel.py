@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QLabel
 
 from app.quality import Quality
 from app.text.quality import (Line, advice_line, explanation, headline, mean_text, remarks, weakest_line)
-from app.widgets.basics import Panel, set_look, wrapped_label
+from app.widgets.basics.basics import (Panel, set_look, wrapped_label)
 from app.text.window_text import (breakable)
 
 GOOD, WARNING = "\u2713", "\u26a0"

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOpti
 from app.storage.job_queue import (Job, JobState)
 from app.look.stylesheet import (SMALL)
 from app.look.theme import (Theme, Tokens)
-from app.widgets.basics import scaled
+from app.widgets.basics.basics import (scaled)
 from app.widgets.queue_model import JOB_ROLE, PROGRESS_ROLE, STOPPING_ROLE
 from app.widgets.queue_words import Outcome, outcome, output_words, settings_words, state_word
 from engine.events import Progress

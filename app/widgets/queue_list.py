@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QAbstractItemView, QListView
 from app.storage.job_queue import (Job, landing)
 from app.live_queue import LiveQueue
 from app.look.theme import (Theme)
-from app.widgets.drops import accept_copy
+from app.widgets.basics.drops import (accept_copy)
 from app.widgets.queue_delegate import JobDelegate
 from app.widgets.queue_model import MIME_TYPE, QueueModel
 

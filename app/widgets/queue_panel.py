@@ -10,8 +10,8 @@ from app.storage.job_queue import (Job, JobState, Removal, resumable)
 from app.live_queue import LiveQueue
 from app.queue_runner import QueueRunner, QueueSummary
 from app.look.theme import (Theme)
-from app.widgets.basics import ElidedLabel, Panel, let_shrink, link_button, push_button, set_look, wrapped_label
-from app.widgets.dialogs import Ended
+from app.widgets.basics.basics import (ElidedLabel, Panel, let_shrink, link_button, push_button, set_look, wrapped_label)
+from app.widgets.basics.dialogs import (Ended)
 from app.widgets.queue_actions import QueueActions
 from app.widgets.queue_list import QueueList
 from app.widgets.queue_model import QueueModel

@@ -27,12 +27,12 @@ from PySide6.QtWidgets import (
 from app.storage import (paths)
 from app.decomposition_cache import DecompositionCache
 from app.storage.preferences import (DialogValues, SettingsChange, parse_size, size_text)
-from app.widgets.basics import Panel, WheelGuard, push_button, scaled
+from app.widgets.basics.basics import (Panel, WheelGuard, push_button, scaled)
 from app.widgets.cache_row import CacheRow
-from app.widgets.drops import TextField
-from app.widgets.fields import DeviceEditor, help_of, title_of
+from app.widgets.basics.drops import (TextField)
+from app.widgets.basics.fields import (DeviceEditor, help_of, title_of)
 from app.widgets.setting_row import SettingRow
-from app.widgets.window_placement import resize_on_screen
+from app.widgets.basics.window_placement import (resize_on_screen)
 from app.parameters import (field_specs)
 from engine.settings import HardwareSettings
 

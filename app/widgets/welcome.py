@@ -10,7 +10,7 @@ from app.look.icons import (icon)
 from app.text.notices import (format_bytes)
 from app.preparation import DeviceInfo
 from app.look.theme import (Theme)
-from app.widgets.basics import icon_size, link_button, push_button, scaled, text_label, wrapped_label
+from app.widgets.basics.basics import (icon_size, link_button, push_button, scaled, text_label, wrapped_label)
 from app.widgets.profile_bar import profile_title
 from app.text.window_text import (window_error_text)
 from engine.errors import EngineError

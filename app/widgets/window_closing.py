@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Slot
 
 from app.controller import State
-from app.widgets.dialogs import ask_stop
+from app.widgets.basics.dialogs import (ask_stop)
 
 if TYPE_CHECKING:
     from app.widgets.main_window import MainWindow

@@ -14,9 +14,9 @@ from app.storage import (paths)
 from app.storage.json_store import (StoreProblem, StoreTrouble)
 from app.text.log_lines import (Level)
 from app.widgets.about_dialog import AboutDialog
-from app.widgets.dialogs import ShortcutsDialog
+from app.widgets.basics.dialogs import (ShortcutsDialog)
 from app.widgets.frame import Tab
-from app.widgets.notice_bar import NoticeBar
+from app.widgets.basics.notice_bar import (NoticeBar)
 
 if TYPE_CHECKING:
     from app.look.theme import (ThemeChoice)

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Slot
 from app.controller import ENDED, State
 from app.text.notices import (notice_text)
 from app.text.translation import (whole)
-from app.widgets.fields import component_title
+from app.widgets.basics.fields import (component_title)
 from app.text.window_text import (NOT_OF_THE_MODELS, why_not)
 from engine.events import NoticeCode
 

@@ -12,7 +12,7 @@ from app.controller import ENDED, State
 from app.kept_memory import KeptMemory
 from app.text.notices import (format_bytes)
 from app.text.log_lines import (Level, error_lines)
-from app.widgets.dialogs import ResumeAnswer, ask_resume, ask_stop
+from app.widgets.basics.dialogs import (ResumeAnswer, ask_resume, ask_stop)
 from app.widgets.frame import Tab
 from engine.errors import EngineError
 from engine.events import Event, FinishingStep, Planned, Progress

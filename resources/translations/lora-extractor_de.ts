@@ -892,12 +892,12 @@
 <context>
     <name>KeptCurve</name>
     <message>
-        <location filename="../../app/widgets/kept_drawing.py"/>
+        <location filename="../../app/widgets/basics/kept_drawing.py"/>
         <source>Change kept over file size</source>
         <translation>Änderung erhalten über Dateigröße</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/kept_drawing.py"/>
+        <location filename="../../app/widgets/basics/kept_drawing.py"/>
         <source>Change kept, mean, over the file size. Hatched: between the bounds, not computed yet.</source>
         <translation>Erhaltene Änderung im Mittel über der Dateigröße. Schraffiert: zwischen den Schranken, noch nicht berechnet.</translation>
     </message>
@@ -1714,7 +1714,7 @@
 <context>
     <name>NoticeBar</name>
     <message>
-        <location filename="../../app/widgets/notice_bar.py"/>
+        <location filename="../../app/widgets/basics/notice_bar.py"/>
         <source>Dismiss</source>
         <translation>Schließen</translation>
     </message>
@@ -2464,17 +2464,17 @@
 <context>
     <name>ShortcutsDialog</name>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Close</source>
         <translation>Schließen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Keyboard shortcuts</source>
         <translation>Tastenkürzel</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Tab moves through all controls; arrow keys move sliders and open lists.</source>
         <translation>Tab führt durch alle Bedienelemente; Pfeiltasten bewegen Regler und öffnen Listen.</translation>
     </message>
@@ -2929,107 +2929,107 @@
 <context>
     <name>dialogs</name>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>An earlier run of these two models was stopped: {done} of {total} are done.</source>
         <translation>Ein früherer Lauf mit diesen beiden Modellen wurde gestoppt: {done} von {total} sind fertig.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Another model</source>
         <translation>Weiteres Modell</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Cancel</source>
         <translation>Abbrechen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Continue</source>
         <translation>Fortsetzen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Continue the extraction</source>
         <translation>Extraktion fortsetzen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Fine-tuned model</source>
         <translation>Feinabgestimmtes Modell</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>It was started on {moment}.</source>
         <translation>Begonnen wurde er am {moment}.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Keep going</source>
         <translation>Weitermachen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>No LoRA is written; the finished layers are kept, and Extract continues from there.</source>
         <translation>Es wird kein LoRA geschrieben; die fertigen Schichten bleiben erhalten, und „Extrahieren“ macht dort weiter.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Nothing is written.</source>
         <translation>Es wird nichts geschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Original model</source>
         <translation>Originalmodell</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Start over</source>
         <translation>Neu beginnen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Stop</source>
         <translation>Stoppen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Stop the extraction</source>
         <translation>Extraktion stoppen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Stop the extraction and quit?</source>
         <translation>Extraktion stoppen und beenden?</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Stop the extraction?</source>
         <translation>Extraktion stoppen?</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>Stop the queue and quit?</source>
         <translation>Warteschlange anhalten und beenden?</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>The jobs stay in the queue, and “Run all” goes on with them.</source>
         <translation>Die Aufträge bleiben in der Warteschlange, und „Alle ausführen“ macht mit ihnen weiter.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>The layer being worked on is finished first.</source>
         <translation>Die laufende Schicht wird noch fertig.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>“Continue” only writes the file, “Start over” works on all of them again.</source>
         <translation>„Fortsetzen“ schreibt nur noch die Datei, „Neu beginnen“ bearbeitet alle noch einmal.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/dialogs.py"/>
+        <location filename="../../app/widgets/basics/dialogs.py"/>
         <source>“Continue” works on the others only, “Start over” on all of them again.</source>
         <translation>„Fortsetzen“ bearbeitet nur die übrigen, „Neu beginnen“ alle noch einmal.</translation>
     </message>
@@ -4876,7 +4876,7 @@
         <translation>Für</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/fields.py"/>
+        <location filename="../../app/widgets/basics/fields.py"/>
         <source>From {low} to {high}; {default} unless changed.</source>
         <translation>Von {low} bis {high}; {default}, wenn nicht geändert.</translation>
     </message>
@@ -5076,7 +5076,7 @@
         <translation>Verwenden, was frühere Läufe mit denselben Modellen hinterließen: Schichten eines gestoppten Laufs und fertige Zerlegungen. Aus: Alles wird neu berechnet.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/fields.py"/>
+        <location filename="../../app/widgets/basics/fields.py"/>
         <source>VAE</source>
         <translation>VAE</translation>
     </message>
@@ -5091,22 +5091,22 @@
         <translation>Wessen Schlüsselnamen die Datei verwendet. Die von ComfyUI lesen auch Forge und andere.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/fields.py"/>
+        <location filename="../../app/widgets/basics/fields.py"/>
         <source>automatic, or 8GiB</source>
         <translation>automatisch oder 8GiB</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/fields.py"/>
+        <location filename="../../app/widgets/basics/fields.py"/>
         <source>denoiser</source>
         <translation>Denoiser</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/fields.py"/>
+        <location filename="../../app/widgets/basics/fields.py"/>
         <source>other parts</source>
         <translation>Übriges</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/fields.py"/>
+        <location filename="../../app/widgets/basics/fields.py"/>
         <source>such as *attn*, *mlp.0*</source>
         <translation>etwa *attn*, *mlp.0*</translation>
     </message>
@@ -5116,7 +5116,7 @@
         <translation>svd_linalg gibt die bestmögliche Antwort für den Rang, im Rahmen der Rechengenauigkeit. svd_lowrank ist randomisiert: eine Näherung, begrenzt durch die Iterationen.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/fields.py"/>
+        <location filename="../../app/widgets/basics/fields.py"/>
         <source>text encoders</source>
         <translation>Text-Encoder</translation>
     </message>
@@ -5124,92 +5124,92 @@
 <context>
     <name>shortcuts</name>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Add what is shown to the queue</source>
         <translation>Aktuelles zur Warteschlange hinzufügen</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Choose the output folder</source>
         <translation>Ausgabeordner wählen</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Extract</source>
         <translation>Extrahieren</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Find a layer</source>
         <translation>Schicht suchen</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Open the fine-tuned model</source>
         <translation>Feinabgestimmtes Modell öffnen</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Open the original model</source>
         <translation>Originalmodell öffnen</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Quit</source>
         <translation>Beenden</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Run the queue</source>
         <translation>Warteschlange ausführen</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Settings</source>
         <translation>Einstellungen</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Show memory and time</source>
         <translation>Speicher und Zeit zeigen</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Show the layers</source>
         <translation>Schichten zeigen</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Show the log</source>
         <translation>Protokoll zeigen</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Show the queue</source>
         <translation>Warteschlange zeigen</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Show the result</source>
         <translation>Ergebnis zeigen</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Show this list</source>
         <translation>Diese Liste zeigen</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Stop (asks first)</source>
         <translation>Stoppen (fragt nach)</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Swap the two models</source>
         <translation>Die beiden Modelle tauschen</translation>
     </message>
     <message>
-        <location filename="../../app/shortcuts.py"/>
+        <location filename="../../app/widgets/basics/shortcuts.py"/>
         <source>Verify a LoRA</source>
         <translation>LoRA prüfen</translation>
     </message>

@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 
 from app.look.theme import (Theme)
 from app.widgets.explore_panel import WIDE, ExplorePanel
-from app.widgets.kept_drawing import ShareBar
+from app.widgets.basics.kept_drawing import (ShareBar)
 from engine.exploration import Span
 from engine.settings import ExtractionSettings
 

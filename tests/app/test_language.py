@@ -34,8 +34,8 @@ from app.text.language import (LANGUAGES, PSEUDO, VARIABLE, install_language, re
 from app.text.notices import (counted, format_bytes, format_moment, format_seconds, format_share)
 from app.text.pseudo_language import (END, PseudoTranslator, START, pseudo)
 from app.text.translation import (ENGLISH, plural, short_number, speak, typed_number, whole)
-from app.widgets.basics import ElidedLabel
-from app.widgets.fields import TextEditor
+from app.widgets.basics.basics import (ElidedLabel)
+from app.widgets.basics.fields import (TextEditor)
 from app.widgets.main_window import MainWindow
 from engine.errors import EngineError, ErrorCode
 from app.parameters import (field_specs)

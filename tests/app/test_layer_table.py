@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from app.quality import SHORT
 from app.look.theme import (Theme)
-from app.widgets.kept_drawing import kept_colour
+from app.widgets.basics.kept_drawing import (kept_colour)
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_columns import LEAST_NAME, columns_for
 from app.widgets.layer_model import COLUMN, COLUMNS, LayerModel, change_text

@@ -6,10 +6,10 @@ from pytestqt.qtbot import QtBot
 from app.preparation import DeviceInfo
 from app.storage.profiles import (ProfileStore)
 from app.look.theme import (Theme)
-from app.widgets.fields import FieldEditor, NumberEditor, editor_for
+from app.widgets.basics.fields import (FieldEditor, NumberEditor, editor_for)
 from app.widgets.hardware_panel import HardwarePanel
 from app.widgets.options import OptionsPanel
-from app.widgets.sliders import NumberSlider
+from app.widgets.basics.sliders import (NumberSlider)
 from engine.errors import EngineError, ErrorCode
 from engine.events import Planned
 from app.parameters import (FieldSpec, field_specs)

@@ -6,7 +6,7 @@ from pytestqt.qtbot import QtBot
 
 from app.text.log_lines import (Level)
 from app.look.theme import (Theme)
-from app.widgets.basics import ElidedLabel
+from app.widgets.basics.basics import (ElidedLabel)
 from app.widgets.layer_model import COLUMNS, LayerModel
 from app.widgets.layer_table import LayersPanel, NewestLayers
 from app.widgets.log_view import LogPanel

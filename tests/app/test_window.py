@@ -13,7 +13,7 @@ from window_steps import Pair, wait_for
 from app.controller import State
 from app.widgets import window_closing, window_run
 from app.widgets.main_window import MainWindow
-from app.widgets.notice_bar import NoticeBar
+from app.widgets.basics.notice_bar import (NoticeBar)
 from engine.errors import EngineError, ErrorCode
 from engine.events import Planned
 from engine.settings import ExtractionSettings, HardwareSettings

@@ -11,7 +11,7 @@ from window_steps import Pair, wait_for
 
 from app.controller import State
 from app.widgets import window_run
-from app.widgets.dialogs import ResumeAnswer, ask_resume, ask_stop
+from app.widgets.basics.dialogs import (ResumeAnswer, ask_resume, ask_stop)
 from app.widgets.main_window import MainWindow
 from engine.events import Notice, NoticeCode
 from engine.results import Kept

@@ -14,7 +14,7 @@ from app.text.notices import (counted, finishing_text, format_bytes, format_seco
 from app.text.translation import (whole)
 from app.text.verification import (ClaimedQuality, quality_text, verdict, verification_lines)
 from app.widgets.bar.parts import (BarParts, MARGIN)
-from app.widgets.basics import scaled, set_look
+from app.widgets.basics.basics import (scaled, set_look)
 from app.widgets.bar.result_card import (CheckOutcome, ResultCard, tone_of)
 from app.text.window_text import (Blocked, folder_text, kept_text, short_error_text)
 from engine.errors import EngineError

@@ -9,7 +9,7 @@ from PySide6.QtGui import QAction, QFont, QFontMetrics, QPainter, QPaintEvent, Q
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QStyleOptionButton, QWidget
 
 from app.look.stylesheet import (SMALL)
-from app.widgets.basics import push_button
+from app.widgets.basics.basics import (push_button)
 
 SPACING = 8
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout
 
-from app.shortcuts import SHORTCUTS, Command
+from app.widgets.basics.shortcuts import (Command, SHORTCUTS)
 from app.widgets.bar.buttons import (BarButtons, KeyedButton)
-from app.widgets.basics import ElidedLabel, push_button
+from app.widgets.basics.basics import (ElidedLabel, push_button)
 from app.widgets.bar.last_result import (LastResult)
 
 MARGIN = 16

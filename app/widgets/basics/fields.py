@@ -9,9 +9,9 @@ from PySide6.QtCore import QCoreApplication, Qt, Signal, Slot
 from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QHBoxLayout, QWidget
 
 from app.text.translation import (short_number, typed_number)
-from app.widgets.basics import let_shrink, set_look
-from app.widgets.drops import TextField
-from app.widgets.sliders import RANK_STOPS, NumberSlider, StopSlider
+from app.widgets.basics.basics import (let_shrink, set_look)
+from app.widgets.basics.drops import (TextField)
+from app.widgets.basics.sliders import (NumberSlider, RANK_STOPS, StopSlider)
 from app.parameters import (FieldSpec)
 
 DEVICES = ("auto", "all", "cpu", "cuda:0", "mps", "xpu")

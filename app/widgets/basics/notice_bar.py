@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app.look.icons import (icon)
 from app.look.theme import (Theme)
-from app.widgets.basics import ElidedLabel, push_button
+from app.widgets.basics.basics import (ElidedLabel, push_button)
 
 ICON = 18
 

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from app.text.notices import (format_bytes)
 from app.quality import SHORT
 from app.look.theme import (Theme, Tokens)
-from app.widgets.basics import scaled
+from app.widgets.basics.basics import (scaled)
 from engine.exploration import Answer, Span
 
 _BAR, _DOT, _GAP = 6.0, 5.0, 4

@@ -1,0 +1,1 @@
+"""Basics: a room of app/widgets."""
