@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.quality import judge
 from app.look.theme import (Theme)
-from app.widgets.change_map import ChangeMap
+from app.widgets.change_map.panel import (ChangeMap)
 from app.widgets.explore_panel import ExplorePanel
 from app.widgets.layer_choice import LayerChoice
 from app.widgets.layer_model import LayerModel

@@ -480,102 +480,102 @@
 <context>
     <name>ChangeMap</name>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>+ {count} more</source>
         <translation>+ {count} weitere</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>Cells beyond the ends of the scale have the colour of the end.</source>
         <translation>Zellen jenseits der Skala haben die Farbe ihres Endes.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>Change kept</source>
         <translation>Änderung erhalten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>Change map: blocks by kinds of layers</source>
         <translation>Änderungskarte: Blöcke nach Arten von Schichten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>Changed</source>
         <translation>Geändert</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>Finished layers appear here by block and kind: where the change is, and how large.</source>
         <translation>Fertige Schichten erscheinen hier nach Block und Art: wo die Änderung liegt und wie groß sie ist.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>What the map shows</source>
         <translation>Was die Karte zeigt</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>Where the fine-tune changed</source>
         <translation>Wo die Feinabstimmung geändert hat</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>biases</source>
         <translation>Bias-Werte</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>brighter = changed more</source>
         <translation>heller = stärker geändert</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>darker = changed more</source>
         <translation>dunkler = stärker geändert</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>no layer</source>
         <translation>keine Schicht</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>norms</source>
         <translation>Normen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>others</source>
         <translation>übrige</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>outer layers</source>
         <translation>äußere Schichten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>outside blocks</source>
         <translation>außerhalb der Blöcke</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>stronger = more of it lost</source>
         <translation>kräftiger = mehr davon verloren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>{blocks} × {kinds}</source>
         <translation>{blocks} × {kinds}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>{block}: no {kind} here</source>
         <translation>{block}: hier kein {kind}</translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>{count} blocks</source>
         <translation>
             <numerusform>{count} Block</numerusform>
@@ -583,7 +583,7 @@
         </translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>{count} kinds</source>
         <translation>
             <numerusform>{count} Art</numerusform>
@@ -591,22 +591,22 @@
         </translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>{layer}: changed {change}, {kept} of it kept</source>
         <translation>{layer}: geändert {change}, davon {kept} erhalten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>{layer}: not finished yet</source>
         <translation>{layer}: noch nicht fertig</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>≤ {value}</source>
         <translation>≤ {value}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/change_map.py"/>
+        <location filename="../../app/widgets/change_map/panel.py"/>
         <source>≥ {value}</source>
         <translation>≥ {value}</translation>
     </message>

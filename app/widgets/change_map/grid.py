@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.widgets.change_map_places import BIASES, NORMS, Block, Place, block_title, depth, place_of
+from app.widgets.change_map.places import (BIASES, Block, NORMS, Place, block_title, depth, place_of)
 from app.widgets.layer_model import natural_key
 
 OTHERS, OUTER, OUTSIDE = "others", "outer layers", "outside blocks"

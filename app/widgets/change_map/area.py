@@ -7,7 +7,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea
 
 from app.widgets.basics.basics import (scaled)
-from app.widgets.change_map_canvas import ChangeCanvas
+from app.widgets.change_map.canvas import (ChangeCanvas)
 
 LOWEST = 64
 MARGIN = 4  # that stays visible around the cell the keyboard is at

@@ -1,0 +1,1 @@
+"""Change map: a room of app/widgets."""
