@@ -18,7 +18,7 @@ from app.live_queue import LiveQueue, PassingQueue
 from app.storage.preferences import (PreferenceStore)
 from app.preparation import as_engine_error
 from app.storage.session import (PassingSession, SessionState)
-from app.widgets.demo_dialog import DemoDialog
+from app.widgets.help.demo_dialog import (DemoDialog)
 from app.widgets.main_window import MainWindow
 from app.window import begin
 from engine.cancel import CancelToken

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QFileDialog
 from app.storage import (paths)
 from app.storage.json_store import (StoreProblem, StoreTrouble)
 from app.text.log_lines import (Level)
-from app.widgets.about_dialog import AboutDialog
+from app.widgets.help.about_dialog import (AboutDialog)
 from app.widgets.basics.dialogs import (ShortcutsDialog)
 from app.widgets.frame import Tab
 from app.widgets.basics.notice_bar import (NoticeBar)

@@ -19,10 +19,10 @@ from app.storage.preferences import (DialogValues, PreferenceStore, SettingsChan
 from app.preparation import DeviceInfo
 from app.support.redaction import (PrivateWords, private_words)
 from app.text.log_lines import (Level)
-from app.widgets.bug_report_dialog import BugReportDialog
-from app.widgets.crash_bar import CrashBar
+from app.widgets.help.bug_report_dialog import (BugReportDialog)
+from app.widgets.help.crash_bar import (CrashBar)
 from app.widgets.settings_dialog import SettingsDialog
-from app.widgets.welcome import WelcomeCard
+from app.widgets.help.welcome import (WelcomeCard)
 from engine.errors import EngineError
 from engine.settings import HardwareSettings
 

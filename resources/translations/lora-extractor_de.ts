@@ -4,37 +4,37 @@
 <context>
     <name>AboutDialog</name>
     <message>
-        <location filename="../../app/widgets/about_dialog.py"/>
+        <location filename="../../app/widgets/help/about_dialog.py"/>
         <source>About {name}</source>
         <translation>Über {name}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/about_dialog.py"/>
+        <location filename="../../app/widgets/help/about_dialog.py"/>
         <source>Apache License 2.0. Nothing is ever sent anywhere. It is made with these programs:</source>
         <translation>Apache License 2.0. Es werden niemals Daten gesendet. Verwendet werden diese Programme:</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/about_dialog.py"/>
+        <location filename="../../app/widgets/help/about_dialog.py"/>
         <source>Close</source>
         <translation>Schließen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/about_dialog.py"/>
+        <location filename="../../app/widgets/help/about_dialog.py"/>
         <source>Licences</source>
         <translation>Lizenzen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/about_dialog.py"/>
+        <location filename="../../app/widgets/help/about_dialog.py"/>
         <source>Makes a LoRA from a fine-tuned model and the model it was trained from, and says how good it is.</source>
         <translation>Macht aus einem feinabgestimmten Modell und seinem Original ein LoRA und sagt, wie gut es ist.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/about_dialog.py"/>
+        <location filename="../../app/widgets/help/about_dialog.py"/>
         <source>Reading the licences…</source>
         <translation>Lizenzen werden gelesen…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/about_dialog.py"/>
+        <location filename="../../app/widgets/help/about_dialog.py"/>
         <source>{name} {version}</source>
         <translation>{name} {version}</translation>
     </message>
@@ -314,62 +314,62 @@
 <context>
     <name>BugReportDialog</name>
     <message>
-        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <location filename="../../app/widgets/help/bug_report_dialog.py"/>
         <source>Close</source>
         <translation>Schließen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <location filename="../../app/widgets/help/bug_report_dialog.py"/>
         <source>Copied</source>
         <translation>Kopiert</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <location filename="../../app/widgets/help/bug_report_dialog.py"/>
         <source>Copy</source>
         <translation>Kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <location filename="../../app/widgets/help/bug_report_dialog.py"/>
         <source>Copy this text into your report, and say what you did and what you expected.</source>
         <translation>Diesen Text in die Meldung kopieren und dazu schreiben, was getan und was erwartet wurde.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <location filename="../../app/widgets/help/bug_report_dialog.py"/>
         <source>Could not be saved: {reason}</source>
         <translation>Konnte nicht gespeichert werden: {reason}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <location filename="../../app/widgets/help/bug_report_dialog.py"/>
         <source>Report for a bug</source>
         <translation>Fehlerbericht</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <location filename="../../app/widgets/help/bug_report_dialog.py"/>
         <source>Save as…</source>
         <translation>Speichern unter…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <location filename="../../app/widgets/help/bug_report_dialog.py"/>
         <source>Save the report</source>
         <translation>Bericht speichern</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <location filename="../../app/widgets/help/bug_report_dialog.py"/>
         <source>Saved as {name}</source>
         <translation>Gespeichert als {name}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <location filename="../../app/widgets/help/bug_report_dialog.py"/>
         <source>Text (*.txt)</source>
         <translation>Text (*.txt)</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <location filename="../../app/widgets/help/bug_report_dialog.py"/>
         <source>The report</source>
         <translation>Der Bericht</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bug_report_dialog.py"/>
+        <location filename="../../app/widgets/help/bug_report_dialog.py"/>
         <source>With file paths and names</source>
         <translation>Mit Dateipfaden und Namen</translation>
     </message>
@@ -614,17 +614,17 @@
 <context>
     <name>CrashBar</name>
     <message>
-        <location filename="../../app/widgets/crash_bar.py"/>
+        <location filename="../../app/widgets/help/crash_bar.py"/>
         <source>Copy report…</source>
         <translation>Bericht kopieren…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/crash_bar.py"/>
+        <location filename="../../app/widgets/help/crash_bar.py"/>
         <source>Show log file</source>
         <translation>Protokolldatei anzeigen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/crash_bar.py"/>
+        <location filename="../../app/widgets/help/crash_bar.py"/>
         <source>The program ended unexpectedly last time.</source>
         <translation>Das Programm wurde zuletzt unerwartet beendet.</translation>
     </message>
@@ -632,72 +632,72 @@
 <context>
     <name>DemoDialog</name>
     <message>
-        <location filename="../../app/widgets/demo_dialog.py"/>
+        <location filename="../../app/widgets/help/demo_dialog.py"/>
         <source>Close</source>
         <translation>Schließen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/demo_dialog.py"/>
+        <location filename="../../app/widgets/help/demo_dialog.py"/>
         <source>Comparing</source>
         <translation>Vergleich läuft</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/demo_dialog.py"/>
+        <location filename="../../app/widgets/help/demo_dialog.py"/>
         <source>Digits drawn by the three models with the same seeds</source>
         <translation>Ziffern der drei Modelle mit denselben Seeds</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/demo_dialog.py"/>
+        <location filename="../../app/widgets/help/demo_dialog.py"/>
         <source>Drawing digits with the original, the fine-tuned model, and the original with the LoRA…</source>
         <translation>Ziffern werden gezeichnet: mit dem Original, dem feinabgestimmten Modell und dem Original mit LoRA…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/demo_dialog.py"/>
+        <location filename="../../app/widgets/help/demo_dialog.py"/>
         <source>Left: digits drawn by the three models with the same seeds.</source>
         <translation>Links: Ziffern der drei Modelle mit denselben Seeds.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/demo_dialog.py"/>
+        <location filename="../../app/widgets/help/demo_dialog.py"/>
         <source>Loss</source>
         <translation>Verlust</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/demo_dialog.py"/>
+        <location filename="../../app/widgets/help/demo_dialog.py"/>
         <source>Losses of the three models</source>
         <translation>Verluste der drei Modelle</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/demo_dialog.py"/>
+        <location filename="../../app/widgets/help/demo_dialog.py"/>
         <source>Model</source>
         <translation>Modell</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/demo_dialog.py"/>
+        <location filename="../../app/widgets/help/demo_dialog.py"/>
         <source>Open folder</source>
         <translation>Ordner öffnen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/demo_dialog.py"/>
+        <location filename="../../app/widgets/help/demo_dialog.py"/>
         <source>The LoRA is written, but it could not be compared.</source>
         <translation>Das LoRA ist geschrieben, ließ sich aber nicht vergleichen.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/demo_dialog.py"/>
+        <location filename="../../app/widgets/help/demo_dialog.py"/>
         <source>The LoRA is written. Does it work?</source>
         <translation>Das LoRA ist geschrieben. Funktioniert es?</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/demo_dialog.py"/>
+        <location filename="../../app/widgets/help/demo_dialog.py"/>
         <source>The LoRA recovers {share} of what the fine-tune learned.</source>
         <translation>Das LoRA gibt {share} des Gelernten wieder.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/demo_dialog.py"/>
+        <location filename="../../app/widgets/help/demo_dialog.py"/>
         <source>The demo: does the LoRA work?</source>
         <translation>Demo: Funktioniert das LoRA?</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/demo_dialog.py"/>
+        <location filename="../../app/widgets/help/demo_dialog.py"/>
         <source>The loss is the mean error on held-out digits in the style of the fine-tune; smaller is better.</source>
         <translation>Der Verlust ist der mittlere Fehler bei zurückgehaltenen Ziffern im Stil der Feinabstimmung; kleiner ist besser.</translation>
     </message>
@@ -2606,82 +2606,82 @@
 <context>
     <name>WelcomeCard</name>
     <message>
-        <location filename="../../app/widgets/welcome.py"/>
+        <location filename="../../app/widgets/help/welcome.py"/>
         <source>A small pair of models comes with the program; takes a minute.</source>
         <translation>Ein kleines Modellpaar wird mitgeliefert; dauert eine Minute.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/welcome.py"/>
+        <location filename="../../app/widgets/help/welcome.py"/>
         <source>Choose another</source>
         <translation>Anderes wählen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/welcome.py"/>
+        <location filename="../../app/widgets/help/welcome.py"/>
         <source>Choose another hardware profile</source>
         <translation>Anderes Hardware-Profil wählen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/welcome.py"/>
+        <location filename="../../app/widgets/help/welcome.py"/>
         <source>Do not show this any more</source>
         <translation>Nicht mehr anzeigen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/welcome.py"/>
+        <location filename="../../app/widgets/help/welcome.py"/>
         <source>Drop the fine-tuned model and the model it was trained from anywhere in this window, then press Extract. Both files stay as they are.</source>
         <translation>Das feinabgestimmte Modell und sein Original irgendwo in diesem Fenster ablegen, dann „Extrahieren“ drücken. Beide Dateien bleiben unverändert.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/welcome.py"/>
+        <location filename="../../app/widgets/help/welcome.py"/>
         <source>Hardware profiles</source>
         <translation>Hardware-Profile</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/welcome.py"/>
+        <location filename="../../app/widgets/help/welcome.py"/>
         <source>It suits the {device} with {size}: as fast as its memory allows.</source>
         <translation>Es passt zu {device} mit {size}: so schnell, wie der Speicher es erlaubt.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/welcome.py"/>
+        <location filename="../../app/widgets/help/welcome.py"/>
         <source>Looking at this computer…</source>
         <translation>Dieser Rechner wird untersucht…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/welcome.py"/>
+        <location filename="../../app/widgets/help/welcome.py"/>
         <source>Make a LoRA from two models</source>
         <translation>Aus zwei Modellen ein LoRA machen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/welcome.py"/>
+        <location filename="../../app/widgets/help/welcome.py"/>
         <source>No graphics card is in use: the processor computes, with {size} to work in. It takes longer.</source>
         <translation>Keine Grafikkarte in Gebrauch: Der Prozessor rechnet, mit {size} Arbeitsspeicher. Das dauert länger.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/welcome.py"/>
+        <location filename="../../app/widgets/help/welcome.py"/>
         <source>Read the guide</source>
         <translation>Anleitung lesen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/welcome.py"/>
+        <location filename="../../app/widgets/help/welcome.py"/>
         <source>Suggested hardware profile</source>
         <translation>Vorgeschlagenes Hardware-Profil</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/welcome.py"/>
+        <location filename="../../app/widgets/help/welcome.py"/>
         <source>Try it with the demo</source>
         <translation>Demo ausprobieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/welcome.py"/>
+        <location filename="../../app/widgets/help/welcome.py"/>
         <source>Use it</source>
         <translation>Verwenden</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/welcome.py"/>
+        <location filename="../../app/widgets/help/welcome.py"/>
         <source>Use the suggested hardware profile</source>
         <translation>Vorgeschlagenes Hardware-Profil verwenden</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/welcome.py"/>
+        <location filename="../../app/widgets/help/welcome.py"/>
         <source>✓ {profile} is in use</source>
         <translation>✓ {profile} wird verwendet</translation>
     </message>

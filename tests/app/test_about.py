@@ -4,7 +4,7 @@ from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from app.look.theme import (Theme)
-from app.widgets.about_dialog import AboutDialog
+from app.widgets.help.about_dialog import (AboutDialog)
 from engine import __version__
 
 

@@ -17,7 +17,7 @@ from app.support.bug_report import (ErrorFacts, ReportFacts, error_facts, report
 from app.preparation import DeviceInfo
 from app.support.redaction import (FINETUNED, HOME, HOST, ORIGINAL, OUTPUT, PATH, PrivateWords, USER, private_words)
 from app.look.theme import (Theme)
-from app.widgets.bug_report_dialog import BugReportDialog
+from app.widgets.help.bug_report_dialog import (BugReportDialog)
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings
 

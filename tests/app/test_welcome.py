@@ -4,7 +4,7 @@ from pytestqt.qtbot import QtBot
 
 from app.preparation import DeviceInfo
 from app.look.theme import (Theme, contrast)
-from app.widgets.welcome import WelcomeCard
+from app.widgets.help.welcome import (WelcomeCard)
 from engine.errors import EngineError, ErrorCode
 from engine.presets import HARDWARE_PROFILES
 

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.cli import (demo)
 from app.storage import (paths)
-from app.widgets.demo_dialog import DemoDialog
+from app.widgets.help.demo_dialog import (DemoDialog)
 from app.widgets.main_window import MainWindow
 from engine.cancel import CancelToken
 from engine.errors import Cancelled

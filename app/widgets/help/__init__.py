@@ -1,0 +1,1 @@
+"""Help: a room of app/widgets."""
