@@ -61,7 +61,7 @@ def find_texts(files: Iterable[Path] | None = None) -> Found:
 
 def tables_of_data() -> Iterator[tuple[str, str, str]]:
     """Context, text and place of what the window translates but the engine, which knows no languages, says."""
-    from app.widgets.layer_model import COLUMNS
+    from app.widgets.layers.layer_model import (COLUMNS)
     from app.parameters import (field_specs)
     from engine.presets import HARDWARE_PROFILES, QUALITY_PRESETS
     from engine.settings import ExtractionSettings, HardwareSettings
@@ -72,7 +72,7 @@ def tables_of_data() -> Iterator[tuple[str, str, str]]:
             yield from (("settings", text, "engine/settings.py") for text in (spec.title, spec.help, *titles))
     yield from (("settings", name, "engine/presets.py") for name in QUALITY_PRESETS)
     yield from (("profiles", name, "engine/presets.py") for name in HARDWARE_PROFILES)
-    yield from (("LayerModel", column.title, "app/widgets/layer_model.py") for column in COLUMNS)
+    yield from (("LayerModel", column.title, "app/widgets/layers/layer_model.py") for column in COLUMNS)
 
 
 def read_code(code: str, path: str, found: Found) -> None:

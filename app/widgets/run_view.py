@@ -6,8 +6,8 @@ from PySide6.QtCore import QObject, Signal
 
 from app.text.log_lines import (Level, event_lines)
 from app.look.theme import (Theme)
-from app.widgets.layer_choice import LayerChoice
-from app.widgets.layer_model import LayerModel
+from app.widgets.layers.layer_choice import (LayerChoice)
+from app.widgets.layers.layer_model import (LayerModel)
 from app.widgets.layers_tab import LayersTab
 from app.widgets.log_view import LogPanel
 from app.widgets.result_tab import ResultTab

@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QComboBox, QGridLayout, QSizePolicy
 from app.look.theme import (Theme)
 from app.text.translation import (plural, whole)
 from app.widgets.basics.basics import (let_shrink, text_label)
-from app.widgets.layer_choice import LayerChoice
-from app.widgets.layer_model import LayerModel, share_text, short_name
-from app.widgets.layer_names import ELLIPSIS, first_parts, fitted_name
+from app.widgets.layers.layer_choice import (LayerChoice)
+from app.widgets.layers.layer_model import (LayerModel, share_text, short_name)
+from app.widgets.layers.layer_names import (ELLIPSIS, first_parts, fitted_name)
 from app.widgets.basics.legend import (LegendEntry, Swatch)
 from app.widgets.basics.plot_panel import (PlotPanel)
 from app.widgets.spectrum_data import Measure, Spectrum, distinct_names, last_rank_shown, spectrum_of

@@ -953,82 +953,82 @@
 <context>
     <name>LayerModel</name>
     <message>
-        <location filename="../../app/widgets/layer_model.py"/>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
         <source>100 %</source>
         <translation>100 %</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_model.py"/>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
         <source>Change kept</source>
         <translation>Änderung erhalten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_model.py"/>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
         <source>Changed</source>
         <translation>Geändert</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_model.py"/>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
         <source>Error</source>
         <translation>Fehler</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_model.py"/>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
         <source>Layer</source>
         <translation>Schicht</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Layers</source>
         <translation>Schichten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_model.py"/>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
         <source>Rank</source>
         <translation>Rang</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_model.py"/>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
         <source>Shape</source>
         <translation>Form</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_model.py"/>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
         <source>Size of the change, as a share of the original weight's size</source>
         <translation>Größe der Änderung, als Anteil am ursprünglichen Gewicht</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_model.py"/>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
         <source>Size of what is lost, as a share of the change's size</source>
         <translation>Größe des Verlusts, als Anteil an der Änderung</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_model.py"/>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
         <source>The difference itself is stored, not factors of it.</source>
         <translation>Die Differenz selbst ist gespeichert, keine Faktoren.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_model.py"/>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
         <source>The rule asked for more than the highest rank allowed.</source>
         <translation>Die Regel verlangte mehr als den höchsten erlaubten Rang.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_model.py"/>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
         <source>Time</source>
         <translation>Zeit</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_model.py"/>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
         <source>from zero</source>
         <translation>von null</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_model.py"/>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
         <source>whole</source>
         <translation>ganz</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_model.py"/>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
         <source>{percent} %</source>
         <translation>{percent} %</translation>
     </message>
@@ -1036,92 +1036,92 @@
 <context>
     <name>LayersPanel</name>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>All layers</source>
         <translation>Alle Schichten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Changed the most</source>
         <translation>Am stärksten geändert</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Comma-separated values (*.csv)</source>
         <translation>Kommagetrennte Werte (*.csv)</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Copy</source>
         <translation>Kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Copy names</source>
         <translation>Namen kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Cut by the rank limit</source>
         <translation>Vom Höchstrang gekürzt</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Find a layer</source>
         <translation>Schicht suchen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Find a layer…</source>
         <translation>Schicht suchen…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Finished layers appear here, with how much of each change is kept.</source>
         <translation>Fertige Schichten erscheinen hier, jeweils mit dem erhaltenen Teil der Änderung.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Kept below {percent} %</source>
         <translation>Unter {percent} % erhalten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Layers</source>
         <translation>Schichten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Layers shown</source>
         <translation>Gezeigte Schichten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>No layer matches.</source>
         <translation>Keine Schicht passt.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Parts of a name, in any order</source>
         <translation>Teile eines Namens, in beliebiger Reihenfolge</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Save as CSV…</source>
         <translation>Als CSV speichern…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Save the layers</source>
         <translation>Schichten speichern</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Save the layers shown, with all digits of their numbers</source>
         <translation>Gezeigte Schichten speichern, mit allen Stellen ihrer Zahlen</translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Saved {count} layers as {file}</source>
         <translation>
             <numerusform>{count} Schicht gespeichert als {file}</numerusform>
@@ -1129,17 +1129,17 @@
         </translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Stored whole</source>
         <translation>Ganz gespeichert</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>The tenth of the layers that changed the most</source>
         <translation>Das Zehntel der Schichten, das sich am stärksten geändert hat</translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>{count} chosen</source>
         <translation>
             <numerusform>{count} ausgewählt</numerusform>
@@ -1147,7 +1147,7 @@
         </translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>{count} kept below {percent} %</source>
         <translation>
             <numerusform>{count} unter {percent} % erhalten</numerusform>
@@ -1155,7 +1155,7 @@
         </translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>{shown} of {total}</source>
         <translation>{shown} von {total}</translation>
     </message>
@@ -1696,17 +1696,17 @@
 <context>
     <name>NewestLayers</name>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>Newest layers</source>
         <translation>Neueste Schichten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>The newest layers appear here.</source>
         <translation>Hier erscheinen die neuesten Schichten.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/layer_table.py"/>
+        <location filename="../../app/widgets/layers/layer_table.py"/>
         <source>{done} of {total}</source>
         <translation>{done} von {total}</translation>
     </message>

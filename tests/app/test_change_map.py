@@ -17,8 +17,8 @@ from app.widgets.change_map.grid import (OTHERS, OUTER, OUTSIDE, arrange)
 from app.widgets.change_map.geometry import (lay_out)
 from app.widgets.change_map.places import (BIASES, NORMS, place_of)
 from app.widgets.change_map.values import (LEAST_SPAN, change_scale, kept_scale)
-from app.widgets.layer_choice import LayerChoice
-from app.widgets.layer_model import LayerModel
+from app.widgets.layers.layer_choice import (LayerChoice)
+from app.widgets.layers.layer_model import (LayerModel)
 from engine.results import LayerResult
 
 DENOISER = "diffusion_model."

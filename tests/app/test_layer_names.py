@@ -5,10 +5,10 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.look.theme import (Theme)
-from app.widgets.layer_choice import LayerChoice
-from app.widgets.layer_columns import LEAST_NAME, MARGIN
-from app.widgets.layer_model import LayerModel
-from app.widgets.layer_names import first_parts, fitted_name
+from app.widgets.layers.layer_choice import (LayerChoice)
+from app.widgets.layers.layer_columns import (LEAST_NAME, MARGIN)
+from app.widgets.layers.layer_model import (LayerModel)
+from app.widgets.layers.layer_names import (first_parts, fitted_name)
 from app.widgets.spectrum_panel import SpectrumPanel
 
 INNER = "input_blocks.4.1.transformer_blocks.{}.{}"

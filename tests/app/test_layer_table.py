@@ -15,11 +15,11 @@ from pytestqt.qtbot import QtBot
 from app.quality import SHORT
 from app.look.theme import (Theme)
 from app.widgets.basics.kept_drawing import (kept_colour)
-from app.widgets.layer_choice import LayerChoice
-from app.widgets.layer_columns import LEAST_NAME, columns_for
-from app.widgets.layer_model import COLUMN, COLUMNS, LayerModel, change_text
-from app.widgets.layer_order import Show
-from app.widgets.layer_table import LayersPanel
+from app.widgets.layers.layer_choice import (LayerChoice)
+from app.widgets.layers.layer_columns import (LEAST_NAME, columns_for)
+from app.widgets.layers.layer_model import (COLUMN, COLUMNS, LayerModel, change_text)
+from app.widgets.layers.layer_order import (Show)
+from app.widgets.layers.layer_table import (LayersPanel)
 from engine.results import LayerResult
 
 ASCENDING, DESCENDING = Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder

@@ -15,7 +15,7 @@ from app.text.notices import (format_moment, notice_text)
 from app.text.log_lines import (Level, event_lines)
 from app.look.theme import (Theme)
 from app.widgets.event_marks import KINDS, SYMBOLS
-from app.widgets.layer_model import LayerModel
+from app.widgets.layers.layer_model import (LayerModel)
 from app.widgets.main_window import MainWindow
 from app.widgets.run_panel import RunPanel
 from engine.events import (

@@ -8,8 +8,8 @@ from PySide6.QtCore import QPointF
 from pytestqt.qtbot import QtBot
 
 from app.look.theme import (Theme)
-from app.widgets.layer_choice import LayerChoice
-from app.widgets.layer_model import LayerModel
+from app.widgets.layers.layer_choice import (LayerChoice)
+from app.widgets.layers.layer_model import (LayerModel)
 from app.widgets.spectrum_data import (
     Measure,
     distinct_names,

@@ -7,8 +7,8 @@ from pytestqt.qtbot import QtBot
 from app.text.log_lines import (Level)
 from app.look.theme import (Theme)
 from app.widgets.basics.basics import (ElidedLabel)
-from app.widgets.layer_model import COLUMNS, LayerModel
-from app.widgets.layer_table import LayersPanel, NewestLayers
+from app.widgets.layers.layer_model import (COLUMNS, LayerModel)
+from app.widgets.layers.layer_table import (LayersPanel, NewestLayers)
 from app.widgets.log_view import LogPanel
 from app.widgets.plots import BatchPlot, MemoryPlot, round_step, size_text
 from app.text.window_text import (short_seconds)

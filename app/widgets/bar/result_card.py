@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app.text.notices import (format_bytes, format_seconds, format_share)
 from app.text.translation import (translate)
 from app.text.verification import (ClaimedQuality, agrees, quality_text, verdict, verification_lines)
-from app.widgets.layer_model import short_name
+from app.widgets.layers.layer_model import (short_name)
 from engine.results import ExtractionResult, LayerResult
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from app.widgets.change_map.colours import (ScaleBar, map_colour)
 from app.widgets.change_map.grid import (ChangeGrid, NOTHING, OTHERS, OUTER, OUTSIDE, arrange)
 from app.widgets.change_map.places import (BIASES, NORMS)
 from app.widgets.change_map.values import (Cells, Scale, change_scale, combined_change, combined_kept, kept_scale)
-from app.widgets.layer_choice import LayerChoice
-from app.widgets.layer_model import LayerModel, change_text, share_text, short_name
-from app.widgets.layer_names import first_parts
+from app.widgets.layers.layer_choice import (LayerChoice)
+from app.widgets.layers.layer_model import (LayerModel, change_text, share_text, short_name)
+from app.widgets.layers.layer_names import (first_parts)
 
 REFRESH_MS = 100
 LAYERS_TOLD = 8  # in a tooltip

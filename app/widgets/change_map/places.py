@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from app.widgets.layer_model import natural_key
+from app.widgets.layers.layer_model import (natural_key)
 from engine.architecture import FAMILIES
 
 Block = tuple[str, int]

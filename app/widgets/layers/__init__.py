@@ -1,0 +1,1 @@
+"""Layers: a room of app/widgets."""
