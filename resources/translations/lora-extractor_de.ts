@@ -1171,22 +1171,22 @@
 <context>
     <name>LeftOutDialog</name>
     <message>
-        <location filename="../../app/widgets/left_out_dialog.py"/>
+        <location filename="../../app/widgets/models/left_out_dialog.py"/>
         <source>Close</source>
         <translation>Schließen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/left_out_dialog.py"/>
+        <location filename="../../app/widgets/models/left_out_dialog.py"/>
         <source>Copy list</source>
         <translation>Liste kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/left_out_dialog.py"/>
+        <location filename="../../app/widgets/models/left_out_dialog.py"/>
         <source>Left out</source>
         <translation>Weggelassen</translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/widgets/left_out_dialog.py"/>
+        <location filename="../../app/widgets/models/left_out_dialog.py"/>
         <source>These {count} tensors are not in the LoRA. Everything else is.</source>
         <translation>
             <numerusform>{count} Tensor ist nicht im LoRA. Alles andere ist enthalten.</numerusform>
@@ -1194,7 +1194,7 @@
         </translation>
     </message>
     <message>
-        <location filename="../../app/widgets/left_out_dialog.py"/>
+        <location filename="../../app/widgets/models/left_out_dialog.py"/>
         <source>What is left out</source>
         <translation>Was weggelassen wird</translation>
     </message>
@@ -1202,12 +1202,12 @@
 <context>
     <name>LeftOutModel</name>
     <message>
-        <location filename="../../app/widgets/left_out_dialog.py"/>
+        <location filename="../../app/widgets/models/left_out_dialog.py"/>
         <source>Layer</source>
         <translation>Schicht</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/left_out_dialog.py"/>
+        <location filename="../../app/widgets/models/left_out_dialog.py"/>
         <source>Why it is left out</source>
         <translation>Warum weggelassen</translation>
     </message>
@@ -1602,62 +1602,62 @@
 <context>
     <name>ModelCard</name>
     <message>
-        <location filename="../../app/widgets/model_card.py"/>
+        <location filename="../../app/widgets/models/model_card.py"/>
         <source>All files</source>
         <translation>Alle Dateien</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/model_card.py"/>
+        <location filename="../../app/widgets/models/model_card.py"/>
         <source>Browse: {model}</source>
         <translation>Durchsuchen: {model}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/model_card.py"/>
+        <location filename="../../app/widgets/models/model_card.py"/>
         <source>Browse…</source>
         <translation>Durchsuchen…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/model_card.py"/>
+        <location filename="../../app/widgets/models/model_card.py"/>
         <source>Clear</source>
         <translation>Entfernen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/model_card.py"/>
+        <location filename="../../app/widgets/models/model_card.py"/>
         <source>Clear: {model}</source>
         <translation>Entfernen: {model}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/model_card.py"/>
+        <location filename="../../app/widgets/models/model_card.py"/>
         <source>Drop a file here</source>
         <translation>Datei hier ablegen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/model_card.py"/>
+        <location filename="../../app/widgets/models/model_card.py"/>
         <source>Models</source>
         <translation>Modelle</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/model_card.py"/>
+        <location filename="../../app/widgets/models/model_card.py"/>
         <source>Reading…</source>
         <translation>Wird gelesen…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/model_card.py"/>
+        <location filename="../../app/widgets/models/model_card.py"/>
         <source>Recent</source>
         <translation>Zuletzt</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/model_card.py"/>
+        <location filename="../../app/widgets/models/model_card.py"/>
         <source>Recent files</source>
         <translation>Zuletzt verwendete Dateien</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/model_card.py"/>
+        <location filename="../../app/widgets/models/model_card.py"/>
         <source>Recent files: {model}</source>
         <translation>Zuletzt verwendet: {model}</translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/widgets/model_card.py"/>
+        <location filename="../../app/widgets/models/model_card.py"/>
         <source>{count} tensors</source>
         <translation>
             <numerusform>{count} Tensor</numerusform>
@@ -1668,27 +1668,27 @@
 <context>
     <name>ModelsRow</name>
     <message>
-        <location filename="../../app/widgets/models_row.py"/>
+        <location filename="../../app/widgets/models/models_row.py"/>
         <source>Fine-tuned model</source>
         <translation>Feinabgestimmtes Modell</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/models_row.py"/>
+        <location filename="../../app/widgets/models/models_row.py"/>
         <source>Original model</source>
         <translation>Originalmodell</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/models_row.py"/>
+        <location filename="../../app/widgets/models/models_row.py"/>
         <source>Swap the two models</source>
         <translation>Die beiden Modelle tauschen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/models_row.py"/>
+        <location filename="../../app/widgets/models/models_row.py"/>
         <source>The model it was trained from.</source>
         <translation>Das Modell, von dem das Training ausging.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/models_row.py"/>
+        <location filename="../../app/widgets/models/models_row.py"/>
         <source>The model that was trained: a .safetensors file.</source>
         <translation>Das trainierte Modell: eine .safetensors-Datei.</translation>
     </message>
@@ -1798,52 +1798,52 @@
 <context>
     <name>PairCard</name>
     <message>
-        <location filename="../../app/widgets/pair_card.py"/>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>Comparing…</source>
         <translation>Wird verglichen…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/pair_card.py"/>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>File: at most {size}</source>
         <translation>Datei: höchstens {size}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/pair_card.py"/>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>Matching the layers of the two models.</source>
         <translation>Die Schichten der beiden Modelle werden zugeordnet.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/pair_card.py"/>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>No pair yet</source>
         <translation>Noch kein Paar</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/pair_card.py"/>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>One of the models cannot be used.</source>
         <translation>Eines der Modelle ist nicht verwendbar.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/pair_card.py"/>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>The pair</source>
         <translation>Das Paar</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/pair_card.py"/>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>What the two models have in common appears here.</source>
         <translation>Hier erscheint, was beide Modelle gemeinsam haben.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/pair_card.py"/>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>Why are layers left out?</source>
         <translation>Warum werden Schichten weggelassen?</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/pair_card.py"/>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>why?</source>
         <translation>warum?</translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/widgets/pair_card.py"/>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>{count} layers match</source>
         <translation>
             <numerusform>{count} Schicht passt zusammen</numerusform>
@@ -1851,7 +1851,7 @@
         </translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/widgets/pair_card.py"/>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>{count} layers will be extracted</source>
         <translation>
             <numerusform>{count} Schicht wird extrahiert</numerusform>
@@ -1859,7 +1859,7 @@
         </translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/widgets/pair_card.py"/>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>{count} left out</source>
         <translation>
             <numerusform>{count} weggelassen</numerusform>
@@ -1867,7 +1867,7 @@
         </translation>
     </message>
     <message>
-        <location filename="../../app/widgets/pair_card.py"/>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>⚠ No LoRA from these</source>
         <translation>⚠ Daraus wird kein LoRA</translation>
     </message>

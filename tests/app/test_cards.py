@@ -16,10 +16,10 @@ from app.controller import State
 from app.telling_apart import tell_apart
 from app.look.theme import (Theme)
 from app.widgets import window_files
-from app.widgets.left_out_dialog import LeftOutDialog, LeftOutModel
+from app.widgets.models.left_out_dialog import (LeftOutDialog, LeftOutModel)
 from app.widgets.main_window import MainWindow
 from app.widgets.basics.notice_bar import (NoticeBar)
-from app.widgets.pair_card import PairCard
+from app.widgets.models.pair_card import (PairCard)
 from engine.estimates import Amount, Estimate, Labour, Problem, ProblemCode
 
 

@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
 from app.look.icons import (icon)
 from app.widgets.basics.basics import (icon_size)
-from app.widgets.model_card import ModelCard
-from app.widgets.pair_card import PairCard
+from app.widgets.models.model_card import (ModelCard)
+from app.widgets.models.pair_card import (PairCard)
 
 
 class ModelsRow(QWidget):

@@ -11,7 +11,7 @@ from app.text.estimates import (estimate_lines, estimate_text, problem_text)
 from app.text.notices import (format_bytes)
 from app.text.translation import (plural, whole)
 from app.widgets.basics.basics import (ElidedLabel, link_button, scaled, set_look, text_label, wrapped_label)
-from app.widgets.left_out_dialog import LeftOutDialog
+from app.widgets.models.left_out_dialog import (LeftOutDialog)
 from app.text.window_text import (OF_THE_PAIR, breakable, short_error_text)
 from engine.errors import EngineError
 from engine.estimates import Estimate
