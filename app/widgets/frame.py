@@ -22,7 +22,7 @@ from app.widgets.bar.bottom_bar import (BottomBar)
 from app.widgets.hardware_panel import HardwarePanel
 from app.widgets.models.models_row import (ModelsRow)
 from app.widgets.options import OptionsPanel
-from app.widgets.queue_panel import QueuePanel
+from app.widgets.queue.panel import (QueuePanel)
 from app.widgets.run_view import RunView
 
 COLUMN_WIDTH, LEAST_COLUMN_WIDTH = 324, 288

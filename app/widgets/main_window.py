@@ -22,7 +22,7 @@ from app.look.theme import (Theme)
 from app.widgets.basics.drops import (accept_copy, dropped_paths)
 from app.widgets.frame import WindowFrame
 from app.widgets.menus import Menus
-from app.widgets.queue_panel import QueuePanel
+from app.widgets.queue.panel import (QueuePanel)
 from app.widgets.window_closing import WindowClosing
 from app.widgets.window_commands import WindowCommands
 from app.widgets.window_files import WindowFiles

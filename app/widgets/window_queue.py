@@ -12,7 +12,7 @@ from app.preparation import PlanRequest
 from app.queue_runner import QueueRunner, QueueSummary
 from app.text.log_lines import (Level)
 from app.widgets.frame import Tab
-from app.widgets.queue_words import store_words, summary_words, write_failed_words
+from app.widgets.queue.texts import (store_words, summary_words, write_failed_words)
 from app.text.window_text import (why_not)
 from engine.planning import Plan
 

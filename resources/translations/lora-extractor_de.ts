@@ -2021,62 +2021,62 @@
 <context>
     <name>QueueActions</name>
     <message>
-        <location filename="../../app/widgets/queue_actions.py"/>
+        <location filename="../../app/widgets/queue/actions.py"/>
         <source>Clear finished</source>
         <translation>Fertige entfernen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_actions.py"/>
+        <location filename="../../app/widgets/queue/actions.py"/>
         <source>Copy error details</source>
         <translation>Fehlerdetails kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_actions.py"/>
+        <location filename="../../app/widgets/queue/actions.py"/>
         <source>Copy path</source>
         <translation>Pfad kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_actions.py"/>
+        <location filename="../../app/widgets/queue/actions.py"/>
         <source>Duplicate</source>
         <translation>Duplizieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_actions.py"/>
+        <location filename="../../app/widgets/queue/actions.py"/>
         <source>Load into the window</source>
         <translation>Ins Fenster laden</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_actions.py"/>
+        <location filename="../../app/widgets/queue/actions.py"/>
         <source>Move down</source>
         <translation>Nach unten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_actions.py"/>
+        <location filename="../../app/widgets/queue/actions.py"/>
         <source>Move up</source>
         <translation>Nach oben</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_actions.py"/>
+        <location filename="../../app/widgets/queue/actions.py"/>
         <source>Open folder</source>
         <translation>Ordner öffnen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_actions.py"/>
+        <location filename="../../app/widgets/queue/actions.py"/>
         <source>Remove</source>
         <translation>Entfernen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_actions.py"/>
+        <location filename="../../app/widgets/queue/actions.py"/>
         <source>Run again</source>
         <translation>Noch einmal ausführen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_actions.py"/>
+        <location filename="../../app/widgets/queue/actions.py"/>
         <source>Take the jobs that are done out of the list; their files stay</source>
         <translation>Fertige Aufträge aus der Liste nehmen; ihre Dateien bleiben</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_actions.py"/>
+        <location filename="../../app/widgets/queue/actions.py"/>
         <source>What can be done with the chosen jobs</source>
         <translation>Was sich mit den gewählten Aufträgen tun lässt</translation>
     </message>
@@ -2084,7 +2084,7 @@
 <context>
     <name>QueueList</name>
     <message>
-        <location filename="../../app/widgets/queue_list.py"/>
+        <location filename="../../app/widgets/queue/list.py"/>
         <source>Jobs of the queue</source>
         <translation>Aufträge der Warteschlange</translation>
     </message>
@@ -2092,132 +2092,132 @@
 <context>
     <name>QueuePanel</name>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Add current</source>
         <translation>Aktuelles hinzufügen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Add the two models and the settings that the window shows now</source>
         <translation>Die beiden Modelle und die Einstellungen hinzufügen, die das Fenster jetzt zeigt</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Choose two models and their settings in this window and add them here. Then change them and add the next: another pair, or the same one at another rank. Run all works through the list; a job that fails does not stop the others. The list is still here after a restart.</source>
         <translation>Zwei Modelle und ihre Einstellungen in diesem Fenster wählen und hier hinzufügen. Dann ändern und das Nächste hinzufügen: ein anderes Paar oder dasselbe mit anderem Rang. „Alle ausführen“ arbeitet die Liste ab; ein fehlgeschlagener Auftrag hält die anderen nicht auf. Auch nach einem Neustart ist die Liste noch da.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Choose two models first.</source>
         <translation>Zuerst zwei Modelle wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Clear finished</source>
         <translation>Fertige entfernen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Copy details</source>
         <translation>Details kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Copy path</source>
         <translation>Pfad kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Duplicate</source>
         <translation>Duplizieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Keep going</source>
         <translation>Weitermachen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Load into the window</source>
         <translation>Ins Fenster laden</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>No job is waiting; “Run again” lets one wait.</source>
         <translation>Kein Auftrag wartet; „Noch einmal ausführen“ stellt einen an.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Open folder</source>
         <translation>Ordner öffnen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Queue</source>
         <translation>Warteschlange</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Remove</source>
         <translation>Entfernen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Run again</source>
         <translation>Noch einmal ausführen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Run all</source>
         <translation>Alle ausführen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Several extractions, one after the other</source>
         <translation>Mehrere Extraktionen nacheinander</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Skip this job</source>
         <translation>Auftrag überspringen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Stop</source>
         <translation>Stoppen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Stop the queue</source>
         <translation>Warteschlange stoppen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Stop the queue?</source>
         <translation>Warteschlange stoppen?</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Stop the running job and go on with the next one; its finished layers are kept</source>
         <translation>Den laufenden Auftrag stoppen und mit dem nächsten weitermachen; seine fertigen Schichten bleiben erhalten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>The layer being worked on is finished first. Finished layers are kept, and the next run goes on there.</source>
         <translation>Die laufende Schicht wird noch fertig. Fertige Schichten bleiben erhalten, und der nächste Lauf macht dort weiter.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>The layer being worked on is finished first. The running job starts anew the next time.</source>
         <translation>Die laufende Schicht wird noch fertig. Der laufende Auftrag beginnt beim nächsten Mal neu.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Undo</source>
         <translation>Rückgängig</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_panel.py"/>
+        <location filename="../../app/widgets/queue/panel.py"/>
         <source>Undo the removal</source>
         <translation>Entfernen rückgängig machen</translation>
     </message>
@@ -4431,82 +4431,82 @@
 <context>
     <name>queue</name>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Done</source>
         <translation>Fertig</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Energy {value}, rank up to {rank}</source>
         <translation>Energie {value}, Rang bis {rank}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Failed</source>
         <translation>Fehlgeschlagen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Fine-tuned: {path}</source>
         <translation>Feinabgestimmt: {path}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Frobenius {value}, rank up to {rank}</source>
         <translation>Frobenius {value}, Rang bis {rank}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Full difference</source>
         <translation>Volle Differenz</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Goes on where it stopped</source>
         <translation>Macht weiter, wo gestoppt wurde</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Keeps {mean}, weakest layer {worst}</source>
         <translation>Erhält {mean}, schwächste Schicht {worst}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Layer {layer} of {total}</source>
         <translation>Schicht {layer} von {total}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Nothing was written</source>
         <translation>Es wurde nichts geschrieben</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Original: {path}</source>
         <translation>Original: {path}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Preparing…</source>
         <translation>Wird vorbereitet…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Quantile {value}, rank up to {rank}</source>
         <translation>Quantil {value}, Rang bis {rank}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Rank {rank}</source>
         <translation>Rang {rank}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Ratio {value}, rank up to {rank}</source>
         <translation>Verhältnis {value}, Rang bis {rank}</translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Removed {count} jobs.</source>
         <translation>
             <numerusform>{count} Auftrag entfernt.</numerusform>
@@ -4514,82 +4514,82 @@
         </translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Running</source>
         <translation>Läuft</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Starts from the first layer</source>
         <translation>Beginnt bei der ersten Schicht</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Stopped</source>
         <translation>Gestoppt</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Stopping…</source>
         <translation>Wird gestoppt…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>The queue could not be saved; after a restart it is as it was before this change ({reason}).</source>
         <translation>Die Warteschlange konnte nicht gespeichert werden; nach einem Neustart ist sie wie vor dieser Änderung ({reason}).</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>The queue has ended: {counts}</source>
         <translation>Die Warteschlange ist beendet: {counts}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>The saved queue was damaged. It is kept as {aside}; this one starts empty.</source>
         <translation>Die gespeicherte Warteschlange war beschädigt und liegt als {aside} beiseite; diese beginnt leer.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Waiting</source>
         <translation>Wartet</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Was interrupted</source>
         <translation>Wurde unterbrochen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Writes to: {path}</source>
         <translation>Schreibt nach: {path}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Wrote: {path}</source>
         <translation>Geschrieben: {path}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>job {number} of {total}</source>
         <translation>Auftrag {number} von {total}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>{count} done</source>
         <translation>{count} fertig</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>{count} failed</source>
         <translation>{count} fehlgeschlagen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>{count} running</source>
         <translation>{count} läuft</translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>{count} saved jobs were damaged and left out; the whole list is kept as {aside}.</source>
         <translation>
             <numerusform>{count} gespeicherter Auftrag war beschädigt und wurde weggelassen; die ganze Liste liegt als {aside} beiseite.</numerusform>
@@ -4597,32 +4597,32 @@
         </translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>{count} stopped</source>
         <translation>{count} gestoppt</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>{count} waiting</source>
         <translation>{count} wartend</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>{done} of {total} layers are kept</source>
         <translation>{done} von {total} Schichten bleiben erhalten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>{file} cannot be read. It is left as it is, and this queue is not saved.</source>
         <translation>{file} ist nicht lesbar. Die Datei bleibt unverändert, und diese Warteschlange wird nicht gespeichert.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>{file} was written by a newer version. It is left as it is, and this queue is not saved.</source>
         <translation>{file} stammt von einer neueren Version. Die Datei bleibt unverändert, und diese Warteschlange wird nicht gespeichert.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/queue_words.py"/>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>{time} left</source>
         <translation>noch {time}</translation>
     </message>

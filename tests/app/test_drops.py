@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QWidget
 
 from app.storage.job_queue import (new_job)
 from app.widgets.main_window import MainWindow
-from app.widgets.queue_list import QueueList
+from app.widgets.queue.list import (QueueList)
 from engine.settings import ExtractionSettings, HardwareSettings
 
 COPY, MOVE = Qt.DropAction.CopyAction, Qt.DropAction.MoveAction

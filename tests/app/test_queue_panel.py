@@ -18,7 +18,7 @@ from app.storage.job_queue import (Job, JobFailure, JobResult, JobState, QueueSt
 from app.live_queue import LiveQueue
 from app.queue_runner import QueueRunner
 from app.look.theme import (Theme)
-from app.widgets.queue_panel import QueuePanel
+from app.widgets.queue.panel import (QueuePanel)
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings
 

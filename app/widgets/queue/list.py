@@ -20,8 +20,8 @@ from app.storage.job_queue import (Job, landing)
 from app.live_queue import LiveQueue
 from app.look.theme import (Theme)
 from app.widgets.basics.drops import (accept_copy)
-from app.widgets.queue_delegate import JobDelegate
-from app.widgets.queue_model import MIME_TYPE, QueueModel
+from app.widgets.queue.delegate import (JobDelegate)
+from app.widgets.queue.model import (MIME_TYPE, QueueModel)
 
 DROP_LINE = 2
 KNOB = 4

@@ -9,7 +9,7 @@ from PySide6.QtCore import QAbstractListModel, QByteArray, QMimeData, QModelInde
 from app.storage.job_queue import (Job, JobState, Jobs)
 from app.live_queue import LiveQueue
 from app.queue_runner import QueueRunner
-from app.widgets.queue_words import job_tooltip, spoken
+from app.widgets.queue.texts import (job_tooltip, spoken)
 from engine.events import Progress
 
 Index = QModelIndex | QPersistentModelIndex

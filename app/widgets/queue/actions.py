@@ -10,8 +10,8 @@ from PySide6.QtWidgets import QMenu
 
 from app.storage.job_queue import (Job, JobState, Jobs, Removal, running_row, stepped)
 from app.live_queue import LiveQueue
-from app.widgets.queue_list import QueueList
-from app.widgets.queue_words import failure_details
+from app.widgets.queue.list import (QueueList)
+from app.widgets.queue.texts import (failure_details)
 
 ENDED = (JobState.DONE, JobState.FAILED, JobState.STOPPED)
 

@@ -12,10 +12,10 @@ from app.queue_runner import QueueRunner, QueueSummary
 from app.look.theme import (Theme)
 from app.widgets.basics.basics import (ElidedLabel, Panel, let_shrink, link_button, push_button, set_look, wrapped_label)
 from app.widgets.basics.dialogs import (Ended)
-from app.widgets.queue_actions import QueueActions
-from app.widgets.queue_list import QueueList
-from app.widgets.queue_model import QueueModel
-from app.widgets.queue_words import queue_words, removed_words, store_words, summary_words, write_failed_words
+from app.widgets.queue.actions import (QueueActions)
+from app.widgets.queue.list import (QueueList)
+from app.widgets.queue.model import (QueueModel)
+from app.widgets.queue.texts import (queue_words, removed_words, store_words, summary_words, write_failed_words)
 
 HINT_WIDTH = 440
 

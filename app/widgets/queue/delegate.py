@@ -10,8 +10,8 @@ from app.storage.job_queue import (Job, JobState)
 from app.look.stylesheet import (SMALL)
 from app.look.theme import (Theme, Tokens)
 from app.widgets.basics.basics import (scaled)
-from app.widgets.queue_model import JOB_ROLE, PROGRESS_ROLE, STOPPING_ROLE
-from app.widgets.queue_words import Outcome, outcome, output_words, settings_words, state_word
+from app.widgets.queue.model import (JOB_ROLE, PROGRESS_ROLE, STOPPING_ROLE)
+from app.widgets.queue.texts import (Outcome, outcome, output_words, settings_words, state_word)
 from engine.events import Progress
 
 MARK = 16

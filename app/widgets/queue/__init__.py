@@ -1,0 +1,1 @@
+"""Queue: a room of app/widgets."""
