@@ -8,10 +8,10 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from app.quality import judge
 from app.look.theme import (Theme)
 from app.widgets.change_map.panel import (ChangeMap)
-from app.widgets.explore_panel import ExplorePanel
+from app.widgets.result.explore_panel import (ExplorePanel)
 from app.widgets.layers.layer_choice import (LayerChoice)
 from app.widgets.layers.layer_model import (LayerModel)
-from app.widgets.quality_panel import QualityPanel
+from app.widgets.result.quality_panel import (QualityPanel)
 from app.widgets.spectrum_panel import SpectrumPanel
 from engine.exploration import Exploration
 from engine.planning import Plan

@@ -723,77 +723,77 @@
 <context>
     <name>ExplorePanel</name>
     <message>
-        <location filename="../../app/widgets/explore_panel.py"/>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source> MB</source>
         <translation> MB</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/explore_panel.py"/>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source> kB</source>
         <translation> kB</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/explore_panel.py"/>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>After a run, see here at once what another rank would keep and how large the file would be.</source>
         <translation>Nach einem Lauf zeigt sich hier sofort, was ein anderer Rang erhielte und wie groß die Datei würde.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/explore_panel.py"/>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>Change kept, mean</source>
         <translation>Änderung erhalten, Mittel</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/explore_panel.py"/>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>Choose by</source>
         <translation>Wählen nach</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/explore_panel.py"/>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>Extract at {rank}</source>
         <translation>Mit {rank} extrahieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/explore_panel.py"/>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>Extract this one</source>
         <translation>Dieses extrahieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/explore_panel.py"/>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>File size</source>
         <translation>Dateigröße</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/explore_panel.py"/>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>Rank</source>
         <translation>Rang</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/explore_panel.py"/>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>This file holds whole differences only; there is no rank to choose.</source>
         <translation>Diese Datei enthält nur ganze Differenzen; es gibt keinen Rang zu wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/explore_panel.py"/>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>Try another rank</source>
         <translation>Anderen Rang versuchen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/explore_panel.py"/>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>Worst layer</source>
         <translation>Schwächste Schicht</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/explore_panel.py"/>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>Write this one</source>
         <translation>Dieses schreiben</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/explore_panel.py"/>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>no models needed</source>
         <translation>braucht keine Modelle</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/explore_panel.py"/>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>reads the models again</source>
         <translation>liest die Modelle noch einmal</translation>
     </message>
@@ -1998,22 +1998,22 @@
 <context>
     <name>QualityPanel</name>
     <message>
-        <location filename="../../app/widgets/quality_panel.py"/>
+        <location filename="../../app/widgets/result/quality_panel.py"/>
         <source>After a run, read here how much of the change the LoRA keeps.</source>
         <translation>Nach einem Lauf steht hier, wie viel der Änderung das LoRA erhält.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/quality_panel.py"/>
+        <location filename="../../app/widgets/result/quality_panel.py"/>
         <source>Quality</source>
         <translation>Qualität</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/quality_panel.py"/>
+        <location filename="../../app/widgets/result/quality_panel.py"/>
         <source>{mark} {text}</source>
         <translation>{mark} {text}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/quality_panel.py"/>
+        <location filename="../../app/widgets/result/quality_panel.py"/>
         <source>{share} on average</source>
         <translation>{share} im Mittel</translation>
     </message>
@@ -4630,62 +4630,62 @@
 <context>
     <name>rank_ways</name>
     <message>
-        <location filename="../../app/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_ways.py"/>
         <source>Each layer gets the smallest rank that keeps this part of the norm of its change.</source>
         <translation>Jede Schicht bekommt den kleinsten Rang, der diesen Teil der Norm ihrer Änderung erhält.</translation>
     </message>
     <message>
-        <location filename="../../app/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_ways.py"/>
         <source>Each layer gets the smallest rank that keeps this share of its change.</source>
         <translation>Jede Schicht bekommt den kleinsten Rang, der diesen Anteil ihrer Änderung erhält.</translation>
     </message>
     <message>
-        <location filename="../../app/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_ways.py"/>
         <source>Each layer keeps the singular values that are larger than this part of its largest one.</source>
         <translation>Jede Schicht behält die Singulärwerte, die größer sind als dieser Teil ihres größten.</translation>
     </message>
     <message>
-        <location filename="../../app/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_ways.py"/>
         <source>Each layer keeps this part of the sum of its singular values.</source>
         <translation>Jede Schicht behält diesen Teil der Summe ihrer Singulärwerte.</translation>
     </message>
     <message>
-        <location filename="../../app/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_ways.py"/>
         <source>File size</source>
         <translation>Dateigröße</translation>
     </message>
     <message>
-        <location filename="../../app/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_ways.py"/>
         <source>Frobenius</source>
         <translation>Frobenius</translation>
     </message>
     <message>
-        <location filename="../../app/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_ways.py"/>
         <source>Kept per layer</source>
         <translation>Je Schicht erhalten</translation>
     </message>
     <message>
-        <location filename="../../app/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_ways.py"/>
         <source>One rank for all layers.</source>
         <translation>Ein Rang für alle Schichten.</translation>
     </message>
     <message>
-        <location filename="../../app/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_ways.py"/>
         <source>Quantile</source>
         <translation>Quantil</translation>
     </message>
     <message>
-        <location filename="../../app/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_ways.py"/>
         <source>Rank</source>
         <translation>Rang</translation>
     </message>
     <message>
-        <location filename="../../app/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_ways.py"/>
         <source>Ratio</source>
         <translation>Verhältnis</translation>
     </message>
     <message>
-        <location filename="../../app/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_ways.py"/>
         <source>The largest rank for all layers whose file is at most this large.</source>
         <translation>Der größte Rang für alle Schichten, dessen Datei höchstens so groß ist.</translation>
     </message>

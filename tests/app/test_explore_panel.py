@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QAbstractSpinBox
 from pytestqt.qtbot import QtBot
 
 from app.look.theme import (Theme)
-from app.widgets.explore_panel import WIDE, ExplorePanel
+from app.widgets.result.explore_panel import (ExplorePanel, WIDE)
 from app.widgets.basics.kept_drawing import (ShareBar)
 from engine.exploration import Span
 from engine.settings import ExtractionSettings

@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 from app.quality import Level, Quality, Step, judge
 from app.text.quality import (Line, advice_line, answer_words, explanation, headline, mean_text, remarks, share_text, span_text, weakest_line)
 from app.look.theme import (DARK, LIGHT, Theme)
-from app.widgets.quality_panel import GOOD, WARNING, QualityPanel
+from app.widgets.result.quality_panel import (GOOD, QualityPanel, WARNING)
 from engine.exploration import Span
 from engine.results import LeaveOutReason, LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM

@@ -9,7 +9,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.text.quality import (answer_words, ranks_and_size, size_text, span_text)
-from app.rank_ways import MEGABYTE, Way, ways
+from app.widgets.result.rank_ways import (MEGABYTE, Way, ways)
 from app.look.theme import (Theme)
 from app.widgets.basics.basics import (Panel, WheelGuard, push_button, scaled, text_label, wrapped_label)
 from app.widgets.basics.form import (LABEL_WIDTH)

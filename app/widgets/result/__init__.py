@@ -1,0 +1,1 @@
+"""Result: a room of app/widgets."""
