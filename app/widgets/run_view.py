@@ -9,7 +9,7 @@ from app.look.theme import (Theme)
 from app.widgets.layers.layer_choice import (LayerChoice)
 from app.widgets.layers.layer_model import (LayerModel)
 from app.widgets.layers_tab import LayersTab
-from app.widgets.log_view import LogPanel
+from app.widgets.run.log_view import (LogPanel)
 from app.widgets.result_tab import ResultTab
 from app.widgets.run_panel import RunPanel
 from app.text.debug_report import (DebugReport)

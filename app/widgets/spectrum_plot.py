@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QWidget
 from app.look.theme import (Theme)
 from app.text.translation import (decimal, short_number, whole)
 from app.widgets.layers.layer_model import (share_text, short_name)
-from app.widgets.plots import QuietPlot, band_colour, round_step
+from app.widgets.run.plots import (QuietPlot, band_colour, round_step)
 from app.widgets.spectrum_data import (
     Measure,
     Numbers,

@@ -138,72 +138,72 @@
 <context>
     <name>BatchPanel</name>
     <message>
-        <location filename="../../app/widgets/batch_panel.py"/>
+        <location filename="../../app/widgets/run/batch_panel.py"/>
         <source>Batches</source>
         <translation>Batches</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/batch_panel.py"/>
+        <location filename="../../app/widgets/run/batch_panel.py"/>
         <source>One bar per batch: where its time went.</source>
         <translation>Ein Balken je Batch: wofür die Zeit gebraucht wurde.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/batch_panel.py"/>
+        <location filename="../../app/widgets/run/batch_panel.py"/>
         <source>Plot of the time of each batch by stage</source>
         <translation>Diagramm der Zeit jedes Batches nach Abschnitten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/batch_panel.py"/>
+        <location filename="../../app/widgets/run/batch_panel.py"/>
         <source>The stages' times in each batch, added up over its layers; stages and batches overlap.</source>
         <translation>Die Zeiten der Abschnitte in jedem Batch, über dessen Schichten summiert; Abschnitte und Batches überlappen sich.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/batch_panel.py"/>
+        <location filename="../../app/widgets/run/batch_panel.py"/>
         <source>compute</source>
         <translation>Rechnen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/batch_panel.py"/>
+        <location filename="../../app/widgets/run/batch_panel.py"/>
         <source>last {last} · mean {mean}</source>
         <translation>zuletzt {last} · im Mittel {mean}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/batch_panel.py"/>
+        <location filename="../../app/widgets/run/batch_panel.py"/>
         <source>mean {mean}</source>
         <translation>im Mittel {mean}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/batch_panel.py"/>
+        <location filename="../../app/widgets/run/batch_panel.py"/>
         <source>read</source>
         <translation>Lesen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/batch_panel.py"/>
+        <location filename="../../app/widgets/run/batch_panel.py"/>
         <source>the device waited {share} of the time for data</source>
         <translation>das Gerät wartete {share} der Zeit auf Daten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/batch_panel.py"/>
+        <location filename="../../app/widgets/run/batch_panel.py"/>
         <source>upload</source>
         <translation>Übertragen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/batch_panel.py"/>
+        <location filename="../../app/widgets/run/batch_panel.py"/>
         <source>write</source>
         <translation>Schreiben</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/batch_panel.py"/>
+        <location filename="../../app/widgets/run/batch_panel.py"/>
         <source>{kept} of {layers} came from earlier runs</source>
         <translation>{kept} von {layers} stammen aus früheren Läufen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/batch_panel.py"/>
+        <location filename="../../app/widgets/run/batch_panel.py"/>
         <source>{stage} 0 s</source>
         <translation>{stage} 0 s</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/batch_panel.py"/>
+        <location filename="../../app/widgets/run/batch_panel.py"/>
         <source>{stage} {time} ({percent} %)</source>
         <translation>{stage} {time} ({percent} %)</translation>
     </message>
@@ -1215,107 +1215,107 @@
 <context>
     <name>LogPanel</name>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Clear</source>
         <translation>Leeren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Clear the log</source>
         <translation>Protokoll leeren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Copied</source>
         <translation>Kopiert</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Copy</source>
         <translation>Kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Copy the log</source>
         <translation>Protokoll kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Every layer</source>
         <translation>Jede Schicht</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Find in the log</source>
         <translation>Im Protokoll suchen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Find in the log…</source>
         <translation>Im Protokoll suchen…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Lines shown</source>
         <translation>Gezeigte Zeilen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Log</source>
         <translation>Protokoll</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Log (*.log *.txt)</source>
         <translation>Protokoll (*.log *.txt)</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>No line has this in it.</source>
         <translation>Keine Zeile enthält das.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Report a bug…</source>
         <translation>Fehler melden…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Save as…</source>
         <translation>Speichern unter…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Save the log</source>
         <translation>Protokoll speichern</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Saved as {name}</source>
         <translation>Gespeichert als {name}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>The log could not be saved: {reason}</source>
         <translation>Das Protokoll konnte nicht gespeichert werden: {reason}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Usual</source>
         <translation>Üblich</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>Warnings and errors</source>
         <translation>Warnungen und Fehler</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>What happens is written down here.</source>
         <translation>Hier steht, was geschieht.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/log_view.py"/>
+        <location filename="../../app/widgets/run/log_view.py"/>
         <source>{shown} of {all} lines</source>
         <translation>{shown} von {all} Zeilen</translation>
     </message>
@@ -1331,87 +1331,87 @@
 <context>
     <name>MemoryPanel</name>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>Device memory</source>
         <translation>Gerätespeicher</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>Plot of device memory over time</source>
         <translation>Diagramm des Gerätespeichers im Lauf der Zeit</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>Show the last two minutes instead of the whole run</source>
         <translation>Die letzten zwei Minuten statt des ganzen Laufs zeigen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>While an extraction runs, the memory it uses is drawn here.</source>
         <translation>Während einer Extraktion erscheint hier der belegte Speicher.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>last 2 min</source>
         <translation>letzte 2 min</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>limit {percent} %, {size}</source>
         <translation>Grenze {percent} %, {size}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>this run</source>
         <translation>dieser Lauf</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>whole device</source>
         <translation>ganzes Gerät</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>whole run</source>
         <translation>ganzer Lauf</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>{size} kept for the next run</source>
         <translation>{size} für den nächsten Lauf behalten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>{size} kept for the next run ({blocks})</source>
         <translation>{size} für den nächsten Lauf behalten ({blocks})</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>{size} read ahead</source>
         <translation>{size} vorausgelesen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>{title} {count}×</source>
         <translation>{title} {count}×</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>{title} · this run {run} of {total} budget · peak {peak}</source>
         <translation>{title} · dieser Lauf {run} von {total} · Spitze {peak}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>{title} · this run {run} · peak {peak} · in use {used} of {total}</source>
         <translation>{title} · dieser Lauf {run} · Spitze {peak} · belegt {used} von {total}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>{title} · this run: peak {peak} of {total}</source>
         <translation>{title} · dieser Lauf: Spitze {peak} von {total}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/memory_panel.py"/>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>{title} · this run: peak {peak} of {total} budget</source>
         <translation>{title} · dieser Lauf: Spitze {peak}, Budget {total}</translation>
     </message>
@@ -3813,17 +3813,17 @@
 <context>
     <name>marks</name>
     <message>
-        <location filename="../../app/widgets/event_marks.py"/>
+        <location filename="../../app/widgets/run/memory_marks.py"/>
         <source>batch changed</source>
         <translation>Batch geändert</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/event_marks.py"/>
+        <location filename="../../app/widgets/run/memory_marks.py"/>
         <source>offloaded</source>
         <translation>ausgelagert</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/event_marks.py"/>
+        <location filename="../../app/widgets/run/memory_marks.py"/>
         <source>out of memory</source>
         <translation>Speicher voll</translation>
     </message>

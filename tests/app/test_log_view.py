@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 from app.text.log_lines import (Level)
 from app.storage.text_file import (write_text)
 from app.look.theme import (Theme)
-from app.widgets.log_view import LINES_KEPT, LogPanel
+from app.widgets.run.log_view import (LINES_KEPT, LogPanel)
 
 
 @pytest.fixture

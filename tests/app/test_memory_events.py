@@ -14,7 +14,7 @@ from app.controller import State
 from app.text.notices import (format_moment, notice_text)
 from app.text.log_lines import (Level, event_lines)
 from app.look.theme import (Theme)
-from app.widgets.event_marks import KINDS, SYMBOLS
+from app.widgets.run.memory_marks import (KINDS, SYMBOLS)
 from app.widgets.layers.layer_model import (LayerModel)
 from app.widgets.main_window import MainWindow
 from app.widgets.run_panel import RunPanel

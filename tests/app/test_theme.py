@@ -4,7 +4,7 @@ import pytest
 from PySide6.QtWidgets import QApplication
 
 from app.look.theme import (DARK, LIGHT, Theme, Tokens, contrast, readable_text)
-from app.widgets.plots import MemoryPlot
+from app.widgets.run.plots import (MemoryPlot)
 
 SURFACES = ("background", "panel", "control")
 TEXTS = ("text", "muted")

@@ -9,8 +9,8 @@ from app.look.theme import (Theme)
 from app.widgets.basics.basics import (ElidedLabel)
 from app.widgets.layers.layer_model import (COLUMNS, LayerModel)
 from app.widgets.layers.layer_table import (LayersPanel, NewestLayers)
-from app.widgets.log_view import LogPanel
-from app.widgets.plots import BatchPlot, MemoryPlot, round_step, size_text
+from app.widgets.run.log_view import (LogPanel)
+from app.widgets.run.plots import (BatchPlot, MemoryPlot, round_step, size_text)
 from app.text.window_text import (short_seconds)
 from engine.events import MemorySample
 from engine.results import StageSeconds

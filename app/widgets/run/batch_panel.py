@@ -8,7 +8,7 @@ from app.text.notices import (counted, format_share)
 from app.look.theme import (Theme)
 from app.widgets.basics.legend import (LegendEntry, Swatch)
 from app.widgets.basics.plot_panel import (PlotPanel)
-from app.widgets.plots import STAGES, BatchPlot
+from app.widgets.run.plots import (BatchPlot, STAGES)
 from app.text.window_text import (short_seconds)
 from engine.events import BatchDone, Event, Finished, Planned
 from engine.results import ExtractionResult, StageSeconds

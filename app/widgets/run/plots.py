@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip
 
 from app.look.theme import (Theme)
 from app.text.translation import (short_number)
-from app.widgets.event_marks import EventMarks
+from app.widgets.run.memory_marks import (EventMarks)
 from app.text.window_text import (short_seconds)
 from engine.events import MemorySample
 from engine.results import StageSeconds

@@ -1,0 +1,1 @@
+"""Run: a room of app/widgets."""
