@@ -19,9 +19,9 @@ from app.storage.profiles import (ProfileStore)
 from app.look.theme import (Theme)
 from app.widgets.basics.basics import (QuietScroll, scaled)
 from app.widgets.bar.bottom_bar import (BottomBar)
-from app.widgets.hardware_panel import HardwarePanel
+from app.widgets.settings.hardware_panel import (HardwarePanel)
 from app.widgets.models.models_row import (ModelsRow)
-from app.widgets.options import OptionsPanel
+from app.widgets.settings.lora_panel import (OptionsPanel)
 from app.widgets.queue.panel import (QueuePanel)
 from app.widgets.run_view import RunView
 

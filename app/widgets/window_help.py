@@ -21,7 +21,7 @@ from app.support.redaction import (PrivateWords, private_words)
 from app.text.log_lines import (Level)
 from app.widgets.help.bug_report_dialog import (BugReportDialog)
 from app.widgets.help.crash_bar import (CrashBar)
-from app.widgets.settings_dialog import SettingsDialog
+from app.widgets.settings.settings_dialog import (SettingsDialog)
 from app.widgets.help.welcome import (WelcomeCard)
 from engine.errors import EngineError
 from engine.settings import HardwareSettings

@@ -377,102 +377,102 @@
 <context>
     <name>CacheRow</name>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Above this the longest unused go first. 0 keeps nothing.</source>
         <translation>Darüber wird das am längsten Unbenutzte zuerst entfernt. Bei 0 bleibt nichts.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Cache</source>
         <translation>Cache</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Clear</source>
         <translation>Leeren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Clear now…</source>
         <translation>Jetzt leeren…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Clear the cache</source>
         <translation>Cache leeren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Clearing…</source>
         <translation>Wird geleert…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Copy path</source>
         <translation>Pfad kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Copy the path of the cache</source>
         <translation>Pfad des Caches kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Empty</source>
         <translation>Leer</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Keep</source>
         <translation>Behalten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Keep at most</source>
         <translation>Höchstens behalten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Looking…</source>
         <translation>Wird ermittelt…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Part of the cache's limit in use</source>
         <translation>Belegter Teil der Cache-Grenze</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Remove {size} of earlier extractions?</source>
         <translation>{size} aus früheren Extraktionen entfernen?</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Removed {freed}; nothing is left</source>
         <translation>{freed} entfernt; es bleibt nichts übrig</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Removed {freed}; {size} belong to a running extraction and stay</source>
         <translation>{freed} entfernt; {size} gehören zu einer laufenden Extraktion und bleiben</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>What was computed is kept, so that another rank or precision takes seconds and needs no models.</source>
         <translation>Berechnetes bleibt erhalten: Ein anderer Rang oder eine andere Genauigkeit braucht dann nur Sekunden und keine Modelle.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Write a size such as 10 GB, 500 MB or 2.5 GB.</source>
         <translation>Eine Größe wie 10 GB, 500 MB oder 2.5 GB eingeben.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>Your models and LoRAs stay. Extractions that were stopped cannot be continued afterwards, and another rank needs the models again.</source>
         <translation>Modelle und LoRAs bleiben. Gestoppte Extraktionen lassen sich danach nicht fortsetzen, und ein anderer Rang braucht wieder die Modelle.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/cache_row.py"/>
+        <location filename="../../app/widgets/settings/cache_row.py"/>
         <source>{size} in use</source>
         <translation>{size} belegt</translation>
     </message>
@@ -814,77 +814,77 @@
 <context>
     <name>HardwarePanel</name>
     <message>
-        <location filename="../../app/widgets/hardware_panel.py"/>
+        <location filename="../../app/widgets/settings/hardware_panel.py"/>
         <source>Blocks kept on the device for the next extraction; they are freed after five idle minutes, or at once with this button.</source>
         <translation>Blöcke, die für die nächste Extraktion auf dem Gerät bleiben; nach fünf Minuten ohne Arbeit werden sie freigegeben, mit dieser Schaltfläche sofort.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/hardware_panel.py"/>
+        <location filename="../../app/widgets/settings/hardware_panel.py"/>
         <source>Cannot be used: {titles}.</source>
         <translation>Nicht verwendbar: {titles}.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/hardware_panel.py"/>
+        <location filename="../../app/widgets/settings/hardware_panel.py"/>
         <source>Fewer hardware settings</source>
         <translation>Weniger Hardware-Einstellungen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/hardware_panel.py"/>
+        <location filename="../../app/widgets/settings/hardware_panel.py"/>
         <source>Free memory ({size})</source>
         <translation>Speicher freigeben ({size})</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/hardware_panel.py"/>
+        <location filename="../../app/widgets/settings/hardware_panel.py"/>
         <source>Hardware</source>
         <translation>Hardware</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/hardware_panel.py"/>
+        <location filename="../../app/widgets/settings/hardware_panel.py"/>
         <source>Kept only with a memory budget.</source>
         <translation>Bleiben nur mit einem Speicherbudget.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/hardware_panel.py"/>
+        <location filename="../../app/widgets/settings/hardware_panel.py"/>
         <source>More hardware settings</source>
         <translation>Mehr Hardware-Einstellungen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/hardware_panel.py"/>
+        <location filename="../../app/widgets/settings/hardware_panel.py"/>
         <source>No graphics card in use: the processor computes, with {size} to work in.</source>
         <translation>Keine Grafikkarte in Gebrauch: Der Prozessor rechnet, mit {size} Arbeitsspeicher.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/hardware_panel.py"/>
+        <location filename="../../app/widgets/settings/hardware_panel.py"/>
         <source>Suggested:</source>
         <translation>Vorschlag:</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/hardware_panel.py"/>
+        <location filename="../../app/widgets/settings/hardware_panel.py"/>
         <source>This profile suits the {device} with {size}.</source>
         <translation>Dieses Profil passt zu {device} mit {size}.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/hardware_panel.py"/>
+        <location filename="../../app/widgets/settings/hardware_panel.py"/>
         <source>Use the profile for {device}</source>
         <translation>Profil für {device} verwenden</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/hardware_panel.py"/>
+        <location filename="../../app/widgets/settings/hardware_panel.py"/>
         <source>Use the suggested profile</source>
         <translation>Vorgeschlagenes Profil verwenden</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/hardware_panel.py"/>
+        <location filename="../../app/widgets/settings/hardware_panel.py"/>
         <source>by itself in {count} min</source>
         <translation>von selbst in {count} min</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/hardware_panel.py"/>
+        <location filename="../../app/widgets/settings/hardware_panel.py"/>
         <source>less</source>
         <translation>weniger</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/hardware_panel.py"/>
+        <location filename="../../app/widgets/settings/hardware_panel.py"/>
         <source>more</source>
         <translation>mehr</translation>
     </message>
@@ -1740,57 +1740,57 @@
 <context>
     <name>OptionsPanel</name>
     <message>
-        <location filename="../../app/widgets/options.py"/>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>Cannot be used: {titles}.</source>
         <translation>Nicht verwendbar: {titles}.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/options.py"/>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>Defaults</source>
         <translation>Standardwerte</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/options.py"/>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>LoRA</source>
         <translation>LoRA</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/options.py"/>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>Presets</source>
         <translation>Vorgaben</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/options.py"/>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>Rank</source>
         <translation>Rang</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/options.py"/>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>Rank, at most</source>
         <translation>Rang höchstens</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/options.py"/>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>Settings for a purpose, in one click</source>
         <translation>Einstellungen für einen Zweck, mit einem Klick</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/options.py"/>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>Style LoRAs: rank 16 to 64. Characters: 32 to 128.</source>
         <translation>Stil-LoRAs: Rang 16 bis 64. Figuren: 32 bis 128.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/options.py"/>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>fewer options</source>
         <translation>weniger Optionen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/options.py"/>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>more options</source>
         <translation>mehr Optionen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/options.py"/>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>presets</source>
         <translation>Vorgaben</translation>
     </message>
@@ -1875,122 +1875,122 @@
 <context>
     <name>ProfileBar</name>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Delete profile</source>
         <translation>Profil löschen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Delete the profile “{name}”?</source>
         <translation>Profil „{name}“ löschen?</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Delete…</source>
         <translation>Löschen…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Export profile</source>
         <translation>Profil exportieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Export…</source>
         <translation>Exportieren…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Hardware profile</source>
         <translation>Hardware-Profil</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Hardware profiles</source>
         <translation>Hardware-Profile</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Import profile</source>
         <translation>Profil importieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Import…</source>
         <translation>Importieren…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Manage hardware profiles</source>
         <translation>Hardware-Profile verwalten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>My profile</source>
         <translation>Mein Profil</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Name</source>
         <translation>Name</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Profile</source>
         <translation>Profil</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Profiles</source>
         <translation>Profile</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Rename profile</source>
         <translation>Profil umbenennen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Rename…</source>
         <translation>Umbenennen…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Replace it?</source>
         <translation>Ersetzen?</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Reset to profile</source>
         <translation>Auf Profil zurücksetzen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Save</source>
         <translation>Speichern</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Save as…</source>
         <translation>Speichern unter…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Save profile as</source>
         <translation>Profil speichern unter</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>Settings for a kind of machine</source>
         <translation>Einstellungen für eine Art von Rechner</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>manage</source>
         <translation>verwalten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/profile_bar.py"/>
+        <location filename="../../app/widgets/settings/profile_bar.py"/>
         <source>✱ changed since it was chosen</source>
         <translation>✱ seit der Auswahl geändert</translation>
     </message>
@@ -2225,22 +2225,22 @@
 <context>
     <name>RecommendedNote</name>
     <message>
-        <location filename="../../app/widgets/options.py"/>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>Use the recommended adaptive value</source>
         <translation>Empfohlenen adaptiven Wert verwenden</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/options.py"/>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>Usual: {low} to {high}</source>
         <translation>Üblich: {low} bis {high}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/options.py"/>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>use {value}</source>
         <translation>{value} nehmen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/options.py"/>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>⚠ {value} is unusual for this type; {low} to {high} is usual.</source>
         <translation>⚠ {value} ist für diesen Typ unüblich; üblich ist {low} bis {high}.</translation>
     </message>
@@ -2301,162 +2301,162 @@
 <context>
     <name>SettingsDialog</name>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>As the system</source>
         <translation>Wie das System</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Browse for the output folder</source>
         <translation>Ausgabeordner suchen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Browse…</source>
         <translation>Durchsuchen…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Can be changed when the extraction has ended.</source>
         <translation>Lässt sich ändern, sobald die Extraktion beendet ist.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Cancel</source>
         <translation>Abbrechen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Choose one of the list, or cuda:0,cuda:1 for several.</source>
         <translation>Eines aus der Liste wählen, oder cuda:0,cuda:1 für mehrere.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Computing</source>
         <translation>Berechnung</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Dark</source>
         <translation>Dunkel</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Empty for the usual folder.</source>
         <translation>Leer für den üblichen Ordner.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Files</source>
         <translation>Dateien</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>General</source>
         <translation>Allgemein</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Language</source>
         <translation>Sprache</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Light</source>
         <translation>Hell</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Nothing can be written to {folder}.</source>
         <translation>In {folder} kann nichts geschrieben werden.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Notification</source>
         <translation>Benachrichtigung</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>On the desktop, while another window is in front.</source>
         <translation>Auf dem Desktop, während ein anderes Fenster vorn ist.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Open files in the window that is there already</source>
         <translation>Dateien im bereits offenen Fenster öffnen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Otherwise every start has a window of its own.</source>
         <translation>Sonst hat jeder Start sein eigenes Fenster.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Output folder</source>
         <translation>Ausgabeordner</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Save</source>
         <translation>Speichern</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Second start</source>
         <translation>Zweiter Start</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Settings</source>
         <translation>Einstellungen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Takes effect at the next start.</source>
         <translation>Wirkt ab dem nächsten Start.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Tell me when an extraction ends</source>
         <translation>Das Ende einer Extraktion melden</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Theme</source>
         <translation>Design</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>This cannot be a folder's path.</source>
         <translation>Das kann kein Ordnerpfad sein.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>This drive is not there.</source>
         <translation>Dieses Laufwerk ist nicht da.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Write a size such as 8 GiB, or nothing.</source>
         <translation>Eine Größe wie 8 GiB eingeben, oder nichts.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>Write the whole path, from the drive or the root on.</source>
         <translation>Den ganzen Pfad eingeben, ab dem Laufwerk oder der Wurzel.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>also under Hardware, and part of a saved profile</source>
         <translation>auch unter Hardware, und Teil eines gespeicherten Profils</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>automatic</source>
         <translation>automatisch</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/settings_dialog.py"/>
+        <location filename="../../app/widgets/settings/settings_dialog.py"/>
         <source>{file} is a file and not a folder.</source>
         <translation>{file} ist eine Datei und kein Ordner.</translation>
     </message>

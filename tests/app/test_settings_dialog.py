@@ -22,8 +22,8 @@ from app.storage.decompositions import (open_store)
 from app.storage.json_store import (StoreTrouble)
 from app.storage.preferences import (DialogValues, PreferenceStore, Preferences, SettingsChange, parse_size, size_text)
 from app.look.theme import (Theme)
-from app.widgets.cache_row import CacheRow
-from app.widgets.settings_dialog import SettingsDialog
+from app.widgets.settings.cache_row import (CacheRow)
+from app.widgets.settings.settings_dialog import (SettingsDialog)
 from engine.errors import EngineError, ErrorCode
 
 LANGUAGES = (("system", "As the system"), ("en", "English"), ("de", "Deutsch"))

@@ -7,8 +7,8 @@ from app.preparation import DeviceInfo
 from app.storage.profiles import (ProfileStore)
 from app.look.theme import (Theme)
 from app.widgets.basics.fields import (FieldEditor, NumberEditor, editor_for)
-from app.widgets.hardware_panel import HardwarePanel
-from app.widgets.options import OptionsPanel
+from app.widgets.settings.hardware_panel import (HardwarePanel)
+from app.widgets.settings.lora_panel import (OptionsPanel)
 from app.widgets.basics.sliders import (NumberSlider)
 from engine.errors import EngineError, ErrorCode
 from engine.events import Planned

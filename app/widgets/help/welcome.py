@@ -11,7 +11,7 @@ from app.text.notices import (format_bytes)
 from app.preparation import DeviceInfo
 from app.look.theme import (Theme)
 from app.widgets.basics.basics import (icon_size, link_button, push_button, scaled, text_label, wrapped_label)
-from app.widgets.profile_bar import profile_title
+from app.widgets.settings.profile_bar import (profile_title)
 from app.text.window_text import (window_error_text)
 from engine.errors import EngineError
 from engine.presets import DEFAULT_PROFILE, HARDWARE_PROFILES, suggest_profile

@@ -14,7 +14,7 @@ from app.preparation import DeviceInfo
 from app.storage.profiles import (ProfileStore)
 from app.widgets.basics.basics import (Panel, link_button, push_button, set_look, text_label, wrapped_label)
 from app.widgets.basics.form import (SettingsForm)
-from app.widgets.profile_bar import ProfileBar, profile_title
+from app.widgets.settings.profile_bar import (ProfileBar, profile_title)
 from app.text.window_text import (window_error_text)
 from engine.errors import EngineError
 from engine.events import Planned

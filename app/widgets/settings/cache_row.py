@@ -11,7 +11,7 @@ from app.text.notices import (format_bytes)
 from app.storage.preferences import (parse_size, size_text)
 from app.widgets.basics.basics import (ElidedLabel, link_button, push_button, set_look)
 from app.widgets.basics.drops import (TextField)
-from app.widgets.setting_row import SettingRow
+from app.widgets.settings.setting_row import (SettingRow)
 from app.text.window_text import (window_error_text)
 from engine.errors import EngineError
 

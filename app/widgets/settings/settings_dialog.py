@@ -28,10 +28,10 @@ from app.storage import (paths)
 from app.decomposition_cache import DecompositionCache
 from app.storage.preferences import (DialogValues, SettingsChange, parse_size, size_text)
 from app.widgets.basics.basics import (Panel, WheelGuard, push_button, scaled)
-from app.widgets.cache_row import CacheRow
+from app.widgets.settings.cache_row import (CacheRow)
 from app.widgets.basics.drops import (TextField)
 from app.widgets.basics.fields import (DeviceEditor, help_of, title_of)
-from app.widgets.setting_row import SettingRow
+from app.widgets.settings.setting_row import (SettingRow)
 from app.widgets.basics.window_placement import (resize_on_screen)
 from app.parameters import (field_specs)
 from engine.settings import HardwareSettings

@@ -1,0 +1,1 @@
+"""Settings: a room of app/widgets."""
