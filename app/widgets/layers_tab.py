@@ -9,7 +9,7 @@ from app.look.theme import (Theme)
 from app.widgets.layers.layer_choice import (LayerChoice)
 from app.widgets.layers.layer_model import (LayerModel)
 from app.widgets.layers.layer_table import (LayersPanel)
-from app.widgets.spectrum_panel import SpectrumPanel
+from app.widgets.spectrum.panel import (SpectrumPanel)
 
 SHARES = (330, 210)
 

@@ -12,7 +12,7 @@ from app.widgets.result.explore_panel import (ExplorePanel)
 from app.widgets.layers.layer_choice import (LayerChoice)
 from app.widgets.layers.layer_model import (LayerModel)
 from app.widgets.result.quality_panel import (QualityPanel)
-from app.widgets.spectrum_panel import SpectrumPanel
+from app.widgets.spectrum.panel import (SpectrumPanel)
 from engine.exploration import Exploration
 from engine.planning import Plan
 from engine.results import ExtractionResult

@@ -2482,82 +2482,82 @@
 <context>
     <name>SpectrumPanel</name>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>Change kept</source>
         <translation>Änderung erhalten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>Choose a layer in the table or in the change map to see its singular values.</source>
         <translation>Eine Schicht in der Tabelle oder der Änderungskarte wählen, um ihre Singulärwerte zu sehen.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>How much of the change each rank would keep</source>
         <translation>Wie viel der Änderung jeder Rang erhielte</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>Log scale</source>
         <translation>Logarithmisch</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>Plot of singular values by index</source>
         <translation>Diagramm der Singulärwerte nach Nummer</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>Singular values</source>
         <translation>Singulärwerte</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>Singular values of the change, the largest first</source>
         <translation>Singulärwerte der Änderung, die größten zuerst</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>Spectrum</source>
         <translation>Spektrum</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>The chosen layers are stored whole: they have no spectrum and no cut.</source>
         <translation>Die gewählten Schichten sind ganz gespeichert: Sie haben kein Spektrum und keinen Schnitt.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>The difference itself is stored for this layer: no rank, no spectrum, no cut.</source>
         <translation>Von dieser Schicht ist die Differenz selbst gespeichert: kein Rang, kein Spektrum, kein Schnitt.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>The same on a logarithmic scale</source>
         <translation>Dasselbe auf logarithmischer Skala</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>The singular values of this layer were not kept.</source>
         <translation>Die Singulärwerte dieser Schicht wurden nicht behalten.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>What the curve shows</source>
         <translation>Was die Kurve zeigt</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>each as a share of its largest</source>
         <translation>jeweils als Anteil am größten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>the first {shown} of {chosen}</source>
         <translation>die ersten {shown} von {chosen}</translation>
     </message>
     <message numerus="yes">
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>{count} more have none</source>
         <translation>
             <numerusform>{count} weitere hat keines</numerusform>
@@ -2565,17 +2565,17 @@
         </translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>{known} of {full} values known</source>
         <translation>{known} von {full} Werten bekannt</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>{layer} {kept}</source>
         <translation>{layer} {kept}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_panel.py"/>
+        <location filename="../../app/widgets/spectrum/panel.py"/>
         <source>{layer}: rank {rank} keeps {kept}</source>
         <translation>{layer}: Rang {rank} erhält {kept}</translation>
     </message>
@@ -2583,22 +2583,22 @@
 <context>
     <name>SpectrumPlot</name>
     <message>
-        <location filename="../../app/widgets/spectrum_plot.py"/>
+        <location filename="../../app/widgets/spectrum/plot.py"/>
         <source>rank {rank} keeps {kept}</source>
         <translation>Rang {rank} erhält {kept}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_plot.py"/>
+        <location filename="../../app/widgets/spectrum/plot.py"/>
         <source>{layer}: only the first {known} of {full} values were computed</source>
         <translation>{layer}: nur die ersten {known} von {full} Werten wurden berechnet</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_plot.py"/>
+        <location filename="../../app/widgets/spectrum/plot.py"/>
         <source>{layer}: value {rank} is {value}, rank {rank} keeps {kept}</source>
         <translation>{layer}: Wert {rank} ist {value}, Rang {rank} erhält {kept}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/spectrum_plot.py"/>
+        <location filename="../../app/widgets/spectrum/plot.py"/>
         <source>{percent} %</source>
         <translation>{percent} %</translation>
     </message>

@@ -9,7 +9,7 @@ from app.widgets.layers.layer_choice import (LayerChoice)
 from app.widgets.layers.layer_columns import (LEAST_NAME, MARGIN)
 from app.widgets.layers.layer_model import (LayerModel)
 from app.widgets.layers.layer_names import (first_parts, fitted_name)
-from app.widgets.spectrum_panel import SpectrumPanel
+from app.widgets.spectrum.panel import (SpectrumPanel)
 
 INNER = "input_blocks.4.1.transformer_blocks.{}.{}"
 KINDS = ("attn1.to_q", "attn1.to_k", "attn2.to_q", "attn2.to_out.0", "ff.net.0.proj", "ff.net.2")

@@ -1,0 +1,1 @@
+"""Spectrum: a room of app/widgets."""
