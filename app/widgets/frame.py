@@ -23,7 +23,7 @@ from app.widgets.settings.hardware_panel import (HardwarePanel)
 from app.widgets.models.models_row import (ModelsRow)
 from app.widgets.settings.lora_panel import (OptionsPanel)
 from app.widgets.queue.panel import (QueuePanel)
-from app.widgets.run_view import RunView
+from app.widgets.tabs.run_view import (RunView)
 
 COLUMN_WIDTH, LEAST_COLUMN_WIDTH = 324, 288
 SCROLL_BAR = 14

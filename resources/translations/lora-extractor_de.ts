@@ -1163,7 +1163,7 @@
 <context>
     <name>LayersTab</name>
     <message>
-        <location filename="../../app/widgets/layers_tab.py"/>
+        <location filename="../../app/widgets/tabs/layers_tab.py"/>
         <source>Table and spectrum</source>
         <translation>Tabelle und Spektrum</translation>
     </message>

@@ -13,7 +13,7 @@ from app.look.theme import (Theme)
 from app.widgets import window_run
 from app.widgets.layers.layer_model import (LayerModel)
 from app.widgets.main_window import MainWindow
-from app.widgets.run_panel import RunPanel
+from app.widgets.tabs.run_tab import (RunPanel)
 from app.text.window_text import (breakable, short_error_text, window_error_text)
 from engine.errors import EngineError, ErrorCode
 from engine.events import MemorySample, Planned

@@ -8,10 +8,10 @@ from app.text.log_lines import (Level, event_lines)
 from app.look.theme import (Theme)
 from app.widgets.layers.layer_choice import (LayerChoice)
 from app.widgets.layers.layer_model import (LayerModel)
-from app.widgets.layers_tab import LayersTab
+from app.widgets.tabs.layers_tab import (LayersTab)
 from app.widgets.run.log_view import (LogPanel)
-from app.widgets.result_tab import ResultTab
-from app.widgets.run_panel import RunPanel
+from app.widgets.tabs.result_tab import (ResultTab)
+from app.widgets.tabs.run_tab import (RunPanel)
 from app.text.debug_report import (DebugReport)
 from engine.events import Event, Finished, LayerDone, LayerSkipped, Notice, NoticeCode, Progress
 from engine.planning import Plan

@@ -1,0 +1,1 @@
+"""Tabs: a room of app/widgets."""
