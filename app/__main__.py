@@ -76,7 +76,7 @@ def open_window(files: list[Path]) -> int:
     if sys.platform == "win32":
         import torch  # noqa: F401
     try:
-        from app.window import run_window
+        from app.window.application import (run_window)
     except ImportError as error:
         print(
             f"Error: The window cannot open, because Qt's system libraries are missing ({error}). "

@@ -12,8 +12,8 @@ from PySide6.QtCore import QEvent, QObject, QTimer, Slot
 from PySide6.QtWidgets import QApplication
 
 from app.storage.preferences import (PreferenceStore)
-from app.widgets.main_window import MainWindow
-from app.window import make_application, run_window
+from app.window.main_window import (MainWindow)
+from app.window.application import (make_application, run_window)
 
 
 class FirstPaint(QObject):

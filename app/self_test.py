@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
-    from app.widgets.main_window import MainWindow
+    from app.window.main_window import (MainWindow)
 
 SECONDS = 120.0
 # Rank 16 keeps 0.779 of the demo's change and closes 0.990 of its loss; processors differ, but not by so much.
@@ -76,8 +76,8 @@ def _extract_in_window(folder: Path) -> Path:
     from app.controller import State
     from app.cli.demo import (FINETUNED, ORIGINAL, SETTINGS)
     from app.storage.session import (SessionStore)
-    from app.widgets.main_window import MainWindow
-    from app.window import make_application
+    from app.window.main_window import (MainWindow)
+    from app.window.application import (make_application)
     from engine.results import ExtractionResult
 
     complaints = _hear_qt()
@@ -194,7 +194,7 @@ def _licences() -> None:
 
 
 def _guide() -> None:
-    from app.widgets.window_help import GUIDE
+    from app.window.help import (GUIDE)
 
     if not GUIDE.is_file():
         raise SelfTestError(f"the guide is not there: {GUIDE}")

@@ -31,7 +31,7 @@ def run_demo(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any] 
     if has_screen() and not parsed.terminal and not parsed.json:
         if sys.platform == "win32":
             import torch  # noqa: F401  # before Qt, whose libraries would get in the way of torch's
-        from app.demo_window import run_demo_window
+        from app.window.demo_window import (run_demo_window)
 
         run_demo_window(parsed.output_dir, cancel)
         if cancel.cancelled:

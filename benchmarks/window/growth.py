@@ -10,7 +10,7 @@ from PySide6.QtCore import QCoreApplication, QEvent
 from rich.table import Table
 
 from app.controller import State
-from app.widgets.main_window import MainWindow
+from app.window.main_window import (MainWindow)
 from benchmarks.window.workplace import Workplace, wait_until
 from engine.settings import ExtractionSettings
 

@@ -31,9 +31,9 @@ class FirstPaint(QObject):
             QCoreApplication.exit(0)
         return False
 
-import app.window
+import app.window.application
 from app.storage.preferences import PreferenceStore
-original = app.window.MainWindow
+original = app.window.application.MainWindow
 watcher = FirstPaint()
 
 def watched_window(*arguments, **options):
@@ -41,8 +41,8 @@ def watched_window(*arguments, **options):
     window.installEventFilter(watcher)
     return window
 
-app.window.MainWindow = watched_window
-status = app.window.run_window([], PreferenceStore(), listen=True)
+app.window.application.MainWindow = watched_window
+status = app.window.application.run_window([], PreferenceStore(), listen=True)
 os._exit(status)  # what is measured is the start
 """
 

@@ -705,17 +705,17 @@
 <context>
     <name>ErrorReporter</name>
     <message>
-        <location filename="../../app/window.py"/>
+        <location filename="../../app/window/application.py"/>
         <source>An unexpected error happened. Your models are untouched; you can go on working.</source>
         <translation>Ein unerwarteter Fehler ist aufgetreten. Die Modelle sind unverändert, und die Arbeit kann weitergehen.</translation>
     </message>
     <message>
-        <location filename="../../app/window.py"/>
+        <location filename="../../app/window/application.py"/>
         <source>Please report it with the details below.</source>
         <translation>Bitte mit den Details unten melden.</translation>
     </message>
     <message>
-        <location filename="../../app/window.py"/>
+        <location filename="../../app/window/application.py"/>
         <source>Something went wrong</source>
         <translation>Etwas ist schiefgegangen</translation>
     </message>
@@ -1323,7 +1323,7 @@
 <context>
     <name>MainWindow</name>
     <message>
-        <location filename="../../app/widgets/main_window.py"/>
+        <location filename="../../app/window/main_window.py"/>
         <source>The session could not be saved: {error}</source>
         <translation>Die Sitzung konnte nicht gespeichert werden: {error}</translation>
     </message>
@@ -1419,182 +1419,182 @@
 <context>
     <name>Menus</name>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;About LoRA Extractor</source>
         <translation>Ü&amp;ber LoRA Extractor</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Add what is shown</source>
         <translation>Aktuelles &amp;hinzufügen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Copy as command line</source>
         <translation>Als &amp;Befehlszeile kopieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Extract</source>
         <translation>&amp;Extrahieren</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;File</source>
         <translation>&amp;Datei</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Find a layer</source>
         <translation>Schicht &amp;suchen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Free device memory</source>
         <translation>&amp;Gerätespeicher freigeben</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Help</source>
         <translation>&amp;Hilfe</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Keyboard shortcuts</source>
         <translation>&amp;Tastenkürzel</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Layers</source>
         <translation>Schi&amp;chten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Memory and time</source>
         <translation>Speicher und &amp;Zeit</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Queue</source>
         <translation>&amp;Warteschlange</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Quit</source>
         <translation>&amp;Beenden</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Reset LoRA options</source>
         <translation>LoRA-Optionen &amp;zurücksetzen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Result</source>
         <translation>&amp;Ergebnis</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Run all</source>
         <translation>&amp;Alle ausführen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Show output folder</source>
         <translation>Ausgabeordner an&amp;zeigen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Stop</source>
         <translation>&amp;Stoppen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Tools</source>
         <translation>E&amp;xtras</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;User guide</source>
         <translation>&amp;Anleitung</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;Verify a LoRA…</source>
         <translation>LoRA &amp;prüfen…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>&amp;View</source>
         <translation>&amp;Ansicht</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>Copy &amp;report for a bug…</source>
         <translation>&amp;Fehlerbericht kopieren…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>Extract all layers anew, also those that are finished</source>
         <translation>Alle Schichten neu extrahieren, auch die schon fertigen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>L&amp;og</source>
         <translation>&amp;Protokoll</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>Open &amp;fine-tuned model…</source>
         <translation>&amp;Feinabgestimmtes Modell öffnen…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>Open &amp;original model…</source>
         <translation>&amp;Originalmodell öffnen…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>Output fol&amp;der…</source>
         <translation>&amp;Ausgabeordner…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>S&amp;ettings…</source>
         <translation>&amp;Einstellungen…</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>S&amp;wap the models</source>
         <translation>Modelle &amp;tauschen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>Show &amp;log files</source>
         <translation>&amp;Protokolldateien anzeigen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>Start &amp;over</source>
         <translation>&amp;Neu beginnen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>Theme: &amp;dark</source>
         <translation>Design: &amp;dunkel</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>Theme: as the s&amp;ystem</source>
         <translation>Design: wie das S&amp;ystem</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>Theme: l&amp;ight</source>
         <translation>Design: &amp;hell</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/menus.py"/>
+        <location filename="../../app/window/menus.py"/>
         <source>Try it with the &amp;demo</source>
         <translation>&amp;Demo ausprobieren</translation>
     </message>
@@ -2689,27 +2689,27 @@
 <context>
     <name>WindowCommands</name>
     <message>
-        <location filename="../../app/widgets/window_commands.py"/>
+        <location filename="../../app/window/commands.py"/>
         <source>Output folder</source>
         <translation>Ausgabeordner</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/window_commands.py"/>
+        <location filename="../../app/window/commands.py"/>
         <source>The profile “{name}” has values that are not allowed and was left out.</source>
         <translation>Das Profil „{name}“ hat unzulässige Werte und wurde weggelassen.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/window_commands.py"/>
+        <location filename="../../app/window/commands.py"/>
         <source>{file} cannot be read. It is left as it is and not used.</source>
         <translation>{file} ist nicht lesbar. Die Datei bleibt unverändert und wird nicht verwendet.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/window_commands.py"/>
+        <location filename="../../app/window/commands.py"/>
         <source>{file} was damaged. It was set aside as {aside}; everything starts with its defaults.</source>
         <translation>{file} war beschädigt und liegt nun als {aside} beiseite; alles beginnt mit den Standardwerten.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/window_commands.py"/>
+        <location filename="../../app/window/commands.py"/>
         <source>{file} was written by a newer version of this program. It is left as it is and not used.</source>
         <translation>{file} stammt von einer neueren Version dieses Programms. Die Datei bleibt unverändert und wird nicht verwendet.</translation>
     </message>
@@ -2717,12 +2717,12 @@
 <context>
     <name>WindowFiles</name>
     <message>
-        <location filename="../../app/widgets/window_files.py"/>
+        <location filename="../../app/window/dropped_files.py"/>
         <source>No model files: {names}</source>
         <translation>Keine Modelldateien: {names}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/window_files.py"/>
+        <location filename="../../app/window/dropped_files.py"/>
         <source>Not opened while a run goes on: {names}</source>
         <translation>Während eines Laufs nicht geöffnet: {names}</translation>
     </message>
@@ -2730,52 +2730,52 @@
 <context>
     <name>WindowFrame</name>
     <message>
-        <location filename="../../app/widgets/frame.py"/>
+        <location filename="../../app/window/frame.py"/>
         <source>Layers</source>
         <translation>Schichten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/frame.py"/>
+        <location filename="../../app/window/frame.py"/>
         <source>Log</source>
         <translation>Protokoll</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/frame.py"/>
+        <location filename="../../app/window/frame.py"/>
         <source>Log ⚠</source>
         <translation>Protokoll ⚠</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/frame.py"/>
+        <location filename="../../app/window/frame.py"/>
         <source>Memory &amp;&amp; time</source>
         <translation>Speicher &amp;&amp; Zeit</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/frame.py"/>
+        <location filename="../../app/window/frame.py"/>
         <source>Models, settings and views</source>
         <translation>Modelle, Einstellungen und Ansichten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/frame.py"/>
+        <location filename="../../app/window/frame.py"/>
         <source>Queue</source>
         <translation>Warteschlange</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/frame.py"/>
+        <location filename="../../app/window/frame.py"/>
         <source>Result</source>
         <translation>Ergebnis</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/frame.py"/>
+        <location filename="../../app/window/frame.py"/>
         <source>Settings</source>
         <translation>Einstellungen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/frame.py"/>
+        <location filename="../../app/window/frame.py"/>
         <source>Views of the run</source>
         <translation>Ansichten des Laufs</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/frame.py"/>
+        <location filename="../../app/window/frame.py"/>
         <source>Welcome</source>
         <translation>Willkommen</translation>
     </message>
@@ -2783,12 +2783,12 @@
 <context>
     <name>WindowHelp</name>
     <message>
-        <location filename="../../app/widgets/window_help.py"/>
+        <location filename="../../app/window/help.py"/>
         <source>The last time the program was ended from outside.</source>
         <translation>Das Programm wurde zuletzt von außen beendet.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/window_help.py"/>
+        <location filename="../../app/window/help.py"/>
         <source>The settings could not be saved: {error}</source>
         <translation>Die Einstellungen konnten nicht gespeichert werden: {error}</translation>
     </message>
@@ -2796,12 +2796,12 @@
 <context>
     <name>WindowQueue</name>
     <message>
-        <location filename="../../app/widgets/window_queue.py"/>
+        <location filename="../../app/window/queue_presenter.py"/>
         <source>The queue is done</source>
         <translation>Die Warteschlange ist abgearbeitet</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/window_queue.py"/>
+        <location filename="../../app/window/queue_presenter.py"/>
         <source>{name}: {message} {remedy}</source>
         <translation>{name}: {message} {remedy}</translation>
     </message>
@@ -2809,22 +2809,22 @@
 <context>
     <name>WindowRun</name>
     <message>
-        <location filename="../../app/widgets/window_run.py"/>
+        <location filename="../../app/window/run_presenter.py"/>
         <source>Freed {size} that was kept on the device for a next extraction</source>
         <translation>{size} freigegeben, die für eine nächste Extraktion auf dem Gerät lagen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/window_run.py"/>
+        <location filename="../../app/window/run_presenter.py"/>
         <source>Stopped; no LoRA was written, the finished layers are kept</source>
         <translation>Gestoppt; es wurde kein LoRA geschrieben, die fertigen Schichten bleiben erhalten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/window_run.py"/>
+        <location filename="../../app/window/run_presenter.py"/>
         <source>Stopped; nothing was written</source>
         <translation>Gestoppt; es wurde nichts geschrieben</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/window_run.py"/>
+        <location filename="../../app/window/run_presenter.py"/>
         <source>What is kept on the device could not be freed</source>
         <translation>Was auf dem Gerät liegt, ließ sich nicht freigeben</translation>
     </message>
@@ -2832,12 +2832,12 @@
 <context>
     <name>WindowVerify</name>
     <message>
-        <location filename="../../app/widgets/window_verify.py"/>
+        <location filename="../../app/window/verify_presenter.py"/>
         <source>LoRA (*.safetensors)</source>
         <translation>LoRA (*.safetensors)</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/window_verify.py"/>
+        <location filename="../../app/window/verify_presenter.py"/>
         <source>Verify a LoRA against the two models</source>
         <translation>LoRA an den beiden Modellen prüfen</translation>
     </message>

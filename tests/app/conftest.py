@@ -17,7 +17,7 @@ from unattended import Unattended
 from app.system.pyside_refcounts import (protect_constants)
 from app.storage.session import (SessionStore)
 from app.look.theme import (Theme)
-from app.widgets.main_window import MainWindow
+from app.window.main_window import (MainWindow)
 
 protect_constants()
 WindowMaker = Callable[..., MainWindow]

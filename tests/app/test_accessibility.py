@@ -24,8 +24,8 @@ from pytestqt.qtbot import QtBot
 from window_steps import Pair, run_to_end, wait_for
 
 from app.controller import State
-from app.widgets.frame import Tab
-from app.widgets.main_window import MainWindow
+from app.window.frame import (Tab)
+from app.window.main_window import (MainWindow)
 
 
 def needs_name(widget: QWidget) -> bool:

@@ -15,9 +15,9 @@ from window_steps import Pair, wait_for
 from app.controller import State
 from app.telling_apart import tell_apart
 from app.look.theme import (Theme)
-from app.widgets import window_files
+from app.window import (dropped_files as window_files)
 from app.widgets.models.left_out_dialog import (LeftOutDialog, LeftOutModel)
-from app.widgets.main_window import MainWindow
+from app.window.main_window import (MainWindow)
 from app.widgets.basics.notice_bar import (NoticeBar)
 from app.widgets.models.pair_card import (PairCard)
 from engine.estimates import Amount, Estimate, Labour, Problem, ProblemCode

@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QWidget
 
 from app.storage.job_queue import (new_job)
-from app.widgets.main_window import MainWindow
+from app.window.main_window import (MainWindow)
 from app.widgets.queue.list import (QueueList)
 from engine.settings import ExtractionSettings, HardwareSettings
 

@@ -15,7 +15,7 @@ from app.live_queue import LiveQueue
 from app.storage.preferences import (PreferenceStore)
 from app.preparation import LocalEngine
 from app.storage.speeds import (SpeedStore, method_of)
-from app.widgets.main_window import MainWindow
+from app.window.main_window import (MainWindow)
 from engine.estimates import Speed
 from engine.settings import ExtractionSettings, HardwareSettings
 

@@ -10,7 +10,7 @@ from window_steps import Pair, run_to_end, wait_for
 
 from app.controller import State
 from app.kept_memory import KeptMemory
-from app.widgets.main_window import MainWindow
+from app.window.main_window import (MainWindow)
 
 
 @pytest.fixture(autouse=True)

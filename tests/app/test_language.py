@@ -36,7 +36,7 @@ from app.text.pseudo_language import (END, PseudoTranslator, START, pseudo)
 from app.text.translation import (ENGLISH, plural, short_number, speak, typed_number, whole)
 from app.widgets.basics.basics import (ElidedLabel)
 from app.widgets.basics.fields import (TextEditor)
-from app.widgets.main_window import MainWindow
+from app.window.main_window import (MainWindow)
 from engine.errors import EngineError, ErrorCode
 from app.parameters import (field_specs)
 from engine.settings import ExtractionSettings

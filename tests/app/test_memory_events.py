@@ -16,7 +16,7 @@ from app.text.log_lines import (Level, event_lines)
 from app.look.theme import (Theme)
 from app.widgets.run.memory_marks import (KINDS, SYMBOLS)
 from app.widgets.layers.layer_model import (LayerModel)
-from app.widgets.main_window import MainWindow
+from app.window.main_window import (MainWindow)
 from app.widgets.tabs.run_tab import (RunPanel)
 from engine.events import (
     BatchDone,

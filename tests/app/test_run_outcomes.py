@@ -10,9 +10,9 @@ from window_steps import Pair, run_to_end, wait_for
 
 from app.controller import State
 from app.look.theme import (Theme)
-from app.widgets import window_run
+from app.window import (run_presenter as window_run)
 from app.widgets.layers.layer_model import (LayerModel)
-from app.widgets.main_window import MainWindow
+from app.window.main_window import (MainWindow)
 from app.widgets.tabs.run_tab import (RunPanel)
 from app.text.window_text import (breakable, short_error_text, window_error_text)
 from engine.errors import EngineError, ErrorCode

@@ -49,7 +49,7 @@ import sys
 from pathlib import Path
 from app.system.single_instance import hand_over
 answer = hand_over([Path(text) for text in sys.argv[1:]])
-heavy = [name for name in ("PySide6", "torch", "numpy", "pydantic", "app.window") if name in sys.modules]
+heavy = [name for name in ("PySide6", "torch", "numpy", "pydantic", "app.window.application") if name in sys.modules]
 print(answer.value, *heavy)
 """
 ROOT = Path(__file__).parents[2]

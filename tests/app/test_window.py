@@ -11,8 +11,8 @@ from pytestqt.qtbot import QtBot
 from window_steps import Pair, wait_for
 
 from app.controller import State
-from app.widgets import window_closing, window_run
-from app.widgets.main_window import MainWindow
+from app.window import (closing as window_closing, run_presenter as window_run)
+from app.window.main_window import (MainWindow)
 from app.widgets.basics.notice_bar import (NoticeBar)
 from engine.errors import EngineError, ErrorCode
 from engine.events import Planned

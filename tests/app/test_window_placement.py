@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QDialog
 from pytestqt.qtbot import QtBot
 
 from app.widgets.basics import (window_placement)
-from app.widgets.main_window import MainWindow
+from app.window.main_window import (MainWindow)
 from app.widgets.basics.window_placement import (fit_screen, resize_on_screen)
 
 SMALL = QRect(0, 0, 1280, 720)

@@ -10,7 +10,7 @@ from app.controller import State
 from app.preparation import LocalEngine
 from app.storage.session import (SessionStore)
 from app.look.theme import (Theme)
-from app.widgets.main_window import MainWindow
+from app.window.main_window import (MainWindow)
 from engine.results import ExtractionResult
 
 NAMES = [f"diffusion_model.blocks.{block}.attn.{part}.weight" for block in range(3) for part in ("qkv", "proj")]

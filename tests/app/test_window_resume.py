@@ -10,9 +10,9 @@ from pytestqt.qtbot import QtBot
 from window_steps import Pair, wait_for
 
 from app.controller import State
-from app.widgets import window_run
+from app.window import (run_presenter as window_run)
 from app.widgets.basics.dialogs import (ResumeAnswer, ask_resume, ask_stop)
-from app.widgets.main_window import MainWindow
+from app.window.main_window import (MainWindow)
 from engine.events import Notice, NoticeCode
 from engine.results import Kept
 from engine.settings import ExtractionSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 from pytestqt.qtbot import QtBot
 
 from app.controller import State
-from app.widgets.main_window import MainWindow
+from app.window.main_window import (MainWindow)
 
 Pair = tuple[Path, Path]
 

@@ -11,11 +11,11 @@ def start(module: str) -> int:
 
 
 def test_the_window_is_imported_without_torch() -> None:
-    assert start("app.widgets.main_window") == 0
+    assert start("app.window.main_window") == 0
 
 
 def test_the_application_is_imported_without_torch() -> None:
-    assert start("app.window") == 0
+    assert start("app.window.application") == 0
 
 
 def test_pairing_and_planning_are_imported_without_torch() -> None:

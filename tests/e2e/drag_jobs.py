@@ -18,8 +18,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from app.storage.job_queue import (new_job)
-from app.widgets.frame import Tab
-from app.widgets.main_window import MainWindow
+from app.window.frame import (Tab)
+from app.window.main_window import (MainWindow)
 from engine.settings import ExtractionSettings, HardwareSettings
 
 SETTLED_MS, PATIENCE, STEPS = 700, 60.0, 8

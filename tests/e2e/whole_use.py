@@ -26,9 +26,9 @@ from PySide6.QtWidgets import QApplication, QDialog, QSpinBox, QWidget  # noqa: 
 from app.controller import State  # noqa: E402
 from app.cli.demo import (FINETUNED, ORIGINAL)  # noqa: E402
 from app.storage.preferences import (PreferenceStore)  # noqa: E402
-from app.widgets.frame import Tab  # noqa: E402
-from app.widgets.main_window import MainWindow  # noqa: E402
-from app.window import begin  # noqa: E402
+from app.window.frame import (Tab)  # noqa: E402
+from app.window.main_window import (MainWindow)  # noqa: E402
+from app.window.application import (begin)  # noqa: E402
 from engine.layer_reader import LayerReader  # noqa: E402
 
 SECONDS_PER_LAYER = 0.09

@@ -27,7 +27,7 @@ from engine.errors import EngineError
 from engine.settings import HardwareSettings
 
 if TYPE_CHECKING:
-    from app.widgets.main_window import MainWindow
+    from app.window.main_window import (MainWindow)
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 GUIDE = next((page for page in (DOCS / "guide.html",) if page.exists()), DOCS / "guide.md")  # a bundle has pages

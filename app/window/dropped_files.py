@@ -14,7 +14,7 @@ from app.widgets.basics.notice_bar import (NoticeBar)
 from app.text.window_text import (ignored_text)
 
 if TYPE_CHECKING:
-    from app.widgets.main_window import MainWindow
+    from app.window.main_window import (MainWindow)
 
 
 # What may hold a model, also where it is refused with its reason.

@@ -10,7 +10,7 @@ from PySide6.QtCore import QByteArray
 from app.storage.session import (SessionState)
 
 if TYPE_CHECKING:
-    from app.widgets.main_window import MainWindow
+    from app.window.main_window import (MainWindow)
 
 
 def restore_session(window: MainWindow) -> None:

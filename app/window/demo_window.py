@@ -19,8 +19,8 @@ from app.storage.preferences import (PreferenceStore)
 from app.preparation import as_engine_error
 from app.storage.session import (PassingSession, SessionState)
 from app.widgets.help.demo_dialog import (DemoDialog)
-from app.widgets.main_window import MainWindow
-from app.window import begin
+from app.window.main_window import (MainWindow)
+from app.window.application import (begin)
 from engine.cancel import CancelToken
 from engine.errors import EngineError
 from engine.results import ExtractionResult

@@ -13,7 +13,7 @@ from app.kept_memory import KeptMemory
 from app.text.notices import (format_bytes)
 from app.text.log_lines import (Level, error_lines)
 from app.widgets.basics.dialogs import (ResumeAnswer, ask_resume, ask_stop)
-from app.widgets.frame import Tab
+from app.window.frame import (Tab)
 from engine.errors import EngineError
 from engine.events import Event, FinishingStep, Planned, Progress
 from engine.planning import Plan
@@ -22,7 +22,7 @@ from engine.settings import ExtractionSettings
 
 if TYPE_CHECKING:
     from app.preparation import PlanRequest, Prepared
-    from app.widgets.main_window import MainWindow
+    from app.window.main_window import (MainWindow)
 
 
 class WindowRun(QObject):

@@ -14,7 +14,7 @@ from app.text.verification import (ClaimedQuality, verification_lines)
 from engine.errors import EngineError
 
 if TYPE_CHECKING:
-    from app.widgets.main_window import MainWindow
+    from app.window.main_window import (MainWindow)
     from engine.verify import Verification
 
 

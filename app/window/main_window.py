@@ -20,19 +20,19 @@ from app.text.log_lines import (Level)
 from app.storage.session import (SessionStore, remember_recent)
 from app.look.theme import (Theme)
 from app.widgets.basics.drops import (accept_copy, dropped_paths)
-from app.widgets.frame import WindowFrame
-from app.widgets.menus import Menus
+from app.window.frame import (WindowFrame)
+from app.window.menus import (Menus)
 from app.widgets.queue.panel import (QueuePanel)
-from app.widgets.window_closing import WindowClosing
-from app.widgets.window_commands import WindowCommands
-from app.widgets.window_files import WindowFiles
-from app.widgets.window_help import WindowHelp
+from app.window.closing import (WindowClosing)
+from app.window.commands import (WindowCommands)
+from app.window.dropped_files import (WindowFiles)
+from app.window.help import (WindowHelp)
 from app.widgets.basics.window_placement import (FrameWatch, fit_screen, fitting, free_part, least_size)
-from app.widgets.window_plan import WindowPlan
-from app.widgets.window_queue import WindowQueue
-from app.widgets.window_run import WindowRun
-from app.widgets.window_session import restore_session, session_of
-from app.widgets.window_verify import WindowVerify
+from app.window.plan_presenter import (WindowPlan)
+from app.window.queue_presenter import (WindowQueue)
+from app.window.run_presenter import (WindowRun)
+from app.window.session_restore import (restore_session, session_of)
+from app.window.verify_presenter import (WindowVerify)
 from engine.settings import HardwareSettings
 
 USUAL_SIZE, LEAST_SIZE = QSize(1280, 800), QSize(1000, 600)

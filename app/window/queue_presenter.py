@@ -11,13 +11,13 @@ from app.live_queue import LiveQueue
 from app.preparation import PlanRequest
 from app.queue_runner import QueueRunner, QueueSummary
 from app.text.log_lines import (Level)
-from app.widgets.frame import Tab
+from app.window.frame import (Tab)
 from app.widgets.queue.texts import (store_words, summary_words, write_failed_words)
 from app.text.window_text import (why_not)
 from engine.planning import Plan
 
 if TYPE_CHECKING:
-    from app.widgets.main_window import MainWindow
+    from app.window.main_window import (MainWindow)
 
 
 class WindowQueue(QObject):

@@ -10,7 +10,7 @@ from app.controller import State
 from app.widgets.basics.dialogs import (ask_stop)
 
 if TYPE_CHECKING:
-    from app.widgets.main_window import MainWindow
+    from app.window.main_window import (MainWindow)
 
 LOOK_MS = 50
 

@@ -24,7 +24,7 @@ from app.text.language import (install_language)
 from app.system.abandoned_threads import (leave_process, left_behind)
 from app.storage.preferences import (PreferenceStore)
 from app.system.pyside_refcounts import (protect_constants)
-from app.widgets.main_window import MainWindow
+from app.window.main_window import (MainWindow)
 from engine import __version__
 
 LOG = logging.getLogger("lora_extractor")

@@ -15,12 +15,12 @@ from app.storage.json_store import (StoreProblem, StoreTrouble)
 from app.text.log_lines import (Level)
 from app.widgets.help.about_dialog import (AboutDialog)
 from app.widgets.basics.dialogs import (ShortcutsDialog)
-from app.widgets.frame import Tab
+from app.window.frame import (Tab)
 from app.widgets.basics.notice_bar import (NoticeBar)
 
 if TYPE_CHECKING:
     from app.look.theme import (ThemeChoice)
-    from app.widgets.main_window import MainWindow
+    from app.window.main_window import (MainWindow)
 
 
 class WindowCommands(QObject):
