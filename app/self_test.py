@@ -73,7 +73,7 @@ def _versions() -> str:
 
 def _extract_in_window(folder: Path) -> Path:
     """Extract the demo pair through the window, as a person would; returns the LoRA."""
-    from app.controller import State
+    from app.work.controller import (State)
     from app.cli.demo import (FINETUNED, ORIGINAL, SETTINGS)
     from app.storage.session import (SessionStore)
     from app.window.main_window import (MainWindow)

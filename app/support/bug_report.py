@@ -15,7 +15,7 @@ from importlib import metadata
 from typing import Any
 
 from app.storage.paths import (APP_NAME)
-from app.preparation import DeviceInfo
+from app.work.preparation import (DeviceInfo)
 from app.support.redaction import (PrivateWords)
 from engine import __version__
 from engine.errors import EngineError

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
-from app.controller import State
+from app.work.controller import (State)
 from app.widgets.basics.dialogs import (ask_stop)
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer, S
 
 from app.cli.demo import (FINETUNED, ORIGINAL, PICTURE, SETTINGS, show)
 from app.system.abandoned_threads import (leave_process, left_behind)
-from app.live_queue import LiveQueue, PassingQueue
+from app.work.live_queue import (LiveQueue, PassingQueue)
 from app.storage.preferences import (PreferenceStore)
-from app.preparation import as_engine_error
+from app.work.preparation import (as_engine_error)
 from app.storage.session import (PassingSession, SessionState)
 from app.widgets.help.demo_dialog import (DemoDialog)
 from app.window.main_window import (MainWindow)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Slot
 
 from app.text.log_lines import (Level)
-from app.telling_apart import in_place_of, place
+from app.work.model_placement import (in_place_of, place)
 from app.widgets.basics.dialogs import (ask_whose_place)
 from app.widgets.basics.notice_bar import (NoticeBar)
 from app.text.window_text import (ignored_text)

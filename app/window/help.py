@@ -11,12 +11,12 @@ from PySide6.QtGui import QDesktopServices
 
 from app.support.bug_report import (ErrorFacts, LOG_LINES, ReportFacts, error_facts, trace_facts, versions)
 from app.support.crash_log import (UncleanEnds, crash_text)
-from app.decomposition_cache import DecompositionCache
+from app.work.cache_worker import (DecompositionCache)
 from app.storage.decompositions import (open_store)
 from app.cli.demo import (FINETUNED, ORIGINAL)
 from app.text.language import (LANGUAGES)
 from app.storage.preferences import (DialogValues, PreferenceStore, SettingsChange)
-from app.preparation import DeviceInfo
+from app.work.preparation import (DeviceInfo)
 from app.support.redaction import (PrivateWords, private_words)
 from app.text.log_lines import (Level)
 from app.widgets.help.bug_report_dialog import (BugReportDialog)

@@ -8,14 +8,14 @@ from PySide6.QtCore import QEvent, QSize, QTimer, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QMainWindow
 
-from app.controller import ENDED, Controller, State
-from app.live_queue import LiveQueue
+from app.work.controller import (Controller, ENDED, State)
+from app.work.live_queue import (LiveQueue)
 from app.system.notifications import (Notifier)
 from app.storage.paths import (APP_NAME)
 from app.storage.preferences import (PreferenceStore)
-from app.preparation import Engine, Inspected
+from app.work.preparation import (Engine, Inspected)
 from app.storage.profiles import (ProfileStore)
-from app.queue_runner import QueueRunner
+from app.work.queue_runner import (QueueRunner)
 from app.text.log_lines import (Level)
 from app.storage.session import (SessionStore, remember_recent)
 from app.look.theme import (Theme)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Slot
 
-from app.controller import ENDED, State
+from app.work.controller import (ENDED, State)
 from app.text.notices import (notice_text)
 from app.text.translation import (whole)
 from app.widgets.basics.fields import (component_title)
@@ -15,7 +15,7 @@ from app.text.window_text import (NOT_OF_THE_MODELS, why_not)
 from engine.events import NoticeCode
 
 if TYPE_CHECKING:
-    from app.preparation import Prepared
+    from app.work.preparation import (Prepared)
     from app.window.main_window import (MainWindow)
 
 # Remarks that the panels make themselves, or that matter only in the log.

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.storage.job_queue import (Job, new_job)
-from app.live_queue import LiveQueue
-from app.preparation import PlanRequest
-from app.queue_runner import QueueRunner, QueueSummary
+from app.work.live_queue import (LiveQueue)
+from app.work.preparation import (PlanRequest)
+from app.work.queue_runner import (QueueRunner, QueueSummary)
 from app.text.log_lines import (Level)
 from app.window.frame import (Tab)
 from app.widgets.queue.texts import (store_words, summary_words, write_failed_words)

@@ -8,8 +8,8 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QGuiApplication
 
 from app.text.command_line import (command_line)
-from app.controller import ENDED, State
-from app.kept_memory import KeptMemory
+from app.work.controller import (ENDED, State)
+from app.work.idle_memory import (KeptMemory)
 from app.text.notices import (format_bytes)
 from app.text.log_lines import (Level, error_lines)
 from app.widgets.basics.dialogs import (ResumeAnswer, ask_resume, ask_stop)
@@ -21,7 +21,7 @@ from engine.results import ExtractionResult, Kept
 from engine.settings import ExtractionSettings
 
 if TYPE_CHECKING:
-    from app.preparation import PlanRequest, Prepared
+    from app.work.preparation import (PlanRequest, Prepared)
     from app.window.main_window import (MainWindow)
 
 

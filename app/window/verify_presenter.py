@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog
 
-from app.controller import State
+from app.work.controller import (State)
 from app.text.log_lines import (Level, error_lines)
 from app.text.verification import (ClaimedQuality, verification_lines)
 from engine.errors import EngineError

@@ -9,7 +9,7 @@ import psutil
 from PySide6.QtCore import QCoreApplication, QEvent
 from rich.table import Table
 
-from app.controller import State
+from app.work.controller import (State)
 from app.window.main_window import (MainWindow)
 from benchmarks.window.workplace import Workplace, wait_until
 from engine.settings import ExtractionSettings

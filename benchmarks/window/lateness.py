@@ -14,7 +14,7 @@ import torch
 from PySide6.QtCore import QCoreApplication, Qt, QThread, QTimer
 from rich.table import Table
 
-from app.controller import State
+from app.work.controller import (State)
 from app.window.main_window import (MainWindow)
 from benchmarks.window.workplace import Workplace, wait_until
 from engine.settings import ExtractionSettings

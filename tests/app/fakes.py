@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from app.preparation import DeviceInfo
+from app.work.preparation import (DeviceInfo)
 from engine.cancel import CancelToken
 from engine.checkpoints import TensorInfo
 from engine.costs import work

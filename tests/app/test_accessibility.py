@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 from window_steps import Pair, run_to_end, wait_for
 
-from app.controller import State
+from app.work.controller import (State)
 from app.window.frame import (Tab)
 from app.window.main_window import (MainWindow)
 

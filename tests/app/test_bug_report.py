@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.support.bug_report import (ErrorFacts, ReportFacts, error_facts, report_text, trace_facts, versions)
-from app.preparation import DeviceInfo
+from app.work.preparation import (DeviceInfo)
 from app.support.redaction import (FINETUNED, HOME, HOST, ORIGINAL, OUTPUT, PATH, PrivateWords, USER, private_words)
 from app.look.theme import (Theme)
 from app.widgets.help.bug_report_dialog import (BugReportDialog)

@@ -12,8 +12,8 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 from window_steps import Pair, wait_for
 
-from app.controller import State
-from app.telling_apart import tell_apart
+from app.work.controller import (State)
+from app.work.model_placement import (tell_apart)
 from app.look.theme import (Theme)
 from app.window import (dropped_files as window_files)
 from app.widgets.models.left_out_dialog import (LeftOutDialog, LeftOutModel)

@@ -11,9 +11,9 @@ from pytestqt.qtbot import QtBot
 from safetensors import safe_open
 
 from app.storage.job_queue import (JobState)
-from app.live_queue import LiveQueue
+from app.work.live_queue import (LiveQueue)
 from app.storage.preferences import (PreferenceStore)
-from app.preparation import LocalEngine
+from app.work.preparation import (LocalEngine)
 from app.storage.speeds import (SpeedStore, method_of)
 from app.window.main_window import (MainWindow)
 from engine.estimates import Speed

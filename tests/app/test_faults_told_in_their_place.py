@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication
 from app.text.errors import (error_text)
 from app.text.estimates import (problem_text)
 from app.text.notices import (notice_text)
-from app.preparation import LocalEngine, PlanRequest, PreparationWorker, Prepared
+from app.work.preparation import (LocalEngine, PlanRequest, PreparationWorker, Prepared)
 from app.text.window_text import (NOT_OF_THE_MODELS, OF_THE_OUTPUT, OF_THE_PAIR, short_error_text)
 from engine.errors import EngineError, ErrorCode
 from engine.estimates import Problem, ProblemCode

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from app.storage.job_queue import (Job, JobFailure, JobResult, JobState, Jobs, QueueStore, duplicated, landing, moved, new_job, removed, restored, stepped)
 from app.storage.json_store import (StoreTrouble)
-from app.live_queue import LiveQueue, PassingQueue
+from app.work.live_queue import (LiveQueue, PassingQueue)
 from engine.settings import ExtractionSettings, HardwareSettings
 
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QToolTip
 from pytestqt.qtbot import QtBot
 from window_steps import Pair, wait_for
 
-from app.controller import State
+from app.work.controller import (State)
 from app.text.notices import (format_moment, notice_text)
 from app.text.log_lines import (Level, event_lines)
 from app.look.theme import (Theme)

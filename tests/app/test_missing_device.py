@@ -10,8 +10,8 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from window_steps import Pair
 
-from app.controller import Controller, State
-from app.preparation import DeviceInfo, Prepared
+from app.work.controller import (Controller, State)
+from app.work.preparation import (DeviceInfo, Prepared)
 from app.text.window_text import (short_error_text, why_not)
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.telling_apart import Models, in_place_of, place, tell_apart
+from app.work.model_placement import (Models, in_place_of, place, tell_apart)
 from app.text.window_text import (ignored_text, whose_place_text)
 
 TUNED, BASE = Path("my_finetune.safetensors"), Path("sdxl-base.safetensors")

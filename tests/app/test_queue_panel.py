@@ -13,10 +13,10 @@ from PySide6.QtWidgets import QAbstractButton
 from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 
-from app.controller import Controller
+from app.work.controller import (Controller)
 from app.storage.job_queue import (Job, JobFailure, JobResult, JobState, QueueStore, new_job)
-from app.live_queue import LiveQueue
-from app.queue_runner import QueueRunner
+from app.work.live_queue import (LiveQueue)
+from app.work.queue_runner import (QueueRunner)
 from app.look.theme import (Theme)
 from app.widgets.queue.panel import (QueuePanel)
 from engine.errors import EngineError, ErrorCode

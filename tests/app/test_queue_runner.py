@@ -11,10 +11,10 @@ import pytest
 from fakes import FakeEngine
 from pytestqt.qtbot import QtBot
 
-from app.controller import Controller, State
+from app.work.controller import (Controller, State)
 from app.storage.job_queue import (Job, JobState, new_job)
-from app.live_queue import LiveQueue
-from app.queue_runner import QueueRunner, QueueSummary
+from app.work.live_queue import (LiveQueue)
+from app.work.queue_runner import (QueueRunner, QueueSummary)
 from engine.cancel import CancelToken
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, LayerDone, Notice, NoticeCode

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from window_steps import Pair, run_to_end, wait_for
 
-from app.controller import State
+from app.work.controller import (State)
 from app.look.theme import (Theme)
 from app.window import (run_presenter as window_run)
 from app.widgets.layers.layer_model import (LayerModel)

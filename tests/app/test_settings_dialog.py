@@ -15,9 +15,9 @@ from PySide6.QtGui import QDragEnterEvent
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
-from app import (decomposition_cache)
+from app.work import (cache_worker as decomposition_cache)
 from app.storage import (paths)
-from app.decomposition_cache import DecompositionCache
+from app.work.cache_worker import (DecompositionCache)
 from app.storage.decompositions import (open_store)
 from app.storage.json_store import (StoreTrouble)
 from app.storage.preferences import (DialogValues, PreferenceStore, Preferences, SettingsChange, parse_size, size_text)

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.preparation import DeviceInfo
+from app.work.preparation import (DeviceInfo)
 from app.storage.profiles import (ProfileStore)
 from app.look.theme import (Theme)
 from app.widgets.basics.fields import (FieldEditor, NumberEditor, editor_for)

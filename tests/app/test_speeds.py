@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject
 from pytestqt.qtbot import QtBot
 from window_steps import Pair
 
-from app.controller import Controller, State
+from app.work.controller import (Controller, State)
 from app.text.estimates import (about_seconds, estimate_lines, estimate_text, problem_text)
 from app.storage.json_store import (StoreTrouble)
 from app.storage.speeds import (Method, SpeedStore, blended, calibrate, labour_done, method_of)

@@ -18,10 +18,10 @@ from safetensors.numpy import save_file
 from window_steps import Pair
 
 from app.system import (abandoned_threads as leaving)
-from app.controller import Controller, State
-from app.preparation import LocalEngine
+from app.work.controller import (Controller, State)
+from app.work.preparation import (LocalEngine)
 from app.text.verification import (ClaimedQuality, agrees, claimed_quality, verdict, verification_lines)
-from app.worker import VerificationWorker
+from app.work.workers import (VerificationWorker)
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut
@@ -350,7 +350,7 @@ def test_the_process_ends_with_its_status_although_a_thread_hangs(tmp_path: Path
         from PySide6.QtCore import QCoreApplication, QTimer
         from fakes import FakeEngine
         from app import leaving
-        from app.controller import Controller
+        from app.work.controller import Controller
 
         class Hanging(FakeEngine):
             def inspect(self, path):

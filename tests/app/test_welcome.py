@@ -2,7 +2,7 @@ import pytest
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
-from app.preparation import DeviceInfo
+from app.work.preparation import (DeviceInfo)
 from app.look.theme import (Theme, contrast)
 from app.widgets.help.welcome import (WelcomeCard)
 from engine.errors import EngineError, ErrorCode

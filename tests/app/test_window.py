@@ -10,7 +10,7 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 from window_steps import Pair, wait_for
 
-from app.controller import State
+from app.work.controller import (State)
 from app.window import (closing as window_closing, run_presenter as window_run)
 from app.window.main_window import (MainWindow)
 from app.widgets.basics.notice_bar import (NoticeBar)

@@ -6,8 +6,8 @@ from pytestqt.qtbot import QtBot
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from app.controller import State
-from app.preparation import LocalEngine
+from app.work.controller import (State)
+from app.work.preparation import (LocalEngine)
 from app.storage.session import (SessionStore)
 from app.look.theme import (Theme)
 from app.window.main_window import (MainWindow)

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 from window_steps import Pair, wait_for
 
-from app.controller import State
+from app.work.controller import (State)
 from app.window import (run_presenter as window_run)
 from app.widgets.basics.dialogs import (ResumeAnswer, ask_resume, ask_stop)
 from app.window.main_window import (MainWindow)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pytestqt.qtbot import QtBot
 
-from app.controller import State
+from app.work.controller import (State)
 from app.window.main_window import (MainWindow)
 
 Pair = tuple[Path, Path]

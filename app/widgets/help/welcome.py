@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QSizePolicy, QToolButt
 
 from app.look.icons import (icon)
 from app.text.notices import (format_bytes)
-from app.preparation import DeviceInfo
+from app.work.preparation import (DeviceInfo)
 from app.look.theme import (Theme)
 from app.widgets.basics.basics import (icon_size, link_button, push_button, scaled, text_label, wrapped_label)
 from app.widgets.settings.profile_bar import (profile_title)

@@ -9,7 +9,7 @@ from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QMenu
 
 from app.storage.job_queue import (Job, JobState, Jobs, Removal, running_row, stepped)
-from app.live_queue import LiveQueue
+from app.work.live_queue import (LiveQueue)
 from app.widgets.queue.list import (QueueList)
 from app.widgets.queue.texts import (failure_details)
 

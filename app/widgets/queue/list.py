@@ -17,7 +17,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractItemView, QListView
 
 from app.storage.job_queue import (Job, landing)
-from app.live_queue import LiveQueue
+from app.work.live_queue import (LiveQueue)
 from app.look.theme import (Theme)
 from app.widgets.basics.drops import (accept_copy)
 from app.widgets.queue.delegate import (JobDelegate)

@@ -7,8 +7,8 @@ from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QMessageBox, QPushButton, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from app.storage.job_queue import (Job, JobState, Removal, resumable)
-from app.live_queue import LiveQueue
-from app.queue_runner import QueueRunner, QueueSummary
+from app.work.live_queue import (LiveQueue)
+from app.work.queue_runner import (QueueRunner, QueueSummary)
 from app.look.theme import (Theme)
 from app.widgets.basics.basics import (ElidedLabel, Panel, let_shrink, link_button, push_button, set_look, wrapped_label)
 from app.widgets.basics.dialogs import (Ended)

@@ -10,7 +10,7 @@ from PySide6.QtCore import QCoreApplication
 from app.storage.job_queue import (Job, JobState, Jobs, QueueStore, count)
 from app.storage.json_store import (StoreTrouble)
 from app.text.notices import (counted, format_bytes, format_seconds, format_share)
-from app.queue_runner import QueueSummary
+from app.work.queue_runner import (QueueSummary)
 from app.text.translation import (plural, short_number)
 from engine.events import Progress
 

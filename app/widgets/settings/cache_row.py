@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QMessageBox, QProgressBar, QVBoxLayout, QWidget
 
-from app.decomposition_cache import CacheUse, DecompositionCache
+from app.work.cache_worker import (CacheUse, DecompositionCache)
 from app.text.notices import (format_bytes)
 from app.storage.preferences import (parse_size, size_text)
 from app.widgets.basics.basics import (ElidedLabel, link_button, push_button, set_look)

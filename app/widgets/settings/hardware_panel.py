@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout
 
 from app.system.idle_gpu import (advice_text)
 from app.text.notices import (format_bytes)
-from app.preparation import DeviceInfo
+from app.work.preparation import (DeviceInfo)
 from app.storage.profiles import (ProfileStore)
 from app.widgets.basics.basics import (Panel, link_button, push_button, set_look, text_label, wrapped_label)
 from app.widgets.basics.form import (SettingsForm)

@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.storage import (paths)
-from app.decomposition_cache import DecompositionCache
+from app.work.cache_worker import (DecompositionCache)
 from app.storage.preferences import (DialogValues, SettingsChange, parse_size, size_text)
 from app.widgets.basics.basics import (Panel, WheelGuard, push_button, scaled)
 from app.widgets.settings.cache_row import (CacheRow)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.preparation import as_engine_error
+from app.work.preparation import (as_engine_error)
 from app.text.verification import (ClaimedQuality, claimed_quality)
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode

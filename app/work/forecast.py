@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.storage import (paths)
-from app.preparation import DeviceInfo, Engine
+from app.work.preparation import (DeviceInfo, Engine)
 from app.storage.speeds import (SpeedStore, method_of)
 from engine.estimates import Estimate, estimate, room_at
 from engine.planning import Plan

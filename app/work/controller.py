@@ -12,14 +12,14 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.background import Background
-from app.forecast import Forecast, ForecastRequest, Lesson
-from app.missing_devices import MissingDevices
-from app.preparation import DeviceInfo, Engine, Inspected, LocalEngine, PlanRequest, Prepared
+from app.work.background import (Background)
+from app.work.forecast import (Forecast, ForecastRequest, Lesson)
+from app.work.missing_devices import (MissingDevices)
+from app.work.preparation import (DeviceInfo, Engine, Inspected, LocalEngine, PlanRequest, Prepared)
 from app.system.pyside_refcounts import (protect_constants)
-from app.run_thread import RunThread, Worker
+from app.work.run_thread import (RunThread, Worker)
 from app.text.verification import (ClaimedQuality)
-from app.worker import ExtractionWorker, VerificationWorker
+from app.work.workers import (ExtractionWorker, VerificationWorker)
 from engine.errors import Cancelled, EngineError
 from engine.estimates import Estimate
 from engine.planning import Plan

@@ -1,0 +1,1 @@
+"""Work on threads: controller, workers, queue."""
