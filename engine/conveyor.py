@@ -15,7 +15,7 @@ from engine.device import Device
 from engine.events import Event
 from engine.lane import Lane
 from engine.layer_reader import LayerReader
-from engine.layer_work import LayerOutcome
+from engine.layer import (LayerOutcome)
 from engine.pairing import PairedWeight
 from engine.resident_blocks import ResidentBlocks
 from engine.run_queue import Task

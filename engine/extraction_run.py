@@ -18,7 +18,7 @@ from engine.errors import EngineError
 from engine.events import Event
 from engine.exporters.comfyui import set_weight_key
 from engine.exporters.safetensors_writer import SafetensorsWriter
-from engine.layer_work import LayerOutcome
+from engine.layer import (LayerOutcome)
 from engine.naming import TensorView
 from engine.pairing import new_weights
 from engine.planning import Plan

@@ -13,12 +13,12 @@ from engine.deltas import Delta, subtract
 from engine.device import Device
 from engine.host_buffers import HostBuffers
 from engine.layer_reader import Staged, upload
-from engine.layer_work import LayerOutcome, measure, work_on
+from engine.layer import (LayerOutcome, measure, work_on)
 from engine.resident_blocks import Weights
 from engine.results import LeaveOutReason, StageSeconds
 from engine.run_queue import Task
 from engine.settings import ExtractionSettings
-from engine.unread_pair import MeasuredDelta
+from engine.streamed_delta import (MeasuredDelta)
 
 
 class MoreMemoryError(Exception):

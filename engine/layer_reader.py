@@ -15,7 +15,7 @@ from engine.host_buffers import HostBuffer, HostBuffers
 from engine.memory_terms import Way
 from engine.pairing import PairedWeight
 from engine.resident_blocks import Weights
-from engine.unread_pair import UnreadPair
+from engine.streamed_delta import (UnreadPair)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from engine.decompose.factors import (
     store_factors,
 )
 from engine.decompose.rank_rules import RankPolicy
-from engine.layer_work import LayerOutcome, layer_row
+from engine.layer import (LayerOutcome, layer_row)
 from engine.pairing import PairedWeight
 from engine.record_answers import (
     STORING_VERSION,

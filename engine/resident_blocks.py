@@ -14,7 +14,7 @@ import torch
 from engine.deltas import Delta
 from engine.host_buffers import HostBuffer
 from engine.memory_terms import Way
-from engine.unread_pair import UnreadPair
+from engine.streamed_delta import (UnreadPair)
 
 
 @dataclass(frozen=True)

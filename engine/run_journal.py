@@ -26,7 +26,7 @@ from engine.earlier_runs import EarlierRuns, earlier_runs, part_file
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, Notice, NoticeCode
 from engine.exporters.safetensors_writer import Added, SafetensorsWriter
-from engine.layer_work import LayerOutcome
+from engine.layer import (LayerOutcome)
 from engine.planning import Plan
 from engine.record_answers import superseded
 from engine.record_loader import RecordLoader

@@ -13,7 +13,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.events import BatchDone, Event, LayerDone, LayerSkipped, Notice, NoticeCode
 from engine.exporters.file_names import rank_label
 from engine.exporters.safetensors_writer import Added, SafetensorsWriter
-from engine.layer_work import LayerOutcome
+from engine.layer import (LayerOutcome)
 from engine.planning import Plan, weight_key
 from engine.report import metadata, quality, report
 from engine.results import LayerResult, LeaveOutReason, LeftOut, OutputFile, StageSeconds

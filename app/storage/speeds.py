@@ -242,7 +242,7 @@ def _timed(weight: PairedWeight, settings: ExtractionSettings, device: Device) -
     import torch
 
     from engine.deltas import subtract
-    from engine.layer_work import work_on
+    from engine.layer import (work_on)
 
     side, generator = weight.shape[0], torch.Generator().manual_seed(0)
     index = torch.arange(1, side + 1, dtype=torch.float32)

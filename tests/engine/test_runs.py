@@ -142,7 +142,7 @@ def test_a_failing_decomposition_names_the_layer_and_leaves_no_file(
     def fails(*arguments: object, **named: object) -> None:
         raise RuntimeError("the solver gave up")
 
-    monkeypatch.setattr("engine.layer_work.truncated_svd", fails)
+    monkeypatch.setattr("engine.layer.truncated_svd", fails)
     with pytest.raises(EngineError) as caught:
         run(half_changed(tmp_path), tmp_path / "out")
     assert (caught.value.code, caught.value.tensor) == (
@@ -224,7 +224,7 @@ def test_the_layers_own_seed_reaches_the_randomised_solver(tmp_path: Path, monke
         seeds.append(named["seed"])  # type: ignore[arg-type]
         return truncated_svd(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("engine.layer_work.truncated_svd", recording)
+    monkeypatch.setattr("engine.layer.truncated_svd", recording)
     run(half_changed(tmp_path), tmp_path, seed=3)
     assert len(set(seeds)) == len(seeds) == 3
 

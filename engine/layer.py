@@ -18,7 +18,7 @@ from engine.layer_seed import layer_seed
 from engine.pairing import PairedWeight
 from engine.results import LayerResult, LeaveOutReason, LeftOut, StageSeconds
 from engine.settings import ExtractionSettings
-from engine.unread_pair import MeasuredDelta
+from engine.streamed_delta import (MeasuredDelta)
 
 
 @dataclass(frozen=True)
