@@ -155,7 +155,7 @@ def _judge(lora: Path) -> None:
     from app.cli.demo import (FINETUNED, ORIGINAL)
     from engine.cancel import CancelToken
     from engine.session import Session
-    from engine.verify import Verification
+    from engine.analysis.verify import (Verification)
 
     with Session(FINETUNED, ORIGINAL) as session:
         answers = [news for news in session.verify(lora, CancelToken()) if isinstance(news, Verification)]

@@ -27,7 +27,7 @@ from engine.store import DecompositionStore
 
 if TYPE_CHECKING:
     from engine.resident_blocks import ResidentBlocks
-    from engine.verify import Verification, VerifyProgress
+    from engine.analysis.verify import (Verification, VerifyProgress)
 
 __all__ = ["Session", "inspect_model"]
 
@@ -154,8 +154,8 @@ class Session:
         return compare_weights(self.finetuned, self.original, weights, cancel)
 
     def verify(self, lora: Path, cancel: CancelToken) -> Iterator[VerifyProgress | Verification]:
-        """Judge a LoRA against the pair; see `engine.verify.verify`."""
-        from engine.verify import verify
+        """Judge a LoRA against the pair; see `engine.analysis.verify.verify`."""
+        from engine.analysis.verify import (verify)
 
         return verify(lora, self.finetuned, self.original, self.pairing, cancel, residents=self._residents)
 

@@ -11,7 +11,7 @@ from engine.events import Event, Finished
 from engine.results import ExtractionResult
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
-from engine.verify import Verification
+from engine.analysis.verify import (Verification)
 
 EXACT = {"rank": 4096, "output_dtype": "fp32", "clamp_quantile": False}  # nothing is lost but float32's last digit
 

@@ -155,7 +155,7 @@ def _deep(
 
 def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     """``lora-extractor verify``."""
-    from engine.verify import Verification, VerifyProgress
+    from engine.analysis.verify import (Verification, VerifyProgress)
 
     console = Console()
     answer: Verification | None = None

@@ -13,7 +13,7 @@ from engine.checkpoints import open_checkpoint
 from engine.errors import EngineError
 
 if TYPE_CHECKING:
-    from engine.verify import Verification
+    from engine.analysis.verify import (Verification)
 
 AGREES_WITHIN = 1e-4
 """Shares that differ by less are the same: runs measure in float32, a verification in float64."""

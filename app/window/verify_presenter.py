@@ -15,7 +15,7 @@ from engine.errors import EngineError
 
 if TYPE_CHECKING:
     from app.window.main_window import (MainWindow)
-    from engine.verify import Verification
+    from engine.analysis.verify import (Verification)
 
 
 class WindowVerify(QObject):

@@ -23,7 +23,7 @@ from engine.planning import Plan
 from engine.results import ExtractionResult
 
 if TYPE_CHECKING:
-    from engine.verify import Verification, VerifyProgress
+    from engine.analysis.verify import (Verification, VerifyProgress)
 
 PROGRESS_INTERVAL = 1 / 20
 
@@ -129,7 +129,7 @@ class VerificationWorker(QObject):
             self.failed.emit(failure)
 
     def _iterate(self) -> tuple[Verification, ClaimedQuality | None] | None:
-        from engine.verify import VerifyProgress
+        from engine.analysis.verify import (VerifyProgress)
 
         told = float("-inf")
         with closing(_as_generator(self._verifier.verify(self.lora, self._cancel))) as news:

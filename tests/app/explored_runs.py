@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.decompose.rank_rules import RankPolicy
-from engine.exploration import Exploration
+from engine.analysis.exploration import (Exploration)
 from engine.results import ExtractionResult, LayerResult, LeftOut, OutputFile, StageSeconds
 from engine.settings import ExtractionSettings
 

@@ -32,7 +32,7 @@ from engine.pairing import Block, PairedWeight
 from engine.planning import Plan
 from engine.results import ExtractionResult, Kept, LayerResult, LeaveOutReason, LeftOut, OutputFile, StageSeconds
 from engine.settings import ExtractionSettings, HardwareSettings
-from engine.verify import Verification, VerifiedLayer, VerifyProgress
+from engine.analysis.verify import (Verification, VerifiedLayer, VerifyProgress)
 
 GB = 10**9
 LEFT_OUT = (

@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 from app.look.theme import (Theme)
 from app.widgets.result.explore_panel import (ExplorePanel, WIDE)
 from app.widgets.basics.kept_drawing import (ShareBar)
-from engine.exploration import Span
+from engine.analysis.exploration import (Span)
 from engine.settings import ExtractionSettings
 
 PanelMaker = Callable[..., ExplorePanel]

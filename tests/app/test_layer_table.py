@@ -12,7 +12,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
-from app.quality import SHORT
+from engine.analysis.quality import (SHORT)
 from app.look.theme import (Theme)
 from app.widgets.basics.kept_drawing import (kept_colour)
 from app.widgets.layers.layer_choice import (LayerChoice)

@@ -26,7 +26,7 @@ from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings, HardwareSettings
-from engine.verify import Verification, VerifyProgress
+from engine.analysis.verify import (Verification, VerifyProgress)
 
 LORA = Path("some.safetensors")
 

@@ -20,7 +20,7 @@ from spectra import SPECTRA
 from engine.cancel import CancelToken
 from engine.decompose.rank_rules import RankPolicy
 from engine.events import Finished
-from engine.exploration import Exploration
+from engine.analysis.exploration import (Exploration)
 from engine.results import LayerResult, StageSeconds
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings

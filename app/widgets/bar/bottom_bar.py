@@ -22,7 +22,7 @@ from engine.events import FinishingStep, Progress
 from engine.results import ExtractionResult, Kept
 
 if TYPE_CHECKING:
-    from engine.verify import Verification
+    from engine.analysis.verify import (Verification)
 
 WORDS_WIDTH = 620  # what the words beside the buttons should have at least
 

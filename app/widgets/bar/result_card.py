@@ -13,7 +13,7 @@ from app.widgets.layers.layer_model import (short_name)
 from engine.results import ExtractionResult, LayerResult
 
 if TYPE_CHECKING:
-    from engine.verify import Verification
+    from engine.analysis.verify import (Verification)
 
 SEPARATOR = " \u00b7 "
 NAMES_SHOWN = 3

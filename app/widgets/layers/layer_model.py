@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QAbstractTableModel, QCoreApplication, QModelIndex, QPersistentModelIndex, Qt, QTimer, Slot
 
 from app.text.notices import (format_share)
-from app.quality import SHORT
+from engine.analysis.quality import (SHORT)
 from app.text.translation import (decimal, marked, whole)
 from app.text.window_text import (short_seconds)
 from engine.results import LayerResult

@@ -16,7 +16,7 @@ from app.widgets.basics.form import (LABEL_WIDTH)
 from app.widgets.basics.kept_drawing import (KeptCurve, ShareBar)
 from app.widgets.basics.sliders import (NumberSlider, RANK_STOPS)
 from engine.decompose.rank_rules import RankPolicy
-from engine.exploration import Answer, Exploration
+from engine.analysis.exploration import (Answer, Exploration)
 
 WIDE = 560  # from this width on there is room for the curve
 ROW_HEIGHT = 24

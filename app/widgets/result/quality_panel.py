@@ -7,7 +7,7 @@ from html import escape
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtWidgets import QLabel
 
-from app.quality import Quality
+from engine.analysis.quality import (Quality)
 from app.text.quality import (Line, advice_line, explanation, headline, mean_text, remarks, weakest_line)
 from app.widgets.basics.basics import (Panel, set_look, wrapped_label)
 from app.text.window_text import (breakable)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from app.quality import judge
+from engine.analysis.quality import (judge)
 from app.look.theme import (Theme)
 from app.widgets.change_map.panel import (ChangeMap)
 from app.widgets.result.explore_panel import (ExplorePanel)
@@ -13,7 +13,7 @@ from app.widgets.layers.layer_choice import (LayerChoice)
 from app.widgets.layers.layer_model import (LayerModel)
 from app.widgets.result.quality_panel import (QualityPanel)
 from app.widgets.spectrum.panel import (SpectrumPanel)
-from engine.exploration import Exploration
+from engine.analysis.exploration import (Exploration)
 from engine.planning import Plan
 from engine.results import ExtractionResult
 

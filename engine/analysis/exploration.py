@@ -1,7 +1,7 @@
 """What a run would have given at another rank, from its singular values alone: quick enough to follow a slider.
 
 Up to the rank that was computed the answers are those of the decomposition at hand. Above it the tail is unknown, see
-`engine.known_spectra`; so every figure is a `Span`, whose ends are equal where nothing is unknown.
+`engine.analysis.spectra`; so every figure is a `Span`, whose ends are equal where nothing is unknown.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from engine.checkpoints.dtypes import DTYPES
 from engine.costs import matrix_shape, policy_of
 from engine.decompose.rank_rules import RankPolicy
-from engine.known_spectra import Ints, KnownSpectra, floats, ints
+from engine.analysis.spectra import (Ints, KnownSpectra, floats, ints)
 from engine.results import ExtractionResult, LayerResult
 from engine.settings import ExtractionSettings, LoraType
 
