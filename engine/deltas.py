@@ -13,7 +13,7 @@ from engine.host_buffers import HostBuffer
 from engine.naming import TensorView
 from engine.pairing import PairedWeight
 from engine.steps import check
-from engine.tensors import read_tensor
+from engine.checkpoints.tensors import (read_tensor)
 
 _CHUNK = 1 << 18  # elements that stay in a core's cache between the steps done on them
 _CHECKED = 1 << 23  # elements after which it is asked whether the work is to stop

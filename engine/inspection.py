@@ -9,8 +9,8 @@ from pathlib import Path
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
-from engine.checkpoints.model_folder import is_lora, model_file
-from engine.checkpoints.quantised import quantisation_of
+from engine.checkpoints.folder import (is_lora, model_file)
+from engine.checkpoints.quantisation import (quantisation_of)
 from engine.errors import EngineError, ErrorCode
 from engine.naming import name_tensors
 from engine.pairing import PairedWeight, Pairing, find_blocks, select

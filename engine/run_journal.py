@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from engine.checkpoints import Checkpoint, pair_fingerprint
 from engine.checkpoints.dtypes import DTYPES
-from engine.checkpoints.remembered import remember
+from engine.checkpoints.header_snapshot import (remember)
 from engine.disk import free_bytes, same_disk
 from engine.earlier_runs import EarlierRuns, earlier_runs, part_file
 from engine.errors import EngineError, ErrorCode

@@ -22,7 +22,7 @@ from engine.memory_terms import PART_VALUES
 from engine.naming import TensorView
 from engine.pairing import PairedWeight
 from engine.steps import check
-from engine.tensors import torch_dtype
+from engine.checkpoints.tensors import (torch_dtype)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.system.idle_gpu import (idle_card)
-from engine.checkpoints.model_folder import files_of_models
+from engine.checkpoints.folder import (files_of_models)
 from engine.errors import EngineError, ErrorCode
 from engine.estimated_memory import DeviceMemory
 from engine.estimates import Speed

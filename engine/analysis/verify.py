@@ -24,7 +24,7 @@ from engine.residency import block_name
 from engine.resident_blocks import ResidentBlocks, Weights
 from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings
-from engine.tensors import read_tensor
+from engine.checkpoints.tensors import (read_tensor)
 
 _CHUNK_BYTES = 32 * 1024 * 1024
 _ENDINGS = (".lora_up.weight", ".lora_down.weight", ".alpha", ".diff", ".diff_b", ".set_weight")
