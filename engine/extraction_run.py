@@ -12,7 +12,7 @@ import torch
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
 from engine.conveyor import Conveyor
-from engine.deltas import read_view
+from engine.decompose.delta import (read_view)
 from engine.device import Device
 from engine.errors import EngineError
 from engine.events import Event

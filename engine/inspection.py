@@ -125,7 +125,7 @@ def compare_weights(
     """
     import torch
 
-    from engine.deltas import read_pair
+    from engine.decompose.delta import (read_pair)
 
     for weight in weights:
         cancel.check()

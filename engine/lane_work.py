@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from engine.deltas import Delta, subtract
+from engine.decompose.delta import (Delta, subtract)
 from engine.device import Device
 from engine.host_buffers import HostBuffers
 from engine.layer_reader import Staged, upload

@@ -13,8 +13,8 @@ from engine.costs import matrix_shape, policy_of, stores_factors
 from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.factors import Stored, store_difference, store_factors
 from engine.decompose.truncated_svd import truncated_svd
-from engine.deltas import Delta
-from engine.layer_seed import layer_seed
+from engine.decompose.delta import (Delta)
+from engine.decompose.seed import (layer_seed)
 from engine.pairing import PairedWeight
 from engine.results import LayerResult, LeaveOutReason, LeftOut, StageSeconds
 from engine.settings import ExtractionSettings

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from engine.checkpoints import Checkpoint
-from engine.deltas import read_view
+from engine.decompose.delta import (read_view)
 from engine.device import Device
 from engine.host_buffers import HostBuffer, HostBuffers
 from engine.memory_terms import Way

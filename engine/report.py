@@ -15,7 +15,7 @@ from engine import __version__
 from engine.checkpoints import Checkpoint, pair_fingerprint
 from engine.decompose.version import SOLVER_VERSION
 from engine.exporters.file_names import rank_label
-from engine.layer_seed import layer_seed
+from engine.decompose.seed import (layer_seed)
 from engine.planning import Plan
 from engine.results import LayerResult, LeftOut
 from engine.settings import ExtractionSettings

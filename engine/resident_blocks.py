@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.deltas import Delta
+from engine.decompose.delta import (Delta)
 from engine.host_buffers import HostBuffer
 from engine.memory_terms import Way
 from engine.streamed_delta import (UnreadPair)

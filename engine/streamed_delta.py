@@ -16,7 +16,7 @@ import torch
 from engine.checkpoints import Checkpoint
 from engine.decompose.pieces import Pieces
 from engine.decompose.workspace import CHUNK_BYTES
-from engine.deltas import SAFE_SQUARES, Delta, energy, row_energies, subtract_in_cache, total_of_rows
+from engine.decompose.delta import (Delta, SAFE_SQUARES, energy, row_energies, subtract_in_cache, total_of_rows)
 from engine.host_buffers import HostBuffer
 from engine.memory_terms import PART_VALUES
 from engine.naming import TensorView
@@ -27,7 +27,7 @@ from engine.checkpoints.tensors import (torch_dtype)
 
 @dataclass(frozen=True)
 class MeasuredDelta:
-    """A difference that is not held, and what was measured in going over it once; see `engine.deltas.Delta`."""
+    """A difference that is not held, and what was measured in going over it once; see `engine.decompose.delta.Delta`."""
 
     pieces: UnreadPair
     energy: float
@@ -74,7 +74,7 @@ class UnreadPair(Pieces):
         return MeasuredDelta(self, *self._over(None))
 
     def filled(self, memory: HostBuffer) -> Delta:
-        """The delta whole, in the shape of the original, with its norm: what `engine.deltas.subtract` gives.
+        """The delta whole, in the shape of the original, with its norm: what `engine.decompose.delta.subtract` gives.
 
         Args:
             memory: for the result; it is valid until that is given back.

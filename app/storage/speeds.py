@@ -241,7 +241,7 @@ def _timed(weight: PairedWeight, settings: ExtractionSettings, device: Device) -
     """Seconds of the work on a layer whose change decays as that of a usual fine-tune does."""
     import torch
 
-    from engine.deltas import subtract
+    from engine.decompose.delta import (subtract)
     from engine.layer import (work_on)
 
     side, generator = weight.shape[0], torch.Generator().manual_seed(0)

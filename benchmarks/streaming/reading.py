@@ -24,7 +24,7 @@ from benchmarks.streaming.data import Pair
 from benchmarks.streaming.measuring import Workplace, fresh, watched
 from benchmarks.streaming.tables import mib
 from engine.checkpoints.safetensors_file import parse_header
-from engine.deltas import read_view, subtract
+from engine.decompose.delta import (read_view, subtract)
 from engine.host_buffers import HostBuffers
 from engine.pairing import PairedWeight
 from engine.session import Session

@@ -16,7 +16,7 @@ import torch
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
-from engine.deltas import read_pair
+from engine.decompose.delta import (read_pair)
 from engine.errors import EngineError, ErrorCode
 from engine.exporters.comfyui import difference_key, factor_key
 from engine.pairing import PairedWeight, Pairing

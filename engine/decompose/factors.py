@@ -11,7 +11,7 @@ from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.factor_error import ExactFactors
 from engine.decompose.pieces import Pieces
 from engine.decompose.workspace import CHUNK_BYTES
-from engine.deltas import energy
+from engine.decompose.delta import (energy)
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings
 from engine.steps import check

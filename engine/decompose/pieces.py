@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from engine.decompose.workspace import piece_length, worked_in_pieces
-from engine.deltas import energy
+from engine.decompose.delta import (energy)
 from engine.steps import check
 
 

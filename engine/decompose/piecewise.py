@@ -20,7 +20,7 @@ from engine.decompose.decomposition import MODERATE, TruncatedSvd, moderate_expo
 from engine.decompose.pieces import Pieces, ScaledPieces
 from engine.decompose.rank_rules import RankPolicy, Values
 from engine.decompose.workspace import piecewise_bytes, triangle_bytes
-from engine.deltas import energy
+from engine.decompose.delta import (energy)
 
 SQUARED_NOISE = 1.5e-8  # square root of float64's rounding: what a zero singular value may come out as, over s1
 _STRIPE = 128  # rows of the Gram matrix that are formed at once, at least

@@ -25,7 +25,7 @@ from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.refine import MOST_ROUNDS, refine, unjudged
 from engine.decompose.sketch import CONVERGED, MANY_ROUNDS, propose
 from engine.decompose.workspace import SMALL_SIDE, gram_bytes, gram_first, whole_spectrum, workspace_bytes
-from engine.deltas import energy
+from engine.decompose.delta import (energy)
 from engine.settings import Algorithm
 
 

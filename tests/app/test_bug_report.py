@@ -148,8 +148,8 @@ def test_the_home_folder_is_hidden_on_every_system(home: PurePosixPath | PureWin
         ("the joannas and annas_models", "the joannas and annas_models"),
         ("writing my_model_rank_8.safetensors", "writing <file>.safetensors"),
         (
-            '  File "/opt/lora-extractor/engine/deltas.py", line 3, in f',
-            '  File "<program>/engine/deltas.py", line 3, in f',
+            '  File "/opt/lora-extractor/engine/decompose/delta.py", line 3, in f',
+            '  File "<program>/engine/decompose/delta.py", line 3, in f',
         ),
         (
             '  File "C:\\Users\\anna\\env\\Lib\\site-packages\\torch\\nn\\x.py", line 3, in f',

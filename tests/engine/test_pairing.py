@@ -15,7 +15,7 @@ from native_models import NATIVE_MODELS, state_of
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from engine.checkpoints import open_checkpoint
-from engine.deltas import read_pair
+from engine.decompose.delta import (read_pair)
 from engine.errors import EngineError, ErrorCode
 from engine.naming import name_tensors
 from engine.pairing import Pairing, find_blocks, pair
