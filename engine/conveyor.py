@@ -11,7 +11,7 @@ from types import TracebackType
 import torch
 
 from engine.checkpoints import Checkpoint
-from engine.device import Device
+from engine.devices.device import (Device)
 from engine.events import Event
 from engine.lane import Lane
 from engine.layer_reader import LayerReader

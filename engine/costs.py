@@ -14,7 +14,7 @@ from engine.decompose.workspace import (
     worked_in_pieces,
     workspace_bytes,
 )
-from engine.memory_terms import PART_VALUES, Need
+from engine.devices.memory_rules import (Need, PART_VALUES)
 from engine.naming import TensorView
 from engine.pairing import PairedWeight
 from engine.settings import ExtractionSettings
@@ -62,7 +62,7 @@ def journal_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
 
 
 def lent_bytes(count: int) -> int:
-    """The largest host buffer that may be lent for so many bytes, see `engine.host_buffers`."""
+    """The largest host buffer that may be lent for so many bytes, see `engine.devices.buffer_pool`."""
     return count + count // BUFFER_WASTE + 2 * BUFFER_STEP
 
 

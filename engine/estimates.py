@@ -12,7 +12,7 @@ import psutil
 from engine.costs import journal_bytes
 from engine.disk import free_bytes, same_disk
 from engine.estimated_memory import DeviceMemory, Limits, device_bytes, host_bytes, task_need
-from engine.memory_terms import Need
+from engine.devices.memory_rules import (Need)
 from engine.planning import Plan
 from engine.results import Kept
 from engine.run_queue import Task

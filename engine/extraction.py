@@ -15,11 +15,11 @@ from collections.abc import Callable, Generator, Iterator
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
 from engine.conveyor import STALLED_SECONDS
-from engine.device import Device, choose_devices, exact_float32
+from engine.devices.device import (Device, choose_devices, exact_float32)
 from engine.errors import Cancelled
 from engine.events import Event, Finished, FinishingStep
 from engine.extraction_run import ExtractionRun
-from engine.host_memory import at_once, give_back
+from engine.devices.process_memory import (at_once, give_back)
 from engine.planning import Plan
 from engine.resident_blocks import ResidentBlocks
 from engine.settings import HardwareSettings

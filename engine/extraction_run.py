@@ -13,7 +13,7 @@ from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
 from engine.conveyor import Conveyor
 from engine.decompose.delta import (read_view)
-from engine.device import Device
+from engine.devices.device import (Device)
 from engine.errors import EngineError
 from engine.events import Event
 from engine.exporters.comfyui import set_weight_key

@@ -17,13 +17,13 @@ from typing import TypeVar
 
 import torch
 
-from engine.device import Device, is_out_of_memory
+from engine.devices.device import (Device, is_out_of_memory)
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import LayerStarted
 from engine.lane_books import LaneBooks
 from engine.lane_work import LaneWork, MoreMemoryError, Worked
 from engine.layer_reader import Staged, upload
-from engine.memory_terms import READERS
+from engine.devices.memory_rules import (READERS)
 from engine.run_queue import Task
 from engine.run_state import RunState
 from engine.steps import Step, ThreadWork, stoppable

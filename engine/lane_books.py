@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterable
 
 from engine.costs import measuring_need, need, need_within
-from engine.device import Device
-from engine.governor import Governor
-from engine.host_buffers import HostBuffers
+from engine.devices.device import (Device)
+from engine.devices.governor import (Governor)
+from engine.devices.buffer_pool import (HostBuffers)
 from engine.lane_news import LaneNews
 from engine.lane_residents import LaneResidents
 from engine.layer_reader import Staged
-from engine.memory_terms import IDLE_PART, Need, Relief
+from engine.devices.memory_rules import (IDLE_PART, Need, Relief)
 from engine.resident_blocks import Weights
 from engine.run_queue import Task
 from engine.run_state import RunState

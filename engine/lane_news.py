@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
-from engine.device import Device
+from engine.devices.device import (Device)
 from engine.events import BatchSizeChanged, MemoryStep, OffloadCause, Offloaded, OutOfMemory
-from engine.governor import Governor
-from engine.memory_terms import Relief
+from engine.devices.governor import (Governor)
+from engine.devices.memory_rules import (Relief)
 from engine.run_state import RunState
 
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from engine.costs import resident_bytes
-from engine.device import Device
-from engine.governor import Governor
+from engine.devices.device import (Device)
+from engine.devices.governor import (Governor)
 from engine.lane_news import LaneNews
 from engine.lane_work import Worked
 from engine.pairing import PairedWeight

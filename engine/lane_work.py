@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from engine.decompose.delta import (Delta, subtract)
-from engine.device import Device
-from engine.host_buffers import HostBuffers
+from engine.devices.device import (Device)
+from engine.devices.buffer_pool import (HostBuffers)
 from engine.layer_reader import Staged, upload
 from engine.layer import (LayerOutcome, measure, work_on)
 from engine.resident_blocks import Weights

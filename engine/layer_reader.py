@@ -10,9 +10,9 @@ import torch
 
 from engine.checkpoints import Checkpoint
 from engine.decompose.delta import (read_view)
-from engine.device import Device
-from engine.host_buffers import HostBuffer, HostBuffers
-from engine.memory_terms import Way
+from engine.devices.device import (Device)
+from engine.devices.buffer_pool import (HostBuffer, HostBuffers)
+from engine.devices.memory_rules import (Way)
 from engine.pairing import PairedWeight
 from engine.resident_blocks import Weights
 from engine.streamed_delta import (UnreadPair)

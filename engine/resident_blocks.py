@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 
 from engine.decompose.delta import (Delta)
-from engine.host_buffers import HostBuffer
-from engine.memory_terms import Way
+from engine.devices.buffer_pool import (HostBuffer)
+from engine.devices.memory_rules import (Way)
 from engine.streamed_delta import (UnreadPair)
 
 
@@ -25,7 +25,7 @@ class Weights:
         sides: fine-tuned and original, each in its file's dtype.
         delta: their difference; None where the sides are held.
         unread: both sides, left in their files; how they are to be worked on is `way`.
-        way: see `engine.memory_terms.Need`.
+        way: see `engine.devices.memory_rules.Need`.
         buffers: lent host memory that the tensors lie in.
     """
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from engine.conveyor import Conveyor
-from engine.device import Device, MemoryUse
+from engine.devices.device import (Device, MemoryUse)
 from engine.events import BlocksKept, Event, MemorySample, Notice, NoticeCode, Planned, Progress
 from engine.planning import Plan
 from engine.resident_blocks import ResidentBlocks

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.checkpoints import Checkpoint
-from engine.device import MemoryUse
+from engine.devices.device import (MemoryUse)
 from engine.errors import EngineError, ErrorCode
 from engine.events import BatchDone, Event, LayerDone, LayerSkipped, Notice, NoticeCode
 from engine.exporters.file_names import rank_label

@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.events import Event
 from engine.layer_reader import LayerReader
 from engine.layer import (LayerOutcome)
-from engine.memory_terms import MOST_WAITING
+from engine.devices.memory_rules import (MOST_WAITING)
 from engine.pairing import PairedWeight
 from engine.resident_blocks import ResidentBlocks
 from engine.run_queue import RunQueue, Task

@@ -17,7 +17,7 @@ from engine.checkpoints.header_snapshot import (RememberedCheckpoint)
 from engine.earlier_runs import earlier_runs, summary
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event
-from engine.host_memory import give_back
+from engine.devices.process_memory import (give_back)
 from engine.inspection import PairSummary, inspect_model, open_model, summarise_pair
 from engine.pairing import PairedWeight, pair, select
 from engine.planning import Plan, make_plan

@@ -17,8 +17,8 @@ from engine.checkpoints import Checkpoint
 from engine.decompose.pieces import Pieces
 from engine.decompose.workspace import CHUNK_BYTES
 from engine.decompose.delta import (Delta, SAFE_SQUARES, energy, row_energies, subtract_in_cache, total_of_rows)
-from engine.host_buffers import HostBuffer
-from engine.memory_terms import PART_VALUES
+from engine.devices.buffer_pool import (HostBuffer)
+from engine.devices.memory_rules import (PART_VALUES)
 from engine.naming import TensorView
 from engine.pairing import PairedWeight
 from engine.steps import check

@@ -22,7 +22,7 @@ from engine.results import ExtractionResult
 from engine.settings import ExtractionSettings, HardwareSettings
 
 if TYPE_CHECKING:
-    from engine.device import Device
+    from engine.devices.device import (Device)
 
 SPEEDS_VERSION = 1
 TELLING_SECONDS = 0.5  # shorter runs are mostly their own beginning and end
@@ -220,7 +220,7 @@ def calibrate(settings: ExtractionSettings, hardware: HardwareSettings) -> Speed
         EngineError: ``device_unavailable``.
     """
     from engine.costs import work
-    from engine.device import choose_devices
+    from engine.devices.device import (choose_devices)
 
     device = choose_devices(hardware)[0]
     side = HOST_SIDE if device.host else DEVICE_SIDE

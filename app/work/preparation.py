@@ -85,7 +85,7 @@ class LocalEngine:
         """Describe the device that would compute. Slow the first time: it loads torch."""
         import torch
 
-        from engine.device import choose_devices
+        from engine.devices.device import (choose_devices)
 
         devices = choose_devices(hardware)
         title = ", ".join(device.title for device in devices)

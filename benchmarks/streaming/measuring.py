@@ -21,7 +21,7 @@ from benchmarks.measuring import sampling
 from benchmarks.streaming.data import Layout, Pair, transformer, width_for, write_pair
 from engine.cancel import CancelToken
 from engine.events import BatchSizeChanged, Finished, Offloaded, OutOfMemory
-from engine.governor import Governor
+from engine.devices.governor import (Governor)
 from engine.results import ExtractionResult
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings

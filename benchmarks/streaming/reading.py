@@ -25,7 +25,7 @@ from benchmarks.streaming.measuring import Workplace, fresh, watched
 from benchmarks.streaming.tables import mib
 from engine.checkpoints.safetensors_file import parse_header
 from engine.decompose.delta import (read_view, subtract)
-from engine.host_buffers import HostBuffers
+from engine.devices.buffer_pool import (HostBuffers)
 from engine.pairing import PairedWeight
 from engine.session import Session
 from engine.settings import ExtractionSettings

@@ -9,7 +9,7 @@ import torch
 
 from engine.checkpoints import Checkpoint
 from engine.decompose.workspace import CHUNK_BYTES
-from engine.host_buffers import HostBuffer
+from engine.devices.buffer_pool import (HostBuffer)
 from engine.naming import TensorView
 from engine.pairing import PairedWeight
 from engine.steps import check

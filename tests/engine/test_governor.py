@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.governor import Governor
-from engine.memory_terms import Need, Relief
+from engine.devices.governor import (Governor)
+from engine.devices.memory_rules import (Need, Relief)
 
 LADDER = ("drop_resident", "drop_staged", "halve_batch", "alone", "cpu")
 STEPS_PER_LAYER = 200  # many times what reading, working, failing seven times and writing take

@@ -12,7 +12,7 @@ import torch
 from model_files import random_tensor, save_model
 
 from engine.cancel import CancelToken
-from engine.device import choose_devices
+from engine.devices.device import (choose_devices)
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, Finished, LayerDone, LayerStarted
 from engine.lane_work import LaneWork, Worked

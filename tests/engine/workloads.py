@@ -14,7 +14,7 @@ from simulated_device import Memory, SimulatedDevice
 
 from engine.cancel import CancelToken
 from engine.costs import need
-from engine.device import Device
+from engine.devices.device import (Device)
 from engine.events import Event, Finished
 from engine.extraction import extract
 from engine.planning import Plan

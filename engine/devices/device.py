@@ -14,7 +14,7 @@ import psutil
 import torch
 
 from engine.errors import EngineError, ErrorCode
-from engine.memory_terms import ceiling_share, layers_at_once
+from engine.devices.memory_rules import (ceiling_share, layers_at_once)
 from engine.settings import HardwareSettings
 
 _STREAMED = ("cuda", "xpu")  # copies and computations run on streams of their own
