@@ -11,7 +11,7 @@ from engine.devices.memory_rules import (IDLE_PART, MOST_WAITING, Need, READERS,
 from engine.pairing import PairedWeight
 from engine.planning import Plan
 from engine.residency import block_name, blocks_that_fit, blocks_to_keep
-from engine.run_queue import Task
+from engine.extraction.queue import (Task)
 from engine.settings import HardwareSettings
 
 

@@ -15,7 +15,7 @@ from engine.estimated_memory import DeviceMemory, Limits, device_bytes, host_byt
 from engine.devices.memory_rules import (Need)
 from engine.planning import Plan
 from engine.results import Kept
-from engine.run_queue import Task
+from engine.extraction.queue import (Task)
 
 _EXACT_TYPES = ("standard", "full")  # whose files' sizes are known; of the others only a bound is
 

@@ -17,7 +17,7 @@ from engine.output_folder import check_writable
 from engine.pairing import PairedWeight, Pairing, new_weights, select
 from engine.residency import batches, block_positions
 from engine.results import LeftOut
-from engine.run_queue import Task
+from engine.extraction.queue import (Task)
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
 _LENGTH_BYTES = 8  # the format's own first field

@@ -26,7 +26,7 @@ from engine.settings import ExtractionSettings, HardwareSettings
 from engine.store import DecompositionStore
 
 if TYPE_CHECKING:
-    from engine.resident_blocks import ResidentBlocks
+    from engine.extraction.block_cache import (ResidentBlocks)
     from engine.analysis.verify import (Verification, VerifyProgress)
 
 __all__ = ["Session", "inspect_model"]
@@ -106,9 +106,9 @@ class Session:
             raise EngineError(ErrorCode.OUTPUT_UNWRITABLE, file=output_dir, reason=reason) from error
 
     def extract(self, plan: Plan, cancel: CancelToken) -> Generator[Event, None, None]:
-        """Run a plan; see `engine.extraction.extract`."""
-        from engine.extraction import extract
-        from engine.resident_blocks import ResidentBlocks
+        """Run a plan; see `engine.extraction.extraction.extract`."""
+        from engine.extraction.extraction import (extract)
+        from engine.extraction.block_cache import (ResidentBlocks)
 
         self._residents = self._residents or ResidentBlocks()
         return extract(plan, self.finetuned, self.original, cancel, store=self._store, residents=self._residents)

@@ -122,7 +122,7 @@ def run(session: Session, settings: ExtractionSettings, hardware: HardwareSettin
         return governors[-1]
 
     events: Counter[str] = Counter()
-    with patch("engine.lane_books.Governor", recording):
+    with patch("engine.extraction.scheduler.Governor", recording):
         for event in session.extract(session.plan(settings, hardware, folder), CancelToken()):
             if isinstance(event, (Offloaded, OutOfMemory, BatchSizeChanged)):
                 events[type(event).__name__] += 1
@@ -137,7 +137,7 @@ def run(session: Session, settings: ExtractionSettings, hardware: HardwareSettin
 @contextmanager
 def watched() -> Iterator[Watch]:
     """Sample this process's memory while the block runs, from a thread."""
-    importlib.import_module("engine.extraction")  # which a session imports late
+    importlib.import_module("engine.extraction.extraction")  # which a session imports late
     watch, mapped = Watch(anonymous_bytes(), 0), _status_bytes("RssFile")
 
     def look() -> None:

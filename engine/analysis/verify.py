@@ -21,7 +21,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.exporters.comfyui import difference_key, factor_key
 from engine.pairing import PairedWeight, Pairing
 from engine.residency import block_name
-from engine.resident_blocks import ResidentBlocks, Weights
+from engine.extraction.block_cache import (ResidentBlocks, Weights)
 from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings
 from engine.checkpoints.tensors import (read_tensor)

@@ -1,6 +1,6 @@
 """The memory policy under any workload: nothing is lost, nothing hangs, and things give way in the promised order.
 
-A simulated device does what `engine.lane` does with a governor, one small step after another in random order.
+A simulated device does what `engine.extraction.device_lane` does with a governor, one small step after another in random order.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class SimulatedDevice:
         """The first layer that is not finished."""
         return min(set(range(len(self.load.layers))) - set(self.finished))
 
-    # The steps of `engine.lane`
+    # The steps of `engine.extraction.device_lane`
 
     def read(self) -> bool:
         governor, load = self.governor, self.load

@@ -12,9 +12,9 @@ from engine.cancel import CancelToken
 from engine.costs import need, need_within
 from engine.events import Event, Finished, Notice, NoticeCode
 from engine.planning import Plan
-from engine.resident_blocks import ResidentBlocks
-from engine.run_gauge import RunGauge
-from engine.run_results import RunResults
+from engine.extraction.block_cache import (ResidentBlocks)
+from engine.extraction.progress import (RunGauge)
+from engine.extraction.collector import (RunResults)
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 

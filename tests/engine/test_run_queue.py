@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from engine.checkpoints import TensorInfo
 from engine.naming import TensorView
 from engine.pairing import Block, PairedWeight
-from engine.run_queue import RunQueue, Task
+from engine.extraction.queue import (RunQueue, Task)
 
 VIEW = TensorView(TensorInfo("w", "F32", (1, 1), 4), "denoiser", (1, 1))
 WEIGHT = PairedWeight("w", "matrix", "denoiser", (1, 1), VIEW, VIEW, Block())

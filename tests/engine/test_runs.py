@@ -22,7 +22,7 @@ from engine.decompose.truncated_svd import truncated_svd
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, LayerDone, LayerSkipped, LayerStarted, MemorySample, Planned, Progress
 from engine.exporters.safetensors_writer import SafetensorsWriter
-from engine.lane_work import LaneWork, Worked
+from engine.extraction.stages import (LaneWork, Worked)
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -78,7 +78,7 @@ def test_cancelling_leaves_no_file_and_no_folder(
             cancel.cancel()
         return worked[-1]
 
-    monkeypatch.setattr("engine.lane.LaneWork.do", cancelling)
+    monkeypatch.setattr("engine.extraction.device_lane.LaneWork.do", cancelling)
     with Session(*save_pair(tmp_path)) as session:
         plan = session.plan(SETTINGS, HARDWARE, tmp_path / "out")
         with pytest.raises(Cancelled):
@@ -113,8 +113,8 @@ def test_closing_the_generator_stops_its_thread_and_leaves_no_file(
         assert closing.wait(60)
         return real(*arguments, **named)
 
-    monkeypatch.setattr("engine.extraction.CancelToken", Stop)
-    monkeypatch.setattr("engine.lane.LaneWork.do", until_closed)
+    monkeypatch.setattr("engine.extraction.extraction.CancelToken", Stop)
+    monkeypatch.setattr("engine.extraction.device_lane.LaneWork.do", until_closed)
     with Session(*save_pair(tmp_path)) as session:
         events = session.extract(session.plan(SETTINGS, HARDWARE, tmp_path / "out"), CancelToken())
         next(event for event in events if isinstance(event, LayerStarted))

@@ -42,8 +42,8 @@ class Drive:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for long in tests."""
-    monkeypatch.setattr("engine.conveyor.STALLED_SECONDS", 0.1)
-    monkeypatch.setattr("engine.extraction.STALLED_SECONDS", 0.1)
+    monkeypatch.setattr("engine.extraction.executor.STALLED_SECONDS", 0.1)
+    monkeypatch.setattr("engine.extraction.extraction.STALLED_SECONDS", 0.1)
 
 
 def threads() -> list[str]:

@@ -13,7 +13,7 @@ from workloads import Simulated, Workload, random_hardware, random_workload, sim
 from engine.costs import need
 from engine.events import BatchSizeChanged, BlocksKept, Event, LayerDone, LayerSkipped, Offloaded, OutOfMemory
 from engine.presets import HARDWARE_PROFILES
-from engine.resident_blocks import ResidentBlocks
+from engine.extraction.block_cache import (ResidentBlocks)
 from engine.settings import HardwareSettings
 
 ROOMY = 4_000_000_000

@@ -16,9 +16,9 @@ from engine.cancel import CancelToken
 from engine.costs import need
 from engine.devices.device import (Device)
 from engine.events import Event, Finished
-from engine.extraction import extract
+from engine.extraction.extraction import (extract)
 from engine.planning import Plan
-from engine.resident_blocks import ResidentBlocks
+from engine.extraction.block_cache import (ResidentBlocks)
 from engine.results import ExtractionResult
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings

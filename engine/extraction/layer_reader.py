@@ -14,7 +14,7 @@ from engine.devices.device import (Device)
 from engine.devices.buffer_pool import (HostBuffer, HostBuffers)
 from engine.devices.memory_rules import (Way)
 from engine.pairing import PairedWeight
-from engine.resident_blocks import Weights
+from engine.extraction.block_cache import (Weights)
 from engine.streamed_delta import (UnreadPair)
 
 

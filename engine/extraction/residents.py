@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from engine.costs import resident_bytes
 from engine.devices.device import (Device)
 from engine.devices.governor import (Governor)
-from engine.lane_news import LaneNews
-from engine.lane_work import Worked
+from engine.extraction.lane_news import (LaneNews)
+from engine.extraction.stages import (Worked)
 from engine.pairing import PairedWeight
 from engine.residency import ALL_BLOCKS, OUTSIDE, block_name, blocks_that_fit, blocks_to_keep
-from engine.resident_blocks import ResidentBlocks, Weights
-from engine.run_queue import Task
+from engine.extraction.block_cache import (ResidentBlocks, Weights)
+from engine.extraction.queue import (Task)
 from engine.settings import HardwareSettings
 
 

@@ -13,13 +13,13 @@ import torch
 from engine.checkpoints import Checkpoint
 from engine.devices.device import (Device)
 from engine.events import Event
-from engine.lane import Lane
-from engine.layer_reader import LayerReader
+from engine.extraction.device_lane import (Lane)
+from engine.extraction.layer_reader import (LayerReader)
 from engine.layer import (LayerOutcome)
 from engine.pairing import PairedWeight
-from engine.resident_blocks import ResidentBlocks
-from engine.run_queue import Task
-from engine.run_state import RunState
+from engine.extraction.block_cache import (ResidentBlocks)
+from engine.extraction.queue import (Task)
+from engine.extraction.state import (RunState)
 from engine.settings import ExtractionSettings, HardwareSettings
 from engine.steps import Step
 
@@ -102,7 +102,7 @@ class Conveyor:
         """Finished layers that were not taken yet, in the order in which they finished; none after a timeout.
 
         Raises:
-            EngineError: what ended the work; see `engine.lane_work.LaneWork.do` and `Checkpoint.read_into`.
+            EngineError: what ended the work; see `engine.extraction.stages.LaneWork.do` and `Checkpoint.read_into`.
         """
         with self._state.changed:
             state = self._state

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from engine.conveyor import Conveyor
+from engine.extraction.executor import (Conveyor)
 from engine.devices.device import (Device, MemoryUse)
 from engine.events import BlocksKept, Event, MemorySample, Notice, NoticeCode, Planned, Progress
 from engine.planning import Plan
-from engine.resident_blocks import ResidentBlocks
-from engine.run_queue import Task
-from engine.run_results import RunResults
+from engine.extraction.block_cache import (ResidentBlocks)
+from engine.extraction.queue import (Task)
+from engine.extraction.collector import (RunResults)
 
 _SAMPLE_SECONDS = 0.25
 

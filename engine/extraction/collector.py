@@ -15,7 +15,7 @@ from engine.exporters.file_names import rank_label
 from engine.exporters.safetensors_writer import Added, SafetensorsWriter
 from engine.layer import (LayerOutcome)
 from engine.planning import Plan, weight_key
-from engine.report import metadata, quality, report
+from engine.extraction.report import (metadata, quality, report)
 from engine.results import LayerResult, LeaveOutReason, LeftOut, OutputFile, StageSeconds
 
 _LARGE_CHANGE = 0.5

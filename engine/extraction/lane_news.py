@@ -8,7 +8,7 @@ from engine.devices.device import (Device)
 from engine.events import BatchSizeChanged, MemoryStep, OffloadCause, Offloaded, OutOfMemory
 from engine.devices.governor import (Governor)
 from engine.devices.memory_rules import (Relief)
-from engine.run_state import RunState
+from engine.extraction.state import (RunState)
 
 
 class LaneNews:

@@ -11,7 +11,7 @@ import torch
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
-from engine.conveyor import Conveyor
+from engine.extraction.executor import (Conveyor)
 from engine.decompose.delta import (read_view)
 from engine.devices.device import (Device)
 from engine.errors import EngineError
@@ -22,11 +22,11 @@ from engine.layer import (LayerOutcome)
 from engine.naming import TensorView
 from engine.pairing import new_weights
 from engine.planning import Plan
-from engine.resident_blocks import ResidentBlocks
+from engine.extraction.block_cache import (ResidentBlocks)
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut
-from engine.run_gauge import RunGauge
+from engine.extraction.progress import (RunGauge)
 from engine.run_journal import RunJournal
-from engine.run_results import RunResults
+from engine.extraction.collector import (RunResults)
 from engine.settings import HardwareSettings
 from engine.steps import Step
 from engine.store import DecompositionStore

@@ -12,11 +12,11 @@ import torch
 from engine.decompose.delta import (Delta, subtract)
 from engine.devices.device import (Device)
 from engine.devices.buffer_pool import (HostBuffers)
-from engine.layer_reader import Staged, upload
+from engine.extraction.layer_reader import (Staged, upload)
 from engine.layer import (LayerOutcome, measure, work_on)
-from engine.resident_blocks import Weights
+from engine.extraction.block_cache import (Weights)
 from engine.results import LeaveOutReason, StageSeconds
-from engine.run_queue import Task
+from engine.extraction.queue import (Task)
 from engine.settings import ExtractionSettings
 from engine.streamed_delta import (MeasuredDelta)
 

@@ -9,13 +9,13 @@ from engine.costs import measuring_need, need, need_within
 from engine.devices.device import (Device)
 from engine.devices.governor import (Governor)
 from engine.devices.buffer_pool import (HostBuffers)
-from engine.lane_news import LaneNews
-from engine.lane_residents import LaneResidents
-from engine.layer_reader import Staged
+from engine.extraction.lane_news import (LaneNews)
+from engine.extraction.residents import (LaneResidents)
+from engine.extraction.layer_reader import (Staged)
 from engine.devices.memory_rules import (IDLE_PART, Need, Relief)
-from engine.resident_blocks import Weights
-from engine.run_queue import Task
-from engine.run_state import RunState
+from engine.extraction.block_cache import (Weights)
+from engine.extraction.queue import (Task)
+from engine.extraction.state import (RunState)
 
 
 class LaneBooks:

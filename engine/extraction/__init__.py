@@ -1,0 +1,1 @@
+"""Extraction: a room of engine."""
