@@ -11,9 +11,9 @@ from engine.costs import journal_bytes, measuring_work, stored_bytes, stores_fac
 from engine.disk import free_bytes
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
-from engine.exporters.comfyui import FACTOR_ENDINGS, difference_key, factor_key, has_loader, set_weight_key
-from engine.exporters.file_names import first_free, numbered, output_folder_and_stem
-from engine.output_folder import check_writable
+from engine.formats.comfyui import (FACTOR_ENDINGS, difference_key, factor_key, has_loader, set_weight_key)
+from engine.formats.output_path import (first_free, numbered, output_folder_and_stem)
+from engine.formats.output_folder import (check_writable)
 from engine.pairing import PairedWeight, Pairing, new_weights, select
 from engine.residency import batches, block_positions
 from engine.results import LeftOut

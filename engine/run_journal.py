@@ -25,7 +25,7 @@ from engine.disk import free_bytes, same_disk
 from engine.earlier_runs import EarlierRuns, earlier_runs, part_file
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, Notice, NoticeCode
-from engine.exporters.safetensors_writer import Added, SafetensorsWriter
+from engine.formats.safetensors_writer import (Added, SafetensorsWriter)
 from engine.layer import (LayerOutcome)
 from engine.planning import Plan
 from engine.record_answers import superseded

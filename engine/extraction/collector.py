@@ -11,8 +11,8 @@ from engine.checkpoints import Checkpoint
 from engine.devices.device import (MemoryUse)
 from engine.errors import EngineError, ErrorCode
 from engine.events import BatchDone, Event, LayerDone, LayerSkipped, Notice, NoticeCode
-from engine.exporters.file_names import rank_label
-from engine.exporters.safetensors_writer import Added, SafetensorsWriter
+from engine.formats.output_path import (rank_label)
+from engine.formats.safetensors_writer import (Added, SafetensorsWriter)
 from engine.layer import (LayerOutcome)
 from engine.planning import Plan, weight_key
 from engine.extraction.report import (metadata, quality, report)

@@ -14,7 +14,7 @@ import torch
 from engine import __version__
 from engine.checkpoints import Checkpoint, pair_fingerprint
 from engine.decompose.version import SOLVER_VERSION
-from engine.exporters.file_names import rank_label
+from engine.formats.output_path import (rank_label)
 from engine.decompose.seed import (layer_seed)
 from engine.planning import Plan
 from engine.results import LayerResult, LeftOut

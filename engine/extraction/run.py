@@ -16,8 +16,8 @@ from engine.decompose.delta import (read_view)
 from engine.devices.device import (Device)
 from engine.errors import EngineError
 from engine.events import Event
-from engine.exporters.comfyui import set_weight_key
-from engine.exporters.safetensors_writer import SafetensorsWriter
+from engine.formats.comfyui import (set_weight_key)
+from engine.formats.safetensors_writer import (SafetensorsWriter)
 from engine.layer import (LayerOutcome)
 from engine.naming import TensorView
 from engine.pairing import new_weights

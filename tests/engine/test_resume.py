@@ -360,7 +360,7 @@ def test_a_failure_at_the_very_end_of_full_costs_no_layer(
         raise OSError("the drive went away")
 
     with monkeypatch.context() as broken:
-        broken.setattr("engine.exporters.safetensors_writer._place", fails)
+        broken.setattr("engine.formats.safetensors_writer._place", fails)
         with pytest.raises(EngineError):
             extract(pair, tmp_path / "out", store, lora_type="full")
     result = finished(pair, tmp_path / "out", store, lora_type="full")

@@ -21,7 +21,7 @@ from engine.checkpoints import open_checkpoint
 from engine.decompose.truncated_svd import truncated_svd
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, LayerDone, LayerSkipped, LayerStarted, MemorySample, Planned, Progress
-from engine.exporters.safetensors_writer import SafetensorsWriter
+from engine.formats.safetensors_writer import (SafetensorsWriter)
 from engine.extraction.stages import (LaneWork, Worked)
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
