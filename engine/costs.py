@@ -15,8 +15,8 @@ from engine.decompose.workspace import (
     workspace_bytes,
 )
 from engine.devices.memory_rules import (Need, PART_VALUES)
-from engine.naming import TensorView
-from engine.pairing import PairedWeight
+from engine.models.names import (TensorView)
+from engine.models.pairing import (PairedWeight)
 from engine.settings import ExtractionSettings
 
 _READING = 200.0  # floating point operations that take as long as reading and subtracting one value

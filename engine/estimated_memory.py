@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.costs import journal_bytes, lent_bytes, measuring_need, need, need_within, resident_bytes, stored_bytes
 from engine.devices.governor import (Governor)
 from engine.devices.memory_rules import (IDLE_PART, MOST_WAITING, Need, READERS, ceiling_share, layers_at_once)
-from engine.pairing import PairedWeight
+from engine.models.pairing import (PairedWeight)
 from engine.planning import Plan
 from engine.residency import block_name, blocks_that_fit, blocks_to_keep
 from engine.extraction.queue import (Task)

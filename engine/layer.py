@@ -15,7 +15,7 @@ from engine.decompose.factors import Stored, store_difference, store_factors
 from engine.decompose.truncated_svd import truncated_svd
 from engine.decompose.delta import (Delta)
 from engine.decompose.seed import (layer_seed)
-from engine.pairing import PairedWeight
+from engine.models.pairing import (PairedWeight)
 from engine.results import LayerResult, LeaveOutReason, LeftOut, StageSeconds
 from engine.settings import ExtractionSettings
 from engine.streamed_delta import (MeasuredDelta)

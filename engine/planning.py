@@ -14,7 +14,7 @@ from engine.events import Notice, NoticeCode
 from engine.formats.comfyui import (FACTOR_ENDINGS, difference_key, factor_key, has_loader, set_weight_key)
 from engine.formats.output_path import (first_free, numbered, output_folder_and_stem)
 from engine.formats.output_folder import (check_writable)
-from engine.pairing import PairedWeight, Pairing, new_weights, select
+from engine.models.pairing import (PairedWeight, Pairing, new_weights, select)
 from engine.residency import batches, block_positions
 from engine.results import LeftOut
 from engine.extraction.queue import (Task)

@@ -16,7 +16,7 @@ from engine.costs import matrix_shape, policy_of, stores_factors
 from engine.decompose.rank_rules import RankPolicy, Values
 from engine.decompose.version import SOLVER_VERSION
 from engine.decompose.seed import (layer_seed)
-from engine.pairing import PairedWeight
+from engine.models.pairing import (PairedWeight)
 from engine.results import LeaveOutReason
 from engine.settings import ExtractionSettings
 from engine.store.journal import Entry

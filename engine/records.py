@@ -26,7 +26,7 @@ from engine.decompose.factors import (
 )
 from engine.decompose.rank_rules import RankPolicy
 from engine.layer import (LayerOutcome, layer_row)
-from engine.pairing import PairedWeight
+from engine.models.pairing import (PairedWeight)
 from engine.record_answers import (
     STORING_VERSION,
     clamped_alike,

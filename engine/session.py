@@ -18,8 +18,8 @@ from engine.earlier_runs import earlier_runs, summary
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event
 from engine.devices.process_memory import (give_back)
-from engine.inspection import PairSummary, inspect_model, open_model, summarise_pair
-from engine.pairing import PairedWeight, pair, select
+from engine.models.inspection import (PairSummary, inspect_model, open_model, summarise_pair)
+from engine.models.pairing import (PairedWeight, pair, select)
 from engine.planning import Plan, make_plan
 from engine.results import Kept
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -148,8 +148,8 @@ class Session:
         return select(self.pairing, settings).extracted
 
     def compare(self, weights: tuple[PairedWeight, ...], cancel: CancelToken) -> Iterator[tuple[PairedWeight, bool]]:
-        """Tell which weights differ by value; see `engine.inspection.compare_weights`."""
-        from engine.inspection import compare_weights
+        """Tell which weights differ by value; see `engine.models.inspection.compare_weights`."""
+        from engine.models.inspection import (compare_weights)
 
         return compare_weights(self.finetuned, self.original, weights, cancel)
 

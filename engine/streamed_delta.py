@@ -19,8 +19,8 @@ from engine.decompose.workspace import CHUNK_BYTES
 from engine.decompose.delta import (Delta, SAFE_SQUARES, energy, row_energies, subtract_in_cache, total_of_rows)
 from engine.devices.buffer_pool import (HostBuffer)
 from engine.devices.memory_rules import (PART_VALUES)
-from engine.naming import TensorView
-from engine.pairing import PairedWeight
+from engine.models.names import (TensorView)
+from engine.models.pairing import (PairedWeight)
 from engine.steps import check
 from engine.checkpoints.tensors import (torch_dtype)
 

@@ -18,7 +18,7 @@ from app.storage.profiles import (ProfileStore)
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished
-from engine.inspection import ModelSummary
+from engine.models.inspection import (ModelSummary)
 from engine.results import ExtractionResult, LeftOut
 from engine.session import Session, inspect_model
 from engine.settings import ExtractionSettings, HardwareSettings

@@ -15,8 +15,8 @@ from app.storage.json_store import (StoreProblem, StoreTrouble, read_versioned, 
 from engine.checkpoints import TensorInfo
 from engine.costs import measuring_work
 from engine.estimates import Labour, Speed, labour
-from engine.naming import TensorView
-from engine.pairing import Block, PairedWeight
+from engine.models.names import (TensorView)
+from engine.models.pairing import (Block, PairedWeight)
 from engine.planning import Plan
 from engine.results import ExtractionResult
 from engine.settings import ExtractionSettings, HardwareSettings

@@ -19,7 +19,7 @@ from engine.checkpoints.folder import (files_of_models)
 from engine.errors import EngineError, ErrorCode
 from engine.estimated_memory import DeviceMemory
 from engine.estimates import Speed
-from engine.inspection import ModelSummary, PairSummary
+from engine.models.inspection import (ModelSummary, PairSummary)
 from engine.planning import Plan
 from engine.results import Kept
 from engine.settings import ExtractionSettings, HardwareSettings

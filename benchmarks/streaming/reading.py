@@ -26,7 +26,7 @@ from benchmarks.streaming.tables import mib
 from engine.checkpoints.safetensors_file import parse_header
 from engine.decompose.delta import (read_view, subtract)
 from engine.devices.buffer_pool import (HostBuffers)
-from engine.pairing import PairedWeight
+from engine.models.pairing import (PairedWeight)
 from engine.session import Session
 from engine.settings import ExtractionSettings
 

@@ -10,8 +10,8 @@ import torch
 from engine.checkpoints import Checkpoint
 from engine.decompose.workspace import CHUNK_BYTES
 from engine.devices.buffer_pool import (HostBuffer)
-from engine.naming import TensorView
-from engine.pairing import PairedWeight
+from engine.models.names import (TensorView)
+from engine.models.pairing import (PairedWeight)
 from engine.steps import check
 from engine.checkpoints.tensors import (read_tensor)
 

@@ -16,7 +16,7 @@ from engine.events import Event
 from engine.extraction.device_lane import (Lane)
 from engine.extraction.layer_reader import (LayerReader)
 from engine.layer import (LayerOutcome)
-from engine.pairing import PairedWeight
+from engine.models.pairing import (PairedWeight)
 from engine.extraction.block_cache import (ResidentBlocks)
 from engine.extraction.queue import (Task)
 from engine.extraction.state import (RunState)

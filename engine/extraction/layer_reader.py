@@ -13,7 +13,7 @@ from engine.decompose.delta import (read_view)
 from engine.devices.device import (Device)
 from engine.devices.buffer_pool import (HostBuffer, HostBuffers)
 from engine.devices.memory_rules import (Way)
-from engine.pairing import PairedWeight
+from engine.models.pairing import (PairedWeight)
 from engine.extraction.block_cache import (Weights)
 from engine.streamed_delta import (UnreadPair)
 

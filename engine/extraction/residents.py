@@ -11,7 +11,7 @@ from engine.devices.device import (Device)
 from engine.devices.governor import (Governor)
 from engine.extraction.lane_news import (LaneNews)
 from engine.extraction.stages import (Worked)
-from engine.pairing import PairedWeight
+from engine.models.pairing import (PairedWeight)
 from engine.residency import ALL_BLOCKS, OUTSIDE, block_name, blocks_that_fit, blocks_to_keep
 from engine.extraction.block_cache import (ResidentBlocks, Weights)
 from engine.extraction.queue import (Task)

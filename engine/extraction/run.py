@@ -19,8 +19,8 @@ from engine.events import Event
 from engine.formats.comfyui import (set_weight_key)
 from engine.formats.safetensors_writer import (SafetensorsWriter)
 from engine.layer import (LayerOutcome)
-from engine.naming import TensorView
-from engine.pairing import new_weights
+from engine.models.names import (TensorView)
+from engine.models.pairing import (new_weights)
 from engine.planning import Plan
 from engine.extraction.block_cache import (ResidentBlocks)
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut

@@ -12,7 +12,7 @@ from engine.events import Event
 from engine.extraction.layer_reader import (LayerReader)
 from engine.layer import (LayerOutcome)
 from engine.devices.memory_rules import (MOST_WAITING)
-from engine.pairing import PairedWeight
+from engine.models.pairing import (PairedWeight)
 from engine.extraction.block_cache import (ResidentBlocks)
 from engine.extraction.queue import (RunQueue, Task)
 from engine.settings import ExtractionSettings, HardwareSettings

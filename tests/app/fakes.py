@@ -26,9 +26,9 @@ from engine.events import (
     Planned,
     Progress,
 )
-from engine.inspection import ModelSummary, PairSummary
-from engine.naming import TensorView
-from engine.pairing import Block, PairedWeight
+from engine.models.inspection import (ModelSummary, PairSummary)
+from engine.models.names import (TensorView)
+from engine.models.pairing import (Block, PairedWeight)
 from engine.planning import Plan
 from engine.results import ExtractionResult, Kept, LayerResult, LeaveOutReason, LeftOut, OutputFile, StageSeconds
 from engine.settings import ExtractionSettings, HardwareSettings

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from engine.checkpoints import TensorInfo
-from engine.naming import TensorView
-from engine.pairing import Block, PairedWeight
+from engine.models.names import (TensorView)
+from engine.models.pairing import (Block, PairedWeight)
 from engine.extraction.queue import (RunQueue, Task)
 
 VIEW = TensorView(TensorInfo("w", "F32", (1, 1), 4), "denoiser", (1, 1))

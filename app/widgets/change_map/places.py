@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from app.widgets.layers.layer_model import (natural_key)
-from engine.architecture import FAMILIES
+from engine.models.families import (FAMILIES)
 
 Block = tuple[str, int]
 BIASES, NORMS = "biases", "norms"

@@ -16,7 +16,7 @@ from app.widgets.basics.basics import (ElidedLabel, icon_size, push_button, scal
 from app.widgets.basics.drops import (accept_copy, dropped_paths)
 from app.text.window_text import (breakable, short_error_text)
 from engine.errors import EngineError
-from engine.inspection import ModelSummary
+from engine.models.inspection import (ModelSummary)
 
 LEAST_HEIGHT = 70  # with usual text; larger text takes what it needs
 CAPTION_WIDTH = 80  # which of the two cards it is can be read in this

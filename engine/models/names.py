@@ -8,16 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.architecture import (
-    COMPONENT_PREFIXES,
-    EMA_PREFIXES,
-    FAMILIES,
-    GENERIC,
-    OPEN_CLIP_NAMES,
-    TEXT_ENCODER_FILES,
-    WRAPPER_PREFIXES,
-    Family,
-)
+from engine.models.families import (COMPONENT_PREFIXES, EMA_PREFIXES, FAMILIES, Family, GENERIC, OPEN_CLIP_NAMES, TEXT_ENCODER_FILES, WRAPPER_PREFIXES)
 from engine.checkpoints import Checkpoint, TensorInfo
 from engine.results import LeaveOutReason, LeftOut
 
