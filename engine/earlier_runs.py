@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 from engine.record_answers import find, find_measured
 from engine.results import Kept
 from engine.store import Entry, Journal, PairStore

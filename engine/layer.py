@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from engine.costs import matrix_shape, policy_of, stores_factors
+from engine.planning.costs import (matrix_shape, policy_of, stores_factors)
 from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.factors import Stored, store_difference, store_factors
 from engine.decompose.truncated_svd import truncated_svd

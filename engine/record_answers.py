@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.costs import matrix_shape, policy_of, stores_factors
+from engine.planning.costs import (matrix_shape, policy_of, stores_factors)
 from engine.decompose.rank_rules import RankPolicy, Values
 from engine.decompose.version import SOLVER_VERSION
 from engine.decompose.seed import (layer_seed)

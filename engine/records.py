@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.costs import policy_of
+from engine.planning.costs import (policy_of)
 from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.factors import (
     Stored,

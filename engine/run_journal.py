@@ -27,7 +27,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.events import Event, Notice, NoticeCode
 from engine.formats.safetensors_writer import (Added, SafetensorsWriter)
 from engine.layer import (LayerOutcome)
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 from engine.record_answers import superseded
 from engine.record_loader import RecordLoader
 from engine.records import make_record, restore

@@ -20,7 +20,7 @@ from engine.events import Event
 from engine.devices.process_memory import (give_back)
 from engine.models.inspection import (PairSummary, inspect_model, open_model, summarise_pair)
 from engine.models.pairing import (PairedWeight, pair, select)
-from engine.planning import Plan, make_plan
+from engine.planning.plan import (Plan, make_plan)
 from engine.results import Kept
 from engine.settings import ExtractionSettings, HardwareSettings
 from engine.store import DecompositionStore

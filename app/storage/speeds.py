@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from app.storage import (paths)
 from app.storage.json_store import (StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically)
 from engine.checkpoints import TensorInfo
-from engine.costs import measuring_work
-from engine.estimates import Labour, Speed, labour
+from engine.planning.costs import (measuring_work)
+from engine.planning.estimates import (Labour, Speed, labour)
 from engine.models.names import (TensorView)
 from engine.models.pairing import (Block, PairedWeight)
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 from engine.results import ExtractionResult
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -219,7 +219,7 @@ def calibrate(settings: ExtractionSettings, hardware: HardwareSettings) -> Speed
     Raises:
         EngineError: ``device_unavailable``.
     """
-    from engine.costs import work
+    from engine.planning.costs import (work)
     from engine.devices.device import (choose_devices)
 
     device = choose_devices(hardware)[0]

@@ -14,7 +14,7 @@ from app.text.log_lines import (Level)
 from app.window.frame import (Tab)
 from app.widgets.queue.texts import (store_words, summary_words, write_failed_words)
 from app.text.window_text import (why_not)
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 
 if TYPE_CHECKING:
     from app.window.main_window import (MainWindow)

@@ -16,7 +16,7 @@ from app.widgets.basics.dialogs import (ResumeAnswer, ask_resume, ask_stop)
 from app.window.frame import (Tab)
 from engine.errors import EngineError
 from engine.events import Event, FinishingStep, Planned, Progress
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 from engine.results import ExtractionResult, Kept
 from engine.settings import ExtractionSettings
 

@@ -21,8 +21,8 @@ from app.work.run_thread import (RunThread, Worker)
 from app.text.verification import (ClaimedQuality)
 from app.work.workers import (ExtractionWorker, VerificationWorker)
 from engine.errors import Cancelled, EngineError
-from engine.estimates import Estimate
-from engine.planning import Plan
+from engine.planning.estimates import (Estimate)
+from engine.planning.plan import (Plan)
 from engine.results import ExtractionResult
 from engine.settings import ExtractionSettings, HardwareSettings
 

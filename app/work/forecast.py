@@ -14,8 +14,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.storage import (paths)
 from app.work.preparation import (DeviceInfo, Engine)
 from app.storage.speeds import (SpeedStore, method_of)
-from engine.estimates import Estimate, estimate, room_at
-from engine.planning import Plan
+from engine.planning.estimates import (Estimate, estimate, room_at)
+from engine.planning.plan import (Plan)
 from engine.results import ExtractionResult, Kept
 from engine.settings import HardwareSettings
 

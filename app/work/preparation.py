@@ -17,10 +17,10 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.system.idle_gpu import (idle_card)
 from engine.checkpoints.folder import (files_of_models)
 from engine.errors import EngineError, ErrorCode
-from engine.estimated_memory import DeviceMemory
-from engine.estimates import Speed
+from engine.planning.memory_estimate import (DeviceMemory)
+from engine.planning.estimates import (Speed)
 from engine.models.inspection import (ModelSummary, PairSummary)
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 from engine.results import Kept
 from engine.settings import ExtractionSettings, HardwareSettings
 

@@ -19,7 +19,7 @@ from app.text.verification import (ClaimedQuality, claimed_quality)
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, Finished, Progress
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 from engine.results import ExtractionResult
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.costs import matrix_shape
+from engine.planning.costs import (matrix_shape)
 from engine.decompose.rank_rules import FLOAT32_EPSILON, RankPolicy
 from engine.results import LayerResult
 

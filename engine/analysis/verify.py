@@ -20,7 +20,7 @@ from engine.decompose.delta import (read_pair)
 from engine.errors import EngineError, ErrorCode
 from engine.formats.comfyui import (difference_key, factor_key)
 from engine.models.pairing import (PairedWeight, Pairing)
-from engine.residency import block_name
+from engine.planning.residency import (block_name)
 from engine.extraction.block_cache import (ResidentBlocks, Weights)
 from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings

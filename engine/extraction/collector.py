@@ -14,7 +14,7 @@ from engine.events import BatchDone, Event, LayerDone, LayerSkipped, Notice, Not
 from engine.formats.output_path import (rank_label)
 from engine.formats.safetensors_writer import (Added, SafetensorsWriter)
 from engine.layer import (LayerOutcome)
-from engine.planning import Plan, weight_key
+from engine.planning.plan import (Plan, weight_key)
 from engine.extraction.report import (metadata, quality, report)
 from engine.results import LayerResult, LeaveOutReason, LeftOut, OutputFile, StageSeconds
 

@@ -20,7 +20,7 @@ from engine.errors import Cancelled
 from engine.events import Event, Finished, FinishingStep
 from engine.extraction.run import (ExtractionRun)
 from engine.devices.process_memory import (at_once, give_back)
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 from engine.extraction.block_cache import (ResidentBlocks)
 from engine.settings import HardwareSettings
 from engine.steps import Step, ThreadWork, stoppable

@@ -9,7 +9,7 @@ from typing import Any
 from engine.extraction.executor import (Conveyor)
 from engine.devices.device import (Device, MemoryUse)
 from engine.events import BlocksKept, Event, MemorySample, Notice, NoticeCode, Planned, Progress
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 from engine.extraction.block_cache import (ResidentBlocks)
 from engine.extraction.queue import (Task)
 from engine.extraction.collector import (RunResults)

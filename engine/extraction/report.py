@@ -16,7 +16,7 @@ from engine.checkpoints import Checkpoint, pair_fingerprint
 from engine.decompose.version import SOLVER_VERSION
 from engine.formats.output_path import (rank_label)
 from engine.decompose.seed import (layer_seed)
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 from engine.results import LayerResult, LeftOut
 from engine.settings import ExtractionSettings
 

@@ -21,7 +21,7 @@ from engine.formats.safetensors_writer import (SafetensorsWriter)
 from engine.layer import (LayerOutcome)
 from engine.models.names import (TensorView)
 from engine.models.pairing import (new_weights)
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 from engine.extraction.block_cache import (ResidentBlocks)
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut
 from engine.extraction.progress import (RunGauge)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from engine.costs import measuring_need, need, need_within
+from engine.planning.costs import (measuring_need, need, need_within)
 from engine.devices.device import (Device)
 from engine.devices.governor import (Governor)
 from engine.devices.buffer_pool import (HostBuffers)

@@ -11,9 +11,9 @@ from typing import Any
 from app.work.preparation import (DeviceInfo)
 from engine.cancel import CancelToken
 from engine.checkpoints import TensorInfo
-from engine.costs import work
+from engine.planning.costs import (work)
 from engine.errors import EngineError
-from engine.estimates import Speed
+from engine.planning.estimates import (Speed)
 from engine.events import (
     BatchDone,
     Event,
@@ -29,7 +29,7 @@ from engine.events import (
 from engine.models.inspection import (ModelSummary, PairSummary)
 from engine.models.names import (TensorView)
 from engine.models.pairing import (Block, PairedWeight)
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 from engine.results import ExtractionResult, Kept, LayerResult, LeaveOutReason, LeftOut, OutputFile, StageSeconds
 from engine.settings import ExtractionSettings, HardwareSettings
 from engine.analysis.verify import (Verification, VerifiedLayer, VerifyProgress)

@@ -20,7 +20,7 @@ from app.widgets.models.left_out_dialog import (LeftOutDialog, LeftOutModel)
 from app.window.main_window import (MainWindow)
 from app.widgets.basics.notice_bar import (NoticeBar)
 from app.widgets.models.pair_card import (PairCard)
-from engine.estimates import Amount, Estimate, Labour, Problem, ProblemCode
+from engine.planning.estimates import (Amount, Estimate, Labour, Problem, ProblemCode)
 
 
 def drop(target: QWidget, *paths: Path) -> None:

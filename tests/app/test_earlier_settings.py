@@ -16,7 +16,7 @@ from app.storage.preferences import (PreferenceStore)
 from app.work.preparation import (LocalEngine)
 from app.storage.speeds import (SpeedStore, method_of)
 from app.window.main_window import (MainWindow)
-from engine.estimates import Speed
+from engine.planning.estimates import (Speed)
 from engine.settings import ExtractionSettings, HardwareSettings
 
 CHOSEN = ExtractionSettings(

@@ -13,7 +13,7 @@ from app.text.notices import (notice_text)
 from app.work.preparation import (LocalEngine, PlanRequest, PreparationWorker, Prepared)
 from app.text.window_text import (NOT_OF_THE_MODELS, OF_THE_OUTPUT, OF_THE_PAIR, short_error_text)
 from engine.errors import EngineError, ErrorCode
-from engine.estimates import Problem, ProblemCode
+from engine.planning.estimates import (Problem, ProblemCode)
 from engine.events import Notice, NoticeCode
 from engine.settings import ExtractionSettings, HardwareSettings
 

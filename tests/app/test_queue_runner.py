@@ -18,7 +18,7 @@ from app.work.queue_runner import (QueueRunner, QueueSummary)
 from engine.cancel import CancelToken
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, LayerDone, Notice, NoticeCode
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 from engine.settings import ExtractionSettings, HardwareSettings
 
 

@@ -15,8 +15,8 @@ from app.work.controller import (Controller, State)
 from app.text.estimates import (about_seconds, estimate_lines, estimate_text, problem_text)
 from app.storage.json_store import (StoreTrouble)
 from app.storage.speeds import (Method, SpeedStore, blended, calibrate, labour_done, method_of)
-from engine.estimates import Amount, Estimate, Labour, Problem, ProblemCode, Speed, labour, seconds_for
-from engine.planning import Plan
+from engine.planning.estimates import (Amount, Estimate, Labour, Problem, ProblemCode, Speed, labour, seconds_for)
+from engine.planning.plan import (Plan)
 from engine.results import ExtractionResult, StageSeconds
 from engine.settings import ExtractionSettings, HardwareSettings
 

@@ -11,20 +11,10 @@ from model_files import matrices, save_model
 from simulated_device import Memory
 from workloads import random_hardware, random_workload, simulate
 
-from engine.costs import need
-from engine.estimated_memory import DeviceMemory
-from engine.estimates import (
-    Amount,
-    Labour,
-    ProblemCode,
-    Room,
-    Speed,
-    estimate,
-    labour,
-    room_at,
-    seconds_for,
-)
-from engine.planning import Plan
+from engine.planning.costs import (need)
+from engine.planning.memory_estimate import (DeviceMemory)
+from engine.planning.estimates import (Amount, Labour, ProblemCode, Room, Speed, estimate, labour, room_at, seconds_for)
+from engine.planning.plan import (Plan)
 from engine.results import Kept
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -170,5 +160,5 @@ def test_estimating_does_not_load_torch() -> None:
     import subprocess
     import sys
 
-    code = "import sys, engine.estimates; sys.exit('torch' in sys.modules)"
+    code = "import sys, engine.planning.estimates; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,7 +10,7 @@ import pytest
 from simulated_device import Memory, largest_share
 from workloads import Simulated, Workload, random_hardware, random_workload, simulate
 
-from engine.costs import need
+from engine.planning.costs import (need)
 from engine.events import BatchSizeChanged, BlocksKept, Event, LayerDone, LayerSkipped, Offloaded, OutOfMemory
 from engine.presets import HARDWARE_PROFILES
 from engine.extraction.block_cache import (ResidentBlocks)

@@ -13,11 +13,11 @@ from model_files import save_model
 from simulated_device import Memory, SimulatedDevice
 
 from engine.cancel import CancelToken
-from engine.costs import need
+from engine.planning.costs import (need)
 from engine.devices.device import (Device)
 from engine.events import Event, Finished
 from engine.extraction.extraction import (extract)
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 from engine.extraction.block_cache import (ResidentBlocks)
 from engine.results import ExtractionResult
 from engine.session import Session

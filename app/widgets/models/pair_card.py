@@ -14,7 +14,7 @@ from app.widgets.basics.basics import (ElidedLabel, link_button, scaled, set_loo
 from app.widgets.models.left_out_dialog import (LeftOutDialog)
 from app.text.window_text import (OF_THE_PAIR, breakable, short_error_text)
 from engine.errors import EngineError
-from engine.estimates import Estimate
+from engine.planning.estimates import (Estimate)
 from engine.results import LeftOut
 
 WIDTH, LEAST_WIDTH = 300, 200

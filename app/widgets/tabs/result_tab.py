@@ -14,7 +14,7 @@ from app.widgets.layers.layer_model import (LayerModel)
 from app.widgets.result.quality_panel import (QualityPanel)
 from app.widgets.spectrum.panel import (SpectrumPanel)
 from engine.analysis.exploration import (Exploration)
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 from engine.results import ExtractionResult
 
 GAP = 10

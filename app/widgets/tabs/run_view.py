@@ -14,7 +14,7 @@ from app.widgets.tabs.result_tab import (ResultTab)
 from app.widgets.tabs.run_tab import (RunPanel)
 from app.text.debug_report import (DebugReport)
 from engine.events import Event, Finished, LayerDone, LayerSkipped, Notice, NoticeCode, Progress
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 from engine.results import ExtractionResult
 
 

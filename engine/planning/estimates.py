@@ -9,11 +9,11 @@ from typing import Any
 
 import psutil
 
-from engine.costs import journal_bytes
+from engine.planning.costs import (journal_bytes)
 from engine.disk import free_bytes, same_disk
-from engine.estimated_memory import DeviceMemory, Limits, device_bytes, host_bytes, task_need
+from engine.planning.memory_estimate import (DeviceMemory, Limits, device_bytes, host_bytes, task_need)
 from engine.devices.memory_rules import (Need)
-from engine.planning import Plan
+from engine.planning.plan import (Plan)
 from engine.results import Kept
 from engine.extraction.queue import (Task)
 

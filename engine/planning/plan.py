@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from engine.costs import journal_bytes, measuring_work, stored_bytes, stores_factors, work
+from engine.planning.costs import (journal_bytes, measuring_work, stored_bytes, stores_factors, work)
 from engine.disk import free_bytes
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
@@ -15,7 +15,7 @@ from engine.formats.comfyui import (FACTOR_ENDINGS, difference_key, factor_key, 
 from engine.formats.output_path import (first_free, numbered, output_folder_and_stem)
 from engine.formats.output_folder import (check_writable)
 from engine.models.pairing import (PairedWeight, Pairing, new_weights, select)
-from engine.residency import batches, block_positions
+from engine.planning.residency import (batches, block_positions)
 from engine.results import LeftOut
 from engine.extraction.queue import (Task)
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings

@@ -1,0 +1,1 @@
+"""Planning: a room of engine."""
