@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, pair_fingerprint
 from engine.checkpoints.header_snapshot import (RememberedCheckpoint)
-from engine.earlier_runs import earlier_runs, summary
+from engine.resume.earlier_runs import (earlier_runs, summary)
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event
 from engine.devices.process_memory import (give_back)

@@ -243,7 +243,7 @@ class Exploration:
         return _text_length(self.settings)
 
     def _writable(self, policy: RankPolicy, counted: Ints, cap: Ints) -> bool:
-        """Whether records answer it: the rule of `engine.record_answers.rank_of`, for all layers at once."""
+        """Whether records answer it: the rule of `engine.resume.reuse.rank_of`, for all layers at once."""
         if policy.lora_type == "standard":
             return bool((cap <= self._stored).all())
         known = self._spectra.known

@@ -25,7 +25,7 @@ from engine.planning.plan import (Plan)
 from engine.extraction.block_cache import (ResidentBlocks)
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut
 from engine.extraction.progress import (RunGauge)
-from engine.run_journal import RunJournal
+from engine.resume.journal import (RunJournal)
 from engine.extraction.collector import (RunResults)
 from engine.settings import HardwareSettings
 from engine.steps import Step

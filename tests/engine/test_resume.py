@@ -344,7 +344,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
 def test_a_disk_with_room_for_the_output_only_keeps_it_for_the_output(
     pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.run_journal.free_bytes", lambda folder: 50_000)
+    monkeypatch.setattr("engine.resume.journal.free_bytes", lambda folder: 50_000)
     result, events = extract(pair, tmp_path, store)
     assert result is not None
     assert NoticeCode.JOURNAL_OFF in codes(events)

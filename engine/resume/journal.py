@@ -22,15 +22,15 @@ from engine.checkpoints import Checkpoint, pair_fingerprint
 from engine.checkpoints.dtypes import DTYPES
 from engine.checkpoints.header_snapshot import (remember)
 from engine.disk import free_bytes, same_disk
-from engine.earlier_runs import EarlierRuns, earlier_runs, part_file
+from engine.resume.earlier_runs import (EarlierRuns, earlier_runs, part_file)
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, Notice, NoticeCode
 from engine.formats.safetensors_writer import (Added, SafetensorsWriter)
 from engine.layer import (LayerOutcome)
 from engine.planning.plan import (Plan)
-from engine.record_answers import superseded
-from engine.record_loader import RecordLoader
-from engine.records import make_record, restore
+from engine.resume.reuse import (superseded)
+from engine.resume.loader import (RecordLoader)
+from engine.resume.records import (make_record, restore)
 from engine.store import DecompositionStore, Entry, JournalWriter, PairStore, Record
 
 

@@ -1,6 +1,6 @@
 """Finished layers as the journal keeps them: making a record of an outcome, and the outcome again from a record.
 
-Which record can answer what is told by `engine.record_answers`. Energies that only the delta could give, for settings
+Which record can answer what is told by `engine.resume.reuse`. Energies that only the delta could give, for settings
 that the record was not made with, are lower bounds.
 """
 
@@ -27,17 +27,7 @@ from engine.decompose.factors import (
 from engine.decompose.rank_rules import RankPolicy
 from engine.layer import (LayerOutcome, layer_row)
 from engine.models.pairing import (PairedWeight)
-from engine.record_answers import (
-    STORING_VERSION,
-    clamped_alike,
-    export_key,
-    left_out_reason,
-    number,
-    policy_key,
-    rank_of,
-    same_run,
-    solver_key,
-)
+from engine.resume.reuse import (STORING_VERSION, clamped_alike, export_key, left_out_reason, number, policy_key, rank_of, same_run, solver_key)
 from engine.results import LeftOut
 from engine.settings import ExtractionSettings
 from engine.store.journal import Entry, Record

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.planning.plan import (Plan)
-from engine.record_answers import find, find_measured
+from engine.resume.reuse import (find, find_measured)
 from engine.results import Kept
 from engine.store import Entry, Journal, PairStore
 from engine.store.locks import in_use

@@ -49,7 +49,7 @@ class RecordLoader:
         """The outcome of a record; it must not have been taken before.
 
         Raises:
-            EngineError: see `engine.records.restore`.
+            EngineError: see `engine.resume.records.restore`.
         """
         self._read_ahead(index)
         return self._coming.pop(index).result()
