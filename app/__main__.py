@@ -15,7 +15,7 @@ def main() -> int:
     if problem:
         print(f"Error: {problem}", file=sys.stderr)
         return 1
-    from app.cli.main import (COMMANDS)
+    from app.cli.main import COMMANDS
 
     arguments = sys.argv[1:]
     if arguments == ["--self-test"]:
@@ -27,7 +27,7 @@ def main() -> int:
 
         return time_first_paint()
     if arguments and (arguments[0] in COMMANDS or arguments[0].startswith("-")):
-        from app.cli import (main as cli)
+        from app.cli import main as cli
 
         return cli.main(arguments)
     missing = [argument for argument in arguments if not Path(argument).exists()]
@@ -58,9 +58,9 @@ def foreign_package() -> str:
 
 def open_window(files: list[Path]) -> int:
     """Hand the files to a window that is open already, or open one; on Windows torch's libraries come before Qt's."""
-    from app.storage.preferences import (PreferenceStore)
-    from app.system.display import (has_screen)
-    from app.system.single_instance import (Answer, hand_over)
+    from app.storage.preferences import PreferenceStore
+    from app.system.display import has_screen
+    from app.system.single_instance import Answer, hand_over
 
     if not has_screen():
         print(
@@ -76,7 +76,7 @@ def open_window(files: list[Path]) -> int:
     if sys.platform == "win32":
         import torch  # noqa: F401
     try:
-        from app.window.application import (run_window)
+        from app.window.application import run_window
     except ImportError as error:
         print(
             f"Error: The window cannot open, because Qt's system libraries are missing ({error}). "

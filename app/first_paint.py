@@ -11,9 +11,9 @@ import psutil
 from PySide6.QtCore import QEvent, QObject, QTimer, Slot
 from PySide6.QtWidgets import QApplication
 
-from app.storage.preferences import (PreferenceStore)
-from app.window.main_window import (MainWindow)
-from app.window.application import (make_application, run_window)
+from app.storage.preferences import PreferenceStore
+from app.window.application import make_application, run_window
+from app.window.main_window import MainWindow
 
 
 class FirstPaint(QObject):

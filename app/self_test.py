@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
-    from app.window.main_window import (MainWindow)
+    from app.window.main_window import MainWindow
 
 SECONDS = 120.0
 # Rank 16 keeps 0.779 of the demo's change and closes 0.990 of its loss; processors differ, but not by so much.
@@ -51,7 +51,10 @@ def self_test() -> int:
 
 
 def _leave(status: int) -> NoReturn:
-    """End at once, as `app.system.abandoned_threads` does, which needs Qt: threads of a half-made window would abort the process."""
+    """End at once, since threads of a half-made window would abort the process.
+
+    `app.system.abandoned_threads` does the same, but needs Qt.
+    """
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
@@ -62,7 +65,7 @@ def _versions() -> str:
     """What the program is made of. On Windows torch must be loaded before Qt, so it comes first everywhere."""
     import torch  # noqa: F401
 
-    from app.support.bug_report import (versions)
+    from app.support.bug_report import versions
 
     found = versions()
     unknown = [name for name, version in found if version in ("", "not known")]
@@ -73,11 +76,11 @@ def _versions() -> str:
 
 def _extract_in_window(folder: Path) -> Path:
     """Extract the demo pair through the window, as a person would; returns the LoRA."""
-    from app.work.controller import (State)
-    from app.cli.demo import (FINETUNED, ORIGINAL, SETTINGS)
-    from app.storage.session import (SessionStore)
-    from app.window.main_window import (MainWindow)
-    from app.window.application import (make_application)
+    from app.cli.demo import FINETUNED, ORIGINAL, SETTINGS
+    from app.storage.session import SessionStore
+    from app.window.application import make_application
+    from app.window.main_window import MainWindow
+    from app.work.controller import State
     from engine.results import ExtractionResult
 
     complaints = _hear_qt()
@@ -139,7 +142,7 @@ def _wait(application: QApplication, done: Callable[[], bool], otherwise: str) -
 
 def _look_at(window: MainWindow) -> None:
     """A window without its fonts, icons or style sheet would have few colours."""
-    from app.look.icons import (app_icon)
+    from app.look.icons import app_icon
 
     picture = window.grab().toImage()
     step = 4
@@ -152,10 +155,10 @@ def _look_at(window: MainWindow) -> None:
 
 
 def _judge(lora: Path) -> None:
-    from app.cli.demo import (FINETUNED, ORIGINAL)
+    from app.cli.demo import FINETUNED, ORIGINAL
+    from engine.analysis.verify import Verification
     from engine.cancel import CancelToken
     from engine.session import Session
-    from engine.analysis.verify import (Verification)
 
     with Session(FINETUNED, ORIGINAL) as session:
         answers = [news for news in session.verify(lora, CancelToken()) if isinstance(news, Verification)]
@@ -168,7 +171,7 @@ def _judge(lora: Path) -> None:
 
 
 def _draw(lora: Path, picture: Path) -> None:
-    from app.cli.demo import (show)
+    from app.cli.demo import show
 
     shown = show(lora, picture)
     recovered = float(shown["recovered"])
@@ -180,7 +183,7 @@ def _draw(lora: Path, picture: Path) -> None:
 
 
 def _licences() -> None:
-    from app.support.licences import (licence_text)
+    from app.support.licences import licence_text
 
     text = licence_text()
     missing = [
@@ -194,7 +197,7 @@ def _licences() -> None:
 
 
 def _guide() -> None:
-    from app.window.help import (GUIDE)
+    from app.window.help import GUIDE
 
     if not GUIDE.is_file():
         raise SelfTestError(f"the guide is not there: {GUIDE}")

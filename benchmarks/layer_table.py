@@ -16,11 +16,11 @@ from PySide6.QtWidgets import QApplication
 from rich.console import Console
 from rich.table import Table
 
-from app.system.pyside_refcounts import (protect_constants)
-from app.look.theme import (Theme)
-from app.widgets.layers.layer_model import (COLUMNS, LayerModel)
-from app.widgets.layers.layer_order import (Show)
-from app.widgets.layers.layer_table import (LayersPanel)
+from app.look.theme import Theme
+from app.system.pyside_refcounts import protect_constants
+from app.widgets.layers.layer_model import COLUMNS, LayerModel
+from app.widgets.layers.layer_order import Show
+from app.widgets.layers.layer_table import LayersPanel
 from engine.results import LayerResult, StageSeconds
 
 WORDS = ("attn", "double 11 mlp", "single_blocks.3")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from app.parameters import (FieldSpec, field_specs)
+from app.parameters import FieldSpec, field_specs
 from engine.presets import HARDWARE_PROFILES
 from engine.settings import ExtractionSettings, HardwareSettings
 

@@ -61,8 +61,8 @@ def find_texts(files: Iterable[Path] | None = None) -> Found:
 
 def tables_of_data() -> Iterator[tuple[str, str, str]]:
     """Context, text and place of what the window translates but the engine, which knows no languages, says."""
-    from app.widgets.layers.layer_model import (COLUMNS)
-    from app.parameters import (field_specs)
+    from app.parameters import field_specs
+    from app.widgets.layers.layer_model import COLUMNS
     from engine.presets import HARDWARE_PROFILES, QUALITY_PRESETS
     from engine.settings import ExtractionSettings, HardwareSettings
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import torch
 
-from engine.planning.costs import (matrix_shape, policy_of, stores_factors)
 from engine.decompose.decomposition import TruncatedSvd
+from engine.decompose.delta import Delta
 from engine.decompose.factors import Stored, store_difference, store_factors
+from engine.decompose.seed import layer_seed
 from engine.decompose.truncated_svd import truncated_svd
-from engine.decompose.delta import (Delta)
-from engine.decompose.seed import (layer_seed)
-from engine.models.pairing import (PairedWeight)
+from engine.models.pairing import PairedWeight
+from engine.planning.costs import matrix_shape, policy_of, stores_factors
 from engine.results import LayerResult, LeaveOutReason, LeftOut, StageSeconds
 from engine.settings import ExtractionSettings
-from engine.streamed_delta import (MeasuredDelta)
+from engine.streamed_delta import MeasuredDelta
 
 
 @dataclass(frozen=True)

@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, pair_fingerprint
-from engine.checkpoints.header_snapshot import (RememberedCheckpoint)
-from engine.resume.earlier_runs import (earlier_runs, summary)
+from engine.checkpoints.header_snapshot import RememberedCheckpoint
+from engine.devices.process_memory import give_back
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event
-from engine.devices.process_memory import (give_back)
-from engine.models.inspection import (PairSummary, inspect_model, open_model, summarise_pair)
-from engine.models.pairing import (PairedWeight, pair, select)
-from engine.planning.plan import (Plan, make_plan)
+from engine.models.inspection import PairSummary, inspect_model, open_model, summarise_pair
+from engine.models.pairing import PairedWeight, pair, select
+from engine.planning.plan import Plan, make_plan
 from engine.results import Kept
+from engine.resume.earlier_runs import earlier_runs, summary
 from engine.settings import ExtractionSettings, HardwareSettings
 from engine.store import DecompositionStore
 
 if TYPE_CHECKING:
-    from engine.extraction.block_cache import (ResidentBlocks)
-    from engine.analysis.verify import (Verification, VerifyProgress)
+    from engine.analysis.verify import Verification, VerifyProgress
+    from engine.extraction.block_cache import ResidentBlocks
 
 __all__ = ["Session", "inspect_model"]
 
@@ -107,8 +107,8 @@ class Session:
 
     def extract(self, plan: Plan, cancel: CancelToken) -> Generator[Event, None, None]:
         """Run a plan; see `engine.extraction.extraction.extract`."""
-        from engine.extraction.extraction import (extract)
-        from engine.extraction.block_cache import (ResidentBlocks)
+        from engine.extraction.block_cache import ResidentBlocks
+        from engine.extraction.extraction import extract
 
         self._residents = self._residents or ResidentBlocks()
         return extract(plan, self.finetuned, self.original, cancel, store=self._store, residents=self._residents)
@@ -149,13 +149,13 @@ class Session:
 
     def compare(self, weights: tuple[PairedWeight, ...], cancel: CancelToken) -> Iterator[tuple[PairedWeight, bool]]:
         """Tell which weights differ by value; see `engine.models.inspection.compare_weights`."""
-        from engine.models.inspection import (compare_weights)
+        from engine.models.inspection import compare_weights
 
         return compare_weights(self.finetuned, self.original, weights, cancel)
 
     def verify(self, lora: Path, cancel: CancelToken) -> Iterator[VerifyProgress | Verification]:
         """Judge a LoRA against the pair; see `engine.analysis.verify.verify`."""
-        from engine.analysis.verify import (verify)
+        from engine.analysis.verify import verify
 
         return verify(lora, self.finetuned, self.original, self.pairing, cancel, residents=self._residents)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
-from app.support.licences import (Component, OURS, component, normalised, render)
+from app.support.licences import OURS, Component, component, normalised, render
 
 # Part of every bundle by what it does: the small program that starts it.
 STARTER = "pyinstaller"

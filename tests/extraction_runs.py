@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.analysis.verify import Verification
 from engine.cancel import CancelToken
 from engine.events import Event, Finished
 from engine.results import ExtractionResult
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
-from engine.analysis.verify import (Verification)
 
 EXACT = {"rank": 4096, "output_dtype": "fp32", "clamp_quantile": False}  # nothing is lost but float32's last digit
 

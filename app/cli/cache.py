@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
-from app.cli.progress import (Console)
-from app.storage.decompositions import (open_store)
-from app.text.notices import (counted, format_bytes)
+from app.cli.progress import Console
+from app.storage.decompositions import open_store
+from app.text.notices import counted, format_bytes
 from engine.cancel import CancelToken
 from engine.errors import EngineError, ErrorCode
 from engine.store import DecompositionStore, PairUsage, write_limit

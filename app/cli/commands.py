@@ -10,15 +10,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from app.cli.options import (given_values, settings_from, validated)
-from app.cli.progress import (Console, RunDisplay)
-from app.storage.decompositions import (open_store)
-from app.text.notices import (counted, format_bytes, format_seconds, format_share, reason_text)
-from app.storage.profiles import (ProfileStore)
+from app.cli.options import given_values, settings_from, validated
+from app.cli.progress import Console, RunDisplay
+from app.storage.decompositions import open_store
+from app.storage.profiles import ProfileStore
+from app.text.notices import counted, format_bytes, format_seconds, format_share, reason_text
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished
-from engine.models.inspection import (ModelSummary)
+from engine.models.inspection import ModelSummary
 from engine.results import ExtractionResult, LeftOut
 from engine.session import Session, inspect_model
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -155,7 +155,7 @@ def _deep(
 
 def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     """``lora-extractor verify``."""
-    from engine.analysis.verify import (Verification, VerifyProgress)
+    from engine.analysis.verify import Verification, VerifyProgress
 
     console = Console()
     answer: Verification | None = None

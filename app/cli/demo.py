@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.cli.commands import (extraction_object, run_extraction)
-from app.cli.progress import (Console)
-from app.text.notices import (format_bytes, format_share)
-from app.system.display import (has_screen)
-from app.text.translation import (decimal, marked, translate)
+from app.cli.commands import extraction_object, run_extraction
+from app.cli.progress import Console
+from app.system.display import has_screen
+from app.text.notices import format_bytes, format_share
+from app.text.translation import decimal, marked, translate
 from engine.cancel import CancelToken
 from engine.errors import Cancelled
 from engine.session import Session
@@ -31,7 +31,7 @@ def run_demo(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any] 
     if has_screen() and not parsed.terminal and not parsed.json:
         if sys.platform == "win32":
             import torch  # noqa: F401  # before Qt, whose libraries would get in the way of torch's
-        from app.window.demo_window import (run_demo_window)
+        from app.window.demo_window import run_demo_window
 
         run_demo_window(parsed.output_dir, cancel)
         if cancel.cancelled:
@@ -70,7 +70,7 @@ def show(lora: Path, picture: Path, check: Callable[[], None] = lambda: None) ->
     Returns:
         ``picture``, its path; ``losses`` by model; ``recovered``, the share of the loss gap that the LoRA closes.
     """
-    from app.demo.picture import (Strip, draw_comparison)
+    from app.demo.picture import Strip, draw_comparison
     from resources.demo.comparison import compare
 
     comparison = compare(lora, check=check)

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from app.cli.options import (add_options, given_values)
-from app.text.errors import (error_text)
+from app.cli.options import add_options, given_values
+from app.text.errors import error_text
 from engine import __version__
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
@@ -150,14 +150,14 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 def _command(parsed: argparse.Namespace) -> Command:
     """The function of a command, imported only when it is used."""
     if parsed.command == "demo":
-        from app.cli.demo import (run_demo)
+        from app.cli.demo import run_demo
 
         return run_demo
     if parsed.command == "cache":
-        from app.cli.cache import (cache)
+        from app.cli.cache import cache
 
         return cache
-    from app.cli import (commands as cli_commands)
+    from app.cli import commands as cli_commands
 
     commands: dict[str, Command] = {
         "extract": cli_commands.extract,

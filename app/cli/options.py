@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from app.parameters import FieldSpec, field_specs
 from engine.errors import EngineError, ErrorCode
-from app.parameters import (FieldSpec, field_specs)
 from engine.settings import ExtractionSettings, HardwareSettings
 
 _Settings = TypeVar("_Settings", bound=BaseModel)

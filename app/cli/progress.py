@@ -11,8 +11,8 @@ from types import TracebackType
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from app.text.notices import (counted, finishing_text, format_bytes, format_seconds, format_share, notice_text)
-from app.text.debug_report import (DebugReport)
+from app.text.debug_report import DebugReport
+from app.text.notices import counted, finishing_text, format_bytes, format_seconds, format_share, notice_text
 from engine.events import BatchSizeChanged, Event, FinishingStep, Notice, NoticeCode, OutOfMemory, Planned
 from engine.events import Progress as RunProgress
 from engine.settings import ExtractionSettings, HardwareSettings

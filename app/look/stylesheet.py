@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QFont
 
-from app.look.icons import (icon_file)
+from app.look.icons import icon_file
 
 if TYPE_CHECKING:
-    from app.look.theme import (Tokens)
+    from app.look.theme import Tokens
 
 SMALL = 0.92
 LARGE = 1.15

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication
 
-from app.look.stylesheet import (stylesheet)
+from app.look.stylesheet import stylesheet
 
 ThemeChoice = Literal["system", "light", "dark"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.storage.paths import (cache_dir)
+from app.storage.paths import cache_dir
 from engine.store.store import DecompositionStore, read_limit
 
 

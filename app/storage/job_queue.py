@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from app.storage import (paths)
-from app.storage.json_store import (StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically)
+from app.storage import paths
+from app.storage.json_store import StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically
 from engine.results import ExtractionResult
 from engine.settings import ExtractionSettings, HardwareSettings
 

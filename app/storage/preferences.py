@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.storage import (paths)
-from app.storage.json_store import (StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically)
+from app.storage import paths
+from app.storage.json_store import StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically
 
 if TYPE_CHECKING:
-    from app.look.theme import (ThemeChoice)
+    from app.look.theme import ThemeChoice
 
 PREFERENCES_VERSION = 1
 AS_SYSTEM = "system"

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.storage import (paths)
-from app.storage.json_store import (StoreProblem, StoreTrouble, read_versioned, write_atomically)
+from app.storage import paths
+from app.storage.json_store import StoreProblem, StoreTrouble, read_versioned, write_atomically
 from engine.errors import EngineError, ErrorCode
 from engine.presets import HARDWARE_PROFILES
 from engine.settings import HardwareSettings

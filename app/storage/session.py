@@ -7,8 +7,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.storage import (paths)
-from app.storage.json_store import (StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically)
+from app.storage import paths
+from app.storage.json_store import StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically
 from engine.presets import DEFAULT_PROFILE
 from engine.settings import ExtractionSettings, HardwareSettings
 

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.storage import (paths)
-from app.storage.json_store import (StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically)
+from app.storage import paths
+from app.storage.json_store import StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically
 from engine.checkpoints import TensorInfo
-from engine.planning.costs import (measuring_work)
-from engine.planning.estimates import (Labour, Speed, labour)
-from engine.models.names import (TensorView)
-from engine.models.pairing import (Block, PairedWeight)
-from engine.planning.plan import (Plan)
+from engine.models.names import TensorView
+from engine.models.pairing import Block, PairedWeight
+from engine.planning.costs import measuring_work
+from engine.planning.estimates import Labour, Speed, labour
+from engine.planning.plan import Plan
 from engine.results import ExtractionResult
 from engine.settings import ExtractionSettings, HardwareSettings
 
 if TYPE_CHECKING:
-    from engine.devices.device import (Device)
+    from engine.devices.device import Device
 
 SPEEDS_VERSION = 1
 TELLING_SECONDS = 0.5  # shorter runs are mostly their own beginning and end
@@ -219,8 +219,8 @@ def calibrate(settings: ExtractionSettings, hardware: HardwareSettings) -> Speed
     Raises:
         EngineError: ``device_unavailable``.
     """
-    from engine.planning.costs import (work)
-    from engine.devices.device import (choose_devices)
+    from engine.devices.device import choose_devices
+    from engine.planning.costs import work
 
     device = choose_devices(hardware)[0]
     side = HOST_SIDE if device.host else DEVICE_SIDE
@@ -241,8 +241,8 @@ def _timed(weight: PairedWeight, settings: ExtractionSettings, device: Device) -
     """Seconds of the work on a layer whose change decays as that of a usual fine-tune does."""
     import torch
 
-    from engine.decompose.delta import (subtract)
-    from engine.layer import (work_on)
+    from engine.decompose.delta import subtract
+    from engine.layer import work_on
 
     side, generator = weight.shape[0], torch.Generator().manual_seed(0)
     index = torch.arange(1, side + 1, dtype=torch.float32)

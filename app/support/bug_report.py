@@ -1,7 +1,7 @@
 """The text that a person can send when something went wrong: versions, device, settings, error, the newest log lines.
 
-Private words are left out unless the person wants them in; see `app.support.redaction`. The report is in English whatever
-the window speaks, but for the log, and it never loads torch.
+Private words are left out unless the person wants them in; see `app.support.redaction`. The report is in English
+whatever the window speaks, but for the log, and it never loads torch.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from app.storage.paths import (APP_NAME)
-from app.work.preparation import (DeviceInfo)
-from app.support.redaction import (PrivateWords)
+from app.storage.paths import APP_NAME
+from app.support.redaction import PrivateWords
+from app.work.preparation import DeviceInfo
 from engine import __version__
 from engine.errors import EngineError
 from engine.settings import ExtractionSettings, HardwareSettings

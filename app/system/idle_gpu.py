@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.text.translation import (translate)
+from app.text.translation import translate
 
 _SECONDS = 20
 _CARD = re.compile(r"^GPU \d+: (.+?)(?: \(UUID|\s*$)")

@@ -1,4 +1,4 @@
-"""The first process's end of `app.system.single_instance`: takes files that a second start, or the system, wants opened."""
+"""The first process's end of `app.system.single_instance`: takes files that a second start or the system opens."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 from PySide6.QtWidgets import QWidget
 
-from app.storage import (paths)
-from app.system.single_instance import (ACTIVATION, Answer, GO, LONGEST_MESSAGE, READY, address, hand_over)
+from app.storage import paths
+from app.system.single_instance import ACTIVATION, GO, LONGEST_MESSAGE, READY, Answer, address, hand_over
 
 START_S = 8.0  # what a process that has just begun may take until its window is there and it can answer
 LOCK_S = 2 * START_S

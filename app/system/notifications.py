@@ -7,9 +7,9 @@ import logging
 from PySide6.QtCore import QObject, QTimer, Slot
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon, QWidget
 
-from app.look.icons import (app_icon)
-from app.text.notices import (format_bytes, format_share)
-from app.text.window_text import (short_error_text)
+from app.look.icons import app_icon
+from app.text.notices import format_bytes, format_share
+from app.text.window_text import short_error_text
 from engine.errors import EngineError
 from engine.results import ExtractionResult
 

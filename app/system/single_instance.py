@@ -1,9 +1,9 @@
 """Hands the files of a second start to the window that is there already; needs neither Qt nor torch.
 
 The first process listens at an address of its own per user and per ``LORA_EXTRACTOR_HOME`` (see
-`app.system.instance_server`). A second one sends what it was started with and waits for ``ready``; only then it says ``go``,
-and only then the first one acts. So a first process that hangs never acts on files of a second that lost patience and
-opened a window itself.
+`app.system.instance_server`). A second one sends what it was started with and waits for ``ready``; only then it says
+``go``, and only then the first one acts. So a first process that hangs never acts on files of a second that lost
+patience and opened a window itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from io import RawIOBase
 from pathlib import Path
 from typing import Protocol
 
-from app.storage import (paths)
+from app.storage import paths
 
 PATIENCE_S = 3.0
 LONGEST_MESSAGE = 1 << 20

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.parameters import (field_specs)
+from app.parameters import field_specs
 from engine.settings import ExtractionSettings, HardwareSettings
 
 PROGRAM = "lora-extractor"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.text.translation import (marked)
+from app.text.translation import marked
 from engine.errors import ErrorCode
 
 VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.text.error_variants import (VARIANTS)
-from app.text.notices import (counted, format_bytes, reason_text)
-from app.text.translation import (marked, plural, translate, whole)
+from app.text.error_variants import VARIANTS
+from app.text.notices import counted, format_bytes, reason_text
+from app.text.translation import marked, plural, translate, whole
 from engine.errors import EngineError, ErrorCode
 
 _NAMES_SHOWN = 4

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.text.notices import (counted, format_bytes)
-from app.text.translation import (marked, translate)
-from engine.planning.estimates import (Amount, Estimate, Problem, ProblemCode)
+from app.text.notices import counted, format_bytes
+from app.text.translation import marked, translate
+from engine.planning.estimates import Amount, Estimate, Problem, ProblemCode
 
 PROBLEMS: dict[ProblemCode, tuple[str, str]] = {
     # what does not fit, what to do; filled in from the problem's data

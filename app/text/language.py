@@ -10,8 +10,8 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QLibraryInfo, QLocale, QTranslator
 
 import resources
-from app.text.pseudo_language import (PseudoTranslator)
-from app.text.translation import (Speech, marked, speak)
+from app.text.pseudo_language import PseudoTranslator
+from app.text.translation import Speech, marked, speak
 
 FOLDER = Path(resources.__file__).parent / "translations"
 FILE_NAME = "lora-extractor_{code}"

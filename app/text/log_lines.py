@@ -7,9 +7,17 @@ from enum import Enum
 
 from PySide6.QtCore import QCoreApplication
 
-from app.text.memory import (batch_size_text, blocks_kept_text, offloaded_text, out_of_memory_text)
-from app.text.notices import (counted, finishing_text, format_bytes, format_seconds, format_share, notice_text, reason_text)
-from app.text.window_text import (window_error_text)
+from app.text.memory import batch_size_text, blocks_kept_text, offloaded_text, out_of_memory_text
+from app.text.notices import (
+    counted,
+    finishing_text,
+    format_bytes,
+    format_seconds,
+    format_share,
+    notice_text,
+    reason_text,
+)
+from app.text.window_text import window_error_text
 from engine.errors import EngineError
 from engine.events import (
     BatchDone,

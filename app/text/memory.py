@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication
 
-from app.text.notices import (counted, format_bytes)
-from app.text.translation import (plural)
+from app.text.notices import counted, format_bytes
+from app.text.translation import plural
 from engine.events import BatchSizeChanged, BlocksKept, Offloaded, OutOfMemory
 
 NAMES_SHOWN = 3

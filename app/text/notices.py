@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
-from app.text.translation import (decimal, marked, plural, short_number, translate, whole)
+from app.text.translation import decimal, marked, plural, short_number, translate, whole
 from engine.events import FinishingStep, Notice, NoticeCode
 from engine.results import LeaveOutReason
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QCoreApplication
 
-from app.text.notices import (counted, format_bytes, format_share)
-from engine.analysis.quality import (Level, Quality, SHORT, Step)
-from app.text.translation import (plural, whole)
-from engine.analysis.exploration import (Answer, Exploration, Span)
+from app.text.notices import counted, format_bytes, format_share
+from app.text.translation import plural, whole
+from engine.analysis.exploration import Answer, Exploration, Span
+from engine.analysis.quality import SHORT, Level, Quality, Step
 from engine.results import LayerResult
 
 NAMED = 3

@@ -1,7 +1,7 @@
 """Words and numbers in the person's language, for code that the command line uses too and that must not load Qt.
 
-`app.text.language` installs a language when a window starts. The command line installs none: it speaks English, the same
-everywhere, and so do file names, reports and JSON, which never come through here.
+`app.text.language` installs a language when a window starts. The command line installs none: it speaks English, the
+same everywhere, and so do file names, reports and JSON, which never come through here.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from pathlib import Path, PurePath
 
 from PySide6.QtCore import QCoreApplication
 
-from app.text.errors import (error_text, names_text)
-from app.text.notices import (counted, format_seconds)
-from app.text.translation import (decimal, plural)
+from app.text.errors import error_text, names_text
+from app.text.notices import counted, format_seconds
+from app.text.translation import decimal, plural
 from engine.errors import EngineError, ErrorCode
 from engine.results import Kept
 

@@ -15,16 +15,16 @@ from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QMessageBox
 
-from app.storage import (paths)
-from app.support.crash_log import (CrashLog)
-from app.system.gui_gc import (GuiThreadCollector)
-from app.look.icons import (app_icon)
-from app.system.instance_server import (FileOpenFilter, InstanceServer, bring_to_front)
-from app.text.language import (install_language)
-from app.system.abandoned_threads import (leave_process, left_behind)
-from app.storage.preferences import (PreferenceStore)
-from app.system.pyside_refcounts import (protect_constants)
-from app.window.main_window import (MainWindow)
+from app.look.icons import app_icon
+from app.storage import paths
+from app.storage.preferences import PreferenceStore
+from app.support.crash_log import CrashLog
+from app.system.abandoned_threads import leave_process, left_behind
+from app.system.gui_gc import GuiThreadCollector
+from app.system.instance_server import FileOpenFilter, InstanceServer, bring_to_front
+from app.system.pyside_refcounts import protect_constants
+from app.text.language import install_language
+from app.window.main_window import MainWindow
 from engine import __version__
 
 LOG = logging.getLogger("lora_extractor")

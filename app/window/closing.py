@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
-from app.work.controller import (State)
-from app.widgets.basics.dialogs import (ask_stop)
+from app.widgets.basics.dialogs import ask_stop
+from app.work.controller import State
 
 if TYPE_CHECKING:
-    from app.window.main_window import (MainWindow)
+    from app.window.main_window import MainWindow
 
 LOOK_MS = 50
 

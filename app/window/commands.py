@@ -10,17 +10,17 @@ from PySide6.QtCore import QObject, QUrl, Slot
 from PySide6.QtGui import QAction, QDesktopServices
 from PySide6.QtWidgets import QFileDialog
 
-from app.storage import (paths)
-from app.storage.json_store import (StoreProblem, StoreTrouble)
-from app.text.log_lines import (Level)
-from app.widgets.help.about_dialog import (AboutDialog)
-from app.widgets.basics.dialogs import (ShortcutsDialog)
-from app.window.frame import (Tab)
-from app.widgets.basics.notice_bar import (NoticeBar)
+from app.storage import paths
+from app.storage.json_store import StoreProblem, StoreTrouble
+from app.text.log_lines import Level
+from app.widgets.basics.dialogs import ShortcutsDialog
+from app.widgets.basics.notice_bar import NoticeBar
+from app.widgets.help.about_dialog import AboutDialog
+from app.window.frame import Tab
 
 if TYPE_CHECKING:
-    from app.look.theme import (ThemeChoice)
-    from app.window.main_window import (MainWindow)
+    from app.look.theme import ThemeChoice
+    from app.window.main_window import MainWindow
 
 
 class WindowCommands(QObject):

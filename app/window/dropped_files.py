@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
-from app.text.log_lines import (Level)
-from app.work.model_placement import (in_place_of, place)
-from app.widgets.basics.dialogs import (ask_whose_place)
-from app.widgets.basics.notice_bar import (NoticeBar)
-from app.text.window_text import (ignored_text)
+from app.text.log_lines import Level
+from app.text.window_text import ignored_text
+from app.widgets.basics.dialogs import ask_whose_place
+from app.widgets.basics.notice_bar import NoticeBar
+from app.work.model_placement import in_place_of, place
 
 if TYPE_CHECKING:
-    from app.window.main_window import (MainWindow)
+    from app.window.main_window import MainWindow
 
 
 # What may hold a model, also where it is refused with its reason.

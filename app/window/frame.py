@@ -15,15 +15,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.storage.profiles import (ProfileStore)
-from app.look.theme import (Theme)
-from app.widgets.basics.basics import (QuietScroll, scaled)
-from app.widgets.bar.bottom_bar import (BottomBar)
-from app.widgets.settings.hardware_panel import (HardwarePanel)
-from app.widgets.models.models_row import (ModelsRow)
-from app.widgets.settings.lora_panel import (OptionsPanel)
-from app.widgets.queue.panel import (QueuePanel)
-from app.widgets.tabs.run_view import (RunView)
+from app.look.theme import Theme
+from app.storage.profiles import ProfileStore
+from app.widgets.bar.bottom_bar import BottomBar
+from app.widgets.basics.basics import QuietScroll, scaled
+from app.widgets.models.models_row import ModelsRow
+from app.widgets.queue.panel import QueuePanel
+from app.widgets.settings.hardware_panel import HardwarePanel
+from app.widgets.settings.lora_panel import OptionsPanel
+from app.widgets.tabs.run_view import RunView
 
 COLUMN_WIDTH, LEAST_COLUMN_WIDTH = 324, 288
 SCROLL_BAR = 14

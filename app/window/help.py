@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QUrl, Slot
 from PySide6.QtGui import QDesktopServices
 
-from app.support.bug_report import (ErrorFacts, LOG_LINES, ReportFacts, error_facts, trace_facts, versions)
-from app.support.crash_log import (UncleanEnds, crash_text)
-from app.work.cache_worker import (DecompositionCache)
-from app.storage.decompositions import (open_store)
-from app.cli.demo import (FINETUNED, ORIGINAL)
-from app.text.language import (LANGUAGES)
-from app.storage.preferences import (DialogValues, PreferenceStore, SettingsChange)
-from app.work.preparation import (DeviceInfo)
-from app.support.redaction import (PrivateWords, private_words)
-from app.text.log_lines import (Level)
-from app.widgets.help.bug_report_dialog import (BugReportDialog)
-from app.widgets.help.crash_bar import (CrashBar)
-from app.widgets.settings.settings_dialog import (SettingsDialog)
-from app.widgets.help.welcome import (WelcomeCard)
+from app.cli.demo import FINETUNED, ORIGINAL
+from app.storage.decompositions import open_store
+from app.storage.preferences import DialogValues, PreferenceStore, SettingsChange
+from app.support.bug_report import LOG_LINES, ErrorFacts, ReportFacts, error_facts, trace_facts, versions
+from app.support.crash_log import UncleanEnds, crash_text
+from app.support.redaction import PrivateWords, private_words
+from app.text.language import LANGUAGES
+from app.text.log_lines import Level
+from app.widgets.help.bug_report_dialog import BugReportDialog
+from app.widgets.help.crash_bar import CrashBar
+from app.widgets.help.welcome import WelcomeCard
+from app.widgets.settings.settings_dialog import SettingsDialog
+from app.work.cache_worker import DecompositionCache
+from app.work.preparation import DeviceInfo
 from engine.errors import EngineError
 from engine.settings import HardwareSettings
 
 if TYPE_CHECKING:
-    from app.window.main_window import (MainWindow)
+    from app.window.main_window import MainWindow
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 GUIDE = next((page for page in (DOCS / "guide.html",) if page.exists()), DOCS / "guide.md")  # a bundle has pages

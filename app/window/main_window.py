@@ -8,31 +8,31 @@ from PySide6.QtCore import QEvent, QSize, QTimer, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QMainWindow
 
-from app.work.controller import (Controller, ENDED, State)
-from app.work.live_queue import (LiveQueue)
-from app.system.notifications import (Notifier)
-from app.storage.paths import (APP_NAME)
-from app.storage.preferences import (PreferenceStore)
-from app.work.preparation import (Engine, Inspected)
-from app.storage.profiles import (ProfileStore)
-from app.work.queue_runner import (QueueRunner)
-from app.text.log_lines import (Level)
-from app.storage.session import (SessionStore, remember_recent)
-from app.look.theme import (Theme)
-from app.widgets.basics.drops import (accept_copy, dropped_paths)
-from app.window.frame import (WindowFrame)
-from app.window.menus import (Menus)
-from app.widgets.queue.panel import (QueuePanel)
-from app.window.closing import (WindowClosing)
-from app.window.commands import (WindowCommands)
-from app.window.dropped_files import (WindowFiles)
-from app.window.help import (WindowHelp)
-from app.widgets.basics.window_placement import (FrameWatch, fit_screen, fitting, free_part, least_size)
-from app.window.plan_presenter import (WindowPlan)
-from app.window.queue_presenter import (WindowQueue)
-from app.window.run_presenter import (WindowRun)
-from app.window.session_restore import (restore_session, session_of)
-from app.window.verify_presenter import (WindowVerify)
+from app.look.theme import Theme
+from app.storage.paths import APP_NAME
+from app.storage.preferences import PreferenceStore
+from app.storage.profiles import ProfileStore
+from app.storage.session import SessionStore, remember_recent
+from app.system.notifications import Notifier
+from app.text.log_lines import Level
+from app.widgets.basics.drops import accept_copy, dropped_paths
+from app.widgets.basics.window_placement import FrameWatch, fit_screen, fitting, free_part, least_size
+from app.widgets.queue.panel import QueuePanel
+from app.window.closing import WindowClosing
+from app.window.commands import WindowCommands
+from app.window.dropped_files import WindowFiles
+from app.window.frame import WindowFrame
+from app.window.help import WindowHelp
+from app.window.menus import Menus
+from app.window.plan_presenter import WindowPlan
+from app.window.queue_presenter import WindowQueue
+from app.window.run_presenter import WindowRun
+from app.window.session_restore import restore_session, session_of
+from app.window.verify_presenter import WindowVerify
+from app.work.controller import ENDED, Controller, State
+from app.work.live_queue import LiveQueue
+from app.work.preparation import Engine, Inspected
+from app.work.queue_runner import QueueRunner
 from engine.settings import HardwareSettings
 
 USUAL_SIZE, LEAST_SIZE = QSize(1280, 800), QSize(1000, 600)

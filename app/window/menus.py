@@ -6,8 +6,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMainWindow, QMenu
 
-from app.widgets.basics.shortcuts import (Command, SHORTCUTS)
-from app.look.theme import (ThemeChoice)
+from app.look.theme import ThemeChoice
+from app.widgets.basics.shortcuts import SHORTCUTS, Command
 
 
 class Menus(QObject):

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Slot
 
-from app.work.controller import (ENDED, State)
-from app.text.notices import (notice_text)
-from app.text.translation import (whole)
-from app.widgets.basics.fields import (component_title)
-from app.text.window_text import (NOT_OF_THE_MODELS, why_not)
+from app.text.notices import notice_text
+from app.text.translation import whole
+from app.text.window_text import NOT_OF_THE_MODELS, why_not
+from app.widgets.basics.fields import component_title
+from app.work.controller import ENDED, State
 from engine.events import NoticeCode
 
 if TYPE_CHECKING:
-    from app.work.preparation import (Prepared)
-    from app.window.main_window import (MainWindow)
+    from app.window.main_window import MainWindow
+    from app.work.preparation import Prepared
 
 # Remarks that the panels make themselves, or that matter only in the log.
 SAID_ELSEWHERE = (NoticeCode.ADAPTIVE_PARAM_UNUSUAL,)

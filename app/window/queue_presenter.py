@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.storage.job_queue import (Job, new_job)
-from app.work.live_queue import (LiveQueue)
-from app.work.preparation import (PlanRequest)
-from app.work.queue_runner import (QueueRunner, QueueSummary)
-from app.text.log_lines import (Level)
-from app.window.frame import (Tab)
-from app.widgets.queue.texts import (store_words, summary_words, write_failed_words)
-from app.text.window_text import (why_not)
-from engine.planning.plan import (Plan)
+from app.storage.job_queue import Job, new_job
+from app.text.log_lines import Level
+from app.text.window_text import why_not
+from app.widgets.queue.texts import store_words, summary_words, write_failed_words
+from app.window.frame import Tab
+from app.work.live_queue import LiveQueue
+from app.work.preparation import PlanRequest
+from app.work.queue_runner import QueueRunner, QueueSummary
+from engine.planning.plan import Plan
 
 if TYPE_CHECKING:
-    from app.window.main_window import (MainWindow)
+    from app.window.main_window import MainWindow
 
 
 class WindowQueue(QObject):

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QGuiApplication
 
-from app.text.command_line import (command_line)
-from app.work.controller import (ENDED, State)
-from app.work.idle_memory import (KeptMemory)
-from app.text.notices import (format_bytes)
-from app.text.log_lines import (Level, error_lines)
-from app.widgets.basics.dialogs import (ResumeAnswer, ask_resume, ask_stop)
-from app.window.frame import (Tab)
+from app.text.command_line import command_line
+from app.text.log_lines import Level, error_lines
+from app.text.notices import format_bytes
+from app.widgets.basics.dialogs import ResumeAnswer, ask_resume, ask_stop
+from app.window.frame import Tab
+from app.work.controller import ENDED, State
+from app.work.idle_memory import KeptMemory
 from engine.errors import EngineError
 from engine.events import Event, FinishingStep, Planned, Progress
-from engine.planning.plan import (Plan)
+from engine.planning.plan import Plan
 from engine.results import ExtractionResult, Kept
 from engine.settings import ExtractionSettings
 
 if TYPE_CHECKING:
-    from app.work.preparation import (PlanRequest, Prepared)
-    from app.window.main_window import (MainWindow)
+    from app.window.main_window import MainWindow
+    from app.work.preparation import PlanRequest, Prepared
 
 
 class WindowRun(QObject):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray
 
-from app.storage.session import (SessionState)
+from app.storage.session import SessionState
 
 if TYPE_CHECKING:
-    from app.window.main_window import (MainWindow)
+    from app.window.main_window import MainWindow
 
 
 def restore_session(window: MainWindow) -> None:

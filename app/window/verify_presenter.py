@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog
 
-from app.work.controller import (State)
-from app.text.log_lines import (Level, error_lines)
-from app.text.verification import (ClaimedQuality, verification_lines)
+from app.text.log_lines import Level, error_lines
+from app.text.verification import ClaimedQuality, verification_lines
+from app.work.controller import State
 from engine.errors import EngineError
 
 if TYPE_CHECKING:
-    from app.window.main_window import (MainWindow)
-    from engine.analysis.verify import (Verification)
+    from app.window.main_window import MainWindow
+    from engine.analysis.verify import Verification
 
 
 class WindowVerify(QObject):

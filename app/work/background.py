@@ -6,9 +6,9 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QThread, Signal
 
-from app.work.forecast import (ForecastRequest, Forecaster, Lesson)
-from app.system.abandoned_threads import (wait_or_keep)
-from app.work.preparation import (DeviceWorker, Engine, InspectRequest, PlanRequest, PreparationWorker)
+from app.system.abandoned_threads import wait_or_keep
+from app.work.forecast import Forecaster, ForecastRequest, Lesson
+from app.work.preparation import DeviceWorker, Engine, InspectRequest, PlanRequest, PreparationWorker
 from engine.settings import HardwareSettings
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
-from app.storage.decompositions import (open_store)
+from app.storage.decompositions import open_store
 from engine.errors import EngineError, ErrorCode
 from engine.store import write_limit
 

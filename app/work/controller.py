@@ -12,17 +12,17 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.work.background import (Background)
-from app.work.forecast import (Forecast, ForecastRequest, Lesson)
-from app.work.missing_devices import (MissingDevices)
-from app.work.preparation import (DeviceInfo, Engine, Inspected, LocalEngine, PlanRequest, Prepared)
-from app.system.pyside_refcounts import (protect_constants)
-from app.work.run_thread import (RunThread, Worker)
-from app.text.verification import (ClaimedQuality)
-from app.work.workers import (ExtractionWorker, VerificationWorker)
+from app.system.pyside_refcounts import protect_constants
+from app.text.verification import ClaimedQuality
+from app.work.background import Background
+from app.work.forecast import Forecast, ForecastRequest, Lesson
+from app.work.missing_devices import MissingDevices
+from app.work.preparation import DeviceInfo, Engine, Inspected, LocalEngine, PlanRequest, Prepared
+from app.work.run_thread import RunThread, Worker
+from app.work.workers import ExtractionWorker, VerificationWorker
 from engine.errors import Cancelled, EngineError
-from engine.planning.estimates import (Estimate)
-from engine.planning.plan import (Plan)
+from engine.planning.estimates import Estimate
+from engine.planning.plan import Plan
 from engine.results import ExtractionResult
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -235,7 +235,8 @@ class Controller(QObject):
     def shut_down(self) -> bool:
         """End all threads and close the files; waits for a run to reach its next check.
 
-        A thread that waits for a drive which does not answer is given up after two seconds: see `app.system.abandoned_threads`.
+        A thread that waits for a drive which does not answer is given up after two seconds, see
+        `app.system.abandoned_threads`.
 
         Returns:
             Whether all have ended.

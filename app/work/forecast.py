@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.storage import (paths)
-from app.work.preparation import (DeviceInfo, Engine)
-from app.storage.speeds import (SpeedStore, method_of)
-from engine.planning.estimates import (Estimate, estimate, room_at)
-from engine.planning.plan import (Plan)
+from app.storage import paths
+from app.storage.speeds import SpeedStore, method_of
+from app.work.preparation import DeviceInfo, Engine
+from engine.planning.estimates import Estimate, estimate, room_at
+from engine.planning.plan import Plan
 from engine.results import ExtractionResult, Kept
 from engine.settings import HardwareSettings
 

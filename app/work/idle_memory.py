@@ -6,7 +6,7 @@ import math
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from app.work.controller import (Controller, State)
+from app.work.controller import Controller, State
 
 
 class KeptMemory(QObject):

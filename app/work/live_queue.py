@@ -7,7 +7,19 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
-from app.storage.job_queue import (Job, JobState, Jobs, QueueStore, Removal, duplicated, moved, removed, restored, stepped, waiting_again)
+from app.storage.job_queue import (
+    Job,
+    Jobs,
+    JobState,
+    QueueStore,
+    Removal,
+    duplicated,
+    moved,
+    removed,
+    restored,
+    stepped,
+    waiting_again,
+)
 
 
 class LiveQueue(QObject):

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.system.idle_gpu import (idle_card)
-from engine.checkpoints.folder import (files_of_models)
+from app.system.idle_gpu import idle_card
+from engine.checkpoints.folder import files_of_models
 from engine.errors import EngineError, ErrorCode
-from engine.planning.memory_estimate import (DeviceMemory)
-from engine.planning.estimates import (Speed)
-from engine.models.inspection import (ModelSummary, PairSummary)
-from engine.planning.plan import (Plan)
+from engine.models.inspection import ModelSummary, PairSummary
+from engine.planning.estimates import Speed
+from engine.planning.memory_estimate import DeviceMemory
+from engine.planning.plan import Plan
 from engine.results import Kept
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -76,7 +76,7 @@ class LocalEngine:
 
     def open_pair(self, finetuned: Path, original: Path) -> Session:
         """Open and pair two models."""
-        from app.storage.decompositions import (open_store)
+        from app.storage.decompositions import open_store
         from engine.session import Session
 
         return Session(finetuned, original, open_store())
@@ -85,7 +85,7 @@ class LocalEngine:
         """Describe the device that would compute. Slow the first time: it loads torch."""
         import torch
 
-        from engine.devices.device import (choose_devices)
+        from engine.devices.device import choose_devices
 
         devices = choose_devices(hardware)
         title = ", ".join(device.title for device in devices)
@@ -98,7 +98,7 @@ class LocalEngine:
 
     def calibrate(self, settings: ExtractionSettings, hardware: HardwareSettings) -> Speed | None:
         """Try out in a fraction of a second how fast the device is."""
-        from app.storage.speeds import (calibrate)
+        from app.storage.speeds import calibrate
 
         return calibrate(settings, hardware)
 

@@ -7,11 +7,22 @@ from enum import Enum
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from app.work.controller import (Controller, ENDED, State)
-from app.storage.job_queue import (Job, JobFailure, JobState, begun, count, done, failed, next_waiting, resumable, stopped)
-from app.work.live_queue import (LiveQueue)
-from app.work.preparation import (Prepared)
-from app.text.window_text import (short_error_text)
+from app.storage.job_queue import (
+    Job,
+    JobFailure,
+    JobState,
+    begun,
+    count,
+    done,
+    failed,
+    next_waiting,
+    resumable,
+    stopped,
+)
+from app.text.window_text import short_error_text
+from app.work.controller import ENDED, Controller, State
+from app.work.live_queue import LiveQueue
+from app.work.preparation import Prepared
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, LayerDone, LayerSkipped, Notice, NoticeCode, Planned, Progress
 from engine.results import ExtractionResult

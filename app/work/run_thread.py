@@ -6,9 +6,9 @@ import time
 
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
-from app.work.background import (thread_with)
-from app.system.abandoned_threads import (GIVE_UP_MS, wait_or_keep)
-from app.work.workers import (ExtractionWorker, VerificationWorker)
+from app.system.abandoned_threads import GIVE_UP_MS, wait_or_keep
+from app.work.background import thread_with
+from app.work.workers import ExtractionWorker, VerificationWorker
 from engine.cancel import CancelToken
 
 Worker = ExtractionWorker | VerificationWorker

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.work.preparation import (as_engine_error)
-from app.text.verification import (ClaimedQuality, claimed_quality)
+from app.text.verification import ClaimedQuality, claimed_quality
+from app.work.preparation import as_engine_error
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, Finished, Progress
-from engine.planning.plan import (Plan)
+from engine.planning.plan import Plan
 from engine.results import ExtractionResult
 
 if TYPE_CHECKING:
-    from engine.analysis.verify import (Verification, VerifyProgress)
+    from engine.analysis.verify import Verification, VerifyProgress
 
 PROGRESS_INTERVAL = 1 / 20
 
@@ -129,7 +129,7 @@ class VerificationWorker(QObject):
             self.failed.emit(failure)
 
     def _iterate(self) -> tuple[Verification, ClaimedQuality | None] | None:
-        from engine.analysis.verify import (VerifyProgress)
+        from engine.analysis.verify import VerifyProgress
 
         told = float("-inf")
         with closing(_as_generator(self._verifier.verify(self.lora, self._cancel))) as news:

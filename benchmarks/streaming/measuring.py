@@ -20,8 +20,8 @@ import psutil
 from benchmarks.measuring import sampling
 from benchmarks.streaming.data import Layout, Pair, transformer, width_for, write_pair
 from engine.cancel import CancelToken
+from engine.devices.governor import Governor
 from engine.events import BatchSizeChanged, Finished, Offloaded, OutOfMemory
-from engine.devices.governor import (Governor)
 from engine.results import ExtractionResult
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings

@@ -9,7 +9,7 @@ from rich.table import Table
 from benchmarks.streaming.data import Pair
 from benchmarks.streaming.measuring import GIB, Ran, Workplace, run
 from benchmarks.streaming.tables import given_way, mib
-from engine.devices.device import (choose_devices)
+from engine.devices.device import choose_devices
 from engine.errors import EngineError
 from engine.presets import HARDWARE_PROFILES
 from engine.session import Session

@@ -24,9 +24,9 @@ from benchmarks.streaming.data import Pair
 from benchmarks.streaming.measuring import Workplace, fresh, watched
 from benchmarks.streaming.tables import mib
 from engine.checkpoints.safetensors_file import parse_header
-from engine.decompose.delta import (read_view, subtract)
-from engine.devices.buffer_pool import (HostBuffers)
-from engine.models.pairing import (PairedWeight)
+from engine.decompose.delta import read_view, subtract
+from engine.devices.buffer_pool import HostBuffers
+from engine.models.pairing import PairedWeight
 from engine.session import Session
 from engine.settings import ExtractionSettings
 

@@ -43,7 +43,7 @@ def main() -> int:
 
 def _part(name: str, folder: Path, repeats: int) -> tuple[list[dict[str, Any]], Table]:
     """One part's rows and table; imported here, because the environment must be set before Qt is."""
-    from app.window.application import (make_application)
+    from app.window.application import make_application
     from benchmarks.window import growth, lateness, start
     from benchmarks.window.workplace import Workplace
 

@@ -14,8 +14,8 @@ import torch
 from PySide6.QtCore import QCoreApplication, Qt, QThread, QTimer
 from rich.table import Table
 
-from app.work.controller import (State)
-from app.window.main_window import (MainWindow)
+from app.window.main_window import MainWindow
+from app.work.controller import State
 from benchmarks.window.workplace import Workplace, wait_until
 from engine.settings import ExtractionSettings
 

@@ -14,10 +14,10 @@ from functools import cached_property
 
 import numpy as np
 
+from engine.analysis.spectra import Ints, KnownSpectra, floats, ints
 from engine.checkpoints.dtypes import DTYPES
-from engine.planning.costs import (matrix_shape, policy_of)
 from engine.decompose.rank_rules import RankPolicy
-from engine.analysis.spectra import (Ints, KnownSpectra, floats, ints)
+from engine.planning.costs import matrix_shape, policy_of
 from engine.results import ExtractionResult, LayerResult
 from engine.settings import ExtractionSettings, LoraType
 

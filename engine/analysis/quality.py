@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 
-from engine.analysis.exploration import (Exploration, LARGEST_RANK, Span)
+from engine.analysis.exploration import LARGEST_RANK, Exploration, Span
 from engine.results import ExtractionResult, LayerResult, LeaveOutReason
 from engine.settings import ExtractionSettings
 

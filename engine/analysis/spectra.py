@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.planning.costs import (matrix_shape)
 from engine.decompose.rank_rules import FLOAT32_EPSILON, RankPolicy
+from engine.planning.costs import matrix_shape
 from engine.results import LayerResult
 
 Floats = NDArray[np.float64]

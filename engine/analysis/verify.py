@@ -16,15 +16,15 @@ import torch
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
-from engine.decompose.delta import (read_pair)
+from engine.checkpoints.tensors import read_tensor
+from engine.decompose.delta import read_pair
 from engine.errors import EngineError, ErrorCode
-from engine.formats.comfyui import (difference_key, factor_key)
-from engine.models.pairing import (PairedWeight, Pairing)
-from engine.planning.residency import (block_name)
-from engine.extraction.block_cache import (ResidentBlocks, Weights)
+from engine.extraction.block_cache import ResidentBlocks, Weights
+from engine.formats.comfyui import difference_key, factor_key
+from engine.models.pairing import PairedWeight, Pairing
+from engine.planning.residency import block_name
 from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings
-from engine.checkpoints.tensors import (read_tensor)
 
 _CHUNK_BYTES = 32 * 1024 * 1024
 _ENDINGS = (".lora_up.weight", ".lora_down.weight", ".alpha", ".diff", ".diff_b", ".set_weight")

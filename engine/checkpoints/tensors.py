@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from engine.devices.allocator import (prefer_large_pages)
 from engine.checkpoints import Checkpoint, TensorInfo
 from engine.checkpoints.dtypes import DTYPES
-from engine.devices.buffer_pool import (HostBuffer)
+from engine.devices.allocator import prefer_large_pages
+from engine.devices.buffer_pool import HostBuffer
 
 prefer_large_pages()  # here, where every run's first tensors are made
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
+from engine.decompose.delta import energy
 from engine.decompose.pieces import Pieces, in_pieces, residual_in_pieces
 from engine.decompose.rank_rules import Values
 from engine.decompose.workspace import CHUNK_BYTES
-from engine.decompose.delta import (energy)
 from engine.steps import check
 
 MODERATE = 2.0**-40, 2.0**60  # squared norms whose squares, with seven digits below them, stay inside float32

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from engine.checkpoints import Checkpoint
+from engine.checkpoints.tensors import read_tensor
 from engine.decompose.workspace import CHUNK_BYTES
-from engine.devices.buffer_pool import (HostBuffer)
-from engine.models.names import (TensorView)
-from engine.models.pairing import (PairedWeight)
+from engine.devices.buffer_pool import HostBuffer
+from engine.models.names import TensorView
+from engine.models.pairing import PairedWeight
 from engine.steps import check
-from engine.checkpoints.tensors import (read_tensor)
 
 _CHUNK = 1 << 18  # elements that stay in a core's cache between the steps done on them
 _CHECKED = 1 << 23  # elements after which it is asked whether the work is to stop

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from engine.decompose.decomposition import TruncatedSvd
+from engine.decompose.delta import energy
 from engine.decompose.factor_error import ExactFactors
 from engine.decompose.pieces import Pieces
 from engine.decompose.workspace import CHUNK_BYTES
-from engine.decompose.delta import (energy)
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings
 from engine.steps import check

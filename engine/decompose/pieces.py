@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import torch
 
+from engine.decompose.delta import energy
 from engine.decompose.workspace import piece_length, worked_in_pieces
-from engine.decompose.delta import (energy)
 from engine.steps import check
 
 

@@ -17,10 +17,10 @@ from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
 from engine.decompose import lapack
 from engine.decompose.decomposition import MODERATE, TruncatedSvd, moderate_exponent, within_promise
+from engine.decompose.delta import energy
 from engine.decompose.pieces import Pieces, ScaledPieces
 from engine.decompose.rank_rules import RankPolicy, Values
 from engine.decompose.workspace import piecewise_bytes, triangle_bytes
-from engine.decompose.delta import (energy)
 
 SQUARED_NOISE = 1.5e-8  # square root of float64's rounding: what a zero singular value may come out as, over s1
 _STRIPE = 128  # rows of the Gram matrix that are formed at once, at least

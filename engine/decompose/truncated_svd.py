@@ -17,6 +17,7 @@ from dataclasses import replace
 import torch
 
 from engine.decompose.decomposition import MODERATE, TruncatedSvd, moderate_exponent
+from engine.decompose.delta import energy
 from engine.decompose.gram import all_values, solve_gram
 from engine.decompose.pieces import Pieces, in_pieces
 from engine.decompose.piecewise import svd_of_pieces
@@ -25,7 +26,6 @@ from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.refine import MOST_ROUNDS, refine, unjudged
 from engine.decompose.sketch import CONVERGED, MANY_ROUNDS, propose
 from engine.decompose.workspace import SMALL_SIDE, gram_bytes, gram_first, whole_spectrum, workspace_bytes
-from engine.decompose.delta import (energy)
 from engine.settings import Algorithm
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import torch
 
+from engine.devices.memory_rules import ceiling_share, layers_at_once
 from engine.errors import EngineError, ErrorCode
-from engine.devices.memory_rules import (ceiling_share, layers_at_once)
 from engine.settings import HardwareSettings
 
 _STREAMED = ("cuda", "xpu")  # copies and computations run on streams of their own

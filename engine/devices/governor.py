@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from engine.devices.memory_rules import Need, Relief
 from engine.events import MemoryStep
-from engine.devices.memory_rules import (Need, Relief)
 
 _CALM_SAMPLES = 8  # samples in a row below the threshold before the batch grows back: two seconds at 4 Hz
 _CALM_BELOW = 0.95  # of the threshold: the gap that keeps the batch from swinging

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.decompose.delta import (Delta)
-from engine.devices.buffer_pool import (HostBuffer)
-from engine.devices.memory_rules import (Way)
-from engine.streamed_delta import (UnreadPair)
+from engine.decompose.delta import Delta
+from engine.devices.buffer_pool import HostBuffer
+from engine.devices.memory_rules import Way
+from engine.streamed_delta import UnreadPair
 
 
 @dataclass(frozen=True)

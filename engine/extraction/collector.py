@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from engine.checkpoints import Checkpoint
-from engine.devices.device import (MemoryUse)
+from engine.devices.device import MemoryUse
 from engine.errors import EngineError, ErrorCode
 from engine.events import BatchDone, Event, LayerDone, LayerSkipped, Notice, NoticeCode
-from engine.formats.output_path import (rank_label)
-from engine.formats.safetensors_writer import (Added, SafetensorsWriter)
-from engine.layer import (LayerOutcome)
-from engine.planning.plan import (Plan, weight_key)
-from engine.extraction.report import (metadata, quality, report)
+from engine.extraction.report import metadata, quality, report
+from engine.formats.output_path import rank_label
+from engine.formats.safetensors_writer import Added, SafetensorsWriter
+from engine.layer import LayerOutcome
+from engine.planning.plan import Plan, weight_key
 from engine.results import LayerResult, LeaveOutReason, LeftOut, OutputFile, StageSeconds
 
 _LARGE_CHANGE = 0.5

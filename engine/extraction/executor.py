@@ -11,15 +11,15 @@ from types import TracebackType
 import torch
 
 from engine.checkpoints import Checkpoint
-from engine.devices.device import (Device)
+from engine.devices.device import Device
 from engine.events import Event
-from engine.extraction.device_lane import (Lane)
-from engine.extraction.layer_reader import (LayerReader)
-from engine.layer import (LayerOutcome)
-from engine.models.pairing import (PairedWeight)
-from engine.extraction.block_cache import (ResidentBlocks)
-from engine.extraction.queue import (Task)
-from engine.extraction.state import (RunState)
+from engine.extraction.block_cache import ResidentBlocks
+from engine.extraction.device_lane import Lane
+from engine.extraction.layer_reader import LayerReader
+from engine.extraction.queue import Task
+from engine.extraction.state import RunState
+from engine.layer import LayerOutcome
+from engine.models.pairing import PairedWeight
 from engine.settings import ExtractionSettings, HardwareSettings
 from engine.steps import Step
 

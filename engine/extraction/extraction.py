@@ -14,14 +14,14 @@ from collections.abc import Callable, Generator, Iterator
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
-from engine.extraction.executor import (STALLED_SECONDS)
-from engine.devices.device import (Device, choose_devices, exact_float32)
+from engine.devices.device import Device, choose_devices, exact_float32
+from engine.devices.process_memory import at_once, give_back
 from engine.errors import Cancelled
 from engine.events import Event, Finished, FinishingStep
-from engine.extraction.run import (ExtractionRun)
-from engine.devices.process_memory import (at_once, give_back)
-from engine.planning.plan import (Plan)
-from engine.extraction.block_cache import (ResidentBlocks)
+from engine.extraction.block_cache import ResidentBlocks
+from engine.extraction.executor import STALLED_SECONDS
+from engine.extraction.run import ExtractionRun
+from engine.planning.plan import Plan
 from engine.settings import HardwareSettings
 from engine.steps import Step, ThreadWork, stoppable
 from engine.store import DecompositionStore

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
-from engine.devices.device import (Device)
+from engine.devices.device import Device
+from engine.devices.governor import Governor
+from engine.devices.memory_rules import Relief
 from engine.events import BatchSizeChanged, MemoryStep, OffloadCause, Offloaded, OutOfMemory
-from engine.devices.governor import (Governor)
-from engine.devices.memory_rules import (Relief)
-from engine.extraction.state import (RunState)
+from engine.extraction.state import RunState
 
 
 class LaneNews:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import torch
 
 from engine.checkpoints import Checkpoint
-from engine.decompose.delta import (read_view)
-from engine.devices.device import (Device)
-from engine.devices.buffer_pool import (HostBuffer, HostBuffers)
-from engine.devices.memory_rules import (Way)
-from engine.models.pairing import (PairedWeight)
-from engine.extraction.block_cache import (Weights)
-from engine.streamed_delta import (UnreadPair)
+from engine.decompose.delta import read_view
+from engine.devices.buffer_pool import HostBuffer, HostBuffers
+from engine.devices.device import Device
+from engine.devices.memory_rules import Way
+from engine.extraction.block_cache import Weights
+from engine.models.pairing import PairedWeight
+from engine.streamed_delta import UnreadPair
 
 
 @dataclass(frozen=True)

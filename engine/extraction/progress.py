@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from engine.extraction.executor import (Conveyor)
-from engine.devices.device import (Device, MemoryUse)
+from engine.devices.device import Device, MemoryUse
 from engine.events import BlocksKept, Event, MemorySample, Notice, NoticeCode, Planned, Progress
-from engine.planning.plan import (Plan)
-from engine.extraction.block_cache import (ResidentBlocks)
-from engine.extraction.queue import (Task)
-from engine.extraction.collector import (RunResults)
+from engine.extraction.block_cache import ResidentBlocks
+from engine.extraction.collector import RunResults
+from engine.extraction.executor import Conveyor
+from engine.extraction.queue import Task
+from engine.planning.plan import Plan
 
 _SAMPLE_SECONDS = 0.25
 

@@ -6,7 +6,7 @@ import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from engine.models.pairing import (PairedWeight)
+from engine.models.pairing import PairedWeight
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import torch
 
 from engine import __version__
 from engine.checkpoints import Checkpoint, pair_fingerprint
+from engine.decompose.seed import layer_seed
 from engine.decompose.version import SOLVER_VERSION
-from engine.formats.output_path import (rank_label)
-from engine.decompose.seed import (layer_seed)
-from engine.planning.plan import (Plan)
+from engine.formats.output_path import rank_label
+from engine.planning.plan import Plan
 from engine.results import LayerResult, LeftOut
 from engine.settings import ExtractionSettings
 

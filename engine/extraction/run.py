@@ -11,22 +11,22 @@ import torch
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
-from engine.extraction.executor import (Conveyor)
-from engine.decompose.delta import (read_view)
-from engine.devices.device import (Device)
+from engine.decompose.delta import read_view
+from engine.devices.device import Device
 from engine.errors import EngineError
 from engine.events import Event
-from engine.formats.comfyui import (set_weight_key)
-from engine.formats.safetensors_writer import (SafetensorsWriter)
-from engine.layer import (LayerOutcome)
-from engine.models.names import (TensorView)
-from engine.models.pairing import (new_weights)
-from engine.planning.plan import (Plan)
-from engine.extraction.block_cache import (ResidentBlocks)
+from engine.extraction.block_cache import ResidentBlocks
+from engine.extraction.collector import RunResults
+from engine.extraction.executor import Conveyor
+from engine.extraction.progress import RunGauge
+from engine.formats.comfyui import set_weight_key
+from engine.formats.safetensors_writer import SafetensorsWriter
+from engine.layer import LayerOutcome
+from engine.models.names import TensorView
+from engine.models.pairing import new_weights
+from engine.planning.plan import Plan
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut
-from engine.extraction.progress import (RunGauge)
-from engine.resume.journal import (RunJournal)
-from engine.extraction.collector import (RunResults)
+from engine.resume.journal import RunJournal
 from engine.settings import HardwareSettings
 from engine.steps import Step
 from engine.store import DecompositionStore

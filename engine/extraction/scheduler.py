@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from engine.planning.costs import (measuring_need, need, need_within)
-from engine.devices.device import (Device)
-from engine.devices.governor import (Governor)
-from engine.devices.buffer_pool import (HostBuffers)
-from engine.extraction.lane_news import (LaneNews)
-from engine.extraction.residents import (LaneResidents)
-from engine.extraction.layer_reader import (Staged)
-from engine.devices.memory_rules import (IDLE_PART, Need, Relief)
-from engine.extraction.block_cache import (Weights)
-from engine.extraction.queue import (Task)
-from engine.extraction.state import (RunState)
+from engine.devices.buffer_pool import HostBuffers
+from engine.devices.device import Device
+from engine.devices.governor import Governor
+from engine.devices.memory_rules import IDLE_PART, Need, Relief
+from engine.extraction.block_cache import Weights
+from engine.extraction.lane_news import LaneNews
+from engine.extraction.layer_reader import Staged
+from engine.extraction.queue import Task
+from engine.extraction.residents import LaneResidents
+from engine.extraction.state import RunState
+from engine.planning.costs import measuring_need, need, need_within
 
 
 class LaneBooks:

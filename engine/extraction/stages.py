@@ -9,16 +9,16 @@ from pathlib import Path
 
 import torch
 
-from engine.decompose.delta import (Delta, subtract)
-from engine.devices.device import (Device)
-from engine.devices.buffer_pool import (HostBuffers)
-from engine.extraction.layer_reader import (Staged, upload)
-from engine.layer import (LayerOutcome, measure, work_on)
-from engine.extraction.block_cache import (Weights)
+from engine.decompose.delta import Delta, subtract
+from engine.devices.buffer_pool import HostBuffers
+from engine.devices.device import Device
+from engine.extraction.block_cache import Weights
+from engine.extraction.layer_reader import Staged, upload
+from engine.extraction.queue import Task
+from engine.layer import LayerOutcome, measure, work_on
 from engine.results import LeaveOutReason, StageSeconds
-from engine.extraction.queue import (Task)
 from engine.settings import ExtractionSettings
-from engine.streamed_delta import (MeasuredDelta)
+from engine.streamed_delta import MeasuredDelta
 
 
 class MoreMemoryError(Exception):

@@ -8,13 +8,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from engine.devices.memory_rules import MOST_WAITING
 from engine.events import Event
-from engine.extraction.layer_reader import (LayerReader)
-from engine.layer import (LayerOutcome)
-from engine.devices.memory_rules import (MOST_WAITING)
-from engine.models.pairing import (PairedWeight)
-from engine.extraction.block_cache import (ResidentBlocks)
-from engine.extraction.queue import (RunQueue, Task)
+from engine.extraction.block_cache import ResidentBlocks
+from engine.extraction.layer_reader import LayerReader
+from engine.extraction.queue import RunQueue, Task
+from engine.layer import LayerOutcome
+from engine.models.pairing import PairedWeight
 from engine.settings import ExtractionSettings, HardwareSettings
 
 _AT_HAND = 3  # layers for each worker among which the largest is begun first

@@ -6,8 +6,8 @@ reads ``.lora_up.weight``, ``.lora_down.weight``, ``.alpha``, ``.diff``, ``.diff
 
 from __future__ import annotations
 
-from engine.models.families import (Family)
-from engine.models.names import (DENOISER)
+from engine.models.families import Family
+from engine.models.names import DENOISER
 
 FACTOR_ENDINGS = ("lora_up.weight", "lora_down.weight", "alpha")
 

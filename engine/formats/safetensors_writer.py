@@ -22,7 +22,7 @@ import torch
 from engine.checkpoints.dtypes import DTYPES
 from engine.disk import disk_errors, sync_data, sync_folder, write_all
 from engine.errors import EngineError, ErrorCode
-from engine.formats.output_path import (first_free, numbered, report_path)
+from engine.formats.output_path import first_free, numbered, report_path
 
 _NAMES = {
     getattr(torch, info.torch_name): (name, info.bits // 8)

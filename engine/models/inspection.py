@@ -9,11 +9,11 @@ from pathlib import Path
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
-from engine.checkpoints.folder import (is_lora, model_file)
-from engine.checkpoints.quantisation import (quantisation_of)
+from engine.checkpoints.folder import is_lora, model_file
+from engine.checkpoints.quantisation import quantisation_of
 from engine.errors import EngineError, ErrorCode
-from engine.models.names import (name_tensors)
-from engine.models.pairing import (PairedWeight, Pairing, find_blocks, select)
+from engine.models.names import name_tensors
+from engine.models.pairing import PairedWeight, Pairing, find_blocks, select
 from engine.results import LeftOut
 from engine.settings import ExtractionSettings
 
@@ -125,7 +125,7 @@ def compare_weights(
     """
     import torch
 
-    from engine.decompose.delta import (read_pair)
+    from engine.decompose.delta import read_pair
 
     for weight in weights:
         cancel.check()

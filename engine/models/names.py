@@ -8,8 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.models.families import (COMPONENT_PREFIXES, EMA_PREFIXES, FAMILIES, Family, GENERIC, OPEN_CLIP_NAMES, TEXT_ENCODER_FILES, WRAPPER_PREFIXES)
 from engine.checkpoints import Checkpoint, TensorInfo
+from engine.models.families import (
+    COMPONENT_PREFIXES,
+    EMA_PREFIXES,
+    FAMILIES,
+    GENERIC,
+    OPEN_CLIP_NAMES,
+    TEXT_ENCODER_FILES,
+    WRAPPER_PREFIXES,
+    Family,
+)
 from engine.results import LeaveOutReason, LeftOut
 
 DENOISER = "diffusion_model."

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from engine.models.families import (Family, GENERIC, VOCABULARY_NAMES, WRAPPER_PREFIXES)
 from engine.checkpoints import Checkpoint
 from engine.errors import EngineError, ErrorCode
-from engine.models.names import (DENOISER, NamedModel, TensorView, name_tensors)
+from engine.models.families import GENERIC, VOCABULARY_NAMES, WRAPPER_PREFIXES, Family
+from engine.models.names import DENOISER, NamedModel, TensorView, name_tensors
 from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings
 

@@ -14,9 +14,9 @@ from engine.decompose.workspace import (
     worked_in_pieces,
     workspace_bytes,
 )
-from engine.devices.memory_rules import (Need, PART_VALUES)
-from engine.models.names import (TensorView)
-from engine.models.pairing import (PairedWeight)
+from engine.devices.memory_rules import PART_VALUES, Need
+from engine.models.names import TensorView
+from engine.models.pairing import PairedWeight
 from engine.settings import ExtractionSettings
 
 _READING = 200.0  # floating point operations that take as long as reading and subtracting one value

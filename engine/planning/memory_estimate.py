@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from engine.planning.costs import (journal_bytes, lent_bytes, measuring_need, need, need_within, resident_bytes, stored_bytes)
-from engine.devices.governor import (Governor)
-from engine.devices.memory_rules import (IDLE_PART, MOST_WAITING, Need, READERS, ceiling_share, layers_at_once)
-from engine.models.pairing import (PairedWeight)
-from engine.planning.plan import (Plan)
-from engine.planning.residency import (block_name, blocks_that_fit, blocks_to_keep)
-from engine.extraction.queue import (Task)
+from engine.devices.governor import Governor
+from engine.devices.memory_rules import IDLE_PART, MOST_WAITING, READERS, Need, ceiling_share, layers_at_once
+from engine.extraction.queue import Task
+from engine.models.pairing import PairedWeight
+from engine.planning.costs import (
+    journal_bytes,
+    lent_bytes,
+    measuring_need,
+    need,
+    need_within,
+    resident_bytes,
+    stored_bytes,
+)
+from engine.planning.plan import Plan
+from engine.planning.residency import block_name, blocks_that_fit, blocks_to_keep
 from engine.settings import HardwareSettings
 
 

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from engine.planning.costs import (journal_bytes, measuring_work, stored_bytes, stores_factors, work)
 from engine.disk import free_bytes
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
-from engine.formats.comfyui import (FACTOR_ENDINGS, difference_key, factor_key, has_loader, set_weight_key)
-from engine.formats.output_path import (first_free, numbered, output_folder_and_stem)
-from engine.formats.output_folder import (check_writable)
-from engine.models.pairing import (PairedWeight, Pairing, new_weights, select)
-from engine.planning.residency import (batches, block_positions)
+from engine.extraction.queue import Task
+from engine.formats.comfyui import FACTOR_ENDINGS, difference_key, factor_key, has_loader, set_weight_key
+from engine.formats.output_folder import check_writable
+from engine.formats.output_path import first_free, numbered, output_folder_and_stem
+from engine.models.pairing import PairedWeight, Pairing, new_weights, select
+from engine.planning.costs import journal_bytes, measuring_work, stored_bytes, stores_factors, work
+from engine.planning.residency import batches, block_positions
 from engine.results import LeftOut
-from engine.extraction.queue import (Task)
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
 _LENGTH_BYTES = 8  # the format's own first field

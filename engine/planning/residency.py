@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from engine.models.pairing import (PairedWeight)
+from engine.models.pairing import PairedWeight
 
 OUTSIDE = "outside the blocks"
 ALL_BLOCKS = 40  # the highest setting keeps every block there is

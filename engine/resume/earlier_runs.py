@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.planning.plan import (Plan)
-from engine.resume.reuse import (find, find_measured)
+from engine.planning.plan import Plan
 from engine.results import Kept
+from engine.resume.reuse import find, find_measured
 from engine.store import Entry, Journal, PairStore
 from engine.store.locks import in_use
 

@@ -20,17 +20,17 @@ from filelock import FileLock, Timeout
 
 from engine.checkpoints import Checkpoint, pair_fingerprint
 from engine.checkpoints.dtypes import DTYPES
-from engine.checkpoints.header_snapshot import (remember)
+from engine.checkpoints.header_snapshot import remember
 from engine.disk import free_bytes, same_disk
-from engine.resume.earlier_runs import (EarlierRuns, earlier_runs, part_file)
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, Notice, NoticeCode
-from engine.formats.safetensors_writer import (Added, SafetensorsWriter)
-from engine.layer import (LayerOutcome)
-from engine.planning.plan import (Plan)
-from engine.resume.reuse import (superseded)
-from engine.resume.loader import (RecordLoader)
-from engine.resume.records import (make_record, restore)
+from engine.formats.safetensors_writer import Added, SafetensorsWriter
+from engine.layer import LayerOutcome
+from engine.planning.plan import Plan
+from engine.resume.earlier_runs import EarlierRuns, earlier_runs, part_file
+from engine.resume.loader import RecordLoader
+from engine.resume.records import make_record, restore
+from engine.resume.reuse import superseded
 from engine.store import DecompositionStore, Entry, JournalWriter, PairStore, Record
 
 

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 
-from engine.layer import (LayerOutcome)
+from engine.layer import LayerOutcome
 from engine.store import Entry
 
 _AHEAD_BYTES = 64 * 1024 * 1024  # of records that are read before their turn

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.planning.costs import (policy_of)
 from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.factors import (
     Stored,
@@ -25,10 +24,21 @@ from engine.decompose.factors import (
     store_factors,
 )
 from engine.decompose.rank_rules import RankPolicy
-from engine.layer import (LayerOutcome, layer_row)
-from engine.models.pairing import (PairedWeight)
-from engine.resume.reuse import (STORING_VERSION, clamped_alike, export_key, left_out_reason, number, policy_key, rank_of, same_run, solver_key)
+from engine.layer import LayerOutcome, layer_row
+from engine.models.pairing import PairedWeight
+from engine.planning.costs import policy_of
 from engine.results import LeftOut
+from engine.resume.reuse import (
+    STORING_VERSION,
+    clamped_alike,
+    export_key,
+    left_out_reason,
+    number,
+    policy_key,
+    rank_of,
+    same_run,
+    solver_key,
+)
 from engine.settings import ExtractionSettings
 from engine.store.journal import Entry, Record
 

@@ -14,10 +14,10 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 from unattended import Unattended
 
-from app.system.pyside_refcounts import (protect_constants)
-from app.storage.session import (SessionStore)
-from app.look.theme import (Theme)
-from app.window.main_window import (MainWindow)
+from app.look.theme import Theme
+from app.storage.session import SessionStore
+from app.system.pyside_refcounts import protect_constants
+from app.window.main_window import MainWindow
 
 protect_constants()
 WindowMaker = Callable[..., MainWindow]

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from engine.analysis.exploration import Exploration
 from engine.decompose.rank_rules import RankPolicy
-from engine.analysis.exploration import (Exploration)
 from engine.results import ExtractionResult, LayerResult, LeftOut, OutputFile, StageSeconds
 from engine.settings import ExtractionSettings
 

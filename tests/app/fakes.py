@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from app.work.preparation import (DeviceInfo)
+from app.work.preparation import DeviceInfo
+from engine.analysis.verify import Verification, VerifiedLayer, VerifyProgress
 from engine.cancel import CancelToken
 from engine.checkpoints import TensorInfo
-from engine.planning.costs import (work)
 from engine.errors import EngineError
-from engine.planning.estimates import (Speed)
 from engine.events import (
     BatchDone,
     Event,
@@ -26,13 +25,14 @@ from engine.events import (
     Planned,
     Progress,
 )
-from engine.models.inspection import (ModelSummary, PairSummary)
-from engine.models.names import (TensorView)
-from engine.models.pairing import (Block, PairedWeight)
-from engine.planning.plan import (Plan)
+from engine.models.inspection import ModelSummary, PairSummary
+from engine.models.names import TensorView
+from engine.models.pairing import Block, PairedWeight
+from engine.planning.costs import work
+from engine.planning.estimates import Speed
+from engine.planning.plan import Plan
 from engine.results import ExtractionResult, Kept, LayerResult, LeaveOutReason, LeftOut, OutputFile, StageSeconds
 from engine.settings import ExtractionSettings, HardwareSettings
-from engine.analysis.verify import (Verification, VerifiedLayer, VerifyProgress)
 
 GB = 10**9
 LEFT_OUT = (

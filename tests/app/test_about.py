@@ -3,8 +3,8 @@
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from app.look.theme import (Theme)
-from app.widgets.help.about_dialog import (AboutDialog)
+from app.look.theme import Theme
+from app.widgets.help.about_dialog import AboutDialog
 from engine import __version__
 
 

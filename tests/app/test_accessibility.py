@@ -23,9 +23,9 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 from window_steps import Pair, run_to_end, wait_for
 
-from app.work.controller import (State)
-from app.window.frame import (Tab)
-from app.window.main_window import (MainWindow)
+from app.window.frame import Tab
+from app.window.main_window import MainWindow
+from app.work.controller import State
 
 
 def needs_name(widget: QWidget) -> bool:

@@ -10,9 +10,9 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.look.theme import (Theme)
-from app.text.verification import (ClaimedQuality)
-from app.widgets.bar.bottom_bar import (BottomBar)
+from app.look.theme import Theme
+from app.text.verification import ClaimedQuality
+from app.widgets.bar.bottom_bar import BottomBar
 from engine.errors import EngineError, ErrorCode
 from engine.events import Progress
 from engine.results import ExtractionResult, OutputFile

@@ -13,11 +13,11 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
-from app.support.bug_report import (ErrorFacts, ReportFacts, error_facts, report_text, trace_facts, versions)
-from app.work.preparation import (DeviceInfo)
-from app.support.redaction import (FINETUNED, HOME, HOST, ORIGINAL, OUTPUT, PATH, PrivateWords, USER, private_words)
-from app.look.theme import (Theme)
-from app.widgets.help.bug_report_dialog import (BugReportDialog)
+from app.look.theme import Theme
+from app.support.bug_report import ErrorFacts, ReportFacts, error_facts, report_text, trace_facts, versions
+from app.support.redaction import FINETUNED, HOME, HOST, ORIGINAL, OUTPUT, PATH, USER, PrivateWords, private_words
+from app.widgets.help.bug_report_dialog import BugReportDialog
+from app.work.preparation import DeviceInfo
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -286,7 +286,8 @@ def test_a_very_long_traceback_is_cut_in_its_middle() -> None:
 def test_making_a_report_loads_no_torch() -> None:
     script = (
         "import sys; from app.support.bug_report import ReportFacts, report_text, versions; "
-        "from app.support.redaction import private_words; text = report_text(ReportFacts(versions()), private_words()); "
+        "from app.support.redaction import private_words; "
+        "text = report_text(ReportFacts(versions()), private_words()); "
         "assert 'torch: ' in text; print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

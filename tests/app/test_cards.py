@@ -12,15 +12,15 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 from window_steps import Pair, wait_for
 
-from app.work.controller import (State)
-from app.work.model_placement import (tell_apart)
-from app.look.theme import (Theme)
-from app.window import (dropped_files as window_files)
-from app.widgets.models.left_out_dialog import (LeftOutDialog, LeftOutModel)
-from app.window.main_window import (MainWindow)
-from app.widgets.basics.notice_bar import (NoticeBar)
-from app.widgets.models.pair_card import (PairCard)
-from engine.planning.estimates import (Amount, Estimate, Labour, Problem, ProblemCode)
+from app.look.theme import Theme
+from app.widgets.basics.notice_bar import NoticeBar
+from app.widgets.models.left_out_dialog import LeftOutDialog, LeftOutModel
+from app.widgets.models.pair_card import PairCard
+from app.window import dropped_files
+from app.window.main_window import MainWindow
+from app.work.controller import State
+from app.work.model_placement import tell_apart
+from engine.planning.estimates import Amount, Estimate, Labour, Problem, ProblemCode
 
 
 def drop(target: QWidget, *paths: Path) -> None:
@@ -55,7 +55,7 @@ def test_where_both_are_taken_it_is_asked_whose_place_a_dropped_file_takes(
     window: MainWindow, pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = ["", "original"]
-    monkeypatch.setattr(window_files, "ask_whose_place", lambda *_args: answers.pop(0))
+    monkeypatch.setattr(dropped_files, "ask_whose_place", lambda *_args: answers.pop(0))
     window.set_models(*pair)
     drop(window, tmp_path / "third.safetensors")
     assert window.frame.models.models() == pair

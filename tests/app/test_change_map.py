@@ -9,16 +9,16 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QFontMetrics
 from pytestqt.qtbot import QtBot
 
-from app.look.theme import (DARK, LIGHT, Theme, contrast)
-from app.widgets.change_map.panel import (ChangeMap)
-from app.widgets.change_map.canvas import (OUTLINED)
-from app.widgets.change_map.colours import (map_colour)
-from app.widgets.change_map.grid import (OTHERS, OUTER, OUTSIDE, arrange)
-from app.widgets.change_map.geometry import (lay_out)
-from app.widgets.change_map.places import (BIASES, NORMS, place_of)
-from app.widgets.change_map.values import (LEAST_SPAN, change_scale, kept_scale)
-from app.widgets.layers.layer_choice import (LayerChoice)
-from app.widgets.layers.layer_model import (LayerModel)
+from app.look.theme import DARK, LIGHT, Theme, contrast
+from app.widgets.change_map.canvas import OUTLINED
+from app.widgets.change_map.colours import map_colour
+from app.widgets.change_map.geometry import lay_out
+from app.widgets.change_map.grid import OTHERS, OUTER, OUTSIDE, arrange
+from app.widgets.change_map.panel import ChangeMap
+from app.widgets.change_map.places import BIASES, NORMS, place_of
+from app.widgets.change_map.values import LEAST_SPAN, change_scale, kept_scale
+from app.widgets.layers.layer_choice import LayerChoice
+from app.widgets.layers.layer_model import LayerModel
 from engine.results import LayerResult
 
 DENOISER = "diffusion_model."

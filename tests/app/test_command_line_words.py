@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.cli.main import (build_parser)
-from app.cli.options import (settings_from)
-from app.text.command_line import (command_arguments, command_line)
+from app.cli.main import build_parser
+from app.cli.options import settings_from
+from app.text.command_line import command_arguments, command_line
 from engine.settings import ExtractionSettings, HardwareSettings
 
 MODELS = Path("/models/my fine-tune (v2).safetensors"), Path("/models/it's $HOME.safetensors")

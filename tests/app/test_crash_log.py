@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.support.crash_log import (CrashLog, UncleanEnds, crash_text)
-from app.look.theme import (Theme)
-from app.widgets.help.crash_bar import (CrashBar)
+from app.look.theme import Theme
+from app.support.crash_log import CrashLog, UncleanEnds, crash_text
+from app.widgets.help.crash_bar import CrashBar
 
 START = "import sys, time, faulthandler\nfrom pathlib import Path\nfrom app.support.crash_log import CrashLog\n"
 START += "log = CrashLog(Path(sys.argv[1]))\nends = log.start()\nprint(len(ends.crashes), ends.killed, flush=True)\n"

@@ -11,9 +11,9 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QWidget
 
-from app.storage.job_queue import (new_job)
-from app.window.main_window import (MainWindow)
-from app.widgets.queue.list import (QueueList)
+from app.storage.job_queue import new_job
+from app.widgets.queue.list import QueueList
+from app.window.main_window import MainWindow
 from engine.settings import ExtractionSettings, HardwareSettings
 
 COPY, MOVE = Qt.DropAction.CopyAction, Qt.DropAction.MoveAction

@@ -10,13 +10,13 @@ from earlier_home import EarlierHome, assert_best_at_rank, open_earlier_home, st
 from pytestqt.qtbot import QtBot
 from safetensors import safe_open
 
-from app.storage.job_queue import (JobState)
-from app.work.live_queue import (LiveQueue)
-from app.storage.preferences import (PreferenceStore)
-from app.work.preparation import (LocalEngine)
-from app.storage.speeds import (SpeedStore, method_of)
-from app.window.main_window import (MainWindow)
-from engine.planning.estimates import (Speed)
+from app.storage.job_queue import JobState
+from app.storage.preferences import PreferenceStore
+from app.storage.speeds import SpeedStore, method_of
+from app.window.main_window import MainWindow
+from app.work.live_queue import LiveQueue
+from app.work.preparation import LocalEngine
+from engine.planning.estimates import Speed
 from engine.settings import ExtractionSettings, HardwareSettings
 
 CHOSEN = ExtractionSettings(

@@ -14,10 +14,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.look.theme import (Theme)
-from app.widgets.result.explore_panel import (ExplorePanel, WIDE)
-from app.widgets.basics.kept_drawing import (ShareBar)
-from engine.analysis.exploration import (Span)
+from app.look.theme import Theme
+from app.widgets.basics.kept_drawing import ShareBar
+from app.widgets.result.explore_panel import WIDE, ExplorePanel
+from engine.analysis.exploration import Span
 from engine.settings import ExtractionSettings
 
 PanelMaker = Callable[..., ExplorePanel]

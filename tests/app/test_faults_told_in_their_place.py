@@ -7,14 +7,14 @@ import pytest
 from model_files import matrices, save_model, save_pair
 from PySide6.QtWidgets import QApplication
 
-from app.text.errors import (error_text)
-from app.text.estimates import (problem_text)
-from app.text.notices import (notice_text)
-from app.work.preparation import (LocalEngine, PlanRequest, PreparationWorker, Prepared)
-from app.text.window_text import (NOT_OF_THE_MODELS, OF_THE_OUTPUT, OF_THE_PAIR, short_error_text)
+from app.text.errors import error_text
+from app.text.estimates import problem_text
+from app.text.notices import notice_text
+from app.text.window_text import NOT_OF_THE_MODELS, OF_THE_OUTPUT, OF_THE_PAIR, short_error_text
+from app.work.preparation import LocalEngine, PlanRequest, PreparationWorker, Prepared
 from engine.errors import EngineError, ErrorCode
-from engine.planning.estimates import (Problem, ProblemCode)
 from engine.events import Notice, NoticeCode
+from engine.planning.estimates import Problem, ProblemCode
 from engine.settings import ExtractionSettings, HardwareSettings
 
 

@@ -12,8 +12,8 @@ from pytestqt.qtbot import QtBot
 
 from app import first_paint
 from app.first_paint import FirstPaint
-from app.look.theme import (Theme)
-from app.window.main_window import (MainWindow)
+from app.look.theme import Theme
+from app.window.main_window import MainWindow
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = "import time; time.sleep(1); from app.first_paint import age_of_process; print(age_of_process())"

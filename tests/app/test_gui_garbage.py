@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.system.gui_gc import (GuiThreadCollector)
+from app.system.gui_gc import GuiThreadCollector
 
 
 class Noted:

@@ -11,9 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytestqt.qtbot import QtBot
 
-from app.storage.job_queue import (Job, JobFailure, JobResult, JobState, Jobs, QueueStore, duplicated, landing, moved, new_job, removed, restored, stepped)
-from app.storage.json_store import (StoreTrouble)
-from app.work.live_queue import (LiveQueue, PassingQueue)
+from app.storage.job_queue import (
+    Job,
+    JobFailure,
+    JobResult,
+    Jobs,
+    JobState,
+    QueueStore,
+    duplicated,
+    landing,
+    moved,
+    new_job,
+    removed,
+    restored,
+    stepped,
+)
+from app.storage.json_store import StoreTrouble
+from app.work.live_queue import LiveQueue, PassingQueue
 from engine.settings import ExtractionSettings, HardwareSettings
 
 

@@ -8,9 +8,9 @@ from fakes import GB, FakeEngine
 from pytestqt.qtbot import QtBot
 from window_steps import Pair, run_to_end, wait_for
 
-from app.work.controller import (State)
-from app.work.idle_memory import (KeptMemory)
-from app.window.main_window import (MainWindow)
+from app.window.main_window import MainWindow
+from app.work.controller import State
+from app.work.idle_memory import KeptMemory
 
 
 @pytest.fixture(autouse=True)

@@ -29,16 +29,16 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 from window_steps import Pair, run_to_end
 
-from app.text.errors import (error_text)
-from app.text.language import (LANGUAGES, PSEUDO, VARIABLE, install_language, resolved)
-from app.text.notices import (counted, format_bytes, format_moment, format_seconds, format_share)
-from app.text.pseudo_language import (END, PseudoTranslator, START, pseudo)
-from app.text.translation import (ENGLISH, plural, short_number, speak, typed_number, whole)
-from app.widgets.basics.basics import (ElidedLabel)
-from app.widgets.basics.fields import (TextEditor)
-from app.window.main_window import (MainWindow)
+from app.parameters import field_specs
+from app.text.errors import error_text
+from app.text.language import LANGUAGES, PSEUDO, VARIABLE, install_language, resolved
+from app.text.notices import counted, format_bytes, format_moment, format_seconds, format_share
+from app.text.pseudo_language import END, START, PseudoTranslator, pseudo
+from app.text.translation import ENGLISH, plural, short_number, speak, typed_number, whole
+from app.widgets.basics.basics import ElidedLabel
+from app.widgets.basics.fields import TextEditor
+from app.window.main_window import MainWindow
 from engine.errors import EngineError, ErrorCode
-from app.parameters import (field_specs)
 from engine.settings import ExtractionSettings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))

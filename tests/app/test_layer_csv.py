@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fakes import layer_result
 
-from app.text.layer_csv import (write_layers)
+from app.text.layer_csv import write_layers
 from engine.errors import EngineError, ErrorCode
 from engine.results import LayerResult
 

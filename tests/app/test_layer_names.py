@@ -4,12 +4,12 @@ from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.look.theme import (Theme)
-from app.widgets.layers.layer_choice import (LayerChoice)
-from app.widgets.layers.layer_columns import (LEAST_NAME, MARGIN)
-from app.widgets.layers.layer_model import (LayerModel)
-from app.widgets.layers.layer_names import (first_parts, fitted_name)
-from app.widgets.spectrum.panel import (SpectrumPanel)
+from app.look.theme import Theme
+from app.widgets.layers.layer_choice import LayerChoice
+from app.widgets.layers.layer_columns import LEAST_NAME, MARGIN
+from app.widgets.layers.layer_model import LayerModel
+from app.widgets.layers.layer_names import first_parts, fitted_name
+from app.widgets.spectrum.panel import SpectrumPanel
 
 INNER = "input_blocks.4.1.transformer_blocks.{}.{}"
 KINDS = ("attn1.to_q", "attn1.to_k", "attn2.to_q", "attn2.to_out.0", "ff.net.0.proj", "ff.net.2")

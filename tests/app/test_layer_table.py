@@ -12,14 +12,14 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
-from engine.analysis.quality import (SHORT)
-from app.look.theme import (Theme)
-from app.widgets.basics.kept_drawing import (kept_colour)
-from app.widgets.layers.layer_choice import (LayerChoice)
-from app.widgets.layers.layer_columns import (LEAST_NAME, columns_for)
-from app.widgets.layers.layer_model import (COLUMN, COLUMNS, LayerModel, change_text)
-from app.widgets.layers.layer_order import (Show)
-from app.widgets.layers.layer_table import (LayersPanel)
+from app.look.theme import Theme
+from app.widgets.basics.kept_drawing import kept_colour
+from app.widgets.layers.layer_choice import LayerChoice
+from app.widgets.layers.layer_columns import LEAST_NAME, columns_for
+from app.widgets.layers.layer_model import COLUMN, COLUMNS, LayerModel, change_text
+from app.widgets.layers.layer_order import Show
+from app.widgets.layers.layer_table import LayersPanel
+from engine.analysis.quality import SHORT
 from engine.results import LayerResult
 
 ASCENDING, DESCENDING = Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder

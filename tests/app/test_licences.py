@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.support import (licences)
-from app.support.licences import (Component)
+from app.support import licences
+from app.support.licences import Component
 
 
 def test_every_requirement_is_named_with_its_version_and_licence() -> None:

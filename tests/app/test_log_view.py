@@ -7,10 +7,10 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
-from app.text.log_lines import (Level)
-from app.storage.text_file import (write_text)
-from app.look.theme import (Theme)
-from app.widgets.run.log_view import (LINES_KEPT, LogPanel)
+from app.look.theme import Theme
+from app.storage.text_file import write_text
+from app.text.log_lines import Level
+from app.widgets.run.log_view import LINES_KEPT, LogPanel
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from PySide6.QtWidgets import QApplication, QToolTip
 from pytestqt.qtbot import QtBot
 from window_steps import Pair, wait_for
 
-from app.work.controller import (State)
-from app.text.notices import (format_moment, notice_text)
-from app.text.log_lines import (Level, event_lines)
-from app.look.theme import (Theme)
-from app.widgets.run.memory_marks import (KINDS, SYMBOLS)
-from app.widgets.layers.layer_model import (LayerModel)
-from app.window.main_window import (MainWindow)
-from app.widgets.tabs.run_tab import (RunPanel)
+from app.look.theme import Theme
+from app.text.log_lines import Level, event_lines
+from app.text.notices import format_moment, notice_text
+from app.widgets.layers.layer_model import LayerModel
+from app.widgets.run.memory_marks import KINDS, SYMBOLS
+from app.widgets.tabs.run_tab import RunPanel
+from app.window.main_window import MainWindow
+from app.work.controller import State
 from engine.events import (
     BatchDone,
     BatchSizeChanged,

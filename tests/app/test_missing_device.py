@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from window_steps import Pair
 
-from app.work.controller import (Controller, State)
-from app.work.preparation import (DeviceInfo, Prepared)
-from app.text.window_text import (short_error_text, why_not)
+from app.text.window_text import short_error_text, why_not
+from app.work.controller import Controller, State
+from app.work.preparation import DeviceInfo, Prepared
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings
 

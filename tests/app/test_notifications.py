@@ -7,9 +7,9 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.system import (notifications)
-from app.system.notifications import (Notifier)
-from app.look.theme import (Theme)
+from app.look.theme import Theme
+from app.system import notifications
+from app.system.notifications import Notifier
 from engine.errors import EngineError, ErrorCode
 from engine.results import ExtractionResult, OutputFile
 

@@ -10,9 +10,9 @@ import pytest
 from PySide6.QtWidgets import QCheckBox
 from pytestqt.qtbot import QtBot
 
-from app.look import (icons)
-from app.look.stylesheet import (stylesheet)
-from app.look.theme import (Theme)
+from app.look import icons
+from app.look.stylesheet import stylesheet
+from app.look.theme import Theme
 
 
 @pytest.mark.parametrize("folder", ["plain", "a space", "Jörg", "it's", "x (86)", 'say "so"', "semi;{colon}"])

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.work.model_placement import (Models, in_place_of, place, tell_apart)
-from app.text.window_text import (ignored_text, whose_place_text)
+from app.text.window_text import ignored_text, whose_place_text
+from app.work.model_placement import Models, in_place_of, place, tell_apart
 
 TUNED, BASE = Path("my_finetune.safetensors"), Path("sdxl-base.safetensors")
 NEW, OTHER = Path("new.safetensors"), Path("other.safetensors")

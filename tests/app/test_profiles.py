@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.json_store import (StoreTrouble)
-from app.storage.profiles import (PROFILES_VERSION, ProfileStore)
+from app.storage.json_store import StoreTrouble
+from app.storage.profiles import PROFILES_VERSION, ProfileStore
 from engine.errors import EngineError, ErrorCode
 from engine.presets import HARDWARE_PROFILES
 from engine.settings import HardwareSettings

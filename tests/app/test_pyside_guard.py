@@ -3,7 +3,7 @@ import sys
 import pytest
 from PySide6.QtCore import QObject, Signal
 
-from app.system.pyside_refcounts import (LAST_MORTAL, protect_constants)
+from app.system.pyside_refcounts import LAST_MORTAL, protect_constants
 
 
 class Sender(QObject):

@@ -13,11 +13,22 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from engine.analysis.quality import (Level, Quality, Step, judge)
-from app.text.quality import (Line, advice_line, answer_words, explanation, headline, mean_text, remarks, share_text, span_text, weakest_line)
-from app.look.theme import (DARK, LIGHT, Theme)
-from app.widgets.result.quality_panel import (GOOD, QualityPanel, WARNING)
-from engine.analysis.exploration import (Span)
+from app.look.theme import DARK, LIGHT, Theme
+from app.text.quality import (
+    Line,
+    advice_line,
+    answer_words,
+    explanation,
+    headline,
+    mean_text,
+    remarks,
+    share_text,
+    span_text,
+    weakest_line,
+)
+from app.widgets.result.quality_panel import GOOD, WARNING, QualityPanel
+from engine.analysis.exploration import Span
+from engine.analysis.quality import Level, Quality, Step, judge
 from engine.results import LeaveOutReason, LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM
 

@@ -13,12 +13,12 @@ from PySide6.QtWidgets import QAbstractButton
 from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 
-from app.work.controller import (Controller)
-from app.storage.job_queue import (Job, JobFailure, JobResult, JobState, QueueStore, new_job)
-from app.work.live_queue import (LiveQueue)
-from app.work.queue_runner import (QueueRunner)
-from app.look.theme import (Theme)
-from app.widgets.queue.panel import (QueuePanel)
+from app.look.theme import Theme
+from app.storage.job_queue import Job, JobFailure, JobResult, JobState, QueueStore, new_job
+from app.widgets.queue.panel import QueuePanel
+from app.work.controller import Controller
+from app.work.live_queue import LiveQueue
+from app.work.queue_runner import QueueRunner
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings
 

@@ -11,14 +11,14 @@ import pytest
 from fakes import FakeEngine
 from pytestqt.qtbot import QtBot
 
-from app.work.controller import (Controller, State)
-from app.storage.job_queue import (Job, JobState, new_job)
-from app.work.live_queue import (LiveQueue)
-from app.work.queue_runner import (QueueRunner, QueueSummary)
+from app.storage.job_queue import Job, JobState, new_job
+from app.work.controller import Controller, State
+from app.work.live_queue import LiveQueue
+from app.work.queue_runner import QueueRunner, QueueSummary
 from engine.cancel import CancelToken
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, LayerDone, Notice, NoticeCode
-from engine.planning.plan import (Plan)
+from engine.planning.plan import Plan
 from engine.settings import ExtractionSettings, HardwareSettings
 
 

@@ -8,13 +8,13 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from window_steps import Pair, run_to_end, wait_for
 
-from app.work.controller import (State)
-from app.look.theme import (Theme)
-from app.window import (run_presenter as window_run)
-from app.widgets.layers.layer_model import (LayerModel)
-from app.window.main_window import (MainWindow)
-from app.widgets.tabs.run_tab import (RunPanel)
-from app.text.window_text import (breakable, short_error_text, window_error_text)
+from app.look.theme import Theme
+from app.text.window_text import breakable, short_error_text, window_error_text
+from app.widgets.layers.layer_model import LayerModel
+from app.widgets.tabs.run_tab import RunPanel
+from app.window import run_presenter
+from app.window.main_window import MainWindow
+from app.work.controller import State
 from engine.errors import EngineError, ErrorCode
 from engine.events import MemorySample, Planned
 from engine.settings import ExtractionSettings
@@ -70,7 +70,7 @@ def test_a_run_that_fails_before_it_starts_shows_nothing_of_the_last_one(
 def test_a_stopped_run_counts_the_layers_that_the_table_shows(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(window_run, "ask_stop", lambda *_args, **_options: True)
+    monkeypatch.setattr(run_presenter, "ask_stop", lambda *_args, **_options: True)
     engine.hold_run.clear()
     window.set_models(*pair)
     window.extract()

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from app.storage import (paths)
-from app.storage.json_store import (StoreTrouble)
-from app.storage.session import (RECENT_LIMIT, SessionState, SessionStore, remember_recent)
+from app.storage import paths
+from app.storage.json_store import StoreTrouble
+from app.storage.session import RECENT_LIMIT, SessionState, SessionStore, remember_recent
 from engine.settings import ExtractionSettings, HardwareSettings
 
 BROKEN = ["", "{", "[1]", '{"version": "one"}', '{"version": 1, "theme": "pink"}', "\x00\xff"]

@@ -15,15 +15,15 @@ from PySide6.QtGui import QDragEnterEvent
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.work import (cache_worker as decomposition_cache)
-from app.storage import (paths)
-from app.work.cache_worker import (DecompositionCache)
-from app.storage.decompositions import (open_store)
-from app.storage.json_store import (StoreTrouble)
-from app.storage.preferences import (DialogValues, PreferenceStore, Preferences, SettingsChange, parse_size, size_text)
-from app.look.theme import (Theme)
-from app.widgets.settings.cache_row import (CacheRow)
-from app.widgets.settings.settings_dialog import (SettingsDialog)
+from app.look.theme import Theme
+from app.storage import paths
+from app.storage.decompositions import open_store
+from app.storage.json_store import StoreTrouble
+from app.storage.preferences import DialogValues, Preferences, PreferenceStore, SettingsChange, parse_size, size_text
+from app.widgets.settings.cache_row import CacheRow
+from app.widgets.settings.settings_dialog import SettingsDialog
+from app.work import cache_worker
+from app.work.cache_worker import DecompositionCache
 from engine.errors import EngineError, ErrorCode
 
 LANGUAGES = (("system", "As the system"), ("en", "English"), ("de", "Deutsch"))
@@ -279,7 +279,7 @@ def test_the_cache_is_measured_off_the_gui_thread(
         threads.append(threading.current_thread())
         return open_store()
 
-    monkeypatch.setattr(decomposition_cache, "open_store", opened)
+    monkeypatch.setattr(cache_worker, "open_store", opened)
     dialog = make_dialog()
     qtbot.waitUntil(lambda: "in use" in dialog.cache.used.text())
     assert threads

@@ -3,16 +3,16 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.work.preparation import (DeviceInfo)
-from app.storage.profiles import (ProfileStore)
-from app.look.theme import (Theme)
-from app.widgets.basics.fields import (FieldEditor, NumberEditor, editor_for)
-from app.widgets.settings.hardware_panel import (HardwarePanel)
-from app.widgets.settings.lora_panel import (OptionsPanel)
-from app.widgets.basics.sliders import (NumberSlider)
+from app.look.theme import Theme
+from app.parameters import FieldSpec, field_specs
+from app.storage.profiles import ProfileStore
+from app.widgets.basics.fields import FieldEditor, NumberEditor, editor_for
+from app.widgets.basics.sliders import NumberSlider
+from app.widgets.settings.hardware_panel import HardwarePanel
+from app.widgets.settings.lora_panel import OptionsPanel
+from app.work.preparation import DeviceInfo
 from engine.errors import EngineError, ErrorCode
 from engine.events import Planned
-from app.parameters import (FieldSpec, field_specs)
 from engine.presets import QUALITY_PRESETS
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 

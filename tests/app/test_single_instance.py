@@ -16,9 +16,9 @@ from PySide6.QtGui import QFileOpenEvent
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.system import (single_instance)
-from app.system.instance_server import (FileOpenFilter, InstanceServer, bring_to_front)
-from app.system.single_instance import (Answer, GO, READY, address, hand_over)
+from app.system import single_instance
+from app.system.instance_server import FileOpenFilter, InstanceServer, bring_to_front
+from app.system.single_instance import GO, READY, Answer, address, hand_over
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the pipes of Windows are tested where there are some")
 

@@ -7,12 +7,20 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF
 from pytestqt.qtbot import QtBot
 
-from app.look.theme import (Theme)
-from app.widgets.layers.layer_choice import (LayerChoice)
-from app.widgets.layers.layer_model import (LayerModel)
-from app.widgets.spectrum.data import (Measure, distinct_names, kept_by_rank, largest_tail, last_rank_shown, most_kept, spectrum_of)
-from app.widgets.spectrum.panel import (SpectrumPanel)
-from app.widgets.spectrum.plot import (COMPARED, DASHES, TOKENS)
+from app.look.theme import Theme
+from app.widgets.layers.layer_choice import LayerChoice
+from app.widgets.layers.layer_model import LayerModel
+from app.widgets.spectrum.data import (
+    Measure,
+    distinct_names,
+    kept_by_rank,
+    largest_tail,
+    last_rank_shown,
+    most_kept,
+    spectrum_of,
+)
+from app.widgets.spectrum.panel import SpectrumPanel
+from app.widgets.spectrum.plot import COMPARED, DASHES, TOKENS
 from engine.results import LayerResult
 
 

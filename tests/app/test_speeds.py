@@ -11,12 +11,12 @@ from PySide6.QtCore import QObject
 from pytestqt.qtbot import QtBot
 from window_steps import Pair
 
-from app.work.controller import (Controller, State)
-from app.text.estimates import (about_seconds, estimate_lines, estimate_text, problem_text)
-from app.storage.json_store import (StoreTrouble)
-from app.storage.speeds import (Method, SpeedStore, blended, calibrate, labour_done, method_of)
-from engine.planning.estimates import (Amount, Estimate, Labour, Problem, ProblemCode, Speed, labour, seconds_for)
-from engine.planning.plan import (Plan)
+from app.storage.json_store import StoreTrouble
+from app.storage.speeds import Method, SpeedStore, blended, calibrate, labour_done, method_of
+from app.text.estimates import about_seconds, estimate_lines, estimate_text, problem_text
+from app.work.controller import Controller, State
+from engine.planning.estimates import Amount, Estimate, Labour, Problem, ProblemCode, Speed, labour, seconds_for
+from engine.planning.plan import Plan
 from engine.results import ExtractionResult, StageSeconds
 from engine.settings import ExtractionSettings, HardwareSettings
 

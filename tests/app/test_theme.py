@@ -3,8 +3,8 @@ from collections.abc import Iterator
 import pytest
 from PySide6.QtWidgets import QApplication
 
-from app.look.theme import (DARK, LIGHT, Theme, Tokens, contrast, readable_text)
-from app.widgets.run.plots import (MemoryPlot)
+from app.look.theme import DARK, LIGHT, Theme, Tokens, contrast, readable_text
+from app.widgets.run.plots import MemoryPlot
 
 SURFACES = ("background", "panel", "control")
 TEXTS = ("text", "muted")

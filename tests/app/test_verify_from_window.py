@@ -17,16 +17,16 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from window_steps import Pair
 
-from app.system import (abandoned_threads as leaving)
-from app.work.controller import (Controller, State)
-from app.work.preparation import (LocalEngine)
-from app.text.verification import (ClaimedQuality, agrees, claimed_quality, verdict, verification_lines)
-from app.work.workers import (VerificationWorker)
+from app.system import abandoned_threads
+from app.text.verification import ClaimedQuality, agrees, claimed_quality, verdict, verification_lines
+from app.work.controller import Controller, State
+from app.work.preparation import LocalEngine
+from app.work.workers import VerificationWorker
+from engine.analysis.verify import Verification, VerifyProgress
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings, HardwareSettings
-from engine.analysis.verify import (Verification, VerifyProgress)
 
 LORA = Path("some.safetensors")
 
@@ -307,7 +307,7 @@ def test_the_words_name_what_the_lora_leaves_out_and_what_belongs_to_nothing() -
 
 
 def test_an_inspection_that_hangs_is_not_waited_for(qtbot: QtBot, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaving, "GIVE_UP_MS", 200)
+    monkeypatch.setattr(abandoned_threads, "GIVE_UP_MS", 200)
     engine = FakeEngine()
     engine.hold_inspection.clear()
     controller = Controller(engine)
@@ -316,9 +316,9 @@ def test_an_inspection_that_hangs_is_not_waited_for(qtbot: QtBot, pair: Pair, mo
     started = time.monotonic()
     assert not controller.shut_down()
     assert time.monotonic() - started < 5
-    assert leaving.left_behind()
+    assert abandoned_threads.left_behind()
     engine.let_go()
-    qtbot.waitUntil(lambda: not leaving.left_behind())
+    qtbot.waitUntil(lambda: not abandoned_threads.left_behind())
 
 
 def test_a_verification_that_hangs_is_told_after_two_seconds_and_its_files_stay_open(
@@ -332,14 +332,14 @@ def test_a_verification_that_hangs_is_told_after_two_seconds_and_its_files_stay_
     assert not controller.shut_down()
     assert not any(session.closed for session in engine.sessions), "the thread still reads them"
     engine.let_go()
-    qtbot.waitUntil(lambda: not leaving.left_behind())
+    qtbot.waitUntil(lambda: not abandoned_threads.left_behind())
 
 
 def test_a_shut_down_in_time_closes_the_files(qtbot: QtBot, controller: Controller, engine: FakeEngine) -> None:
     assert controller.shut_down()
     assert engine.sessions
     assert all(session.closed for session in engine.sessions)
-    assert not leaving.left_behind()
+    assert not abandoned_threads.left_behind()
 
 
 def test_the_process_ends_with_its_status_although_a_thread_hangs(tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ def test_the_process_ends_with_its_status_although_a_thread_hangs(tmp_path: Path
         from pathlib import Path
         from PySide6.QtCore import QCoreApplication, QTimer
         from fakes import FakeEngine
-        from app import leaving
+        from app.system import abandoned_threads
         from app.work.controller import Controller
 
         class Hanging(FakeEngine):
@@ -366,10 +366,11 @@ def test_the_process_ends_with_its_status_although_a_thread_hangs(tmp_path: Path
         ended = controller.shut_down()
         Path({saved!r}).write_text("saved")
         print("ended", ended)
-        if leaving.left_behind():
-            leaving.leave_process(7)
+        if abandoned_threads.left_behind():
+            abandoned_threads.leave_process(7)
     """
-    root, here, saved = str(Path(leaving.__file__).parent.parent), str(Path(__file__).parent), str(tmp_path / "saved")
+    root = str(Path(abandoned_threads.__file__).parents[2])
+    here, saved = str(Path(__file__).parent), str(tmp_path / "saved")
     code = textwrap.dedent(script).format(root=root, here=here, saved=saved)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 7, done.stderr

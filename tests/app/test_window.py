@@ -10,10 +10,10 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 from window_steps import Pair, wait_for
 
-from app.work.controller import (State)
-from app.window import (closing as window_closing, run_presenter as window_run)
-from app.window.main_window import (MainWindow)
-from app.widgets.basics.notice_bar import (NoticeBar)
+from app.widgets.basics.notice_bar import NoticeBar
+from app.window import closing, run_presenter
+from app.window.main_window import MainWindow
+from app.work.controller import State
 from engine.errors import EngineError, ErrorCode
 from engine.events import Planned
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -114,7 +114,7 @@ def test_settings_are_locked_while_running(qtbot: QtBot, window: MainWindow, eng
 def test_stop_asks_first(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair, monkeypatch: pytest.MonkeyPatch, answer: bool
 ) -> None:
-    monkeypatch.setattr(window_run, "ask_stop", lambda *_args, **_options: answer)
+    monkeypatch.setattr(run_presenter, "ask_stop", lambda *_args, **_options: answer)
     start_and_hold(qtbot, window, engine, pair)
     window.frame.bar.stop.click()
     if answer:
@@ -130,7 +130,7 @@ def test_closing_while_running_asks_stops_and_waits(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = [False, True]
-    monkeypatch.setattr(window_closing, "ask_stop", lambda *_args, **_options: answers.pop(0))
+    monkeypatch.setattr(closing, "ask_stop", lambda *_args, **_options: answers.pop(0))
     start_and_hold(qtbot, window, engine, pair)
     assert not window.close()
     assert window.controller.state is State.RUNNING

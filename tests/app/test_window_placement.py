@@ -7,9 +7,9 @@ from PySide6.QtCore import QMargins, QRect, QSize, Qt
 from PySide6.QtWidgets import QDialog
 from pytestqt.qtbot import QtBot
 
-from app.widgets.basics import (window_placement)
-from app.window.main_window import (MainWindow)
-from app.widgets.basics.window_placement import (fit_screen, resize_on_screen)
+from app.widgets.basics import window_placement
+from app.widgets.basics.window_placement import fit_screen, resize_on_screen
+from app.window.main_window import MainWindow
 
 SMALL = QRect(0, 0, 1280, 720)
 

@@ -6,11 +6,11 @@ from pytestqt.qtbot import QtBot
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from app.work.controller import (State)
-from app.work.preparation import (LocalEngine)
-from app.storage.session import (SessionStore)
-from app.look.theme import (Theme)
-from app.window.main_window import (MainWindow)
+from app.look.theme import Theme
+from app.storage.session import SessionStore
+from app.window.main_window import MainWindow
+from app.work.controller import State
+from app.work.preparation import LocalEngine
 from engine.results import ExtractionResult
 
 NAMES = [f"diffusion_model.blocks.{block}.attn.{part}.weight" for block in range(3) for part in ("qkv", "proj")]

@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 from window_steps import Pair, wait_for
 
-from app.work.controller import (State)
-from app.window import (run_presenter as window_run)
-from app.widgets.basics.dialogs import (ResumeAnswer, ask_resume, ask_stop)
-from app.window.main_window import (MainWindow)
+from app.widgets.basics.dialogs import ResumeAnswer, ask_resume, ask_stop
+from app.window import run_presenter
+from app.window.main_window import MainWindow
+from app.work.controller import State
 from engine.events import Notice, NoticeCode
 from engine.results import Kept
 from engine.settings import ExtractionSettings
@@ -26,7 +26,7 @@ class Answers:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, answer: ResumeAnswer) -> None:
         self.asked: list[Kept] = []
         self._answer = answer
-        monkeypatch.setattr(window_run, "ask_resume", self.ask)
+        monkeypatch.setattr(run_presenter, "ask_resume", self.ask)
 
     def ask(self, _window: MainWindow, kept: Kept) -> ResumeAnswer:
         self.asked.append(kept)
@@ -42,7 +42,7 @@ def extract(qtbot: QtBot, window: MainWindow, pair: Pair) -> None:
 def stop_half_way(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(window_run, "ask_stop", lambda *_args, **_options: True)
+    monkeypatch.setattr(run_presenter, "ask_stop", lambda *_args, **_options: True)
     engine.hold_run.clear()
     extract(qtbot, window, pair)
     qtbot.waitUntil(lambda: window.frame.run.layers_done() == 6)
@@ -105,7 +105,7 @@ def test_a_plan_that_changes_while_the_question_is_open_is_asked_about_again(
             window.controller.free_memory()
         return ResumeAnswer.GO_ON
 
-    monkeypatch.setattr(window_run, "ask_resume", free_meanwhile)
+    monkeypatch.setattr(run_presenter, "ask_resume", free_meanwhile)
     extract(qtbot, window, pair)
     wait_for(qtbot, window, State.DONE)
     assert (len(asked), engine.runs) == (2, 1)

@@ -8,7 +8,7 @@ from fakes import FakeEngine, FakeSession
 from PySide6.QtCore import QThread
 from pytestqt.qtbot import QtBot
 
-from app.work.workers import (ExtractionWorker)
+from app.work.workers import ExtractionWorker
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, Finished, LayerDone, Progress

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pytestqt.qtbot import QtBot
 
-from app.work.controller import (State)
-from app.window.main_window import (MainWindow)
+from app.window.main_window import MainWindow
+from app.work.controller import State
 
 Pair = tuple[Path, Path]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from calls import Call, Said
 
-from app.cli import (main as cli)
+from app.cli import main as cli
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from calls import Call
 
-from app.storage.paths import (cache_dir)
+from app.storage.paths import cache_dir
 from engine.store import DecompositionStore, Record, read_limit
 
 

@@ -129,7 +129,7 @@ def test_german_has_a_mnemonic_where_the_english_has_one() -> None:
 
 
 def test_every_language_that_can_be_chosen_has_its_files() -> None:
-    from app.text.language import (FILE_NAME, FOLDER, LANGUAGES, SOURCE, SYSTEM)
+    from app.text.language import FILE_NAME, FOLDER, LANGUAGES, SOURCE, SYSTEM
 
     codes = {language.code for language in LANGUAGES} - {SYSTEM, SOURCE}
     assert codes == set(PLURAL_FORMS)

@@ -11,7 +11,7 @@ from PySide6.QtGui import QImage
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from app.cli import (main as cli)
+from app.cli import main as cli
 from engine.cancel import CancelToken
 from engine.events import Finished
 from engine.session import Session

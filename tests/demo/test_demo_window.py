@@ -19,10 +19,10 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
-from app.cli import (demo)
-from app.storage import (paths)
-from app.widgets.help.demo_dialog import (DemoDialog)
-from app.window.main_window import (MainWindow)
+from app.cli import demo
+from app.storage import paths
+from app.widgets.help.demo_dialog import DemoDialog
+from app.window.main_window import MainWindow
 from engine.cancel import CancelToken
 from engine.errors import Cancelled
 
@@ -112,7 +112,7 @@ def test_the_window_can_be_closed_while_the_models_are_compared(tmp_path: Path) 
 def test_a_comparison_that_fails_is_told_and_the_window_lives_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.window import (demo_window)
+    from app.window import demo_window
 
     def fail(_lora: Path, _picture: Path, _check: Callable[[], None]) -> dict[str, Any]:
         raise OSError("no place for a picture")

@@ -17,9 +17,9 @@ from PySide6.QtCore import QPoint
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from app.storage.job_queue import (new_job)
-from app.window.frame import (Tab)
-from app.window.main_window import (MainWindow)
+from app.storage.job_queue import new_job
+from app.window.frame import Tab
+from app.window.main_window import MainWindow
 from engine.settings import ExtractionSettings, HardwareSettings
 
 SETTLED_MS, PATIENCE, STEPS = 700, 60.0, 8

@@ -11,7 +11,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QObject, QPoint
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QDialog, QFileDialog, QLineEdit, QMessageBox, QWidget
 
-from app.window.main_window import (MainWindow)
+from app.window.main_window import MainWindow
 
 PATIENCE = 90.0
 SETTLE = 0.35

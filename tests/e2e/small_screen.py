@@ -16,9 +16,9 @@ from PySide6.QtCore import QPoint, QRect
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QWidget
 
-from app.window.frame import (Tab)
-from app.window.main_window import (MainWindow)
-from app.window.application import (begin)
+from app.window.application import begin
+from app.window.frame import Tab
+from app.window.main_window import MainWindow
 
 PATIENCE, SETTLED_MS = 40.0, 1000
 

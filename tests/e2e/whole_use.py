@@ -23,13 +23,13 @@ from PySide6.QtCore import QPoint, Qt  # noqa: E402
 from PySide6.QtTest import QTest  # noqa: E402
 from PySide6.QtWidgets import QApplication, QDialog, QSpinBox, QWidget  # noqa: E402
 
-from app.work.controller import (State)  # noqa: E402
-from app.cli.demo import (FINETUNED, ORIGINAL)  # noqa: E402
-from app.storage.preferences import (PreferenceStore)  # noqa: E402
-from app.window.frame import (Tab)  # noqa: E402
-from app.window.main_window import (MainWindow)  # noqa: E402
-from app.window.application import (begin)  # noqa: E402
-from engine.extraction.layer_reader import (LayerReader)  # noqa: E402
+from app.cli.demo import FINETUNED, ORIGINAL  # noqa: E402
+from app.storage.preferences import PreferenceStore  # noqa: E402
+from app.window.application import begin  # noqa: E402
+from app.window.frame import Tab  # noqa: E402
+from app.window.main_window import MainWindow  # noqa: E402
+from app.work.controller import State  # noqa: E402
+from engine.extraction.layer_reader import LayerReader  # noqa: E402
 
 SECONDS_PER_LAYER = 0.09
 RANK, OTHER_RANK = 32, 16

@@ -15,7 +15,7 @@ import torch
 
 from engine.cancel import CancelToken
 from engine.events import Finished, LayerDone
-from engine.extraction.stages import (LaneWork, Worked)
+from engine.extraction.stages import LaneWork, Worked
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 from engine.store.store import DecompositionStore

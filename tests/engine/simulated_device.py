@@ -17,8 +17,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
-from engine.devices.device import (Device)
-from engine.devices.memory_rules import (MODE_SHARES)
+from engine.devices.device import Device
+from engine.devices.memory_rules import MODE_SHARES
 from engine.settings import HardwareSettings
 
 

@@ -11,10 +11,10 @@ from model_files import matrices, save_model
 from simulated_device import Memory
 from workloads import random_hardware, random_workload, simulate
 
-from engine.planning.costs import (need)
-from engine.planning.memory_estimate import (DeviceMemory)
-from engine.planning.estimates import (Amount, Labour, ProblemCode, Room, Speed, estimate, labour, room_at, seconds_for)
-from engine.planning.plan import (Plan)
+from engine.planning.costs import need
+from engine.planning.estimates import Amount, Labour, ProblemCode, Room, Speed, estimate, labour, room_at, seconds_for
+from engine.planning.memory_estimate import DeviceMemory
+from engine.planning.plan import Plan
 from engine.results import Kept
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings

@@ -17,10 +17,10 @@ from model_files import PREFIX, matrices, random_tensor, save_model, save_pair
 from safetensors.torch import load_file
 from spectra import SPECTRA
 
+from engine.analysis.exploration import Exploration
 from engine.cancel import CancelToken
 from engine.decompose.rank_rules import RankPolicy
 from engine.events import Finished
-from engine.analysis.exploration import (Exploration)
 from engine.results import LayerResult, StageSeconds
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings

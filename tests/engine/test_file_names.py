@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import EngineError, ErrorCode
-from engine.formats.output_path import (first_free, numbered, output_folder_and_stem, report_path)
+from engine.formats.output_path import first_free, numbered, output_folder_and_stem, report_path
 from engine.settings import ExtractionSettings, HardwareSettings
 
 HERE = Path("/somewhere/output")

@@ -1,6 +1,7 @@
 """The memory policy under any workload: nothing is lost, nothing hangs, and things give way in the promised order.
 
-A simulated device does what `engine.extraction.device_lane` does with a governor, one small step after another in random order.
+A simulated device does what `engine.extraction.device_lane` does with a governor, one small step after another in
+random order.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.devices.governor import (Governor)
-from engine.devices.memory_rules import (Need, Relief)
+from engine.devices.governor import Governor
+from engine.devices.memory_rules import Need, Relief
 
 LADDER = ("drop_resident", "drop_staged", "halve_batch", "alone", "cpu")
 STEPS_PER_LAYER = 200  # many times what reading, working, failing seven times and writing take

@@ -15,10 +15,10 @@ from native_models import NATIVE_MODELS, state_of
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from engine.checkpoints import open_checkpoint
-from engine.decompose.delta import (read_pair)
+from engine.decompose.delta import read_pair
 from engine.errors import EngineError, ErrorCode
-from engine.models.names import (name_tensors)
-from engine.models.pairing import (Pairing, find_blocks, pair)
+from engine.models.names import name_tensors
+from engine.models.pairing import Pairing, find_blocks, pair
 from engine.settings import ExtractionSettings
 
 WIDTH = 16
@@ -224,7 +224,7 @@ def test_the_blocks_of_a_transformer_are_input_middle_and_output_by_thirds(count
         for stack, size in (("double_blocks", count // 3), ("single_blocks", count - count // 3))
         for index in range(size)
     }
-    from engine.models.families import (FAMILIES)
+    from engine.models.families import FAMILIES
 
     flux = next(family for family in FAMILIES if family.key == "flux")
     ordered = sorted({(block.order, block.part) for block in find_blocks(flux, names).values()})

@@ -7,7 +7,7 @@ import torch
 from model_files import random_tensor
 
 from engine.decompose import products
-from engine.devices.device import (exact_float32)
+from engine.devices.device import exact_float32
 
 KERNELS = [True, False]
 

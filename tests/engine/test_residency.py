@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.checkpoints import TensorInfo
-from engine.models.names import (TensorView)
-from engine.models.pairing import (Block, PairedWeight)
-from engine.planning.residency import (ALL_BLOCKS, OUTSIDE, batches, block_name, block_positions, blocks_to_keep)
+from engine.models.names import TensorView
+from engine.models.pairing import Block, PairedWeight
+from engine.planning.residency import ALL_BLOCKS, OUTSIDE, batches, block_name, block_positions, blocks_to_keep
 
 PARTS = ("middle", "output", "input", "other")  # the order in which they are worth keeping
 

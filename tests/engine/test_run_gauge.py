@@ -9,12 +9,12 @@ from extraction_runs import EXACT
 from model_files import matrices, save_model, save_pair
 
 from engine.cancel import CancelToken
-from engine.planning.costs import (need, need_within)
 from engine.events import Event, Finished, Notice, NoticeCode
-from engine.planning.plan import (Plan)
-from engine.extraction.block_cache import (ResidentBlocks)
-from engine.extraction.progress import (RunGauge)
-from engine.extraction.collector import (RunResults)
+from engine.extraction.block_cache import ResidentBlocks
+from engine.extraction.collector import RunResults
+from engine.extraction.progress import RunGauge
+from engine.planning.costs import need, need_within
+from engine.planning.plan import Plan
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 

@@ -21,8 +21,8 @@ from engine.checkpoints import open_checkpoint
 from engine.decompose.truncated_svd import truncated_svd
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, LayerDone, LayerSkipped, LayerStarted, MemorySample, Planned, Progress
-from engine.formats.safetensors_writer import (SafetensorsWriter)
-from engine.extraction.stages import (LaneWork, Worked)
+from engine.extraction.stages import LaneWork, Worked
+from engine.formats.safetensors_writer import SafetensorsWriter
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 

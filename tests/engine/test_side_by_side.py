@@ -12,11 +12,11 @@ import torch
 from model_files import random_tensor, save_model
 
 from engine.cancel import CancelToken
-from engine.devices.device import (choose_devices)
+from engine.devices.device import choose_devices
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, Finished, LayerDone, LayerStarted
-from engine.extraction.stages import (LaneWork, Worked)
-from engine.extraction.layer_reader import (LayerReader)
+from engine.extraction.layer_reader import LayerReader
+from engine.extraction.stages import LaneWork, Worked
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 

@@ -10,10 +10,10 @@ import pytest
 from simulated_device import Memory, largest_share
 from workloads import Simulated, Workload, random_hardware, random_workload, simulate
 
-from engine.planning.costs import (need)
 from engine.events import BatchSizeChanged, BlocksKept, Event, LayerDone, LayerSkipped, Offloaded, OutOfMemory
+from engine.extraction.block_cache import ResidentBlocks
+from engine.planning.costs import need
 from engine.presets import HARDWARE_PROFILES
-from engine.extraction.block_cache import (ResidentBlocks)
 from engine.settings import HardwareSettings
 
 ROOMY = 4_000_000_000

@@ -13,12 +13,12 @@ from model_files import save_model
 from simulated_device import Memory, SimulatedDevice
 
 from engine.cancel import CancelToken
-from engine.planning.costs import (need)
-from engine.devices.device import (Device)
+from engine.devices.device import Device
 from engine.events import Event, Finished
-from engine.extraction.extraction import (extract)
-from engine.planning.plan import (Plan)
-from engine.extraction.block_cache import (ResidentBlocks)
+from engine.extraction.block_cache import ResidentBlocks
+from engine.extraction.extraction import extract
+from engine.planning.costs import need
+from engine.planning.plan import Plan
 from engine.results import ExtractionResult
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings

@@ -10,19 +10,19 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QPushButton
 
-from app.text.notices import (counted, finishing_text, format_bytes, format_seconds, format_share)
-from app.text.translation import (whole)
-from app.text.verification import (ClaimedQuality, quality_text, verdict, verification_lines)
-from app.widgets.bar.parts import (BarParts, MARGIN)
-from app.widgets.basics.basics import (scaled, set_look)
-from app.widgets.bar.result_card import (CheckOutcome, ResultCard, tone_of)
-from app.text.window_text import (Blocked, folder_text, kept_text, short_error_text)
+from app.text.notices import counted, finishing_text, format_bytes, format_seconds, format_share
+from app.text.translation import whole
+from app.text.verification import ClaimedQuality, quality_text, verdict, verification_lines
+from app.text.window_text import Blocked, folder_text, kept_text, short_error_text
+from app.widgets.bar.parts import MARGIN, BarParts
+from app.widgets.bar.result_card import CheckOutcome, ResultCard, tone_of
+from app.widgets.basics.basics import scaled, set_look
 from engine.errors import EngineError
 from engine.events import FinishingStep, Progress
 from engine.results import ExtractionResult, Kept
 
 if TYPE_CHECKING:
-    from engine.analysis.verify import (Verification)
+    from engine.analysis.verify import Verification
 
 WORDS_WIDTH = 620  # what the words beside the buttons should have at least
 

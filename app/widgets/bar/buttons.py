@@ -8,8 +8,8 @@ from PySide6.QtCore import QSize, Qt, Slot
 from PySide6.QtGui import QAction, QFont, QFontMetrics, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QStyleOptionButton, QWidget
 
-from app.look.stylesheet import (SMALL)
-from app.widgets.basics.basics import (push_button)
+from app.look.stylesheet import SMALL
+from app.widgets.basics.basics import push_button
 
 SPACING = 8
 

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
-from app.widgets.basics.basics import (ElidedLabel, link_button, set_look)
+from app.widgets.basics.basics import ElidedLabel, link_button, set_look
 from engine.results import OutputFile
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout
 
-from app.widgets.basics.shortcuts import (Command, SHORTCUTS)
-from app.widgets.bar.buttons import (BarButtons, KeyedButton)
-from app.widgets.basics.basics import (ElidedLabel, push_button)
-from app.widgets.bar.last_result import (LastResult)
+from app.widgets.bar.buttons import BarButtons, KeyedButton
+from app.widgets.bar.last_result import LastResult
+from app.widgets.basics.basics import ElidedLabel, push_button
+from app.widgets.basics.shortcuts import SHORTCUTS, Command
 
 MARGIN = 16
 HEIGHT = 48  # with usual text; larger text takes what it needs

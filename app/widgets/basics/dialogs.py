@@ -8,10 +8,10 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QObject, Qt, SignalInstance, Slot
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QMessageBox, QVBoxLayout, QWidget
 
-from app.text.notices import (counted, format_moment)
-from app.widgets.basics.shortcuts import (SHORTCUTS)
-from app.widgets.basics.basics import (push_button, set_look, text_label, wrapped_label)
-from app.text.window_text import (whose_place_text)
+from app.text.notices import counted, format_moment
+from app.text.window_text import whose_place_text
+from app.widgets.basics.basics import push_button, set_look, text_label, wrapped_label
+from app.widgets.basics.shortcuts import SHORTCUTS
 from engine.results import Kept
 
 

@@ -8,11 +8,11 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, Qt, Signal, Slot
 from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QHBoxLayout, QWidget
 
-from app.text.translation import (short_number, typed_number)
-from app.widgets.basics.basics import (let_shrink, set_look)
-from app.widgets.basics.drops import (TextField)
-from app.widgets.basics.sliders import (NumberSlider, RANK_STOPS, StopSlider)
-from app.parameters import (FieldSpec)
+from app.parameters import FieldSpec
+from app.text.translation import short_number, typed_number
+from app.widgets.basics.basics import let_shrink, set_look
+from app.widgets.basics.drops import TextField
+from app.widgets.basics.sliders import RANK_STOPS, NumberSlider, StopSlider
 
 DEVICES = ("auto", "all", "cpu", "cuda:0", "mps", "xpu")
 

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ValidationError
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QAbstractSpinBox, QBoxLayout, QComboBox, QSlider, QVBoxLayout, QWidget
 
-from app.widgets.basics.basics import (WheelGuard, scaled, text_label)
-from app.widgets.basics.fields import (FieldEditor, PartsEditor, StopEditor, SwitchEditor, editor_for, help_of, title_of)
-from app.parameters import (FieldSpec, field_specs)
+from app.parameters import FieldSpec, field_specs
+from app.widgets.basics.basics import WheelGuard, scaled, text_label
+from app.widgets.basics.fields import FieldEditor, PartsEditor, StopEditor, SwitchEditor, editor_for, help_of, title_of
 
 Model = TypeVar("Model", bound=BaseModel)
 LABEL_WIDTH = 104

@@ -8,11 +8,11 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from app.text.notices import (format_bytes)
-from engine.analysis.quality import (SHORT)
-from app.look.theme import (Theme, Tokens)
-from app.widgets.basics.basics import (scaled)
-from engine.analysis.exploration import (Answer, Span)
+from app.look.theme import Theme, Tokens
+from app.text.notices import format_bytes
+from app.widgets.basics.basics import scaled
+from engine.analysis.exploration import Answer, Span
+from engine.analysis.quality import SHORT
 
 _BAR, _DOT, _GAP = 6.0, 5.0, 4
 _DASHES = (4.0, 3.0)
@@ -20,7 +20,7 @@ _PALE = 60
 
 
 def kept_colour(tokens: Tokens, share: float) -> QColor:
-    """The colour of a bar for a share of the change: a warning where words warn too, see `engine.analysis.quality.SHORT`."""
+    """The colour of a bar for a share of the change: a warning below `engine.analysis.quality.SHORT`, as in words."""
     return QColor(tokens.good if share >= SHORT else tokens.warning)
 
 

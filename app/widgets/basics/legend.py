@@ -7,8 +7,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
-from app.look.theme import (Theme)
-from app.widgets.basics.basics import (ElidedLabel, text_label)
+from app.look.theme import Theme
+from app.widgets.basics.basics import ElidedLabel, text_label
 
 SIZE = 10
 

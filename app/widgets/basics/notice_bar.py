@@ -5,9 +5,9 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
-from app.look.icons import (icon)
-from app.look.theme import (Theme)
-from app.widgets.basics.basics import (ElidedLabel, push_button)
+from app.look.icons import icon
+from app.look.theme import Theme
+from app.widgets.basics.basics import ElidedLabel, push_button
 
 ICON = 18
 

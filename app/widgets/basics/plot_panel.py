@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QWidget
 
-from app.widgets.basics.basics import (Panel, text_label)
+from app.widgets.basics.basics import Panel, text_label
 
 
 class PlotPanel(Panel):

@@ -8,7 +8,7 @@ from typing import Literal
 from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QKeySequence
 
-from app.text.translation import (marked)
+from app.text.translation import marked
 
 Command = Literal[
     "extract",

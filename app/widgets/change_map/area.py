@@ -6,8 +6,8 @@ from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea
 
-from app.widgets.basics.basics import (scaled)
-from app.widgets.change_map.canvas import (ChangeCanvas)
+from app.widgets.basics.basics import scaled
+from app.widgets.change_map.canvas import ChangeCanvas
 
 LOWEST = 64
 MARGIN = 4  # that stays visible around the cell the keyboard is at

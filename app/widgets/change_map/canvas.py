@@ -22,13 +22,21 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from app.look.stylesheet import (SMALL)
-from app.look.theme import (Theme)
-from app.widgets.basics.basics import (scaled)
-from app.widgets.change_map.grid import (ChangeGrid, NOTHING, OUTSIDE)
-from app.widgets.change_map.geometry import (ABOVE_STRIP, Geometry, LABEL_SHARE, NARROWEST_COLUMN, NOWHERE, beside_rows, lay_out)
-from app.widgets.change_map.painting import (paint_cells, paint_row_titles, paint_stack_titles)
-from app.widgets.change_map.values import (Cells)
+from app.look.stylesheet import SMALL
+from app.look.theme import Theme
+from app.widgets.basics.basics import scaled
+from app.widgets.change_map.geometry import (
+    ABOVE_STRIP,
+    LABEL_SHARE,
+    NARROWEST_COLUMN,
+    NOWHERE,
+    Geometry,
+    beside_rows,
+    lay_out,
+)
+from app.widgets.change_map.grid import NOTHING, OUTSIDE, ChangeGrid
+from app.widgets.change_map.painting import paint_cells, paint_row_titles, paint_stack_titles
+from app.widgets.change_map.values import Cells
 
 TALLEST_ROW = 36
 SHRUNK = (1.0, 0.92, 0.85)  # sizes of the rows' titles, of which the largest that a row has room for is used

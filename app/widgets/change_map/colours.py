@@ -6,7 +6,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from app.look.theme import (Theme)
+from app.look.theme import Theme
 
 LITTLE_LOST = 0.35  # of the scale; from there on the warning's colour only grows stronger
 

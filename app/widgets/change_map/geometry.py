@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QRectF
 
-from app.widgets.change_map.grid import (ChangeGrid)
+from app.widgets.change_map.grid import ChangeGrid
 
 NARROWEST_COLUMN = 4
 WIDEST_COLUMN = 160

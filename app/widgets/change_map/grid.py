@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.widgets.change_map.places import (BIASES, Block, NORMS, Place, block_title, depth, place_of)
-from app.widgets.layers.layer_model import (natural_key)
+from app.widgets.change_map.places import BIASES, NORMS, Block, Place, block_title, depth, place_of
+from app.widgets.layers.layer_model import natural_key
 
 OTHERS, OUTER, OUTSIDE = "others", "outer layers", "outside blocks"
 FEWEST_KINDS = 4  # that putting kinds together may leave

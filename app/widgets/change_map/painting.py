@@ -8,11 +8,11 @@ import numpy as np
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
-from app.look.theme import (Theme)
-from app.widgets.change_map.colours import (mixed)
-from app.widgets.change_map.grid import (ChangeGrid)
-from app.widgets.change_map.geometry import (GAP, Geometry, group_title, short_group_title)
-from app.widgets.change_map.values import (Cells)
+from app.look.theme import Theme
+from app.widgets.change_map.colours import mixed
+from app.widgets.change_map.geometry import GAP, Geometry, group_title, short_group_title
+from app.widgets.change_map.grid import ChangeGrid
+from app.widgets.change_map.values import Cells
 
 ROUND_FROM = 8  # pixels of width
 CORNER = 2.0

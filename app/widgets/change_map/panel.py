@@ -9,18 +9,18 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedWidget
 
-from app.look.theme import (Theme)
-from app.text.translation import (plural, whole)
-from app.widgets.basics.basics import (Panel, let_shrink, text_label)
-from app.widgets.change_map.area import (MapArea)
-from app.widgets.change_map.canvas import (ChangeCanvas)
-from app.widgets.change_map.colours import (ScaleBar, map_colour)
-from app.widgets.change_map.grid import (ChangeGrid, NOTHING, OTHERS, OUTER, OUTSIDE, arrange)
-from app.widgets.change_map.places import (BIASES, NORMS)
-from app.widgets.change_map.values import (Cells, Scale, change_scale, combined_change, combined_kept, kept_scale)
-from app.widgets.layers.layer_choice import (LayerChoice)
-from app.widgets.layers.layer_model import (LayerModel, change_text, share_text, short_name)
-from app.widgets.layers.layer_names import (first_parts)
+from app.look.theme import Theme
+from app.text.translation import plural, whole
+from app.widgets.basics.basics import Panel, let_shrink, text_label
+from app.widgets.change_map.area import MapArea
+from app.widgets.change_map.canvas import ChangeCanvas
+from app.widgets.change_map.colours import ScaleBar, map_colour
+from app.widgets.change_map.grid import NOTHING, OTHERS, OUTER, OUTSIDE, ChangeGrid, arrange
+from app.widgets.change_map.places import BIASES, NORMS
+from app.widgets.change_map.values import Cells, Scale, change_scale, combined_change, combined_kept, kept_scale
+from app.widgets.layers.layer_choice import LayerChoice
+from app.widgets.layers.layer_model import LayerModel, change_text, share_text, short_name
+from app.widgets.layers.layer_names import first_parts
 
 REFRESH_MS = 100
 LAYERS_TOLD = 8  # in a tooltip

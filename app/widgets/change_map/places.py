@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from app.widgets.layers.layer_model import (natural_key)
-from engine.models.families import (FAMILIES)
+from app.widgets.layers.layer_model import natural_key
+from engine.models.families import FAMILIES
 
 Block = tuple[str, int]
 BIASES, NORMS = "biases", "norms"

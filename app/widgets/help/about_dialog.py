@@ -6,11 +6,11 @@ from PySide6.QtCore import QSize, QThread, Slot
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
-from app.look.icons import (app_icon)
-from app.support.licences import (licence_text)
-from app.storage.paths import (APP_NAME)
-from app.widgets.basics.basics import (push_button, scaled, text_label, wrapped_label)
-from app.widgets.basics.window_placement import (resize_on_screen)
+from app.look.icons import app_icon
+from app.storage.paths import APP_NAME
+from app.support.licences import licence_text
+from app.widgets.basics.basics import push_button, scaled, text_label, wrapped_label
+from app.widgets.basics.window_placement import resize_on_screen
 from engine import __version__
 
 ICON = 48

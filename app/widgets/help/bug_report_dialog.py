@@ -8,11 +8,11 @@ from PySide6.QtCore import QSize, Slot
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QCheckBox, QDialog, QFileDialog, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
-from app.support.bug_report import (ReportFacts, report_text)
-from app.support.redaction import (PrivateWords)
-from app.storage.text_file import (write_text)
-from app.widgets.basics.basics import (ElidedLabel, push_button, scaled, set_look, wrapped_label)
-from app.widgets.basics.window_placement import (resize_on_screen)
+from app.storage.text_file import write_text
+from app.support.bug_report import ReportFacts, report_text
+from app.support.redaction import PrivateWords
+from app.widgets.basics.basics import ElidedLabel, push_button, scaled, set_look, wrapped_label
+from app.widgets.basics.window_placement import resize_on_screen
 
 
 class BugReportDialog(QDialog):

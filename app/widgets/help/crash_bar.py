@@ -5,9 +5,9 @@ from __future__ import annotations
 from PySide6.QtCore import QCoreApplication, Signal
 from PySide6.QtWidgets import QWidget
 
-from app.look.theme import (Theme)
-from app.widgets.basics.basics import (push_button)
-from app.widgets.basics.notice_bar import (NoticeBar)
+from app.look.theme import Theme
+from app.widgets.basics.basics import push_button
+from app.widgets.basics.notice_bar import NoticeBar
 
 
 class CrashBar(NoticeBar):

@@ -22,11 +22,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.text.notices import (format_share)
-from app.text.translation import (decimal, translate)
-from app.widgets.basics.basics import (push_button, scaled, set_look, wrapped_label)
-from app.widgets.basics.window_placement import (resize_on_screen)
-from app.text.window_text import (short_error_text)
+from app.text.notices import format_share
+from app.text.translation import decimal, translate
+from app.text.window_text import short_error_text
+from app.widgets.basics.basics import push_button, scaled, set_look, wrapped_label
+from app.widgets.basics.window_placement import resize_on_screen
 from engine.errors import EngineError
 
 LEGIBLE = QSize(400, 390)  # a smaller picture is scrolled and not shrunk further

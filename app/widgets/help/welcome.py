@@ -6,13 +6,13 @@ from PySide6.QtCore import QCoreApplication, QEvent, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
-from app.look.icons import (icon)
-from app.text.notices import (format_bytes)
-from app.work.preparation import (DeviceInfo)
-from app.look.theme import (Theme)
-from app.widgets.basics.basics import (icon_size, link_button, push_button, scaled, text_label, wrapped_label)
-from app.widgets.settings.profile_bar import (profile_title)
-from app.text.window_text import (window_error_text)
+from app.look.icons import icon
+from app.look.theme import Theme
+from app.text.notices import format_bytes
+from app.text.window_text import window_error_text
+from app.widgets.basics.basics import icon_size, link_button, push_button, scaled, text_label, wrapped_label
+from app.widgets.settings.profile_bar import profile_title
+from app.work.preparation import DeviceInfo
 from engine.errors import EngineError
 from engine.presets import DEFAULT_PROFILE, HARDWARE_PROFILES, suggest_profile
 

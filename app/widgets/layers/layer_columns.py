@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, Slot
 from PySide6.QtWidgets import QHeaderView, QTableView
 
-from app.widgets.basics.basics import (scaled)
-from app.widgets.layers.layer_model import (COLUMN, COLUMNS)
+from app.widgets.basics.basics import scaled
+from app.widgets.layers.layer_model import COLUMN, COLUMNS
 
 MARGIN = 11  # as the titles have it
 LEAST_NAME = 236  # enough for a block within a block and what is in it

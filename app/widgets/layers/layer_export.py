@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from app.text.layer_csv import (write_layers)
+from app.text.layer_csv import write_layers
 from engine.errors import EngineError, ErrorCode
 from engine.results import LayerResult
 

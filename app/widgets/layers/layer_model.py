@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QAbstractTableModel, QCoreApplication, QModelIndex, QPersistentModelIndex, Qt, QTimer, Slot
 
-from app.text.notices import (format_share)
-from engine.analysis.quality import (SHORT)
-from app.text.translation import (decimal, marked, whole)
-from app.text.window_text import (short_seconds)
+from app.text.notices import format_share
+from app.text.translation import decimal, marked, whole
+from app.text.window_text import short_seconds
+from engine.analysis.quality import SHORT
 from engine.results import LayerResult
 
 Index = QModelIndex | QPersistentModelIndex

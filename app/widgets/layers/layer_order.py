@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt, Slot
 
-from app.widgets.layers.layer_model import (COLUMN, COLUMNS, FELL_SHORT, Index, LayerModel, short_name)
+from app.widgets.layers.layer_model import COLUMN, COLUMNS, FELL_SHORT, Index, LayerModel, short_name
 from engine.results import LayerResult
 
 Key = TypeVar("Key")

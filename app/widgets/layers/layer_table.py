@@ -8,16 +8,16 @@ from PySide6.QtCore import QItemSelection, QItemSelectionModel, QSortFilterProxy
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QAbstractItemView, QComboBox, QFileDialog
 
-from app.look.theme import (Theme)
-from app.text.translation import (plural, whole)
-from app.widgets.basics.basics import (ElidedLabel, Panel, let_shrink, push_button, set_look)
-from app.widgets.basics.drops import (TextField)
-from app.widgets.layers.layer_choice import (LayerChoice)
-from app.widgets.layers.layer_export import (LayerExport)
-from app.widgets.layers.layer_model import (COLUMNS, FELL_SHORT, LayerModel, NUMBER_ROLE)
-from app.widgets.layers.layer_order import (Show, ShownLayers)
-from app.widgets.layers.layer_view import (LayerTable, ROW_HEIGHT, hint_or_table)
-from app.text.window_text import (short_error_text)
+from app.look.theme import Theme
+from app.text.translation import plural, whole
+from app.text.window_text import short_error_text
+from app.widgets.basics.basics import ElidedLabel, Panel, let_shrink, push_button, set_look
+from app.widgets.basics.drops import TextField
+from app.widgets.layers.layer_choice import LayerChoice
+from app.widgets.layers.layer_export import LayerExport
+from app.widgets.layers.layer_model import COLUMNS, FELL_SHORT, NUMBER_ROLE, LayerModel
+from app.widgets.layers.layer_order import Show, ShownLayers
+from app.widgets.layers.layer_view import ROW_HEIGHT, LayerTable, hint_or_table
 from engine.errors import EngineError
 from engine.results import LayerResult
 

@@ -17,12 +17,12 @@ from PySide6.QtWidgets import (
     QTableView,
 )
 
-from app.look.theme import (Theme)
-from app.widgets.basics.basics import (scaled, text_label)
-from app.widgets.basics.kept_drawing import (kept_colour)
-from app.widgets.layers.layer_columns import (BESIDE_BAR, ColumnWidths, KEPT_SAMPLE, MARGIN)
-from app.widgets.layers.layer_model import (COLUMN, COLUMNS, SHARE_ROLE)
-from app.widgets.layers.layer_names import (fitted_name)
+from app.look.theme import Theme
+from app.widgets.basics.basics import scaled, text_label
+from app.widgets.basics.kept_drawing import kept_colour
+from app.widgets.layers.layer_columns import BESIDE_BAR, KEPT_SAMPLE, MARGIN, ColumnWidths
+from app.widgets.layers.layer_model import COLUMN, COLUMNS, SHARE_ROLE
+from app.widgets.layers.layer_names import fitted_name
 
 ROW_HEIGHT = 25
 

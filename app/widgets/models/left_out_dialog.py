@@ -8,10 +8,10 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QAbstractItemView, QDialog, QHBoxLayout, QHeaderView, QTableView, QVBoxLayout, QWidget
 
-from app.text.notices import (reason_text)
-from app.text.translation import (plural, whole)
-from app.widgets.basics.basics import (push_button, wrapped_label)
-from app.widgets.basics.window_placement import (resize_on_screen)
+from app.text.notices import reason_text
+from app.text.translation import plural, whole
+from app.widgets.basics.basics import push_button, wrapped_label
+from app.widgets.basics.window_placement import resize_on_screen
 from engine.results import LeftOut
 
 Index = QModelIndex | QPersistentModelIndex

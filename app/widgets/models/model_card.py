@@ -9,14 +9,14 @@ from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QFont, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout
 
-from app.look.icons import (icon)
-from app.text.notices import (format_bytes)
-from app.text.translation import (plural, whole)
-from app.widgets.basics.basics import (ElidedLabel, icon_size, push_button, scaled, set_look, wrapped_label)
-from app.widgets.basics.drops import (accept_copy, dropped_paths)
-from app.text.window_text import (breakable, short_error_text)
+from app.look.icons import icon
+from app.text.notices import format_bytes
+from app.text.translation import plural, whole
+from app.text.window_text import breakable, short_error_text
+from app.widgets.basics.basics import ElidedLabel, icon_size, push_button, scaled, set_look, wrapped_label
+from app.widgets.basics.drops import accept_copy, dropped_paths
 from engine.errors import EngineError
-from engine.models.inspection import (ModelSummary)
+from engine.models.inspection import ModelSummary
 
 LEAST_HEIGHT = 70  # with usual text; larger text takes what it needs
 CAPTION_WIDTH = 80  # which of the two cards it is can be read in this

@@ -7,10 +7,10 @@ from pathlib import Path
 from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QWidget
 
-from app.look.icons import (icon)
-from app.widgets.basics.basics import (icon_size)
-from app.widgets.models.model_card import (ModelCard)
-from app.widgets.models.pair_card import (PairCard)
+from app.look.icons import icon
+from app.widgets.basics.basics import icon_size
+from app.widgets.models.model_card import ModelCard
+from app.widgets.models.pair_card import PairCard
 
 
 class ModelsRow(QWidget):

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from PySide6.QtCore import QSize, Qt, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout
 
-from app.text.estimates import (estimate_lines, estimate_text, problem_text)
-from app.text.notices import (format_bytes)
-from app.text.translation import (plural, whole)
-from app.widgets.basics.basics import (ElidedLabel, link_button, scaled, set_look, text_label, wrapped_label)
-from app.widgets.models.left_out_dialog import (LeftOutDialog)
-from app.text.window_text import (OF_THE_PAIR, breakable, short_error_text)
+from app.text.estimates import estimate_lines, estimate_text, problem_text
+from app.text.notices import format_bytes
+from app.text.translation import plural, whole
+from app.text.window_text import OF_THE_PAIR, breakable, short_error_text
+from app.widgets.basics.basics import ElidedLabel, link_button, scaled, set_look, text_label, wrapped_label
+from app.widgets.models.left_out_dialog import LeftOutDialog
 from engine.errors import EngineError
-from engine.planning.estimates import (Estimate)
+from engine.planning.estimates import Estimate
 from engine.results import LeftOut
 
 WIDTH, LEAST_WIDTH = 300, 200

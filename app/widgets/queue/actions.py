@@ -8,10 +8,10 @@ from PySide6.QtCore import QObject, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QMenu
 
-from app.storage.job_queue import (Job, JobState, Jobs, Removal, running_row, stepped)
-from app.work.live_queue import (LiveQueue)
-from app.widgets.queue.list import (QueueList)
-from app.widgets.queue.texts import (failure_details)
+from app.storage.job_queue import Job, Jobs, JobState, Removal, running_row, stepped
+from app.widgets.queue.list import QueueList
+from app.widgets.queue.texts import failure_details
+from app.work.live_queue import LiveQueue
 
 ENDED = (JobState.DONE, JobState.FAILED, JobState.STOPPED)
 

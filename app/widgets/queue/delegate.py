@@ -6,12 +6,12 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRect, Q
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen, QPolygonF, QTextLayout
 from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
-from app.storage.job_queue import (Job, JobState)
-from app.look.stylesheet import (SMALL)
-from app.look.theme import (Theme, Tokens)
-from app.widgets.basics.basics import (scaled)
-from app.widgets.queue.model import (JOB_ROLE, PROGRESS_ROLE, STOPPING_ROLE)
-from app.widgets.queue.texts import (Outcome, outcome, output_words, settings_words, state_word)
+from app.look.stylesheet import SMALL
+from app.look.theme import Theme, Tokens
+from app.storage.job_queue import Job, JobState
+from app.widgets.basics.basics import scaled
+from app.widgets.queue.model import JOB_ROLE, PROGRESS_ROLE, STOPPING_ROLE
+from app.widgets.queue.texts import Outcome, outcome, output_words, settings_words, state_word
 from engine.events import Progress
 
 MARK = 16

@@ -16,12 +16,12 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractItemView, QListView
 
-from app.storage.job_queue import (Job, landing)
-from app.work.live_queue import (LiveQueue)
-from app.look.theme import (Theme)
-from app.widgets.basics.drops import (accept_copy)
-from app.widgets.queue.delegate import (JobDelegate)
-from app.widgets.queue.model import (MIME_TYPE, QueueModel)
+from app.look.theme import Theme
+from app.storage.job_queue import Job, landing
+from app.widgets.basics.drops import accept_copy
+from app.widgets.queue.delegate import JobDelegate
+from app.widgets.queue.model import MIME_TYPE, QueueModel
+from app.work.live_queue import LiveQueue
 
 DROP_LINE = 2
 KNOB = 4

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QAbstractListModel, QByteArray, QMimeData, QModelIndex, QPersistentModelIndex, Qt, Slot
 
-from app.storage.job_queue import (Job, JobState, Jobs)
-from app.work.live_queue import (LiveQueue)
-from app.work.queue_runner import (QueueRunner)
-from app.widgets.queue.texts import (job_tooltip, spoken)
+from app.storage.job_queue import Job, Jobs, JobState
+from app.widgets.queue.texts import job_tooltip, spoken
+from app.work.live_queue import LiveQueue
+from app.work.queue_runner import QueueRunner
 from engine.events import Progress
 
 Index = QModelIndex | QPersistentModelIndex

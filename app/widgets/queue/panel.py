@@ -6,16 +6,16 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QMessageBox, QPushButton, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
-from app.storage.job_queue import (Job, JobState, Removal, resumable)
-from app.work.live_queue import (LiveQueue)
-from app.work.queue_runner import (QueueRunner, QueueSummary)
-from app.look.theme import (Theme)
-from app.widgets.basics.basics import (ElidedLabel, Panel, let_shrink, link_button, push_button, set_look, wrapped_label)
-from app.widgets.basics.dialogs import (Ended)
-from app.widgets.queue.actions import (QueueActions)
-from app.widgets.queue.list import (QueueList)
-from app.widgets.queue.model import (QueueModel)
-from app.widgets.queue.texts import (queue_words, removed_words, store_words, summary_words, write_failed_words)
+from app.look.theme import Theme
+from app.storage.job_queue import Job, JobState, Removal, resumable
+from app.widgets.basics.basics import ElidedLabel, Panel, let_shrink, link_button, push_button, set_look, wrapped_label
+from app.widgets.basics.dialogs import Ended
+from app.widgets.queue.actions import QueueActions
+from app.widgets.queue.list import QueueList
+from app.widgets.queue.model import QueueModel
+from app.widgets.queue.texts import queue_words, removed_words, store_words, summary_words, write_failed_words
+from app.work.live_queue import LiveQueue
+from app.work.queue_runner import QueueRunner, QueueSummary
 
 HINT_WIDTH = 440
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication
 
-from app.storage.job_queue import (Job, JobState, Jobs, QueueStore, count)
-from app.storage.json_store import (StoreTrouble)
-from app.text.notices import (counted, format_bytes, format_seconds, format_share)
-from app.work.queue_runner import (QueueSummary)
-from app.text.translation import (plural, short_number)
+from app.storage.job_queue import Job, Jobs, JobState, QueueStore, count
+from app.storage.json_store import StoreTrouble
+from app.text.notices import counted, format_bytes, format_seconds, format_share
+from app.text.translation import plural, short_number
+from app.work.queue_runner import QueueSummary
 from engine.events import Progress
 
 DOT = " \u00b7 "

@@ -7,10 +7,10 @@ from html import escape
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtWidgets import QLabel
 
-from engine.analysis.quality import (Quality)
-from app.text.quality import (Line, advice_line, explanation, headline, mean_text, remarks, weakest_line)
-from app.widgets.basics.basics import (Panel, set_look, wrapped_label)
-from app.text.window_text import (breakable)
+from app.text.quality import Line, advice_line, explanation, headline, mean_text, remarks, weakest_line
+from app.text.window_text import breakable
+from app.widgets.basics.basics import Panel, set_look, wrapped_label
+from engine.analysis.quality import Quality
 
 GOOD, WARNING = "\u2713", "\u26a0"
 _LAYER, _RANK = "layer:", "rank:"

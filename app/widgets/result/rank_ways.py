@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PySide6.QtCore import QCoreApplication
 
+from engine.analysis.exploration import Answer, Exploration
 from engine.decompose.rank_rules import RankPolicy
-from engine.analysis.exploration import (Answer, Exploration)
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, LoraType
 
 REACH = 4  # a slider goes up to so many times the rank computed; higher ones can be typed

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication, QTimer, Slot
 
-from app.text.notices import (counted, format_share)
-from app.look.theme import (Theme)
-from app.widgets.basics.legend import (LegendEntry, Swatch)
-from app.widgets.basics.plot_panel import (PlotPanel)
-from app.widgets.run.plots import (BatchPlot, STAGES)
-from app.text.window_text import (short_seconds)
+from app.look.theme import Theme
+from app.text.notices import counted, format_share
+from app.text.window_text import short_seconds
+from app.widgets.basics.legend import LegendEntry, Swatch
+from app.widgets.basics.plot_panel import PlotPanel
+from app.widgets.run.plots import STAGES, BatchPlot
 from engine.events import BatchDone, Event, Finished, Planned
 from engine.results import ExtractionResult, StageSeconds
 

@@ -12,11 +12,11 @@ from PySide6.QtCore import QCoreApplication, QEvent, QTimer, Signal, Slot
 from PySide6.QtGui import QColor, QFontDatabase, QGuiApplication, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPlainTextEdit
 
-from app.text.log_lines import (Level, Line)
-from app.storage.text_file import (write_text)
-from app.look.theme import (Theme)
-from app.widgets.basics.basics import (Panel, let_shrink, push_button)
-from app.widgets.basics.drops import (TextField)
+from app.look.theme import Theme
+from app.storage.text_file import write_text
+from app.text.log_lines import Level, Line
+from app.widgets.basics.basics import Panel, let_shrink, push_button
+from app.widgets.basics.drops import TextField
 
 LINES_KEPT = 20_000
 FLUSH_MS = 100

@@ -12,8 +12,8 @@ import pyqtgraph as pg
 from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QColor
 
-from app.text.memory import (batch_size_text, offloaded_text, out_of_memory_text)
-from app.look.theme import (Tokens)
+from app.look.theme import Tokens
+from app.text.memory import batch_size_text, offloaded_text, out_of_memory_text
 from engine.events import BatchSizeChanged, Event, Offloaded, OutOfMemory
 
 MarkKind = Literal["offloaded", "batch", "out_of_memory"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication, Slot
 
-from app.text.notices import (counted, format_bytes)
-from app.look.theme import (Theme)
-from app.widgets.basics.basics import (link_button)
-from app.widgets.run.memory_marks import (KINDS, SYMBOLS, TOKENS, mark_of, mark_title)
-from app.widgets.basics.legend import (LegendEntry, Swatch)
-from app.widgets.basics.plot_panel import (PlotPanel)
-from app.widgets.run.plots import (BANDS, MemoryPlot)
+from app.look.theme import Theme
+from app.text.notices import counted, format_bytes
+from app.widgets.basics.basics import link_button
+from app.widgets.basics.legend import LegendEntry, Swatch
+from app.widgets.basics.plot_panel import PlotPanel
+from app.widgets.run.memory_marks import KINDS, SYMBOLS, TOKENS, mark_of, mark_title
+from app.widgets.run.plots import BANDS, MemoryPlot
 from engine.events import BlocksKept, Event, Finished, MemorySample, Planned
 
 

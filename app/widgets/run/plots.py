@@ -13,10 +13,10 @@ from PySide6.QtCore import QEvent, QPoint, QSize, Qt
 from PySide6.QtGui import QColor, QHelpEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip
 
-from app.look.theme import (Theme)
-from app.text.translation import (short_number)
-from app.widgets.run.memory_marks import (EventMarks)
-from app.text.window_text import (short_seconds)
+from app.look.theme import Theme
+from app.text.translation import short_number
+from app.text.window_text import short_seconds
+from app.widgets.run.memory_marks import EventMarks
 from engine.events import MemorySample
 from engine.results import StageSeconds
 

@@ -6,13 +6,13 @@ from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QMessageBox, QProgressBar, QVBoxLayout, QWidget
 
-from app.work.cache_worker import (CacheUse, DecompositionCache)
-from app.text.notices import (format_bytes)
-from app.storage.preferences import (parse_size, size_text)
-from app.widgets.basics.basics import (ElidedLabel, link_button, push_button, set_look)
-from app.widgets.basics.drops import (TextField)
-from app.widgets.settings.setting_row import (SettingRow)
-from app.text.window_text import (window_error_text)
+from app.storage.preferences import parse_size, size_text
+from app.text.notices import format_bytes
+from app.text.window_text import window_error_text
+from app.widgets.basics.basics import ElidedLabel, link_button, push_button, set_look
+from app.widgets.basics.drops import TextField
+from app.widgets.settings.setting_row import SettingRow
+from app.work.cache_worker import CacheUse, DecompositionCache
 from engine.errors import EngineError
 
 

@@ -8,14 +8,14 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout
 
-from app.system.idle_gpu import (advice_text)
-from app.text.notices import (format_bytes)
-from app.work.preparation import (DeviceInfo)
-from app.storage.profiles import (ProfileStore)
-from app.widgets.basics.basics import (Panel, link_button, push_button, set_look, text_label, wrapped_label)
-from app.widgets.basics.form import (SettingsForm)
-from app.widgets.settings.profile_bar import (ProfileBar, profile_title)
-from app.text.window_text import (window_error_text)
+from app.storage.profiles import ProfileStore
+from app.system.idle_gpu import advice_text
+from app.text.notices import format_bytes
+from app.text.window_text import window_error_text
+from app.widgets.basics.basics import Panel, link_button, push_button, set_look, text_label, wrapped_label
+from app.widgets.basics.form import SettingsForm
+from app.widgets.settings.profile_bar import ProfileBar, profile_title
+from app.work.preparation import DeviceInfo
 from engine.errors import EngineError
 from engine.events import Planned
 from engine.presets import suggest_profile

@@ -6,10 +6,10 @@ from PySide6.QtCore import QCoreApplication, Signal, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QWidget
 
-from app.text.translation import (short_number)
-from app.widgets.basics.basics import (Panel, link_button, set_look, wrapped_label)
-from app.widgets.basics.fields import (help_of)
-from app.widgets.basics.form import (SettingsForm)
+from app.text.translation import short_number
+from app.widgets.basics.basics import Panel, link_button, set_look, wrapped_label
+from app.widgets.basics.fields import help_of
+from app.widgets.basics.form import SettingsForm
 from engine.presets import QUALITY_PRESETS
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings
 

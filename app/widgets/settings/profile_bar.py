@@ -15,10 +15,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.text.errors import (error_text)
-from app.storage.profiles import (ProfileStore)
-from app.widgets.basics.basics import (link_button, scaled, text_label)
-from app.widgets.basics.form import (LABEL_WIDTH)
+from app.storage.profiles import ProfileStore
+from app.text.errors import error_text
+from app.widgets.basics.basics import link_button, scaled, text_label
+from app.widgets.basics.form import LABEL_WIDTH
 from engine.errors import EngineError, ErrorCode
 from engine.presets import DEFAULT_PROFILE, HARDWARE_PROFILES
 from engine.settings import HardwareSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from app.widgets.basics.basics import (scaled, set_look, text_label, wrapped_label)
+from app.widgets.basics.basics import scaled, set_look, text_label, wrapped_label
 
 TITLE_WIDTH = 136
 

@@ -24,16 +24,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.storage import (paths)
-from app.work.cache_worker import (DecompositionCache)
-from app.storage.preferences import (DialogValues, SettingsChange, parse_size, size_text)
-from app.widgets.basics.basics import (Panel, WheelGuard, push_button, scaled)
-from app.widgets.settings.cache_row import (CacheRow)
-from app.widgets.basics.drops import (TextField)
-from app.widgets.basics.fields import (DeviceEditor, help_of, title_of)
-from app.widgets.settings.setting_row import (SettingRow)
-from app.widgets.basics.window_placement import (resize_on_screen)
-from app.parameters import (field_specs)
+from app.parameters import field_specs
+from app.storage import paths
+from app.storage.preferences import DialogValues, SettingsChange, parse_size, size_text
+from app.widgets.basics.basics import Panel, WheelGuard, push_button, scaled
+from app.widgets.basics.drops import TextField
+from app.widgets.basics.fields import DeviceEditor, help_of, title_of
+from app.widgets.basics.window_placement import resize_on_screen
+from app.widgets.settings.cache_row import CacheRow
+from app.widgets.settings.setting_row import SettingRow
+from app.work.cache_worker import DecompositionCache
 from engine.settings import HardwareSettings
 
 SPECS = {spec.name: spec for spec in field_specs(HardwareSettings)}

@@ -8,16 +8,16 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Slot
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QGridLayout, QSizePolicy
 
-from app.look.theme import (Theme)
-from app.text.translation import (plural, whole)
-from app.widgets.basics.basics import (let_shrink, text_label)
-from app.widgets.layers.layer_choice import (LayerChoice)
-from app.widgets.layers.layer_model import (LayerModel, share_text, short_name)
-from app.widgets.layers.layer_names import (ELLIPSIS, first_parts, fitted_name)
-from app.widgets.basics.legend import (LegendEntry, Swatch)
-from app.widgets.basics.plot_panel import (PlotPanel)
-from app.widgets.spectrum.data import (Measure, Spectrum, distinct_names, last_rank_shown, spectrum_of)
-from app.widgets.spectrum.plot import (COMPARED, SpectrumPlot, TOKENS, curve_pen)
+from app.look.theme import Theme
+from app.text.translation import plural, whole
+from app.widgets.basics.basics import let_shrink, text_label
+from app.widgets.basics.legend import LegendEntry, Swatch
+from app.widgets.basics.plot_panel import PlotPanel
+from app.widgets.layers.layer_choice import LayerChoice
+from app.widgets.layers.layer_model import LayerModel, share_text, short_name
+from app.widgets.layers.layer_names import ELLIPSIS, first_parts, fitted_name
+from app.widgets.spectrum.data import Measure, Spectrum, distinct_names, last_rank_shown, spectrum_of
+from app.widgets.spectrum.plot import COMPARED, TOKENS, SpectrumPlot, curve_pen
 from engine.results import LayerResult
 
 MARGINS = 32  # of the panel, left and right together

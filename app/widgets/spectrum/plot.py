@@ -10,11 +10,21 @@ from PySide6.QtCore import QLineF, QPoint, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from app.look.theme import (Theme)
-from app.text.translation import (decimal, short_number, whole)
-from app.widgets.layers.layer_model import (share_text, short_name)
-from app.widgets.run.plots import (QuietPlot, band_colour, round_step)
-from app.widgets.spectrum.data import (Measure, Numbers, Spectrum, curve, kept_by_rank, largest_tail, last_rank_shown, logarithm, most_kept)
+from app.look.theme import Theme
+from app.text.translation import decimal, short_number, whole
+from app.widgets.layers.layer_model import share_text, short_name
+from app.widgets.run.plots import QuietPlot, band_colour, round_step
+from app.widgets.spectrum.data import (
+    Measure,
+    Numbers,
+    Spectrum,
+    curve,
+    kept_by_rank,
+    largest_tail,
+    last_rank_shown,
+    logarithm,
+    most_kept,
+)
 
 TOKENS = ("accent", "good", "warning", "read", "bad", "muted")
 DASHES: tuple[tuple[float, ...], ...] = ((), (6, 3), (1.5, 2.5), (7, 2.5, 1.5, 2.5), (3, 3), (7, 2, 1.5, 2, 1.5, 2))

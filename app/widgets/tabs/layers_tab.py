@@ -5,11 +5,11 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
-from app.look.theme import (Theme)
-from app.widgets.layers.layer_choice import (LayerChoice)
-from app.widgets.layers.layer_model import (LayerModel)
-from app.widgets.layers.layer_table import (LayersPanel)
-from app.widgets.spectrum.panel import (SpectrumPanel)
+from app.look.theme import Theme
+from app.widgets.layers.layer_choice import LayerChoice
+from app.widgets.layers.layer_model import LayerModel
+from app.widgets.layers.layer_table import LayersPanel
+from app.widgets.spectrum.panel import SpectrumPanel
 
 SHARES = (330, 210)
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from engine.analysis.quality import (judge)
-from app.look.theme import (Theme)
-from app.widgets.change_map.panel import (ChangeMap)
-from app.widgets.result.explore_panel import (ExplorePanel)
-from app.widgets.layers.layer_choice import (LayerChoice)
-from app.widgets.layers.layer_model import (LayerModel)
-from app.widgets.result.quality_panel import (QualityPanel)
-from app.widgets.spectrum.panel import (SpectrumPanel)
-from engine.analysis.exploration import (Exploration)
-from engine.planning.plan import (Plan)
+from app.look.theme import Theme
+from app.widgets.change_map.panel import ChangeMap
+from app.widgets.layers.layer_choice import LayerChoice
+from app.widgets.layers.layer_model import LayerModel
+from app.widgets.result.explore_panel import ExplorePanel
+from app.widgets.result.quality_panel import QualityPanel
+from app.widgets.spectrum.panel import SpectrumPanel
+from engine.analysis.exploration import Exploration
+from engine.analysis.quality import judge
+from engine.planning.plan import Plan
 from engine.results import ExtractionResult
 
 GAP = 10

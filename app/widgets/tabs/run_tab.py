@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app.look.theme import (Theme)
-from app.widgets.run.batch_panel import (BatchPanel)
-from app.widgets.layers.layer_model import (LayerModel)
-from app.widgets.layers.layer_table import (NewestLayers)
-from app.widgets.run.memory_panel import (MemoryPanel)
+from app.look.theme import Theme
+from app.widgets.layers.layer_model import LayerModel
+from app.widgets.layers.layer_table import NewestLayers
+from app.widgets.run.batch_panel import BatchPanel
+from app.widgets.run.memory_panel import MemoryPanel
 from engine.events import Event, Planned
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal
 
-from app.text.log_lines import (Level, event_lines)
-from app.look.theme import (Theme)
-from app.widgets.layers.layer_choice import (LayerChoice)
-from app.widgets.layers.layer_model import (LayerModel)
-from app.widgets.tabs.layers_tab import (LayersTab)
-from app.widgets.run.log_view import (LogPanel)
-from app.widgets.tabs.result_tab import (ResultTab)
-from app.widgets.tabs.run_tab import (RunPanel)
-from app.text.debug_report import (DebugReport)
+from app.look.theme import Theme
+from app.text.debug_report import DebugReport
+from app.text.log_lines import Level, event_lines
+from app.widgets.layers.layer_choice import LayerChoice
+from app.widgets.layers.layer_model import LayerModel
+from app.widgets.run.log_view import LogPanel
+from app.widgets.tabs.layers_tab import LayersTab
+from app.widgets.tabs.result_tab import ResultTab
+from app.widgets.tabs.run_tab import RunPanel
 from engine.events import Event, Finished, LayerDone, LayerSkipped, Notice, NoticeCode, Progress
-from engine.planning.plan import (Plan)
+from engine.planning.plan import Plan
 from engine.results import ExtractionResult
 
 
