@@ -52,7 +52,7 @@ answer = hand_over([Path(text) for text in sys.argv[1:]])
 heavy = [name for name in ("PySide6", "torch", "numpy", "pydantic", "app.window.application") if name in sys.modules]
 print(answer.value, *heavy)
 """
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ from app.window.main_window import MainWindow
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "docs"))
 
 from translatable_texts import find_texts
 

@@ -135,6 +135,6 @@ def test_the_queue_offers_its_drags_to_be_copied(window: MainWindow) -> None:
 
 
 def test_no_other_place_accepts_what_a_source_proposes() -> None:
-    for path in (Path(__file__).parents[2] / "app").rglob("*.py"):
+    for path in (Path(__file__).parents[3] / "app").rglob("*.py"):
         if path.name != "drops.py":
             assert "acceptProposedAction" not in path.read_text(encoding="utf-8"), path.name

@@ -22,7 +22,7 @@ import engine.store.frames as frames
 from engine.errors import EngineError, ErrorCode
 from engine.store.journal import Journal, JournalWriter, Record, read_journal
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 T = TypeVar("T")
 HEAD = {"run": "a run", "figures": [1, 2.5, None]}
 DTYPES = ["<f2", "<f4", "<f8", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "|b1"]

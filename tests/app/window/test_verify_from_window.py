@@ -370,7 +370,7 @@ def test_the_process_ends_with_its_status_although_a_thread_hangs(tmp_path: Path
             abandoned_threads.leave_process(7)
     """
     root = str(Path(abandoned_threads.__file__).parents[2])
-    here, saved = str(Path(__file__).parent), str(tmp_path / "saved")
+    here, saved = str(Path(__file__).parents[1]), str(tmp_path / "saved")
     code = textwrap.dedent(script).format(root=root, here=here, saved=saved)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 7, done.stderr

@@ -311,7 +311,7 @@ def killed_at(moment: int, arguments: list[str]) -> set[int]:
 
 
 def child_environment() -> dict[str, str]:
-    root = HERE.parents[1]
+    root = HERE.parents[2]
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")])}
 
 
