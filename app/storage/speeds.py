@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.storage import paths
 from app.storage.json_store import StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically
-from engine.checkpoints import TensorInfo
-from engine.models.names import TensorView
+from engine.checkpoints import TensorInfo, TensorView
 from engine.models.pairing import Block, PairedWeight
 from engine.planning.costs import measuring_work
 from engine.planning.estimates import Labour, Speed, labour

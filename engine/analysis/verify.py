@@ -16,8 +16,7 @@ import torch
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
-from engine.checkpoints.tensors import read_tensor
-from engine.decompose.delta import read_pair
+from engine.checkpoints.tensors import read_tensor, read_view
 from engine.errors import EngineError, ErrorCode
 from engine.extraction.block_cache import ResidentBlocks, Weights
 from engine.formats.comfyui import difference_key, factor_key
@@ -152,7 +151,7 @@ def _read(
     """A weight's two sides, or their difference: from a device where they are, else from the files."""
     found = residents.look(block_name(weight), weight.name) if residents is not None else None
     if found is None:
-        return Weights(sides=read_pair(finetuned, original, weight))
+        return Weights(sides=(read_view(finetuned, weight.finetuned), read_view(original, weight.original)))
     if found.delta is not None and found.delta.values.device.type == "mps":  # no float64 there
         return Weights(delta=replace(found.delta, values=found.delta.values.cpu()))
     return found

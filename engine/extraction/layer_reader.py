@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from engine.checkpoints import Checkpoint
-from engine.decompose.delta import read_view
+from engine.checkpoints.tensors import read_view
 from engine.devices.buffer_pool import HostBuffer, HostBuffers
 from engine.devices.device import Device
 from engine.devices.memory_rules import Way

@@ -125,11 +125,11 @@ def compare_weights(
     """
     import torch
 
-    from engine.decompose.delta import read_pair
+    from engine.checkpoints.tensors import read_view
 
     for weight in weights:
         cancel.check()
-        tuned, base = read_pair(finetuned, original, weight)
+        tuned, base = read_view(finetuned, weight.finetuned), read_view(original, weight.original)
         yield weight, not torch.equal(tuned.float(), base.float())
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from engine.checkpoints import Checkpoint
+from engine.checkpoints import Checkpoint, TensorView
 from engine.errors import EngineError, ErrorCode
 from engine.models.families import GENERIC, VOCABULARY_NAMES, WRAPPER_PREFIXES, Family
-from engine.models.names import DENOISER, NamedModel, TensorView, name_tensors
+from engine.models.names import DENOISER, NamedModel, name_tensors
 from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from engine.checkpoints import TensorView
 from engine.checkpoints.dtypes import DTYPES
 from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.workspace import (
@@ -15,7 +16,6 @@ from engine.decompose.workspace import (
     workspace_bytes,
 )
 from engine.devices.memory_rules import PART_VALUES, Need
-from engine.models.names import TensorView
 from engine.models.pairing import PairedWeight
 from engine.settings import ExtractionSettings
 

@@ -11,7 +11,7 @@ from typing import Any
 from app.work.preparation import DeviceInfo
 from engine.analysis.verify import Verification, VerifiedLayer, VerifyProgress
 from engine.cancel import CancelToken
-from engine.checkpoints import TensorInfo
+from engine.checkpoints import TensorInfo, TensorView
 from engine.errors import EngineError
 from engine.events import (
     BatchDone,
@@ -26,7 +26,6 @@ from engine.events import (
     Progress,
 )
 from engine.models.inspection import ModelSummary, PairSummary
-from engine.models.names import TensorView
 from engine.models.pairing import Block, PairedWeight
 from engine.planning.costs import work
 from engine.planning.estimates import Speed

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engine.checkpoints import TensorInfo
+from engine.checkpoints import TensorInfo, TensorView
 from engine.extraction.queue import RunQueue, Task
-from engine.models.names import TensorView
 from engine.models.pairing import Block, PairedWeight
 
 VIEW = TensorView(TensorInfo("w", "F32", (1, 1), 4), "denoiser", (1, 1))
