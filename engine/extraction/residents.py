@@ -10,11 +10,11 @@ from engine.devices.device import Device
 from engine.devices.governor import Governor
 from engine.extraction.block_cache import ResidentBlocks, Weights
 from engine.extraction.lane_news import LaneNews
-from engine.extraction.queue import Task
 from engine.extraction.stages import Worked
 from engine.models.pairing import PairedWeight
 from engine.planning.costs import resident_bytes
 from engine.planning.residency import ALL_BLOCKS, OUTSIDE, block_name, blocks_that_fit, blocks_to_keep
+from engine.planning.task import Task
 from engine.settings import HardwareSettings
 
 

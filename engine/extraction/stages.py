@@ -14,8 +14,8 @@ from engine.devices.buffer_pool import HostBuffers
 from engine.devices.device import Device
 from engine.extraction.block_cache import Weights
 from engine.extraction.layer_reader import Staged, upload
-from engine.extraction.queue import Task
 from engine.layer import LayerOutcome, measure, work_on
+from engine.planning.task import Task
 from engine.results import LeaveOutReason, StageSeconds
 from engine.settings import ExtractionSettings
 from engine.streamed_delta import MeasuredDelta

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from engine.checkpoints import TensorInfo, TensorView
-from engine.extraction.queue import RunQueue, Task
+from engine.extraction.queue import RunQueue
 from engine.models.pairing import Block, PairedWeight
+from engine.planning.task import Task
 
 VIEW = TensorView(TensorInfo("w", "F32", (1, 1), 4), "denoiser", (1, 1))
 WEIGHT = PairedWeight("w", "matrix", "denoiser", (1, 1), VIEW, VIEW, Block())
