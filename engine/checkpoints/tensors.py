@@ -6,8 +6,8 @@ import torch
 
 from engine.checkpoints import Checkpoint, TensorInfo, TensorView
 from engine.checkpoints.dtypes import DTYPES
-from engine.devices.allocator import prefer_large_pages
 from engine.devices.buffer_pool import HostBuffer
+from engine.devices.process_memory import prefer_large_pages
 
 prefer_large_pages()  # here, where every run's first tensors are made
 
