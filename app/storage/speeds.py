@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from app.storage import paths
 from app.storage.json_store import StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically
 from engine.checkpoints import TensorInfo, TensorView
-from engine.models.pairing import Block, PairedWeight
+from engine.models.blocks import Block
+from engine.models.pairing import PairedWeight
 from engine.planning.costs import measuring_work
 from engine.planning.estimates import Labour, Speed, labour
 from engine.planning.plan import Plan

@@ -12,8 +12,9 @@ from engine.checkpoints import Checkpoint, open_checkpoint
 from engine.checkpoints.folder import is_lora, model_file
 from engine.checkpoints.quantisation import quantisation_of
 from engine.errors import EngineError, ErrorCode
+from engine.models.blocks import find_blocks
 from engine.models.names import name_tensors
-from engine.models.pairing import PairedWeight, Pairing, find_blocks, select
+from engine.models.pairing import PairedWeight, Pairing, select
 from engine.results import LeftOut
 from engine.settings import ExtractionSettings
 

@@ -25,8 +25,9 @@ from engine.events import (
     Planned,
     Progress,
 )
+from engine.models.blocks import Block
 from engine.models.inspection import ModelSummary, PairSummary
-from engine.models.pairing import Block, PairedWeight
+from engine.models.pairing import PairedWeight
 from engine.planning.costs import work
 from engine.planning.estimates import Speed
 from engine.planning.plan import Plan

@@ -8,7 +8,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine.checkpoints import TensorInfo, TensorView
 from engine.extraction.queue import RunQueue
-from engine.models.pairing import Block, PairedWeight
+from engine.models.blocks import Block
+from engine.models.pairing import PairedWeight
 from engine.planning.task import Task
 
 VIEW = TensorView(TensorInfo("w", "F32", (1, 1), 4), "denoiser", (1, 1))

@@ -15,8 +15,7 @@ from engine.cancel import CancelToken
 from engine.devices.device import choose_devices
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, Finished, LayerDone, LayerStarted
-from engine.extraction.layer_reader import LayerReader
-from engine.extraction.stages import LaneWork, Worked
+from engine.extraction.stages import LaneWork, LayerReader, Worked
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 

@@ -17,8 +17,9 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 from engine.checkpoints import open_checkpoint
 from engine.checkpoints.tensors import read_view
 from engine.errors import EngineError, ErrorCode
+from engine.models.blocks import find_blocks
 from engine.models.names import name_tensors
-from engine.models.pairing import Pairing, find_blocks, pair
+from engine.models.pairing import Pairing, pair
 from engine.settings import ExtractionSettings
 
 WIDTH = 16

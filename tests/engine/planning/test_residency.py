@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.checkpoints import TensorInfo, TensorView
-from engine.models.pairing import Block, PairedWeight
+from engine.models.blocks import Block
+from engine.models.pairing import PairedWeight
 from engine.planning.residency import ALL_BLOCKS, OUTSIDE, batches, block_name, block_positions, blocks_to_keep
 
 PARTS = ("middle", "output", "input", "other")  # the order in which they are worth keeping
