@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,53 +18,16 @@ from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
 from engine.checkpoints.tensors import read_tensor, read_view
 from engine.errors import EngineError, ErrorCode
+from engine.events import VerifyProgress
 from engine.extraction.block_cache import ResidentBlocks, Weights
 from engine.formats.comfyui import difference_key, factor_key
 from engine.models.pairing import PairedWeight, Pairing
 from engine.planning.residency import block_name
-from engine.results import LeaveOutReason, LeftOut
+from engine.results import LeaveOutReason, LeftOut, Verification, VerifiedLayer
 from engine.settings import ExtractionSettings
 
 _CHUNK_BYTES = 32 * 1024 * 1024
 _ENDINGS = (".lora_up.weight", ".lora_down.weight", ".alpha", ".diff", ".diff_b", ".set_weight")
-
-
-@dataclass(frozen=True)
-class VerifiedLayer:
-    """One layer of the LoRA, measured; `rank` is None for a stored difference."""
-
-    name: str
-    rank: int | None
-    energy_retained: float
-    relative_error: float
-
-
-@dataclass(frozen=True)
-class VerifyProgress:
-    """News: `done` of `total` matched weights were measured."""
-
-    done: int
-    total: int
-    name: str
-
-
-@dataclass(frozen=True)
-class Verification:
-    """The judgement.
-
-    Attributes:
-        layers: those in the LoRA.
-        left_out: matched weights that changed but are not in the LoRA.
-        unknown_keys: keys of the LoRA that belong to no matched weight.
-        mean_energy_retained: share of the whole change kept, weighted by |delta|^2; what is left out counts as 0.
-        worst_energy_retained: the smallest share over the layers in the LoRA.
-    """
-
-    layers: tuple[VerifiedLayer, ...]
-    left_out: tuple[LeftOut, ...]
-    unknown_keys: tuple[str, ...]
-    mean_energy_retained: float
-    worst_energy_retained: float
 
 
 def verify(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from app.work.preparation import DeviceInfo
-from engine.analysis.verify import Verification, VerifiedLayer, VerifyProgress
 from engine.cancel import CancelToken
 from engine.checkpoints import TensorInfo, TensorView
 from engine.errors import EngineError
@@ -24,6 +23,7 @@ from engine.events import (
     NoticeCode,
     Planned,
     Progress,
+    VerifyProgress,
 )
 from engine.models.blocks import Block
 from engine.models.inspection import ModelSummary, PairSummary
@@ -31,7 +31,17 @@ from engine.models.pairing import PairedWeight
 from engine.planning.costs import work
 from engine.planning.estimates import Speed
 from engine.planning.plan import Plan
-from engine.results import ExtractionResult, Kept, LayerResult, LeaveOutReason, LeftOut, OutputFile, StageSeconds
+from engine.results import (
+    ExtractionResult,
+    Kept,
+    LayerResult,
+    LeaveOutReason,
+    LeftOut,
+    OutputFile,
+    StageSeconds,
+    Verification,
+    VerifiedLayer,
+)
 from engine.settings import ExtractionSettings, HardwareSettings
 
 GB = 10**9
