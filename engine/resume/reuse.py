@@ -1,4 +1,4 @@
-"""What a record of a finished layer can answer, from its fields alone: no torch, nothing loaded.
+"""What a record of a finished layer can answer, from its fields alone: nothing is loaded.
 
 A record is a truncated decomposition. Any smaller rank is a prefix of it, so a record answers every run of the same
 pair, solver and seed whose rank it reaches, whatever dtype, clamping, format or adaptive value that run has.
@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine.decompose.rank_rules import RankPolicy, Values
-from engine.decompose.seed import layer_seed
-from engine.decompose.version import SOLVER_VERSION
+from engine.decompose.seed import SOLVER_VERSION, layer_seed
 from engine.models.pairing import PairedWeight
 from engine.planning.costs import matrix_shape, policy_of, stores_factors
 from engine.results import LeaveOutReason
