@@ -1,7 +1,8 @@
-"""Judge a LoRA file against the two models, independently of the run that wrote it.
+"""Judge a LoRA file against the two models: how much of their difference it gives back.
 
-Nothing of the run is reused: the factors are read back from the file, multiplied in float64 the way ComfyUI
-applies them, and compared with the difference of the two models. Works on any LoRA with ComfyUI's key names.
+The factors are read from the file, multiplied in float64 the way ComfyUI applies them, and compared with the
+difference. Nothing that a run computed is used; reading, the pairing of the models and ComfyUI's key names are the
+extraction's own. Works on any LoRA with these key names.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from engine.models.pairing import PairedWeight, Pairing
 from engine.planning.residency import block_name
 from engine.results import LeaveOutReason, LeftOut, Verification, VerifiedLayer
 from engine.settings import ExtractionSettings
+from engine.steps import ThreadWork, check, stoppable
 
 _CHUNK_BYTES = 32 * 1024 * 1024
 _ENDINGS = (".lora_up.weight", ".lora_down.weight", ".alpha", ".diff", ".diff_b", ".set_weight")
@@ -71,7 +73,8 @@ def verify(
         total_energy = total_lost = 0.0
         for index, weight in enumerate(weights):
             cancel.check()
-            total, lost = _measure(file, keys[weight.name], weight, _read(weight, finetuned, original, residents))
+            with stoppable(ThreadWork(lambda: cancel.cancelled, weight.name)):
+                total, lost = _measure(file, keys[weight.name], weight, _read(weight, finetuned, original, residents))
             if keys[weight.name]:
                 layers.append(_judged(file, weight, keys[weight.name], total, lost))
             elif total > 0.0:
@@ -131,6 +134,7 @@ def _measure(file: Checkpoint, keys: tuple[str, ...], weight: PairedWeight, weig
     step = max(1, _CHUNK_BYTES // (8 * max(1, columns)))
     total = lost = 0.0
     for start in range(0, rows, step):
+        check()
         piece = slice(start, start + step)
         delta = delta_rows(piece)
         total += float(delta.square().sum())
