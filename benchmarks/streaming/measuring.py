@@ -21,7 +21,7 @@ from benchmarks.measuring import sampling
 from benchmarks.streaming.data import Layout, Pair, transformer, width_for, write_pair
 from engine.cancel import CancelToken
 from engine.devices.governor import Governor
-from engine.events import BatchSizeChanged, Finished, Offloaded, OutOfMemory
+from engine.events import BatchSizeChanged, Finished, Notice, NoticeCode, Offloaded, OutOfMemory
 from engine.results import ExtractionResult
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -126,6 +126,8 @@ def run(session: Session, settings: ExtractionSettings, hardware: HardwareSettin
         for event in session.extract(session.plan(settings, hardware, folder), CancelToken()):
             if isinstance(event, (Offloaded, OutOfMemory, BatchSizeChanged)):
                 events[type(event).__name__] += 1
+            if isinstance(event, Notice) and event.code in (NoticeCode.OVER_BUDGET, NoticeCode.READ_IN_PARTS):
+                events[event.code.value] += 1
             if isinstance(event, Finished):
                 for output in event.result.outputs:
                     output.path.unlink()
