@@ -12,7 +12,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QColor
 
-from app.look.theme import Tokens
+from app.look.tokens import Tokens
 from app.text.memory import batch_size_text, offloaded_text, out_of_memory_text
 from engine.events import BatchSizeChanged, Event, Offloaded, OutOfMemory
 

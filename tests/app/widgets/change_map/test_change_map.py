@@ -9,7 +9,8 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QFontMetrics
 from pytestqt.qtbot import QtBot
 
-from app.look.theme import DARK, LIGHT, Theme, contrast
+from app.look.theme import Theme
+from app.look.tokens import DARK, LIGHT, contrast
 from app.widgets.change_map.canvas import OUTLINED
 from app.widgets.change_map.colours import map_colour
 from app.widgets.change_map.geometry import lay_out
