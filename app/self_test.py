@@ -76,7 +76,7 @@ def _versions() -> str:
 
 def _extract_in_window(folder: Path) -> Path:
     """Extract the demo pair through the window, as a person would; returns the LoRA."""
-    from app.cli.demo import FINETUNED, ORIGINAL, SETTINGS
+    from app.demo.pair import FINETUNED, ORIGINAL, SETTINGS
     from app.storage.session import SessionStore
     from app.window.application import make_application
     from app.window.main_window import MainWindow
@@ -155,7 +155,7 @@ def _look_at(window: MainWindow) -> None:
 
 
 def _judge(lora: Path) -> None:
-    from app.cli.demo import FINETUNED, ORIGINAL
+    from app.demo.pair import FINETUNED, ORIGINAL
     from engine.analysis.verify import Verification
     from engine.cancel import CancelToken
     from engine.session import Session
@@ -171,7 +171,7 @@ def _judge(lora: Path) -> None:
 
 
 def _draw(lora: Path, picture: Path) -> None:
-    from app.cli.demo import show
+    from app.demo.pair import show
 
     shown = show(lora, picture)
     recovered = float(shown["recovered"])

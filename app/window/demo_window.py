@@ -12,7 +12,7 @@ from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer, Signal, Slot
 
-from app.cli.demo import FINETUNED, ORIGINAL, PICTURE, SETTINGS, show
+from app.demo.pair import FINETUNED, ORIGINAL, PICTURE, SETTINGS, show
 from app.storage.preferences import PreferenceStore
 from app.storage.session import PassingSession, SessionState
 from app.system.abandoned_threads import leave_process, left_behind
@@ -42,7 +42,7 @@ class ComparisonWorker(QObject):
     """Compares the three models and draws the picture.
 
     Attributes:
-        done: what `app.cli.demo.show` answered.
+        done: what `app.demo.pair.show` answered.
         failed: an `EngineError`.
     """
 

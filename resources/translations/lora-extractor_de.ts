@@ -2896,32 +2896,32 @@
 <context>
     <name>demo</name>
     <message>
-        <location filename="../../app/cli/demo.py"/>
+        <location filename="../../app/demo/pair.py"/>
         <source>Digits drawn with the same seeds</source>
         <translation>Ziffern mit denselben Seeds</translation>
     </message>
     <message>
-        <location filename="../../app/cli/demo.py"/>
+        <location filename="../../app/demo/pair.py"/>
         <source>Fine-tuned</source>
         <translation>Feinabgestimmt</translation>
     </message>
     <message>
-        <location filename="../../app/cli/demo.py"/>
+        <location filename="../../app/demo/pair.py"/>
         <source>Original</source>
         <translation>Original</translation>
     </message>
     <message>
-        <location filename="../../app/cli/demo.py"/>
+        <location filename="../../app/demo/pair.py"/>
         <source>Original + LoRA</source>
         <translation>Original + LoRA</translation>
     </message>
     <message>
-        <location filename="../../app/cli/demo.py"/>
+        <location filename="../../app/demo/pair.py"/>
         <source>loss {loss}</source>
         <translation>Verlust {loss}</translation>
     </message>
     <message>
-        <location filename="../../app/cli/demo.py"/>
+        <location filename="../../app/demo/pair.py"/>
         <source>{share} of the fine-tune recovered by {size}</source>
         <translation>{share} der Feinabstimmung, wiedergegeben von {size}</translation>
     </message>
@@ -3092,8 +3092,8 @@
         <translation>Eine Datei aus einem Profil-Export wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a folder for the output.</source>
         <translation>Einen Ordner für die Ausgabe wählen.</translation>
     </message>
@@ -3138,8 +3138,8 @@
         <translation>Einen anderen Ausgabeordner wählen oder die Rechte jenes Ordners ändern.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose another output folder, or change the folder's permissions.</source>
         <translation>Einen anderen Ausgabeordner wählen oder die Rechte des Ordners ändern.</translation>
     </message>
@@ -3209,8 +3209,8 @@
         <translation>Eine Fassung in einer einzelnen .safetensors-Datei besorgen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Get an undamaged file, or leave such layers out with --skip-nonfinite.</source>
         <translation>Eine unbeschädigte Datei besorgen oder solche Schichten mit --skip-nonfinite weglassen.</translation>
     </message>
@@ -3295,8 +3295,8 @@
         <translation>Herunterladen oder Kopieren wurde nicht fertig; die Datei noch einmal besorgen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The file is damaged or was written by a faulty program; get it again.</source>
         <translation>Die Datei ist beschädigt oder stammt von einem fehlerhaften Programm; noch einmal besorgen.</translation>
     </message>
