@@ -16,7 +16,7 @@ from typing import Any
 
 from app.storage.paths import APP_NAME
 from app.support.redaction import PrivateWords
-from app.work.preparation import DeviceInfo
+from app.work.requests import DeviceInfo
 from engine import __version__
 from engine.errors import EngineError
 from engine.settings import ExtractionSettings, HardwareSettings

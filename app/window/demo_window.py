@@ -19,8 +19,8 @@ from app.system.abandoned_threads import leave_process, left_behind
 from app.widgets.help.demo_dialog import DemoDialog
 from app.window.application import begin
 from app.window.main_window import MainWindow
+from app.work.engine_port import as_engine_error
 from app.work.live_queue import LiveQueue, PassingQueue
-from app.work.preparation import as_engine_error
 from engine.cancel import CancelToken
 from engine.errors import EngineError
 from engine.results import ExtractionResult

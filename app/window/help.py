@@ -22,7 +22,7 @@ from app.widgets.help.crash_bar import CrashBar
 from app.widgets.help.welcome import WelcomeCard
 from app.widgets.settings.settings_dialog import SettingsDialog
 from app.work.cache_worker import DecompositionCache
-from app.work.preparation import DeviceInfo
+from app.work.requests import DeviceInfo
 from engine.errors import EngineError
 from engine.settings import HardwareSettings
 

@@ -15,9 +15,10 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.system.pyside_refcounts import protect_constants
 from app.text.verification import ClaimedQuality
 from app.work.background import Background
+from app.work.engine_port import Engine, LocalEngine
 from app.work.forecast import Forecast, ForecastRequest, Lesson
 from app.work.missing_devices import MissingDevices
-from app.work.preparation import DeviceInfo, Engine, Inspected, LocalEngine, PlanRequest, Prepared
+from app.work.requests import DeviceInfo, Inspected, PlanRequest, Prepared
 from app.work.run_thread import RunThread, Worker
 from app.work.workers import ExtractionWorker, VerificationWorker
 from engine.errors import Cancelled, EngineError

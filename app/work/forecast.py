@@ -13,7 +13,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.storage import paths
 from app.storage.speeds import SpeedStore, method_of
-from app.work.preparation import DeviceInfo, Engine
+from app.work.engine_port import Engine
+from app.work.requests import DeviceInfo
 from engine.planning.estimates import Estimate, estimate, room_at
 from engine.planning.plan import Plan
 from engine.results import ExtractionResult, Kept

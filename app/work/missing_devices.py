@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.work.preparation import DeviceInfo, Prepared
+from app.work.requests import DeviceInfo, Prepared
 from engine.errors import EngineError, ErrorCode
 from engine.settings import HardwareSettings
 

@@ -22,7 +22,7 @@ from app.storage.job_queue import (
 from app.text.window_text import short_error_text
 from app.work.controller import ENDED, Controller, State
 from app.work.live_queue import LiveQueue
-from app.work.preparation import Prepared
+from app.work.requests import Prepared
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, LayerDone, LayerSkipped, Notice, NoticeCode, Planned, Progress
 from engine.results import ExtractionResult

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.text.verification import ClaimedQuality, claimed_quality
-from app.work.preparation import as_engine_error
+from app.work.engine_port import as_engine_error
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, Finished, Progress

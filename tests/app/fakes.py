@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from app.work.preparation import DeviceInfo
+from app.work.requests import DeviceInfo
 from engine.analysis.verify import Verification, VerifiedLayer, VerifyProgress
 from engine.cancel import CancelToken
 from engine.checkpoints import TensorInfo

@@ -12,8 +12,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedWidget
 from app.look.theme import Theme
 from app.text.translation import plural, whole
 from app.widgets.basics.basics import Panel, let_shrink, text_label
-from app.widgets.change_map.area import MapArea
-from app.widgets.change_map.canvas import ChangeCanvas
+from app.widgets.change_map.canvas import ChangeCanvas, MapArea
 from app.widgets.change_map.colours import ScaleBar, map_colour
 from app.widgets.change_map.grid import NOTHING, OTHERS, OUTER, OUTSIDE, ChangeGrid, arrange
 from app.widgets.change_map.places import BIASES, NORMS

@@ -12,7 +12,7 @@ from app.text.notices import format_bytes
 from app.text.window_text import window_error_text
 from app.widgets.basics.basics import icon_size, link_button, push_button, scaled, text_label, wrapped_label
 from app.widgets.settings.profile_bar import profile_title
-from app.work.preparation import DeviceInfo
+from app.work.requests import DeviceInfo
 from engine.errors import EngineError
 from engine.presets import DEFAULT_PROFILE, HARDWARE_PROFILES, suggest_profile
 

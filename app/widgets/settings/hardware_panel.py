@@ -15,7 +15,7 @@ from app.text.window_text import window_error_text
 from app.widgets.basics.basics import Panel, link_button, push_button, set_look, text_label, wrapped_label
 from app.widgets.basics.form import SettingsForm
 from app.widgets.settings.profile_bar import ProfileBar, profile_title
-from app.work.preparation import DeviceInfo
+from app.work.requests import DeviceInfo
 from engine.errors import EngineError
 from engine.events import Planned
 from engine.presets import suggest_profile

@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QWidget
 
 from app.look.theme import Theme
 from app.text.translation import decimal, short_number, whole
+from app.widgets.basics.plot import QuietPlot, band_colour, round_step
 from app.widgets.layers.layer_model import share_text, short_name
-from app.widgets.run.plots import QuietPlot, band_colour, round_step
 from app.widgets.spectrum.data import (
     Measure,
     Numbers,
