@@ -156,8 +156,8 @@ def _look_at(window: MainWindow) -> None:
 
 def _judge(lora: Path) -> None:
     from app.demo.pair import FINETUNED, ORIGINAL
-    from engine.analysis.verify import Verification
     from engine.cancel import CancelToken
+    from engine.results import Verification
     from engine.session import Session
 
     with Session(FINETUNED, ORIGINAL) as session:

@@ -240,6 +240,15 @@ class Finished:
     result: ExtractionResult
 
 
+@dataclass(frozen=True)
+class VerifyProgress:
+    """`done` of `total` matched weights are measured. An event of a verification, not of a run."""
+
+    done: int
+    total: int
+    name: str
+
+
 Event = (
     Planned
     | Notice

@@ -1,4 +1,4 @@
-"""What a run says about each layer, about what was left out, and about itself. Data only, no torch."""
+"""What a run or a verification says about each layer, about what was left out, and about itself. Data only."""
 
 from __future__ import annotations
 
@@ -162,3 +162,32 @@ class Kept:
     of: int
     unfinished: bool
     started: str
+
+
+@dataclass(frozen=True)
+class VerifiedLayer:
+    """One layer of the LoRA, measured; `rank` is None for a stored difference."""
+
+    name: str
+    rank: int | None
+    energy_retained: float
+    relative_error: float
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The judgement of a LoRA file against the two models.
+
+    Attributes:
+        layers: those in the LoRA.
+        left_out: matched weights that changed but are not in the LoRA.
+        unknown_keys: keys of the LoRA that belong to no matched weight.
+        mean_energy_retained: share of the whole change kept, weighted by |delta|^2; what is left out counts as 0.
+        worst_energy_retained: the smallest share over the layers in the LoRA.
+    """
+
+    layers: tuple[VerifiedLayer, ...]
+    left_out: tuple[LeftOut, ...]
+    unknown_keys: tuple[str, ...]
+    mean_energy_retained: float
+    worst_energy_retained: float

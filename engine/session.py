@@ -16,17 +16,16 @@ from engine.checkpoints import Checkpoint, pair_fingerprint
 from engine.checkpoints.header_snapshot import RememberedCheckpoint
 from engine.devices.process_memory import give_back
 from engine.errors import EngineError, ErrorCode
-from engine.events import Event
+from engine.events import Event, VerifyProgress
 from engine.models.inspection import PairSummary, inspect_model, open_model, summarise_pair
 from engine.models.pairing import PairedWeight, pair, select
 from engine.planning.plan import Plan, make_plan
-from engine.results import Kept
+from engine.results import Kept, Verification
 from engine.resume.earlier_runs import earlier_runs, summary
 from engine.settings import ExtractionSettings, HardwareSettings
 from engine.store import DecompositionStore
 
 if TYPE_CHECKING:
-    from engine.analysis.verify import Verification, VerifyProgress
     from engine.extraction.block_cache import ResidentBlocks
 
 __all__ = ["Session", "inspect_model"]
@@ -148,8 +147,8 @@ class Session:
         return select(self.pairing, settings).extracted
 
     def compare(self, weights: tuple[PairedWeight, ...], cancel: CancelToken) -> Iterator[tuple[PairedWeight, bool]]:
-        """Tell which weights differ by value; see `engine.models.inspection.compare_weights`."""
-        from engine.models.inspection import compare_weights
+        """Tell which weights differ by value; see `engine.analysis.comparison.compare_weights`."""
+        from engine.analysis.comparison import compare_weights
 
         return compare_weights(self.finetuned, self.original, weights, cancel)
 

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.checkpoints import Checkpoint
+from engine.checkpoints import Checkpoint, TensorView
 from engine.checkpoints.tensors import torch_dtype
 from engine.decompose.delta import SAFE_SQUARES, Delta, energy, row_energies, subtract_in_cache, total_of_rows
 from engine.decompose.pieces import Pieces
 from engine.decompose.workspace import CHUNK_BYTES
 from engine.devices.buffer_pool import HostBuffer
 from engine.devices.memory_rules import PART_VALUES
-from engine.models.names import TensorView
 from engine.models.pairing import PairedWeight
 from engine.steps import check
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.analysis.verify import Verification
 from engine.cancel import CancelToken
 from engine.events import Event, Finished
-from engine.results import ExtractionResult
+from engine.results import ExtractionResult, Verification
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 

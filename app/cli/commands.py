@@ -17,9 +17,9 @@ from app.storage.profiles import ProfileStore
 from app.text.notices import counted, format_bytes, format_seconds, format_share, reason_text
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
-from engine.events import Finished
+from engine.events import Finished, VerifyProgress
 from engine.models.inspection import ModelSummary
-from engine.results import ExtractionResult, LeftOut
+from engine.results import ExtractionResult, LeftOut, Verification
 from engine.session import Session, inspect_model
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -155,8 +155,6 @@ def _deep(
 
 def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     """``lora-extractor verify``."""
-    from engine.analysis.verify import Verification, VerifyProgress
-
     console = Console()
     answer: Verification | None = None
     with Session(parsed.finetuned, parsed.original) as session, console.counting("verifying", None) as step:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from app.text.notices import counted, format_share
 from app.text.translation import decimal, plural, translate, whole
 from engine.checkpoints import open_checkpoint
 from engine.errors import EngineError
-
-if TYPE_CHECKING:
-    from engine.analysis.verify import Verification
+from engine.results import Verification
 
 AGREES_WITHIN = 1e-4
 """Shares that differ by less are the same: runs measure in float32, a verification in float64."""

@@ -15,7 +15,7 @@ from engine.errors import EngineError
 
 if TYPE_CHECKING:
     from app.window.main_window import MainWindow
-    from engine.analysis.verify import Verification
+    from engine.results import Verification
 
 
 class WindowVerify(QObject):

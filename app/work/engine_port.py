@@ -66,7 +66,7 @@ class LocalEngine:
 
     def calibrate(self, settings: ExtractionSettings, hardware: HardwareSettings) -> Speed | None:
         """Try out in a fraction of a second how fast the device is."""
-        from app.storage.speeds import calibrate
+        from app.work.calibration import calibrate
 
         return calibrate(settings, hardware)
 

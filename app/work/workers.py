@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from PySide6.QtCore import QObject, Signal, Slot
 
@@ -18,12 +18,9 @@ from app.text.verification import ClaimedQuality, claimed_quality
 from app.work.engine_port import as_engine_error
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
-from engine.events import Event, Finished, Progress
+from engine.events import Event, Finished, Progress, VerifyProgress
 from engine.planning.plan import Plan
-from engine.results import ExtractionResult
-
-if TYPE_CHECKING:
-    from engine.analysis.verify import Verification, VerifyProgress
+from engine.results import ExtractionResult, Verification
 
 PROGRESS_INTERVAL = 1 / 20
 
@@ -129,8 +126,6 @@ class VerificationWorker(QObject):
             self.failed.emit(failure)
 
     def _iterate(self) -> tuple[Verification, ClaimedQuality | None] | None:
-        from engine.analysis.verify import VerifyProgress
-
         told = float("-inf")
         with closing(_as_generator(self._verifier.verify(self.lora, self._cancel))) as news:
             for item in news:

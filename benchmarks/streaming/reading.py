@@ -24,7 +24,8 @@ from benchmarks.streaming.data import Pair
 from benchmarks.streaming.measuring import Workplace, fresh, watched
 from benchmarks.streaming.tables import mib
 from engine.checkpoints.safetensors_file import parse_header
-from engine.decompose.delta import read_view, subtract
+from engine.checkpoints.tensors import read_view
+from engine.decompose.delta import subtract
 from engine.devices.buffer_pool import HostBuffers
 from engine.models.pairing import PairedWeight
 from engine.session import Session

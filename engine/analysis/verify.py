@@ -9,63 +9,25 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
-from engine.checkpoints.tensors import read_tensor
-from engine.decompose.delta import read_pair
+from engine.checkpoints.tensors import read_tensor, read_view
 from engine.errors import EngineError, ErrorCode
+from engine.events import VerifyProgress
 from engine.extraction.block_cache import ResidentBlocks, Weights
 from engine.formats.comfyui import difference_key, factor_key
 from engine.models.pairing import PairedWeight, Pairing
 from engine.planning.residency import block_name
-from engine.results import LeaveOutReason, LeftOut
+from engine.results import LeaveOutReason, LeftOut, Verification, VerifiedLayer
 from engine.settings import ExtractionSettings
 
 _CHUNK_BYTES = 32 * 1024 * 1024
 _ENDINGS = (".lora_up.weight", ".lora_down.weight", ".alpha", ".diff", ".diff_b", ".set_weight")
-
-
-@dataclass(frozen=True)
-class VerifiedLayer:
-    """One layer of the LoRA, measured; `rank` is None for a stored difference."""
-
-    name: str
-    rank: int | None
-    energy_retained: float
-    relative_error: float
-
-
-@dataclass(frozen=True)
-class VerifyProgress:
-    """News: `done` of `total` matched weights were measured."""
-
-    done: int
-    total: int
-    name: str
-
-
-@dataclass(frozen=True)
-class Verification:
-    """The judgement.
-
-    Attributes:
-        layers: those in the LoRA.
-        left_out: matched weights that changed but are not in the LoRA.
-        unknown_keys: keys of the LoRA that belong to no matched weight.
-        mean_energy_retained: share of the whole change kept, weighted by |delta|^2; what is left out counts as 0.
-        worst_energy_retained: the smallest share over the layers in the LoRA.
-    """
-
-    layers: tuple[VerifiedLayer, ...]
-    left_out: tuple[LeftOut, ...]
-    unknown_keys: tuple[str, ...]
-    mean_energy_retained: float
-    worst_energy_retained: float
 
 
 def verify(
@@ -152,7 +114,7 @@ def _read(
     """A weight's two sides, or their difference: from a device where they are, else from the files."""
     found = residents.look(block_name(weight), weight.name) if residents is not None else None
     if found is None:
-        return Weights(sides=read_pair(finetuned, original, weight))
+        return Weights(sides=(read_view(finetuned, weight.finetuned), read_view(original, weight.original)))
     if found.delta is not None and found.delta.values.device.type == "mps":  # no float64 there
         return Weights(delta=replace(found.delta, values=found.delta.values.cpu()))
     return found

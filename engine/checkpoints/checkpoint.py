@@ -36,6 +36,25 @@ class TensorInfo:
         return DTYPES[self.dtype].is_weight
 
 
+@dataclass(frozen=True)
+class TensorView:
+    """A tensor of a file, or a part of one, under its canonical name.
+
+    Attributes:
+        info: the tensor in the file.
+        component: ``denoiser``, ``text_encoders``, ``vae`` or ``other``.
+        shape: shape of the view.
+        rows: first and last row taken of a fused tensor; None takes all.
+        transposed: the file stores (in, out) where the canonical weight is (out, in).
+    """
+
+    info: TensorInfo
+    component: str
+    shape: tuple[int, ...]
+    rows: tuple[int, int] | None = None
+    transposed: bool = False
+
+
 class Checkpoint(ABC):
     """A model opened read-only: its header in memory, its tensors on disk.
 

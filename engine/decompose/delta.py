@@ -7,12 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.checkpoints import Checkpoint
-from engine.checkpoints.tensors import read_tensor
 from engine.decompose.workspace import CHUNK_BYTES
 from engine.devices.buffer_pool import HostBuffer
-from engine.models.names import TensorView
-from engine.models.pairing import PairedWeight
 from engine.steps import check
 
 _CHUNK = 1 << 18  # elements that stay in a core's cache between the steps done on them
@@ -33,18 +29,6 @@ class Delta:
     values: torch.Tensor
     energy: float
     original_energy: float
-
-
-def read_pair(finetuned: Checkpoint, original: Checkpoint, weight: PairedWeight) -> tuple[torch.Tensor, torch.Tensor]:
-    """Read both sides of a weight into new host memory, each in its file's dtype.
-
-    Returns:
-        Fine-tuned and original, in the shapes of their views.
-
-    Raises:
-        EngineError: see `Checkpoint.read_into`.
-    """
-    return read_view(finetuned, weight.finetuned), read_view(original, weight.original)
 
 
 def subtract(tuned: torch.Tensor, base: torch.Tensor, memory: HostBuffer | None = None) -> Delta:
@@ -158,11 +142,3 @@ def row_energies(rows: torch.Tensor) -> torch.Tensor:
 def total_of_rows(squares: torch.Tensor) -> float:
     """Their sum."""
     return float(squares.sum())
-
-
-def read_view(checkpoint: Checkpoint, view: TensorView, buffer: HostBuffer | None = None) -> torch.Tensor:
-    """Read a tensor, or the part of one that the view is, in the file's dtype and the view's shape."""
-    tensor = read_tensor(checkpoint, view.info.name, buffer)
-    if view.rows is not None:
-        tensor = tensor[view.rows[0] : view.rows[1]]
-    return tensor.T.contiguous() if view.transposed else tensor

@@ -6,7 +6,7 @@ import threading
 
 import torch
 
-from engine.planning.costs import BUFFER_STEP, BUFFER_WASTE
+from engine.devices.memory_rules import BUFFER_STEP, BUFFER_WASTE
 
 
 class HostBuffer:

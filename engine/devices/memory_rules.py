@@ -10,6 +10,8 @@ from engine.settings import HardwareSettings
 MODE_SHARES = {"conservative": 0.5, "balanced": 0.75, "aggressive": 0.9}  # of a device's memory, for the run itself
 IDLE_PART = 16  # of the ceiling, one part may lie in unused host buffers
 READERS = 2  # of one device, so that one reads while the other copies, or waits for the drive
+BUFFER_STEP = 64 * 1024  # host buffers have a multiple of this size
+BUFFER_WASTE = 8  # and may be larger than what is asked for by one part in so many
 MOST_WAITING = 512 * 1024 * 1024  # bytes of results that wait for an earlier one before nothing else is begun
 
 
@@ -24,6 +26,11 @@ def layers_at_once(hardware: HardwareSettings, cores: int, *, host: bool) -> int
     if hardware.vram_usage_mode == "conservative":
         return 1
     return max(1, min(hardware.batch_size, cores)) if host else hardware.batch_size
+
+
+def lent_bytes(count: int) -> int:
+    """The largest host buffer that may be lent for so many bytes, see `engine.devices.buffer_pool`."""
+    return count + count // BUFFER_WASTE + 2 * BUFFER_STEP
 
 
 PART_VALUES = 1 << 21  # values of a weight that are read at once where its sides are not held

@@ -1,16 +1,27 @@
-"""Giving freed memory back to the system, which allocators otherwise keep for themselves. No torch."""
+"""How the process takes memory from the system, and gives it back where its allocators would keep it."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
+_LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"  # https://github.com/pytorch/pytorch/pull/93888
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt, <malloc.h>
 _AT_ONCE = 1 << 20  # bytes of a piece that is given back as soon as it is freed, where memory is short
 _USUAL = 32 << 20  # what glibc raises that to by itself, on 64 bits; it gives back twice as much from its heap
+
+
+def prefer_large_pages() -> None:
+    """Ask torch's allocator for large pages, unless the environment decides; it reads that at its first allocation.
+
+    A run allocates and frees arrays of many megabytes all the time; with 4 KiB pages the kernel's page faults took a
+    tenth of an extraction. Linux gives 2 MiB pages where a program asks (``madvise``); elsewhere this has no effect.
+    """
+    os.environ.setdefault(_LARGE_PAGES, "1")
 
 
 def give_back() -> None:

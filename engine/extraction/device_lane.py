@@ -21,11 +21,10 @@ from engine.devices.device import Device, is_out_of_memory
 from engine.devices.memory_rules import READERS
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import LayerStarted
-from engine.extraction.layer_reader import Staged, upload
-from engine.extraction.queue import Task
 from engine.extraction.scheduler import LaneBooks
-from engine.extraction.stages import LaneWork, MoreMemoryError, Worked
+from engine.extraction.stages import LaneWork, MoreMemoryError, Staged, Worked, upload
 from engine.extraction.state import RunState
+from engine.planning.task import Task
 from engine.steps import Step, ThreadWork, stoppable
 
 T = TypeVar("T")

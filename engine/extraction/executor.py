@@ -15,11 +15,11 @@ from engine.devices.device import Device
 from engine.events import Event
 from engine.extraction.block_cache import ResidentBlocks
 from engine.extraction.device_lane import Lane
-from engine.extraction.layer_reader import LayerReader
-from engine.extraction.queue import Task
+from engine.extraction.stages import LayerReader
 from engine.extraction.state import RunState
 from engine.layer import LayerOutcome
 from engine.models.pairing import PairedWeight
+from engine.planning.task import Task
 from engine.settings import ExtractionSettings, HardwareSettings
 from engine.steps import Step
 

@@ -11,8 +11,8 @@ from engine.events import BlocksKept, Event, MemorySample, Notice, NoticeCode, P
 from engine.extraction.block_cache import ResidentBlocks
 from engine.extraction.collector import RunResults
 from engine.extraction.executor import Conveyor
-from engine.extraction.queue import Task
 from engine.planning.plan import Plan
+from engine.planning.task import Task
 
 _SAMPLE_SECONDS = 0.25
 

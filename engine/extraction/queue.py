@@ -4,26 +4,8 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from engine.models.pairing import PairedWeight
-
-
-@dataclass(frozen=True)
-class Task:
-    """One layer to work on.
-
-    Attributes:
-        index: its place in the order of the results.
-        weight: the layer.
-        position: number of its block in that order.
-        measured: only its change is measured.
-    """
-
-    index: int
-    weight: PairedWeight
-    position: int
-    measured: bool = False
+from engine.planning.task import Task
 
 
 class RunQueue:

@@ -13,8 +13,7 @@ import torch
 
 from engine import __version__
 from engine.checkpoints import Checkpoint, pair_fingerprint
-from engine.decompose.seed import layer_seed
-from engine.decompose.version import SOLVER_VERSION
+from engine.decompose.seed import SOLVER_VERSION, layer_seed
 from engine.formats.output_path import rank_label
 from engine.planning.plan import Plan
 from engine.results import LayerResult, LeftOut

@@ -1,21 +1,57 @@
-"""The resident blocks of one lane: what it takes over, uses, keeps and drops, with the governor's books kept right."""
+"""The resident blocks of one lane: what it takes over, uses, keeps and drops, and the events of what leaves."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal, cast
 
 from engine.devices.device import Device
 from engine.devices.governor import Governor
+from engine.devices.memory_rules import Relief
+from engine.events import BatchSizeChanged, MemoryStep, OffloadCause, Offloaded, OutOfMemory
 from engine.extraction.block_cache import ResidentBlocks, Weights
-from engine.extraction.lane_news import LaneNews
-from engine.extraction.queue import Task
 from engine.extraction.stages import Worked
+from engine.extraction.state import RunState
 from engine.models.pairing import PairedWeight
 from engine.planning.costs import resident_bytes
 from engine.planning.residency import ALL_BLOCKS, OUTSIDE, block_name, blocks_that_fit, blocks_to_keep
+from engine.planning.task import Task
 from engine.settings import HardwareSettings
+
+
+class LaneNews:
+    """Emits an event for every eviction, change of the batch size and failed allocation of one lane."""
+
+    def __init__(self, device: Device, governor: Governor, state: RunState) -> None:
+        self._device, self._governor, self._state = device, governor, state
+
+    def offloaded(self, what: Literal["resident", "staged"], cause: str, blocks: tuple[str, ...], freed: int) -> None:
+        """Blocks left the device. `blocks` may carry their component, which people do not need."""
+        names = tuple(block.rpartition(":")[2] for block in blocks)
+        self._state.tell(
+            Offloaded(
+                seconds=self._state.seconds(),
+                what=what,
+                cause=cast(OffloadCause, cause),
+                blocks=names,
+                freed_bytes=freed,
+                kept_blocks=len(self._governor.resident),
+                device=self._device.name,
+                device_used_bytes=self._device.memory(self._governor.held).device_used,
+            )
+        )
+
+    def batch_changed(self, relief: Relief, cause: str) -> None:
+        """Fewer or more layers are worked on at once."""
+        kind = cast(Literal["threshold", "out_of_memory", "recovered"], cause)
+        seconds = self._state.seconds()
+        self._state.tell(BatchSizeChanged(seconds, relief.batch_before, relief.batch_after, kind, self._device.name))
+
+    def out_of_memory(self, name: str, step: MemoryStep) -> None:
+        """An allocation failed."""
+        self._state.tell(OutOfMemory(self._state.seconds(), name, step, self._device.name))
 
 
 class LaneResidents:

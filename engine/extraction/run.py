@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 import torch
 
 from engine.cancel import CancelToken
-from engine.checkpoints import Checkpoint
-from engine.decompose.delta import read_view
+from engine.checkpoints import Checkpoint, TensorView
+from engine.checkpoints.tensors import read_view
 from engine.devices.device import Device
 from engine.errors import EngineError
 from engine.events import Event
@@ -22,7 +22,6 @@ from engine.extraction.progress import RunGauge
 from engine.formats.comfyui import set_weight_key
 from engine.formats.safetensors_writer import SafetensorsWriter
 from engine.layer import LayerOutcome
-from engine.models.names import TensorView
 from engine.models.pairing import new_weights
 from engine.planning.plan import Plan
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut

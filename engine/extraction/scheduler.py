@@ -10,12 +10,11 @@ from engine.devices.device import Device
 from engine.devices.governor import Governor
 from engine.devices.memory_rules import IDLE_PART, Need, Relief
 from engine.extraction.block_cache import Weights
-from engine.extraction.lane_news import LaneNews
-from engine.extraction.layer_reader import Staged
-from engine.extraction.queue import Task
-from engine.extraction.residents import LaneResidents
+from engine.extraction.residents import LaneNews, LaneResidents
+from engine.extraction.stages import Staged
 from engine.extraction.state import RunState
 from engine.planning.costs import measuring_need, need, need_within
+from engine.planning.task import Task
 
 
 class LaneBooks:

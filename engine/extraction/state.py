@@ -11,10 +11,11 @@ from pathlib import Path
 from engine.devices.memory_rules import MOST_WAITING
 from engine.events import Event
 from engine.extraction.block_cache import ResidentBlocks
-from engine.extraction.layer_reader import LayerReader
-from engine.extraction.queue import RunQueue, Task
+from engine.extraction.queue import RunQueue
+from engine.extraction.stages import LayerReader
 from engine.layer import LayerOutcome
 from engine.models.pairing import PairedWeight
+from engine.planning.task import Task
 from engine.settings import ExtractionSettings, HardwareSettings
 
 _AT_HAND = 3  # layers for each worker among which the largest is begun first

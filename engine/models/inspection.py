@@ -1,19 +1,18 @@
-"""What can be said about a model, or a pair, from headers alone; and which weights differ, from their bytes."""
+"""What can be said about a model, or a pair, from headers alone."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
 from engine.checkpoints.folder import is_lora, model_file
 from engine.checkpoints.quantisation import quantisation_of
 from engine.errors import EngineError, ErrorCode
+from engine.models.blocks import find_blocks
 from engine.models.names import name_tensors
-from engine.models.pairing import PairedWeight, Pairing, find_blocks, select
+from engine.models.pairing import Pairing, select
 from engine.results import LeftOut
 from engine.settings import ExtractionSettings
 
@@ -113,24 +112,6 @@ def summarise_pair(pairing: Pairing, settings: ExtractionSettings) -> PairSummar
         components=dict(Counter(weight.component for weight in selection.extracted)),
         blocks=len({weight.block.name for weight in selection.extracted if weight.block.name}),
     )
-
-
-def compare_weights(
-    finetuned: Checkpoint, original: Checkpoint, weights: tuple[PairedWeight, ...], cancel: CancelToken
-) -> Iterator[tuple[PairedWeight, bool]]:
-    """Tell for each matched weight whether the two models differ in it, by value.
-
-    Yields:
-        The weight, and True where it differs. NaN differs from everything.
-    """
-    import torch
-
-    from engine.decompose.delta import read_pair
-
-    for weight in weights:
-        cancel.check()
-        tuned, base = read_pair(finetuned, original, weight)
-        yield weight, not torch.equal(tuned.float(), base.float())
 
 
 def _refuse_lora(checkpoint: Checkpoint) -> None:

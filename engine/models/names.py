@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.checkpoints import Checkpoint, TensorInfo
+from engine.checkpoints import Checkpoint, TensorInfo, TensorView
 from engine.models.families import (
     COMPONENT_PREFIXES,
     EMA_PREFIXES,
@@ -23,25 +23,6 @@ from engine.results import LeaveOutReason, LeftOut
 
 DENOISER = "diffusion_model."
 _CLIP_ROOTS = ("embeddings.", "encoder.", "final_layer_norm.")
-
-
-@dataclass(frozen=True)
-class TensorView:
-    """A tensor of a file, or a part of one, under its canonical name.
-
-    Attributes:
-        info: the tensor in the file.
-        component: ``denoiser``, ``text_encoders``, ``vae`` or ``other``.
-        shape: shape of the view.
-        rows: first and last row taken of a fused tensor; None takes all.
-        transposed: the file stores (in, out) where the canonical weight is (out, in).
-    """
-
-    info: TensorInfo
-    component: str
-    shape: tuple[int, ...]
-    rows: tuple[int, int] | None = None
-    transposed: bool = False
 
 
 @dataclass(frozen=True)

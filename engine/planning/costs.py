@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from engine.checkpoints import TensorView
 from engine.checkpoints.dtypes import DTYPES
 from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.workspace import (
@@ -14,8 +15,7 @@ from engine.decompose.workspace import (
     worked_in_pieces,
     workspace_bytes,
 )
-from engine.devices.memory_rules import PART_VALUES, Need
-from engine.models.names import TensorView
+from engine.devices.memory_rules import PART_VALUES, Need, lent_bytes
 from engine.models.pairing import PairedWeight
 from engine.settings import ExtractionSettings
 
@@ -23,8 +23,6 @@ _READING = 200.0  # floating point operations that take as long as reading and s
 _DTYPE_BYTES = {"fp16": 2, "bf16": 2, "fp32": 4}
 _STORING = 5  # float32 copies of both factors at most, while they are split, clamped, scaled, rounded and judged
 _RECORD = 4096  # a journal's record beside its numbers
-BUFFER_STEP = 64 * 1024  # host buffers have a multiple of this size
-BUFFER_WASTE = 8  # and may be larger than what is asked for by one part in so many
 
 
 def policy_of(settings: ExtractionSettings) -> RankPolicy:
@@ -59,11 +57,6 @@ def journal_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
         return 4 * weight.numel + _RECORD
     rows, columns = matrix_shape(weight.shape)
     return 4 * min(settings.rank, rows, columns) * (rows + columns) + 8 * min(rows, columns) + _RECORD
-
-
-def lent_bytes(count: int) -> int:
-    """The largest host buffer that may be lent for so many bytes, see `engine.devices.buffer_pool`."""
-    return count + count // BUFFER_WASTE + 2 * BUFFER_STEP
 
 
 def need(weight: PairedWeight, settings: ExtractionSettings, *, host: bool) -> Need:

@@ -11,10 +11,10 @@ import psutil
 
 from engine.devices.memory_rules import Need
 from engine.disk import free_bytes, same_disk
-from engine.extraction.queue import Task
 from engine.planning.costs import journal_bytes
 from engine.planning.memory_estimate import DeviceMemory, Limits, device_bytes, host_bytes, task_need
 from engine.planning.plan import Plan
+from engine.planning.task import Task
 from engine.results import Kept
 
 _EXACT_TYPES = ("standard", "full")  # whose files' sizes are known; of the others only a bound is

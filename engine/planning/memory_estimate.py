@@ -6,12 +6,18 @@ from collections import Counter
 from dataclasses import dataclass
 
 from engine.devices.governor import Governor
-from engine.devices.memory_rules import IDLE_PART, MOST_WAITING, READERS, Need, ceiling_share, layers_at_once
-from engine.extraction.queue import Task
+from engine.devices.memory_rules import (
+    IDLE_PART,
+    MOST_WAITING,
+    READERS,
+    Need,
+    ceiling_share,
+    layers_at_once,
+    lent_bytes,
+)
 from engine.models.pairing import PairedWeight
 from engine.planning.costs import (
     journal_bytes,
-    lent_bytes,
     measuring_need,
     need,
     need_within,
@@ -20,6 +26,7 @@ from engine.planning.costs import (
 )
 from engine.planning.plan import Plan
 from engine.planning.residency import block_name, blocks_that_fit, blocks_to_keep
+from engine.planning.task import Task
 from engine.settings import HardwareSettings
 
 

@@ -10,13 +10,12 @@ from pathlib import Path
 from engine.disk import free_bytes
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
-from engine.extraction.queue import Task
 from engine.formats.comfyui import FACTOR_ENDINGS, difference_key, factor_key, has_loader, set_weight_key
-from engine.formats.output_folder import check_writable
-from engine.formats.output_path import first_free, numbered, output_folder_and_stem
+from engine.formats.output_path import check_writable, first_free, numbered, output_folder_and_stem
 from engine.models.pairing import PairedWeight, Pairing, new_weights, select
 from engine.planning.costs import journal_bytes, measuring_work, stored_bytes, stores_factors, work
 from engine.planning.residency import batches, block_positions
+from engine.planning.task import Task
 from engine.results import LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 

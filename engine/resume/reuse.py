@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine.decompose.rank_rules import RankPolicy, Values
-from engine.decompose.seed import layer_seed
-from engine.decompose.version import SOLVER_VERSION
+from engine.decompose.seed import SOLVER_VERSION, layer_seed
 from engine.models.pairing import PairedWeight
 from engine.planning.costs import matrix_shape, policy_of, stores_factors
 from engine.results import LeaveOutReason

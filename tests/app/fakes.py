@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from app.work.requests import DeviceInfo
-from engine.analysis.verify import Verification, VerifiedLayer, VerifyProgress
 from engine.cancel import CancelToken
-from engine.checkpoints import TensorInfo
+from engine.checkpoints import TensorInfo, TensorView
 from engine.errors import EngineError
 from engine.events import (
     BatchDone,
@@ -24,14 +23,25 @@ from engine.events import (
     NoticeCode,
     Planned,
     Progress,
+    VerifyProgress,
 )
+from engine.models.blocks import Block
 from engine.models.inspection import ModelSummary, PairSummary
-from engine.models.names import TensorView
-from engine.models.pairing import Block, PairedWeight
+from engine.models.pairing import PairedWeight
 from engine.planning.costs import work
 from engine.planning.estimates import Speed
 from engine.planning.plan import Plan
-from engine.results import ExtractionResult, Kept, LayerResult, LeaveOutReason, LeftOut, OutputFile, StageSeconds
+from engine.results import (
+    ExtractionResult,
+    Kept,
+    LayerResult,
+    LeaveOutReason,
+    LeftOut,
+    OutputFile,
+    StageSeconds,
+    Verification,
+    VerifiedLayer,
+)
 from engine.settings import ExtractionSettings, HardwareSettings
 
 GB = 10**9

@@ -29,7 +29,7 @@ from app.window.application import begin  # noqa: E402
 from app.window.frame import Tab  # noqa: E402
 from app.window.main_window import MainWindow  # noqa: E402
 from app.work.controller import State  # noqa: E402
-from engine.extraction.layer_reader import LayerReader  # noqa: E402
+from engine.extraction.stages import LayerReader  # noqa: E402
 
 SECONDS_PER_LAYER = 0.09
 RANK, OTHER_RANK = 32, 16

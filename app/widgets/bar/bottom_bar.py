@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QResizeEvent
@@ -19,10 +18,7 @@ from app.widgets.bar.result_card import CheckOutcome, ResultCard, tone_of
 from app.widgets.basics.basics import scaled, set_look
 from engine.errors import EngineError
 from engine.events import FinishingStep, Progress
-from engine.results import ExtractionResult, Kept
-
-if TYPE_CHECKING:
-    from engine.analysis.verify import Verification
+from engine.results import ExtractionResult, Kept, Verification
 
 WORDS_WIDTH = 620  # what the words beside the buttons should have at least
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from app.text.notices import format_bytes, format_seconds, format_share
 from app.text.translation import translate
 from app.text.verification import ClaimedQuality, agrees, quality_text, verdict, verification_lines
 from app.widgets.layers.layer_model import short_name
-from engine.results import ExtractionResult, LayerResult
-
-if TYPE_CHECKING:
-    from engine.analysis.verify import Verification
+from engine.results import ExtractionResult, LayerResult, Verification
 
 SEPARATOR = " \u00b7 "
 NAMES_SHOWN = 3

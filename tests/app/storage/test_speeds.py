@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from window_steps import Pair
 
 from app.storage.json_store import StoreTrouble
-from app.storage.speeds import Method, SpeedStore, blended, calibrate, labour_done, method_of
+from app.storage.speeds import Method, SpeedStore, blended, labour_done, method_of
 from app.text.estimates import about_seconds, estimate_lines, estimate_text, problem_text
 from app.work.controller import Controller, State
 from engine.planning.estimates import Amount, Estimate, Labour, Problem, ProblemCode, Speed, labour, seconds_for
@@ -146,12 +146,6 @@ def test_the_file_of_a_newer_version_is_left_alone(plan: Plan) -> None:
     store.learn(CARD, plan, result_of(plan, 40.0))
     assert path.read_text() == '{"version": 99}'
     assert told(store, plan) == pytest.approx(40.0, rel=0.05), "known until the program ends"
-
-
-def test_the_calibration_measures_the_real_solver() -> None:
-    speed = calibrate(ExtractionSettings(rank=16), HardwareSettings(device="cpu"))
-    assert 1e9 < speed.work_per_second < 1e15
-    assert 0.0 < speed.layer_seconds < 0.5
 
 
 @pytest.mark.parametrize(

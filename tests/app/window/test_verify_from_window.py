@@ -22,10 +22,10 @@ from app.text.verification import ClaimedQuality, agrees, claimed_quality, verdi
 from app.work.controller import Controller, State
 from app.work.engine_port import LocalEngine
 from app.work.workers import VerificationWorker
-from engine.analysis.verify import Verification, VerifyProgress
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
-from engine.results import ExtractionResult, LeaveOutReason, LeftOut
+from engine.events import VerifyProgress
+from engine.results import ExtractionResult, LeaveOutReason, LeftOut, Verification
 from engine.settings import ExtractionSettings, HardwareSettings
 
 LORA = Path("some.safetensors")

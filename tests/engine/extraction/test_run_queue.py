@@ -6,10 +6,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engine.checkpoints import TensorInfo
-from engine.extraction.queue import RunQueue, Task
-from engine.models.names import TensorView
-from engine.models.pairing import Block, PairedWeight
+from engine.checkpoints import TensorInfo, TensorView
+from engine.extraction.queue import RunQueue
+from engine.models.blocks import Block
+from engine.models.pairing import PairedWeight
+from engine.planning.task import Task
 
 VIEW = TensorView(TensorInfo("w", "F32", (1, 1), 4), "denoiser", (1, 1))
 WEIGHT = PairedWeight("w", "matrix", "denoiser", (1, 1), VIEW, VIEW, Block())

@@ -15,8 +15,7 @@ from engine.cancel import CancelToken
 from engine.devices.device import choose_devices
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, Finished, LayerDone, LayerStarted
-from engine.extraction.layer_reader import LayerReader
-from engine.extraction.stages import LaneWork, Worked
+from engine.extraction.stages import LaneWork, LayerReader, Worked
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -199,7 +198,7 @@ def test_verifying_uses_what_is_resident_and_comes_to_the_same_judgement(
         assert isinstance(finished, Finished)
         lora = finished.result.outputs[0].path
         read: list[str] = []
-        monkeypatch.setattr("engine.analysis.verify.read_pair", lambda *sides: read.append(sides[2].name))
+        monkeypatch.setattr("engine.analysis.verify.read_view", lambda _, view: read.append(view.info.name))
         *_, resident = session.verify(lora, CancelToken())
     monkeypatch.undo()
     with Session(*pair) as session:

@@ -8,7 +8,7 @@ import pytest
 from model_files import save_pair
 
 from engine.errors import EngineError, ErrorCode
-from engine.formats.output_folder import check_writable
+from engine.formats.output_path import check_writable
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 

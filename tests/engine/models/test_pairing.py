@@ -15,10 +15,11 @@ from native_models import NATIVE_MODELS, state_of
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from engine.checkpoints import open_checkpoint
-from engine.decompose.delta import read_pair
+from engine.checkpoints.tensors import read_view
 from engine.errors import EngineError, ErrorCode
+from engine.models.blocks import find_blocks
 from engine.models.names import name_tensors
-from engine.models.pairing import Pairing, find_blocks, pair
+from engine.models.pairing import Pairing, pair
 from engine.settings import ExtractionSettings
 
 WIDTH = 16
@@ -172,7 +173,7 @@ def read_canonical(path: Path) -> Tensors:
     """Every tensor of a file under its canonical name, as the engine reads it."""
     with open_checkpoint(path) as checkpoint:
         pairing = pair(checkpoint, checkpoint)
-        return {weight.name: read_pair(checkpoint, checkpoint, weight)[0] for weight in pairing.weights}
+        return {weight.name: read_view(checkpoint, weight.finetuned) for weight in pairing.weights}
 
 
 def test_open_clips_weights_are_what_diffusers_converts_them_to(tmp_path: Path) -> None:

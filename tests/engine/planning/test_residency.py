@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.checkpoints import TensorInfo
-from engine.models.names import TensorView
-from engine.models.pairing import Block, PairedWeight
+from engine.checkpoints import TensorInfo, TensorView
+from engine.models.blocks import Block
+from engine.models.pairing import PairedWeight
 from engine.planning.residency import ALL_BLOCKS, OUTSIDE, batches, block_name, block_positions, blocks_to_keep
 
 PARTS = ("middle", "output", "input", "other")  # the order in which they are worth keeping
