@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QCoreApplication
-
 from app.text.notices import counted, format_bytes, format_share
-from app.text.translation import plural, whole
+from app.text.translation import plural, translator, whole
 from engine.analysis.exploration import Answer, Exploration, Span
 from engine.analysis.quality import SHORT, Level, Quality, Step
 from engine.results import LayerResult
+
+_tr = translator("quality_words")
 
 NAMED = 3
 NOT_ALL = 0.99999
@@ -209,7 +209,3 @@ def _not_clamped(count: int) -> str:
 
 def _layer_link(row: LayerResult) -> Link:
     return Link(row.name.removeprefix("diffusion_model.").removesuffix(".weight"), layer=row.name)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("quality_words", text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 ANY_NUMBER = -1
 
@@ -54,6 +55,11 @@ def marked(_context: str, text: str) -> str:
 def translate(context: str, text: str) -> str:
     """A text in the person's language; placeholders are filled afterwards."""
     return _speech.lookup(context, text, ANY_NUMBER)
+
+
+def translator(context: str) -> Callable[[str], str]:
+    """`translate` with the texts of one context: what a module calls ``_tr``."""
+    return partial(translate, context)
 
 
 def plural(context: str, one: str, many: str, count: int) -> str:

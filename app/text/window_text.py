@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from PySide6.QtCore import QCoreApplication
-
 from app.text.errors import error_text, names_text
 from app.text.notices import counted, format_seconds
-from app.text.translation import decimal, plural
+from app.text.translation import decimal, plural, translator
 from engine.errors import EngineError, ErrorCode
 from engine.results import Kept
+
+_tr = translator("wording")
 
 OF_THE_PAIR = (
     ErrorCode.SAME_FILE,
@@ -108,10 +108,6 @@ def whose_place_text(file: Path) -> tuple[str, str]:
     """The question whose place a dropped file takes, where both are taken, and what it is about."""
     question = _tr("Which model is {name}?").format(name=file.name)
     return question, _tr("Both models are chosen already; it takes the place of one of them.")
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("wording", text)
 
 
 def folder_text(folder: Path) -> str:

@@ -22,10 +22,10 @@ GERMAN = ROOT / "resources" / "translations" / "lora-extractor_de.ts"
 def test_all_ways_to_translate_are_understood() -> None:
     found = Found()
     code = """
-from app.text.translation import marked, plural, translate
+from app.text.translation import marked, plural, translate, translator
 CONTEXT = "things"
 TABLE = (marked("things", "in a table"),)
-def _tr(text): return QCoreApplication.translate("wrapped", text)
+_tr = translator("wrapped")
 def show(model: LayerModel): return model.tr("of a parameter")
 class Card(QWidget):
     def words(self, n):

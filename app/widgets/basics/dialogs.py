@@ -5,18 +5,17 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QObject, Qt, SignalInstance, Slot
+from PySide6.QtCore import QObject, Qt, SignalInstance, Slot
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QMessageBox, QVBoxLayout, QWidget
 
 from app.text.notices import counted, format_moment
+from app.text.translation import translator
 from app.text.window_text import whose_place_text
 from app.widgets.basics.basics import push_button, set_look, text_label, wrapped_label
 from app.widgets.basics.shortcuts import SHORTCUTS
 from engine.results import Kept
 
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("dialogs", text)
+_tr = translator("dialogs")
 
 
 class ResumeAnswer(Enum):

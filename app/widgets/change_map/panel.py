@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedWidget
 
 from app.look.theme import Theme
-from app.text.translation import plural, whole
+from app.text.translation import plural, translator, whole
 from app.widgets.basics.basics import Panel, let_shrink, text_label
 from app.widgets.change_map.canvas import ChangeCanvas, MapArea
 from app.widgets.change_map.colours import ScaleBar, map_colour
@@ -21,13 +21,11 @@ from app.widgets.layers.layer_choice import LayerChoice
 from app.widgets.layers.layer_model import LayerModel, change_text, share_text, short_name
 from app.widgets.layers.layer_names import first_parts
 
+_tr = translator("ChangeMap")
+
 REFRESH_MS = 100
 LAYERS_TOLD = 8  # in a tooltip
 FEWEST_ROWS = 6  # where there is no room for them, the map scrolls
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("ChangeMap", text)
 
 
 class ChangeMap(Panel):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Slot
+from PySide6.QtCore import QEvent, QObject, Qt, Slot
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QGridLayout, QSizePolicy
 
 from app.look.theme import Theme
-from app.text.translation import plural, whole
+from app.text.translation import plural, translator, whole
 from app.widgets.basics.basics import let_shrink, text_label
 from app.widgets.basics.legend import LegendEntry, Swatch
 from app.widgets.basics.plot_panel import PlotPanel
@@ -20,13 +20,11 @@ from app.widgets.spectrum.data import Measure, Spectrum, distinct_names, last_ra
 from app.widgets.spectrum.plot import COMPARED, TOKENS, SpectrumPlot, curve_pen
 from engine.results import LayerResult
 
+_tr = translator("SpectrumPanel")
+
 MARGINS = 32  # of the panel, left and right together
 SPACING = 14  # between legend entries
 SWATCH_WIDTH = 34
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("SpectrumPanel", text)
 
 
 class CurveSwatch(Swatch):
