@@ -26,7 +26,6 @@ from engine.results import LayerResult, StageSeconds
 WORDS = ("attn", "double 11 mlp", "single_blocks.3")
 KINDS = ("img_attn.qkv", "img_attn.proj", "img_mlp.0", "img_mlp.2", "txt_attn.qkv", "txt_attn.proj", "txt_mlp.0")
 SIZE = (900, 520)
-Timed = dict[str, list[float]]
 
 
 def made_up_layers(count: int, seed: int = 0) -> list[LayerResult]:

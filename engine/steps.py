@@ -1,4 +1,4 @@
-"""Where a thread's work can be stopped, and the steps that cannot be: each is named and its length bounded. No torch.
+"""Where a thread's work can be stopped, and the steps that cannot be: each is named and its length bounded.
 
 A thread that works for a run says who may stop it (`stoppable`). Loops that take long ask `check` now and then, at
 least every half second or so. A single call into LAPACK cannot be broken off: it is announced as a `Step`, so that a

@@ -27,11 +27,6 @@ def pseudo(text: str) -> str:
     return f"{START}{''.join(pieces)}{_filling(len(text))}{END}"
 
 
-def is_pseudo(text: str) -> bool:
-    """Whether a text, or a part of it, went through `pseudo`."""
-    return START.strip() in text and END.strip() in text
-
-
 def _filling(length: int) -> str:
     missing = math.ceil(length * GROWTH)
     filling, number = "", 0

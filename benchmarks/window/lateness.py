@@ -23,7 +23,6 @@ INTERVAL_MS = 4
 IDLE_SECONDS = 5.0
 P99_TARGET_MS = 16.0
 WORST_TARGET_MS = 100.0
-BACK_MS = 10
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,11 @@ from engine.checkpoints.dtypes import DTYPES
 from engine.decompose.rank_rules import RankPolicy
 from engine.planning.costs import matrix_shape, policy_of
 from engine.results import ExtractionResult, LayerResult
-from engine.settings import ExtractionSettings, LoraType
+from engine.settings import ExtractionSettings
 
 LARGEST_RANK = 4096
 _ALPHA_BYTES = 4
 _HEADER_STEP = 8  # the room for the header grows in steps of this size
-_PARAM_STEPS = 1000  # an adaptive value is looked for on this many steps
 _NEGLIGIBLE = 1e-3  # of a layer's energy: what clamping may cost without being seen in a figure
 
 
@@ -196,22 +195,6 @@ class Exploration:
             fits = self._size(policy, np.minimum(middle, self._spectra.short)) <= size_bytes
             low, high = (middle, high) if fits else (low, middle - 1)
         return low
-
-    def param_within(self, lora_type: LoraType, cap: int, size_bytes: float) -> float | None:
-        """The adaptive value, in thousandths, that keeps most in a file of at most so many bytes; None where none does.
-
-        Where ranks are not known the largest possible ones count.
-        """
-
-        def param(step: int) -> float:
-            return (_PARAM_STEPS - step if lora_type == "adaptive_ratio" else step) / _PARAM_STEPS
-
-        low, high = -1, _PARAM_STEPS
-        while low < high:
-            middle = (low + high + 1) // 2
-            fits = self.at(RankPolicy(lora_type, cap, param(middle))).size.high <= size_bytes
-            low, high = (middle, high) if fits else (low, middle - 1)
-        return param(low) if low >= 0 else None
 
     def _shares(self, policy: RankPolicy, cap: Ints, low: Ints, high: Ints) -> tuple[Span, str, Span]:
         """The worst share and whose it is, and the mean."""

@@ -1,4 +1,4 @@
-"""Which sizes a decomposition works with, and how much memory that takes beside the delta. No torch: plans use it.
+"""Which sizes a decomposition works with, and how much memory that takes beside the delta. Plans use it too.
 
 The bytes are bounds for the largest basis that a solver lets grow, not typical figures: most layers take half.
 """

@@ -1,4 +1,4 @@
-"""The words in which a governor and its lane speak of memory, and how the settings divide it. Pure, no torch."""
+"""The words in which a governor and its lane speak of memory, and how the settings divide it. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layers of a run that all devices share: which nobody has taken, which are not finished. No torch, no lock."""
+"""The layers of a run that all devices share: which nobody has taken, which are not finished. No lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one layer costs: bytes in memory, in the file and in the journal, and time. Headers only, no torch."""
+"""What one layer costs: bytes in memory, in the file and in the journal, and time. Headers only."""
 
 from __future__ import annotations
 

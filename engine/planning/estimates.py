@@ -1,4 +1,4 @@
-"""What a plan will take, before it starts: time, memory, room on the disks, and what will not fit. No torch."""
+"""What a plan will take, before it starts: time, memory, room on the disks, and what will not fit."""
 
 from __future__ import annotations
 

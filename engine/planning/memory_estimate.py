@@ -1,4 +1,4 @@
-"""The most that a plan will hold of a device and of the host, by the rules of lane and governor. No torch."""
+"""The most that a plan will hold of a device and of the host, by the rules of lane and governor."""
 
 from __future__ import annotations
 

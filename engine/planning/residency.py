@@ -1,4 +1,4 @@
-"""Which blocks are worth keeping on the device after use, and in which order they leave again. Pure policy, no torch.
+"""Which blocks are worth keeping on the device after use, and in which order they leave again. Pure policy.
 
 The order is the field's: the middle blocks first, then the output blocks, then the input blocks, then all others.
 """

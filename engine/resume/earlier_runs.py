@@ -1,4 +1,4 @@
-"""What earlier runs of a pair left for a plan. Reads journals' headers, loads nothing, needs no torch."""
+"""What earlier runs of a pair left for a plan. Reads journals' headers, loads nothing."""
 
 from __future__ import annotations
 

@@ -28,7 +28,6 @@ class CacheRow(QWidget):
     def __init__(self, cache: DecompositionCache, limit_bytes: int) -> None:
         super().__init__()
         self._cache = cache
-        self._limit_bytes = limit_bytes
         self._use: CacheUse | None = None
         self.used = ElidedLabel(self.tr("Looking\u2026"), mode=Qt.TextElideMode.ElideRight)
         self.bar = QProgressBar()

@@ -268,20 +268,6 @@ def test_the_inverse_finds_the_largest_rank_that_fits(layers: list[Layer]) -> No
         assert explored.rank_within(limit) == max(fitting, default=0)
 
 
-@pytest.mark.parametrize("kind", ["adaptive_energy", "adaptive_fro", "adaptive_ratio", "adaptive_quantile"])
-def test_the_inverse_finds_the_adaptive_value_that_keeps_most(layers: list[Layer], kind: Any) -> None:
-    explored = exploration(layers)
-    for share in (0.3, 0.6, 0.95):
-        middle = explored.at(RankPolicy(kind, 30, share)).size.high
-        found = explored.param_within(kind, 30, middle)
-        assert found is not None
-        assert explored.at(RankPolicy(kind, 30, found)).size.high <= middle
-        beyond = round(found - 0.001 if kind == "adaptive_ratio" else found + 0.001, 3)
-        if 0.0 <= beyond <= 1.0:
-            assert explored.at(RankPolicy(kind, 30, beyond)).size.high > middle
-    assert explored.param_within(kind, 30, 0) is None
-
-
 def test_a_smaller_run_of_the_same_models_still_knows_what_a_larger_one_found() -> None:
     deltas = {str(shape): SPECTRA["power law"](shape, 5) for shape in SHAPES}
     large = exploration([layer(name, delta, 12) for name, delta in deltas.items()], rank=12)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from stored_runs import ROOT, TITLES, another_process_running, fingerprint, foreign, pair_of, record, run, used_at
+from stored_runs import TITLES, another_process_running, fingerprint, foreign, pair_of, record, run, used_at
 
 import engine.store.frames as frames
 from engine.errors import EngineError, ErrorCode
@@ -260,8 +258,3 @@ def test_a_begin_that_fails_leaves_no_trace_and_can_be_tried_again(
     assert not pair.folder.exists()
     run(pair, record("a"))
     assert len(pair.entries("a")) == 1
-
-
-def test_the_store_is_imported_without_torch() -> None:
-    program = "import sys, engine.store; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
