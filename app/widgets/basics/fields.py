@@ -12,7 +12,8 @@ from app.parameters import FieldSpec
 from app.text.translation import short_number, typed_number
 from app.widgets.basics.basics import let_shrink, set_look
 from app.widgets.basics.drops import TextField
-from app.widgets.basics.sliders import RANK_STOPS, NumberSlider, StopSlider
+from app.widgets.basics.sliders import NumberSlider, StopSlider
+from engine.presets import RANK_STOPS
 
 DEVICES = ("auto", "all", "cpu", "cuda:0", "mps", "xpu")
 

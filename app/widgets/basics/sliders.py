@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QSizePol
 from app.widgets.basics.basics import set_look, text_label
 
 HANDLE = 8.0
-RANK_STOPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 
 
 class Slider(QSlider):
