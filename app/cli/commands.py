@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from app.cli.options import given_values, settings_from, validated
+from app.cli.options import settings_from
+from app.cli.profiles import profile_name
 from app.cli.progress import Console, RunDisplay
 from app.storage.decompositions import open_store
 from app.storage.profiles import ProfileStore
@@ -29,7 +29,9 @@ _SHOWN = 12
 def extract(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     """``lora-extractor extract``."""
     profile = ProfileStore()
-    settings, hardware = settings_from(parsed, _profile(profile, parsed.profile) if parsed.profile else None)
+    settings, hardware = settings_from(
+        parsed, profile.get(profile_name(profile, parsed.profile)) if parsed.profile else None
+    )
     console = Console()
     with Session(parsed.finetuned, parsed.original, open_store()) as session:
         result = run_extraction(session, settings, hardware, parsed.output_dir, cancel, console)
@@ -179,64 +181,6 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         "mean_energy_retained": answer.mean_energy_retained,
         "worst_energy_retained": answer.worst_energy_retained,
     }
-
-
-def profiles(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
-    """``lora-extractor profiles``."""
-    store, console = ProfileStore(), Console()
-    if parsed.action == "list":
-        for name in store.names():
-            console.answer(f"{name}{'  (shipped)' if store.is_shipped(name) else ''}", parsed.json)
-        return {"profiles": [{"name": name, "shipped": store.is_shipped(name)} for name in store.names()]}
-    if parsed.action == "import":
-        names = store.import_file(parsed.file)
-        console.line(f"Imported {', '.join(names)}.")
-        return {"imported": list(names)}
-    if parsed.action == "save":
-        base = store.get(parsed.name).model_dump() if parsed.name in store.own_names() else {}
-        store.save(parsed.name, validated(HardwareSettings, {**base, **given_values(parsed, HardwareSettings)}))
-        console.line(f"Saved {parsed.name}.")
-        return {"saved": parsed.name}
-    name = _profile_name(store, parsed.name)
-    if parsed.action == "delete":
-        store.delete(name)
-        console.line(f"Deleted {name}.")
-        return {"deleted": name}
-    if parsed.action == "export":
-        _refuse_foreign(parsed.file)
-        store.export_file(name, parsed.file)
-        console.line(f"Wrote {parsed.file}.")
-        return {"exported": name, "file": str(parsed.file)}
-    values = store.get(name).model_dump(mode="json")
-    for field, value in values.items():
-        console.answer(f"{field}: {value}", parsed.json)
-    return {"name": name, "shipped": store.is_shipped(name), "values": values}
-
-
-def _profile(store: ProfileStore, name: str) -> HardwareSettings:
-    return store.get(_profile_name(store, name))
-
-
-def _profile_name(store: ProfileStore, name: str) -> str:
-    """A profile by its name, or by any start of it that fits only one: ``safe`` for ``Safe (8 GB)``."""
-    if name in store.names():
-        return name
-    starts = [known for known in store.names() if known.casefold().startswith(name.casefold())]
-    return starts[0] if len(starts) == 1 else name
-
-
-def _refuse_foreign(file: Path) -> None:
-    """An export replaces an older export, never anything else, and makes no folders."""
-    if not file.absolute().parent.is_dir():
-        raise EngineError(ErrorCode.OUTPUT_UNWRITABLE, file=file, reason="its folder does not exist")
-    if not file.exists():
-        return
-    try:
-        known = "profiles" in json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size < 1 << 20 else False
-    except (OSError, ValueError, TypeError):
-        known = False
-    if not known:
-        raise EngineError(ErrorCode.PROFILE_INVALID, file=file, reason="occupied")
 
 
 def _model_object(summary: ModelSummary) -> dict[str, Any]:

@@ -138,6 +138,8 @@ def test_every_language_that_can_be_chosen_has_its_files() -> None:
 
 
 def test_the_words_of_the_command_line_load_no_qt() -> None:
-    modules = "app.cli.main, app.cli.commands, app.text.notices, app.text.errors, app.text.translation"
+    modules = (
+        "app.cli.main, app.cli.commands, app.cli.profiles, app.text.notices, app.text.errors, app.text.translation"
+    )
     script = f"import sys, {modules}; sys.exit(any(name.startswith('PySide6') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
