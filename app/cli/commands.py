@@ -1,4 +1,4 @@
-"""What the commands do: run the engine, tell a person on stderr, answer with what ``--json`` prints."""
+"""What the commands do: run the engine, print text for people on stderr, return what ``--json`` prints."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def run_extraction(
         done = f"{display.kept} of {counted(len(plan.layers), 'layer')} are kept; the same command goes on from there."
         raise Cancelled(done) from stopped
     assert result is not None, "a run ends with Finished or an exception"
-    _tell_result(console, result)
+    _print_result(console, result)
     return result
 
 
@@ -128,7 +128,7 @@ def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         for side, path in (("Fine-tuned", parsed.model), ("Original", parsed.original)):
             console.line(f"{side}: {_model_words(inspect_model(path))}")
         console.line(f"{counted(pair.matched, 'weight')} in common, {len(pair.left_out)} left out.")
-        _tell_left_out(console, pair.left_out)
+        _print_left_out(console, pair.left_out)
         answer: dict[str, Any] = {
             "matched": pair.matched,
             "left_out": [{"name": item.name, "reason": item.reason.value} | _detail(item) for item in pair.left_out],
@@ -160,11 +160,11 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     console = Console()
     answer: Verification | None = None
     with Session(parsed.finetuned, parsed.original) as session, console.counting("verifying", None) as step:
-        for news in session.verify(parsed.lora, cancel):
-            if isinstance(news, VerifyProgress):
-                step(news.name, news.total)
+        for event in session.verify(parsed.lora, cancel):
+            if isinstance(event, VerifyProgress):
+                step(event.name, event.total)
             else:
-                answer = news
+                answer = event
     assert answer is not None, "a verification ends with its judgement or an exception"
     console.line(
         f"{counted(len(answer.layers), 'layer')}. The LoRA keeps {format_share(answer.mean_energy_retained)} of the "
@@ -200,7 +200,7 @@ def _detail(item: LeftOut) -> dict[str, str]:
     return {"detail": item.detail} if item.detail else {}
 
 
-def _tell_left_out(console: Console, left_out: tuple[LeftOut, ...]) -> None:
+def _print_left_out(console: Console, left_out: tuple[LeftOut, ...]) -> None:
     for item in left_out[:_SHOWN]:
         console.line(f"  {item.name}: {reason_text(item.reason)}{f' ({item.detail})' if item.detail else ''}")
     if len(left_out) > _SHOWN:
@@ -209,7 +209,7 @@ def _tell_left_out(console: Console, left_out: tuple[LeftOut, ...]) -> None:
         console.line(f"  and {len(left_out) - _SHOWN} more: {more}")
 
 
-def _tell_result(console: Console, result: ExtractionResult) -> None:
+def _print_result(console: Console, result: ExtractionResult) -> None:
     output = result.outputs[0]
     console.line(f"Wrote {output.path} ({format_bytes(output.size_bytes)}) in {format_seconds(result.seconds)}.")
     console.line(

@@ -1,4 +1,4 @@
-"""The command line: the same engine without a window. Human words go to stderr, ``--json`` is all of stdout."""
+"""The command line: the same engine without a window. Text for people goes to stderr; ``--json`` is all of stdout."""
 
 from __future__ import annotations
 

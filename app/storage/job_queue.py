@@ -48,7 +48,7 @@ class JobResult:
 
 @dataclass(frozen=True)
 class JobFailure:
-    """Why a job failed, in words: what happened, what to do, and what a report of it needs."""
+    """Why a job failed, in words: the error, the remedy, and what a report of it needs."""
 
     message: str
     remedy: str
@@ -57,10 +57,10 @@ class JobFailure:
 
 @dataclass(frozen=True)
 class Job:
-    """One extraction that somebody wants.
+    """One extraction in the queue.
 
     Attributes:
-        id: tells this job from all others, also from one with the same models and settings.
+        id: unique, also among jobs with the same models and settings.
         result: what came of it; only where it is done.
         failure: why nothing came of it; only where it has failed.
         layers_kept: of a job that was stopped, how many layers the next run finds done, and how many there are.
@@ -134,7 +134,7 @@ def failed(job: Job, failure: JobFailure) -> Job:
 
 
 def stopped(job: Job, layers_kept: tuple[int, int] | None) -> Job:
-    """A job that somebody stopped; the next run of the queue goes on with it."""
+    """A job that was stopped by hand; the next run of the queue goes on with it."""
     return replace(job, state=JobState.STOPPED, layers_kept=layers_kept, ended=now())
 
 

@@ -38,7 +38,7 @@ class Preferences(BaseModel):
 
     Attributes:
         language: a language's code, or ``system``.
-        notify: tell on the desktop when a run ends while another window is in front.
+        notify: notify on the desktop when a run ends while another window is in front.
         single_instance: a second start hands its files to the first.
     """
 

@@ -1,4 +1,4 @@
-"""How fast this machine is, learnt from the runs it finished, so that the next one's time can be told beforehand."""
+"""How fast this machine is, measured in finished runs, so that the time of the next one can be estimated."""
 
 from __future__ import annotations
 

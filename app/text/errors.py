@@ -1,4 +1,4 @@
-"""Errors in words, for all that fails: what happened, and what to do about it."""
+"""Every error in words: the cause and the remedy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.errors import EngineError, ErrorCode
 _NAMES_SHOWN = 4
 
 ERRORS: dict[ErrorCode, tuple[str, str]] = {
-    # code: what happened, what to do; filled in from the error's data
+    # code: cause, remedy; filled in from the error's data
     ErrorCode.FILE_MISSING: (
         marked("errors", "{file} does not exist."),
         marked("errors", "Check the path, or whether the drive is connected."),
@@ -135,7 +135,7 @@ ERRORS: dict[ErrorCode, tuple[str, str]] = {
 }
 
 VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
-    # code and reason: what happened, what to do, where a code has wordings for several reasons
+    # code and reason: cause, remedy; for codes with several reasons
     (ErrorCode.IS_DIRECTORY, "empty"): (
         marked("errors", "There is no .safetensors file in the folder {file}."),
         marked("errors", "Choose a folder with one model in it, or the model's file."),
@@ -276,7 +276,7 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
 
 
 def error_text(error: EngineError) -> tuple[str, str]:
-    """What happened, and what to do about it, in one plain sentence each."""
+    """The cause and the remedy of an error, in one plain sentence each."""
     layers = error.data.get("layers")
     more = len(layers) - 1 if isinstance(layers, list) else 0
     template = VARIANTS.get((error.code, _variant(error, more))) or ERRORS.get(error.code) or ERRORS[ErrorCode.INTERNAL]
@@ -302,7 +302,7 @@ def error_text(error: EngineError) -> tuple[str, str]:
 
 
 def names_text(names: Sequence[str]) -> str:
-    """``a, b``, and no more of them than somebody reads: ``a, b, c, d and 7 more``."""
+    """``a, b``, and no more of them than are read at a glance: ``a, b, c, d and 7 more``."""
     listed = ", ".join(names[:_NAMES_SHOWN])
     if len(names) <= _NAMES_SHOWN:
         return listed

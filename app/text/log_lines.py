@@ -1,4 +1,4 @@
-"""What a run says in the log: one plain line per piece of news, with its level."""
+"""What a run says in the log: one plain line per event, with its level."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def whole(count: int) -> str:
 
 
 def typed_number(text: str) -> str:
-    """A number that somebody typed, with the point that Python reads."""
+    """A typed number, with the point that Python reads."""
     return text if _speech.decimal_point == "." else text.replace(_speech.decimal_point, ".")
 
 

@@ -130,7 +130,7 @@ class Controller(QObject):
 
     @property
     def continues_stopped_run(self) -> bool:
-        """Whether the plan at hand is that of the run that was stopped last, so that nobody need be asked about it."""
+        """Whether the plan at hand is that of the run that was stopped last, so that it need not be asked about."""
         current, stopped = self._current, self._stopped
         return current is not None and stopped is not None and current.request.same_work(stopped)
 

@@ -30,7 +30,7 @@ class Engine(Protocol):
         """Describe the device that would compute. Slow the first time: it loads torch."""
 
     def calibrate(self, settings: ExtractionSettings, hardware: HardwareSettings) -> Speed | None:
-        """Try out in a fraction of a second how fast the device is; None where that cannot be told."""
+        """Try out in a fraction of a second how fast the device is; None where it cannot be measured."""
 
 
 class LocalEngine:

@@ -73,7 +73,7 @@ class PreparationWorker(QObject):
             kept = _kept(session, plan)
         except BaseException as error:
             failure = as_engine_error(error)
-        self._tell_memory()
+        self._emit_memory()
         self.prepared.emit(Prepared(request, session, plan, failure, paired, kept, pair))
 
     @Slot()
@@ -81,16 +81,16 @@ class PreparationWorker(QObject):
         """Give back what the open pair keeps on the device."""
         freed = 0
         if self._session is not None:
-            with suppress(Exception):  # nothing freed is what the person is told then
+            with suppress(Exception):  # then the answer is that nothing was freed
                 freed = self._session.free_memory()
         self.memory_freed.emit(freed)
-        self._tell_memory()
+        self._emit_memory()
 
     @Slot()
     def leave_pair(self) -> None:
         """Close the open pair, because the person took a model away."""
         self.close_pair()
-        self._tell_memory()
+        self._emit_memory()
 
     def close_pair(self) -> None:
         """Close the files of the open pair, and free what it keeps on the device."""
@@ -106,7 +106,7 @@ class PreparationWorker(QObject):
             self._key = key
         return self._session
 
-    def _tell_memory(self) -> None:
+    def _emit_memory(self) -> None:
         self.memory_kept.emit(self._session.resident_bytes if self._session is not None else 0)
 
 
@@ -144,7 +144,7 @@ class DeviceWorker(QObject):
 
 
 def _kept(session: Session, plan: Plan) -> Kept | None:
-    """What earlier runs left for a plan; not being able to tell is no reason not to plan."""
+    """What earlier runs left for a plan; an error here is no reason not to plan."""
     if not plan.settings.resume:
         return None
     try:

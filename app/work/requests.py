@@ -76,9 +76,9 @@ class PlanRequest:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The answer: session and plan, or an error; `paired` tells which of the two steps failed.
+    """The answer: session and plan, or an error; `paired` says which of the two steps failed.
 
-    `kept` is what earlier runs left for the plan; None where that is not to be used or cannot be told. `pair` is what
+    `kept` is what earlier runs left for the plan; None where that is not to be used or not known. `pair` is what
     the models have in common, also where something else keeps them from a plan, such as the output folder.
     """
 

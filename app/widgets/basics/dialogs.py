@@ -53,25 +53,25 @@ def ask_stop(parent: QWidget, over: SignalInstance, *, closing: bool, kept: bool
     box.setEscapeButton(keep)
     ended = Ended(over, box)
     box.exec()
-    return closing if ended.happened else box.clickedButton() is stop
+    return closing if ended.reached else box.clickedButton() is stop
 
 
 class Ended(QObject):
     """Takes a question away once what it is about has ended.
 
     Attributes:
-        happened: it has.
+        reached: whether it has ended.
     """
 
     def __init__(self, over: SignalInstance, box: QMessageBox) -> None:
         super().__init__(box)
         self._box = box
-        self.happened = False
+        self.reached = False
         over.connect(self._on_over)
 
     @Slot()
     def _on_over(self) -> None:
-        self.happened = True
+        self.reached = True
         self._box.reject()
 
 

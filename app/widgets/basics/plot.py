@@ -36,7 +36,7 @@ class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
         return QSize(320, 96)
 
     def wheelEvent(self, event: Any) -> None:
-        """Leave the wheel to whoever scrolls."""
+        """Leave the wheel to the scroll area around the plot."""
         event.ignore()
 
     def changeEvent(self, event: QEvent) -> None:

@@ -85,7 +85,7 @@ class ChangeCanvas(QWidget):
         return self._grid.size
 
     def room(self, height: int) -> tuple[int, int]:
-        """How many rows and columns can be told apart, and their titles read, in so many pixels and this width."""
+        """How many rows and columns can be distinguished, and their titles read, in so many pixels and this width."""
         rows = (height - self._axis_height() - ABOVE_STRIP) // self._lowest_row()
         columns = self.width() * (1 - LABEL_SHARE) // NARROWEST_COLUMN
         return max(0, int(rows)), max(8, int(columns))
@@ -253,7 +253,7 @@ class ChangeCanvas(QWidget):
         )
 
     def _paint_chosen(self, painter: QPainter) -> None:
-        """Outlines around a few cells, lines below many; where all are chosen there is nothing to tell apart."""
+        """Outlines around a few cells, lines below many; where all are chosen there is nothing to distinguish."""
         pen = QPen(QColor(self._theme.tokens.text), 1.5)
         if len(self._chosen) > OUTLINED:
             pen.setCapStyle(Qt.PenCapStyle.FlatCap)

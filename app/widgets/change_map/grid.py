@@ -174,7 +174,7 @@ def _rows(places: Sequence[Place], most: int) -> tuple[dict[str, int], tuple[str
     for merge in (_one_stream, _outer_together(inner), _beginning):
         if len(set(merged.values())) > most:
             fewer = {kind: title if title in GROUPED else merge(title) for kind, title in merged.items()}
-            # One row for everything would tell nothing.
+            # One row for everything would show no difference.
             merged = fewer if len(set(fewer.values())) >= min(FEWEST_KINDS, most) else merged
     if len(set(merged.values())) > most:
         sums: Counter[str] = Counter()

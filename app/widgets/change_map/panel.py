@@ -34,7 +34,7 @@ class ChangeMap(Panel):
     Attributes:
         value: the control that says whether changes or what is kept of them is shown.
         canvas: the cells.
-        picked: emitted after somebody chose a cell with layers in it.
+        picked: emitted after a cell with layers in it was chosen.
     """
 
     picked = Signal()

@@ -102,7 +102,7 @@ class WelcomeCard(QFrame):
 
     @Slot(object)
     def show_missing_device(self, error: EngineError) -> None:
-        """Say why no device can be told, and offer what every start begins with."""
+        """Say why no device is known, and offer what every start begins with."""
         self._suggested = DEFAULT_PROFILE
         self._show_suggestion(self._suggested, " ".join(window_error_text(error)), offered=True)
 

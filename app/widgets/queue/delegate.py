@@ -135,7 +135,7 @@ class JobDelegate(QStyledItemDelegate):
 
 
 def draw_mark(painter: QPainter, area: QRectF, state: JobState, tokens: Tokens) -> None:
-    """The mark of a state, told apart by its shape as well as its colour."""
+    """The mark of a state, distinct by its shape as well as its colour."""
     painter.save()
     painter.translate(area.topLeft())
     painter.scale(area.width() / 16, area.height() / 16)

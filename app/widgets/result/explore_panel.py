@@ -1,4 +1,4 @@
-"""The card that answers "what if the rank were another?" from a run at hand, and writes or extracts that."""
+"""The card that answers "what if the rank were another?" from a finished run, and writes or extracts that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log: what happened, line by line, with time and level; found, copied, saved and cleared."""
+"""The log: events line by line, with time and level, to search, copy, save and clear."""
 
 from __future__ import annotations
 

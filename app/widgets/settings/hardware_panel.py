@@ -98,12 +98,12 @@ class HardwarePanel(Panel):
         return self.form.check()[1]
 
     def show_settings(self, settings: HardwareSettings) -> None:
-        """Show settings without telling anyone."""
+        """Show settings without emitting a signal."""
         self.form.show_settings(settings)
         self._refresh()
 
     def show_values(self, values: Mapping[str, Any]) -> None:
-        """Show the values of some settings without telling anyone."""
+        """Show the values of some settings without emitting a signal."""
         self.form.show_values(values)
         self._refresh()
 
@@ -201,7 +201,7 @@ class HardwarePanel(Panel):
         self._refresh_blocks_hint()
 
     def _refresh_blocks_hint(self) -> None:
-        """On a processor blocks are only kept within a budget that somebody gave."""
+        """On a processor blocks are only kept within a budget that was set."""
         settings = self.settings()
         kept_none = settings is not None and settings.memory_budget is None and settings.blocks_in_gpu > 0
         kind = settings.device if settings is not None and settings.device != "auto" else self._device_kind

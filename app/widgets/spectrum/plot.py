@@ -102,7 +102,7 @@ class SpectrumPlot(QuietPlot):
     """Singular values over their index, largest first, or the share of the change that each rank keeps.
 
     Attributes:
-        hatching: the values that nobody computed: anywhere in the hatched area.
+        hatching: the values that were not computed: anywhere in the hatched area.
         cut_text: what is written at the cut; empty for several layers.
     """
 
