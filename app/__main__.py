@@ -15,8 +15,9 @@ def main() -> int:
     if problem:
         print(f"Error: {problem}", file=sys.stderr)
         return 1
-    from app.cli.main import COMMANDS
+    from app.cli.parser import COMMANDS
 
+    names = [command.name for command in COMMANDS]
     arguments = sys.argv[1:]
     if arguments == ["--self-test"]:
         from app.self_test import self_test
@@ -26,14 +27,14 @@ def main() -> int:
         from app.first_paint import time_first_paint
 
         return time_first_paint()
-    if arguments and (arguments[0] in COMMANDS or arguments[0].startswith("-")):
+    if arguments and (arguments[0] in names or arguments[0].startswith("-")):
         from app.cli import main as cli
 
         return cli.main(arguments)
     missing = [argument for argument in arguments if not Path(argument).exists()]
     if missing:
         print(
-            f"Error: {missing[0]} is neither a command ({', '.join(COMMANDS)}) nor a file. See lora-extractor --help.",
+            f"Error: {missing[0]} is neither a command ({', '.join(names)}) nor a file. See lora-extractor --help.",
             file=sys.stderr,
         )
         return 2

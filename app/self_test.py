@@ -1,7 +1,7 @@
-"""`--self-test`: whether this installation works, above all a bundle: what a person would do, without the person.
+"""`--self-test`: whether this installation works, above all a bundle, tried as a person would use it.
 
-Opens the real window where nobody sees it, extracts the demo pair in it, judges the LoRA by code that shares nothing
-with the run, draws with it, and prints what it is made of. A home of its own keeps it away from the person's.
+Opens the real window off screen, extracts the demo pair in it, measures the LoRA by code that shares nothing with the
+run, draws with it, and prints the versions of all parts. It uses a home of its own instead of the user's.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def self_test() -> int:
     with tempfile.TemporaryDirectory(prefix="lora-extractor-self-test-") as folder:
         os.environ["LORA_EXTRACTOR_HOME"] = folder
         try:
-            _tell(_versions())
+            _report(_versions())
             lora = _extract_in_window(Path(folder) / "loras")
-            _judge(lora)
+            _verify(lora)
             _draw(lora, Path(folder) / "picture.png")
             _licences()
             _guide()
@@ -46,7 +46,7 @@ def self_test() -> int:
             print(f"Self-test failed: {text}", file=sys.stderr)
             shutil.rmtree(folder, ignore_errors=True)
             _leave(1)
-    _tell("Self-test passed.")
+    _report("Self-test passed.")
     return 0
 
 
@@ -76,14 +76,14 @@ def _versions() -> str:
 
 def _extract_in_window(folder: Path) -> Path:
     """Extract the demo pair through the window, as a person would; returns the LoRA."""
-    from app.cli.demo import FINETUNED, ORIGINAL, SETTINGS
+    from app.demo.pair import FINETUNED, ORIGINAL, SETTINGS
     from app.storage.session import SessionStore
     from app.window.application import make_application
     from app.window.main_window import MainWindow
     from app.work.controller import State
     from engine.results import ExtractionResult
 
-    complaints = _hear_qt()
+    complaints = _collect_qt_messages()
     application = make_application()
     window = MainWindow(SessionStore())
     results: list[ExtractionResult] = []
@@ -111,24 +111,24 @@ def _extract_in_window(folder: Path) -> Path:
     if failures or not results:
         raise SelfTestError(f"the extraction failed: {failures[0] if failures else 'no result'}")
     output = results[0].outputs[0]
-    _tell(
+    _report(
         f"Extracted in the window: {results[0].layers} layers, {output.size_bytes} bytes, {results[0].seconds:.2f} s."
     )
     return output.path
 
 
-def _hear_qt() -> list[str]:
+def _collect_qt_messages() -> list[str]:
     """Collect what Qt complains of from now on: a style sheet or a plugin that it could not load."""
     from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 
-    heard: list[str] = []
+    messages: list[str] = []
 
     def take(kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
         if kind is not QtMsgType.QtDebugMsg and kind is not QtMsgType.QtInfoMsg and "locale" not in text:
-            heard.append(text)
+            messages.append(text)
 
     qInstallMessageHandler(take)
-    return heard
+    return messages
 
 
 def _wait(application: QApplication, done: Callable[[], bool], otherwise: str) -> None:
@@ -151,33 +151,33 @@ def _look_at(window: MainWindow) -> None:
         raise SelfTestError(f"the window shows only {len(colours)} colours; fonts or icons are missing")
     if app_icon().pixmap(64, 64).isNull():
         raise SelfTestError("the icon cannot be drawn: Qt's SVG parts are missing")
-    _tell(f"The window was drawn: {picture.width()} x {picture.height()} pixels, {len(colours)} colours.")
+    _report(f"The window was drawn: {picture.width()} x {picture.height()} pixels, {len(colours)} colours.")
 
 
-def _judge(lora: Path) -> None:
-    from app.cli.demo import FINETUNED, ORIGINAL
+def _verify(lora: Path) -> None:
+    from app.demo.pair import FINETUNED, ORIGINAL
     from engine.cancel import CancelToken
     from engine.results import Verification
     from engine.session import Session
 
     with Session(FINETUNED, ORIGINAL) as session:
-        answers = [news for news in session.verify(lora, CancelToken()) if isinstance(news, Verification)]
+        answers = [event for event in session.verify(lora, CancelToken()) if isinstance(event, Verification)]
     if not answers or answers[0].unknown_keys:
         raise SelfTestError("the LoRA has keys that belong to no weight")
     kept = answers[0].mean_energy_retained
     if not kept >= LEAST_ENERGY:
         raise SelfTestError(f"the LoRA keeps {kept:.3f} of the change instead of at least {LEAST_ENERGY}")
-    _tell(f"Verified: it keeps {kept:.3f} of the change in {len(answers[0].layers)} layers.")
+    _report(f"Verified: it keeps {kept:.3f} of the change in {len(answers[0].layers)} layers.")
 
 
 def _draw(lora: Path, picture: Path) -> None:
-    from app.cli.demo import show
+    from app.demo.pair import show
 
     shown = show(lora, picture)
     recovered = float(shown["recovered"])
     if not recovered >= LEAST_RECOVERED:
         raise SelfTestError(f"with the LoRA the demo model recovers only {recovered:.3f} of its fine-tune")
-    _tell(
+    _report(
         f"Used: with it the model recovers {recovered:.3f} of its fine-tune, and draws {picture.stat().st_size} bytes."
     )
 
@@ -193,7 +193,7 @@ def _licences() -> None:
     ]
     if missing:
         raise SelfTestError(f"the licences do not name {', '.join(missing)}")
-    _tell(f"Licences: {text.count(chr(10) + 'Licence: ')} components.")
+    _report(f"Licences: {text.count(chr(10) + 'Licence: ')} components.")
 
 
 def _guide() -> None:
@@ -203,5 +203,5 @@ def _guide() -> None:
         raise SelfTestError(f"the guide is not there: {GUIDE}")
 
 
-def _tell(text: str) -> None:
+def _report(text: str) -> None:
     print(text, flush=True)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 sys.path.insert(0, str(ROOT))
 
-from app.cli.demo import FINETUNED, ORIGINAL  # noqa: E402
+from app.demo.pair import FINETUNED, ORIGINAL  # noqa: E402
 from app.demo.picture import Strip, draw_comparison  # noqa: E402
 from app.text.notices import format_bytes, format_share  # noqa: E402
 from engine.cancel import CancelToken  # noqa: E402

@@ -96,8 +96,6 @@ class _Reader(ast.NodeVisitor):
         self._classes.pop()
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        if not self._classes and node.name in self._wrappers:
-            return
         arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
         self._parameters.append({item.arg: ast.unparse(item.annotation) for item in arguments if item.annotation})
         self.generic_visit(node)
@@ -173,16 +171,12 @@ def _constants(tree: ast.Module) -> dict[str, str]:
 
 
 def _wrappers(tree: ast.Module) -> dict[str, str]:
-    """Functions that only pass their text on to `translate`, and the context they do it with."""
+    """Names of translators, as in ``_tr = translator("context")``, and their contexts."""
     found = {}
-    for function in tree.body:
-        if not isinstance(function, ast.FunctionDef) or len(function.args.args) != 1:
+    for node in tree.body:
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
             continue
-        last = function.body[-1]
-        if not isinstance(last, ast.Return) or not isinstance(last.value, ast.Call) or len(last.value.args) != 2:
-            continue
-        context, text = last.value.args
-        passes_on = isinstance(text, ast.Name) and text.id == function.args.args[0].arg
-        if _called(last.value.func)[0] == "translate" and passes_on and isinstance(context, ast.Constant):
-            found[function.name] = str(context.value)
+        context = node.value.args[0] if node.value.args else None
+        if _called(node.value.func)[0] == "translator" and isinstance(context, ast.Constant):
+            found |= {target.id: str(context.value) for target in node.targets if isinstance(target, ast.Name)}
     return found

@@ -78,20 +78,51 @@ def _existing(folder: Path) -> Path:
     return at
 
 
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Replace a small JSON file in one step; its folder exists.
+def write_text(path: Path, text: str, *, newline: str | None = None, errors: str = "strict") -> None:
+    """Replace a text file in one step, in UTF-8; its folder exists.
+
+    Args:
+        path: the file.
+        text: all of it.
+        newline: as for `open`; ``""`` writes line ends as they are in the text.
+        errors: as for `open`; what to do with characters that UTF-8 cannot encode.
 
     Raises:
         OSError: it cannot be written; an older one stands as it was.
+        UnicodeEncodeError: the text holds such a character, and `errors` is ``"strict"``; likewise.
     """
     part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        with part.open("x", encoding="utf-8") as stream:
-            json.dump(data, stream, indent=2, ensure_ascii=False)
-            stream.flush()
-            os.fsync(stream.fileno())
+        write_synced(part, text, newline=newline, errors=errors)
         os.replace(part, path)
     except BaseException:
         with suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+def write_readable(path: Path, text: str) -> None:
+    """Replace a text file for people: the last line is ended, and what UTF-8 cannot encode is escaped.
+
+    Raises:
+        OSError: it cannot be written; an older one stands as it was.
+    """
+    write_text(path, text if text.endswith("\n") or not text else f"{text}\n", errors="backslashreplace")
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Replace a small JSON file in one step; its folder exists.
+
+    Raises:
+        OSError: it cannot be written; an older one stands as it was.
+        UnicodeEncodeError: a text in it cannot be encoded in UTF-8; likewise.
+    """
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def write_synced(path: Path, text: str, *, newline: str | None = None, errors: str = "strict") -> None:
+    """Write a file, not in one step, and have it on the disk before this returns."""
+    with path.open("w", encoding="utf-8", newline=newline, errors=errors) as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -26,7 +26,7 @@ class LayerOutcome:
     """What came of one layer: tensors to write and a row for the report, or the reason why it is left out.
 
     Attributes:
-        tensors: by ending, see `Stored`; empty where the layer is left out.
+        tensors: by part, see `Stored`; empty where the layer is left out.
         row: None where the layer is left out, or only measured.
         left_out: None where the layer is extracted.
         delta_energy: |delta|^2; 0 where it is not finite.
@@ -113,6 +113,7 @@ def layer_row(
     return LayerResult(
         name=weight.name,
         kind=weight.kind,
+        place=weight.place,
         shape=weight.shape,
         rank=svd.rank if svd else None,
         energy_retained=how.energy_retained,

@@ -1,4 +1,4 @@
-"""The shipped hardware profiles and quality presets, as data, and which profile suits a device."""
+"""The shipped hardware profiles, quality presets and usual ranks, as data, and which profile suits a device."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ QUALITY_PRESETS: dict[str, dict[str, object]] = {
     "Small file": {"lora_type": "adaptive_energy", "rank": 32, "adaptive_param": 0.9, "algorithm": "svd_linalg"},
     "Fast look": {"lora_type": "standard", "rank": 16, "algorithm": "svd_lowrank", "lowrank_iters": 2},
 }
+
+RANK_STOPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 
 
 def suggest_profile(device_bytes: int) -> str:

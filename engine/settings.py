@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 LoraType = Literal["standard", "full", "adaptive_ratio", "adaptive_quantile", "adaptive_energy", "adaptive_fro"]
 Algorithm = Literal["svd_linalg", "svd_lowrank"]
 OutputDtype = Literal["fp16", "bf16", "fp32"]
+SAFETENSORS_DTYPES: dict[OutputDtype, str] = {"fp16": "F16", "bf16": "BF16", "fp32": "F32"}
 KeyFormat = Literal["comfyui"]
 Component = Literal["denoiser", "text_encoders", "vae", "other"]
 VramUsageMode = Literal["conservative", "balanced", "aggressive"]

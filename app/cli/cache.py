@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import ByteSize, TypeAdapter, ValidationError
@@ -10,24 +11,13 @@ from pydantic import ByteSize, TypeAdapter, ValidationError
 from app.cli.progress import Console
 from app.storage.decompositions import open_store
 from app.text.notices import counted, format_bytes
-from engine.cancel import CancelToken
 from engine.errors import EngineError, ErrorCode
 from engine.store import DecompositionStore, PairUsage, write_limit
 
 
-def cache(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
-    """``lora-extractor cache``."""
+def show_cache(parsed: argparse.Namespace) -> dict[str, Any]:
+    """``cache show``."""
     store, console = open_store(), Console()
-    if parsed.action == "clear":
-        freed = store.clear()
-        console.line(f"Removed {format_bytes(freed)}; {_remainder(store)}.")
-        return {"freed_bytes": freed, "size_bytes": store.size_bytes}
-    if parsed.action == "limit":
-        store.limit_bytes = _bytes_from(parsed.size)
-        write_limit(store.folder, store.limit_bytes)
-        freed = store.make_room()
-        console.line(f"At most {format_bytes(store.limit_bytes)} are kept; {format_bytes(freed)} were removed.")
-        return {"limit_bytes": store.limit_bytes, "freed_bytes": freed, "size_bytes": store.size_bytes}
     pairs = store.usage()
     for pair in pairs:
         console.answer(_words(pair), parsed.json)
@@ -40,6 +30,31 @@ def cache(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         "limit_bytes": store.limit_bytes,
         "pairs": [_object(pair) for pair in pairs],
     }
+
+
+def clear_cache(parsed: argparse.Namespace) -> dict[str, Any]:
+    """``cache clear``."""
+    store = open_store()
+    freed = store.clear()
+    Console().line(f"Removed {format_bytes(freed)}; {_remainder(store)}.")
+    return {"freed_bytes": freed, "size_bytes": store.size_bytes}
+
+
+def limit_cache(parsed: argparse.Namespace) -> dict[str, Any]:
+    """``cache limit``."""
+    store = open_store()
+    store.limit_bytes = _bytes_from(parsed.size)
+    write_limit(store.folder, store.limit_bytes)
+    freed = store.make_room()
+    Console().line(f"At most {format_bytes(store.limit_bytes)} are kept; {format_bytes(freed)} were removed.")
+    return {"limit_bytes": store.limit_bytes, "freed_bytes": freed, "size_bytes": store.size_bytes}
+
+
+ACTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "show": show_cache,
+    "clear": clear_cache,
+    "limit": limit_cache,
+}
 
 
 def _bytes_from(text: str) -> int:

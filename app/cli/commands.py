@@ -1,16 +1,16 @@
-"""What the commands do: run the engine, tell a person on stderr, answer with what ``--json`` prints."""
+"""What the commands do: run the engine, print text for people on stderr, return what ``--json`` prints."""
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from app.cli.options import given_values, settings_from, validated
+from app.cli.options import settings_from
+from app.cli.profiles import profile_name
 from app.cli.progress import Console, RunDisplay
 from app.storage.decompositions import open_store
 from app.storage.profiles import ProfileStore
@@ -29,7 +29,9 @@ _SHOWN = 12
 def extract(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     """``lora-extractor extract``."""
     profile = ProfileStore()
-    settings, hardware = settings_from(parsed, _profile(profile, parsed.profile) if parsed.profile else None)
+    settings, hardware = settings_from(
+        parsed, profile.get(profile_name(profile, parsed.profile)) if parsed.profile else None
+    )
     console = Console()
     with Session(parsed.finetuned, parsed.original, open_store()) as session:
         result = run_extraction(session, settings, hardware, parsed.output_dir, cancel, console)
@@ -73,7 +75,7 @@ def run_extraction(
         done = f"{display.kept} of {counted(len(plan.layers), 'layer')} are kept; the same command goes on from there."
         raise Cancelled(done) from stopped
     assert result is not None, "a run ends with Finished or an exception"
-    _tell_result(console, result)
+    _print_result(console, result)
     return result
 
 
@@ -126,7 +128,7 @@ def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         for side, path in (("Fine-tuned", parsed.model), ("Original", parsed.original)):
             console.line(f"{side}: {_model_words(inspect_model(path))}")
         console.line(f"{counted(pair.matched, 'weight')} in common, {len(pair.left_out)} left out.")
-        _tell_left_out(console, pair.left_out)
+        _print_left_out(console, pair.left_out)
         answer: dict[str, Any] = {
             "matched": pair.matched,
             "left_out": [{"name": item.name, "reason": item.reason.value} | _detail(item) for item in pair.left_out],
@@ -158,11 +160,11 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     console = Console()
     answer: Verification | None = None
     with Session(parsed.finetuned, parsed.original) as session, console.counting("verifying", None) as step:
-        for news in session.verify(parsed.lora, cancel):
-            if isinstance(news, VerifyProgress):
-                step(news.name, news.total)
+        for event in session.verify(parsed.lora, cancel):
+            if isinstance(event, VerifyProgress):
+                step(event.name, event.total)
             else:
-                answer = news
+                answer = event
     assert answer is not None, "a verification ends with its judgement or an exception"
     console.line(
         f"{counted(len(answer.layers), 'layer')}. The LoRA keeps {format_share(answer.mean_energy_retained)} of the "
@@ -179,64 +181,6 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         "mean_energy_retained": answer.mean_energy_retained,
         "worst_energy_retained": answer.worst_energy_retained,
     }
-
-
-def profiles(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
-    """``lora-extractor profiles``."""
-    store, console = ProfileStore(), Console()
-    if parsed.action == "list":
-        for name in store.names():
-            console.answer(f"{name}{'  (shipped)' if store.is_shipped(name) else ''}", parsed.json)
-        return {"profiles": [{"name": name, "shipped": store.is_shipped(name)} for name in store.names()]}
-    if parsed.action == "import":
-        names = store.import_file(parsed.file)
-        console.line(f"Imported {', '.join(names)}.")
-        return {"imported": list(names)}
-    if parsed.action == "save":
-        base = store.get(parsed.name).model_dump() if parsed.name in store.own_names() else {}
-        store.save(parsed.name, validated(HardwareSettings, {**base, **given_values(parsed, HardwareSettings)}))
-        console.line(f"Saved {parsed.name}.")
-        return {"saved": parsed.name}
-    name = _profile_name(store, parsed.name)
-    if parsed.action == "delete":
-        store.delete(name)
-        console.line(f"Deleted {name}.")
-        return {"deleted": name}
-    if parsed.action == "export":
-        _refuse_foreign(parsed.file)
-        store.export_file(name, parsed.file)
-        console.line(f"Wrote {parsed.file}.")
-        return {"exported": name, "file": str(parsed.file)}
-    values = store.get(name).model_dump(mode="json")
-    for field, value in values.items():
-        console.answer(f"{field}: {value}", parsed.json)
-    return {"name": name, "shipped": store.is_shipped(name), "values": values}
-
-
-def _profile(store: ProfileStore, name: str) -> HardwareSettings:
-    return store.get(_profile_name(store, name))
-
-
-def _profile_name(store: ProfileStore, name: str) -> str:
-    """A profile by its name, or by any start of it that fits only one: ``safe`` for ``Safe (8 GB)``."""
-    if name in store.names():
-        return name
-    starts = [known for known in store.names() if known.casefold().startswith(name.casefold())]
-    return starts[0] if len(starts) == 1 else name
-
-
-def _refuse_foreign(file: Path) -> None:
-    """An export replaces an older export, never anything else, and makes no folders."""
-    if not file.absolute().parent.is_dir():
-        raise EngineError(ErrorCode.OUTPUT_UNWRITABLE, file=file, reason="its folder does not exist")
-    if not file.exists():
-        return
-    try:
-        known = "profiles" in json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size < 1 << 20 else False
-    except (OSError, ValueError, TypeError):
-        known = False
-    if not known:
-        raise EngineError(ErrorCode.PROFILE_INVALID, file=file, reason="occupied")
 
 
 def _model_object(summary: ModelSummary) -> dict[str, Any]:
@@ -256,7 +200,7 @@ def _detail(item: LeftOut) -> dict[str, str]:
     return {"detail": item.detail} if item.detail else {}
 
 
-def _tell_left_out(console: Console, left_out: tuple[LeftOut, ...]) -> None:
+def _print_left_out(console: Console, left_out: tuple[LeftOut, ...]) -> None:
     for item in left_out[:_SHOWN]:
         console.line(f"  {item.name}: {reason_text(item.reason)}{f' ({item.detail})' if item.detail else ''}")
     if len(left_out) > _SHOWN:
@@ -265,7 +209,7 @@ def _tell_left_out(console: Console, left_out: tuple[LeftOut, ...]) -> None:
         console.line(f"  and {len(left_out) - _SHOWN} more: {more}")
 
 
-def _tell_result(console: Console, result: ExtractionResult) -> None:
+def _print_result(console: Console, result: ExtractionResult) -> None:
     output = result.outputs[0]
     console.line(f"Wrote {output.path} ({format_bytes(output.size_bytes)}) in {format_seconds(result.seconds)}.")
     console.line(

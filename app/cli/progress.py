@@ -21,7 +21,7 @@ _PLAIN_SECONDS = 5.0
 
 
 class Console:
-    """Where words for a person go."""
+    """Prints text for people, on stderr."""
 
     def __init__(self) -> None:
         self.rich = RichConsole(stderr=True, highlight=False, soft_wrap=True, emoji=False)

@@ -1,1 +1,1 @@
-"""The demonstration pair."""
+"""The demo pair that ships with the program: its files, its settings, and the picture of its comparison."""

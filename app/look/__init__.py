@@ -1,1 +1,1 @@
-"""Design tokens, style sheet and icons."""
+"""Colours, style sheet, icons, and the theme that applies them."""

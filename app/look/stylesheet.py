@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from string import Template
-from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QFont
 
 from app.look.icons import icon_file
-
-if TYPE_CHECKING:
-    from app.look.theme import Tokens
+from app.look.tokens import Tokens
 
 SMALL = 0.92
 LARGE = 1.15

@@ -1,1 +1,1 @@
-"""What is kept per user."""
+"""Files kept per user: session, preferences, profiles, queue, measured speeds. No torch, no Qt widgets."""

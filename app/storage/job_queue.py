@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from app.storage import paths
-from app.storage.json_store import StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically
+from app.storage.json_store import JsonStore
 from engine.results import ExtractionResult
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -48,7 +48,7 @@ class JobResult:
 
 @dataclass(frozen=True)
 class JobFailure:
-    """Why a job failed, in words: what happened, what to do, and what a report of it needs."""
+    """Why a job failed, in words: the error, the remedy, and what a report of it needs."""
 
     message: str
     remedy: str
@@ -57,10 +57,10 @@ class JobFailure:
 
 @dataclass(frozen=True)
 class Job:
-    """One extraction that somebody wants.
+    """One extraction in the queue.
 
     Attributes:
-        id: tells this job from all others, also from one with the same models and settings.
+        id: unique, also among jobs with the same models and settings.
         result: what came of it; only where it is done.
         failure: why nothing came of it; only where it has failed.
         layers_kept: of a job that was stopped, how many layers the next run finds done, and how many there are.
@@ -134,7 +134,7 @@ def failed(job: Job, failure: JobFailure) -> Job:
 
 
 def stopped(job: Job, layers_kept: tuple[int, int] | None) -> Job:
-    """A job that somebody stopped; the next run of the queue goes on with it."""
+    """A job that was stopped by hand; the next run of the queue goes on with it."""
     return replace(job, state=JobState.STOPPED, layers_kept=layers_kept, ended=now())
 
 
@@ -230,34 +230,25 @@ def _job_form() -> TypeAdapter[Job]:
     return TypeAdapter(Job)
 
 
-class QueueStore:
+class QueueStore(JsonStore):
     """Reads and writes the queue's file.
 
     Attributes:
-        path: the file.
-        problem: what was wrong with it when it was read, if anything.
         damaged: how many single jobs could not be read and were left out; `problem` says where they are now.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or paths.config_dir() / "queue.json"
-        self.problem: StoreProblem | None = None
+        super().__init__(path or paths.config_dir() / "queue.json", QUEUE_VERSION)
         self.damaged = 0
-
-    @property
-    def refuses(self) -> bool:
-        """Whether the file there is not ours to replace: a newer program's, or one that cannot be read."""
-        return self.problem is not None and self.problem.trouble is not StoreTrouble.CORRUPT
 
     def load(self) -> Jobs:
         """Read the queue; a job that ran when the program ended waits again."""
-        content = read_versioned(self.path, QUEUE_VERSION)
-        self.problem, self.damaged = content.problem, 0
-        if content.data is None:
+        data, self.damaged = self.read(), 0
+        if data is None:
             return ()
-        entries = content.data.get("jobs")
+        entries = data.get("jobs")
         if not isinstance(entries, list):
-            self.problem = set_aside(self.path)
+            self.reject()
             return ()
         jobs = _readable(entries)
         self.damaged = len(entries) - len(jobs)
@@ -273,21 +264,20 @@ class QueueStore:
         """
         if self.refuses:
             return
-        data = {"version": QUEUE_VERSION, "jobs": [_job_form().dump_python(job, mode="json") for job in jobs]}
         try:
-            write_atomically(self.path, data)
+            self.write({"jobs": [_job_form().dump_python(job, mode="json") for job in jobs]})
         except UnicodeEncodeError as error:  # a path that is no valid text on this system
             raise OSError(str(error)) from error
 
     def _set_aside(self, jobs: Jobs) -> None:
-        """Keep the whole file for who wants to mend it, and go on with the jobs that could be read."""
-        self.problem = set_aside(self.path)
+        """Keep the whole file for mending by hand, and go on with the jobs that could be read."""
+        problem = self.reject()
         try:
             self.save(jobs)
         except OSError:
-            if self.problem.set_aside is not None:
+            if problem.set_aside is not None:
                 with suppress(OSError):
-                    self.problem.set_aside.replace(self.path)
+                    problem.set_aside.replace(self.path)
 
 
 def _readable(entries: Iterable[Any]) -> Jobs:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from app.storage import paths
-from app.storage.json_store import StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically
+from app.storage.json_store import JsonStore
 
 if TYPE_CHECKING:
     from app.look.theme import ThemeChoice
@@ -38,7 +38,7 @@ class Preferences(BaseModel):
 
     Attributes:
         language: a language's code, or ``system``.
-        notify: tell on the desktop when a run ends while another window is in front.
+        notify: notify on the desktop when a run ends while another window is in front.
         single_instance: a second start hands its files to the first.
     """
 
@@ -50,34 +50,17 @@ class Preferences(BaseModel):
     single_instance: bool = True
 
 
-class PreferenceStore:
-    """Reads and writes the preferences' file.
-
-    Attributes:
-        path: the file.
-        problem: what was wrong with it when it was read, if anything.
-    """
+class PreferenceStore(JsonStore):
+    """Reads and writes the preferences' file."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or paths.config_dir() / "preferences.json"
-        self.problem: StoreProblem | None = None
+        super().__init__(path or paths.config_dir() / "preferences.json", PREFERENCES_VERSION)
         self._read: Preferences | None = None
 
     def load(self) -> Preferences:
         """The preferences of the file, read once; a missing or broken file gives the defaults."""
-        self._read = self._read or self._from_file()
+        self._read = self._read or self.read_as(Preferences) or Preferences()
         return self._read
-
-    def _from_file(self) -> Preferences:
-        content = read_versioned(self.path, PREFERENCES_VERSION)
-        self.problem = content.problem
-        if content.data is None:
-            return Preferences()
-        try:
-            return Preferences.model_validate(content.data)
-        except ValidationError:
-            self.problem = set_aside(self.path)
-            return Preferences()
 
     def save(self, preferences: Preferences) -> bool:
         """Write the preferences, unless the file there is a newer program's or could not be read.
@@ -88,11 +71,10 @@ class PreferenceStore:
         Raises:
             OSError: the file cannot be written.
         """
-        if self.problem is not None and self.problem.trouble is not StoreTrouble.CORRUPT:
-            return False
-        write_atomically(self.path, preferences.model_dump(mode="json"))
-        self._read = preferences
-        return True
+        written = self.write_model(preferences)
+        if written:
+            self._read = preferences
+        return written
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.storage import paths
-from app.storage.json_store import StoreProblem, StoreTrouble, read_versioned, write_atomically
+from app.storage.json_store import JsonStore, StoreTrouble
 from engine.errors import EngineError, ErrorCode
 from engine.presets import HARDWARE_PROFILES
 from engine.settings import HardwareSettings
@@ -21,24 +21,21 @@ from engine.settings import HardwareSettings
 PROFILES_VERSION = 1
 
 
-class ProfileStore:
-    """Shipped and own profiles by name.
+class ProfileStore(JsonStore):
+    """Shipped and own profiles by name; the file holds the own ones.
 
     Attributes:
-        path: the file of the own profiles.
-        problem: what was wrong with that file when it was read, if anything.
         damaged: names of own profiles that were left out because their values are not valid.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or paths.config_dir() / "profiles.json"
-        content = read_versioned(self.path, PROFILES_VERSION)
-        self.problem: StoreProblem | None = content.problem
+        super().__init__(path or paths.config_dir() / "profiles.json", PROFILES_VERSION)
         self.damaged: tuple[str, ...] = ()
         self._own: dict[str, HardwareSettings] = {}
         self._kept_damaged: dict[str, Any] = {}
-        if content.data is not None:
-            self._read(content.data)
+        data = self.read()
+        if data is not None:
+            self._take(data)
 
     def names(self) -> tuple[str, ...]:
         """All names: the shipped ones in their order, then the own ones by the alphabet."""
@@ -71,7 +68,7 @@ class ProfileStore:
         """
         name = _checked_name(name)
         self._refuse_shipped(name)
-        self._write({**self._own, name: settings})
+        self._write_own({**self._own, name: settings})
 
     def rename(self, old: str, new: str) -> None:
         """Give an own profile another name.
@@ -87,7 +84,7 @@ class ProfileStore:
         if new in self.names():
             raise EngineError(ErrorCode.PROFILE_EXISTS, name=new)
         remaining = {name: value for name, value in self._own.items() if name != old}
-        self._write({**remaining, new: settings})
+        self._write_own({**remaining, new: settings})
 
     def delete(self, name: str) -> None:
         """Remove an own profile.
@@ -97,13 +94,13 @@ class ProfileStore:
         """
         self._refuse_shipped(name)
         self.get(name)
-        self._write({other: value for other, value in self._own.items() if other != name})
+        self._write_own({other: value for other, value in self._own.items() if other != name})
 
     def export_file(self, name: str, target: Path) -> None:
         """Write one profile, shipped or own, to a file that `import_file` reads."""
         profiles = {name: self.get(name).model_dump(mode="json")}
         try:
-            write_atomically(target, {"version": PROFILES_VERSION, "profiles": profiles})
+            JsonStore(target, PROFILES_VERSION).write({"profiles": profiles})
         except OSError as error:
             raise EngineError(ErrorCode.OUTPUT_UNWRITABLE, file=target, detail=str(error)) from error
 
@@ -119,10 +116,10 @@ class ProfileStore:
             name = _free_name(wanted, {*HARDWARE_PROFILES, *imported})
             imported[name] = settings
             names.append(name)
-        self._write(imported)
+        self._write_own(imported)
         return tuple(names)
 
-    def _read(self, data: dict[str, Any]) -> None:
+    def _take(self, data: dict[str, Any]) -> None:
         profiles = data.get("profiles")
         for name, values in profiles.items() if isinstance(profiles, dict) else ():
             if name in HARDWARE_PROFILES:
@@ -137,14 +134,14 @@ class ProfileStore:
         if self.is_shipped(name):
             raise EngineError(ErrorCode.PROFILE_READ_ONLY, name=name)
 
-    def _write(self, own: dict[str, HardwareSettings]) -> None:
+    def _write_own(self, own: dict[str, HardwareSettings]) -> None:
         if self.problem is not None and self.problem.trouble is StoreTrouble.NEWER:
             raise EngineError(ErrorCode.PROFILE_INVALID, file=self.path, reason="newer")
         if self.problem is not None and self.problem.trouble is StoreTrouble.UNREADABLE:
             raise EngineError(ErrorCode.OUTPUT_UNWRITABLE, file=self.path, detail="unreadable")
         profiles = {**self._kept_damaged, **{name: value.model_dump(mode="json") for name, value in own.items()}}
         try:
-            write_atomically(self.path, {"version": PROFILES_VERSION, "profiles": profiles})
+            self.write({"profiles": profiles})
         except OSError as error:
             raise EngineError(ErrorCode.OUTPUT_UNWRITABLE, file=self.path, detail=str(error)) from error
         self._own = own

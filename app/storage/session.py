@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.storage import paths
-from app.storage.json_store import StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically
+from app.storage.json_store import JsonStore
 from engine.presets import DEFAULT_PROFILE
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -75,29 +75,15 @@ def valid_part(model: type[SettingsModel], values: dict[str, Any]) -> SettingsMo
             kept = remaining
 
 
-class SessionStore:
-    """Reads and writes the session file.
-
-    Attributes:
-        path: the file.
-        problem: what was wrong with it when it was read, if anything.
-    """
+class SessionStore(JsonStore):
+    """Reads and writes the session file."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or paths.config_dir() / "session.json"
-        self.problem: StoreProblem | None = None
+        super().__init__(path or paths.config_dir() / "session.json", SESSION_VERSION)
 
     def load(self) -> SessionState:
         """Read the last session; a missing or broken file gives a fresh one."""
-        content = read_versioned(self.path, SESSION_VERSION)
-        self.problem = content.problem
-        if content.data is None:
-            return SessionState()
-        try:
-            return SessionState.model_validate(content.data)
-        except ValidationError:
-            self.problem = set_aside(self.path)
-            return SessionState()
+        return self.read_as(SessionState) or SessionState()
 
     def save(self, state: SessionState) -> None:
         """Write the session, unless the file there belongs to a newer version of this program.
@@ -105,9 +91,7 @@ class SessionStore:
         Raises:
             OSError: the file cannot be written.
         """
-        if self.problem is not None and self.problem.trouble is not StoreTrouble.CORRUPT:
-            return
-        write_atomically(self.path, state.model_dump(mode="json"))
+        self.write_model(state)
 
 
 class PassingSession(SessionStore):

@@ -1,4 +1,4 @@
-"""How fast this machine is, learnt from the runs it finished, so that the next one's time can be told beforehand."""
+"""How fast this machine is, measured in finished runs, so that the time of the next one can be estimated."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.storage import paths
-from app.storage.json_store import StoreProblem, StoreTrouble, read_versioned, set_aside, write_atomically
+from app.storage.json_store import JsonStore
 from engine.planning.costs import measuring_work
 from engine.planning.estimates import Labour, Speed, labour
 from engine.planning.plan import Plan
@@ -69,17 +69,11 @@ class _Book(BaseModel):
     speeds: list[_Learnt] = Field(default_factory=list)
 
 
-class SpeedStore:
-    """The speeds of all devices and methods that were used here.
-
-    Attributes:
-        path: the file; it is read at the first question and written after each lesson.
-        problem: what was wrong with it, if anything.
-    """
+class SpeedStore(JsonStore):
+    """The speeds of all devices and methods that were used here; read at the first use, written after each lesson."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or paths.cache_dir() / "speeds.json"
-        self.problem: StoreProblem | None = None
+        super().__init__(path or paths.cache_dir() / "speeds.json", SPEEDS_VERSION)
         self._learnt: dict[tuple[str, Method], _Learnt] | None = None
 
     def find(self, device: str, method: Method) -> Speed | None:
@@ -130,24 +124,13 @@ class SpeedStore:
             layer_seconds=speed.layer_seconds,
             runs=runs,
         )
-        if self.problem is None or self.problem.trouble is StoreTrouble.CORRUPT:
-            write_atomically(self.path, _Book(speeds=list(learnt.values())).model_dump(mode="json"))
+        self.write_model(_Book(speeds=list(learnt.values())))
 
     def _all(self) -> dict[tuple[str, Method], _Learnt]:
         if self._learnt is None:
-            self._learnt = {(entry.device, Method(entry.solver, entry.ranks)): entry for entry in self._read()}
+            speeds = (self.read_as(_Book) or _Book()).speeds
+            self._learnt = {(entry.device, Method(entry.solver, entry.ranks)): entry for entry in speeds}
         return self._learnt
-
-    def _read(self) -> list[_Learnt]:
-        content = read_versioned(self.path, SPEEDS_VERSION)
-        self.problem = content.problem
-        if content.data is None:
-            return []
-        try:
-            return _Book.model_validate(content.data).speeds
-        except ValidationError:
-            self.problem = set_aside(self.path)
-            return []
 
 
 def labour_done(plan: Plan, result: ExtractionResult) -> Labour:

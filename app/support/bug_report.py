@@ -16,13 +16,13 @@ from typing import Any
 
 from app.storage.paths import APP_NAME
 from app.support.redaction import PrivateWords
-from app.work.preparation import DeviceInfo
+from app.work.requests import DeviceInfo
 from engine import __version__
 from engine.errors import EngineError
 from engine.settings import ExtractionSettings, HardwareSettings
 
 LOG_LINES = 100
-LONGEST_TRACE = 20_000  # characters; a deep recursion must not make a report that nobody can paste
+LONGEST_TRACE = 20_000  # characters; a deep recursion must not make a report too long to paste
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ReportFacts:
 
     Attributes:
         versions: names and versions, in the order of the report.
-        device: what computes; None while nobody has asked.
+        device: what computes; None before it was asked for.
         extraction: what LoRA was wanted; None where the fields cannot be used.
         hardware: how the machine was used; None where the fields cannot be used.
         error: the last error, if there was one.

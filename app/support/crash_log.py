@@ -3,8 +3,8 @@
 Every process has a file of its own in the log folder, and beside it a lock that the system lets go of however the
 process ends. At a start, files whose lock is free belong to processes that are gone without a goodbye:
 
-- with tracebacks in it, the program crashed. That is told once, and the file stays for the report.
-- with nothing in it, somebody or something ended the process from outside: a kill, the power, the system short of
+- with tracebacks in it, the program crashed. That is reported once, and the file stays for the report.
+- with nothing in it, the process was ended from outside: a kill, the power, the system short of
   memory. Nothing of this program was wrong, so only the log says so.
 """
 
@@ -57,9 +57,9 @@ class CrashLog:
         self._stream: TextIO | None = None
 
     def start(self) -> UncleanEnds:
-        """Catch crashes from now on, and tell how earlier processes ended; a folder that cannot be written is no error.
+        """Catch crashes from now on, and report how earlier processes ended; without a writable folder do nothing.
 
-        Each end is told to one process only, also where several start at once.
+        Each end is reported to one process only, also where several start at once.
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""Takes out of a text what tells who somebody is: paths, the user's name, the computer's name.
+"""Takes out of a text what identifies its user: paths, the user's name, the computer's name.
 
-Every absolute path goes, and with it the rest of its line: nobody can tell where a path with spaces ends, so only an
+Every absolute path goes, and with it the rest of its line: where a path with spaces ends cannot be known, so only an
 end that is known to be harmless is kept. What is known (home, models, output folder) leaves a word that says what
 stood there, and paths of the program and of installed packages keep the part inside these.
 """

@@ -1,1 +1,1 @@
-"""What the operating system is asked."""
+"""Calls to the operating system: single instance, notifications, displays, threads at the end of the process."""

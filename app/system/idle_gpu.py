@@ -1,4 +1,4 @@
-"""What to tell a person whose graphics card stays idle because this edition's torch was built for processors.
+"""The advice where a graphics card stays idle because this edition's torch was built for processors.
 
 Finding the card asks NVIDIA's driver, not torch, which cannot know; it starts a program, so never on the GUI thread.
 """

@@ -41,7 +41,7 @@ class InstanceServer(QObject):
         """Become the one that listens, or hand files to the one that does.
 
         Only one process at a time decides this, so that of two starts at the same moment one listens and the other
-        hands over. Where somebody listens who does not answer, this process works unheard.
+        hands over. Where a process listens that does not answer, this one works without listening.
 
         Returns:
             Whether the files were handed over, so that this process has nothing to do.
@@ -140,7 +140,7 @@ class _Conversation(QObject):
 class FileOpenFilter(QObject):
     """Takes files that macOS wants opened: dropped on the icon in the dock, or opened from the Finder.
 
-    Install it on the application. The system sends an event per file; what comes together is told together.
+    Install it on the application. The system sends an event per file; files that come together are emitted together.
 
     Attributes:
         files_received: a list of `Path`.
@@ -154,7 +154,7 @@ class FileOpenFilter(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(TOGETHER_MS)
-        self._timer.timeout.connect(self._tell)
+        self._timer.timeout.connect(self._emit_files)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         """Keep the files of the system's events; everything else goes on."""
@@ -165,7 +165,7 @@ class FileOpenFilter(QObject):
         return False
 
     @Slot()
-    def _tell(self) -> None:
+    def _emit_files(self) -> None:
         files, self._files = self._files, []
         self.files_received.emit(files)
 

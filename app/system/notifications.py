@@ -22,7 +22,7 @@ class Notifier(QObject):
     """Notifies about one window. Its icon is in the tray only while a notification is shown.
 
     Attributes:
-        enabled: whether the person wants to be told.
+        enabled: whether the user wants notifications.
     """
 
     def __init__(self, window: QWidget) -> None:

@@ -34,7 +34,7 @@ ACTIVATION = "XDG_ACTIVATION_TOKEN"  # lets a window come to the front on Waylan
 
 
 class Answer(Enum):
-    """What became of handing over: taken, nobody there, or somebody there who does not answer."""
+    """The outcome of handing over: taken, no process there, or one there that does not answer."""
 
     TAKEN = "taken"
     NOBODY = "nobody"
@@ -89,7 +89,7 @@ def _own_folders() -> Iterable[Path]:
 
 
 def _is_ours_alone(folder: Path) -> bool:
-    """Whether nobody else can put a socket there: ours, no link, closed to the others."""
+    """Whether no other user can put a socket there: ours, no link, closed to the others."""
     try:
         status = folder.lstat()
     except OSError:

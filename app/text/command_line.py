@@ -40,7 +40,7 @@ def command_line(
 def command_arguments(
     models: tuple[Path, Path], extraction: ExtractionSettings, hardware: HardwareSettings, output_dir: Path
 ) -> list[str]:
-    """The same as a list, without the program. Paths are absolute, as nobody knows where it will be run."""
+    """The same as a list, without the program. Paths are absolute, as it may be run in any folder."""
     finetuned, original, folder = (str(path.absolute()) for path in (*models, output_dir))
     options = [*_options(extraction), *_options(hardware)]
     return ["extract", finetuned, original, f"--output-dir={folder}", *options]

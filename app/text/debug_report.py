@@ -1,4 +1,4 @@
-"""The detailed report of ``debug_mode``: what happened, in lines, with true numbers and nothing that did not happen."""
+"""The detailed report of ``debug_mode``: the events of a run as lines, with measured numbers alone."""
 
 from __future__ import annotations
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import secrets
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 
-from engine.disk import disk_errors
+from engine.disk import disk_errors, write_text
 from engine.results import LayerResult
 
 Cell = str | int | float
@@ -52,16 +49,5 @@ def write_layers(path: Path, rows: Iterable[LayerResult]) -> None:
     Raises:
         EngineError: ``disk_full`` or ``output_unwritable``; an older file stands as it was.
     """
-    text = layers_csv(rows)
-    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
     with disk_errors(path):
-        try:
-            with part.open("x", encoding="utf-8", newline="") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(part, path)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise
+        write_text(path, layers_csv(rows), newline="")

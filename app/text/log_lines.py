@@ -1,11 +1,9 @@
-"""What a run says in the log: one plain line per piece of news, with its level."""
+"""What a run says in the log: one plain line per event, with its level."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-
-from PySide6.QtCore import QCoreApplication
 
 from app.text.memory import batch_size_text, blocks_kept_text, offloaded_text, out_of_memory_text
 from app.text.notices import (
@@ -17,6 +15,7 @@ from app.text.notices import (
     notice_text,
     reason_text,
 )
+from app.text.translation import translator
 from app.text.window_text import window_error_text
 from engine.errors import EngineError
 from engine.events import (
@@ -35,6 +34,8 @@ from engine.events import (
     Planned,
 )
 from engine.results import ExtractionResult
+
+_tr = translator("RunLog")
 
 
 class Level(str, Enum):
@@ -59,10 +60,6 @@ WARNINGS = (
     NoticeCode.JOURNAL_OFF,
     NoticeCode.OVER_BUDGET,
 )
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("RunLog", text)
 
 
 def event_lines(event: Event) -> Iterator[Line]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QCoreApplication
-
 from app.text.notices import counted, format_bytes
-from app.text.translation import plural
+from app.text.translation import plural, translator
 from engine.events import BatchSizeChanged, BlocksKept, Offloaded, OutOfMemory
 
+_tr = translator("memory")
+
 NAMES_SHOWN = 3
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("memory", text)
 
 
 def offloaded_text(event: Offloaded) -> str:

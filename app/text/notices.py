@@ -1,4 +1,4 @@
-"""The engine's codes in words: what happened, what to do. The only place where they are worded."""
+"""The engine's codes in words: cause and remedy. The only place where they are worded."""
 
 from __future__ import annotations
 

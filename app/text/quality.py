@@ -1,4 +1,4 @@
-"""How good a LoRA is, in the words of somebody who has never heard of energy.
+"""How good a LoRA is, in words that need no knowledge of energies.
 
 They speak of weights only. How a picture looks is not known here, and no sentence promises it.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QCoreApplication
-
 from app.text.notices import counted, format_bytes, format_share
-from app.text.translation import plural, whole
+from app.text.translation import plural, translator, whole
 from engine.analysis.exploration import Answer, Exploration, Span
 from engine.analysis.quality import SHORT, Level, Quality, Step
 from engine.results import LayerResult
+
+_tr = translator("quality_words")
 
 NAMED = 3
 NOT_ALL = 0.99999
@@ -134,7 +134,7 @@ def remarks(quality: Quality) -> tuple[str, ...]:
         (quality.wider, _tr("{layers} in fp32 to keep precision"), quality.wider),
     )
     share = share_text(quality.left_out_share)
-    return tuple(text.format(layers=counted(count, "layer"), share=share) for told, text, count in found if told)
+    return tuple(text.format(layers=counted(count, "layer"), share=share) for shown, text, count in found if shown)
 
 
 def mean_text(quality: Quality) -> str:
@@ -149,7 +149,7 @@ def share_text(share: float) -> str:
 
 
 def span_text(span: Span, *, about: bool = False) -> str:
-    """``93.8 %``, or ``91.6 to 94.0 %`` where the ends can be told apart; `about` says that it is an estimate."""
+    """``93.8 %``, or ``91.6 to 94.0 %`` where the ends differ when rounded; `about` says that it is an estimate."""
     low, high = share_text(span.low), share_text(span.high)
     text = _tr("about {share}") if about else "{share}"
     if low == high:
@@ -209,7 +209,3 @@ def _not_clamped(count: int) -> str:
 
 def _layer_link(row: LayerResult) -> Link:
     return Link(row.name.removeprefix("diffusion_model.").removesuffix(".weight"), layer=row.name)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("quality_words", text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 ANY_NUMBER = -1
 
@@ -56,6 +57,11 @@ def translate(context: str, text: str) -> str:
     return _speech.lookup(context, text, ANY_NUMBER)
 
 
+def translator(context: str) -> Callable[[str], str]:
+    """`translate` with the texts of one context: what a module calls ``_tr``."""
+    return partial(translate, context)
+
+
 def plural(context: str, one: str, many: str, count: int) -> str:
     """The form of a text that goes with a count; both have placeholders, which are filled afterwards.
 
@@ -81,7 +87,7 @@ def whole(count: int) -> str:
 
 
 def typed_number(text: str) -> str:
-    """A number that somebody typed, with the point that Python reads."""
+    """A typed number, with the point that Python reads."""
     return text if _speech.decimal_point == "." else text.replace(_speech.decimal_point, ".")
 
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from PySide6.QtCore import QCoreApplication
-
 from app.text.errors import error_text, names_text
 from app.text.notices import counted, format_seconds
-from app.text.translation import decimal, plural
+from app.text.translation import decimal, plural, translator
 from engine.errors import EngineError, ErrorCode
 from engine.results import Kept
+
+_tr = translator("wording")
 
 OF_THE_PAIR = (
     ErrorCode.SAME_FILE,
@@ -35,12 +35,12 @@ OF_THE_OUTPUT = (
 NOT_OF_THE_MODELS = (*OF_THE_OUTPUT, ErrorCode.DEVICE_UNAVAILABLE)
 """Errors that leave the pair as it is. All that are not here nor in `OF_THE_PAIR` speak of one model."""
 SHOWN_WHOLE = (ErrorCode.OUTPUT_ESCAPES, ErrorCode.OUTPUT_UNWRITABLE, ErrorCode.DISK_FULL)
-"""Errors whose `file` is shown as it is: a name that somebody typed, or a folder that no card shows."""
+"""Errors whose `file` is shown as it is: a typed name, or a folder that no card shows."""
 LONG_WORD = 24
 
 
 def window_error_text(error: EngineError) -> tuple[str, str]:
-    """What happened and what to do, in the window's words where `error_text` speaks of the command line."""
+    """Cause and remedy, in the window's words where `error_text` speaks of the command line."""
     message, remedy = error_text(error)
     remedies = {
         ErrorCode.NON_FINITE: _tr(
@@ -59,7 +59,7 @@ def breakable(text: str) -> str:
 
 
 def short_error_text(error: EngineError) -> tuple[str, str]:
-    """What happened and what to do, with models by their names only."""
+    """Cause and remedy, with models by their names only."""
     if error.code in SHOWN_WHOLE:
         return window_error_text(error)
     data = dict(error.data)
@@ -108,10 +108,6 @@ def whose_place_text(file: Path) -> tuple[str, str]:
     """The question whose place a dropped file takes, where both are taken, and what it is about."""
     question = _tr("Which model is {name}?").format(name=file.name)
     return question, _tr("Both models are chosen already; it takes the place of one of them.")
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("wording", text)
 
 
 def folder_text(folder: Path) -> str:

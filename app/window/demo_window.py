@@ -12,15 +12,15 @@ from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer, Signal, Slot
 
-from app.cli.demo import FINETUNED, ORIGINAL, PICTURE, SETTINGS, show
+from app.demo.pair import FINETUNED, ORIGINAL, PICTURE, SETTINGS, show
 from app.storage.preferences import PreferenceStore
 from app.storage.session import PassingSession, SessionState
 from app.system.abandoned_threads import leave_process, left_behind
 from app.widgets.help.demo_dialog import DemoDialog
 from app.window.application import begin
 from app.window.main_window import MainWindow
+from app.work.engine_port import as_engine_error
 from app.work.live_queue import LiveQueue, PassingQueue
-from app.work.preparation import as_engine_error
 from engine.cancel import CancelToken
 from engine.errors import EngineError
 from engine.results import ExtractionResult
@@ -42,7 +42,7 @@ class ComparisonWorker(QObject):
     """Compares the three models and draws the picture.
 
     Attributes:
-        done: what `app.cli.demo.show` answered.
+        done: what `app.demo.pair.show` answered.
         failed: an `EngineError`.
     """
 

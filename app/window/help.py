@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QUrl, Slot
 from PySide6.QtGui import QDesktopServices
 
-from app.cli.demo import FINETUNED, ORIGINAL
+from app.demo.pair import FINETUNED, ORIGINAL
 from app.storage.decompositions import open_store
 from app.storage.preferences import DialogValues, PreferenceStore, SettingsChange
 from app.support.bug_report import LOG_LINES, ErrorFacts, ReportFacts, error_facts, trace_facts, versions
@@ -22,7 +22,7 @@ from app.widgets.help.crash_bar import CrashBar
 from app.widgets.help.welcome import WelcomeCard
 from app.widgets.settings.settings_dialog import SettingsDialog
 from app.work.cache_worker import DecompositionCache
-from app.work.preparation import DeviceInfo
+from app.work.requests import DeviceInfo
 from engine.errors import EngineError
 from engine.settings import HardwareSettings
 

@@ -30,9 +30,10 @@ from app.window.run_presenter import WindowRun
 from app.window.session_restore import restore_session, session_of
 from app.window.verify_presenter import WindowVerify
 from app.work.controller import ENDED, Controller, State
+from app.work.engine_port import Engine
 from app.work.live_queue import LiveQueue
-from app.work.preparation import Engine, Inspected
 from app.work.queue_runner import QueueRunner
+from app.work.requests import Inspected
 from engine.settings import HardwareSettings
 
 USUAL_SIZE, LEAST_SIZE = QSize(1280, 800), QSize(1000, 600)

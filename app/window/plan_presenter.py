@@ -16,7 +16,7 @@ from engine.events import NoticeCode
 
 if TYPE_CHECKING:
     from app.window.main_window import MainWindow
-    from app.work.preparation import Prepared
+    from app.work.requests import Prepared
 
 # Remarks that the panels make themselves, or that matter only in the log.
 SAID_ELSEWHERE = (NoticeCode.ADAPTIVE_PARAM_UNUSUAL,)

@@ -12,8 +12,8 @@ from app.text.window_text import why_not
 from app.widgets.queue.texts import store_words, summary_words, write_failed_words
 from app.window.frame import Tab
 from app.work.live_queue import LiveQueue
-from app.work.preparation import PlanRequest
 from app.work.queue_runner import QueueRunner, QueueSummary
+from app.work.requests import PlanRequest
 from engine.planning.plan import Plan
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from engine.settings import ExtractionSettings
 
 if TYPE_CHECKING:
     from app.window.main_window import MainWindow
-    from app.work.preparation import PlanRequest, Prepared
+    from app.work.requests import PlanRequest, Prepared
 
 
 class WindowRun(QObject):

@@ -1,1 +1,1 @@
-"""Work on threads: controller, workers, queue."""
+"""What runs on threads of its own: planning, extraction, verification, queue, cache, estimates."""

@@ -7,8 +7,10 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QThread, Signal
 
 from app.system.abandoned_threads import wait_or_keep
+from app.work.engine_port import Engine
 from app.work.forecast import Forecaster, ForecastRequest, Lesson
-from app.work.preparation import DeviceWorker, Engine, InspectRequest, PlanRequest, PreparationWorker
+from app.work.preparation import DeviceWorker, PreparationWorker
+from app.work.requests import InspectRequest, PlanRequest
 from engine.settings import HardwareSettings
 
 

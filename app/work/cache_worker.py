@@ -20,7 +20,7 @@ class CacheUse:
         folder: of the cache.
         size_bytes: taken on the disk.
         limit_bytes: the most it may take.
-        freed_bytes: what was removed just now; None where nobody asked for that.
+        freed_bytes: what was removed just now; None where nothing was to be removed.
     """
 
     folder: Path
@@ -33,27 +33,27 @@ class CacheWorker(QObject):
     """Works on the thread it lives in.
 
     Attributes:
-        told: a `CacheUse`.
+        measured: a `CacheUse`.
         failed: an `EngineError`.
     """
 
-    told = Signal(object)
+    measured = Signal(object)
     failed = Signal(object)
 
     @Slot()
     def measure(self) -> None:
-        """Tell what the cache takes."""
-        self._tell()
+        """Emit what the cache takes."""
+        self._emit_use()
 
     @Slot()
     def clear(self) -> None:
-        """Remove all but what live runs use, and tell what is left."""
+        """Remove all but what live runs use, and emit what is left."""
         try:
             freed = open_store().clear()
         except (OSError, EngineError) as error:
             self._fail(error)
             return
-        self._tell(freed)
+        self._emit_use(freed)
 
     @Slot(object)
     def limit(self, limit_bytes: int) -> None:
@@ -66,21 +66,21 @@ class CacheWorker(QObject):
         except (OSError, EngineError) as error:
             self._fail(error)
             return
-        self._tell(freed)
+        self._emit_use(freed)
 
     @Slot()
     def leave(self) -> None:
         """End this worker's thread, behind all that was asked for before."""
         QThread.currentThread().quit()
 
-    def _tell(self, freed: int | None = None) -> None:
+    def _emit_use(self, freed: int | None = None) -> None:
         try:
             store = open_store()
             use = CacheUse(store.folder, store.size_bytes, store.limit_bytes, freed)
         except (OSError, EngineError) as error:
             self._fail(error)
             return
-        self.told.emit(use)
+        self.measured.emit(use)
 
     def _fail(self, error: Exception) -> None:
         failure = error
@@ -94,11 +94,11 @@ class DecompositionCache(QObject):
     """The cache as the window sees it; answers come as signals. `shut_down` before it goes.
 
     Attributes:
-        told: a `CacheUse`.
+        measured: a `CacheUse`.
         failed: an `EngineError`.
     """
 
-    told = Signal(object)
+    measured = Signal(object)
     failed = Signal(object)
 
     _measure = Signal()
@@ -116,7 +116,7 @@ class DecompositionCache(QObject):
         self._clear.connect(self._worker.clear)
         self._limit.connect(self._worker.limit)
         self._leave.connect(self._worker.leave)
-        self._worker.told.connect(self.told)
+        self._worker.measured.connect(self.measured)
         self._worker.failed.connect(self.failed)
 
     @property

@@ -19,7 +19,7 @@ from engine.planning.estimates import Speed
 from engine.settings import ExtractionSettings, HardwareSettings
 
 CALIBRATION_SECONDS, CALIBRATION_ROUNDS = 0.15, 16
-AROUND_SECONDS = 0.002  # reading, telling, writing and syncing a small layer, on a usual drive
+AROUND_SECONDS = 0.002  # reading, emitting events, writing and syncing a small layer, on a usual drive
 SMALL_SIDE, HOST_SIDE, DEVICE_SIDE = 32, 1024, 3072
 
 

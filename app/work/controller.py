@@ -15,9 +15,10 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.system.pyside_refcounts import protect_constants
 from app.text.verification import ClaimedQuality
 from app.work.background import Background
+from app.work.engine_port import Engine, LocalEngine
 from app.work.forecast import Forecast, ForecastRequest, Lesson
 from app.work.missing_devices import MissingDevices
-from app.work.preparation import DeviceInfo, Engine, Inspected, LocalEngine, PlanRequest, Prepared
+from app.work.requests import DeviceInfo, Inspected, PlanRequest, Prepared
 from app.work.run_thread import RunThread, Worker
 from app.work.workers import ExtractionWorker, VerificationWorker
 from engine.errors import Cancelled, EngineError
@@ -129,7 +130,7 @@ class Controller(QObject):
 
     @property
     def continues_stopped_run(self) -> bool:
-        """Whether the plan at hand is that of the run that was stopped last, so that nobody need be asked about it."""
+        """Whether the plan at hand is that of the run that was stopped last, so that it need not be asked about."""
         current, stopped = self._current, self._stopped
         return current is not None and stopped is not None and current.request.same_work(stopped)
 

@@ -1,6 +1,6 @@
 """Keeps the estimate of the newest plan up to date, on the thread that finds devices: looks at disks, and calibrates.
 
-An estimate is told as soon as there is something to tell, and again once more is known: the device, its speed.
+An estimate is emitted as soon as there is one, and again once more is known: the device, its speed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.storage import paths
 from app.storage.speeds import SpeedStore, method_of
-from app.work.preparation import DeviceInfo, Engine
+from app.work.engine_port import Engine
+from app.work.requests import DeviceInfo
 from engine.planning.estimates import Estimate, estimate, room_at
 from engine.planning.plan import Plan
 from engine.results import ExtractionResult, Kept
@@ -74,15 +75,15 @@ class Forecaster(QObject):
             return
         self._last = request
         try:
-            self._tell(request)
+            self._emit_estimate(request)
             if self._calibrate(request.plan):
-                self._tell(request)
+                self._emit_estimate(request)
         except Exception:  # an estimate is a courtesy: whatever is wrong with it must not be in the way of the run
             LOG.info("no estimate", exc_info=True)
 
     @Slot(object, object)
     def take_device(self, hardware: HardwareSettings, device: DeviceInfo) -> None:
-        """A device was found: what was asked last can be told better."""
+        """A device was found: the last estimate can be improved."""
         self._devices[_key(hardware)] = device
         if self._last is not None:
             self.estimate(self._last)
@@ -95,7 +96,7 @@ class Forecaster(QObject):
             with suppress(OSError):  # it is known until the end of the program all the same
                 self._speeds.learn(device.title, lesson.plan, lesson.result)
 
-    def _tell(self, request: ForecastRequest) -> None:
+    def _emit_estimate(self, request: ForecastRequest) -> None:
         plan = request.plan
         device = self._device_for(plan.hardware)
         speed = self._speeds.find(device.title, method_of(plan.settings)) if device is not None else None
@@ -109,7 +110,7 @@ class Forecaster(QObject):
         """The device of a plan. The first one is waited for, as finding it loads torch; the others take a moment."""
         key = _key(hardware)
         if key not in self._devices and self._devices:
-            with suppress(Exception):  # the window tells of a missing device itself
+            with suppress(Exception):  # the window reports a missing device itself
                 self._devices[key] = self._engine.describe_device(hardware)
         return self._devices.get(key)
 

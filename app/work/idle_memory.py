@@ -13,12 +13,12 @@ class KeptMemory(QObject):
     """Counts the minutes since the last run or plan.
 
     Attributes:
-        IDLE_MS: how long blocks stay on the device while nobody needs them.
+        IDLE_MS: how long blocks stay on the device while they are not needed.
         minutes_left: begun minutes until they are freed; None while nothing is counted.
     """
 
     IDLE_MS = 5 * 60 * 1000
-    TELL_MS = 10_000
+    EMIT_MS = 10_000
 
     minutes_left = Signal(object)
 
@@ -28,33 +28,33 @@ class KeptMemory(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(controller.free_memory)
-        self._teller = QTimer(self)
-        self._teller.setInterval(self.TELL_MS)
-        self._teller.timeout.connect(self._tell)
+        self._reminder = QTimer(self)
+        self._reminder.setInterval(self.EMIT_MS)
+        self._reminder.timeout.connect(self._emit_left)
         controller.memory_kept.connect(self._on_kept)
         controller.state_changed.connect(self._on_state)
 
     @Slot(object)
     def _on_kept(self, size: int) -> None:
-        """Told after every plan: begin to count anew while there is something to free."""
+        """After every plan: begin to count anew while there is something to free."""
         if size and not self._controller.busy:
             self._timer.start(self.IDLE_MS)
-            self._teller.start()
+            self._reminder.start()
         else:
             self._stop()
-        self._tell()
+        self._emit_left()
 
     @Slot(object)
     def _on_state(self, state: State) -> None:
         if state is State.RUNNING:
             self._stop()
-            self._tell()
+            self._emit_left()
 
     def _stop(self) -> None:
         self._timer.stop()
-        self._teller.stop()
+        self._reminder.stop()
 
     @Slot()
-    def _tell(self) -> None:
+    def _emit_left(self) -> None:
         left = math.ceil(min(self._timer.remainingTime(), self.IDLE_MS) / 60_000) if self._timer.isActive() else None
         self.minutes_left.emit(left)

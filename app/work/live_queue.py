@@ -1,4 +1,4 @@
-"""The one queue of the window: every change of it is written down and told."""
+"""The one queue of the window: every change of it is written down and emitted."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ class LiveQueue(QObject):
         try:
             self.store.save(jobs)
         except OSError as error:
-            told, self._unwritten = self._unwritten, True
-            if not told:
+            emitted, self._unwritten = self._unwritten, True
+            if not emitted:
                 self.write_failed.emit(error)
         else:
             self._unwritten = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.work.preparation import DeviceInfo, Prepared
+from app.work.requests import DeviceInfo, Prepared
 from engine.errors import EngineError, ErrorCode
 from engine.settings import HardwareSettings
 
@@ -16,7 +16,7 @@ class MissingDevices:
         self._errors: dict[str, EngineError] = {}
 
     def note(self, hardware: HardwareSettings, answer: DeviceInfo | EngineError) -> bool:
-        """Take note of what became of a device; whether that is news for plans on it.
+        """Take note of whether a device was found; returns whether that changes plans on it.
 
         Other errors than ``device_unavailable`` say nothing of the next attempt.
         """

@@ -1,4 +1,4 @@
-"""Where dropped files go: two are told apart by name, size and date, one goes where there is room or is asked about."""
+"""Where dropped files go: two are ordered by name, date and size; one goes to the empty side, or is asked about."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Placement:
 def place(dropped: Sequence[Path], present: Models) -> Placement:
     """Where files dropped beside the cards go.
 
-    Two fill both cards; of more those that their names tell, and the others are ignored, which somebody has to say. One
-    goes where there is room, and to the fine-tuned model where both places are free. Where none is free nothing is
-    replaced without asking.
+    Two fill both cards. Of more than two, names decide which two are taken; the others are ignored, which the caller
+    reports. One goes to the empty side, and to the fine-tuned model where both are empty. Where both are taken
+    nothing is replaced without asking.
     """
     files = list(dict.fromkeys(dropped))
     if len(files) >= 2:
         ranked = sorted(files, key=_leaning, reverse=True)
-        told = _leaning(ranked[0]) > _leaning(ranked[-1])
-        chosen = (ranked[0], ranked[-1]) if told else (files[0], files[1])
-        return Placement(tell_apart(*chosen), ignored=tuple(file for file in files if file not in chosen))
+        decided = _leaning(ranked[0]) > _leaning(ranked[-1])
+        chosen = (ranked[0], ranked[-1]) if decided else (files[0], files[1])
+        return Placement(distinguish(*chosen), ignored=tuple(file for file in files if file not in chosen))
     if not files or files[0] in present:
         return Placement(present)
     finetuned, original = present
@@ -56,7 +56,7 @@ def in_place_of(side: str, file: Path, present: Models) -> Models:
     return (file, present[1]) if side == "finetuned" else (present[0], file)
 
 
-def tell_apart(first: Path, second: Path) -> tuple[Path, Path]:
+def distinguish(first: Path, second: Path) -> tuple[Path, Path]:
     """Order two files as (fine-tuned, original); a guess that the person can swap.
 
     Words in the names decide; then the date, as the fine-tuned model comes later; then the size, as the

@@ -22,7 +22,7 @@ from app.storage.job_queue import (
 from app.text.window_text import short_error_text
 from app.work.controller import ENDED, Controller, State
 from app.work.live_queue import LiveQueue
-from app.work.preparation import Prepared
+from app.work.requests import Prepared
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, LayerDone, LayerSkipped, Notice, NoticeCode, Planned, Progress
 from engine.results import ExtractionResult
@@ -60,7 +60,7 @@ class _Run:
 class QueueRunner(QObject):
     """Runs the jobs of a queue.
 
-    While `running`, nobody else may ask the controller to plan or to extract.
+    While `running`, no other object may ask the controller to plan or to extract.
 
     Attributes:
         job_started: a `Job` and the `Plan` whose run begins right after.
@@ -235,7 +235,7 @@ class QueueRunner(QObject):
         self._go_on_later()
 
     def _go_on_later(self) -> None:
-        """The controller plans the old job once more right after it has told its state; that must come first."""
+        """The controller plans the old job once more right after it has emitted its state; that must come first."""
         self._step = _Step.BETWEEN
         QTimer.singleShot(0, self, self._advance)
 
@@ -265,7 +265,7 @@ class QueueRunner(QObject):
 
 
 def _answers(answer: Prepared, job: Job) -> bool:
-    """Whether a plan is this job's, and not one that somebody else asked for."""
+    """Whether a plan is this job's, and not one that was asked for elsewhere."""
     asked = answer.request
     wanted = (job.finetuned, job.original, job.extraction, job.hardware, job.output_dir)
     return (asked.finetuned, asked.original, asked.extraction, asked.hardware, asked.output_dir) == wanted

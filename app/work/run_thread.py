@@ -60,7 +60,7 @@ class RunThread(QObject):
         self._cancelled_at = min(self._cancelled_at, time.monotonic())
 
     def quit(self) -> None:
-        """The work has told its outcome: let the thread end."""
+        """The work has emitted its outcome: let the thread end."""
         if self._thread is not None:
             self._thread.quit()
 

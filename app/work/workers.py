@@ -1,7 +1,7 @@
-"""The objects that run an extraction or a verification on a thread of their own and tell the window about it.
+"""The objects that run an extraction or a verification on a thread of their own, with signals for the window.
 
 Each iterates the engine's generator, lets at most 20 progress reports a second through and everything else
-at once, and turns whatever happens into exactly one of `finished` and `failed`.
+at once, and turns every outcome into exactly one of `finished` and `failed`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.text.verification import ClaimedQuality, claimed_quality
-from app.work.preparation import as_engine_error
+from app.work.engine_port import as_engine_error
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, Finished, Progress, VerifyProgress
@@ -40,7 +40,7 @@ class ExtractionWorker(QObject):
     Attributes:
         happened: an event of the engine.
         finished: the run's `ExtractionResult`.
-        failed: an `EngineError`, or `Cancelled` where somebody asked to stop.
+        failed: an `EngineError`, or `Cancelled` where it was asked to stop.
     """
 
     happened = Signal(object)
@@ -103,7 +103,7 @@ class VerificationWorker(QObject):
         lora: the file.
         progressed: weights measured, and how many there are.
         finished: the `Verification`, and the `ClaimedQuality` that the file has of itself, or None.
-        failed: an `EngineError`, or `Cancelled` where somebody asked to stop.
+        failed: an `EngineError`, or `Cancelled` where it was asked to stop.
     """
 
     progressed = Signal(int, int)
@@ -126,13 +126,13 @@ class VerificationWorker(QObject):
             self.failed.emit(failure)
 
     def _iterate(self) -> tuple[Verification, ClaimedQuality | None] | None:
-        told = float("-inf")
-        with closing(_as_generator(self._verifier.verify(self.lora, self._cancel))) as news:
-            for item in news:
+        emitted = float("-inf")
+        with closing(_as_generator(self._verifier.verify(self.lora, self._cancel))) as events:
+            for item in events:
                 if not isinstance(item, VerifyProgress):
                     return item, claimed_quality(self.lora)
-                if item.done == item.total or time.monotonic() - told >= PROGRESS_INTERVAL:
-                    told = time.monotonic()
+                if item.done == item.total or time.monotonic() - emitted >= PROGRESS_INTERVAL:
+                    emitted = time.monotonic()
                     self.progressed.emit(item.done, item.total)
         return None
 

@@ -1,1 +1,1 @@
-"""Analysis: a room of engine."""
+"""What is found out about finished work: verification, comparison, spectra, other ranks, quality."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from engine.analysis.exploration import LARGEST_RANK, Exploration, Span
+from engine.presets import RANK_STOPS
 from engine.results import ExtractionResult, LayerResult, LeaveOutReason
 from engine.settings import ExtractionSettings
 
@@ -16,7 +17,7 @@ _LEFT_OUT_MATTERS = 0.05  # of the whole change
 _CLAMPING_MATTERS = 0.01  # of a layer's change
 _ENOUGH, _AMPLE, _STILL_AMPLE = 0.95, 0.99, 0.98
 _SMALLER = 0.7  # of the size, or a smaller rank is not worth a word
-_RANKS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
+_RANKS = tuple(rank for rank in RANK_STOPS if rank in (1, 2, 4) or rank % 8 == 0)  # round ones to advise
 _BY_CHOICE = (
     LeaveOutReason.COMPONENT_NOT_CHOSEN,
     LeaveOutReason.EXCLUDED,

@@ -17,6 +17,7 @@ import torch
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
+from engine.checkpoints.lora_keys import COMFYUI_ENDINGS, FACTORS, WHOLE_WEIGHT
 from engine.checkpoints.tensors import read_tensor, read_view
 from engine.errors import EngineError, ErrorCode
 from engine.events import VerifyProgress
@@ -29,7 +30,6 @@ from engine.settings import ExtractionSettings
 from engine.steps import ThreadWork, check, stoppable
 
 _CHUNK_BYTES = 32 * 1024 * 1024
-_ENDINGS = (".lora_up.weight", ".lora_down.weight", ".alpha", ".diff", ".diff_b", ".set_weight")
 
 
 def verify(
@@ -59,7 +59,7 @@ def verify(
         Cancelled: where `cancel` was used.
     """
     with open_checkpoint(lora) as file:
-        if not any(name.endswith(_ENDINGS) for name in file.tensors):
+        if not any(name.endswith(COMFYUI_ENDINGS) for name in file.tensors):
             raise EngineError(ErrorCode.NOT_A_LORA, file=lora)
         components = _components(file)
         weights = [weight for weight in pairing.weights if weight.component in components]
@@ -85,7 +85,7 @@ def verify(
         yield Verification(
             layers=tuple(layers),
             left_out=tuple(left_out),
-            unknown_keys=tuple(name for name in file.tensors if name not in known and not name.endswith(".set_weight")),
+            unknown_keys=tuple(name for name in file.tensors if name not in known and not name.endswith(WHOLE_WEIGHT)),
             mean_energy_retained=1.0 - total_lost / total_energy if total_energy else 0.0,
             worst_energy_retained=min((layer.energy_retained for layer in layers), default=0.0),
         )
@@ -102,9 +102,7 @@ def _components(file: Checkpoint) -> tuple[str, ...]:
 
 def _keys(pairing: Pairing, weight: PairedWeight, file: Checkpoint) -> tuple[str, ...]:
     """The LoRA's keys for a weight: up, down and perhaps alpha; or the difference; or none."""
-    up, down, alpha = (
-        factor_key(pairing.family, weight.name, ending) for ending in ("lora_up.weight", "lora_down.weight", "alpha")
-    )
+    up, down, alpha = (factor_key(pairing.family, weight.name, part) for part in FACTORS)
     if weight.kind in ("matrix", "conv") and up in file.tensors and down in file.tensors:
         return (up, down, alpha) if alpha in file.tensors else (up, down)
     difference = difference_key(pairing.family, weight.name, weight.kind)

@@ -1,4 +1,4 @@
-"""The tensor dtypes of the safetensors format: their size, whether they hold weights, torch's name.
+"""The tensor dtypes of the safetensors format: size, whether they hold weights, torch's name, the name people use.
 
 Source: the safetensors format's ``Dtype`` enumeration, and ``torch.dtype``.
 """
@@ -10,20 +10,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DtypeInfo:
-    """One dtype. `torch_name` is the attribute of the torch module; `is_weight` holds for plain real floats."""
+    """One dtype.
+
+    Attributes:
+        bits: of one value.
+        torch_name: the attribute of the torch module.
+        is_weight: whether it is a plain real floating-point type.
+        title: what people call it; empty for the format's own name in small letters.
+    """
 
     bits: int
     torch_name: str
     is_weight: bool
+    title: str = ""
 
 
 DTYPES: dict[str, DtypeInfo] = {
-    "F64": DtypeInfo(64, "float64", True),
-    "F32": DtypeInfo(32, "float32", True),
-    "F16": DtypeInfo(16, "float16", True),
-    "BF16": DtypeInfo(16, "bfloat16", True),
-    "F8_E4M3": DtypeInfo(8, "float8_e4m3fn", True),
-    "F8_E5M2": DtypeInfo(8, "float8_e5m2", True),
+    "F64": DtypeInfo(64, "float64", True, "fp64"),
+    "F32": DtypeInfo(32, "float32", True, "fp32"),
+    "F16": DtypeInfo(16, "float16", True, "fp16"),
+    "BF16": DtypeInfo(16, "bfloat16", True, "bf16"),
+    "F8_E4M3": DtypeInfo(8, "float8_e4m3fn", True, "fp8"),
+    "F8_E5M2": DtypeInfo(8, "float8_e5m2", True, "fp8"),
     "F8_E4M3FNUZ": DtypeInfo(8, "float8_e4m3fnuz", True),
     "F8_E5M2FNUZ": DtypeInfo(8, "float8_e5m2fnuz", True),
     # An exponent only: the scale of a block of smaller numbers, never a weight by itself.
@@ -41,3 +49,9 @@ DTYPES: dict[str, DtypeInfo] = {
     "U8": DtypeInfo(8, "uint8", False),
     "BOOL": DtypeInfo(8, "bool", False),
 }
+
+
+def dtype_title(name: str) -> str:
+    """What people call a dtype: ``fp16``, ``fp8``, ``i64``."""
+    info = DTYPES.get(name)
+    return (info and info.title) or name.lower()

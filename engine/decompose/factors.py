@@ -13,12 +13,10 @@ from engine.decompose.factor_error import ExactFactors
 from engine.decompose.pieces import Pieces
 from engine.decompose.workspace import CHUNK_BYTES
 from engine.errors import EngineError, ErrorCode
-from engine.settings import ExtractionSettings
+from engine.settings import SAFETENSORS_DTYPES, ExtractionSettings
 from engine.steps import check
 
-DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
-SAFETENSORS_NAMES = {torch.float16: "F16", torch.bfloat16: "BF16", torch.float32: "F32"}
-_BY_NAME = {name: dtype for dtype, name in SAFETENSORS_NAMES.items()}
+_TORCH_DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
 CLAMP_QUANTILE = 0.99
 # Largest relative change of a tensor's norm by rounding. bf16 always loses about 0.15 %: that is its precision.
 ROUNDING_LIMITS = {torch.float16: 1e-3, torch.bfloat16: 4e-3, torch.float32: 1.0}
@@ -54,9 +52,9 @@ class Storing:
 
 @dataclass(frozen=True)
 class Stored:
-    """Tensors as they go into the file, on the host, by ending, and how they came about.
+    """Tensors as they go into the file, on the host, by part, and how they came about.
 
-    Endings are ``lora_up.weight``, ``lora_down.weight``, ``alpha``, or ``""`` for a difference.
+    Parts are ``up``, ``down`` and ``alpha``, or ``difference`` alone.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -73,7 +71,7 @@ def store_factors(
     layer: str,
     decided: Storing | None = None,
 ) -> Stored:
-    """Turn a decomposition into ``lora_up``, ``lora_down`` and ``alpha``.
+    """Turn a decomposition into ``up``, ``down`` and ``alpha``.
 
     Args:
         delta: (out, in * kernel sizes) float32, held or in pieces. None where only its decomposition is at hand: then
@@ -121,7 +119,7 @@ def store_factors(
 def restore_factors(svd: TruncatedSvd, kernel: tuple[int, ...], how: Storing) -> Stored:
     """The tensors of `store_factors` once more, bit by bit, from the same decomposition and what was decided then."""
     up, down = _limited(*_balanced(svd), how)
-    scale, dtype = math.ldexp(1.0, how.power), _BY_NAME[how.dtype]
+    scale, dtype = math.ldexp(1.0, how.power), _TORCH_DTYPES[how.dtype]
     up, down = ((factor * scale).to(dtype).contiguous() for factor in (up, down))
     return Stored(_named(up, down, kernel, how.power), how)
 
@@ -135,12 +133,12 @@ def store_difference(delta: torch.Tensor, settings: ExtractionSettings, *, total
     (stored,), dtype, fallback = _rounded((delta,), settings, layer)
     lost = _rounding_loss(delta, stored)
     how = Storing("off", 0.0, 0, dtype, fallback, 1.0, 1.0 - lost / total, math.sqrt(lost / total))
-    return Stored({"": stored.cpu()}, how)
+    return Stored({"difference": stored.cpu()}, how)
 
 
 def restore_difference(delta: torch.Tensor, how: Storing) -> Stored:
     """The tensor of `store_difference` once more."""
-    return Stored({"": delta.to(_BY_NAME[how.dtype])}, how)
+    return Stored({"difference": delta.to(_TORCH_DTYPES[how.dtype])}, how)
 
 
 def _balanced(svd: TruncatedSvd) -> tuple[torch.Tensor, torch.Tensor]:
@@ -157,8 +155,8 @@ def _limited(up: torch.Tensor, down: torch.Tensor, how: Storing) -> tuple[torch.
 def _named(up: torch.Tensor, down: torch.Tensor, kernel: tuple[int, ...], power: int) -> dict[str, torch.Tensor]:
     rank, inputs = int(up.shape[1]), int(down.shape[1]) // math.prod(kernel)
     return {
-        "lora_up.weight": up.reshape(*up.shape, *(1,) * len(kernel)).cpu(),
-        "lora_down.weight": down.reshape(rank, inputs, *kernel).cpu(),
+        "up": up.reshape(*up.shape, *(1,) * len(kernel)).cpu(),
+        "down": down.reshape(rank, inputs, *kernel).cpu(),
         "alpha": torch.tensor(rank * math.ldexp(1.0, -2 * power), dtype=torch.float32),
     }
 
@@ -212,7 +210,8 @@ def _rounded(
     tensors: tuple[torch.Tensor, ...], settings: ExtractionSettings, layer: str
 ) -> tuple[tuple[torch.Tensor, ...], str, bool]:
     """Round to the output dtype, or keep float32 where rounding would lose too much of a tensor's norm."""
-    dtype = DTYPES[settings.output_dtype]
+    name = SAFETENSORS_DTYPES[settings.output_dtype]
+    dtype = _TORCH_DTYPES[name]
     rounded = tuple(tensor.to(dtype) for tensor in tensors)
     if not all(map(math.isfinite, map(_largest, rounded))):
         largest = max(map(_largest, tensors))
@@ -223,7 +222,7 @@ def _rounded(
 
     if any(map(loses_too_much, tensors, rounded)):
         return tuple(tensor.contiguous() for tensor in tensors), "F32", dtype is not torch.float32
-    return tuple(tensor.contiguous() for tensor in rounded), SAFETENSORS_NAMES[dtype], False
+    return tuple(tensor.contiguous() for tensor in rounded), name, False
 
 
 def _largest(tensor: torch.Tensor) -> float:

@@ -1,1 +1,1 @@
-"""Devices: a room of engine."""
+"""Processors and accelerators: choice, memory rules, buffers, and the governor of their memory."""

@@ -1,1 +1,1 @@
-"""Extraction: a room of engine."""
+"""A running extraction: executor, lanes, scheduler, stages, progress, collected output, report."""

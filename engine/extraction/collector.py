@@ -50,14 +50,14 @@ class RunResults:
     def write(self, index: int, outcome: LayerOutcome, writer: SafetensorsWriter) -> LayerOutcome:
         """Add a layer's tensors to the file; returns the outcome with the seconds that took."""
         started, weight = time.perf_counter(), self._plan.layers[index]
-        for ending, tensor in outcome.tensors.items():
-            writer.add(weight_key(self._plan.pairing, weight, ending), tensor)
+        for part, tensor in outcome.tensors.items():
+            writer.add(weight_key(self._plan.pairing, weight, part), tensor)
         return replace(outcome, seconds=replace(outcome.seconds, write=time.perf_counter() - started))
 
     def added(self, index: int, outcome: LayerOutcome, writer: SafetensorsWriter) -> list[Added]:
         """What was just added for a layer."""
         weight = self._plan.layers[index]
-        keys = {weight_key(self._plan.pairing, weight, ending): part for ending, part in outcome.tensors.items()}
+        keys = {weight_key(self._plan.pairing, weight, part): tensor for part, tensor in outcome.tensors.items()}
         return [writer.added(key, tensor) for key, tensor in keys.items()]
 
     def finish(self, index: int, outcome: LayerOutcome, memory: Callable[[], MemoryUse]) -> None:

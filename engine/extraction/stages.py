@@ -191,7 +191,7 @@ class LaneWork:
         svd = outcome.svd
         return replace(
             outcome,
-            tensors={ending: kept(tensor) for ending, tensor in outcome.tensors.items()},
+            tensors={part: kept(tensor) for part, tensor in outcome.tensors.items()},
             svd=None if svd is None else replace(svd, u=kept(svd.u), vh=kept(svd.vh)),
             stored=None if outcome.stored is None else replace(outcome.stored, tensors={}),
             difference=None if outcome.difference is None else kept(outcome.difference),

@@ -6,27 +6,26 @@ reads ``.lora_up.weight``, ``.lora_down.weight``, ``.alpha``, ``.diff``, ``.diff
 
 from __future__ import annotations
 
+from engine.checkpoints.lora_keys import BIAS_DIFFERENCE, DIFFERENCE, FACTORS, WHOLE_WEIGHT
 from engine.models.families import Family
 from engine.models.names import DENOISER
 
-FACTOR_ENDINGS = ("lora_up.weight", "lora_down.weight", "alpha")
 
-
-def factor_key(family: Family, name: str, ending: str) -> str:
-    """Key of a factor or the alpha of the weight with this canonical name."""
-    return f"{_base(family, name)}.{ending}"
+def factor_key(family: Family, name: str, part: str) -> str:
+    """Key of a part of the weight with this canonical name: ``up``, ``down`` or ``alpha``."""
+    return _base(family, name) + FACTORS[part]
 
 
 def difference_key(family: Family, name: str, kind: str) -> str:
     """Key of a stored difference: ``.diff_b`` for the bias beside a weight, else ``.diff``."""
     if kind == "bias":
-        return _base(family, name.removesuffix(".bias") + ".weight") + ".diff_b"
-    return _base(family, name) + ".diff"
+        return _base(family, name.removesuffix(".bias") + ".weight") + BIAS_DIFFERENCE
+    return _base(family, name) + DIFFERENCE
 
 
 def set_weight_key(family: Family, name: str) -> str:
     """Key of a weight that is set as a whole."""
-    return _base(family, name) + ".set_weight"
+    return _base(family, name) + WHOLE_WEIGHT
 
 
 def has_loader(family: Family) -> bool:

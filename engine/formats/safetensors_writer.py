@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from engine.checkpoints.dtypes import DTYPES
-from engine.disk import disk_errors, sync_data, sync_folder, write_all
+from engine.disk import disk_errors, sync_data, sync_folder, write_all, write_synced
 from engine.errors import EngineError, ErrorCode
 from engine.formats.output_path import first_free, numbered, report_path
 
@@ -190,7 +190,7 @@ class SafetensorsWriter:
                 counter = first_free(self.folder, stem)
                 while True:
                     path = self.folder / numbered(stem, counter)
-                    _write_file(report_part, make_report(path, size))
+                    write_synced(report_part, make_report(path, size))
                     if _place(self._part, path):
                         break
                     counter = first_free(self.folder, stem, counter + 1)
@@ -255,13 +255,6 @@ def _remove_folders(folders: list[Path]) -> None:
     for folder in folders:
         with suppress(OSError):  # never made, or somebody else's file is in it by now
             folder.rmdir()
-
-
-def _write_file(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _place(part: Path, path: Path) -> bool:

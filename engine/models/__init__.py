@@ -1,1 +1,1 @@
-"""Models: a room of engine."""
+"""What names of tensors mean: families, blocks, pairs of weights. No torch."""

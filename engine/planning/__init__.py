@@ -1,1 +1,1 @@
-"""Planning: a room of engine."""
+"""What a run will do, take and cost, before anything is read. No torch."""

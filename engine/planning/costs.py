@@ -17,10 +17,9 @@ from engine.decompose.workspace import (
 )
 from engine.devices.memory_rules import PART_VALUES, Need, lent_bytes
 from engine.models.pairing import PairedWeight
-from engine.settings import ExtractionSettings
+from engine.settings import SAFETENSORS_DTYPES, ExtractionSettings
 
 _READING = 200.0  # floating point operations that take as long as reading and subtracting one value
-_DTYPE_BYTES = {"fp16": 2, "bf16": 2, "fp32": 4}
 _STORING = 5  # float32 copies of both factors at most, while they are split, clamped, scaled, rounded and judged
 _RECORD = 4096  # a journal's record beside its numbers
 
@@ -42,7 +41,7 @@ def stores_factors(weight: PairedWeight, settings: ExtractionSettings) -> bool:
 
 def stored_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
     """Largest size of what is stored for a weight."""
-    size = _DTYPE_BYTES[settings.output_dtype]
+    size = DTYPES[SAFETENSORS_DTYPES[settings.output_dtype]].bits // 8
     if not stores_factors(weight, settings):
         return weight.numel * size
     rows, columns = matrix_shape(weight.shape)

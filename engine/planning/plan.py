@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from engine.checkpoints.lora_keys import FACTORS
 from engine.disk import free_bytes
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
-from engine.formats.comfyui import FACTOR_ENDINGS, difference_key, factor_key, has_loader, set_weight_key
+from engine.formats.comfyui import difference_key, factor_key, has_loader, set_weight_key
 from engine.formats.output_path import check_writable, first_free, numbered, output_folder_and_stem
 from engine.models.pairing import PairedWeight, Pairing, new_weights, select
 from engine.planning.costs import journal_bytes, measuring_work, stored_bytes, stores_factors, work
@@ -110,18 +111,18 @@ def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: Hardware
     )
 
 
-def weight_key(pairing: Pairing, weight: PairedWeight, ending: str) -> str:
-    """Key in the file of a factor or the alpha of a weight, or, for an empty ending, of its difference."""
-    if ending:
-        return factor_key(pairing.family, weight.name, ending)
+def weight_key(pairing: Pairing, weight: PairedWeight, part: str) -> str:
+    """Key in the file of a part of a weight: ``up``, ``down`` or ``alpha``, or its ``difference``."""
+    if part in FACTORS:
+        return factor_key(pairing.family, weight.name, part)
     return difference_key(pairing.family, weight.name, weight.kind)
 
 
 def _keys(pairing: Pairing, settings: ExtractionSettings, layers: tuple[PairedWeight, ...]) -> tuple[str, ...]:
     keys = [
-        weight_key(pairing, weight, ending)
+        weight_key(pairing, weight, part)
         for weight in layers
-        for ending in (FACTOR_ENDINGS if stores_factors(weight, settings) else ("",))
+        for part in (FACTORS if stores_factors(weight, settings) else ("difference",))
     ]
     return (*keys, *(set_weight_key(pairing.family, name) for name in new_weights(pairing, settings)))
 

@@ -1,1 +1,1 @@
-"""Resume: a room of engine."""
+"""Reuse of earlier runs: journal, records, and which of them a plan can use."""

@@ -2896,32 +2896,32 @@
 <context>
     <name>demo</name>
     <message>
-        <location filename="../../app/cli/demo.py"/>
+        <location filename="../../app/demo/pair.py"/>
         <source>Digits drawn with the same seeds</source>
         <translation>Ziffern mit denselben Seeds</translation>
     </message>
     <message>
-        <location filename="../../app/cli/demo.py"/>
+        <location filename="../../app/demo/pair.py"/>
         <source>Fine-tuned</source>
         <translation>Feinabgestimmt</translation>
     </message>
     <message>
-        <location filename="../../app/cli/demo.py"/>
+        <location filename="../../app/demo/pair.py"/>
         <source>Original</source>
         <translation>Original</translation>
     </message>
     <message>
-        <location filename="../../app/cli/demo.py"/>
+        <location filename="../../app/demo/pair.py"/>
         <source>Original + LoRA</source>
         <translation>Original + LoRA</translation>
     </message>
     <message>
-        <location filename="../../app/cli/demo.py"/>
+        <location filename="../../app/demo/pair.py"/>
         <source>loss {loss}</source>
         <translation>Verlust {loss}</translation>
     </message>
     <message>
-        <location filename="../../app/cli/demo.py"/>
+        <location filename="../../app/demo/pair.py"/>
         <source>{share} of the fine-tune recovered by {size}</source>
         <translation>{share} der Feinabstimmung, wiedergegeben von {size}</translation>
     </message>
@@ -3037,12 +3037,12 @@
 <context>
     <name>errors</name>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Add a name after it.</source>
         <translation>Dahinter einen Namen angeben.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Ask for a rank at or below the one that was computed, or extract from the two models.</source>
         <translation>Höchstens den berechneten Rang verlangen oder aus den beiden Modellen extrahieren.</translation>
     </message>
@@ -3072,7 +3072,7 @@
         <translation>Den Pfad prüfen, oder ob das Laufwerk angeschlossen ist.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a .safetensors file with a model's weights.</source>
         <translation>Eine .safetensors-Datei mit den Gewichten eines Modells wählen.</translation>
     </message>
@@ -3082,33 +3082,32 @@
         <translation>Eine Datei wählen, die bei einer Extraktion entstanden ist.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a file with a model's weights.</source>
         <translation>Eine Datei mit den Gewichten eines Modells wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a file written by a profile export.</source>
         <translation>Eine Datei aus einem Profil-Export wählen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
-        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a folder for the output.</source>
         <translation>Einen Ordner für die Ausgabe wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a folder with one model in it, or the model's file.</source>
         <translation>Einen Ordner mit genau einem Modell oder die Modelldatei selbst wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a full fine-tuned model and its original.</source>
         <translation>Ein vollständiges feinabgestimmtes Modell und sein Original wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a shorter one.</source>
         <translation>Einen kürzeren wählen.</translation>
     </message>
@@ -3118,7 +3117,7 @@
         <translation>Eine einzelne .safetensors-Datei wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose another file name.</source>
         <translation>Einen anderen Dateinamen wählen.</translation>
     </message>
@@ -3133,23 +3132,22 @@
         <translation>Einen anderen Namen wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose another output folder, or change that folder's permissions.</source>
         <translation>Einen anderen Ausgabeordner wählen oder die Rechte jenes Ordners ändern.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
-        <location filename="../../app/text/error_variants.py"/>
         <source>Choose another output folder, or change the folder's permissions.</source>
         <translation>Einen anderen Ausgabeordner wählen oder die Rechte des Ordners ändern.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose another output folder, or mend the link.</source>
         <translation>Einen anderen Ausgabeordner wählen oder die Verknüpfung reparieren.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose another output folder.</source>
         <translation>Einen anderen Ausgabeordner wählen.</translation>
     </message>
@@ -3159,7 +3157,7 @@
         <translation>Als Genauigkeit bf16 oder fp32 wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose one of these files.</source>
         <translation>Eine dieser Dateien wählen.</translation>
     </message>
@@ -3169,7 +3167,7 @@
         <translation>Das Originalmodell wählen, aus dem das feinabgestimmte entstanden ist.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose the two models that the LoRA was extracted from.</source>
         <translation>Die beiden Modelle wählen, aus denen das LoRA extrahiert wurde.</translation>
     </message>
@@ -3184,7 +3182,7 @@
         <translation>Andere Programme schließen oder svd_lowrank verwenden, das weniger braucht.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Connect the drive, or choose another output folder.</source>
         <translation>Das Laufwerk anschließen oder einen anderen Ausgabeordner wählen.</translation>
     </message>
@@ -3199,48 +3197,47 @@
         <translation>Noch einmal herunterladen oder kopieren.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Free some space or choose another output folder.</source>
         <translation>Platz schaffen oder einen anderen Ausgabeordner wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Get a version of it in a single .safetensors file.</source>
         <translation>Eine Fassung in einer einzelnen .safetensors-Datei besorgen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
-        <location filename="../../app/text/error_variants.py"/>
         <source>Get an undamaged file, or leave such layers out with --skip-nonfinite.</source>
         <translation>Eine unbeschädigte Datei besorgen oder solche Schichten mit --skip-nonfinite weglassen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Get or make a version of it in a single .safetensors file.</source>
         <translation>Eine Fassung in einer einzelnen .safetensors-Datei besorgen oder erstellen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Give more of it: {available}.</source>
         <translation>Mehr davon angeben: {available}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Leave out &lt; &gt; : " | ? * and names such as CON.</source>
         <translation>Ohne &lt; &gt; : " | ? * und Namen wie CON.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>More than one pair begins with {name}.</source>
         <translation>Mehr als ein Paar beginnt mit {name}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>No file in the folder {file} is a model that can be used: {names}.</source>
         <translation>Keine Datei im Ordner {file} ist ein verwendbares Modell: {names}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>No pair of models in the cache begins with {name}.</source>
         <translation>Kein Modellpaar im Cache beginnt mit {name}.</translation>
     </message>
@@ -3280,12 +3277,12 @@
         <translation>Die Extraktion neu starten; sie berechnet diese Schichten noch einmal.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The LoRA is broken; extract it again.</source>
         <translation>Das LoRA ist fehlerhaft; noch einmal extrahieren.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The LoRA needs up to {needed} and {file} has {free} free.</source>
         <translation>Das LoRA braucht bis zu {needed}, und {file} hat {free} frei.</translation>
     </message>
@@ -3296,42 +3293,41 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
-        <location filename="../../app/text/error_variants.py"/>
         <source>The file is damaged or was written by a faulty program; get it again.</source>
         <translation>Die Datei ist beschädigt oder stammt von einem fehlerhaften Programm; noch einmal besorgen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The file name is blank.</source>
         <translation>Der Dateiname ist leer.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The file name {file} cannot be a file's name on every system.</source>
         <translation>{file} kann nicht auf jedem System ein Dateiname sein.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The file name {file} ends in a folder.</source>
         <translation>Der Dateiname {file} endet mit einem Ordner.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The file name {file} is too long.</source>
         <translation>Der Dateiname {file} ist zu lang.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The file name {file} leads out of the output folder.</source>
         <translation>Der Dateiname {file} führt aus dem Ausgabeordner hinaus.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The folder {file} holds a model in diffusers' folders, which is not supported yet.</source>
         <translation>Der Ordner {file} enthält ein Modell in der Ordnerstruktur von diffusers; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The header of {file} is broken at {tensor}: {reason}.</source>
         <translation>Der Kopf von {file} ist bei {tensor} fehlerhaft: {reason}.</translation>
     </message>
@@ -3341,37 +3337,37 @@
         <translation>Der Kopf von {file} ist fehlerhaft: {reason}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The model in the folder {file} is split into several files, which is not supported yet.</source>
         <translation>Das Modell im Ordner {file} ist auf mehrere Dateien verteilt; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The output folder {file} cannot be made, because {at} does not take new folders.</source>
         <translation>Der Ausgabeordner {file} lässt sich nicht anlegen, weil {at} keine neuen Ordner annimmt.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The output folder {file} cannot be made, because {at} is a file.</source>
         <translation>Der Ausgabeordner {file} lässt sich nicht anlegen, weil {at} eine Datei ist.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The output folder {file} cannot be made, because {at} is not there.</source>
         <translation>Der Ausgabeordner {file} lässt sich nicht anlegen, weil {at} nicht vorhanden ist.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The output folder {file} cannot be used, because {at} is a link that leads nowhere.</source>
         <translation>Der Ausgabeordner {file} ist nicht verwendbar, weil {at} eine Verknüpfung ins Leere ist.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The output folder {file} does not take new files.</source>
         <translation>Der Ausgabeordner {file} nimmt keine neuen Dateien an.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>The output folder {file} is a file.</source>
         <translation>Der Ausgabeordner {file} ist eine Datei.</translation>
     </message>
@@ -3391,17 +3387,17 @@
         <translation>Die beiden Modelle haben in allen {layers} ausgewählten Gewichten dieselben Werte.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>There are: {available}.</source>
         <translation>Vorhanden: {available}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>There is more than one model in the folder {file}: {names}.</source>
         <translation>Im Ordner {file} liegt mehr als ein Modell: {names}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>There is no .safetensors file in the folder {file}.</source>
         <translation>Im Ordner {file} liegt keine .safetensors-Datei.</translation>
     </message>
@@ -3416,7 +3412,7 @@
         <translation>Es gibt kein Profil namens {name}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>There is no space left to write to {file}. Nothing was kept of the file.</source>
         <translation>In {file} ist kein Platz mehr. Von der Datei wurde nichts behalten.</translation>
     </message>
@@ -3431,22 +3427,22 @@
         <translation>Das andere Verfahren versuchen oder diese Schicht weglassen; bitte melden.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Type a name for the LoRA.</source>
         <translation>Einen Namen für das LoRA eingeben.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Update LoRA Extractor, or export the profile again with this version.</source>
         <translation>LoRA Extractor aktualisieren oder das Profil mit dieser Version noch einmal exportieren.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Use 1 to 80 printable characters.</source>
         <translation>1 bis 80 druckbare Zeichen verwenden.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>Use a name, or a subfolder and a name; choose the place with the output folder.</source>
         <translation>Einen Namen oder Unterordner und Namen verwenden; den Ort bestimmt der Ausgabeordner.</translation>
     </message>
@@ -3504,7 +3500,7 @@
         <translation>{file} wurde während des Laufs geändert oder ist verschwunden.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} does not belong to these models: no key such as {tensor} matches a weight.</source>
         <translation>{file} gehört nicht zu diesen Modellen: Kein Schlüssel wie {tensor} passt zu einem Gewicht.</translation>
     </message>
@@ -3514,12 +3510,12 @@
         <translation>{file} gibt es nicht.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} exists and is not a hardware profile, so it is not overwritten.</source>
         <translation>{file} gibt es schon und ist kein Hardware-Profil; die Datei wird nicht überschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} holds no tensors.</source>
         <translation>{file} enthält keine Tensoren.</translation>
     </message>
@@ -3529,12 +3525,12 @@
         <translation>{file} enthält quantisierte Gewichte: {scheme} (zu sehen bei {tensor}).</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} holds values that no profile can have.</source>
         <translation>{file} enthält Werte, die kein Profil haben kann.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is a LoRA already, not a model.</source>
         <translation>{file} ist schon ein LoRA, kein Modell.</translation>
     </message>
@@ -3564,12 +3560,12 @@
         <translation>{file} ist kein LoRA.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is not a hardware profile.</source>
         <translation>{file} ist kein Hardware-Profil.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is not a safetensors model.</source>
         <translation>{file} ist kein safetensors-Modell.</translation>
     </message>
@@ -3584,12 +3580,12 @@
         <translation>{file} wurde für beide Modelle gewählt; es gibt keine Differenz zu extrahieren.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} was written by a newer version of LoRA Extractor.</source>
         <translation>{file} stammt von einer neueren Version von LoRA Extractor.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{missing} of {of} layers are not in the cache at these settings.</source>
         <translation>{missing} von {of} Schichten sind mit diesen Einstellungen nicht im Cache.</translation>
     </message>
@@ -3604,7 +3600,7 @@
         <translation>{name} gibt es schon.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{name} cannot be a profile's name.</source>
         <translation>{name} kann kein Profilname sein.</translation>
     </message>
@@ -3629,12 +3625,12 @@
         <translation>{tensor} enthält den Wert {value:.3g}, der nicht in {dtype} passt. Es wurde nichts geschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{tensor} in {file} contains NaN or infinite values, and {more}. Nothing was written.</source>
         <translation>{tensor} in {file} enthält NaN oder unendliche Werte, ebenso {more}. Es wurde nichts geschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{tensor} in {file} contains NaN or infinite values.</source>
         <translation>{tensor} in {file} enthält NaN oder unendliche Werte.</translation>
     </message>
@@ -3644,7 +3640,7 @@
         <translation>{tensor} in {file} enthält NaN oder unendliche Werte. Es wurde nichts geschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/text/error_variants.py"/>
+        <location filename="../../app/text/errors.py"/>
         <source>{tensor} in {file} has another shape than the weight it belongs to.</source>
         <translation>{tensor} in {file} hat eine andere Form als das zugehörige Gewicht.</translation>
     </message>

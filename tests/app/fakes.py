@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from app.work.preparation import DeviceInfo
+from app.work.requests import DeviceInfo
 from engine.cancel import CancelToken
 from engine.checkpoints import TensorInfo, TensorView
 from engine.errors import EngineError
@@ -28,6 +28,7 @@ from engine.events import (
 from engine.models.blocks import Block
 from engine.models.inspection import ModelSummary, PairSummary
 from engine.models.pairing import PairedWeight
+from engine.models.places import place_of
 from engine.planning.costs import work
 from engine.planning.estimates import Speed
 from engine.planning.plan import Plan
@@ -70,6 +71,7 @@ def layer_result(name: str, kept: float = 0.9, rank: int | None = 8) -> LayerRes
     return LayerResult(
         name=name,
         kind="matrix",
+        place=place_of(name),
         shape=(3072, 3072),
         rank=rank,
         energy_retained=kept,

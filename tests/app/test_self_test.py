@@ -15,7 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
     ("breakage", "words"),
     [
         ("s.LEAST_ENERGY = 2", "of the change instead of at least 2"),
-        ("import app.cli.demo as d; d.FINETUNED = d.DEMO_DIR / 'gone.safetensors'; s.SECONDS = 3.0", "was not planned"),
+        (
+            "import app.demo.pair as d; d.FINETUNED = d.DEMO_DIR / 'gone.safetensors'; s.SECONDS = 3.0",
+            "was not planned",
+        ),
         ("import app.look.icons as i; i.ICONS = i.ICONS / 'gone'", "gone"),
         ("import app.support.licences as l; l.licence_text = lambda: 'nothing'", "the licences do not name torch"),
     ],

@@ -7,7 +7,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from app.cli.main import build_parser
+from app.cli.parser import build_parser
 from app.parameters import FieldSpec, field_specs
 from engine.presets import HARDWARE_PROFILES
 from engine.settings import ExtractionSettings, HardwareSettings

@@ -20,13 +20,8 @@ LINT = "from importlinter.cli import lint_imports_command; lint_imports_command(
 MOST_FILES = {"engine": 12, "app": 8, "app/widgets": 4}
 IN_CIRCLES = frozenset(
     [
-        "app.cli.demo",
-        "app.look.stylesheet",
-        "app.look.theme",
-        "app.window.application",
         "app.window.closing",
         "app.window.commands",
-        "app.window.demo_window",
         "app.window.dropped_files",
         "app.window.help",
         "app.window.main_window",

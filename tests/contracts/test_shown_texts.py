@@ -17,8 +17,7 @@ from translatable_texts import ROOT, find_texts
 
 # The command line speaks English, the same everywhere: scripts and reports of errors rely on its words.
 ENGLISH = [*(ROOT / "app" / "cli").glob("*.py"), ROOT / "app" / "__main__.py"]
-SPOKEN_TO_BOTH = ROOT / "app" / "cli" / "demo.py"  # the window shows its titles too
-CODE = sorted({path for path in (ROOT / "app").rglob("*.py") if path not in ENGLISH} | {SPOKEN_TO_BOTH})
+CODE = sorted({path for path in (ROOT / "app").rglob("*.py") if path not in ENGLISH})
 SHOWN_FIRST = """
     QLabel QPushButton QCheckBox QRadioButton QAction QGroupBox QMenu setText setToolTip setStatusTip setWhatsThis
     setWindowTitle setTitle addAction addMenu setAccessibleName setAccessibleDescription setPlaceholderText addItem

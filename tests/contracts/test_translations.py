@@ -22,10 +22,10 @@ GERMAN = ROOT / "resources" / "translations" / "lora-extractor_de.ts"
 def test_all_ways_to_translate_are_understood() -> None:
     found = Found()
     code = """
-from app.text.translation import marked, plural, translate
+from app.text.translation import marked, plural, translate, translator
 CONTEXT = "things"
 TABLE = (marked("things", "in a table"),)
-def _tr(text): return QCoreApplication.translate("wrapped", text)
+_tr = translator("wrapped")
 def show(model: LayerModel): return model.tr("of a parameter")
 class Card(QWidget):
     def words(self, n):
@@ -138,6 +138,8 @@ def test_every_language_that_can_be_chosen_has_its_files() -> None:
 
 
 def test_the_words_of_the_command_line_load_no_qt() -> None:
-    modules = "app.cli.main, app.cli.commands, app.text.notices, app.text.errors, app.text.translation"
+    modules = (
+        "app.cli.main, app.cli.commands, app.cli.profiles, app.text.notices, app.text.errors, app.text.translation"
+    )
     script = f"import sys, {modules}; sys.exit(any(name.startswith('PySide6') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0

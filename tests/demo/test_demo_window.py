@@ -20,6 +20,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from app.cli import demo
+from app.demo.pair import PICTURE
 from app.storage import paths
 from app.widgets.help.demo_dialog import DemoDialog
 from app.window.main_window import MainWindow
@@ -94,7 +95,7 @@ def test_the_demo_ends_with_the_picture_and_the_three_losses_and_leaves_the_sess
     visitor = Visitor(act)
     assert run_demo(tmp_path / "out") is None
     assert visitor.satisfied
-    assert QImage(str(tmp_path / "out" / demo.PICTURE)).width() > 400
+    assert QImage(str(tmp_path / "out" / PICTURE)).width() > 400
     assert len(list((tmp_path / "out").glob("demo_lora*.safetensors"))) == 1
     assert list(losses) == ["Original", "Fine-tuned", "Original + LoRA"]
     assert losses["Original + LoRA"] < losses["Original"]

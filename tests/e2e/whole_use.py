@@ -23,7 +23,7 @@ from PySide6.QtCore import QPoint, Qt  # noqa: E402
 from PySide6.QtTest import QTest  # noqa: E402
 from PySide6.QtWidgets import QApplication, QDialog, QSpinBox, QWidget  # noqa: E402
 
-from app.cli.demo import FINETUNED, ORIGINAL  # noqa: E402
+from app.demo.pair import FINETUNED, ORIGINAL  # noqa: E402
 from app.storage.preferences import PreferenceStore  # noqa: E402
 from app.window.application import begin  # noqa: E402
 from app.window.frame import Tab  # noqa: E402

@@ -1,1 +1,1 @@
-"""Bar: a room of app/widgets."""
+"""The bar at the bottom of the window: run buttons, progress, and the card of the last result."""

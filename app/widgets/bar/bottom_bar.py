@@ -110,7 +110,7 @@ class BottomBar(BarParts):
         self.progress.setValue(round(progress.share * 1000))
 
     def show_stopping(self) -> None:
-        """The run ends; layers at hand are abandoned."""
+        """The run ends; unfinished layers are abandoned."""
         self.headline.setText(self.tr("Stopping\u2026"))
         self.detail.setText(self.tr("Unfinished layers are dropped."))
         self.stop.setEnabled(False)
@@ -172,7 +172,7 @@ class BottomBar(BarParts):
         self.show_verify_ended()
 
     def show_verify_failed(self, lora: Path, error: EngineError) -> None:
-        """The verification failed: what happened and what to do."""
+        """The verification failed: show cause and remedy."""
         message, remedy = short_error_text(error)
         both = self.tr("{message} {remedy}").format(message=message, remedy=remedy)
         if self._card is not None and self._card.path == lora:
@@ -191,7 +191,7 @@ class BottomBar(BarParts):
             self._show_card()
 
     def show_failed(self, error: EngineError) -> None:
-        """The run failed: what happened and what to do."""
+        """The run failed: show cause and remedy."""
         message, remedy = short_error_text(error)
         buttons = (self.copy_details, self.folder, self.extract)
         self._show(f"\u26a0 {message}", remedy, buttons, tone="bad", error=error)

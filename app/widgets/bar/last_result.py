@@ -1,4 +1,4 @@
-"""A small line that keeps the last LoRA at hand while the bar already speaks of the next one."""
+"""A small line that keeps the last LoRA reachable while the bar already shows the next one."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class LastResult(QWidget):
             self._show(self.tr("Last: {name}").format(name=output.path.name))
 
     def show_checked(self, lora: Path, judgement: str, details: str, *, tone: str = "") -> None:
-        """Say what a verification found of a LoRA, whoever wrote that.
+        """Show what a verification found of a LoRA, whichever program wrote it.
 
         Args:
             lora: its file.

@@ -20,7 +20,7 @@ class BarParts(QFrame):
     Attributes:
         headline, detail, extra: the lines.
         progress: how far something is.
-        last: a line that keeps the last LoRA at hand.
+        last: a line that keeps the last LoRA reachable.
         buttons: all buttons, of which a few are offered.
     """
 
@@ -80,7 +80,7 @@ class BarParts(QFrame):
 
 
 class BarLine(ElidedLabel):
-    """A line whose tooltip tells more than the line."""
+    """A line whose tooltip says more than the line."""
 
     def __init__(self, role: str) -> None:
         super().__init__("", role, mode=Qt.TextElideMode.ElideRight)

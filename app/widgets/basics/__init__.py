@@ -1,1 +1,1 @@
-"""Basics: a room of app/widgets."""
+"""Building blocks of all other widgets: panels, fields, sliders, plots, dialogs, drops."""

@@ -5,18 +5,17 @@ from __future__ import annotations
 from enum import Enum
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QObject, Qt, SignalInstance, Slot
+from PySide6.QtCore import QObject, Qt, SignalInstance, Slot
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QMessageBox, QVBoxLayout, QWidget
 
 from app.text.notices import counted, format_moment
+from app.text.translation import translator
 from app.text.window_text import whose_place_text
 from app.widgets.basics.basics import push_button, set_look, text_label, wrapped_label
 from app.widgets.basics.shortcuts import SHORTCUTS
 from engine.results import Kept
 
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("dialogs", text)
+_tr = translator("dialogs")
 
 
 class ResumeAnswer(Enum):
@@ -54,25 +53,25 @@ def ask_stop(parent: QWidget, over: SignalInstance, *, closing: bool, kept: bool
     box.setEscapeButton(keep)
     ended = Ended(over, box)
     box.exec()
-    return closing if ended.happened else box.clickedButton() is stop
+    return closing if ended.reached else box.clickedButton() is stop
 
 
 class Ended(QObject):
     """Takes a question away once what it is about has ended.
 
     Attributes:
-        happened: it has.
+        reached: whether it has ended.
     """
 
     def __init__(self, over: SignalInstance, box: QMessageBox) -> None:
         super().__init__(box)
         self._box = box
-        self.happened = False
+        self.reached = False
         over.connect(self._on_over)
 
     @Slot()
     def _on_over(self) -> None:
-        self.happened = True
+        self.reached = True
         self._box.reject()
 
 

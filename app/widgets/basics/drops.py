@@ -13,7 +13,7 @@ def accept_copy(event: QDropEvent) -> bool:
     """Answer a drag or a drop with Copy; where its source does not offer that, refuse it. Returns whether it is taken.
 
     `QDropEvent.acceptProposedAction` answers with what the source proposes. That is Move in several file managers,
-    which delete the file they dragged when they are told that it was moved.
+    which delete the file they dragged when the answer is that it was moved.
     """
     if not event.possibleActions() & Qt.DropAction.CopyAction:
         event.ignore()

@@ -12,7 +12,8 @@ from app.parameters import FieldSpec
 from app.text.translation import short_number, typed_number
 from app.widgets.basics.basics import let_shrink, set_look
 from app.widgets.basics.drops import TextField
-from app.widgets.basics.sliders import RANK_STOPS, NumberSlider, StopSlider
+from app.widgets.basics.sliders import NumberSlider, StopSlider
+from engine.presets import RANK_STOPS
 
 DEVICES = ("auto", "all", "cpu", "cuda:0", "mps", "xpu")
 
@@ -71,7 +72,7 @@ class FieldEditor(QWidget):
         raise NotImplementedError
 
     def set_value(self, value: Any) -> None:
-        """Show a value without telling anyone."""
+        """Show a value without emitting a signal."""
         raise NotImplementedError
 
     def set_trouble(self, present: bool) -> None:
@@ -79,7 +80,7 @@ class FieldEditor(QWidget):
         set_look(self.control, "trouble", present)
 
     @Slot()
-    def _tell(self) -> None:
+    def _emit_changed(self) -> None:
         self.changed.emit()
 
 
@@ -98,7 +99,7 @@ class NumberEditor(FieldEditor):
         )
         super().__init__(spec, self._slider)
         self._slider.set_names(title_of(spec), help_of(spec))
-        self._slider.changed.connect(self._tell)
+        self._slider.changed.connect(self._emit_changed)
 
     def value(self) -> Any:
         """The number."""
@@ -115,7 +116,7 @@ class SwitchEditor(FieldEditor):
     def __init__(self, spec: FieldSpec) -> None:
         self._box = QCheckBox(title_of(spec))
         super().__init__(spec, self._box)
-        self._box.toggled.connect(self._tell)
+        self._box.toggled.connect(self._emit_changed)
 
     def value(self) -> Any:
         """Whether it is on."""
@@ -137,7 +138,7 @@ class ChoiceEditor(FieldEditor):
             self._combo.addItem(choice_title(spec, choice), choice)
         let_shrink(self._combo, 96)
         super().__init__(spec, self._combo)
-        self._combo.currentIndexChanged.connect(self._tell)
+        self._combo.currentIndexChanged.connect(self._emit_changed)
 
     def value(self) -> Any:
         """The chosen one."""
@@ -157,7 +158,7 @@ class StopEditor(FieldEditor):
         self._slider = StopSlider(spec.choices, [choice_title(spec, choice) for choice in spec.choices])
         super().__init__(spec, self._slider)
         self._slider.set_names(title_of(spec), help_of(spec))
-        self._slider.changed.connect(self._tell)
+        self._slider.changed.connect(self._emit_changed)
 
     def value(self) -> Any:
         """The chosen one."""
@@ -175,7 +176,7 @@ class TextEditor(FieldEditor):
         self._line = TextField()
         self._line.setPlaceholderText(placeholder)
         super().__init__(spec, self._line)
-        self._line.textEdited.connect(self._tell)
+        self._line.textEdited.connect(self._emit_changed)
 
     def value(self) -> Any:
         """The text; a number with a point, however it was typed."""
@@ -199,7 +200,7 @@ class DeviceEditor(FieldEditor):
         line = self._combo.lineEdit()
         assert line is not None
         line.setAccessibleName(title_of(spec))
-        self._combo.currentTextChanged.connect(self._tell)
+        self._combo.currentTextChanged.connect(self._emit_changed)
 
     def value(self) -> Any:
         """The device's name."""
@@ -228,7 +229,7 @@ class PartsEditor(FieldEditor):
             box = QCheckBox(component_title(choice))
             box.setAccessibleName(f"{title_of(spec)}: {box.text()}")
             box.setToolTip(help_of(spec))
-            box.toggled.connect(self._tell)
+            box.toggled.connect(self._emit_changed)
             grid.addWidget(box, index // 2, index % 2, Qt.AlignmentFlag.AlignLeft)
             self._boxes[choice] = box
 

@@ -101,11 +101,11 @@ class SettingsForm(Generic[Model]):
         return {name: row.editor.value() for name, row in self.rows.items()}
 
     def show_settings(self, settings: Model) -> None:
-        """Show settings without telling anyone."""
+        """Show settings without emitting a signal."""
         self.show_values(settings.model_dump())
 
     def show_values(self, values: Mapping[str, Any]) -> None:
-        """Show the values of some fields without telling anyone."""
+        """Show the values of some fields without emitting a signal."""
         for name, value in values.items():
             self.rows[name].editor.set_value(value)
         self.check()

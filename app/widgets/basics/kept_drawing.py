@@ -8,7 +8,8 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from app.look.theme import Theme, Tokens
+from app.look.theme import Theme
+from app.look.tokens import Tokens
 from app.text.notices import format_bytes
 from app.widgets.basics.basics import scaled
 from engine.analysis.exploration import Answer, Span

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QHBoxLayout, QSizePol
 from app.widgets.basics.basics import set_look, text_label
 
 HANDLE = 8.0
-RANK_STOPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 
 
 class Slider(QSlider):
@@ -123,7 +122,7 @@ class NumberSlider(QWidget):
         percent: bool = False,
         unit: str = "",
     ) -> None:
-        """Stand for another quantity from now on, without telling anyone; `set_value` and `set_names` should follow.
+        """Stand for another quantity from now on, without emitting a signal; `set_value` and `set_names` should follow.
 
         Args:
             minimum: the least number.
@@ -178,7 +177,7 @@ class NumberSlider(QWidget):
         return round(value) if self._whole and self._factor == 1.0 else round(value, 6)
 
     def set_value(self, value: float) -> None:
-        """Show a number without telling anyone."""
+        """Show a number without emitting a signal."""
         self.number.blockSignals(True)
         scaled = value * self._factor
         if isinstance(self.number, QSpinBox):
@@ -251,7 +250,7 @@ class StopSlider(QWidget):
         return self._choices[self.slider.value()]
 
     def set_value(self, value: str) -> None:
-        """Show a choice without telling anyone."""
+        """Show a choice without emitting a signal."""
         self.slider.blockSignals(True)
         self.slider.setValue(self._choices.index(value))
         self.slider.blockSignals(False)

@@ -26,7 +26,7 @@ def frame_of(window: QWidget) -> QMargins:
 
 
 def free_part(window: QWidget) -> QRect:
-    """What the screen of a window has free; without bounds where windows are drawn into memory and nobody looks."""
+    """What the screen of a window has free; without bounds where windows are drawn into memory, off screen."""
     if QGuiApplication.platformName() in ("offscreen", "minimal"):
         return QRect(0, 0, 1 << 14, 1 << 14)
     return window.screen().availableGeometry()
@@ -68,7 +68,7 @@ def fit_screen(window: QWidget) -> None:
 class FrameWatch(QObject):
     """Has a window fitted into its screen again as soon as its frame is known.
 
-    A window manager puts the frame there some time after the window was shown, and Qt tells nobody. Where a person
+    A window manager puts the frame there some time after the window was shown, and Qt emits nothing. Where a person
     moves the window meanwhile, it stays there: only another frame is a reason to fit.
     """
 

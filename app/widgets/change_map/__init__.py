@@ -1,1 +1,1 @@
-"""Change map: a room of app/widgets."""
+"""The map of changes: blocks by kinds of layers, coloured by change or by what is kept."""

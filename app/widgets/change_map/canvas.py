@@ -1,11 +1,11 @@
-"""Paints the change map, and lets mouse and keyboard move over its cells."""
+"""Paints the change map, lets mouse and keyboard move over its cells, and scrolls where its rows need it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
@@ -20,7 +20,7 @@ from PySide6.QtGui import (
     QPixmap,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidget
 
 from app.look.stylesheet import SMALL
 from app.look.theme import Theme
@@ -41,6 +41,8 @@ from app.widgets.change_map.values import Cells
 TALLEST_ROW = 36
 SHRUNK = (1.0, 0.92, 0.85)  # sizes of the rows' titles, of which the largest that a row has room for is used
 SHADES = 64
+LOWEST = 64  # pixels of height that the map is never below
+MARGIN = 4  # pixels that stay visible around the cell with the keyboard's focus
 OUTLINED = 16  # chosen cells; more of them are marked more quietly
 
 
@@ -83,7 +85,7 @@ class ChangeCanvas(QWidget):
         return self._grid.size
 
     def room(self, height: int) -> tuple[int, int]:
-        """How many rows and columns can be told apart, and their titles read, in so many pixels and this width."""
+        """How many rows and columns can be distinguished, and their titles read, in so many pixels and this width."""
         rows = (height - self._axis_height() - ABOVE_STRIP) // self._lowest_row()
         columns = self.width() * (1 - LABEL_SHARE) // NARROWEST_COLUMN
         return max(0, int(rows)), max(8, int(columns))
@@ -251,7 +253,7 @@ class ChangeCanvas(QWidget):
         )
 
     def _paint_chosen(self, painter: QPainter) -> None:
-        """Outlines around a few cells, lines below many; where all are chosen there is nothing to tell apart."""
+        """Outlines around a few cells, lines below many; where all are chosen there is nothing to distinguish."""
         pen = QPen(QColor(self._theme.tokens.text), 1.5)
         if len(self._chosen) > OUTLINED:
             pen.setCapStyle(Qt.PenCapStyle.FlatCap)
@@ -283,3 +285,44 @@ class ChangeCanvas(QWidget):
     def _row_titles(self) -> list[str]:
         kinds = [*self._grid.kinds, *([OUTSIDE] if self._grid.outside else [])]
         return [self._titles(kind) for kind in kinds]
+
+
+class MapArea(QScrollArea):
+    """The canvas, as high as there is room for and not lower than its rows need.
+
+    Attributes:
+        resized: emitted after there is more or less room for the map.
+    """
+
+    resized = Signal()
+
+    def __init__(self, canvas: ChangeCanvas) -> None:
+        super().__init__()
+        self._canvas = canvas
+        self.setProperty("surface", "clear")
+        canvas.setProperty("surface", "clear")
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidgetResizable(True)
+        self.setWidget(canvas)
+        self.setMinimumHeight(scaled(LOWEST))
+        canvas.resized.connect(self.resized)
+        canvas.moved.connect(self._follow)
+
+    def sizeHint(self) -> QSize:
+        """Room for a few rows."""
+        return self._canvas.sizeHint()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """There may be room for more rows, or for fewer."""
+        super().resizeEvent(event)
+        self.resized.emit()
+
+    @Slot()
+    def _follow(self) -> None:
+        """Keep the cell that the keyboard is at in sight."""
+        if self._canvas.current < self._canvas.cells():
+            area = self._canvas.rectangle(self._canvas.current).toRect()
+            height = (area.height() + 1) // 2 + MARGIN
+            self.ensureVisible(area.center().x(), area.center().y(), 0, height)

@@ -42,7 +42,7 @@ class ScaleBar(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:
-        """As wide as shades can be told apart; it may be narrower."""
+        """As wide as shades can be distinguished; it may be narrower."""
         return QSize(72, 8)
 
     def show_scale(self, *, kept: bool) -> None:

@@ -107,7 +107,7 @@ def beside_rows(grid: ChangeGrid, axis: float) -> float:
 
 
 def group_title(stack: str) -> str:
-    """What stands below the columns of a stack: its name, or the telling parts of a long one."""
+    """What stands below the columns of a stack: its name, or the distinctive parts of a long one."""
     parts = stack.split(".")
     return parts[-1] if len(parts) < 3 else ".".join([parts[0], parts[1], parts[-1]])
 

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedWidget
 
 from app.look.theme import Theme
-from app.text.translation import plural, whole
+from app.text.translation import plural, translator, whole
 from app.widgets.basics.basics import Panel, let_shrink, text_label
-from app.widgets.change_map.area import MapArea
-from app.widgets.change_map.canvas import ChangeCanvas
+from app.widgets.change_map.canvas import ChangeCanvas, MapArea
 from app.widgets.change_map.colours import ScaleBar, map_colour
 from app.widgets.change_map.grid import NOTHING, OTHERS, OUTER, OUTSIDE, ChangeGrid, arrange
-from app.widgets.change_map.places import BIASES, NORMS
 from app.widgets.change_map.values import Cells, Scale, change_scale, combined_change, combined_kept, kept_scale
 from app.widgets.layers.layer_choice import LayerChoice
 from app.widgets.layers.layer_model import LayerModel, change_text, share_text, short_name
 from app.widgets.layers.layer_names import first_parts
+from engine.models.places import BIASES, NORMS
+from engine.results import Place
+
+_tr = translator("ChangeMap")
 
 REFRESH_MS = 100
 LAYERS_TOLD = 8  # in a tooltip
 FEWEST_ROWS = 6  # where there is no room for them, the map scrolls
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("ChangeMap", text)
 
 
 class ChangeMap(Panel):
@@ -37,7 +35,7 @@ class ChangeMap(Panel):
     Attributes:
         value: the control that says whether changes or what is kept of them is shown.
         canvas: the cells.
-        picked: emitted after somebody chose a cell with layers in it.
+        picked: emitted after a cell with layers in it was chosen.
     """
 
     picked = Signal()
@@ -46,6 +44,7 @@ class ChangeMap(Panel):
         super().__init__(_tr("Where the fine-tune changed"))
         self._theme, self._model, self._choice = theme, model, choice
         self._names: list[str] = []
+        self._places: dict[str, Place] = {}
         self._numbers: dict[str, int] = {}
         self._taken = 0
         self._grid = NOTHING
@@ -77,13 +76,13 @@ class ChangeMap(Panel):
         choice.changed.connect(self._mark_chosen)
         self.refresh()
 
-    def expect(self, names: Sequence[str]) -> None:
-        """Tell which layers a run will finish, so that the whole map is there from its beginning.
+    def expect(self, layers: Mapping[str, Place]) -> None:
+        """Show the layers, by name, that a run will finish, so that the whole map is there from its beginning.
 
         Call it after the model's `start`, which forgets the layers of the last run.
         """
-        for name in names:
-            self._number(name)
+        for name, place in layers.items():
+            self._number(name, place)
         self._arrange()
         self.refresh()
 
@@ -125,7 +124,8 @@ class ChangeMap(Panel):
         """Take the rows that came in and paint anew."""
         before = len(self._names)
         for number in range(self._taken, self._model.rowCount()):
-            self._number(self._model.row(number).name)
+            row = self._model.row(number)
+            self._number(row.name, row.place)
         self._taken = self._model.rowCount()
         if len(self._names) != before:
             self._arrange()
@@ -154,17 +154,18 @@ class ChangeMap(Panel):
     def _kept(self) -> bool:
         return bool(self.value.currentData() == "kept")
 
-    def _number(self, name: str) -> int:
+    def _number(self, name: str, place: Place) -> int:
         number = self._numbers.setdefault(name, len(self._names))
         if number == len(self._names):
             self._names.append(name)
+            self._places[name] = place
         return number
 
     def _arrange(self) -> None:
         self._room = self.canvas.room(self.area.viewport().height())
         rows, columns = self._room
         most_kinds = max(FEWEST_ROWS, rows)
-        self._grid = arrange(self._names, most_kinds=most_kinds, most_columns=columns) if self._names else NOTHING
+        self._grid = arrange(self._places, most_kinds=most_kinds, most_columns=columns) if self._names else NOTHING
         self.canvas.setMinimumHeight(self.canvas.least_height(self._grid))
         self._filled = set(np.unique(self._grid.cells).tolist())
 
@@ -263,6 +264,6 @@ class ChangeMap(Panel):
 
     @Slot()
     def _begin(self) -> None:
-        self._names, self._numbers, self._taken = [], {}, 0
+        self._names, self._places, self._numbers, self._taken = [], {}, {}, 0
         self._arrange()
         self.refresh()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Cells = NDArray[np.float64]
-LEAST_SPAN = 0.1  # of a scale of shares, so that differences nobody would notice do not look large
+LEAST_SPAN = 0.1  # of a scale of shares, so that negligible differences do not look large
 _FEW = 3  # per cent of the cells may lie beyond an end of a scale
 
 

@@ -1,1 +1,1 @@
-"""Help: a room of app/widgets."""
+"""Help around the work: welcome card, about box, bug report, crash bar, demo dialog."""

@@ -86,7 +86,7 @@ class AboutDialog(QDialog):
         self._reader.start()
 
     def done(self, result: int) -> None:
-        """Close once nobody reads for this dialog any more."""
+        """Close once the thread that reads for this dialog has ended."""
         self._reader.wait()
         super().done(result)
 

@@ -8,11 +8,11 @@ from PySide6.QtCore import QSize, Slot
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QCheckBox, QDialog, QFileDialog, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
-from app.storage.text_file import write_text
 from app.support.bug_report import ReportFacts, report_text
 from app.support.redaction import PrivateWords
 from app.widgets.basics.basics import ElidedLabel, push_button, scaled, set_look, wrapped_label
 from app.widgets.basics.window_placement import resize_on_screen
+from engine.disk import write_readable
 
 
 class BugReportDialog(QDialog):
@@ -83,7 +83,7 @@ class BugReportDialog(QDialog):
         if not chosen:
             return
         try:
-            write_text(Path(chosen), self.report())
+            write_readable(Path(chosen), self.report())
         except OSError as error:
             text = self.tr("Could not be saved: {reason}")
             self._say(text.format(reason=error.strerror or str(error)), "bad")

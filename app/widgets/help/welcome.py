@@ -12,7 +12,7 @@ from app.text.notices import format_bytes
 from app.text.window_text import window_error_text
 from app.widgets.basics.basics import icon_size, link_button, push_button, scaled, text_label, wrapped_label
 from app.widgets.settings.profile_bar import profile_title
-from app.work.preparation import DeviceInfo
+from app.work.requests import DeviceInfo
 from engine.errors import EngineError
 from engine.presets import DEFAULT_PROFILE, HARDWARE_PROFILES, suggest_profile
 
@@ -102,7 +102,7 @@ class WelcomeCard(QFrame):
 
     @Slot(object)
     def show_missing_device(self, error: EngineError) -> None:
-        """Say why no device can be told, and offer what every start begins with."""
+        """Say why no device is known, and offer what every start begins with."""
         self._suggested = DEFAULT_PROFILE
         self._show_suggestion(self._suggested, " ".join(window_error_text(error)), offered=True)
 

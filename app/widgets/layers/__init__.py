@@ -1,1 +1,1 @@
-"""Layers: a room of app/widgets."""
+"""The table of layers: model, order, columns, names, export."""

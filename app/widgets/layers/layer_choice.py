@@ -1,4 +1,4 @@
-"""Which layers somebody looks at, shared by everything that shows layers: the table, the change map, the spectrum."""
+"""Which layers are chosen, shared by everything that shows layers: the table, the change map, the spectrum."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def columns_for(
 
 
 class ColumnWidths(QObject):
-    """Sizes the columns of a table by their titles and texts; a width that somebody gave a column stays."""
+    """Sizes the columns of a table by their titles and texts; a width that was set by hand stays."""
 
     def __init__(self, table: QTableView) -> None:
         super().__init__(table)

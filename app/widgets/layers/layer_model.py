@@ -7,13 +7,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PySide6.QtCore import QAbstractTableModel, QCoreApplication, QModelIndex, QPersistentModelIndex, Qt, QTimer, Slot
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, QTimer, Slot
 
 from app.text.notices import format_share
-from app.text.translation import decimal, marked, whole
+from app.text.translation import decimal, marked, translator, whole
 from app.text.window_text import short_seconds
 from engine.analysis.quality import SHORT
 from engine.results import LayerResult
+
+_tr = translator("LayerModel")
 
 Index = QModelIndex | QPersistentModelIndex
 SHARE_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -61,10 +63,6 @@ def _rank_text(row: LayerResult) -> str:
     if row.rank is None:
         return _tr("whole")
     return f"{whole(row.rank)} \u2264" if row.capped else whole(row.rank)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("LayerModel", text)
 
 
 COLUMNS = (

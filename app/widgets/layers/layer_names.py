@@ -20,7 +20,7 @@ def fitted_name(name: str, width: float, measure: Callable[[str], float]) -> str
     Args:
         name: the name.
         width: room, in the unit of `measure`.
-        measure: tells the width of a text.
+        measure: gives the width of a text.
     """
     if measure(name) <= width:
         return name
@@ -33,7 +33,7 @@ def fitted_name(name: str, width: float, measure: Callable[[str], float]) -> str
         block = numbers[-1] if numbers else 0
     before, behind = _without_middles(parts[:block]), parts[block:]
     text = name
-    # Short words, such as ``clip_l``, tell more per letter: they stay whole as long as possible.
+    # Short words, such as ``clip_l``, say more per letter: they stay whole as long as possible.
     for least in (SHORT_WORD, 0):
         for length in range(max((len(word) for word in before), default=0), SHORTEST_WORD - 1, -1):
             shorter = (_shortened(word, length) if len(word) > least else word for word in before)

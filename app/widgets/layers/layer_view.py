@@ -90,7 +90,7 @@ class LayerDelegate(QStyledItemDelegate):
 
 
 class LayerTable(QTableView):
-    """A table on the layer model, without grid and row numbers; columns that tell least go where there is no room."""
+    """A table on the layer model, without grid and row numbers; the least important columns go in a narrow view."""
 
     def __init__(self, theme: Theme, name: str) -> None:
         super().__init__()

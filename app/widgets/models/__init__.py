@@ -1,1 +1,1 @@
-"""Models: a room of app/widgets."""
+"""The two models: their cards, the card of the pair, and what is left out of it."""

@@ -15,6 +15,7 @@ from app.text.translation import plural, whole
 from app.text.window_text import breakable, short_error_text
 from app.widgets.basics.basics import ElidedLabel, icon_size, push_button, scaled, set_look, wrapped_label
 from app.widgets.basics.drops import accept_copy, dropped_paths
+from engine.checkpoints.dtypes import dtype_title
 from engine.errors import EngineError
 from engine.models.inspection import ModelSummary
 
@@ -22,7 +23,6 @@ LEAST_HEIGHT = 70  # with usual text; larger text takes what it needs
 CAPTION_WIDTH = 80  # which of the two cards it is can be read in this
 ARROW = "\u25be"
 MODEL_FILES = "*.safetensors *.sft"
-DTYPE_NAMES = {"F64": "fp64", "F32": "fp32", "F16": "fp16", "BF16": "bf16", "F8_E4M3": "fp8", "F8_E5M2": "fp8"}
 
 
 class ModelCard(QFrame):
@@ -140,7 +140,7 @@ class ModelCard(QFrame):
 
     def show_summary(self, summary: ModelSummary) -> None:
         """Say what the model is."""
-        kinds = [DTYPE_NAMES.get(name, name.lower()) for name, _count in summary.dtypes]
+        kinds = [dtype_title(name) for name, _count in summary.dtypes]
         precision = summary.quantisation or " + ".join(list(dict.fromkeys(kinds))[:2])
         parts = (
             summary.family_title,

@@ -18,7 +18,7 @@ class ModelsRow(QWidget):
 
     Attributes:
         changed: emitted after either file changed, by whatever way.
-        files_dropped: several files, of which nobody says which is which.
+        files_dropped: several files, without a side for each.
     """
 
     changed = Signal()

@@ -119,8 +119,8 @@ class PairCard(QFrame):
         problems = estimate.problems if estimate is not None else ()
         if estimate is not None:
             self.detail.setText(estimate_text(estimate, size_bytes))
-        told = [" ".join(problem_text(problem)) for problem in problems]
-        everything = [*told, *remarks]
+        texts = [" ".join(problem_text(problem)) for problem in problems]
+        everything = [*texts, *remarks]
         remark = breakable(f"\u26a0 {everything[0]}") if everything else ""
         self.remark.setText(remark)
         self.remark.setVisible(bool(remark))

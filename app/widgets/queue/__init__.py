@@ -1,1 +1,1 @@
-"""Queue: a room of app/widgets."""
+"""The queue of extractions as a list: model, delegate, texts, actions."""

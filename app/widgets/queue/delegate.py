@@ -7,7 +7,8 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from app.look.stylesheet import SMALL
-from app.look.theme import Theme, Tokens
+from app.look.theme import Theme
+from app.look.tokens import Tokens
 from app.storage.job_queue import Job, JobState
 from app.widgets.basics.basics import scaled
 from app.widgets.queue.model import JOB_ROLE, PROGRESS_ROLE, STOPPING_ROLE
@@ -134,7 +135,7 @@ class JobDelegate(QStyledItemDelegate):
 
 
 def draw_mark(painter: QPainter, area: QRectF, state: JobState, tokens: Tokens) -> None:
-    """The mark of a state, told apart by its shape as well as its colour."""
+    """The mark of a state, distinct by its shape as well as its colour."""
     painter.save()
     painter.translate(area.topLeft())
     painter.scale(area.width() / 16, area.height() / 16)

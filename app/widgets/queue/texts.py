@@ -5,20 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication
-
 from app.storage.job_queue import Job, Jobs, JobState, QueueStore, count
 from app.storage.json_store import StoreTrouble
 from app.text.notices import counted, format_bytes, format_seconds, format_share
-from app.text.translation import plural, short_number
+from app.text.translation import plural, short_number, translator
 from app.work.queue_runner import QueueSummary
 from engine.events import Progress
 
+_tr = translator("queue")
+
 DOT = " \u00b7 "
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("queue", text)
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Result: a room of app/widgets."""
+"""The quality of a finished run, and what another rank would give."""

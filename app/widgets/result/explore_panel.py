@@ -1,4 +1,4 @@
-"""The card that answers "what if the rank were another?" from a run at hand, and writes or extracts that."""
+"""The card that answers "what if the rank were another?" from a finished run, and writes or extracts that."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from app.text.quality import answer_words, ranks_and_size, size_text, span_text
 from app.widgets.basics.basics import Panel, WheelGuard, push_button, scaled, text_label, wrapped_label
 from app.widgets.basics.form import LABEL_WIDTH
 from app.widgets.basics.kept_drawing import KeptCurve, ShareBar
-from app.widgets.basics.sliders import RANK_STOPS, NumberSlider
+from app.widgets.basics.sliders import NumberSlider
 from app.widgets.result.rank_ways import MEGABYTE, Way, ways
 from engine.analysis.exploration import Answer, Exploration
 from engine.decompose.rank_rules import RankPolicy
+from engine.presets import RANK_STOPS
 
 WIDE = 560  # from this width on there is room for the curve
 ROW_HEIGHT = 24

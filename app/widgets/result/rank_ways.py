@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication
 
+from app.text.translation import translator
 from engine.analysis.exploration import Answer, Exploration
 from engine.decompose.rank_rules import RankPolicy
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, LoraType
+
+_tr = translator("rank_ways")
 
 REACH = 4  # a slider goes up to so many times the rank computed; higher ones can be typed
 MEGABYTE, KILOBYTE = 10**6, 10**3
@@ -125,7 +127,3 @@ def ways(exploration: Exploration, rank_stops: tuple[int, ...]) -> tuple[Way, ..
     )
     usual = ("standard", "adaptive_energy", "adaptive_ratio", None, settings.lora_type)
     return tuple(way for way in every if way.rule in usual)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("rank_ways", text)

@@ -1,1 +1,1 @@
-"""Run: a room of app/widgets."""
+"""A run while it works: memory and batch plots, and the log."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QCoreApplication, QTimer, Slot
+from PySide6.QtCore import QTimer, Slot
 
 from app.look.theme import Theme
 from app.text.notices import counted, format_share
+from app.text.translation import translator
 from app.text.window_text import short_seconds
 from app.widgets.basics.legend import LegendEntry, Swatch
 from app.widgets.basics.plot_panel import PlotPanel
@@ -13,11 +14,9 @@ from app.widgets.run.plots import STAGES, BatchPlot
 from engine.events import BatchDone, Event, Finished, Planned
 from engine.results import ExtractionResult, StageSeconds
 
+_tr = translator("BatchPanel")
+
 FLUSH_MS = 120
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("BatchPanel", text)
 
 
 class BatchPanel(PlotPanel):

@@ -1,4 +1,4 @@
-"""The log: what happened, line by line, with time and level; found, copied, saved and cleared."""
+"""The log: events line by line, with time and level, to search, copy, save and clear."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from PySide6.QtGui import QColor, QFontDatabase, QGuiApplication, QTextCharForma
 from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPlainTextEdit
 
 from app.look.theme import Theme
-from app.storage.text_file import write_text
 from app.text.log_lines import Level, Line
 from app.widgets.basics.basics import Panel, let_shrink, push_button
 from app.widgets.basics.drops import TextField
+from engine.disk import write_readable
 
 LINES_KEPT = 20_000
 FLUSH_MS = 100
@@ -196,7 +196,7 @@ class LogPanel(Panel):
         if not chosen:
             return
         try:
-            write_text(Path(chosen), self.as_text())
+            write_readable(Path(chosen), self.as_text())
         except OSError as error:
             text = self.tr("The log could not be saved: {reason}")
             self.add((Level.ERROR, text.format(reason=error.strerror or str(error))))

@@ -1,4 +1,4 @@
-"""Marks in the memory plot where a run made room: a dotted line, and a symbol whose shape tells what was done."""
+"""Marks in the memory plot where a run made room: a dotted line, and a symbol whose shape says what was done."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QColor
 
-from app.look.theme import Tokens
+from app.look.tokens import Tokens
 from app.text.memory import batch_size_text, offloaded_text, out_of_memory_text
 from engine.events import BatchSizeChanged, Event, Offloaded, OutOfMemory
 
@@ -21,7 +21,7 @@ KINDS: tuple[MarkKind, ...] = ("offloaded", "out_of_memory", "batch")  # rows of
 SYMBOLS: dict[MarkKind, str] = {"offloaded": "o", "batch": "t", "out_of_memory": "x"}
 TOKENS: dict[MarkKind, str] = {"offloaded": "warning", "batch": "text", "out_of_memory": "bad"}
 SYMBOL_PIXELS = 9
-MARKS_KEPT = 500  # of each kind; more could not be told apart
+MARKS_KEPT = 500  # of each kind; more could not be distinguished
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class EventMarks:
         self._draw(mark.kind)
 
     def place(self, top: float, pixel: float) -> None:
-        """Draw the symbols below the upper edge, each kind in a row of its own: what happens at once stays apart.
+        """Draw the symbols below the upper edge, each kind in a row of its own: simultaneous events stay apart.
 
         Args:
             top: the upper edge, in the plot's units.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QCoreApplication, Slot
+from PySide6.QtCore import Slot
 
 from app.look.theme import Theme
 from app.text.notices import counted, format_bytes
+from app.text.translation import translator
 from app.widgets.basics.basics import link_button
 from app.widgets.basics.legend import LegendEntry, Swatch
 from app.widgets.basics.plot_panel import PlotPanel
@@ -13,9 +14,7 @@ from app.widgets.run.memory_marks import KINDS, SYMBOLS, TOKENS, mark_of, mark_t
 from app.widgets.run.plots import BANDS, MemoryPlot
 from engine.events import BlocksKept, Event, Finished, MemorySample, Planned
 
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("MemoryPanel", text)
+_tr = translator("MemoryPanel")
 
 
 class MemoryPanel(PlotPanel):

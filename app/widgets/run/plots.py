@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPoint, QSize, Qt
-from PySide6.QtGui import QColor, QHelpEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QSizePolicy, QToolTip
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor, QPen, QResizeEvent
 
 from app.look.theme import Theme
 from app.text.translation import short_number
 from app.text.window_text import short_seconds
+from app.widgets.basics.plot import QuietPlot, band_colour, round_step
 from app.widgets.run.memory_marks import EventMarks
 from engine.events import MemorySample
 from engine.results import StageSeconds
@@ -33,61 +31,6 @@ LABEL_PIXELS = 22  # what the words at the limit need
 AXIS_PIXELS = 24  # what the time axis needs
 TICK_PIXELS = 24  # apart enough to be read
 FAR_BELOW = 0.1  # of the limit: a run that needs less is drawn at its own scale
-
-
-class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
-    """A plot to look at: no menus, no mouse, no frame, colours from the theme."""
-
-    def __init__(self, theme: Theme, name: str, axes: dict[str, pg.AxisItem] | None = None) -> None:
-        super().__init__(enableMenu=False, axisItems=axes)
-        self.theme = theme
-        self.setAccessibleName(name)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setMouseEnabled(x=False, y=False)
-        self.hideButtons()
-        self.setFrameShape(self.Shape.NoFrame)
-        self.setAntialiasing(False)
-        self.getPlotItem().getViewBox().setDefaultPadding(0)
-        self.getPlotItem().setContentsMargins(0, 0, 0, 0)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumHeight(56)
-        self._ready = False
-
-    def sizeHint(self) -> QSize:
-        """Small: the layout's stretch decides."""
-        return QSize(320, 96)
-
-    def wheelEvent(self, event: Any) -> None:
-        """Leave the wheel to whoever scrolls."""
-        event.ignore()
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Restyle when the theme changes; pyqtgraph itself ignores the palette."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and getattr(self, "_ready", False):
-            self.restyle()
-
-    def viewportEvent(self, event: QEvent) -> bool:
-        """Say what is under the mouse."""
-        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
-            QToolTip.showText(event.globalPos(), self.text_at(event.pos()), self.viewport())
-            return True
-        return bool(super().viewportEvent(event))
-
-    def text_at(self, _position: QPoint) -> str:
-        """The words for a place in the widget; empty where there is nothing to say."""
-        return ""
-
-    def restyle(self) -> None:
-        """Take the theme's colours."""
-        self._ready = True
-        tokens = self.theme.tokens
-        self.setBackground(QColor(tokens.panel))
-        for side in ("left", "bottom"):
-            axis = self.getPlotItem().getAxis(side)
-            axis.setPen(pg.mkPen(tokens.border))
-            axis.setTextPen(pg.mkPen(tokens.muted))
-            axis.setTickFont(self.font())
 
 
 class TimeAxis(pg.AxisItem):  # type: ignore[misc]
@@ -281,23 +224,9 @@ class BatchPlot(QuietPlot):
         self.getPlotItem().getAxis("left").setTicks([marks])
 
 
-def band_colour(colour: str, alpha: int) -> QColor:
-    """A colour as the bands are filled with it."""
-    shade = QColor(colour)
-    shade.setAlpha(alpha)
-    return shade
-
-
 def size_text(gigabytes: float) -> str:
     """``2 GB``, ``60 MB``, ``300 kB``: a size beside the axis."""
     for unit, size in (("GB", 1.0), ("MB", 1e-3)):
         if gigabytes >= 0.9999 * size:
             return f"{short_number(gigabytes / size)} {unit}"
     return f"{short_number(gigabytes * 1e6)} kB"
-
-
-def round_step(about: float) -> float:
-    """The largest of 1, 2, 3, 4, 6 times a power of ten that is not above a number."""
-    about = max(about, 1e-6)
-    power = 10.0 ** math.floor(math.log10(about) + 1e-9)
-    return max(step * power for step in (1, 2, 3, 4, 6) if step * power <= about * 1.0001)

@@ -1,1 +1,1 @@
-"""Settings: a room of app/widgets."""
+"""Settings of the LoRA and of the hardware, profiles, and the settings dialog."""

@@ -64,7 +64,7 @@ class CacheRow(QWidget):
         column.setSpacing(0)
         column.addWidget(amount)
         column.addWidget(self.limit)
-        cache.told.connect(self.show_use)
+        cache.measured.connect(self.show_use)
         cache.failed.connect(self.show_error)
         cache.measure()
 

@@ -15,7 +15,7 @@ from app.text.window_text import window_error_text
 from app.widgets.basics.basics import Panel, link_button, push_button, set_look, text_label, wrapped_label
 from app.widgets.basics.form import SettingsForm
 from app.widgets.settings.profile_bar import ProfileBar, profile_title
-from app.work.preparation import DeviceInfo
+from app.work.requests import DeviceInfo
 from engine.errors import EngineError
 from engine.events import Planned
 from engine.presets import suggest_profile
@@ -98,12 +98,12 @@ class HardwarePanel(Panel):
         return self.form.check()[1]
 
     def show_settings(self, settings: HardwareSettings) -> None:
-        """Show settings without telling anyone."""
+        """Show settings without emitting a signal."""
         self.form.show_settings(settings)
         self._refresh()
 
     def show_values(self, values: Mapping[str, Any]) -> None:
-        """Show the values of some settings without telling anyone."""
+        """Show the values of some settings without emitting a signal."""
         self.form.show_values(values)
         self._refresh()
 
@@ -201,7 +201,7 @@ class HardwarePanel(Panel):
         self._refresh_blocks_hint()
 
     def _refresh_blocks_hint(self) -> None:
-        """On a processor blocks are only kept within a budget that somebody gave."""
+        """On a processor blocks are only kept within a budget that was set."""
         settings = self.settings()
         kept_none = settings is not None and settings.memory_budget is None and settings.blocks_in_gpu > 0
         kind = settings.device if settings is not None and settings.device != "auto" else self._device_kind

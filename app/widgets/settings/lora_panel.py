@@ -101,7 +101,7 @@ class OptionsPanel(Panel):
         return self.form.check()[1]
 
     def show_settings(self, settings: ExtractionSettings) -> None:
-        """Show settings without telling anyone."""
+        """Show settings without emitting a signal."""
         self.form.show_settings(settings)
         self._refresh()
 
@@ -159,7 +159,7 @@ class OptionsPanel(Panel):
         self.changed.emit()
 
     def _show_end_of_name(self) -> None:
-        """What tells names apart is at their end; the tooltip has the whole."""
+        """Names differ at their end; the tooltip has the whole."""
         editor = self.form.editor("filename_prefix")
         line = editor.findChild(QLineEdit)
         if line is not None and not line.hasFocus():

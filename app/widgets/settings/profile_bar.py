@@ -67,7 +67,7 @@ class ProfileBar(QWidget):
         return self._name
 
     def set_name(self, name: str) -> None:
-        """Choose a profile without telling anyone; an unknown name falls back to the default one."""
+        """Choose a profile without emitting a signal; an unknown name falls back to the default one."""
         self._name = name if name in self._store.names() else DEFAULT_PROFILE
         self.refresh(self._current)
 
@@ -92,7 +92,7 @@ class ProfileBar(QWidget):
         )
 
     def choose(self, name: str) -> None:
-        """Choose a profile and tell."""
+        """Choose a profile and emit it."""
         self._name = name
         self._current = self._store.get(name)
         self.refresh(self._current)

@@ -1,6 +1,6 @@
 """The settings of the program: how it speaks and looks, where files go, and what computes.
 
-Nothing changes before Save. What changed then is told as one value, and the window carries it to where each setting
+Nothing changes before Save. What changed then is emitted as one value, and the window carries it to where each setting
 lives.
 """
 

@@ -1,1 +1,1 @@
-"""Spectrum: a room of app/widgets."""
+"""The singular values of chosen layers, as a plot with its legend."""

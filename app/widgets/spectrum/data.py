@@ -1,4 +1,4 @@
-"""What a layer's singular values say: how much each rank keeps, and what the values that nobody computed can be."""
+"""What a layer's singular values say: how much each rank keeps, and what the values that were not computed can be."""
 
 from __future__ import annotations
 

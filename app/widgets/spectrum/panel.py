@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Slot
+from PySide6.QtCore import QEvent, QObject, Qt, Slot
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QGridLayout, QSizePolicy
 
 from app.look.theme import Theme
-from app.text.translation import plural, whole
+from app.text.translation import plural, translator, whole
 from app.widgets.basics.basics import let_shrink, text_label
 from app.widgets.basics.legend import LegendEntry, Swatch
 from app.widgets.basics.plot_panel import PlotPanel
@@ -20,13 +20,11 @@ from app.widgets.spectrum.data import Measure, Spectrum, distinct_names, last_ra
 from app.widgets.spectrum.plot import COMPARED, TOKENS, SpectrumPlot, curve_pen
 from engine.results import LayerResult
 
+_tr = translator("SpectrumPanel")
+
 MARGINS = 32  # of the panel, left and right together
 SPACING = 14  # between legend entries
 SWATCH_WIDTH = 34
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("SpectrumPanel", text)
 
 
 class CurveSwatch(Swatch):
@@ -99,7 +97,7 @@ class SpectrumPanel(PlotPanel):
 
     @Slot()
     def refresh(self) -> None:
-        """Show the chosen layers that are there; nothing happens where they are the same as before."""
+        """Show the chosen layers that are there; nothing changes where they are the same as before."""
         found = (self._model.find(name) for name in self._choice.names)
         rows = tuple(row for row in found if row is not None)
         if len(rows) != len(self._shown) or any(one is not other for one, other in zip(rows, self._shown, strict=True)):
@@ -143,9 +141,9 @@ class SpectrumPanel(PlotPanel):
         self.show_plot()
         self._line_widget.setVisible(len(spectra) > 1)
         if len(spectra) == 1:
-            self._tell_one(spectra[0])
+            self._describe_one(spectra[0])
         else:
-            self._tell_several(spectra)
+            self._describe_several(spectra)
 
     def _explain(self) -> None:
         """Why the chosen layers have no spectrum."""
@@ -156,28 +154,28 @@ class SpectrumPanel(PlotPanel):
             self._hint.setText(self.tr("The difference itself is stored for this layer: no rank, no spectrum, no cut."))
         else:
             self._hint.setText(self.tr("The singular values of this layer were not kept."))
-        self._tell_name(short_name(row.name) if count == 1 else "")
+        self._show_name(short_name(row.name) if count == 1 else "")
 
-    def _tell_one(self, spectrum: Spectrum) -> None:
+    def _describe_one(self, spectrum: Spectrum) -> None:
         parts = [short_name(spectrum.name)]
         if spectrum.known < last_rank_shown([spectrum]):
             text = self.tr("{known} of {full} values known")
             parts.append(text.format(known=whole(spectrum.known), full=whole(spectrum.full)))
         hidden = sum(spectrum_of(row) is None for row in self._shown)
-        self._tell_name(parts[0], " \u00b7 ".join([*parts[1:], *self._whole_text(hidden)]))
+        self._show_name(parts[0], " \u00b7 ".join([*parts[1:], *self._whole_text(hidden)]))
         self.plot.setAccessibleDescription(" \u00b7 ".join([parts[0], self.plot.cut_text, *parts[1:]]))
 
-    def _tell_several(self, spectra: list[Spectrum]) -> None:
+    def _describe_several(self, spectra: list[Spectrum]) -> None:
         drawn = spectra[:COMPARED]
         shared, names = distinct_names([short_name(spectrum.name) for spectrum in drawn])
         kept = [share_text(spectrum.kept) for spectrum in drawn]
         text, words = self.tr("{layer} {kept}"), self.tr("{layer}: rank {rank} keeps {kept}")
         self._entries = [(name, text.format(layer=name, kept=share)) for name, share in zip(names, kept, strict=True)]
-        told = [
+        texts = [
             words.format(layer=short_name(spectrum.name), rank=whole(spectrum.rank), kept=share)
             for spectrum, share in zip(drawn, kept, strict=True)
         ]
-        for entry, line in zip(self.legend, told, strict=False):
+        for entry, line in zip(self.legend, texts, strict=False):
             entry.setToolTip(line)
         self._place_legend()
         parts = [shared] if shared else []
@@ -191,9 +189,9 @@ class SpectrumPanel(PlotPanel):
         self._name.hide()
         self.line.setStretchFactor(self._legend_grid, 1)
         self.detail.setText(" \u00b7 ".join(parts))
-        self.plot.setAccessibleDescription("\n".join(told))
+        self.plot.setAccessibleDescription("\n".join(texts))
 
-    def _tell_name(self, name: str, more: str = "") -> None:
+    def _show_name(self, name: str, more: str = "") -> None:
         self._named, self._more = name, more
         self.detail.setText(name)
         self._fit_detail()
@@ -207,7 +205,7 @@ class SpectrumPanel(PlotPanel):
         both = " \u00b7 ".join(parts)
         text = first_parts(parts, room, measure)
         shortened = fitted_name(self._named, room, measure) if measure(text) > room else text
-        # A name without its block tells little: it has the line above the plot to itself.
+        # A name without its block says little: it has the line above the plot to itself.
         below = shortened.startswith(ELLIPSIS) and self._stack.currentWidget() is self.plot
         if below:
             room = self.width() - MARGINS

@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QWidget
 
 from app.look.theme import Theme
 from app.text.translation import decimal, short_number, whole
+from app.widgets.basics.plot import QuietPlot, band_colour, round_step
 from app.widgets.layers.layer_model import share_text, short_name
-from app.widgets.run.plots import QuietPlot, band_colour, round_step
 from app.widgets.spectrum.data import (
     Measure,
     Numbers,
@@ -102,7 +102,7 @@ class SpectrumPlot(QuietPlot):
     """Singular values over their index, largest first, or the share of the change that each rank keeps.
 
     Attributes:
-        hatching: the values that nobody computed: anywhere in the hatched area.
+        hatching: the values that were not computed: anywhere in the hatched area.
         cut_text: what is written at the cut; empty for several layers.
     """
 

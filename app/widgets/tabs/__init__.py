@@ -1,1 +1,1 @@
-"""Tabs: a room of app/widgets."""
+"""The tabs of the window, each put together from panels of other folders."""

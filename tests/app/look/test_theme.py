@@ -3,7 +3,8 @@ from collections.abc import Iterator
 import pytest
 from PySide6.QtWidgets import QApplication
 
-from app.look.theme import DARK, LIGHT, Theme, Tokens, contrast, readable_text
+from app.look.theme import Theme
+from app.look.tokens import DARK, LIGHT, Tokens, contrast, readable_text
 from app.widgets.run.plots import MemoryPlot
 
 SURFACES = ("background", "panel", "control")

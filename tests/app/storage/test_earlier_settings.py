@@ -14,8 +14,8 @@ from app.storage.job_queue import JobState
 from app.storage.preferences import PreferenceStore
 from app.storage.speeds import SpeedStore, method_of
 from app.window.main_window import MainWindow
+from app.work.engine_port import LocalEngine
 from app.work.live_queue import LiveQueue
-from app.work.preparation import LocalEngine
 from engine.planning.estimates import Speed
 from engine.settings import ExtractionSettings, HardwareSettings
 

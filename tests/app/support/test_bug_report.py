@@ -17,7 +17,7 @@ from app.look.theme import Theme
 from app.support.bug_report import ErrorFacts, ReportFacts, error_facts, report_text, trace_facts, versions
 from app.support.redaction import FINETUNED, HOME, HOST, ORIGINAL, OUTPUT, PATH, USER, PrivateWords, private_words
 from app.widgets.help.bug_report_dialog import BugReportDialog
-from app.work.preparation import DeviceInfo
+from app.work.requests import DeviceInfo
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.cli.main import build_parser
 from app.cli.options import settings_from
+from app.cli.parser import build_parser
 from app.text.command_line import command_arguments, command_line
 from engine.settings import ExtractionSettings, HardwareSettings
 

@@ -11,7 +11,9 @@ from app.text.errors import error_text
 from app.text.estimates import problem_text
 from app.text.notices import notice_text
 from app.text.window_text import NOT_OF_THE_MODELS, OF_THE_OUTPUT, OF_THE_PAIR, short_error_text
-from app.work.preparation import LocalEngine, PlanRequest, PreparationWorker, Prepared
+from app.work.engine_port import LocalEngine
+from app.work.preparation import PreparationWorker
+from app.work.requests import PlanRequest, Prepared
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.planning.estimates import Problem, ProblemCode

@@ -13,7 +13,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from app.look.theme import DARK, LIGHT, Theme
+from app.look.theme import Theme
+from app.look.tokens import DARK, LIGHT
 from app.text.quality import (
     Line,
     advice_line,

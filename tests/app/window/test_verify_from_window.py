@@ -20,7 +20,7 @@ from window_steps import Pair
 from app.system import abandoned_threads
 from app.text.verification import ClaimedQuality, agrees, claimed_quality, verdict, verification_lines
 from app.work.controller import Controller, State
-from app.work.preparation import LocalEngine
+from app.work.engine_port import LocalEngine
 from app.work.workers import VerificationWorker
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode

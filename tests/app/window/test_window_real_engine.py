@@ -10,7 +10,7 @@ from app.look.theme import Theme
 from app.storage.session import SessionStore
 from app.window.main_window import MainWindow
 from app.work.controller import State
-from app.work.preparation import LocalEngine
+from app.work.engine_port import LocalEngine
 from engine.results import ExtractionResult
 
 NAMES = [f"diffusion_model.blocks.{block}.attn.{part}.weight" for block in range(3) for part in ("qkv", "proj")]

@@ -12,7 +12,7 @@ from window_steps import Pair
 
 from app.text.window_text import short_error_text, why_not
 from app.work.controller import Controller, State
-from app.work.preparation import DeviceInfo, Prepared
+from app.work.requests import DeviceInfo, Prepared
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings
 

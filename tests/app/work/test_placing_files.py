@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.text.window_text import ignored_text, whose_place_text
-from app.work.model_placement import Models, in_place_of, place, tell_apart
+from app.work.model_placement import Models, distinguish, in_place_of, place
 
 TUNED, BASE = Path("my_finetune.safetensors"), Path("sdxl-base.safetensors")
 NEW, OTHER = Path("new.safetensors"), Path("other.safetensors")
@@ -58,5 +58,5 @@ def test_folders_are_told_apart_by_their_whole_names(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("flux1.finetune", "flux1.base")]
     for folder in folders:
         folder.mkdir()
-    assert tell_apart(*folders) == tuple(folders)
-    assert tell_apart(*reversed(folders)) == tuple(folders)
+    assert distinguish(*folders) == tuple(folders)
+    assert distinguish(*reversed(folders)) == tuple(folders)

@@ -38,8 +38,8 @@ def stored_difference(delta: torch.Tensor, **settings: object) -> Stored:
 def loaded(result: Stored) -> torch.Tensor:
     """The change that a consumer makes of the stored tensors, in float64."""
     if "" in result.tensors:
-        return result.tensors[""].double()
-    up, down, alpha = (result.tensors[ending].double() for ending in ("lora_up.weight", "lora_down.weight", "alpha"))
+        return result.tensors["difference"].double()
+    up, down, alpha = (result.tensors[part].double() for part in ("up", "down", "alpha"))
     return alpha / down.shape[0] * (up.flatten(1) @ down.flatten(1))
 
 
@@ -73,7 +73,7 @@ def test_the_energy_before_is_the_optimum_of_the_rank() -> None:
 
 def test_the_factors_are_balanced() -> None:
     result = stored(delta_of("power law", SHAPE), output_dtype="fp32", clamp_quantile=False)
-    up, down = result.tensors["lora_up.weight"], result.tensors["lora_down.weight"]
+    up, down = result.tensors["up"], result.tensors["down"]
     np.testing.assert_allclose(torch.linalg.norm(up, dim=0), torch.linalg.norm(down, dim=1), rtol=1e-5)
 
 
@@ -88,7 +88,7 @@ def test_clamping_limits_both_factors_to_the_quantile_of_all_their_signed_values
     delta = delta_of("outliers", SHAPE)
     free = stored(delta, output_dtype="fp32", clamp_quantile=False)
     clamped = stored(delta, output_dtype="fp32", clamp_max_loss=1.0)
-    names = ("lora_up.weight", "lora_down.weight")
+    names = ("up", "down")
     limit = np.quantile(np.concatenate([free.tensors[name].double().numpy().ravel() for name in names]), 0.99)
     for name in names:
         expected = np.clip(free.tensors[name].numpy(), -limit, limit)
@@ -123,8 +123,8 @@ def test_without_clamping_nothing_is_clamped() -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_factors_have_the_dtype_asked_for(dtype: str) -> None:
     result = stored(delta_of("power law", SHAPE), output_dtype=dtype)
-    assert result.tensors["lora_up.weight"].dtype == DTYPES[dtype]
-    assert result.tensors["lora_down.weight"].dtype == DTYPES[dtype]
+    assert result.tensors["up"].dtype == DTYPES[dtype]
+    assert result.tensors["down"].dtype == DTYPES[dtype]
 
 
 @pytest.mark.parametrize("scale", [1e-20, 1e-12, 1e-9, 1e-8, 1e-7, 1e-6, 1e-4])
@@ -169,7 +169,7 @@ def test_a_tiny_difference_is_stored_in_float32_and_said_to_be(scale: float) -> 
     delta = scale * random_tensor(500, seed=1)
     result = stored_difference(delta, output_dtype="fp16")
     assert (result.how.dtype, result.how.fallback) == ("F32", True)
-    assert torch.equal(result.tensors[""], delta)
+    assert torch.equal(result.tensors["difference"], delta)
 
 
 def test_an_ordinary_difference_stays_in_fp16() -> None:
@@ -188,8 +188,8 @@ def test_the_error_of_a_difference_is_that_of_its_rounding(dtype: str) -> None:
 @pytest.mark.parametrize("kernel", [(3,), (3, 3), (1, 1), (2, 3, 2)])
 def test_the_factors_of_a_convolution_keep_its_kernel_in_the_lower_one(kernel: tuple[int, ...]) -> None:
     result = stored(random_tensor(12, 10, *kernel, seed=3), kernel, rank=4)
-    assert result.tensors["lora_up.weight"].shape == (12, 4, *(1,) * len(kernel))
-    assert result.tensors["lora_down.weight"].shape == (4, 10, *kernel)
+    assert result.tensors["up"].shape == (12, 4, *(1,) * len(kernel))
+    assert result.tensors["down"].shape == (4, 10, *kernel)
 
 
 def test_everything_stored_is_contiguous() -> None:

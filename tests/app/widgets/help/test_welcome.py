@@ -2,9 +2,10 @@ import pytest
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
-from app.look.theme import Theme, contrast
+from app.look.theme import Theme
+from app.look.tokens import contrast
 from app.widgets.help.welcome import WelcomeCard
-from app.work.preparation import DeviceInfo
+from app.work.requests import DeviceInfo
 from engine.errors import EngineError, ErrorCode
 from engine.presets import HARDWARE_PROFILES
 

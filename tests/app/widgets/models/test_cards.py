@@ -19,7 +19,7 @@ from app.widgets.models.pair_card import PairCard
 from app.window import dropped_files
 from app.window.main_window import MainWindow
 from app.work.controller import State
-from app.work.model_placement import tell_apart
+from app.work.model_placement import distinguish
 from engine.planning.estimates import Amount, Estimate, Labour, Problem, ProblemCode
 
 
@@ -97,8 +97,8 @@ def test_the_list_behind_why_names_every_tensor_and_its_reason(
 )
 def test_whole_words_tell_which_file_is_which(tmp_path: Path, finetuned: str, original: str) -> None:
     files = [tmp_path / f"{name}.safetensors" for name in (finetuned, original)]
-    assert tell_apart(*files) == tuple(files)
-    assert tell_apart(*reversed(files)) == tuple(files)
+    assert distinguish(*files) == tuple(files)
+    assert distinguish(*reversed(files)) == tuple(files)
 
 
 @pytest.fixture

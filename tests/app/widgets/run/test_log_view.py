@@ -8,7 +8,6 @@ from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.look.theme import Theme
-from app.storage.text_file import write_text
 from app.text.log_lines import Level
 from app.widgets.run.log_view import LINES_KEPT, LogPanel
 
@@ -92,20 +91,6 @@ def test_nothing_is_saved_where_no_file_is_chosen(log: LogPanel, monkeypatch: py
     choose(monkeypatch, None)
     log.save.click()
     assert log.detail.text() == ""
-
-
-def test_an_older_file_stands_when_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = tmp_path / "a.log"
-    write_text(target, "older")
-
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="No space"):
-        write_text(target, "newer")
-    assert target.read_text() == "older\n"
-    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_clearing_empties_it_and_its_buttons_follow(log: LogPanel) -> None:

@@ -8,10 +8,11 @@ from app.look.theme import Theme
 from app.text.log_lines import Level
 from app.text.window_text import short_seconds
 from app.widgets.basics.basics import ElidedLabel
+from app.widgets.basics.plot import round_step
 from app.widgets.layers.layer_model import COLUMNS, LayerModel
 from app.widgets.layers.layer_table import LayersPanel, NewestLayers
 from app.widgets.run.log_view import LogPanel
-from app.widgets.run.plots import BatchPlot, MemoryPlot, round_step, size_text
+from app.widgets.run.plots import BatchPlot, MemoryPlot, size_text
 from engine.events import MemorySample
 from engine.results import StageSeconds
 

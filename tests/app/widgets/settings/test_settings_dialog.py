@@ -316,7 +316,7 @@ def test_a_limit_is_written_where_runs_read_it_and_makes_the_cache_smaller(
     qtbot: QtBot, cache: DecompositionCache
 ) -> None:
     store_something(2_000_000)
-    with qtbot.waitSignal(cache.told) as told:
+    with qtbot.waitSignal(cache.measured) as told:
         cache.set_limit(1_000_000)
     assert told.args is not None
     assert told.args[0].freed_bytes >= 2_000_000

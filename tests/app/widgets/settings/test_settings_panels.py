@@ -10,7 +10,7 @@ from app.widgets.basics.fields import FieldEditor, NumberEditor, editor_for
 from app.widgets.basics.sliders import NumberSlider
 from app.widgets.settings.hardware_panel import HardwarePanel
 from app.widgets.settings.lora_panel import OptionsPanel
-from app.work.preparation import DeviceInfo
+from app.work.requests import DeviceInfo
 from engine.errors import EngineError, ErrorCode
 from engine.events import Planned
 from engine.presets import QUALITY_PRESETS
