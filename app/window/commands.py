@@ -40,7 +40,7 @@ class CommandViews:
 
     models: ModelsRow
     options: OptionsPanel
-    views: ViewStack
+    stack: ViewStack
     layers: LayersTab
     queue: QueuePanel
     bar: BottomBar
@@ -52,7 +52,7 @@ class WindowCommands(QObject):
     def __init__(self, window: QWidget, model: WindowModel, menus: Menus, views: CommandViews, theme: Theme) -> None:
         super().__init__(window)
         self._window, self._model, self._menus, self._theme = window, model, menus, theme
-        self._stack, self._tabs, self._table = views.views, views.views.tabs, views.layers.table
+        self._stack, self._tabs, self._table = views.stack, views.stack.tabs, views.layers.table
         actions = menus.actions
         actions["open_finetuned"].triggered.connect(views.models.finetuned.ask_for_file)
         actions["open_original"].triggered.connect(views.models.original.ask_for_file)

@@ -128,7 +128,7 @@ class WindowFrame(QWidget):
 
     Attributes:
         notices: where quiet bars above everything go.
-        models, options, hardware, run, queue, tabs, views, bar: its parts.
+        models, options, hardware, run, queue, tabs, stack, bar: its parts.
     """
 
     def __init__(self, theme: Theme, profiles: ProfileStore, queue: QueuePanel) -> None:
@@ -139,14 +139,14 @@ class WindowFrame(QWidget):
         self.run = RunView(theme)
         self.queue = queue
         self.tabs = ViewTabs(self.run, queue)
-        self.views = ViewStack(self.tabs)
+        self.stack = ViewStack(self.tabs)
         self.bar = BottomBar()
         middle = QHBoxLayout()
         middle.setContentsMargins(0, 0, 0, 0)
         middle.setSpacing(0)
         middle.addWidget(self._settings_column())
         middle.addSpacing(GAP // 2)
-        middle.addWidget(self.views, 1)
+        middle.addWidget(self.stack, 1)
         self.notices = QVBoxLayout()
         self.notices.setSpacing(GAP)
         self._upper = QWidget()

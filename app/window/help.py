@@ -42,7 +42,7 @@ GUIDE = next((page for page in (DOCS / "guide.html",) if page.exists()), DOCS / 
 class HelpViews:
     """Where the welcome is shown and its profile chosen, where notices go, and the log that a report ends with."""
 
-    views: ViewStack
+    stack: ViewStack
     profiles: ProfileBar
     notices: QBoxLayout
     log: LogPanel
@@ -97,7 +97,7 @@ class WindowHelp(QObject):
         card.dismissed.connect(self.end_welcome)
         self._controller.device_found.connect(card.show_device)
         self._controller.device_missing.connect(card.show_missing_device)
-        self._views.views.welcome(card)
+        self._views.stack.welcome(card)
 
     @Slot()
     def end_welcome(self) -> None:
@@ -105,7 +105,7 @@ class WindowHelp(QObject):
         if self._welcome is not None:
             self._welcome = None
             self._model.session.welcomed = True
-            self._views.views.end_welcome()
+            self._views.stack.end_welcome()
 
     @Slot()
     def show_demo(self) -> None:

@@ -107,9 +107,9 @@ class MainWindow(QMainWindow):
         """Make them in the order in which they follow the controller: an outcome is shown before what can come next."""
         frame, model, controller, theme, notifier = self.frame, self.model, self.controller, self.theme, self.notifier
         queue_views = QueueViews(frame.queue, frame.tabs, self.menus.actions["add_to_queue"])
-        command_views = CommandViews(frame.models, frame.options, frame.views, frame.run.layers, frame.queue, frame.bar)
+        command_views = CommandViews(frame.models, frame.options, frame.stack, frame.run.layers, frame.queue, frame.bar)
         session_views = SessionViews(frame.models, frame.options, frame.hardware, frame.notices)
-        help_views = HelpViews(frame.views, frame.hardware.profiles, frame.notices, frame.run.log)
+        help_views = HelpViews(frame.stack, frame.hardware.profiles, frame.notices, frame.run.log)
         self.commands = WindowCommands(self, model, self.menus, command_views, theme)
         request_views = RequestViews(frame.models, frame.options, frame.hardware)
         self.request_control = WindowRequest(self, model, controller, request_views)
