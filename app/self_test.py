@@ -92,8 +92,8 @@ def _extract_in_window(folder: Path) -> Path:
     window.controller.failed.connect(failures.append)
     try:
         window.show()
-        window.frame.options.show_settings(SETTINGS)
-        window.set_output_dir(folder)
+        window.model.show_extraction(SETTINGS)
+        window.model.set_output_dir(folder)
         window.set_models(FINETUNED, ORIGINAL)
         _wait(application, lambda: window.controller.state is State.READY, "the demo pair was not planned")
         window.extract()

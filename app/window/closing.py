@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from PySide6.QtCore import QObject, QTimer, Slot
+from PySide6.QtWidgets import QWidget
 
 from app.widgets.basics.dialogs import ask_stop
-from app.work.controller import State
-
-if TYPE_CHECKING:
-    from app.window.main_window import MainWindow
+from app.window.model import WindowModel
+from app.work.controller import Controller, State
+from app.work.queue_runner import QueueRunner
 
 LOOK_MS = 50
 
@@ -18,19 +18,31 @@ LOOK_MS = 50
 class WindowClosing(QObject):
     """Lets the window go only when nothing works in it any more; until then it keeps drawing."""
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
-        self._window = window
-        self._stopping = False
+    def __init__(
+        self,
+        window: QWidget,
+        model: WindowModel,
+        controller: Controller,
+        runner: QueueRunner,
+        keeps_layers: Callable[[], bool],
+    ) -> None:
+        """Watch over a window.
 
-    def working(self) -> bool:
-        """Whether something goes on that closing has to wait for; a drive that does not answer is no such thing."""
-        controller = self._window.controller
-        return (controller.busy and not controller.held_up) or self._window.queue_control.running
+        Args:
+            window: asked to close again once everything has ended.
+            model: knows whether something works.
+            controller: is asked to stop.
+            runner: is asked to stop while the queue works.
+            keeps_layers: whether the layers of a run outside of the queue outlive a stop.
+        """
+        super().__init__(window)
+        self._window, self._model, self._controller, self._runner = window, model, controller, runner
+        self._keeps_layers = keeps_layers
+        self._stopping = False
 
     def ready(self) -> bool:
         """Whether the window may close now. Where it may not, and the person agrees, it closes by itself later."""
-        if not self.working():
+        if not self._model.working:
             return True
         if not self._stopping and self._may_stop():
             self._stopping = True
@@ -39,24 +51,23 @@ class WindowClosing(QObject):
         return False
 
     def _may_stop(self) -> bool:
-        """Ask; a verification loses nothing, so nobody is asked about it."""
-        window = self._window
-        if window.controller.state is State.VERIFYING:
+        """Ask; not about a verification, which loses nothing."""
+        if self._controller.state is State.VERIFYING:
             return True
-        queue = window.queue_control
-        kept = queue.keeps_layers if queue.running else window.run_control.keeps_layers()
-        over = queue.ended if queue.running else window.controller.over
-        return ask_stop(window, over, closing=True, kept=kept, queue=queue.running)
+        queue = self._model.queue_running
+        kept = self._runner.keeps_layers if queue else self._keeps_layers()
+        over = self._runner.ended if queue else self._controller.over
+        return ask_stop(self._window, over, closing=True, kept=kept, queue=queue)
 
     def _stop(self) -> None:
-        if self._window.queue_control.running:
-            self._window.queue_control.stop()
+        if self._model.queue_running:
+            self._runner.stop()
         else:
-            self._window.controller.stop()
+            self._controller.stop()
 
     @Slot()
     def _close_when_ended(self) -> None:
-        if self.working():
+        if self._model.working:
             QTimer.singleShot(LOOK_MS, self, self._close_when_ended)
         else:
             self._stopping = False

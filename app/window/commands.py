@@ -1,147 +1,127 @@
-"""What the menus and shortcuts of the window do."""
+"""What menus, shortcuts and small buttons do, as far as no other presenter does it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QUrl, Slot
 from PySide6.QtGui import QAction, QDesktopServices
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QFileDialog, QWidget
 
+from app.look.theme import Theme, ThemeChoice
 from app.storage import paths
-from app.storage.json_store import StoreProblem, StoreTrouble
-from app.text.log_lines import Level
+from app.widgets.bar.bottom_bar import BottomBar
 from app.widgets.basics.dialogs import ShortcutsDialog
-from app.widgets.basics.notice_bar import NoticeBar
+from app.widgets.basics.shortcuts import Command
 from app.widgets.help.about_dialog import AboutDialog
-from app.window.frame import Tab
+from app.widgets.models.models_row import ModelsRow
+from app.widgets.queue.panel import QueuePanel
+from app.widgets.settings.lora_panel import OptionsPanel
+from app.widgets.tabs.layers_tab import LayersTab
+from app.window.frame import Tab, ViewStack
+from app.window.menus import Menus
+from app.window.model import WindowModel
 
-if TYPE_CHECKING:
-    from app.look.theme import ThemeChoice
-    from app.window.main_window import MainWindow
+# Commands that would change the request, or need the device or the files that something works with.
+NOT_WHILE_LOCKED: tuple[Command, ...] = (
+    "open_finetuned",
+    "open_original",
+    "output_folder",
+    "swap",
+    "verify",
+    "run_queue",
+)
+
+
+@dataclass(frozen=True)
+class CommandViews:
+    """What commands act on."""
+
+    models: ModelsRow
+    options: OptionsPanel
+    stack: ViewStack
+    layers: LayersTab
+    queue: QueuePanel
+    bar: BottomBar
 
 
 class WindowCommands(QObject):
-    """Connects every action of the menus."""
+    """Connects actions of the menus with views and dialogs, and offers what makes sense at the moment."""
 
-    def __init__(self, window: MainWindow) -> None:
+    def __init__(self, window: QWidget, model: WindowModel, menus: Menus, views: CommandViews, theme: Theme) -> None:
         super().__init__(window)
-        self._window = window
-        frame, menus = window.frame, window.menus
-        triggers = {
-            "open_finetuned": frame.models.finetuned.ask_for_file,
-            "open_original": frame.models.original.ask_for_file,
-            "output_folder": self.choose_output_folder,
-            "quit": window.close,
-            "extract": window.extract,
-            "stop": window.ask_stop,
-            "swap": frame.models.swap_models,
-            "find": self._find,
-            "shortcuts": self._show_shortcuts,
-        }
+        self._window, self._model, self._menus, self._theme = window, model, menus, theme
+        self._stack, self._tabs, self._table = views.stack, views.stack.tabs, views.layers.table
+        actions = menus.actions
+        actions["open_finetuned"].triggered.connect(views.models.finetuned.ask_for_file)
+        actions["open_original"].triggered.connect(views.models.original.ask_for_file)
+        actions["swap"].triggered.connect(views.models.swap_models)
+        actions["output_folder"].triggered.connect(self.choose_output_folder)
+        actions["quit"].triggered.connect(window.close)
+        actions["find"].triggered.connect(self._find)
+        actions["shortcuts"].triggered.connect(self._show_shortcuts)
         tabs = {f"tab_{tab.value}": tab for tab in Tab}
-        for command, action in menus.actions.items():
-            if command in triggers:
-                action.triggered.connect(triggers[command])
-            elif command in tabs:
+        for command, action in actions.items():
+            if command in tabs:
                 action.setData(tabs[command])
                 action.triggered.connect(self._show_tab)
         menus.show_output.triggered.connect(self._show_output_folder)
         menus.show_logs.triggered.connect(self._show_log_folder)
-        menus.reset_options.triggered.connect(frame.options.reset)
+        menus.reset_options.triggered.connect(views.options.reset)
         menus.about.triggered.connect(self._about)
-        menus.theme_chosen.connect(self.choose_theme)
-        menus.check_theme(window.theme.choice)
-        frame.bar.folder_clicked.connect(self.choose_output_folder)
-        frame.bar.open_folder_clicked.connect(self.open_folder)
-        frame.tabs.currentChanged.connect(self._tab_changed)
-        self.set_running(False)
+        menus.theme_chosen.connect(self._choose_theme)
+        views.bar.folder_clicked.connect(self.choose_output_folder)
+        views.bar.open_folder_clicked.connect(self.open_folder)
+        views.queue.open_folder_clicked.connect(self.open_folder)
+        model.locked_changed.connect(self._on_locked)
+        theme.changed.connect(self._check_theme)
+        self._check_theme()
+        self._on_locked(model.locked)
 
-    def set_running(self, running: bool) -> None:
-        """Offer what makes sense while a run goes on, or while none does."""
-        menus = self._window.menus
-        menus.actions["stop"].setEnabled(running)
-        for command in ("open_finetuned", "open_original", "output_folder", "swap", "verify", "run_queue"):
-            menus.actions[command].setEnabled(not running)
-        for action in (menus.reset_options, menus.free_memory, menus.demo):
-            action.setEnabled(not running)
-        if running:
-            self.set_extract_enabled(False)
-
+    @Slot(bool)
     def set_extract_enabled(self, enabled: bool) -> None:
         """Offer Extract only when it can start."""
-        menus = self._window.menus
-        for action in (menus.actions["extract"], menus.start_over, menus.copy_command):
+        for action in (self._menus.actions["extract"], self._menus.start_over, self._menus.copy_command):
             action.setEnabled(enabled)
-
-    def connect_controls(self) -> None:
-        """Connect the commands of the window's other parts, once they are there."""
-        window, menus = self._window, self._window.menus
-        queue, verify, run, more = window.queue_control, window.verify_control, window.run_control, window.help
-        menus.actions["add_to_queue"].triggered.connect(queue.add_current)
-        menus.actions["run_queue"].triggered.connect(queue.run_all)
-        menus.actions["verify"].triggered.connect(verify.choose)
-        menus.actions["settings"].triggered.connect(more.settings)
-        menus.start_over.triggered.connect(run.start_over)
-        menus.free_memory.triggered.connect(window.controller.free_memory)
-        menus.copy_command.triggered.connect(run.copy_command)
-        menus.guide.triggered.connect(more.open_guide)
-        menus.demo.triggered.connect(more.show_demo)
-        menus.bug_report.triggered.connect(more.report)
-
-    def tell_store_problems(self, *problems: StoreProblem | None, damaged: Sequence[str] = ()) -> None:
-        """Write into the log which files of the last time could not be used, and which profiles."""
-        for problem in problems:
-            if problem is not None:
-                text = self._store_problem_text(problem)
-                self._window.frame.run.write(Level.WARNING, text)
-                self._window.frame.notices.addWidget(NoticeBar(self._window.theme, text))
-        for name in damaged:
-            text = self.tr("The profile \u201c{name}\u201d has values that are not allowed and was left out.")
-            self._window.frame.run.write(Level.WARNING, text.format(name=name))
 
     @Slot()
     def choose_output_folder(self) -> None:
         """Let the person pick the folder that LoRAs are written to."""
-        window = self._window
-        folder = QFileDialog.getExistingDirectory(window, self.tr("Output folder"), str(window.output_dir))
+        now = str(self._model.request.output_dir)
+        folder = QFileDialog.getExistingDirectory(self._window, self.tr("Output folder"), now)
         if folder:
-            window.set_output_dir(Path(folder))
+            self._model.set_output_dir(Path(folder))
 
     @Slot(object)
     def open_folder(self, folder: Path) -> None:
         """Show a folder in the system's file browser."""
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 
-    def _store_problem_text(self, problem: StoreProblem) -> str:
-        if problem.trouble is StoreTrouble.NEWER:
-            text = self.tr("{file} was written by a newer version of this program. It is left as it is and not used.")
-        elif problem.trouble is StoreTrouble.UNREADABLE:
-            text = self.tr("{file} cannot be read. It is left as it is and not used.")
-        else:
-            text = self.tr("{file} was damaged. It was set aside as {aside}; everything starts with its defaults.")
-        return text.format(file=problem.file, aside=problem.set_aside.name if problem.set_aside else "")
+    @Slot(bool)
+    def _on_locked(self, locked: bool) -> None:
+        """Offer what makes sense while something works, or while nothing does."""
+        menus = self._menus
+        menus.actions["stop"].setEnabled(locked)
+        for action in (menus.reset_options, menus.free_memory, menus.demo):
+            action.setEnabled(not locked)
+        for command in NOT_WHILE_LOCKED:
+            menus.actions[command].setEnabled(not locked)
+        if locked:
+            self.set_extract_enabled(False)
 
     @Slot()
     def _find(self) -> None:
-        frame = self._window.frame
-        frame.show_tab(Tab.LAYERS)
-        frame.run.layers.table.search.setFocus()
-        frame.run.layers.table.search.selectAll()
+        self._tabs.show_tab(Tab.LAYERS)
+        self._table.search.setFocus()
+        self._table.search.selectAll()
 
     @Slot()
     def _show_tab(self) -> None:
         action = self.sender()
         assert isinstance(action, QAction)
-        self._window.frame.end_welcome()
-        self._window.frame.show_tab(action.data())
-
-    @Slot()
-    def _tab_changed(self) -> None:
-        if self._window.frame.shown_tab() is Tab.LOG:
-            self._window.frame.unmark_log()
+        self._stack.end_welcome()
+        self._tabs.show_tab(action.data())
 
     @Slot()
     def _show_shortcuts(self) -> None:
@@ -153,7 +133,7 @@ class WindowCommands(QObject):
 
     @Slot()
     def _show_output_folder(self) -> None:
-        folder = self._window.output_dir
+        folder = self._model.request.output_dir
         while not folder.exists() and folder != folder.parent:
             folder = folder.parent
         self.open_folder(folder)
@@ -164,7 +144,9 @@ class WindowCommands(QObject):
         self.open_folder(paths.log_dir())
 
     @Slot(str)
-    def choose_theme(self, choice: ThemeChoice) -> None:
-        """Show the window in another theme."""
-        self._window.theme.set_choice(choice)
-        self._window.menus.check_theme(choice)
+    def _choose_theme(self, choice: ThemeChoice) -> None:
+        self._theme.set_choice(choice)
+
+    @Slot()
+    def _check_theme(self) -> None:
+        self._menus.check_theme(self._theme.choice)

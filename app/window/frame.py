@@ -40,12 +40,95 @@ class Tab(Enum):
     LOG = "log"
 
 
+class ViewTabs(QTabWidget):
+    """The views of a run, the queue and the log."""
+
+    def __init__(self, run: RunView, queue: QueuePanel) -> None:
+        super().__init__()
+        self.setAccessibleName(self.tr("Views of the run"))
+        self.tabBar().setAccessibleName(self.tr("Views of the run"))
+        self.setDocumentMode(True)
+        self._pages: dict[Tab, QWidget] = {}
+        self._add(Tab.MEMORY, QuietScroll(run.panel, self.tr("Memory && time")), self.tr("Memory && time"))
+        self._add(Tab.RESULT, QuietScroll(run.result, self.tr("Result")), self.tr("Result"))
+        self._add(Tab.LAYERS, run.layers, self.tr("Layers"))
+        self._add(Tab.QUEUE, queue, self.tr("Queue"))
+        self._add(Tab.LOG, run.log, self.tr("Log"))
+        run.noticed.connect(self._mark_log)
+        self.currentChanged.connect(self._unmark_log)
+
+    def show_tab(self, tab: Tab) -> None:
+        """Bring a view to the front."""
+        self.setCurrentWidget(self._pages[tab])
+
+    def shown_tab(self) -> Tab:
+        """Which view is in front."""
+        return next(tab for tab, page in self._pages.items() if page is self.currentWidget())
+
+    @Slot()
+    def _mark_log(self) -> None:
+        """Say on the tab that the log has something new that matters."""
+        if self.shown_tab() is not Tab.LOG:
+            self._set_log_title(self.tr("Log \u26a0"))
+
+    @Slot()
+    def _unmark_log(self) -> None:
+        if self.shown_tab() is Tab.LOG:
+            self._set_log_title(self.tr("Log"))
+
+    def _set_log_title(self, title: str) -> None:
+        self.setTabText(self.indexOf(self._pages[Tab.LOG]), title)
+
+    def _add(self, tab: Tab, content: QWidget, title: str) -> None:
+        page = self._pages[tab] = _below_tab(content)
+        self.addTab(page, title)
+
+
+class ViewStack(QStackedWidget):
+    """The right side: the tabs, or a welcome in their place.
+
+    It takes what is left, and the settings are narrower only where it has no room.
+
+    Attributes:
+        tabs: the views.
+    """
+
+    def __init__(self, tabs: ViewTabs) -> None:
+        super().__init__()
+        self.tabs = tabs
+        self.addWidget(tabs)
+
+    def welcome(self, card: QWidget) -> None:
+        """Show a card in the place of the tabs, until `end_welcome`."""
+        content = QWidget()
+        row = QHBoxLayout(content)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addStretch(1)
+        row.addWidget(card, 0, Qt.AlignmentFlag.AlignVCenter)
+        row.addStretch(1)
+        page = QuietScroll(content, self.tr("Welcome"))
+        self.addWidget(page)
+        self.setCurrentWidget(page)
+
+    def end_welcome(self) -> None:
+        """Show the tabs."""
+        self.setCurrentWidget(self.tabs)
+
+    def hasHeightForWidth(self) -> bool:
+        """No: what is in the views scrolls there."""
+        return False
+
+    def sizeHint(self) -> QSize:
+        """No wider than they must be."""
+        return QSize(self.minimumSizeHint().width(), super().sizeHint().height())
+
+
 class WindowFrame(QWidget):
     """The central widget.
 
     Attributes:
         notices: where quiet bars above everything go.
-        models, options, hardware, run, queue, tabs, bar: its parts.
+        models, options, hardware, run, queue, tabs, stack, bar: its parts.
     """
 
     def __init__(self, theme: Theme, profiles: ProfileStore, queue: QueuePanel) -> None:
@@ -53,27 +136,17 @@ class WindowFrame(QWidget):
         self.models = ModelsRow()
         self.options = OptionsPanel()
         self.hardware = HardwarePanel(profiles)
-        self.tabs = QTabWidget()
         self.run = RunView(theme)
         self.queue = queue
-        self.tabs.setAccessibleName(self.tr("Views of the run"))
-        self.tabs.tabBar().setAccessibleName(self.tr("Views of the run"))
-        self.tabs.setDocumentMode(True)
-        self._pages: dict[Tab, QWidget] = {}
-        self._add_tab(Tab.MEMORY, QuietScroll(self.run.panel, self.tr("Memory && time")), self.tr("Memory && time"))
-        self._add_tab(Tab.RESULT, QuietScroll(self.run.result, self.tr("Result")), self.tr("Result"))
-        self._add_tab(Tab.LAYERS, self.run.layers, self.tr("Layers"))
-        self._add_tab(Tab.QUEUE, self.queue, self.tr("Queue"))
-        self._add_tab(Tab.LOG, self.run.log, self.tr("Log"))
+        self.tabs = ViewTabs(self.run, queue)
+        self.stack = ViewStack(self.tabs)
         self.bar = BottomBar()
-        self._right = _Views()
-        self._right.addWidget(self.tabs)
         middle = QHBoxLayout()
         middle.setContentsMargins(0, 0, 0, 0)
         middle.setSpacing(0)
         middle.addWidget(self._settings_column())
         middle.addSpacing(GAP // 2)
-        middle.addWidget(self._right, 1)
+        middle.addWidget(self.stack, 1)
         self.notices = QVBoxLayout()
         self.notices.setSpacing(GAP)
         self._upper = QWidget()
@@ -94,53 +167,6 @@ class WindowFrame(QWidget):
         """The smallest size at which nothing above the bar has to be scrolled as a whole."""
         upper, bar = self._upper.minimumSizeHint(), self.bar.minimumSizeHint()
         return QSize(max(upper.width(), bar.width()), upper.height() + bar.height())
-
-    def show_tab(self, tab: Tab) -> None:
-        """Bring a view of the run to the front."""
-        self.tabs.setCurrentWidget(self._pages[tab])
-
-    def shown_tab(self) -> Tab:
-        """Which view is in front."""
-        return next(tab for tab, page in self._pages.items() if page is self.tabs.currentWidget())
-
-    def welcome(self, card: QWidget) -> None:
-        """Show a card in the place of the views, until `end_welcome`."""
-        content = QWidget()
-        row = QHBoxLayout(content)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addStretch(1)
-        row.addWidget(card, 0, Qt.AlignmentFlag.AlignVCenter)
-        row.addStretch(1)
-        page = QuietScroll(content, self.tr("Welcome"))
-        self._right.addWidget(page)
-        self._right.setCurrentWidget(page)
-
-    def end_welcome(self) -> None:
-        """Show the views of the run."""
-        self._right.setCurrentWidget(self.tabs)
-
-    def set_locked(self, locked: bool) -> None:
-        """Refuse changes of what a run works with."""
-        self.models.set_locked(locked)
-        self.options.setEnabled(not locked)
-        self.hardware.setEnabled(not locked)
-
-    @Slot()
-    def mark_log(self) -> None:
-        """Say on the tab that the log has something new that matters."""
-        if self.shown_tab() is not Tab.LOG:
-            self._set_log_title(self.tr("Log \u26a0"))
-
-    def unmark_log(self) -> None:
-        """The log has been looked at."""
-        self._set_log_title(self.tr("Log"))
-
-    def _set_log_title(self, title: str) -> None:
-        self.tabs.setTabText(self.tabs.indexOf(self._pages[Tab.LOG]), title)
-
-    def _add_tab(self, tab: Tab, content: QWidget, title: str) -> None:
-        page = self._pages[tab] = _below_tab(content)
-        self.tabs.addTab(page, title)
 
     def _settings_column(self) -> QuietScroll:
         content = QWidget()
@@ -216,18 +242,6 @@ class _AboveBar(QuietScroll):
         assert layout is not None
         width = max(room, layout.minimumSize().width())
         return QSize(width, layout.minimumHeightForWidth(width))
-
-
-class _Views(QStackedWidget):
-    """The views on the right: they take what is left, and the settings are narrower only where these have no room."""
-
-    def hasHeightForWidth(self) -> bool:
-        """No: what is in the views scrolls there."""
-        return False
-
-    def sizeHint(self) -> QSize:
-        """No wider than they must be."""
-        return QSize(self.minimumSizeHint().width(), super().sizeHint().height())
 
 
 def _below_tab(content: QWidget) -> QWidget:

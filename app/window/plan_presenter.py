@@ -1,93 +1,131 @@
-"""What the window does around a plan: the third card, and beside Extract what it will do or why it cannot."""
+"""The plan of the request: asked for when that changes, shown on the third card and beside Extract."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from app.text.notices import notice_text
 from app.text.translation import whole
 from app.text.window_text import NOT_OF_THE_MODELS, why_not
+from app.widgets.bar.bottom_bar import BottomBar
 from app.widgets.basics.fields import component_title
-from app.work.controller import ENDED, State
+from app.widgets.models.pair_card import PairCard
+from app.window.model import Models, WindowModel
+from app.work.controller import ENDED, Controller, State
+from app.work.requests import Prepared
 from engine.events import NoticeCode
-
-if TYPE_CHECKING:
-    from app.window.main_window import MainWindow
-    from app.work.requests import Prepared
 
 # Remarks that the panels make themselves, or that matter only in the log.
 SAID_ELSEWHERE = (NoticeCode.ADAPTIVE_PARAM_UNUSUAL,)
 
 
+@dataclass(frozen=True)
+class PlanViews:
+    """What shows a plan: the card of the pair, and the bar with Extract."""
+
+    pair: PairCard
+    bar: BottomBar
+
+
 class WindowPlan(QObject):
-    """Carries plans and their estimates from the controller into the window's parts."""
+    """Plans the model's request and says what Extract will do, or why it cannot.
 
-    def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
-        self._window = window
+    Attributes:
+        planning: a plan is about to be asked for.
+        planned: the answer is there and shown.
+        extract_offered: whether Extract can start now.
+        kept_known: after a stop, the `Kept` of what is there for the next run.
+    """
+
+    planning = Signal()
+    planned = Signal()
+    extract_offered = Signal(bool)
+    kept_known = Signal(object)
+
+    def __init__(self, parent: QObject, model: WindowModel, controller: Controller, views: PlanViews) -> None:
+        super().__init__(parent)
+        self._model, self._controller = model, controller
+        self._pair, self._bar = views.pair, views.bar
+        self._models: Models = (None, None)
         self._focus_extract = False
-        window.controller.prepared.connect(self._on_prepared)
-        window.controller.estimated.connect(window.frame.models.pair.show_estimate)
+        model.request_changed.connect(self.replan)
+        controller.prepared.connect(self._on_prepared)
+        controller.estimated.connect(self._pair.show_estimate)
+        controller.state_changed.connect(self._on_state)
 
-    def expect_focus(self) -> None:
-        """A run has ended: Extract takes the focus once it can be pressed again."""
-        self._focus_extract = True
+    @Slot()
+    def replan(self) -> None:
+        """Pair and plan what the window shows now; not while something works."""
+        if self._model.locked:
+            return
+        request = self._model.request
+        if request.models != self._models:
+            self._models = request.models
+            if None in request.models:
+                self._pair.show_empty()
+            else:
+                self._pair.show_working()
+        self.planning.emit()
+        self._controller.prepare(request.models, request.extraction, request.hardware, request.output_dir)
+        self._refresh_bar()
 
-    def refresh_bar(self) -> None:
+    def _refresh_bar(self) -> None:
         """Say beside Extract what it will do, or why it cannot."""
-        window = self._window
-        bar, controller = window.frame.bar, window.controller
-        window.queue_control.offer()
-        if window.queue_control.running or controller.state is State.VERIFYING:
+        controller, state = self._controller, self._controller.state
+        if self._model.queue_running or state is State.VERIFYING:
             return
         current = controller.current
         ready = current is not None and current.plan is not None
-        window.commands.set_extract_enabled(ready and not controller.busy)
-        if controller.state in ENDED and current is not None and current.error is not None:
+        self.extract_offered.emit(ready and not controller.busy)
+        if state in ENDED and current is not None and current.error is not None:
             self._show_why_not(current)
-        elif controller.state in ENDED:
-            if controller.state is State.STOPPED and current is not None and current.kept is not None:
-                window.run_control.show_kept(current.kept)
-            bar.set_extract_enabled(ready)
+        elif state in ENDED:
+            if state is State.STOPPED and current is not None and current.kept is not None:
+                self.kept_known.emit(current.kept)
+            self._bar.set_extract_enabled(ready)
             if ready and self._focus_extract:
                 self._focus_extract = False
-                bar.extract.setFocus()
-        elif controller.state is State.PLANNING:
-            bar.show_planning()
+                self._bar.extract.setFocus()
+        elif state is State.PLANNING:
+            self._bar.show_planning()
         elif current is not None and current.plan is not None:
-            bar.show_ready(current.plan.output_name, current.plan.output_bytes, current.plan.folder, current.kept)
-        elif controller.state is State.IDLE:
+            plan = current.plan
+            self._bar.show_ready(plan.output_name, plan.output_bytes, plan.folder, current.kept)
+        elif state is State.IDLE:
             self._show_why_not(current)
 
     def _show_why_not(self, current: Prepared | None) -> None:
-        frame = self._window.frame
-        troubles = (*frame.options.troubles(), *frame.hardware.troubles())
-        reason = why_not(frame.models.models(), troubles, current.error if current else None)
+        request = self._model.request
+        reason = why_not(request.models, request.troubles, current.error if current else None)
         if reason is not None:
-            frame.bar.show_blocked(reason)
+            self._bar.show_blocked(reason)
+
+    @Slot(object)
+    def _on_state(self, state: State) -> None:
+        if state in ENDED:
+            self._focus_extract = True  # once it can be pressed again
+        self._refresh_bar()
 
     @Slot(object)
     def _on_prepared(self, answer: Prepared) -> None:
-        if self._window.queue_control.running:
+        if self._model.queue_running:
             return
-        pair = self._window.frame.models.pair
         if answer.plan is not None:
             plan = answer.plan
             remarks = [notice_text(item) for item in plan.notices if item.code not in SAID_ELSEWHERE]
-            counts = Counter(weight.component for weight in plan.layers)
-            parts = _parts_text(counts)
-            estimate = self._window.controller.estimate
-            pair.show_pair(len(plan.layers), plan.left_out, plan.output_bytes, parts, remarks, estimate)
+            parts = _parts_text(Counter(weight.component for weight in plan.layers))
+            estimate = self._controller.estimate
+            self._pair.show_pair(len(plan.layers), plan.left_out, plan.output_bytes, parts, remarks, estimate)
         elif answer.error is not None and answer.error.code in NOT_OF_THE_MODELS and answer.pair is not None:
             found = answer.pair
-            pair.show_matched(found.matched, found.left_out, _parts_text(Counter(found.components)))
+            self._pair.show_matched(found.matched, found.left_out, _parts_text(Counter(found.components)))
         elif answer.error is not None:
-            pair.show_error(answer.error)
-        self.refresh_bar()
-        self._window.run_control.start_if_wanted()
+            self._pair.show_error(answer.error)
+        self._refresh_bar()
+        self.planned.emit()
 
 
 def _parts_text(counts: Counter[str]) -> str:

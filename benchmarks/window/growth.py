@@ -32,7 +32,7 @@ def growth_rows(place: Workplace) -> list[GrowthRow]:
     """Extract twenty times in one window."""
     window = MainWindow()
     window.resize(1280, 800)
-    window.frame.options.show_settings(ExtractionSettings(rank=16, resume=False))
+    window.model.show_extraction(ExtractionSettings(rank=16, resume=False))
     window.show()
     window.set_models(*place.pair)
     wait_until(lambda: window.controller.state is State.READY)

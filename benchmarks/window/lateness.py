@@ -75,7 +75,7 @@ def lateness_rows(place: Workplace) -> list[LatenessRow]:
     """Idle, extracting, and a QThread with torch and a plot."""
     window = MainWindow()
     window.resize(1280, 800)
-    window.frame.options.show_settings(ExtractionSettings(rank=64, resume=False))
+    window.model.show_extraction(ExtractionSettings(rank=64, resume=False))
     window.show()
     timer = LateTimer()
     rows = [_during(timer, "idle", _after(IDLE_SECONDS))]

@@ -1321,14 +1321,6 @@
     </message>
 </context>
 <context>
-    <name>MainWindow</name>
-    <message>
-        <location filename="../../app/window/main_window.py"/>
-        <source>The session could not be saved: {error}</source>
-        <translation>Die Sitzung konnte nicht gespeichert werden: {error}</translation>
-    </message>
-</context>
-<context>
     <name>MemoryPanel</name>
     <message>
         <location filename="../../app/widgets/run/memory_panel.py"/>
@@ -2604,6 +2596,52 @@
     </message>
 </context>
 <context>
+    <name>ViewStack</name>
+    <message>
+        <location filename="../../app/window/frame.py"/>
+        <source>Welcome</source>
+        <translation>Willkommen</translation>
+    </message>
+</context>
+<context>
+    <name>ViewTabs</name>
+    <message>
+        <location filename="../../app/window/frame.py"/>
+        <source>Layers</source>
+        <translation>Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../app/window/frame.py"/>
+        <source>Log</source>
+        <translation>Protokoll</translation>
+    </message>
+    <message>
+        <location filename="../../app/window/frame.py"/>
+        <source>Log ⚠</source>
+        <translation>Protokoll ⚠</translation>
+    </message>
+    <message>
+        <location filename="../../app/window/frame.py"/>
+        <source>Memory &amp;&amp; time</source>
+        <translation>Speicher &amp;&amp; Zeit</translation>
+    </message>
+    <message>
+        <location filename="../../app/window/frame.py"/>
+        <source>Queue</source>
+        <translation>Warteschlange</translation>
+    </message>
+    <message>
+        <location filename="../../app/window/frame.py"/>
+        <source>Result</source>
+        <translation>Ergebnis</translation>
+    </message>
+    <message>
+        <location filename="../../app/window/frame.py"/>
+        <source>Views of the run</source>
+        <translation>Ansichten des Laufs</translation>
+    </message>
+</context>
+<context>
     <name>WelcomeCard</name>
     <message>
         <location filename="../../app/widgets/help/welcome.py"/>
@@ -2693,25 +2731,18 @@
         <source>Output folder</source>
         <translation>Ausgabeordner</translation>
     </message>
+</context>
+<context>
+    <name>WindowDevice</name>
     <message>
-        <location filename="../../app/window/commands.py"/>
-        <source>The profile “{name}” has values that are not allowed and was left out.</source>
-        <translation>Das Profil „{name}“ hat unzulässige Werte und wurde weggelassen.</translation>
+        <location filename="../../app/window/device_presenter.py"/>
+        <source>Freed {size} that was kept on the device for a next extraction</source>
+        <translation>{size} freigegeben, die für eine nächste Extraktion auf dem Gerät lagen</translation>
     </message>
     <message>
-        <location filename="../../app/window/commands.py"/>
-        <source>{file} cannot be read. It is left as it is and not used.</source>
-        <translation>{file} ist nicht lesbar. Die Datei bleibt unverändert und wird nicht verwendet.</translation>
-    </message>
-    <message>
-        <location filename="../../app/window/commands.py"/>
-        <source>{file} was damaged. It was set aside as {aside}; everything starts with its defaults.</source>
-        <translation>{file} war beschädigt und liegt nun als {aside} beiseite; alles beginnt mit den Standardwerten.</translation>
-    </message>
-    <message>
-        <location filename="../../app/window/commands.py"/>
-        <source>{file} was written by a newer version of this program. It is left as it is and not used.</source>
-        <translation>{file} stammt von einer neueren Version dieses Programms. Die Datei bleibt unverändert und wird nicht verwendet.</translation>
+        <location filename="../../app/window/device_presenter.py"/>
+        <source>What is kept on the device could not be freed</source>
+        <translation>Was auf dem Gerät liegt, ließ sich nicht freigeben</translation>
     </message>
 </context>
 <context>
@@ -2731,53 +2762,13 @@
     <name>WindowFrame</name>
     <message>
         <location filename="../../app/window/frame.py"/>
-        <source>Layers</source>
-        <translation>Schichten</translation>
-    </message>
-    <message>
-        <location filename="../../app/window/frame.py"/>
-        <source>Log</source>
-        <translation>Protokoll</translation>
-    </message>
-    <message>
-        <location filename="../../app/window/frame.py"/>
-        <source>Log ⚠</source>
-        <translation>Protokoll ⚠</translation>
-    </message>
-    <message>
-        <location filename="../../app/window/frame.py"/>
-        <source>Memory &amp;&amp; time</source>
-        <translation>Speicher &amp;&amp; Zeit</translation>
-    </message>
-    <message>
-        <location filename="../../app/window/frame.py"/>
         <source>Models, settings and views</source>
         <translation>Modelle, Einstellungen und Ansichten</translation>
     </message>
     <message>
         <location filename="../../app/window/frame.py"/>
-        <source>Queue</source>
-        <translation>Warteschlange</translation>
-    </message>
-    <message>
-        <location filename="../../app/window/frame.py"/>
-        <source>Result</source>
-        <translation>Ergebnis</translation>
-    </message>
-    <message>
-        <location filename="../../app/window/frame.py"/>
         <source>Settings</source>
         <translation>Einstellungen</translation>
-    </message>
-    <message>
-        <location filename="../../app/window/frame.py"/>
-        <source>Views of the run</source>
-        <translation>Ansichten des Laufs</translation>
-    </message>
-    <message>
-        <location filename="../../app/window/frame.py"/>
-        <source>Welcome</source>
-        <translation>Willkommen</translation>
     </message>
 </context>
 <context>
@@ -2810,11 +2801,6 @@
     <name>WindowRun</name>
     <message>
         <location filename="../../app/window/run_presenter.py"/>
-        <source>Freed {size} that was kept on the device for a next extraction</source>
-        <translation>{size} freigegeben, die für eine nächste Extraktion auf dem Gerät lagen</translation>
-    </message>
-    <message>
-        <location filename="../../app/window/run_presenter.py"/>
         <source>Stopped; no LoRA was written, the finished layers are kept</source>
         <translation>Gestoppt; es wurde kein LoRA geschrieben, die fertigen Schichten bleiben erhalten</translation>
     </message>
@@ -2823,10 +2809,33 @@
         <source>Stopped; nothing was written</source>
         <translation>Gestoppt; es wurde nichts geschrieben</translation>
     </message>
+</context>
+<context>
+    <name>WindowSession</name>
     <message>
-        <location filename="../../app/window/run_presenter.py"/>
-        <source>What is kept on the device could not be freed</source>
-        <translation>Was auf dem Gerät liegt, ließ sich nicht freigeben</translation>
+        <location filename="../../app/window/session_restore.py"/>
+        <source>The profile “{name}” has values that are not allowed and was left out.</source>
+        <translation>Das Profil „{name}“ hat unzulässige Werte und wurde weggelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/window/session_restore.py"/>
+        <source>The session could not be saved: {error}</source>
+        <translation>Die Sitzung konnte nicht gespeichert werden: {error}</translation>
+    </message>
+    <message>
+        <location filename="../../app/window/session_restore.py"/>
+        <source>{file} cannot be read. It is left as it is and not used.</source>
+        <translation>{file} ist nicht lesbar. Die Datei bleibt unverändert und wird nicht verwendet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/window/session_restore.py"/>
+        <source>{file} was damaged. It was set aside as {aside}; everything starts with its defaults.</source>
+        <translation>{file} war beschädigt und liegt nun als {aside} beiseite; alles beginnt mit den Standardwerten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/window/session_restore.py"/>
+        <source>{file} was written by a newer version of this program. It is left as it is and not used.</source>
+        <translation>{file} stammt von einer neueren Version dieses Programms. Die Datei bleibt unverändert und wird nicht verwendet.</translation>
     </message>
 </context>
 <context>

@@ -39,7 +39,7 @@ def main() -> None:
     for name in "abcd":
         models = Path(f"/models/{name}.safetensors"), Path("/models/base.safetensors")
         queue.add_job(replace(new_job(*models, ExtractionSettings(), HardwareSettings(), Path("/loras")), id=name))
-    window.frame.show_tab(Tab.QUEUE)
+    window.frame.tabs.show_tab(Tab.QUEUE)
     QTest.qWait(SETTLED_MS)
     start, end = point(queue.jobs, 0, 0), point(queue.jobs, 2, 8)
     command = f"mousemove {start.x()} {start.y()} sleep 0.1 mousedown 1 sleep 0.1"

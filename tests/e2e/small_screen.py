@@ -71,7 +71,7 @@ def main() -> None:
     }
     window.help.end_welcome()
     for tab in Tab:
-        window.frame.show_tab(tab)
+        window.frame.tabs.show_tab(tab)
         QTest.qWait(50)
         found["squeezed"] += squeezed(window)
     Path(sys.argv[1]).write_text(json.dumps(found))

@@ -104,7 +104,7 @@ class WholeUse:
         self.person.wait(lambda: self.ended(State.DONE), "the LoRA")
         self.seen["first"] = self.written()
         self.seen["kept"] = self.frame.run.panel.batches.detail.text()
-        assert self.frame.shown_tab() is Tab.RESULT
+        assert self.frame.tabs.shown_tab() is Tab.RESULT
         self.person.picture("result")
 
     def look_at_layers(self) -> None:
@@ -147,7 +147,7 @@ class WholeUse:
             self.person.press(Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier)
         self.person.picture("queue")
         self.window.menus.actions["run_queue"].trigger()
-        self.person.wait(lambda: len(self.written()) == 4 and not self.window.queue_control.running, "the queue")
+        self.person.wait(lambda: len(self.written()) == 4 and not self.window.model.queue_running, "the queue")
         self.seen["queue"] = self.written()
         self.person.picture("queue-done")
 
@@ -192,7 +192,7 @@ class WholeUse:
 
     def written(self) -> list[str]:
         """Names of the LoRAs that are there, oldest first."""
-        files = (self.window.output_dir / "loras").glob("*.safetensors")
+        files = (self.window.model.request.output_dir / "loras").glob("*.safetensors")
         return [file.name for file in sorted(files, key=lambda file: file.stat().st_mtime_ns)]
 
 

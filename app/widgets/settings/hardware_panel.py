@@ -29,12 +29,14 @@ class HardwarePanel(Panel):
 
     Attributes:
         changed: emitted after the person changed anything.
+        shown: emitted after the program showed other settings.
         free_clicked: emitted when the person wants the memory back that is kept on the device.
         form: the rows.
         profiles: the profile list.
     """
 
     changed = Signal()
+    shown = Signal()
     free_clicked = Signal()
 
     def __init__(self, store: ProfileStore) -> None:
@@ -98,14 +100,16 @@ class HardwarePanel(Panel):
         return self.form.check()[1]
 
     def show_settings(self, settings: HardwareSettings) -> None:
-        """Show settings without emitting a signal."""
+        """Show settings; `changed` is not emitted."""
         self.form.show_settings(settings)
         self._refresh()
+        self.shown.emit()
 
     def show_values(self, values: Mapping[str, Any]) -> None:
-        """Show the values of some settings without emitting a signal."""
+        """Show the values of some settings; `changed` is not emitted."""
         self.form.show_values(values)
         self._refresh()
+        self.shown.emit()
 
     def more_shown(self) -> bool:
         """Whether the further settings are open."""

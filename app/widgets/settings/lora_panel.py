@@ -62,10 +62,12 @@ class OptionsPanel(Panel):
 
     Attributes:
         changed: emitted after the person changed anything.
+        shown: emitted after the program showed other settings.
         form: the rows.
     """
 
     changed = Signal()
+    shown = Signal()
 
     def __init__(self) -> None:
         super().__init__(QCoreApplication.translate("OptionsPanel", "LoRA"))
@@ -101,9 +103,10 @@ class OptionsPanel(Panel):
         return self.form.check()[1]
 
     def show_settings(self, settings: ExtractionSettings) -> None:
-        """Show settings without emitting a signal."""
+        """Show settings; `changed` is not emitted."""
         self.form.show_settings(settings)
         self._refresh()
+        self.shown.emit()
 
     def more_shown(self) -> bool:
         """Whether the further options are open."""

@@ -51,10 +51,10 @@ def test_the_window_comes_back_as_it_was_left(earlier: EarlierHome, make_window:
     assert frame.options.more_shown()
     assert frame.hardware.more_shown()
     assert frame.models.models() == (earlier.model("chosen"), earlier.original)
-    assert window.output_dir == earlier.out
+    assert window.model.request.output_dir == earlier.out
     assert window.theme.choice == "dark"
-    assert window.session.recent_finetuned == [earlier.model("chosen").as_posix()]
-    assert window.session.welcomed
+    assert window.model.session.recent_finetuned == [earlier.model("chosen").as_posix()]
+    assert window.model.session.welcomed
     assert not earlier.set_aside()
 
 

@@ -127,7 +127,7 @@ def test_tab_reaches_every_control_once_and_comes_back(
     if state == "other ways":
         for title in ("Ratio", "File size", "Kept per layer", "Rank"):
             explore(window, title)
-    window.frame.show_tab(tab)
+    window.frame.tabs.show_tab(tab)
     window.activateWindow()
     QApplication.processEvents()
     window.frame.models.finetuned.browse.setFocus()

@@ -27,7 +27,7 @@ def test_the_last_result_stays_at_hand_until_the_next_run(
     bar = window.frame.bar
     assert not bar.last.isVisible(), "the result itself is shown"
     window.frame.options.show_settings(ExtractionSettings(rank=64))
-    window.replan()
+    window.model.settle()
     wait_for(qtbot, window, State.READY)
     assert "rank_64" in bar.headline.text()
     assert bar.last.isVisible()
@@ -36,7 +36,7 @@ def test_the_last_result_stays_at_hand_until_the_next_run(
     bar.open_folder_clicked.disconnect()
     bar.open_folder_clicked.connect(folders.append)
     bar.last.open_folder.click()
-    assert folders == [window.output_dir]
+    assert folders == [window.model.request.output_dir]
     bar.last.copy_path.click()
     assert QApplication.clipboard().text().endswith("fake_rank_8_00001_.safetensors")
     engine.hold_run.clear()

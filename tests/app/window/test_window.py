@@ -221,9 +221,9 @@ def test_the_last_session_comes_back(
     first.frame.hardware.profiles.choose("Safe (8 GB)")
     first.frame.hardware.show_settings(HardwareSettings(batch_size=3))
     first.theme.set_choice("dark")
-    first.set_output_dir(tmp_path / "loras")
+    first.model.set_output_dir(tmp_path / "loras")
     wait_for(qtbot, first, State.READY)
-    qtbot.waitUntil(lambda: len(first.session.recent_original) == 1)
+    qtbot.waitUntil(lambda: len(first.model.session.recent_original) == 1)
     first.close()
     second = make_window()
     assert second.frame.models.models() == pair
@@ -231,8 +231,8 @@ def test_the_last_session_comes_back(
     assert second.frame.hardware.settings() == HardwareSettings(batch_size=3)
     assert second.frame.hardware.profiles.name == "Safe (8 GB)"
     assert second.theme.choice == "dark"
-    assert second.output_dir == tmp_path / "loras"
-    assert second.session.recent_finetuned == [str(pair[0])]
+    assert second.model.request.output_dir == tmp_path / "loras"
+    assert second.model.session.recent_finetuned == [str(pair[0])]
 
 
 def test_a_damaged_session_is_told_in_the_log(make_window: Callable[..., MainWindow], home: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_session_from_a_screen_that_is_gone_is_shown_on_the_one_that_is_there(
 ) -> None:
     first = make_window()
     first.setGeometry(2600, 300, 1900, 1000)
-    first.save_session()
+    first.session_control.save()
     second = make_window()
     qtbot.waitUntil(lambda: small_screen.contains(second.frameGeometry()))
 

@@ -33,7 +33,7 @@ def ready_window(qtbot: QtBot, theme: Theme, pair: tuple[Path, Path]) -> MainWin
     window = MainWindow(SessionStore(), engine=LocalEngine(), theme=theme)
     qtbot.addWidget(window)
     window.show()
-    window.frame.hardware.form.show_values({"device": "cpu"})
+    window.frame.hardware.show_values({"device": "cpu"})
     window.set_models(*pair)
     qtbot.waitUntil(lambda: window.controller.state is State.READY)
     return window
@@ -69,7 +69,7 @@ def test_a_second_extraction_comes_from_the_cache_and_starting_over_does_not(
         qtbot.waitUntil(window.frame.bar.extract.isEnabled)
         assert results[0].layers_kept == (0 if number == 1 else 6)
     assert "All 6 layers come from the cache" in window.frame.run.log.as_text()
-    window.replan()
+    window.plan_control.replan()
     qtbot.waitUntil(lambda: window.controller.state is State.READY)
     assert "all layers are at hand" in window.frame.bar.detail.text()
     window.controller.finished.connect(results.append)

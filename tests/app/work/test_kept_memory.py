@@ -104,10 +104,10 @@ def test_the_idle_time_begins_anew_with_every_plan_and_ends_with_a_run(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair
 ) -> None:
     run_to_end(qtbot, window, pair)
-    timer = window.run_control.kept_memory._timer
+    timer = window.device_control.kept_memory._timer
     assert timer.isActive()
     timer.start(10_000)
-    window.replan()
+    window.plan_control.replan()
     wait_for(qtbot, window, State.READY)
     assert timer.interval() == KeptMemory.IDLE_MS
     engine.hold_run.clear()
@@ -123,7 +123,7 @@ def test_nothing_is_waited_for_where_nothing_is_kept(
 ) -> None:
     window.set_models(*pair)
     wait_for(qtbot, window, State.READY)
-    assert not window.run_control.kept_memory._timer.isActive()
+    assert not window.device_control.kept_memory._timer.isActive()
 
 
 @pytest.mark.parametrize("other", [True, False])
