@@ -51,7 +51,7 @@ class Lane:
         self.device, self._state = device, state
         self.books = LaneBooks(device, state, workers=workers)
         self._buffers = self.books.buffers
-        self._work = LaneWork(device, state.settings, state.files, self._buffers)
+        self._work = LaneWork(device, state.method, state.files, self._buffers)
         self._workers, self._threads = workers, threads
         self._at_work: dict[int, Staged] = {}
         self._under_way: dict[int, ThreadWork] = {}

@@ -11,6 +11,7 @@ from types import TracebackType
 import torch
 
 from engine.checkpoints import Checkpoint
+from engine.decompose.method import LayerMethod
 from engine.devices.device import Device
 from engine.events import Event
 from engine.extraction.block_cache import ResidentBlocks
@@ -20,7 +21,7 @@ from engine.extraction.queue import Task
 from engine.extraction.state import RunState
 from engine.layer import LayerOutcome
 from engine.models.pairing import PairedWeight
-from engine.settings import ExtractionSettings, HardwareSettings
+from engine.settings import HardwareSettings
 from engine.steps import Step
 
 STALLED_SECONDS = 2.0  # a drive that takes longer to answer after the end is not waited for
@@ -31,8 +32,8 @@ class Conveyor:
 
     Args:
         tasks: what to do.
-        settings: what to extract.
-        hardware: how.
+        method: how layers are decomposed and stored.
+        hardware: how the machine is used.
         checkpoints: the fine-tuned model and the original.
         devices: where.
         threads: the processor's cores for each layer; None chooses.
@@ -45,7 +46,7 @@ class Conveyor:
     def __init__(
         self,
         tasks: Iterable[Task],
-        settings: ExtractionSettings,
+        method: LayerMethod,
         hardware: HardwareSettings,
         checkpoints: tuple[Checkpoint, Checkpoint],
         devices: tuple[Device, ...],
@@ -60,7 +61,7 @@ class Conveyor:
         workers = [device.workers(hardware) for device in devices]
         self._state = RunState(
             tasks,
-            settings,
+            method,
             hardware=hardware,
             files=(checkpoints[0].path, checkpoints[1].path),
             reader=self._reader,

@@ -23,7 +23,6 @@ from engine.formats.comfyui import set_weight_key
 from engine.formats.safetensors_writer import SafetensorsWriter
 from engine.layer import LayerOutcome
 from engine.models.names import TensorView
-from engine.models.pairing import new_weights
 from engine.planning.plan import Plan
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut
 from engine.resume.journal import RunJournal
@@ -122,7 +121,7 @@ class ExtractionRun:
 
     def _extract(self, journal: RunJournal, writer: SafetensorsWriter) -> ExtractionResult:
         self._layers(journal, writer)
-        for name, view in new_weights(self._plan.pairing, self._plan.settings).items():
+        for name, view in self._plan.new.items():
             self._check()
             with self._at_disk():
                 self._whole(name, view, writer)
@@ -138,7 +137,7 @@ class ExtractionRun:
         tasks = [task for task in plan.tasks if task.index not in at_hand]
         self._gauge.conveyor = Conveyor(
             tasks,
-            plan.settings,
+            plan.method,
             plan.hardware,
             self._checkpoints,
             self._gauge.devices,

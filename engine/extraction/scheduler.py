@@ -212,7 +212,7 @@ class LaneBooks:
         return weight.block.name or weight.name
 
     def _need(self, task: Task) -> Need:
-        settings = self.state.settings
+        method = self.state.method
         if self.device.host:
-            return need_within(task.weight, settings, self._ceiling, measured=task.measured)
-        return (measuring_need if task.measured else need)(task.weight, settings, host=False)
+            return need_within(task.weight, method, self._ceiling, measured=task.measured)
+        return (measuring_need if task.measured else need)(task.weight, method, host=False)

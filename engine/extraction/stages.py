@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from engine.decompose.delta import Delta, subtract
+from engine.decompose.method import LayerMethod
 from engine.devices.buffer_pool import HostBuffers
 from engine.devices.device import Device
 from engine.extraction.block_cache import Weights
@@ -17,7 +18,6 @@ from engine.extraction.layer_reader import Staged, upload
 from engine.extraction.queue import Task
 from engine.layer import LayerOutcome, measure, work_on
 from engine.results import LeaveOutReason, StageSeconds
-from engine.settings import ExtractionSettings
 from engine.streamed_delta import MeasuredDelta
 
 
@@ -44,15 +44,13 @@ class LaneWork:
 
     Args:
         device: where.
-        settings: what to extract.
+        method: how to decompose and store layers.
         files: the fine-tuned model and the original, to name the broken one.
         buffers: host memory.
     """
 
-    def __init__(
-        self, device: Device, settings: ExtractionSettings, files: tuple[Path, Path], buffers: HostBuffers
-    ) -> None:
-        self._device, self._settings, self._files, self._buffers = device, settings, files, buffers
+    def __init__(self, device: Device, method: LayerMethod, files: tuple[Path, Path], buffers: HostBuffers) -> None:
+        self._device, self._method, self._files, self._buffers = device, method, files, buffers
 
     def do(self, task: Task, staged: Staged, reserve: Callable[[int], None], *, on_cpu: bool) -> Worked:
         """Subtract, decompose and store one layer.
@@ -86,7 +84,7 @@ class LaneWork:
             delta, difference = unread.measured(), Weights()
         else:
             delta, difference = self._subtract(staged.weights, on_host=on_cpu or self._device.host)
-        outcome = measure(delta) if task.measured else work_on(task.weight, delta, self._settings, reserve=reserve)
+        outcome = measure(delta) if task.measured else work_on(task.weight, delta, self._method, reserve=reserve)
         self._device.wait()
         ended = time.perf_counter()
         reading = 0.0 if unread is None else unread.read_seconds

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from engine.decompose.method import LayerMethod
 from engine.devices.memory_rules import MOST_WAITING
 from engine.events import Event
 from engine.extraction.block_cache import ResidentBlocks
@@ -15,7 +16,7 @@ from engine.extraction.layer_reader import LayerReader
 from engine.extraction.queue import RunQueue, Task
 from engine.layer import LayerOutcome
 from engine.models.pairing import PairedWeight
-from engine.settings import ExtractionSettings, HardwareSettings
+from engine.settings import HardwareSettings
 
 _AT_HAND = 3  # layers for each worker among which the largest is begun first
 
@@ -24,8 +25,8 @@ class RunState:
     """One run, as its threads see it.
 
     Attributes:
-        settings: what to extract.
-        hardware: how.
+        method: how layers are decomposed and stored.
+        hardware: how the machine is used.
         files: the fine-tuned model and the original.
         reader: reads layers.
         residents: blocks that stay on their devices.
@@ -42,7 +43,7 @@ class RunState:
     def __init__(
         self,
         tasks: Iterable[Task],
-        settings: ExtractionSettings,
+        method: LayerMethod,
         *,
         hardware: HardwareSettings,
         files: tuple[Path, Path],
@@ -53,7 +54,7 @@ class RunState:
         workers: int,
         weights: Sequence[PairedWeight],
     ) -> None:
-        self.settings, self.hardware, self.files = settings, hardware, files
+        self.method, self.hardware, self.files = method, hardware, files
         self.reader, self.residents, self.tell = reader, residents, tell
         self.weights = weights
         self.started = time.perf_counter()

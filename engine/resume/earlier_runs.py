@@ -43,7 +43,7 @@ class EarlierRuns:
 
 def earlier_runs(plan: Plan, pair: PairStore) -> EarlierRuns:
     """Find what a plan can go on from, in whichever form its kind leaves it."""
-    return _in_part(plan, pair) if plan.settings.lora_type == "full" else _in_journals(plan, pair)
+    return _in_part(plan, pair) if plan.method.full else _in_journals(plan, pair)
 
 
 def part_file(plan: Plan, pair: PairStore) -> Path:
@@ -65,7 +65,7 @@ def _in_journals(plan: Plan, pair: PairStore) -> EarlierRuns:
         return EarlierRuns()
     layers: dict[int, Entry] = {}
     for index, weight in enumerate(plan.layers):
-        entry = find(pair.entries(weight.name), weight, plan.settings)
+        entry = find(pair.entries(weight.name), weight, plan.method)
         if entry is not None:
             layers[index] = entry
     measured: dict[int, float] = {}

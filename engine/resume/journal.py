@@ -70,7 +70,7 @@ class RunJournal:
         if store is not None:
             fingerprint = pair_fingerprint(*checkpoints)
             pair = self._pair = store.open(fingerprint, (self._files[0].name, self._files[1].name))
-            full = plan.settings.lora_type == "full"
+            full = plan.method.full
             self.part = self._locked(part_file(plan, pair), store) if full else None
             if full and self.part is None:
                 self._pair = None
@@ -100,7 +100,7 @@ class RunJournal:
 
         def outcome(index: int) -> LayerOutcome:
             entry, weight = entries[index], self._plan.layers[index]
-            return restore(entry, weight, self._plan.settings, self._files)
+            return restore(entry, weight, self._plan.method, self._files)
 
         entries = dict(self.earlier.layers)
         self._loader = RecordLoader(entries, outcome, workers=workers)
@@ -135,7 +135,7 @@ class RunJournal:
         """Begin to write; without a journal where that is impossible."""
         if self._store is None or self._pair is None:
             return
-        if self._plan.settings.lora_type != "full":
+        if not self._plan.method.full:
             self._store.make_room(self._plan.journal_bytes, keep=self._pair)
         if not self._has_room(self._store.folder):
             self._give_up(EngineError(ErrorCode.DISK_FULL, file=self._store.folder, reason="there is no room for it"))
@@ -161,7 +161,7 @@ class RunJournal:
     def _has_room(self, folder: Path) -> bool:
         """Whether the disk has room for the journal beside the output; the output comes first."""
         free, plan = free_bytes(folder), self._plan
-        if free is None or plan.settings.lora_type not in ("standard", "full"):  # for the others only a bound is known
+        if free is None or not plan.method.exact_size:  # for the others only a bound is known
             return True
         done = sum(entry.payload_bytes for entry in self.earlier.layers.values())
         output = plan.output_bytes if same_disk(folder, plan.folder) and self.part is None else 0
@@ -194,7 +194,7 @@ class RunJournal:
         weights = (*self._plan.layers, *self._plan.measured)
         try:
             for index, outcome in finished:
-                record = make_record(weights[index], outcome, self._plan.settings, self._files[0])
+                record = make_record(weights[index], outcome, self._plan.method, self._files[0])
                 self._writer.append(record if added is None else self._with_part(record, added.get(index, [])))
             self._writer.sync()
         except EngineError as error:

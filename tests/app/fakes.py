@@ -12,6 +12,7 @@ from app.work.preparation import DeviceInfo
 from engine.analysis.verify import Verification, VerifiedLayer, VerifyProgress
 from engine.cancel import CancelToken
 from engine.checkpoints import TensorInfo
+from engine.decompose.method import LayerMethod
 from engine.errors import EngineError
 from engine.events import (
     BatchDone,
@@ -105,12 +106,14 @@ class FakeSession:
         names = (f"diffusion_model.blocks.{n}.attn.qkv.weight" for n in range(self.engine.layers))
         layers = tuple(FakeWeight(name) for name in names)
         number = self.engine.runs + 1
+        method = LayerMethod.of(settings)
         known: dict[str, Any] = {
             "settings": settings,
+            "method": method,
             "hardware": hardware,
             "layers": layers,
             "measured": (),
-            "costs": tuple(work(layer, settings) for layer in layers),
+            "costs": tuple(work(layer, method) for layer in layers),
             "journal_bytes": 100_000_000,
             "left_out": LEFT_OUT,
             "folder": output_dir,

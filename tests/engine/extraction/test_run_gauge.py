@@ -90,7 +90,7 @@ def events_within(budget: int | None, folder: Path, **settings: Any) -> tuple[Pl
 
 def test_a_budget_below_some_layers_is_told_and_the_run_goes_on(tmp_path: Path) -> None:
     whole, _ = events_within(None, tmp_path, **EXACT)
-    least = {layer.name: need_within(layer, whole.settings, 0, measured=False).total for layer in whole.layers}
+    least = {layer.name: need_within(layer, whole.method, 0, measured=False).total for layer in whole.layers}
     *_, second, largest = sorted(least, key=lambda name: least[name])
     assert least[second] < least[largest]
     plan, events = events_within(least[second], tmp_path, **EXACT, resume=False)
@@ -99,7 +99,7 @@ def test_a_budget_below_some_layers_is_told_and_the_run_goes_on(tmp_path: Path) 
     assert (
         least[largest]
         <= told[0].data["needed"]
-        <= need(next(layer for layer in whole.layers if layer.name == largest), whole.settings, host=True).total
+        <= need(next(layer for layer in whole.layers if layer.name == largest), whole.method, host=True).total
     )
     assert isinstance(events[-1], Finished)
     assert len(events[-1].result.rows) == len(plan.layers)
