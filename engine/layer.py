@@ -14,6 +14,7 @@ from engine.decompose.delta import Delta
 from engine.decompose.factors import Stored, store_difference, store_factors
 from engine.decompose.method import LayerMethod
 from engine.decompose.truncated_svd import truncated_svd
+from engine.models.blocks import block_of
 from engine.models.pairing import PairedWeight
 from engine.planning.costs import matrix_shape
 from engine.results import LayerResult, LeaveOutReason, LeftOut, StageSeconds
@@ -112,6 +113,7 @@ def layer_row(
     return LayerResult(
         name=weight.name,
         kind=weight.kind,
+        block=block_of(weight.name),
         shape=weight.shape,
         rank=svd.rank if svd else None,
         energy_retained=how.energy_retained,

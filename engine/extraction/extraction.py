@@ -19,7 +19,8 @@ from engine.devices.process_memory import at_once, give_back
 from engine.errors import Cancelled
 from engine.events import Event, Finished, FinishingStep
 from engine.extraction.block_cache import ResidentBlocks
-from engine.extraction.executor import STALLED_SECONDS
+from engine.extraction.executor import STALLED_SECONDS, Conveyor
+from engine.extraction.layer_executor import ExecutorChoice
 from engine.extraction.run import ExtractionRun
 from engine.planning.plan import Plan
 from engine.settings import HardwareSettings
@@ -41,6 +42,7 @@ def extract(
     store: DecompositionStore | None = None,
     residents: ResidentBlocks | None = None,
     devices: DeviceChoice = choose_devices,
+    executor: ExecutorChoice = Conveyor,
 ) -> Generator[Event, None, None]:
     """Run a plan.
 
@@ -52,6 +54,7 @@ def extract(
         store: keeps finished layers for later runs; None keeps nothing.
         residents: blocks that stay on their devices between runs; None keeps none.
         devices: finds the devices.
+        executor: makes what works on the layers.
 
     Yields:
         Events, `Planned` first and `Finished` last; `MemorySample` and `Progress` four times a second.
@@ -63,7 +66,13 @@ def extract(
     stop = CancelToken()
     news: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
     run = ExtractionRun(
-        plan, (finetuned, original), (cancel, stop), news.put, store=store, residents=residents or ResidentBlocks()
+        plan,
+        (finetuned, original),
+        (cancel, stop),
+        news.put,
+        store=store,
+        residents=residents or ResidentBlocks(),
+        executor=executor,
     )
 
     own = ThreadWork(lambda: cancel.cancelled or stop.cancelled)

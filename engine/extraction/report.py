@@ -123,6 +123,7 @@ def report(
 
 def _row(row: LayerResult, method: LayerMethod) -> dict[str, Any]:
     entry = asdict(row)
+    del entry["block"]
     entry["seconds"] = row.seconds.total
     entry["stage_seconds"] = asdict(row.seconds)
     entry["shape"] = list(row.shape)

@@ -5,18 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
-from engine.decompose.method import LayerMethod
 from engine.devices.memory_rules import MOST_WAITING
-from engine.events import Event
-from engine.extraction.block_cache import ResidentBlocks
+from engine.extraction.layer_executor import RunInputs
 from engine.extraction.layer_reader import LayerReader
-from engine.extraction.queue import RunQueue, Task
+from engine.extraction.queue import RunQueue
 from engine.layer import LayerOutcome
-from engine.models.pairing import PairedWeight
-from engine.settings import HardwareSettings
 
 _AT_HAND = 3  # layers for each worker among which the largest is begun first
 
@@ -40,31 +34,18 @@ class RunState:
         worked_seconds: from the start to the newest result.
     """
 
-    def __init__(
-        self,
-        tasks: Iterable[Task],
-        method: LayerMethod,
-        *,
-        hardware: HardwareSettings,
-        files: tuple[Path, Path],
-        reader: LayerReader,
-        residents: ResidentBlocks,
-        tell: Callable[[Event], None],
-        cancelled: Callable[[], bool],
-        workers: int,
-        weights: Sequence[PairedWeight],
-    ) -> None:
-        self.method, self.hardware, self.files = method, hardware, files
-        self.reader, self.residents, self.tell = reader, residents, tell
-        self.weights = weights
+    def __init__(self, inputs: RunInputs, reader: LayerReader, *, workers: int) -> None:
+        self.method, self.hardware, self.weights = inputs.method, inputs.hardware, inputs.weights
+        self.files = (inputs.checkpoints[0].path, inputs.checkpoints[1].path)
+        self.reader, self.residents, self.tell = reader, inputs.residents, inputs.emit
         self.started = time.perf_counter()
         self.changed = threading.Condition()
-        self.queue = RunQueue(tasks)
+        self.queue = RunQueue(inputs.tasks)
         self.results: deque[tuple[int, LayerOutcome]] = deque()
         self.on_cpu: set[int] = set()
         self.failure: BaseException | None = None
         self.worked_seconds = 0.0
-        self._stopping, self._cancelled = False, cancelled
+        self._stopping, self._cancelled = False, inputs.cancelled
         self._reach = _AT_HAND * workers
         self._unwritten: dict[int, int] = {}
 

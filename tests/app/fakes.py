@@ -26,6 +26,7 @@ from engine.events import (
     Planned,
     Progress,
 )
+from engine.models.blocks import block_of
 from engine.models.inspection import ModelSummary, PairSummary
 from engine.models.names import TensorView
 from engine.models.pairing import Block, PairedWeight
@@ -61,6 +62,7 @@ def layer_result(name: str, kept: float = 0.9, rank: int | None = 8) -> LayerRes
     return LayerResult(
         name=name,
         kind="matrix",
+        block=block_of(name),
         shape=(3072, 3072),
         rank=rank,
         energy_retained=kept,
@@ -246,6 +248,8 @@ class FakeEngine:
             ceiling_bytes=18 * GB,
             threshold_bytes=int(20.4 * GB),
             device_used_bytes=3 * GB,
+            settings=plan.settings,
+            hardware=plan.hardware,
         )
         yield Notice(NoticeCode.LARGE_CHANGE, data={"layers": 3, "of": total})
         yield from self.news
