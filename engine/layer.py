@@ -1,4 +1,4 @@
-"""The work on one layer whose two sides are at hand: subtract, decompose, store. What comes out is data."""
+"""The unit of work: one delta to factors or a stored difference, and a row of the report. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from engine.streamed_delta import MeasuredDelta
 
 @dataclass(frozen=True)
 class LayerOutcome:
-    """What came of one layer: tensors to write and a row for the report, or the reason why it is left out.
+    """The result of one layer: tensors to write and a row for the report, or the reason why it is left out.
 
     Attributes:
         tensors: by ending, see `Stored`; empty where the layer is left out.
@@ -37,8 +37,8 @@ class LayerOutcome:
         difference: the delta on the host, float32, where it is what is stored and goes to the journal.
         stored: what was decided on storing; None where the layer is left out.
         span: when the work began and ended, `time.perf_counter`.
-        on_cpu: the device could not, for want of room or of an operation, so the processor did the work.
-        kept: nothing was computed: an earlier run left this.
+        on_cpu: the processor did the work, as the device lacks the memory or an operation.
+        kept: nothing was computed: this is from a record of an earlier run.
         bound: the energies are lower bounds, as there was no delta to measure clamped factors with.
     """
 
@@ -79,7 +79,7 @@ def work_on(
         weight: the layer.
         delta: its difference.
         method: how to decompose and store it.
-        reserve: told how many bytes more than planned the solver needs, before it takes them; may raise.
+        reserve: called with the bytes beyond the plan before the solver allocates them; may raise.
 
     Raises:
         EngineError: ``dtype_overflow``.

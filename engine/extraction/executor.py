@@ -1,6 +1,6 @@
-"""All devices of a run at work: one queue, one lane each, results to the caller.
+"""The executor on this machine: one task queue for all devices, one lane per device, results to the caller.
 
-Reading, copying, computing and what the caller does with the results overlap. The caller's thread is the writer.
+Reading, copying, computing and the writing of results, on the caller's thread, overlap.
 """
 
 from __future__ import annotations

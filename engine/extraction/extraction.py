@@ -1,9 +1,9 @@
 """One extraction from plan to files, as a generator of events.
 
-The work runs on threads of its own, so that news and memory samples keep coming while a layer takes its time: one
-thread for the run, which is also the writer, and those of the `Conveyor`. They live inside the generator: closing it
-stops them and waits for them. Layers at hand are abandoned, at once but for a single call into LAPACK, which is told
-with how long it can take. A drive that does not answer is not waited for.
+The work runs on threads of its own, so that events and memory samples keep coming during a long layer: one thread for
+the run, which is also the writer, and those of the executor. They live inside the generator: closing it stops them and
+waits for them. Layers in work are abandoned at once, except during a single LAPACK call: then `FinishingStep` says how
+long that can take. A drive that does not answer is not waited for.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from engine.steps import Step, ThreadWork, stoppable
 from engine.store import DecompositionStore
 
 _TICK = 0.1
-_WORTH_TELLING = 0.5  # seconds that somebody who has stopped a run may wait without being told what for
+_WORTH_TELLING = 0.5  # seconds after a stop from which on the step that is waited for is emitted
 
 DeviceChoice = Callable[[HardwareSettings], tuple[Device, ...]]
 
@@ -93,7 +93,7 @@ def extract(
         try:
             while thread.is_alive() and not run.stalled(STALLED_SECONDS):
                 thread.join(_TICK)
-        except BaseException:  # a person who cannot wait for the layer at hand
+        except BaseException:  # interrupted a second time while it waits for the layers in work
             run.discard()
             raise
         if thread.is_alive():
@@ -102,7 +102,7 @@ def extract(
 
 
 def _told(news: queue.SimpleQueue[Event | BaseException], run: ExtractionRun, cancel: CancelToken) -> Iterator[Event]:
-    """The events as they come."""
+    """Yields the events as they come, and after a stop the step that is waited for."""
     told: Step | None = None
     while True:
         step = run.longest_step() if cancel.cancelled else None

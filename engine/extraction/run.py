@@ -1,4 +1,4 @@
-"""The thread of a run: devices, earlier runs, the executor, and all that is written, in the order of the plan."""
+"""The thread of a run: finds devices and earlier runs, drives the executor, writes all results in plan order."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class ExtractionRun:
                 device.release()
 
     def _hash_meanwhile(self) -> None:
-        """Hash both files beside the work; who needs the fingerprint waits for it, and meets any error again."""
+        """Hash both files on a thread; `Checkpoint.fingerprint` waits for it and raises any error again."""
 
         def hash_both() -> None:
             with suppress(EngineError):
@@ -178,7 +178,7 @@ class ExtractionRun:
         self._tell(self._gauge.blocks_kept())
 
     def _keep(self, finished: list[tuple[int, LayerOutcome]], journal: RunJournal) -> None:
-        """Journal what the executor finished; `full` journals what is in its file, in `_write_ready`."""
+        """Write finished layers to the journal; those of ``full`` are journaled in `_settle`, after the file."""
         if journal.part is None:
             with self._at_disk():
                 journal.write(finished)
@@ -203,7 +203,7 @@ class ExtractionRun:
         return position
 
     def _at_hand(self, position: int, ready: dict[int, LayerOutcome], journal: RunJournal) -> LayerOutcome | None:
-        """The outcome whose turn it is, if it is there."""
+        """The outcome of a task, from the executor or an earlier run; None while there is none."""
         if position in ready:
             return ready.pop(position)
         if position in journal.earlier.measured:
@@ -219,7 +219,7 @@ class ExtractionRun:
         return outcome
 
     def _settle(self, group: list[tuple[int, LayerOutcome]], journal: RunJournal, writer: SafetensorsWriter) -> None:
-        """Layers are in the file and in the journal: they count as done."""
+        """Count layers as done that are in the file; those of ``full`` are journaled first."""
         if journal.part is not None and group:
             fresh = [(index, outcome) for index, outcome in group if not outcome.kept]
             with self._at_disk():
@@ -274,7 +274,7 @@ class ExtractionRun:
 
     @contextmanager
     def _at_disk(self) -> Iterator[None]:
-        """What happens meanwhile may wait for a disk; see `stalled`."""
+        """Mark code that may wait for a disk; see `stalled`."""
         self._disk_since = time.monotonic()
         try:
             yield

@@ -1,4 +1,4 @@
-"""What a worker does with one staged layer on its device, from the two sides to the outcome."""
+"""The stages of a worker for one staged layer: upload, subtract, decompose and store, result to the host."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from engine.streamed_delta import MeasuredDelta
 
 
 class MoreMemoryError(Exception):
-    """The solver turned out to need more than was planned, and it is not there now; the layer is to be begun again."""
+    """The solver needs more memory than was planned and free; the layer is put back and begun again."""
 
 
 @dataclass(frozen=True)
 class Worked:
-    """An outcome, and what could stay on the device: the weights as they came, and their difference."""
+    """An outcome, and the two forms in which the layer could stay on the device: its sides and their difference."""
 
     outcome: LayerOutcome
     weights: Weights

@@ -1,4 +1,4 @@
-"""What all threads of a run share: the queue, the results on their way out, and the one lock that guards them."""
+"""The state that all threads of an executor share: the queue, results not yet taken, and the lock that guards them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AT_HAND = 3  # layers for each worker among which the largest is begun first
 
 
 class RunState:
-    """One run, as its threads see it.
+    """The shared state of one run.
 
     Attributes:
         method: how layers are decomposed and stored.
@@ -51,23 +51,23 @@ class RunState:
 
     @property
     def over(self) -> bool:
-        """Whether the threads are to end: the caller has all it wants, or something failed."""
+        """Whether the threads are to end: stopped, cancelled or failed."""
         return self._stopping or self.failure is not None or self._cancelled()
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody has stopped the run; then layers at hand are abandoned too."""
+        """Whether the run was cancelled; then layers in work are abandoned too."""
         return self._cancelled()
 
     def may_begin(self, index: int) -> bool:
-        """Whether a layer is near enough to the first one that is not finished, for whose result all others wait."""
+        """Whether a layer may begin: near the oldest unfinished one, and results waiting to be written are few."""
         oldest = self.queue.oldest
         if oldest is None or index == oldest:
             return True
         return self.queue.distance(index) < self._reach and sum(self._unwritten.values()) <= MOST_WAITING
 
     def deliver(self, index: int, outcome: LayerOutcome) -> None:
-        """A layer is finished."""
+        """Add the result of a finished layer."""
         self.queue.finish(index)
         self.results.append((index, outcome))
         self._unwritten[index] = outcome.nbytes
@@ -75,11 +75,11 @@ class RunState:
         self.changed.notify_all()
 
     def written(self, index: int) -> None:
-        """A result has left the memory."""
+        """Note that a result was written and has left the memory."""
         self._unwritten.pop(index, None)
 
     def fail(self, error: BaseException) -> None:
-        """End the work with an error; the first one counts."""
+        """End the work with an error; only the first one is kept."""
         self.failure = self.failure or error
         self.changed.notify_all()
 

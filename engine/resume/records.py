@@ -1,6 +1,6 @@
 """Finished layers as the journal keeps them: making a record of an outcome, and the outcome again from a record.
 
-Which record can answer what is told by `engine.resume.reuse`. Energies that only the delta could give, for settings
+`engine.resume.reuse` decides which record can be reused for what. Energies that only the delta could give, for settings
 that the record was not made with, are lower bounds.
 """
 
@@ -86,7 +86,7 @@ def make_record(weight: PairedWeight, outcome: LayerOutcome, method: LayerMethod
 
 
 def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: tuple[Path, Path]) -> LayerOutcome:
-    """What a record says about a layer, in the form that the work on it would have had.
+    """The outcome of a layer from its record, as `engine.layer.work_on` would return it.
 
     Args:
         entry: a record that `find` chose.

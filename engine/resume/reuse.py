@@ -1,4 +1,4 @@
-"""What a record of a finished layer can answer, from its fields alone: no torch, nothing loaded.
+"""Which records of finished layers a run can reuse, decided from their fields alone: no torch, nothing loaded.
 
 A record is a truncated decomposition. Any smaller rank is a prefix of it, so a record answers every run of the same
 pair, solver and seed whose rank it reaches, whatever dtype, clamping, format or adaptive value that run has.
