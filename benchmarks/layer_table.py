@@ -21,6 +21,7 @@ from app.system.pyside_refcounts import protect_constants
 from app.widgets.layers.layer_model import COLUMNS, LayerModel
 from app.widgets.layers.layer_order import Show
 from app.widgets.layers.layer_table import LayersPanel
+from engine.models.layer_blocks import block_of
 from engine.results import LayerResult, StageSeconds
 
 WORDS = ("attn", "double 11 mlp", "single_blocks.3")
@@ -35,10 +36,12 @@ def made_up_layers(count: int, seed: int = 0) -> list[LayerResult]:
     for number in range(count):
         block, kind = divmod(number, len(KINDS))
         kept = 1 - chance.random() ** 2 / 2
+        name = f"diffusion_model.double_blocks.{block}.{KINDS[kind]}.weight"
         rows.append(
             LayerResult(
-                name=f"diffusion_model.double_blocks.{block}.{KINDS[kind]}.weight",
+                name=name,
                 kind="matrix",
+                block=block_of(name),
                 shape=(3072 * chance.choice((1, 3, 4)), 3072),
                 rank=chance.choice((16, 32, 64)),
                 energy_retained=kept,

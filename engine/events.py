@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any, Literal
 
 from engine.results import ExtractionResult, LayerResult, LeftOut, StageSeconds
+from engine.settings import ExtractionSettings, HardwareSettings
 from engine.steps import StepKind
 
 
@@ -48,6 +49,8 @@ class Planned:
         ceiling_bytes: what this run may fill of it.
         threshold_bytes: use of the whole device above which the run offloads.
         device_used_bytes: what all programs hold of it before the start.
+        settings: what is extracted.
+        hardware: how the machine is used.
     """
 
     layers: int
@@ -60,6 +63,8 @@ class Planned:
     ceiling_bytes: int
     threshold_bytes: int
     device_used_bytes: int
+    settings: ExtractionSettings = field(default_factory=ExtractionSettings)
+    hardware: HardwareSettings = field(default_factory=HardwareSettings)
 
 
 @dataclass(frozen=True)

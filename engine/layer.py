@@ -1,4 +1,4 @@
-"""The work on one layer whose two sides are at hand: subtract, decompose, store. What comes out is data."""
+"""The unit of work: one delta to factors or a stored difference, and a row of the report. Pure."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import torch
 from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.delta import Delta
 from engine.decompose.factors import Stored, store_difference, store_factors
-from engine.decompose.seed import layer_seed
+from engine.decompose.method import LayerMethod
 from engine.decompose.truncated_svd import truncated_svd
+from engine.models.layer_blocks import block_of
 from engine.models.pairing import PairedWeight
-from engine.planning.costs import matrix_shape, policy_of, stores_factors
+from engine.planning.costs import matrix_shape
 from engine.results import LayerResult, LeaveOutReason, LeftOut, StageSeconds
-from engine.settings import ExtractionSettings
 from engine.streamed_delta import MeasuredDelta
 
 
 @dataclass(frozen=True)
 class LayerOutcome:
-    """What came of one layer: tensors to write and a row for the report, or the reason why it is left out.
+    """The result of one layer: tensors to write and a row for the report, or the reason why it is left out.
 
     Attributes:
         tensors: by part, see `Stored`; empty where the layer is left out.
@@ -37,8 +37,8 @@ class LayerOutcome:
         difference: the delta on the host, float32, where it is what is stored and goes to the journal.
         stored: what was decided on storing; None where the layer is left out.
         span: when the work began and ended, `time.perf_counter`.
-        on_cpu: the device could not, for want of room or of an operation, so the processor did the work.
-        kept: nothing was computed: an earlier run left this.
+        on_cpu: the processor did the work, as the device lacks the memory or an operation.
+        kept: nothing was computed: this is from a record of an earlier run.
         bound: the energies are lower bounds, as there was no delta to measure clamped factors with.
     """
 
@@ -69,7 +69,7 @@ class LayerOutcome:
 def work_on(
     weight: PairedWeight,
     delta: Delta | MeasuredDelta,
-    settings: ExtractionSettings,
+    method: LayerMethod,
     *,
     reserve: Callable[[int], None] | None = None,
 ) -> LayerOutcome:
@@ -78,21 +78,21 @@ def work_on(
     Args:
         weight: the layer.
         delta: its difference.
-        settings: what to extract.
-        reserve: told how many bytes more than planned the solver needs, before it takes them; may raise.
+        method: how to decompose and store it.
+        reserve: called with the bytes beyond the plan before the solver allocates them; may raise.
 
     Raises:
         EngineError: ``dtype_overflow``.
     """
     total, norm = delta.energy, math.sqrt(delta.original_energy) if delta.original_energy > 0.0 else 0.0
-    reason = _left_out(delta, settings, norm)
+    reason = _left_out(delta, method, norm)
     if reason is not None:
         energy = total if math.isfinite(total) else 0.0
         return LayerOutcome({}, None, LeftOut(weight.name, reason), energy, delta.original_energy)
-    svd, stored = _decomposed(weight, delta, settings, reserve)
+    svd, stored = _decomposed(weight, delta, method, reserve)
     row = layer_row(weight, svd, stored, total=total, original=delta.original_energy)
     difference = None
-    if svd is None and settings.lora_type != "full" and isinstance(delta, Delta):
+    if svd is None and not method.full and isinstance(delta, Delta):
         difference = delta.values.cpu()
     host = None if svd is None else replace(svd, u=svd.u.cpu(), vh=svd.vh.cpu())
     return LayerOutcome(
@@ -113,6 +113,7 @@ def layer_row(
     return LayerResult(
         name=weight.name,
         kind=weight.kind,
+        block=block_of(weight.name),
         shape=weight.shape,
         rank=svd.rank if svd else None,
         energy_retained=how.energy_retained,
@@ -129,33 +130,33 @@ def layer_row(
     )
 
 
-def _left_out(delta: Delta | MeasuredDelta, settings: ExtractionSettings, norm: float) -> LeaveOutReason | None:
+def _left_out(delta: Delta | MeasuredDelta, method: LayerMethod, norm: float) -> LeaveOutReason | None:
     if not math.isfinite(delta.energy):
         return LeaveOutReason.NON_FINITE
     if delta.energy == 0.0:
         return LeaveOutReason.UNCHANGED
-    small = math.sqrt(delta.energy) <= settings.min_change * norm
+    small = math.sqrt(delta.energy) <= method.min_change * norm
     return LeaveOutReason.BELOW_MIN_CHANGE if small else None
 
 
 def _decomposed(
     weight: PairedWeight,
     delta: Delta | MeasuredDelta,
-    settings: ExtractionSettings,
+    method: LayerMethod,
     reserve: Callable[[int], None] | None,
 ) -> tuple[TruncatedSvd | None, Stored]:
-    if not stores_factors(weight, settings):
+    if not method.stores_factors(weight.kind):
         assert isinstance(delta, Delta), "a difference that is stored is held"
-        return None, store_difference(delta.values, settings, total=delta.energy, layer=weight.name)
+        return None, store_difference(delta.values, method, total=delta.energy, layer=weight.name)
     flat = delta.values.reshape(matrix_shape(weight.shape)) if isinstance(delta, Delta) else delta.pieces
     svd = truncated_svd(
         flat,
-        policy_of(settings),
-        algorithm=settings.algorithm,
-        iterations=settings.lowrank_iters,
-        seed=layer_seed(settings.seed, weight.name),
+        method.policy,
+        algorithm=method.algorithm,
+        iterations=method.iterations,
+        seed=method.layer_seed(weight.name),
         total=delta.energy,
         reserve=reserve,
     )
-    stored = store_factors(flat, svd, weight.shape[2:], settings, total=delta.energy, layer=weight.name)
+    stored = store_factors(flat, svd, weight.shape[2:], method, total=delta.energy, layer=weight.name)
     return svd, stored

@@ -50,6 +50,36 @@ class StageSeconds:
         return self.read + self.upload + self.compute + self.write
 
 
+BlockNumber = tuple[str, int]
+"""The stack of a block, such as ``double_blocks``, and the block's number in it."""
+NO_BLOCK: BlockNumber = ("", 0)
+
+
+@dataclass(frozen=True)
+class LayerBlock:
+    """Where a layer stands in its model; see `engine.models.blocks.block_of`.
+
+    Attributes:
+        inner: its innermost block; `NO_BLOCK` outside the blocks.
+        outer: the outermost block around it; the same one where blocks are not nested.
+        kind: what every block has one of, such as ``attn.qkv``; outside the blocks the first part of the name.
+    """
+
+    inner: BlockNumber
+    outer: BlockNumber
+    kind: str
+
+    @property
+    def inside(self) -> bool:
+        """Whether the layer belongs to a block."""
+        return bool(self.inner[0])
+
+    @property
+    def nested(self) -> bool:
+        """Whether its block is part of another one."""
+        return self.inner != self.outer
+
+
 @dataclass(frozen=True)
 class LayerResult:
     """What is known about one extracted layer.
@@ -57,6 +87,7 @@ class LayerResult:
     Attributes:
         name: the layer's canonical name, such as ``diffusion_model.blocks.0.attn.qkv.weight``.
         kind: ``matrix``, ``conv``, ``bias``, ``norm`` or ``parameter``.
+        block: where it stands in the model; not part of the JSON report, as the name says the same.
         shape: shape of the delta.
         rank: rank of the stored factors; None where the difference itself is stored.
         energy_retained: 1 - |delta - stored|^2 / |delta|^2 for the file as it will be loaded.
@@ -74,6 +105,7 @@ class LayerResult:
 
     name: str
     kind: str
+    block: LayerBlock
     shape: tuple[int, ...]
     rank: int | None
     energy_retained: float

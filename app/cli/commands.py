@@ -64,7 +64,7 @@ def run_extraction(
     plan = session.plan(settings, hardware, output_dir)
     result: ExtractionResult | None = None
     try:
-        with RunDisplay(console, settings, hardware) as display, closing(session.extract(plan, cancel)) as events:
+        with RunDisplay(console) as display, closing(session.extract(plan, cancel)) as events:
             for event in events:
                 display.show(event)
                 if isinstance(event, Finished):

@@ -15,7 +15,6 @@ from app.text.debug_report import DebugReport
 from app.text.notices import counted, finishing_text, format_bytes, format_seconds, format_share, notice_text
 from engine.events import BatchSizeChanged, Event, FinishingStep, Notice, NoticeCode, OutOfMemory, Planned
 from engine.events import Progress as RunProgress
-from engine.settings import ExtractionSettings, HardwareSettings
 
 _PLAIN_SECONDS = 5.0
 
@@ -66,9 +65,9 @@ class RunDisplay:
         kept: layers that a stop would leave for the next run, where the session keeps any.
     """
 
-    def __init__(self, console: Console, settings: ExtractionSettings, hardware: HardwareSettings) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._report, self._detailed = DebugReport(settings, hardware), hardware.debug_mode
+        self._report, self._detailed = DebugReport(), False
         self.kept = 0
         self._keeps = True
         self._bar = console.bar()
@@ -86,6 +85,8 @@ class RunDisplay:
 
     def show(self, event: Event) -> None:
         """Show what is worth showing of an event."""
+        if isinstance(event, Planned):
+            self._detailed = event.hardware.debug_mode
         lines = self._report.lines(event)
         for line in lines if self._detailed or isinstance(event, (OutOfMemory, BatchSizeChanged)) else ():
             self._console.line(line)

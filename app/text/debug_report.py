@@ -14,7 +14,6 @@ from engine.events import (
     OutOfMemory,
     Planned,
 )
-from engine.settings import ExtractionSettings, HardwareSettings
 
 _RULE = "=" * 60
 _MIB = 1024 * 1024
@@ -31,8 +30,7 @@ _STEPS = {
 class DebugReport:
     """Turns the events of one run into lines; keeps only what the lines need."""
 
-    def __init__(self, settings: ExtractionSettings, hardware: HardwareSettings) -> None:
-        self._settings, self._hardware = settings, hardware
+    def __init__(self) -> None:
         self._planned: Planned | None = None
         self._last_sample: MemorySample | None = None
         self._above = False
@@ -55,14 +53,14 @@ class DebugReport:
         return self._memory_lines(event)
 
     def _banner(self, planned: Planned) -> list[str]:
-        hardware, settings = self._hardware, self._settings
+        hardware, settings = planned.hardware, planned.settings
         return [
             _RULE,
             "LoRA Extractor - detailed report",
             f"Device: {planned.device} ({planned.device_title}), {planned.device_total_bytes / _MIB:,.0f} MiB",
             f"VRAM mode: {hardware.vram_usage_mode} (a ceiling of {planned.ceiling_bytes / _MIB:,.0f} MiB)",
             f"Blocks in GPU: {hardware.blocks_in_gpu}{self._residency(planned)}",
-            f"Batch size: {hardware.batch_size} ({self._side_by_side()})",
+            f"Batch size: {hardware.batch_size} ({self._side_by_side(planned)})",
             f"Prefetch ahead: {hardware.prefetch_ahead} blocks",
             f"Memory threshold: {100 * hardware.memory_threshold:.1f}%",
             f"Initial {self._memory}: {self._share(planned.device_used_bytes)}",
@@ -72,12 +70,12 @@ class DebugReport:
         ]
 
     def _residency(self, planned: Planned) -> str:
-        if planned.device == "cpu" and self._hardware.memory_budget is None:
+        if planned.device == "cpu" and planned.hardware.memory_budget is None:
             return " (none: a processor keeps blocks only within a memory budget)"
         return ""
 
-    def _side_by_side(self) -> str:
-        if self._hardware.vram_usage_mode == "conservative":
+    def _side_by_side(self, planned: Planned) -> str:
+        if planned.hardware.vram_usage_mode == "conservative":
             return "conservative: one layer at a time, so many read ahead"
         return "layers side by side, as far as memory allows"
 
@@ -119,9 +117,9 @@ class DebugReport:
         planned = self._planned
         above = planned is not None and used > planned.threshold_bytes
         rose, self._above = above and not self._above, above
-        if not rose:
+        if planned is None or not rose:
             return []
-        limit = f"{100 * self._hardware.memory_threshold:.1f}%"
+        limit = f"{100 * planned.hardware.memory_threshold:.1f}%"
         return [f"{self._memory} threshold exceeded ({self._share(used)} > {limit})"]
 
     def _totals(self, finished: Finished) -> list[str]:

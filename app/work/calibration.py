@@ -10,6 +10,7 @@ import torch
 from app.storage.speeds import GUESS
 from engine.checkpoints import TensorInfo, TensorView
 from engine.decompose.delta import subtract
+from engine.decompose.method import LayerMethod
 from engine.devices.device import Device, choose_devices
 from engine.layer import work_on
 from engine.models.blocks import Block
@@ -31,14 +32,12 @@ def calibrate(settings: ExtractionSettings, hardware: HardwareSettings) -> Speed
     Raises:
         EngineError: ``device_unavailable``.
     """
-    device = choose_devices(hardware)[0]
+    device, method = choose_devices(hardware)[0], LayerMethod.of(settings)
     side = HOST_SIDE if device.host else DEVICE_SIDE
     small, large = _made_up(SMALL_SIDE), _made_up(side)
-    of_small, of_large = _timed(small, settings, device), _timed(large, settings, device)
+    of_small, of_large = _timed(small, method, device), _timed(large, method, device)
     more = max(of_large - of_small, 0.1 * of_large)
-    return Speed(
-        (work(large, settings) - work(small, settings)) / more, GUESS.read_per_second, of_small + AROUND_SECONDS
-    )
+    return Speed((work(large, method) - work(small, method)) / more, GUESS.read_per_second, of_small + AROUND_SECONDS)
 
 
 def _made_up(side: int) -> PairedWeight:
@@ -46,7 +45,7 @@ def _made_up(side: int) -> PairedWeight:
     return PairedWeight("made_up.weight", "matrix", "denoiser", (side, side), view, view, Block())
 
 
-def _timed(weight: PairedWeight, settings: ExtractionSettings, device: Device) -> float:
+def _timed(weight: PairedWeight, method: LayerMethod, device: Device) -> float:
     """Seconds of the work on a layer whose change decays as that of a usual fine-tune does."""
     side, generator = weight.shape[0], torch.Generator().manual_seed(0)
     index = torch.arange(1, side + 1, dtype=torch.float32)
@@ -57,7 +56,7 @@ def _timed(weight: PairedWeight, settings: ExtractionSettings, device: Device) -
     def once() -> float:
         started = time.perf_counter()
         with device.computing():
-            work_on(weight, subtract(*sides), settings)
+            work_on(weight, subtract(*sides), method)
             device.wait()
         return time.perf_counter() - started
 

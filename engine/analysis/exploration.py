@@ -16,8 +16,9 @@ import numpy as np
 
 from engine.analysis.spectra import Ints, KnownSpectra, floats, ints
 from engine.checkpoints.dtypes import DTYPES
+from engine.decompose.method import LayerMethod
 from engine.decompose.rank_rules import RankPolicy
-from engine.planning.costs import matrix_shape, policy_of
+from engine.planning.costs import matrix_shape
 from engine.results import ExtractionResult, LayerResult
 from engine.settings import ExtractionSettings
 
@@ -131,7 +132,7 @@ class Exploration:
     @property
     def policy(self) -> RankPolicy:
         """The rule that the run was made with."""
-        return policy_of(self.settings)
+        return LayerMethod.of(self.settings).policy
 
     @cached_property
     def largest_rank(self) -> int:

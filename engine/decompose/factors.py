@@ -10,10 +10,11 @@ import torch
 from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.delta import energy
 from engine.decompose.factor_error import ExactFactors
+from engine.decompose.method import LayerMethod
 from engine.decompose.pieces import Pieces
 from engine.decompose.workspace import CHUNK_BYTES
 from engine.errors import EngineError, ErrorCode
-from engine.settings import SAFETENSORS_DTYPES, ExtractionSettings
+from engine.settings import SAFETENSORS_DTYPES
 from engine.steps import check
 
 _TORCH_DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
@@ -65,7 +66,7 @@ def store_factors(
     delta: torch.Tensor | Pieces | None,
     svd: TruncatedSvd,
     kernel: tuple[int, ...],
-    settings: ExtractionSettings,
+    method: LayerMethod,
     *,
     total: float,
     layer: str,
@@ -78,7 +79,7 @@ def store_factors(
             the energies are lower bounds, which differ from the truth only where factors were clamped.
         svd: its decomposition.
         kernel: the kernel sizes of a convolution; empty for a matrix.
-        settings: dtype and clamping.
+        method: dtype and clamping.
         total: squared Frobenius norm of the delta.
         layer: for the error.
         decided: an earlier storing of the same factors under the same rule of clamping, which is not asked again.
@@ -93,13 +94,13 @@ def store_factors(
     if decided is not None:
         clamp, limit = decided.clamp, decided.limit
         up, down = _limited(up, down, decided)
-    elif settings.clamp_quantile:
-        up, down, clamp, limit = _clamped(exact, settings.clamp_max_loss)
-    power = _scale_power(up, down) if settings.output_dtype == "fp16" else 0
+    elif method.clamp_quantile:
+        up, down, clamp, limit = _clamped(exact, method.clamp_max_loss)
+    power = _scale_power(up, down) if method.output_dtype == "fp16" else 0
     scale = math.ldexp(1.0, power)
     if power:
         up, down = up * scale, down * scale
-    (up, down), dtype, fallback = _rounded((up, down), settings, layer)
+    (up, down), dtype, fallback = _rounded((up, down), method, layer)
     loaded = math.ldexp(1.0, -2 * power)
     # Clamping is no random change: what it does along the error of the factors themselves must be measured.
     lost = exact.lost(up.to(torch.float32), down.to(torch.float32), loaded, measured=clamp == "clamped")
@@ -124,13 +125,13 @@ def restore_factors(svd: TruncatedSvd, kernel: tuple[int, ...], how: Storing) ->
     return Stored(_named(up, down, kernel, how.power), how)
 
 
-def store_difference(delta: torch.Tensor, settings: ExtractionSettings, *, total: float, layer: str) -> Stored:
+def store_difference(delta: torch.Tensor, method: LayerMethod, *, total: float, layer: str) -> Stored:
     """Store the delta itself, for ``full``, biases, norms and bare parameters.
 
     Raises:
         EngineError: ``dtype_overflow`` where a value does not fit the dtype.
     """
-    (stored,), dtype, fallback = _rounded((delta,), settings, layer)
+    (stored,), dtype, fallback = _rounded((delta,), method, layer)
     lost = _rounding_loss(delta, stored)
     how = Storing("off", 0.0, 0, dtype, fallback, 1.0, 1.0 - lost / total, math.sqrt(lost / total))
     return Stored({"difference": stored.cpu()}, how)
@@ -207,15 +208,15 @@ def _scale_power(up: torch.Tensor, down: torch.Tensor) -> int:
 
 
 def _rounded(
-    tensors: tuple[torch.Tensor, ...], settings: ExtractionSettings, layer: str
+    tensors: tuple[torch.Tensor, ...], method: LayerMethod, layer: str
 ) -> tuple[tuple[torch.Tensor, ...], str, bool]:
     """Round to the output dtype, or keep float32 where rounding would lose too much of a tensor's norm."""
-    name = SAFETENSORS_DTYPES[settings.output_dtype]
+    name = SAFETENSORS_DTYPES[method.output_dtype]
     dtype = _TORCH_DTYPES[name]
     rounded = tuple(tensor.to(dtype) for tensor in tensors)
     if not all(map(math.isfinite, map(_largest, rounded))):
         largest = max(map(_largest, tensors))
-        raise EngineError(ErrorCode.DTYPE_OVERFLOW, tensor=layer, dtype=settings.output_dtype, value=largest)
+        raise EngineError(ErrorCode.DTYPE_OVERFLOW, tensor=layer, dtype=method.output_dtype, value=largest)
 
     def loses_too_much(exact: torch.Tensor, inexact: torch.Tensor) -> bool:
         return _rounding_loss(exact, inexact) > ROUNDING_LIMITS[dtype] ** 2 * energy(exact)

@@ -1,4 +1,4 @@
-"""What a run has to show for itself: rows, what is left out, remarks, and at the end the published files."""
+"""Collects the outcomes of a run into the output file and its report: rows, tensors left out, remarks, totals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ENOUGH_LAYERS = 16
 
 
 class RunResults:
-    """Takes the outcomes in the order of the plan.
+    """Takes the outcomes in the order of the plan and writes them.
 
     Attributes:
         rows: of the report.
@@ -55,13 +55,13 @@ class RunResults:
         return replace(outcome, seconds=replace(outcome.seconds, write=time.perf_counter() - started))
 
     def added(self, index: int, outcome: LayerOutcome, writer: SafetensorsWriter) -> list[Added]:
-        """What was just added for a layer."""
+        """The records of a layer's tensors that were just added to the file."""
         weight = self._plan.layers[index]
         keys = {weight_key(self._plan.pairing, weight, part): tensor for part, tensor in outcome.tensors.items()}
         return [writer.added(key, tensor) for key, tensor in keys.items()]
 
     def finish(self, index: int, outcome: LayerOutcome, memory: Callable[[], MemoryUse]) -> None:
-        """A layer is in the file, or left out for good; `memory` is asked at the end of a batch."""
+        """Count a layer that is in the file or left out; emits its events, and at the end of a batch `BatchDone`."""
         self.done, self.kept, self._bounds = index + 1, self.kept + outcome.kept, self._bounds + outcome.bound
         if outcome.left_out is not None:
             self._skipped(index, outcome)
@@ -77,11 +77,11 @@ class RunResults:
         self._note_batch(index, outcome, memory)
 
     def measured(self, energy: float) -> None:
-        """A weight that is not wanted changed by so much."""
+        """Add |delta|^2 of a weight that is measured only."""
         self.lost_energy += energy
 
     def leave_out(self, left_out: LeftOut, file: str) -> None:
-        """A tensor turned out to be broken."""
+        """Leave out a tensor that is not finite; emits a notice, of the first only where the run will fail."""
         self.left_out.append(left_out)
         self._broken[left_out.name] = file
         skips = self._plan.settings.skip_nonfinite
@@ -90,7 +90,7 @@ class RunResults:
             self._tell(Notice(code, left_out.name, {"detail": left_out.detail}))
 
     def judge(self) -> None:
-        """Say at the end what only the end shows; stop where nothing may be written.
+        """Emit the remarks on the whole run; refuses to go on where no file may be written.
 
         Raises:
             EngineError: ``non_finite``, ``no_difference``, or ``input_changed``.

@@ -1,8 +1,8 @@
-"""The conveyor on one device: readers bring layers, workers take them, and the governor says when.
+"""One device of a run: reader threads read layers, worker threads compute, the governor limits the memory.
 
     disk -> host buffers -> device -> delta -> decomposition -> factors -> results
 
-A layer that had to give way, or whose memory could not be had, goes back to the queue and is read again: it is never
+A layer that was evicted, or whose memory could not be allocated, goes back to the queue and is read again: it is never
 lost and never done twice. The fields are guarded by the run's one lock (`RunState.changed`); reading, copying and
 computing happen outside of it.
 """
@@ -50,7 +50,7 @@ class Lane:
         self.device, self._state = device, state
         self.books = LaneBooks(device, state, workers=workers)
         self._buffers = self.books.buffers
-        self._work = LaneWork(device, state.settings, state.files, self._buffers)
+        self._work = LaneWork(device, state.method, state.files, self._buffers)
         self._workers, self._threads = workers, threads
         self._at_work: dict[int, Staged] = {}
         self._under_way: dict[int, ThreadWork] = {}
@@ -128,7 +128,7 @@ class Lane:
         return staged if stays else self._uploaded(task, staged)
 
     def _uploaded(self, task: Task, staged: Staged) -> Staged:
-        """On the device; where there is no room for it, on the host, and the worker meets the same again."""
+        """The layer on the device; on the host where an allocation failed: the worker then uploads it again."""
         try:
             return upload(staged, self.device, self._buffers)
         except BaseException as error:
@@ -165,7 +165,7 @@ class Lane:
             self._attempt(task)
 
     def _attempt(self, task: Task) -> None:
-        """Work on a staged layer, deliver it, or see to it that it is tried again.
+        """Work on a staged layer and deliver it, or put it back to be tried again.
 
         Its memory is counted as long as a name holds it, so names are deleted before the books are changed.
         """
@@ -198,7 +198,7 @@ class Lane:
 
     @contextmanager
     def _stoppable(self, task: Task) -> Iterator[None]:
-        """The work on a layer ends soon after somebody has stopped the run, and tells what cannot be broken off."""
+        """Make the work on a layer stop soon after the run is cancelled, and record the step that cannot be."""
         work = ThreadWork(lambda: self._state.cancelled, task.weight.name)
         self._under_way[task.index] = work
         try:
@@ -213,7 +213,7 @@ class Lane:
         return [work.step for work in list(self._under_way.values()) if work.step is not None]
 
     def _reserve(self, index: int, extra: int) -> None:
-        """The solver needs more than was planned."""
+        """Reserve memory beyond the plan for the solver; raises `MoreMemoryError` where there is none."""
         with self._state.changed:
             if not self.books.grow(index, extra):
                 raise MoreMemoryError

@@ -1,80 +1,42 @@
-"""All devices of a run at work: one queue, one lane each, results to the caller.
+"""The executor on this machine: one task queue for all devices, one lane per device, results to the caller.
 
-Reading, copying, computing and what the caller does with the results overlap. The caller's thread is the writer.
+Reading, copying, computing and the writing of results, on the caller's thread, overlap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 
 import torch
 
-from engine.checkpoints import Checkpoint
-from engine.devices.device import Device
-from engine.events import Event
-from engine.extraction.block_cache import ResidentBlocks
+from engine.events import Notice, NoticeCode
 from engine.extraction.device_lane import Lane
+from engine.extraction.layer_executor import ExecutorSample, RunInputs
 from engine.extraction.stages import LayerReader
 from engine.extraction.state import RunState
 from engine.layer import LayerOutcome
-from engine.models.pairing import PairedWeight
 from engine.planning.task import Task
-from engine.settings import ExtractionSettings, HardwareSettings
 from engine.steps import Step
 
 STALLED_SECONDS = 2.0  # a drive that takes longer to answer after the end is not waited for
 
 
 class Conveyor:
-    """Works on tasks with all devices, from entering the context to leaving it.
+    """The `LayerExecutor` on the devices of this machine.
 
     Args:
-        tasks: what to do.
-        settings: what to extract.
-        hardware: how.
-        checkpoints: the fine-tuned model and the original.
-        devices: where.
-        threads: the processor's cores for each layer; None chooses.
-        residents: blocks that stay on their devices.
-        tell: takes events, on any thread.
-        cancelled: whether the run was stopped: no further layer is begun, those at hand are abandoned.
-        weights: all weights of the plan, also those that need no work.
+        inputs: what to do.
     """
 
-    def __init__(
-        self,
-        tasks: Iterable[Task],
-        settings: ExtractionSettings,
-        hardware: HardwareSettings,
-        checkpoints: tuple[Checkpoint, Checkpoint],
-        devices: tuple[Device, ...],
-        *,
-        threads: int | None,
-        residents: ResidentBlocks,
-        tell: Callable[[Event], None],
-        cancelled: Callable[[], bool],
-        weights: Sequence[PairedWeight],
-    ) -> None:
-        self._reader = LayerReader(*checkpoints)
-        workers = [device.workers(hardware) for device in devices]
-        self._state = RunState(
-            tasks,
-            settings,
-            hardware=hardware,
-            files=(checkpoints[0].path, checkpoints[1].path),
-            reader=self._reader,
-            residents=residents,
-            tell=tell,
-            cancelled=cancelled,
-            workers=sum(count for count, _ in workers),
-            weights=weights,
-        )
-        each = threads or max(1, min(cores for _, cores in workers) // len(devices))
+    def __init__(self, inputs: RunInputs) -> None:
+        self._reader, self._budget = LayerReader(*inputs.checkpoints), inputs.hardware.memory_budget
+        workers = [device.workers(inputs.hardware) for device in inputs.devices]
+        self._state = RunState(inputs, self._reader, workers=sum(count for count, _ in workers))
+        each = inputs.threads or max(1, min(cores for _, cores in workers) // len(workers))
         self.threads, self._threads_before = each, torch.get_num_threads()
         self.lanes = tuple(
             Lane(device, self._state, workers=count, threads=each)
-            for device, (count, _) in zip(devices, workers, strict=True)
+            for device, (count, _) in zip(inputs.devices, workers, strict=True)
         )
 
     def __enter__(self) -> Conveyor:
@@ -99,11 +61,7 @@ class Conveyor:
         torch.set_num_threads(self._threads_before)  # of the product library it is the process's number
 
     def take(self, timeout: float) -> list[tuple[int, LayerOutcome]]:
-        """Finished layers that were not taken yet, in the order in which they finished; none after a timeout.
-
-        Raises:
-            EngineError: what ended the work; see `engine.extraction.stages.LaneWork.do` and `Checkpoint.read_into`.
-        """
+        """See `LayerExecutor.take`."""
         with self._state.changed:
             state = self._state
             if not state.results and state.failure is None:
@@ -114,16 +72,16 @@ class Conveyor:
                 raise state.failure
             return taken
 
-    def written(self, index: int) -> None:
-        """A result has left the memory."""
+    def release(self, index: int) -> None:
+        """See `LayerExecutor.release`."""
         with self._state.changed:
             self._state.written(index)
             for lane in self.lanes:
                 lane.books.governor.forget(index)
             self._state.changed.notify_all()
 
-    def add(self, task: Task) -> None:
-        """One more layer, which was thought to be at hand."""
+    def submit(self, task: Task) -> None:
+        """See `LayerExecutor.submit`."""
         with self._state.changed:
             for lane in self.lanes:
                 lane.books.expect(task)
@@ -131,46 +89,53 @@ class Conveyor:
             self._state.changed.notify_all()
 
     def observe(self) -> None:
-        """Look at the devices' memory; what is too much gives way."""
+        """See `LayerExecutor.observe`."""
         with self._state.changed:
             for lane in self.lanes:
                 lane.books.observe()
 
     def leftover(self) -> list[tuple[int, LayerOutcome]]:
-        """After leaving: finished layers that nobody has taken."""
+        """See `LayerExecutor.leftover`."""
         left = list(self._state.results)
         self._state.results.clear()
         return left
 
-    @property
+    def remarks(self) -> list[Notice]:
+        """See `LayerExecutor.remarks`."""
+        notices, tasks = [], self._state.queue.tasks.values()
+        needs = {task.index: [lane.books.need_of(task.index) for lane in self.lanes] for task in tasks}
+        sizes = {index: max(need.total for need in each) for index, each in needs.items()}
+        larger = [task for task in tasks if self._budget is not None and sizes[task.index] > self._budget]
+        if larger and self._budget is not None:
+            largest = max(larger, key=lambda task: sizes[task.index])
+            data = {"layers": len(larger), "needed": sizes[largest.index], "budget": int(self._budget)}
+            notices.append(Notice(NoticeCode.OVER_BUDGET, largest.weight.name, data))
+        parts = [task for task in tasks if any(need.way != "whole" for need in needs[task.index])]
+        if parts:
+            largest = max(parts, key=lambda task: task.weight.numel)
+            notices.append(Notice(NoticeCode.READ_IN_PARTS, largest.weight.name, {"layers": len(parts)}))
+        return notices
+
     def steps(self) -> list[Step]:
-        """What cannot be broken off now; any thread may look."""
+        """See `LayerExecutor.steps`."""
         return [step for lane in self.lanes for step in lane.steps]
 
-    @property
-    def held(self) -> list[int]:
-        """Bytes that the run holds on each device."""
+    def sample(self) -> ExecutorSample:
+        """See `LayerExecutor.sample`; peaks are those of the governor where the device's memory is the host's."""
         with self._state.changed:
-            return [lane.books.governor.held for lane in self.lanes]
+            books = [lane.books for lane in self.lanes]
+            return ExecutorSample(
+                held_bytes=tuple(book.governor.held for book in books),
+                peak_bytes=tuple(
+                    lane.books.governor.peak if lane.device.host else lane.device.peak_run_bytes for lane in self.lanes
+                ),
+                prefetched_bytes=sum(book.governor.staged_bytes for book in books),
+                read_bytes=self._reader.read_bytes,
+                waited_share=self._waited_share(),
+                blocks_kept=sum(book.residents.kept for book in books),
+                blocks=max(book.residents.all for book in books),
+            )
 
-    @property
-    def peaks(self) -> list[int]:
-        """Most bytes that the run held on each device, by the books where its memory is the host's."""
-        return [lane.books.governor.peak if lane.device.host else lane.device.peak_run_bytes for lane in self.lanes]
-
-    @property
-    def staged_bytes(self) -> int:
-        """Of them, what was read ahead."""
-        with self._state.changed:
-            return sum(lane.books.governor.staged_bytes for lane in self.lanes)
-
-    @property
-    def waited_share(self) -> float:
-        """Part of the time until the last layer was finished in which the devices had nothing to work on."""
+    def _waited_share(self) -> float:
         worked = self._state.worked_seconds * len(self.lanes)
         return min(1.0, sum(lane.books.waited_seconds for lane in self.lanes) / worked) if worked else 0.0
-
-    @property
-    def read_bytes(self) -> int:
-        """Bytes read from the two models."""
-        return self._reader.read_bytes

@@ -1,9 +1,9 @@
 """One extraction from plan to files, as a generator of events.
 
-The work runs on threads of its own, so that news and memory samples keep coming while a layer takes its time: one
-thread for the run, which is also the writer, and those of the `Conveyor`. They live inside the generator: closing it
-stops them and waits for them. Layers at hand are abandoned, at once but for a single call into LAPACK, which is told
-with how long it can take. A drive that does not answer is not waited for.
+The work runs on threads of its own, so that events and memory samples keep coming during a long layer: one thread for
+the run, which is also the writer, and those of the executor. They live inside the generator: closing it stops them and
+waits for them. Layers in work are abandoned at once, except during a single LAPACK call: then `FinishingStep` says how
+long that can take. A drive that does not answer is not waited for.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from engine.devices.process_memory import at_once, give_back
 from engine.errors import Cancelled
 from engine.events import Event, Finished, FinishingStep
 from engine.extraction.block_cache import ResidentBlocks
-from engine.extraction.executor import STALLED_SECONDS
+from engine.extraction.executor import STALLED_SECONDS, Conveyor
+from engine.extraction.layer_executor import ExecutorChoice
 from engine.extraction.run import ExtractionRun
 from engine.planning.plan import Plan
 from engine.settings import HardwareSettings
@@ -27,7 +28,7 @@ from engine.steps import Step, ThreadWork, stoppable
 from engine.store import DecompositionStore
 
 _TICK = 0.1
-_WORTH_TELLING = 0.5  # seconds that somebody who has stopped a run may wait without being told what for
+_WORTH_TELLING = 0.5  # seconds after a stop from which on the step that is waited for is emitted
 
 DeviceChoice = Callable[[HardwareSettings], tuple[Device, ...]]
 
@@ -41,6 +42,7 @@ def extract(
     store: DecompositionStore | None = None,
     residents: ResidentBlocks | None = None,
     devices: DeviceChoice = choose_devices,
+    executor: ExecutorChoice = Conveyor,
 ) -> Generator[Event, None, None]:
     """Run a plan.
 
@@ -52,6 +54,7 @@ def extract(
         store: keeps finished layers for later runs; None keeps nothing.
         residents: blocks that stay on their devices between runs; None keeps none.
         devices: finds the devices.
+        executor: makes what works on the layers.
 
     Yields:
         Events, `Planned` first and `Finished` last; `MemorySample` and `Progress` four times a second.
@@ -63,7 +66,13 @@ def extract(
     stop = CancelToken()
     news: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
     run = ExtractionRun(
-        plan, (finetuned, original), (cancel, stop), news.put, store=store, residents=residents or ResidentBlocks()
+        plan,
+        (finetuned, original),
+        (cancel, stop),
+        news.put,
+        store=store,
+        residents=residents or ResidentBlocks(),
+        executor=executor,
     )
 
     own = ThreadWork(lambda: cancel.cancelled or stop.cancelled)
@@ -84,7 +93,7 @@ def extract(
         try:
             while thread.is_alive() and not run.stalled(STALLED_SECONDS):
                 thread.join(_TICK)
-        except BaseException:  # a person who cannot wait for the layer at hand
+        except BaseException:  # interrupted a second time while it waits for the layers in work
             run.discard()
             raise
         if thread.is_alive():
@@ -93,7 +102,7 @@ def extract(
 
 
 def _told(news: queue.SimpleQueue[Event | BaseException], run: ExtractionRun, cancel: CancelToken) -> Iterator[Event]:
-    """The events as they come."""
+    """Yields the events as they come, and after a stop the step that is waited for."""
     told: Step | None = None
     while True:
         step = run.longest_step() if cancel.cancelled else None

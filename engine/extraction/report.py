@@ -13,11 +13,11 @@ import torch
 
 from engine import __version__
 from engine.checkpoints import Checkpoint, pair_fingerprint
-from engine.decompose.seed import SOLVER_VERSION, layer_seed
+from engine.decompose.method import LayerMethod
+from engine.decompose.seed import SOLVER_VERSION
 from engine.formats.output_path import rank_label
 from engine.planning.plan import Plan
 from engine.results import LayerResult, LeftOut
-from engine.settings import ExtractionSettings
 
 
 @dataclass(frozen=True)
@@ -114,23 +114,24 @@ def report(
             **run,
         },
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "system": platform.platform()},
-        "layers": [_row(row, plan.settings) for row in rows],
+        "layers": [_row(row, plan.method) for row in rows],
         "left_out": [{"name": item.name, "reason": item.reason.value, "detail": item.detail} for item in left_out],
         "left_out_by_reason": dict(Counter(item.reason.value for item in left_out)),
     }
     return json.dumps(document, indent=1, allow_nan=False, default=str) + "\n"
 
 
-def _row(row: LayerResult, settings: ExtractionSettings) -> dict[str, Any]:
+def _row(row: LayerResult, method: LayerMethod) -> dict[str, Any]:
     entry = asdict(row)
+    del entry["block"]
     entry["seconds"] = row.seconds.total
     entry["stage_seconds"] = asdict(row.seconds)
     entry["shape"] = list(row.shape)
     entry["residual_energy"] = (1.0 - row.energy_before) * row.delta_energy
-    entry["seed"] = layer_seed(settings.seed, row.name)
+    entry["seed"] = method.layer_seed(row.name)
     if row.rank is not None:
-        entry["algorithm"] = settings.algorithm
-        entry["iterations"] = settings.lowrank_iters if settings.algorithm == "svd_lowrank" else 0
+        entry["algorithm"] = method.algorithm
+        entry["iterations"] = method.iterations
         entry["solver_version"] = SOLVER_VERSION
     if row.relative_change == float("inf"):  # the original is all zero; JSON has no infinity
         entry["relative_change"] = None

@@ -87,7 +87,7 @@ class LaneResidents:
         governor.keep_target = min(governor.room_to_keep, sum(sizes[block] for block in chosen))
 
     def enter(self) -> None:
-        """Take over what an earlier run of the session left, as far as this one may keep it."""
+        """Take over the blocks of an earlier run of the session that this run may keep; drops the others."""
         sizes = self._blocks.sizes(self._device.name)
         gone = tuple(sorted(sizes.keys() - self._keeping))
         for block in gone:
@@ -98,7 +98,7 @@ class LaneResidents:
             self._news.offloaded("resident", "limit", gone, sum(sizes[block] for block in gone))
 
     def take(self, task: Task) -> Weights | None:
-        """A layer's weights, if they are resident; they count as staged from now on."""
+        """A layer's weights where they are resident; from then on they count as staged."""
         block = block_name(task.weight)
         found = self._blocks.take(self._device.name, block, task.weight.name)
         if found is not None:
@@ -111,7 +111,7 @@ class LaneResidents:
         return place not in (None, self._device.name)
 
     def choose(self, task: Task, worked: Worked) -> Weights | None:
-        """The form in which a layer would stay on the device; None where it is not to."""
+        """The form in which a layer stays on the device; None where it does not stay."""
         delta = worked.difference.delta
         finite = delta is not None and math.isfinite(delta.energy)
         wanted = (
@@ -123,13 +123,13 @@ class LaneResidents:
         return worked.smaller if wanted else None
 
     def keep(self, task: Task, kept: Weights) -> None:
-        """A layer stays."""
+        """Add a layer to the resident blocks."""
         block = block_name(task.weight)
         self._governor.keep(block, kept.nbytes, self._order)
         self._blocks.put(self._device.name, block, task.weight.name, kept, self._device.release)
 
     def drop(self, blocks: Sequence[str], cause: str) -> None:
-        """Blocks leave the device."""
+        """Drop blocks from the device; emits one event."""
         freed = 0
         for block in blocks:
             freed += self._blocks.drop(self._device.name, block)

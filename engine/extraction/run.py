@@ -1,4 +1,4 @@
-"""The thread of a run: devices, earlier runs, the conveyor, and all that is written, in the order of the plan."""
+"""The thread of a run: finds devices and earlier runs, drives the executor, writes all results in plan order."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from engine.checkpoints import Checkpoint, TensorView
 from engine.checkpoints.tensors import read_view
 from engine.devices.device import Device
 from engine.errors import EngineError
-from engine.events import Event
+from engine.events import Event, Progress
 from engine.extraction.block_cache import ResidentBlocks
 from engine.extraction.collector import RunResults
-from engine.extraction.executor import Conveyor
-from engine.extraction.progress import RunGauge
+from engine.extraction.layer_executor import ExecutorChoice, LayerExecutor, RunInputs
+from engine.extraction.progress import RunGauge, device_names, planned
 from engine.formats.comfyui import set_weight_key
 from engine.formats.safetensors_writer import SafetensorsWriter
 from engine.layer import LayerOutcome
-from engine.models.pairing import new_weights
 from engine.planning.plan import Plan
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut
 from engine.resume.journal import RunJournal
@@ -47,14 +46,15 @@ class ExtractionRun:
         *,
         store: DecompositionStore | None,
         residents: ResidentBlocks,
+        executor: ExecutorChoice,
     ) -> None:
         self._plan, self._checkpoints, self._tokens, self._tell = plan, checkpoints, tokens, tell
-        self._store, self._residents = store, residents
-        self._results = RunResults(plan, checkpoints, tell)
-        self._gauge = RunGauge(plan, self._results, residents, tell)
+        self._store, self._residents, self._choose_executor = store, residents, executor
+        self._started = time.perf_counter()
+        self._executor: LayerExecutor | None = None
         self._writer: SafetensorsWriter | None = None
         self._disk_since: float | None = None
-        self._set_weights: list[str] = []
+        self._new: list[str] = []
 
     def stalled(self, seconds: float) -> bool:
         """Whether a disk has kept the run waiting for longer than so many seconds."""
@@ -63,8 +63,7 @@ class ExtractionRun:
 
     def longest_step(self) -> Step | None:
         """What cannot be broken off now and may take longest; None where everything can."""
-        conveyor = self._gauge.conveyor
-        steps = conveyor.steps if conveyor is not None else []
+        steps = self._executor.steps() if self._executor is not None else []
         return max(steps, key=lambda step: step.remaining(), default=None)
 
     def discard(self) -> None:
@@ -77,12 +76,14 @@ class ExtractionRun:
 
         Raises:
             EngineError: what went wrong; no file is left behind but the journal.
-            Cancelled: somebody stopped it.
+            Cancelled: the run was stopped.
         """
         plan = self._plan
-        self._gauge.devices = devices(plan.hardware)
-        self._residents.clear(but=frozenset(device.name for device in self._gauge.devices))
-        self._tell(self._gauge.planned())
+        chosen = devices(plan.hardware)
+        self._residents.clear(but=frozenset(device.name for device in chosen))
+        self._results = RunResults(plan, self._checkpoints, self._tell)
+        self._gauge = RunGauge(chosen, self._residents, costs=plan.costs, started=self._started)
+        self._tell(planned(plan, chosen, self._gauge.memory().device_used))
         for notice in plan.notices:
             self._tell(notice)
         with self._at_disk():
@@ -94,7 +95,7 @@ class ExtractionRun:
             writer = self._writer = journal.open_output()
         finished = False
         try:
-            result = self._extract(journal, writer)
+            result = self._extract(chosen, journal, writer)
             finished = True
             return result
         except BaseException:
@@ -106,11 +107,11 @@ class ExtractionRun:
         finally:
             with self._at_disk():
                 journal.close(finished=finished)
-            for device in self._gauge.devices:
+            for device in chosen:
                 device.release()
 
     def _hash_meanwhile(self) -> None:
-        """Hash both files beside the work; who needs the fingerprint waits for it, and meets any error again."""
+        """Hash both files on a thread; `Checkpoint.fingerprint` waits for it and raises any error again."""
 
         def hash_both() -> None:
             with suppress(EngineError):
@@ -119,63 +120,64 @@ class ExtractionRun:
 
         threading.Thread(target=hash_both, name="fingerprints", daemon=True).start()
 
-    def _extract(self, journal: RunJournal, writer: SafetensorsWriter) -> ExtractionResult:
-        self._layers(journal, writer)
-        for name, view in new_weights(self._plan.pairing, self._plan.settings).items():
+    def _extract(self, devices: tuple[Device, ...], journal: RunJournal, writer: SafetensorsWriter) -> ExtractionResult:
+        self._layers(devices, journal, writer)
+        for name, view in self._plan.new.items():
             self._check()
             with self._at_disk():
-                self._whole(name, view, writer)
+                self._write_new(name, view, writer)
         self._check()
         with self._at_disk():
             self._results.judge()
             return self._publish(journal, writer)
 
-    def _layers(self, journal: RunJournal, writer: SafetensorsWriter) -> None:
-        """All layers and measured weights, from earlier runs or from the conveyor."""
+    def _layers(self, devices: tuple[Device, ...], journal: RunJournal, writer: SafetensorsWriter) -> None:
+        """All layers and measured weights, from earlier runs or from the executor."""
         plan, earlier = self._plan, journal.earlier
         at_hand = earlier.layers.keys() | earlier.measured.keys()
         tasks = [task for task in plan.tasks if task.index not in at_hand]
-        self._gauge.conveyor = Conveyor(
-            tasks,
-            plan.settings,
-            plan.hardware,
-            self._checkpoints,
-            self._gauge.devices,
-            threads=journal.threads,
-            residents=self._residents,
-            tell=self._tell,
-            cancelled=lambda: any(token.cancelled for token in self._tokens),
-            weights=[task.weight for task in plan.tasks],
+        executor = self._executor = self._choose_executor(
+            RunInputs(
+                tasks=tasks,
+                weights=[task.weight for task in plan.tasks],
+                method=plan.method,
+                hardware=plan.hardware,
+                checkpoints=self._checkpoints,
+                devices=devices,
+                residents=self._residents,
+                threads=journal.threads,
+                emit=self._tell,
+                cancelled=lambda: any(token.cancelled for token in self._tokens),
+            )
         )
-        self._gauge.begin(at_hand)
-        for notice in (self._gauge.over_budget(tasks), self._gauge.read_in_parts(tasks)):
-            if notice is not None:
-                self._tell(notice)
+        self._gauge.begin(executor, at_hand)
+        for notice in executor.remarks():
+            self._tell(notice)
         with self._at_disk():
-            journal.begin(threads=self._conveyor.threads, device=self._gauge.device_names)
+            journal.begin(threads=executor.threads, device=device_names(devices))
         ready: dict[int, LayerOutcome] = {}
         unwritten: list[tuple[int, LayerOutcome]] = []
         try:
             journal.load_ahead(torch.get_num_threads())
-            torch.set_num_threads(1)  # this thread only writes; the conveyor gives its workers theirs, and all back
-            with self._conveyor as conveyor:
+            torch.set_num_threads(1)  # this thread only writes; the executor gives its workers theirs, and all back
+            with executor:
                 position = 0
                 while position < len(plan.tasks):
                     self._check()
-                    self._gauge.sample()
+                    self._sample()
                     position = self._write_ready(position, ready, journal, writer)
                     if position < len(plan.tasks):
-                        unwritten = conveyor.take(_WAIT_SECONDS)
+                        unwritten = executor.take(_WAIT_SECONDS)
                         self._keep(unwritten, journal)
                         ready.update(unwritten)
                         unwritten = []
         finally:
-            self._keep([*unwritten, *self._conveyor.leftover()], journal)
-        self._gauge.sample(now=True)
+            self._keep([*unwritten, *executor.leftover()], journal)
+        self._sample(now=True)
         self._tell(self._gauge.blocks_kept())
 
     def _keep(self, finished: list[tuple[int, LayerOutcome]], journal: RunJournal) -> None:
-        """Journal what the conveyor finished; `full` journals what is in its file, in `_write_ready`."""
+        """Write finished layers to the journal; those of ``full`` are journaled in `_settle`, after the file."""
         if journal.part is None:
             with self._at_disk():
                 journal.write(finished)
@@ -195,12 +197,12 @@ class ExtractionRun:
                 self._settle(group, journal, writer)
                 group = []
                 self._check()
-                self._gauge.sample()
+                self._sample()
         self._settle(group, journal, writer)
         return position
 
     def _at_hand(self, position: int, ready: dict[int, LayerOutcome], journal: RunJournal) -> LayerOutcome | None:
-        """The outcome whose turn it is, if it is there."""
+        """The outcome of a task, from the executor or an earlier run; None while there is none."""
         if position in ready:
             return ready.pop(position)
         if position in journal.earlier.measured:
@@ -210,53 +212,68 @@ class ExtractionRun:
         with self._at_disk():
             outcome = journal.load(position)
         if outcome is None:
+            assert self._executor is not None, "the layers have begun"
             self._gauge.lose(position)
-            self._conveyor.add(self._plan.tasks[position])
+            self._executor.submit(self._plan.tasks[position])
         return outcome
 
     def _settle(self, group: list[tuple[int, LayerOutcome]], journal: RunJournal, writer: SafetensorsWriter) -> None:
-        """Layers are in the file and in the journal: they count as done."""
+        """Count layers as done that are in the file; those of ``full`` are journaled first."""
         if journal.part is not None and group:
             fresh = [(index, outcome) for index, outcome in group if not outcome.kept]
             with self._at_disk():
                 added = {index: self._results.added(index, outcome, writer) for index, outcome in fresh if outcome.row}
                 writer.sync()
                 journal.write(fresh, added)
+        assert self._executor is not None, "the layers have begun"
         for index, outcome in group:
             if self._plan.tasks[index].measured:
                 self._results.measured(outcome.delta_energy)
             else:
                 self._results.finish(index, outcome, self._gauge.memory)
             self._gauge.settle(index)
-            self._conveyor.written(index)
-            self._tell(self._gauge.progress())
+            self._executor.release(index)
+            self._tell(self._progress())
 
-    def _whole(self, name: str, view: TensorView, writer: SafetensorsWriter) -> None:
+    def _write_new(self, name: str, view: TensorView, writer: SafetensorsWriter) -> None:
         """Write a weight that only the fine-tuned model has."""
         finetuned = self._checkpoints[0]
         tensor = read_view(finetuned, view)
         if bool(torch.isfinite(tensor.to(torch.float32)).all()):
             writer.add(set_weight_key(self._plan.pairing.family, name), tensor)
-            self._set_weights.append(name)
+            self._new.append(name)
             return
         left_out = LeftOut(name, LeaveOutReason.NON_FINITE, f"in {finetuned.path.name}")
         self._results.leave_out(left_out, str(finetuned.path))
 
     def _publish(self, journal: RunJournal, writer: SafetensorsWriter) -> ExtractionResult:
         results = self._results
-        totals = self._gauge.totals() | {"set_weights": self._set_weights}
+        totals = self._gauge.totals(results.kept) | {"set_weights": self._new}
         output = results.publish(writer, journal.started, totals)
         kept = {name: totals[name] for name in _IN_RESULT}
         return ExtractionResult((output,), tuple(results.rows), tuple(results.left_out), self._gauge.seconds(), **kept)
 
-    @property
-    def _conveyor(self) -> Conveyor:
-        assert self._gauge.conveyor is not None, "the layers have begun"
-        return self._gauge.conveyor
+    def _sample(self, *, now: bool = False) -> None:
+        """Emits a memory sample and the progress where they are due."""
+        sample = self._gauge.sample(now=now)
+        if sample is not None:
+            self._tell(sample)
+            self._tell(self._progress())
+
+    def _progress(self) -> Progress:
+        results, gauge = self._results, self._gauge
+        return Progress(
+            layers_done=results.done,
+            layers_total=len(self._plan.layers),
+            share=gauge.share,
+            elapsed=gauge.seconds(),
+            remaining=gauge.remaining(),
+            energy_so_far=results.energy_so_far(),
+        )
 
     @contextmanager
     def _at_disk(self) -> Iterator[None]:
-        """What happens meanwhile may wait for a disk; see `stalled`."""
+        """Mark code that may wait for a disk; see `stalled`."""
         self._disk_since = time.monotonic()
         try:
             yield

@@ -1,4 +1,4 @@
-"""What one lane knows and decides: layers being read, staged, at work, and what is next. All under the run's lock."""
+"""The scheduler of one lane: which layers are read, staged and in work, and what is next. All under the run's lock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engine.planning.task import Task
 
 
 class LaneBooks:
-    """Decides for one device which layer is read or begun next, and puts away what has to give way.
+    """Decides for one device which layer is read or begun next, and which are evicted.
 
     Attributes:
         governor: the bytes.
@@ -54,17 +54,17 @@ class LaneBooks:
         self._waiting_since: float | None = None
 
     def begin(self) -> None:
-        """The run begins: take over what is resident."""
+        """Begin the run with the blocks that are resident already."""
         self.residents.enter()
         self.apply(self.governor.trim(), "ceiling")
         self._waiting_since = time.perf_counter()
 
     def expect(self, task: Task) -> None:
-        """One more task will be in the queue."""
+        """Compute the need of a task that will be added to the queue."""
         self._needs[task.index] = self._need(task)
 
     def observe(self) -> None:
-        """Look at the device's memory and give way where it is too much."""
+        """Look at the device's memory; evicts where its use is above the threshold."""
         memory = self.device.memory(self.governor.held)
         relief = self.governor.observe(memory.run, memory.device_used)
         if relief is not None:
@@ -96,7 +96,7 @@ class LaneBooks:
         return first
 
     def take(self, task: Task) -> Weights | None:
-        """A layer is going to be read; returns its weights where they are resident and it need not be."""
+        """Take an open task for reading; returns its weights where they are resident, so that nothing is read."""
         self.state.queue.take(task.index)
         resident = self.residents.take(task)
         if task.index in self.state.on_cpu:
@@ -129,7 +129,7 @@ class LaneBooks:
         self.state.queue.put_back(index)
 
     def need_of(self, index: int) -> Need:
-        """What a layer takes here, and how it is worked on."""
+        """The bytes that a layer takes on this device, and the way in which it is worked on."""
         return self._needs[index]
 
     # Working
@@ -165,7 +165,7 @@ class LaneBooks:
         return self.staged.pop(index)
 
     def grow(self, index: int, extra: int) -> bool:
-        """The solver needs more than was planned; whether it may have it now."""
+        """Whether the solver may allocate `extra` bytes beyond the plan now; counts them where it may."""
         self._granted[index] -= extra
         missing = -self._granted[index]
         if missing > 0 and not self.governor.may_grow(index, missing):
@@ -174,14 +174,14 @@ class LaneBooks:
         return True
 
     def again(self, index: int) -> None:
-        """The work on a layer broke off; it goes back to the queue."""
+        """Put a layer whose work was abandoned back to the queue."""
         self.governor.abandon(index)
         self.note_waiting(at_work=bool(self.governor.working))
         self.state.queue.put_back(index)
         self.state.changed.notify_all()
 
     def note_waiting(self, *, at_work: bool) -> None:
-        """Keep count of the time in which nothing is at work."""
+        """Measure the time in which no layer is in work."""
         now = time.perf_counter()
         if at_work and self._waiting_since is not None:
             self.waited_seconds += now - self._waiting_since
@@ -190,7 +190,7 @@ class LaneBooks:
             self._waiting_since = now
 
     def apply(self, relief: Relief, cause: str) -> None:
-        """Drop what has to give way, and say so."""
+        """Evict blocks and staged layers as the governor decided; emits an event for each kind of eviction."""
         self.residents.drop(relief.blocks, cause)
         staged = [index for index in relief.staged if index in self.staged]
         arriving = [index for index in relief.staged if index in self.reading - self.unwanted]
@@ -211,7 +211,7 @@ class LaneBooks:
         return weight.block.name or weight.name
 
     def _need(self, task: Task) -> Need:
-        settings = self.state.settings
+        method = self.state.method
         if self.device.host:
-            return need_within(task.weight, settings, self._ceiling, measured=task.measured)
-        return (measuring_need if task.measured else need)(task.weight, settings, host=False)
+            return need_within(task.weight, method, self._ceiling, measured=task.measured)
+        return (measuring_need if task.measured else need)(task.weight, method, host=False)

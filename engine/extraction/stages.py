@@ -1,4 +1,4 @@
-"""The stages of the work on one layer: read both sides, copy them to the device, and go on to the outcome there."""
+"""The stages of the work on one layer: read both sides, upload, subtract, decompose and store, result to the host."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from engine.checkpoints import Checkpoint
 from engine.checkpoints.tensors import read_view
 from engine.decompose.delta import Delta, subtract
+from engine.decompose.method import LayerMethod
 from engine.devices.buffer_pool import HostBuffer, HostBuffers
 from engine.devices.device import Device
 from engine.devices.memory_rules import Way
@@ -21,7 +22,6 @@ from engine.layer import LayerOutcome, measure, work_on
 from engine.models.pairing import PairedWeight
 from engine.planning.task import Task
 from engine.results import LeaveOutReason, StageSeconds
-from engine.settings import ExtractionSettings
 from engine.streamed_delta import MeasuredDelta, UnreadPair
 
 
@@ -76,7 +76,7 @@ class LayerReader:
 
 
 class MoreMemoryError(Exception):
-    """The solver turned out to need more than was planned, and it is not there now; the layer is to be begun again."""
+    """The solver needs more memory than was planned and free; the layer is put back and begun again."""
 
 
 def upload(staged: Staged, device: Device, buffers: HostBuffers) -> Staged:
@@ -93,7 +93,7 @@ def upload(staged: Staged, device: Device, buffers: HostBuffers) -> Staged:
 
 @dataclass(frozen=True)
 class Worked:
-    """An outcome, and what could stay on the device: the weights as they came, and their difference."""
+    """An outcome, and the two forms in which the layer could stay on the device: its sides and their difference."""
 
     outcome: LayerOutcome
     weights: Weights
@@ -110,15 +110,13 @@ class LaneWork:
 
     Args:
         device: where.
-        settings: what to extract.
+        method: how to decompose and store layers.
         files: the fine-tuned model and the original, to name the broken one.
         buffers: host memory.
     """
 
-    def __init__(
-        self, device: Device, settings: ExtractionSettings, files: tuple[Path, Path], buffers: HostBuffers
-    ) -> None:
-        self._device, self._settings, self._files, self._buffers = device, settings, files, buffers
+    def __init__(self, device: Device, method: LayerMethod, files: tuple[Path, Path], buffers: HostBuffers) -> None:
+        self._device, self._method, self._files, self._buffers = device, method, files, buffers
 
     def do(self, task: Task, staged: Staged, reserve: Callable[[int], None], *, on_cpu: bool) -> Worked:
         """Subtract, decompose and store one layer.
@@ -152,7 +150,7 @@ class LaneWork:
             delta, difference = unread.measured(), Weights()
         else:
             delta, difference = self._subtract(staged.weights, on_host=on_cpu or self._device.host)
-        outcome = measure(delta) if task.measured else work_on(task.weight, delta, self._settings, reserve=reserve)
+        outcome = measure(delta) if task.measured else work_on(task.weight, delta, self._method, reserve=reserve)
         self._device.wait()
         ended = time.perf_counter()
         reading = 0.0 if unread is None else unread.read_seconds

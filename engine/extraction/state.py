@@ -1,32 +1,26 @@
-"""What all threads of a run share: the queue, the results on their way out, and the one lock that guards them."""
+"""The state that all threads of an executor share: the queue, results not yet taken, and the lock that guards them."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
 from engine.devices.memory_rules import MOST_WAITING
-from engine.events import Event
-from engine.extraction.block_cache import ResidentBlocks
+from engine.extraction.layer_executor import RunInputs
 from engine.extraction.queue import RunQueue
 from engine.extraction.stages import LayerReader
 from engine.layer import LayerOutcome
-from engine.models.pairing import PairedWeight
-from engine.planning.task import Task
-from engine.settings import ExtractionSettings, HardwareSettings
 
 _AT_HAND = 3  # layers for each worker among which the largest is begun first
 
 
 class RunState:
-    """One run, as its threads see it.
+    """The shared state of one run.
 
     Attributes:
-        settings: what to extract.
-        hardware: how.
+        method: how layers are decomposed and stored.
+        hardware: how the machine is used.
         files: the fine-tuned model and the original.
         reader: reads layers.
         residents: blocks that stay on their devices.
@@ -40,53 +34,40 @@ class RunState:
         worked_seconds: from the start to the newest result.
     """
 
-    def __init__(
-        self,
-        tasks: Iterable[Task],
-        settings: ExtractionSettings,
-        *,
-        hardware: HardwareSettings,
-        files: tuple[Path, Path],
-        reader: LayerReader,
-        residents: ResidentBlocks,
-        tell: Callable[[Event], None],
-        cancelled: Callable[[], bool],
-        workers: int,
-        weights: Sequence[PairedWeight],
-    ) -> None:
-        self.settings, self.hardware, self.files = settings, hardware, files
-        self.reader, self.residents, self.tell = reader, residents, tell
-        self.weights = weights
+    def __init__(self, inputs: RunInputs, reader: LayerReader, *, workers: int) -> None:
+        self.method, self.hardware, self.weights = inputs.method, inputs.hardware, inputs.weights
+        self.files = (inputs.checkpoints[0].path, inputs.checkpoints[1].path)
+        self.reader, self.residents, self.tell = reader, inputs.residents, inputs.emit
         self.started = time.perf_counter()
         self.changed = threading.Condition()
-        self.queue = RunQueue(tasks)
+        self.queue = RunQueue(inputs.tasks)
         self.results: deque[tuple[int, LayerOutcome]] = deque()
         self.on_cpu: set[int] = set()
         self.failure: BaseException | None = None
         self.worked_seconds = 0.0
-        self._stopping, self._cancelled = False, cancelled
+        self._stopping, self._cancelled = False, inputs.cancelled
         self._reach = _AT_HAND * workers
         self._unwritten: dict[int, int] = {}
 
     @property
     def over(self) -> bool:
-        """Whether the threads are to end: the caller has all it wants, or something failed."""
+        """Whether the threads are to end: stopped, cancelled or failed."""
         return self._stopping or self.failure is not None or self._cancelled()
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody has stopped the run; then layers at hand are abandoned too."""
+        """Whether the run was cancelled; then layers in work are abandoned too."""
         return self._cancelled()
 
     def may_begin(self, index: int) -> bool:
-        """Whether a layer is near enough to the first one that is not finished, for whose result all others wait."""
+        """Whether a layer may begin: near the oldest unfinished one, and results waiting to be written are few."""
         oldest = self.queue.oldest
         if oldest is None or index == oldest:
             return True
         return self.queue.distance(index) < self._reach and sum(self._unwritten.values()) <= MOST_WAITING
 
     def deliver(self, index: int, outcome: LayerOutcome) -> None:
-        """A layer is finished."""
+        """Add the result of a finished layer."""
         self.queue.finish(index)
         self.results.append((index, outcome))
         self._unwritten[index] = outcome.nbytes
@@ -94,11 +75,11 @@ class RunState:
         self.changed.notify_all()
 
     def written(self, index: int) -> None:
-        """A result has left the memory."""
+        """Note that a result was written and has left the memory."""
         self._unwritten.pop(index, None)
 
     def fail(self, error: BaseException) -> None:
-        """End the work with an error; the first one counts."""
+        """End the work with an error; only the first one is kept."""
         self.failure = self.failure or error
         self.changed.notify_all()
 

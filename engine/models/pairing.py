@@ -67,10 +67,18 @@ class Pairing:
 
 @dataclass(frozen=True)
 class Selection:
-    """A pairing under some settings: what to extract, what is matched but not wanted, what is left out and why."""
+    """A pairing under some settings.
+
+    Attributes:
+        extracted: the weights to extract, in the order of work.
+        measured: matched weights of the chosen parts that are not wanted.
+        new: weights that only the fine-tuned model has and that ``set_weight`` writes whole, by canonical name.
+        left_out: all other tensors, with the reasons.
+    """
 
     extracted: tuple[PairedWeight, ...]
     measured: tuple[PairedWeight, ...]
+    new: dict[str, TensorView]
     left_out: tuple[LeftOut, ...]
 
 
@@ -129,8 +137,8 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
     """
     extracted: list[PairedWeight] = []
     measured: list[PairedWeight] = []
-    written = new_weights(pairing, settings)
-    left_out = [item for item in pairing.left_out if item.name not in written]
+    new = _new_weights(pairing, settings)
+    left_out = [item for item in pairing.left_out if item.name not in new]
     for weight in pairing.weights:
         if weight.component not in settings.components:
             left_out.append(LeftOut(weight.name, LeaveOutReason.COMPONENT_NOT_CHOSEN, weight.component))
@@ -141,11 +149,10 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
         else:
             measured.append(weight)
             left_out.append(LeftOut(weight.name, reason))
-    return Selection(tuple(extracted), tuple(measured), tuple(left_out))
+    return Selection(tuple(extracted), tuple(measured), new, tuple(left_out))
 
 
-def new_weights(pairing: Pairing, settings: ExtractionSettings) -> dict[str, TensorView]:
-    """Weights that only the fine-tuned model has, by canonical name, that ``set_weight`` writes whole."""
+def _new_weights(pairing: Pairing, settings: ExtractionSettings) -> dict[str, TensorView]:
     if not settings.set_weight:
         return {}
     return {

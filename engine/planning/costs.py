@@ -6,7 +6,7 @@ import math
 
 from engine.checkpoints import TensorView
 from engine.checkpoints.dtypes import DTYPES
-from engine.decompose.rank_rules import RankPolicy
+from engine.decompose.method import LayerMethod
 from engine.decompose.workspace import (
     CHUNK_BYTES,
     gram_bytes,
@@ -17,16 +17,11 @@ from engine.decompose.workspace import (
 )
 from engine.devices.memory_rules import PART_VALUES, Need, lent_bytes
 from engine.models.pairing import PairedWeight
-from engine.settings import SAFETENSORS_DTYPES, ExtractionSettings
+from engine.settings import SAFETENSORS_DTYPES
 
 _READING = 200.0  # floating point operations that take as long as reading and subtracting one value
 _STORING = 5  # float32 copies of both factors at most, while they are split, clamped, scaled, rounded and judged
 _RECORD = 4096  # a journal's record beside its numbers
-
-
-def policy_of(settings: ExtractionSettings) -> RankPolicy:
-    """The rule that the settings name."""
-    return RankPolicy(settings.lora_type, settings.rank, settings.adaptive_param)
 
 
 def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -34,36 +29,31 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[0], math.prod(shape[1:])
 
 
-def stores_factors(weight: PairedWeight, settings: ExtractionSettings) -> bool:
-    """Whether a weight is stored as two factors rather than as its difference."""
-    return weight.kind in ("matrix", "conv") and settings.lora_type != "full"
-
-
-def stored_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
+def stored_bytes(weight: PairedWeight, method: LayerMethod) -> int:
     """Largest size of what is stored for a weight."""
-    size = DTYPES[SAFETENSORS_DTYPES[settings.output_dtype]].bits // 8
-    if not stores_factors(weight, settings):
+    size = DTYPES[SAFETENSORS_DTYPES[method.output_dtype]].bits // 8
+    if not method.stores_factors(weight.kind):
         return weight.numel * size
     rows, columns = matrix_shape(weight.shape)
-    return min(settings.rank, rows, columns) * (rows + columns) * size + 4
+    return min(method.policy.rank, rows, columns) * (rows + columns) * size + 4
 
 
-def journal_bytes(weight: PairedWeight, settings: ExtractionSettings) -> int:
+def journal_bytes(weight: PairedWeight, method: LayerMethod) -> int:
     """Largest size of a weight's record in the journal; the file itself is the journal of ``full``."""
-    if settings.lora_type == "full":
+    if method.full:
         return _RECORD
-    if not stores_factors(weight, settings):
+    if not method.stores_factors(weight.kind):
         return 4 * weight.numel + _RECORD
     rows, columns = matrix_shape(weight.shape)
-    return 4 * min(settings.rank, rows, columns) * (rows + columns) + 8 * min(rows, columns) + _RECORD
+    return 4 * min(method.policy.rank, rows, columns) * (rows + columns) + 8 * min(rows, columns) + _RECORD
 
 
-def need(weight: PairedWeight, settings: ExtractionSettings, *, host: bool) -> Need:
+def need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
     """Bytes that a weight holds on its device: both sides as stored, then at most what the work takes beside.
 
     Args:
         weight: the weight.
-        settings: decide the solver.
+        method: decides the solver.
         host: the device is the processor, so that whole tensors are read into lent buffers.
     """
     if host:
@@ -72,15 +62,15 @@ def need(weight: PairedWeight, settings: ExtractionSettings, *, host: bool) -> N
     else:
         source = sum(_view_bytes(view) for view in (weight.finetuned, weight.original))
         delta = 4 * weight.numel
-    if not stores_factors(weight, settings):
+    if not method.stores_factors(weight.kind):
         return Need(source, delta + 4 * weight.numel + CHUNK_BYTES)  # the rounded copy
     shape = matrix_shape(weight.shape)
-    factors = 4 * policy_of(settings).cap(shape) * sum(shape)
-    solver = solver_bytes(weight, settings, host=host)
+    factors = 4 * method.policy.cap(shape) * sum(shape)
+    solver = solver_bytes(weight, method, host=host)
     return Need(source, delta + max(solver, _STORING * factors + CHUNK_BYTES))
 
 
-def need_within(weight: PairedWeight, settings: ExtractionSettings, ceiling: int, *, measured: bool) -> Need:
+def need_within(weight: PairedWeight, method: LayerMethod, ceiling: int, *, measured: bool) -> Need:
     """The same on a processor, by the first way of working that fits; by the one that takes least where none does.
 
     A layer that does not fit with both sides and its delta in memory is read part by part. What is stored is the same,
@@ -89,11 +79,11 @@ def need_within(weight: PairedWeight, settings: ExtractionSettings, ceiling: int
 
     Args:
         weight: the weight.
-        settings: decide the solver.
+        method: decides the solver.
         ceiling: bytes that the run may hold.
         measured: only its change is measured.
     """
-    whole = (measuring_need if measured else need)(weight, settings, host=True)
+    whole = (measuring_need if measured else need)(weight, method, host=True)
     if whole.total <= ceiling:
         return whole
     part = min(PART_VALUES, weight.numel)
@@ -103,16 +93,16 @@ def need_within(weight: PairedWeight, settings: ExtractionSettings, ceiling: int
         ways.append(Need(0, reading + 8 * part, "pieces"))
     else:
         ways.append(Need(0, reading + whole.work, "filled"))
-        if stores_factors(weight, settings):
-            ways.append(_in_pieces(weight, settings))
+        if method.stores_factors(weight.kind):
+            ways.append(_in_pieces(weight, method))
     fitting = [way for way in ways if way.total <= ceiling]
     return fitting[0] if fitting else min((whole, *ways), key=lambda way: way.total)
 
 
-def _in_pieces(weight: PairedWeight, settings: ExtractionSettings) -> Need:
+def _in_pieces(weight: PairedWeight, method: LayerMethod) -> Need:
     """Neither side nor the delta is held: a piece of each, and what the decomposition and the storing take."""
     shape = matrix_shape(weight.shape)
-    cap = policy_of(settings).cap(shape)
+    cap = method.policy.cap(shape)
     values = min(piece_length(min(shape)) * min(shape), weight.numel)
     piece = 4 * values + sum(_part_bytes(view, values) for view in (weight.finetuned, weight.original))
     storing = _STORING * 4 * cap * sum(shape) + 4 * values  # and what is left over of a piece
@@ -129,35 +119,35 @@ def resident_bytes(weight: PairedWeight, *, host: bool) -> int:
     return min(sum(sides), 4 * weight.numel)
 
 
-def measuring_need(weight: PairedWeight, settings: ExtractionSettings, *, host: bool) -> Need:
+def measuring_need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
     """The same for a weight whose change is only measured."""
-    source = need(weight, settings, host=host).source
+    source = need(weight, method, host=host).source
     return Need(source, (lent_bytes(4 * weight.numel) if host else 4 * weight.numel) + CHUNK_BYTES)
 
 
-def solver_bytes(weight: PairedWeight, settings: ExtractionSettings, *, host: bool = False) -> int:
+def solver_bytes(weight: PairedWeight, method: LayerMethod, *, host: bool = False) -> int:
     """What the decomposition itself takes beside the delta."""
-    shape, policy = matrix_shape(weight.shape), policy_of(settings)
+    shape, policy = matrix_shape(weight.shape), method.policy
     if host and worked_in_pieces(shape):
         values = min(piece_length(min(shape)) * min(shape), weight.numel)
         return piecewise_bytes(shape, policy.cap(shape)) + 4 * values
-    solver = workspace_bytes(shape, policy, settings.algorithm)
-    if settings.lora_type != "standard":  # a rule that wants much falls to the whole spectrum
+    solver = workspace_bytes(shape, policy, method.algorithm)
+    if policy.lora_type != "standard":  # a rule that wants much falls to the whole spectrum
         solver = max(solver, gram_bytes(shape, policy))
     return solver
 
 
-def work(weight: PairedWeight, settings: ExtractionSettings) -> float:
+def work(weight: PairedWeight, method: LayerMethod) -> float:
     """Estimated work on a weight: floating point operations of its decomposition, and the reading in the same unit."""
     reading = measuring_work(weight)
-    if not stores_factors(weight, settings):
+    if not method.stores_factors(weight.kind):
         return reading
     rows, columns = matrix_shape(weight.shape)
     short, long = min(rows, columns), max(rows, columns)
-    rank = min(settings.rank, short)
+    rank = min(method.policy.rank, short)
     factors = 8.0 * rank * short * long
-    if settings.algorithm == "svd_lowrank":
-        return reading + factors + 4.0 * (settings.lowrank_iters + 1) * (rank + 16) * short * long
+    if method.algorithm == "svd_lowrank":
+        return reading + factors + 4.0 * (method.iterations + 1) * (rank + 16) * short * long
     return reading + factors + 2.0 * short * short * long + 12.0 * short**3
 
 

@@ -17,8 +17,6 @@ from engine.planning.plan import Plan
 from engine.planning.task import Task
 from engine.results import Kept
 
-_EXACT_TYPES = ("standard", "full")  # whose files' sizes are known; of the others only a bound is
-
 
 @dataclass(frozen=True)
 class Speed:
@@ -202,7 +200,7 @@ def _labour(tasks: list[Task], work: float) -> Labour:
 
 
 def _journal_bytes(plan: Plan, tasks: list[Task]) -> int:
-    return sum(journal_bytes(task.weight, plan.settings) for task in tasks if not task.measured)
+    return sum(journal_bytes(task.weight, plan.method) for task in tasks if not task.measured)
 
 
 def _beside(plan: Plan, room: Room) -> int | None:
@@ -213,7 +211,7 @@ def _beside(plan: Plan, room: Room) -> int | None:
 
 
 def _disk_problems(plan: Plan, output: Amount, journal: Amount) -> list[Problem]:
-    exact = plan.settings.lora_type in _EXACT_TYPES
+    exact = plan.method.exact_size
     if not output.fits:
         data = {"needed": output.needed, "at_hand": output.at_hand, "folder": str(plan.folder), "exact": exact}
         return [Problem(ProblemCode.OUTPUT_DISK_SHORT, data)]

@@ -84,8 +84,8 @@ def task_need(plan: Plan, task: Task, *, host: bool, ceiling: int | None = None)
         ceiling: what the run may hold of it; there it decides how the layer is worked on.
     """
     if host and ceiling is not None:
-        return need_within(task.weight, plan.settings, ceiling, measured=task.measured)
-    return (measuring_need if task.measured else need)(task.weight, plan.settings, host=host)
+        return need_within(task.weight, plan.method, ceiling, measured=task.measured)
+    return (measuring_need if task.measured else need)(task.weight, plan.method, host=host)
 
 
 def device_bytes(plan: Plan, tasks: list[Task], needs: dict[int, Need], device: DeviceMemory, limits: Limits) -> int:
@@ -158,4 +158,4 @@ def _result_bytes(plan: Plan, task: Task) -> int:
     """What a finished layer holds until it is written: its tensors, and what goes to the journal."""
     if task.measured:
         return 0
-    return stored_bytes(task.weight, plan.settings) + journal_bytes(task.weight, plan.settings)
+    return stored_bytes(task.weight, plan.method) + journal_bytes(task.weight, plan.method)

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from engine.checkpoints import TensorView
 from engine.checkpoints.lora_keys import FACTORS
+from engine.decompose.method import LayerMethod
 from engine.disk import free_bytes
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.formats.comfyui import difference_key, factor_key, has_loader, set_weight_key
 from engine.formats.output_path import check_writable, first_free, numbered, output_folder_and_stem
-from engine.models.pairing import PairedWeight, Pairing, new_weights, select
-from engine.planning.costs import journal_bytes, measuring_work, stored_bytes, stores_factors, work
+from engine.models.pairing import PairedWeight, Pairing, Selection, select
+from engine.planning.costs import journal_bytes, measuring_work, stored_bytes, work
 from engine.planning.residency import batches, block_positions
 from engine.planning.task import Task
 from engine.results import LeftOut
@@ -30,8 +32,10 @@ class Plan:
     """What a run will do.
 
     Attributes:
+        method: how each layer is decomposed and stored, resolved from `settings`.
         layers: weights to extract, in the order of work.
         measured: matched weights that are not wanted; their change is measured, for the share kept.
+        new: weights that only the fine-tuned model has and that are written whole, by canonical name.
         costs: estimated work per entry of `layers` and then of `measured`, in arbitrary units.
         output_name: the file name that is free now.
         keys: every key that may be written.
@@ -45,8 +49,10 @@ class Plan:
     pairing: Pairing
     settings: ExtractionSettings
     hardware: HardwareSettings
+    method: LayerMethod
     layers: tuple[PairedWeight, ...]
     measured: tuple[PairedWeight, ...]
+    new: dict[str, TensorView]
     costs: tuple[float, ...]
     left_out: tuple[LeftOut, ...]
     folder: Path
@@ -81,21 +87,24 @@ def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: Hardware
     selection = select(pairing, settings)
     if not selection.extracted:
         raise EngineError(ErrorCode.NOTHING_SELECTED, matched=len(pairing.weights))
-    layers = selection.extracted
-    keys = _keys(pairing, settings, layers)
+    layers, method = selection.extracted, LayerMethod.of(settings)
+    notices = _notices(pairing, settings, layers)
+    keys = _keys(pairing, selection, method)
     header_bytes = _header_bytes(keys, settings, hardware)
-    output_bytes = _LENGTH_BYTES + header_bytes + sum(stored_bytes(weight, settings) for weight in layers)
-    output_bytes += sum(view.info.nbytes for view in new_weights(pairing, settings).values())
+    output_bytes = _LENGTH_BYTES + header_bytes + sum(stored_bytes(weight, method) for weight in layers)
+    output_bytes += sum(view.info.nbytes for view in selection.new.values())
     check_writable(folder)
-    _check_space(folder, output_bytes, exact=settings.lora_type in ("standard", "full"))
+    _check_space(folder, output_bytes, exact=method.exact_size)
     return Plan(
         pairing=pairing,
         settings=settings,
         hardware=hardware,
+        method=method,
         layers=layers,
         measured=selection.measured,
+        new=selection.new,
         costs=(
-            *(work(weight, settings) for weight in layers),
+            *(work(weight, method) for weight in layers),
             *map(measuring_work, selection.measured),
         ),
         left_out=selection.left_out,
@@ -105,9 +114,9 @@ def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: Hardware
         keys=keys,
         header_bytes=header_bytes,
         output_bytes=output_bytes,
-        journal_bytes=sum(journal_bytes(weight, settings) for weight in layers),
+        journal_bytes=sum(journal_bytes(weight, method) for weight in layers),
         batches=batches(layers, hardware.batch_size, hardware.prefetch_ahead),
-        notices=_notices(pairing, settings, layers),
+        notices=notices,
     )
 
 
@@ -118,13 +127,13 @@ def weight_key(pairing: Pairing, weight: PairedWeight, part: str) -> str:
     return difference_key(pairing.family, weight.name, weight.kind)
 
 
-def _keys(pairing: Pairing, settings: ExtractionSettings, layers: tuple[PairedWeight, ...]) -> tuple[str, ...]:
+def _keys(pairing: Pairing, selection: Selection, method: LayerMethod) -> tuple[str, ...]:
     keys = [
         weight_key(pairing, weight, part)
-        for weight in layers
-        for part in (FACTORS if stores_factors(weight, settings) else ("difference",))
+        for weight in selection.extracted
+        for part in (FACTORS if method.stores_factors(weight.kind) else ("difference",))
     ]
-    return (*keys, *(set_weight_key(pairing.family, name) for name in new_weights(pairing, settings)))
+    return (*keys, *(set_weight_key(pairing.family, name) for name in selection.new))
 
 
 def _header_bytes(keys: tuple[str, ...], settings: ExtractionSettings, hardware: HardwareSettings) -> int:

@@ -1,4 +1,4 @@
-"""What earlier runs of a pair left for a plan. Reads journals' headers, loads nothing."""
+"""Finds the records of earlier runs that a plan can reuse. Reads the journals' headers only."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class EarlierRuns:
 
 
 def earlier_runs(plan: Plan, pair: PairStore) -> EarlierRuns:
-    """Find what a plan can go on from, in whichever form its kind leaves it."""
-    return _in_part(plan, pair) if plan.settings.lora_type == "full" else _in_journals(plan, pair)
+    """Find the records that a plan can reuse: in the journals, or for ``full`` in its temporary file."""
+    return _in_part(plan, pair) if plan.method.full else _in_journals(plan, pair)
 
 
 def part_file(plan: Plan, pair: PairStore) -> Path:
@@ -60,12 +60,12 @@ def part_file(plan: Plan, pair: PairStore) -> Path:
 
 
 def _in_journals(plan: Plan, pair: PairStore) -> EarlierRuns:
-    """Find the records for a plan; none where it wants to begin anew."""
+    """Find the records for a plan in the journals; none where ``resume`` is off."""
     if not plan.settings.resume:
         return EarlierRuns()
     layers: dict[int, Entry] = {}
     for index, weight in enumerate(plan.layers):
-        entry = find(pair.entries(weight.name), weight, plan.settings)
+        entry = find(pair.entries(weight.name), weight, plan.method)
         if entry is not None:
             layers[index] = entry
     measured: dict[int, float] = {}
@@ -92,7 +92,7 @@ def _in_part(plan: Plan, pair: PairStore) -> EarlierRuns:
 
 
 def summary(plan: Plan, earlier: EarlierRuns) -> Kept:
-    """The same in numbers, for people."""
+    """How many layers of a plan are reused, as the application shows it."""
     return Kept(len(earlier.layers), len(plan.layers), bool(earlier.stopped), earlier.started)
 
 

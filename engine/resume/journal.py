@@ -1,4 +1,4 @@
-"""The journal of one run: what it takes from earlier runs of its pair, and what it leaves for later ones.
+"""The journal of one run: reads the layers of earlier runs of its pair, and records its own for later ones.
 
 A finished layer counts as done when its record is on the disk. Where no journal can be kept the run goes on without
 one and says so. For ``full`` the output's temporary file is the journal's other half: the records say which bytes of it
@@ -35,10 +35,10 @@ from engine.store import DecompositionStore, Entry, JournalWriter, PairStore, Re
 
 
 class RunJournal:
-    """One run's dealings with the store.
+    """Reads and writes the store for one run.
 
     Attributes:
-        earlier: what needs no work.
+        earlier: the records that stand for work.
         started: date of the run, or of the stopped one that it goes on from; ISO 8601.
         threads: the processor's cores per layer of that run; None for a new one.
     """
@@ -70,7 +70,7 @@ class RunJournal:
         if store is not None:
             fingerprint = pair_fingerprint(*checkpoints)
             pair = self._pair = store.open(fingerprint, (self._files[0].name, self._files[1].name))
-            full = plan.settings.lora_type == "full"
+            full = plan.method.full
             self.part = self._locked(part_file(plan, pair), store) if full else None
             if full and self.part is None:
                 self._pair = None
@@ -100,13 +100,13 @@ class RunJournal:
 
         def outcome(index: int) -> LayerOutcome:
             entry, weight = entries[index], self._plan.layers[index]
-            return restore(entry, weight, self._plan.settings, self._files)
+            return restore(entry, weight, self._plan.method, self._files)
 
         entries = dict(self.earlier.layers)
         self._loader = RecordLoader(entries, outcome, workers=workers)
 
     def announce(self) -> None:
-        """Say what of the work is done already."""
+        """Emit a notice of how many layers come from earlier runs."""
         counts = {"layers": len(self.earlier.layers), "of": len(self._plan.layers)}
         if self.earlier.layers and self.earlier.stopped:
             self._tell(Notice(NoticeCode.RESUMED, data={**counts, "started": self.started}))
@@ -132,10 +132,10 @@ class RunJournal:
         return SafetensorsWriter(plan.folder, plan.header_bytes, self.part)
 
     def begin(self, *, threads: int, device: str) -> None:
-        """Begin to write; without a journal where that is impossible."""
+        """Begin the run's journal; emits `JOURNAL_OFF` and goes on without one where that is impossible."""
         if self._store is None or self._pair is None:
             return
-        if self._plan.settings.lora_type != "full":
+        if not self._plan.method.full:
             self._store.make_room(self._plan.journal_bytes, keep=self._pair)
         if not self._has_room(self._store.folder):
             self._give_up(EngineError(ErrorCode.DISK_FULL, file=self._store.folder, reason="there is no room for it"))
@@ -161,7 +161,7 @@ class RunJournal:
     def _has_room(self, folder: Path) -> bool:
         """Whether the disk has room for the journal beside the output; the output comes first."""
         free, plan = free_bytes(folder), self._plan
-        if free is None or plan.settings.lora_type not in ("standard", "full"):  # for the others only a bound is known
+        if free is None or not plan.method.exact_size:  # for the others only a bound is known
             return True
         done = sum(entry.payload_bytes for entry in self.earlier.layers.values())
         output = plan.output_bytes if same_disk(folder, plan.folder) and self.part is None else 0
@@ -194,14 +194,14 @@ class RunJournal:
         weights = (*self._plan.layers, *self._plan.measured)
         try:
             for index, outcome in finished:
-                record = make_record(weights[index], outcome, self._plan.settings, self._files[0])
+                record = make_record(weights[index], outcome, self._plan.method, self._files[0])
                 self._writer.append(record if added is None else self._with_part(record, added.get(index, [])))
             self._writer.sync()
         except EngineError as error:
             self._give_up(error)
 
     def load(self, index: int) -> LayerOutcome | None:
-        """What an earlier run left of a layer; None where its record turns out to be damaged or gone."""
+        """The outcome of a layer from its record; None, with a notice, where the record is damaged or gone."""
         assert self._loader is not None
         try:
             return self._loader.take(index)
@@ -214,7 +214,7 @@ class RunJournal:
             return None
 
     def close(self, *, finished: bool) -> None:
-        """The run is over. A finished one's journal stays as part of the cache."""
+        """End the journal. That of a finished run stays as part of the cache."""
         if self._loader is not None:
             self._loader.close()
         if self._pair is None or self._store is None:
@@ -268,7 +268,7 @@ def _raw(tensor: torch.Tensor) -> Any:
 
 
 def _now() -> str:
-    """The date of a new run; fixed where somebody wants reproducible files, https://reproducible-builds.org."""
+    """The date of a new run, or ``SOURCE_DATE_EPOCH`` for reproducible files, https://reproducible-builds.org."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     now = datetime.fromtimestamp(int(epoch), timezone.utc) if epoch.isdigit() else datetime.now(timezone.utc)
     return now.isoformat(timespec="seconds")

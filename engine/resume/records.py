@@ -1,6 +1,6 @@
 """Finished layers as the journal keeps them: making a record of an outcome, and the outcome again from a record.
 
-Which record can answer what is told by `engine.resume.reuse`. Energies that only the delta could give, for settings
+`engine.resume.reuse` decides which record can be reused for what. Energies that only the delta could give, for settings
 that the record was not made with, are lower bounds.
 """
 
@@ -23,10 +23,10 @@ from engine.decompose.factors import (
     store_difference,
     store_factors,
 )
+from engine.decompose.method import LayerMethod
 from engine.decompose.rank_rules import RankPolicy
 from engine.layer import LayerOutcome, layer_row
 from engine.models.pairing import PairedWeight
-from engine.planning.costs import policy_of
 from engine.results import LeftOut
 from engine.resume.reuse import (
     STORING_VERSION,
@@ -39,17 +39,16 @@ from engine.resume.reuse import (
     same_run,
     solver_key,
 )
-from engine.settings import ExtractionSettings
 from engine.store.journal import Entry, Record
 
 
-def make_record(weight: PairedWeight, outcome: LayerOutcome, settings: ExtractionSettings, finetuned: Path) -> Record:
+def make_record(weight: PairedWeight, outcome: LayerOutcome, method: LayerMethod, finetuned: Path) -> Record:
     """The record of a finished layer.
 
     Args:
         weight: the layer.
         outcome: what came of it.
-        settings: what it was worked on with.
+        method: how it was decomposed and stored.
         finetuned: tells which side is broken where one is.
     """
     fields: dict[str, Any] = {
@@ -63,15 +62,15 @@ def make_record(weight: PairedWeight, outcome: LayerOutcome, settings: Extractio
         return Record(weight.name, fields | {"what": outcome.left_out.reason.value, "finetuned_broken": broken}, {})
     if outcome.stored is None:
         return Record(weight.name, fields | {"what": "measured"}, {})
-    fields |= {"export": export_key(settings), "how": asdict(outcome.stored.how), "storing_version": STORING_VERSION}
+    fields |= {"export": export_key(method), "how": asdict(outcome.stored.how), "storing_version": STORING_VERSION}
     if outcome.svd is None:
         if outcome.difference is None:
             return Record(weight.name, fields | {"what": "written"}, {})
         return Record(weight.name, fields | {"what": "difference"}, {"delta": outcome.difference.numpy()})
-    svd, policy = outcome.svd, policy_of(settings)
+    svd, policy = outcome.svd, method.policy
     fields |= {
         "what": "factors",
-        "solver_key": solver_key(settings, weight.name),
+        "solver_key": solver_key(method, weight.name),
         "policy": policy_key(policy),
         "stored_rank": svd.rank,
         "capped": svd.capped,
@@ -86,13 +85,13 @@ def make_record(weight: PairedWeight, outcome: LayerOutcome, settings: Extractio
     return Record(weight.name, fields, arrays)
 
 
-def restore(entry: Entry, weight: PairedWeight, settings: ExtractionSettings, files: tuple[Path, Path]) -> LayerOutcome:
-    """What a record says about a layer, in the form that the work on it would have had.
+def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: tuple[Path, Path]) -> LayerOutcome:
+    """The outcome of a layer from its record, as `engine.layer.work_on` would return it.
 
     Args:
         entry: a record that `find` chose.
         weight: the layer.
-        settings: of this run.
+        method: of this run.
         files: the fine-tuned model and the original.
 
     Raises:
@@ -102,25 +101,25 @@ def restore(entry: Entry, weight: PairedWeight, settings: ExtractionSettings, fi
     record = entry.load() if has_arrays else Record(entry.name, entry.fields, {})
     fields = record.fields
     total, original = float(fields["delta_energy"]), number(fields["original_energy"])
-    reason = left_out_reason(fields, settings)
+    reason = left_out_reason(fields, method)
     if reason is not None:
         broken = None if fields.get("finetuned_broken") is None else files[0 if fields["finetuned_broken"] else 1]
         left_out = LeftOut(weight.name, reason, f"in {broken.name}" if broken else "")
         return LayerOutcome({}, None, left_out, total, original, broken_file=broken, kept=True)
     svd, stored = None, None
-    how = Storing(**fields["how"]) if same_run(fields, settings) else None
+    how = Storing(**fields["how"]) if same_run(fields, method) else None
     if fields["what"] == "difference":
         delta = torch.from_numpy(record.arrays["delta"])
         stored = restore_difference(delta, how) if how else None
-        stored = stored or store_difference(delta, settings, total=total, layer=weight.name)
+        stored = stored or store_difference(delta, method, total=total, layer=weight.name)
     elif fields["what"] == "written":
         stored = Stored({}, Storing(**fields["how"]))
     else:
-        svd = _svd(record, weight, policy_of(settings))
+        svd = _svd(record, weight, method.policy)
         kernel = weight.shape[2:]
         stored = restore_factors(svd, kernel, how) if how else None
-        decided = Storing(**fields["how"]) if clamped_alike(fields, settings) else None
-        stored = stored or store_factors(None, svd, kernel, settings, total=total, layer=weight.name, decided=decided)
+        decided = Storing(**fields["how"]) if clamped_alike(fields, method) else None
+        stored = stored or store_factors(None, svd, kernel, method, total=total, layer=weight.name, decided=decided)
     row = layer_row(weight, svd, stored, total=total, original=original)
     bound = svd is not None and how is None and stored.how.clamp == "clamped"
     own = replace(stored, tensors={})

@@ -1,4 +1,4 @@
-"""What a record of a finished layer can answer, from its fields alone: nothing is loaded.
+"""Which records of finished layers a run can reuse, decided from their fields alone: nothing is loaded.
 
 A record is a truncated decomposition. Any smaller rank is a prefix of it, so a record answers every run of the same
 pair, solver and seed whose rank it reaches, whatever dtype, clamping, format or adaptive value that run has.
@@ -12,21 +12,21 @@ from typing import Any
 
 import numpy as np
 
+from engine.decompose.method import LayerMethod
 from engine.decompose.rank_rules import RankPolicy, Values
-from engine.decompose.seed import SOLVER_VERSION, layer_seed
+from engine.decompose.seed import SOLVER_VERSION
 from engine.models.pairing import PairedWeight
-from engine.planning.costs import matrix_shape, policy_of, stores_factors
+from engine.planning.costs import matrix_shape
 from engine.results import LeaveOutReason
-from engine.settings import ExtractionSettings
 from engine.store.journal import Entry
 
 STORING_VERSION = 1  # raised when the same decomposition and decisions may give other tensors
 
 
-def find(entries: Iterable[Entry], weight: PairedWeight, settings: ExtractionSettings) -> Entry | None:
+def find(entries: Iterable[Entry], weight: PairedWeight, method: LayerMethod) -> Entry | None:
     """The best record for a layer of a run: one made with the very same settings, else the newest that can answer."""
-    able = [entry for entry in entries if _answers(entry.fields, weight, settings)]
-    return next((entry for entry in able if same_run(entry.fields, settings)), able[0] if able else None)
+    able = [entry for entry in entries if _answers(entry.fields, weight, method)]
+    return next((entry for entry in able if same_run(entry.fields, method)), able[0] if able else None)
 
 
 def find_measured(entries: Iterable[Entry], weight: PairedWeight) -> float | None:
@@ -46,18 +46,18 @@ def superseded(old: Entry, new: Entry) -> bool:
     return bool(mine["stored_rank"] >= other["stored_rank"] and mine["policy"][0] == other["policy"][0])
 
 
-def _answers(fields: dict[str, Any], weight: PairedWeight, settings: ExtractionSettings) -> bool:
+def _answers(fields: dict[str, Any], weight: PairedWeight, method: LayerMethod) -> bool:
     if not _same_weight(fields, weight):
         return False
-    if left_out_reason(fields, settings) is not None:
+    if left_out_reason(fields, method) is not None:
         return True
     if fields.get("storing_version") != STORING_VERSION:
         return False
-    if not stores_factors(weight, settings):
-        return bool(fields["what"] == "difference" and settings.lora_type != "full")
-    if fields["what"] != "factors" or fields["solver_key"] != solver_key(settings, weight.name):
+    if not method.stores_factors(weight.kind):
+        return bool(fields["what"] == "difference" and not method.full)
+    if fields["what"] != "factors" or fields["solver_key"] != solver_key(method, weight.name):
         return False
-    policy = policy_of(settings)
+    policy = method.policy
     if fields["policy"] == policy_key(policy):
         return True
     return rank_of(fields, weight, policy)[0] is not None
@@ -82,36 +82,35 @@ def rank_of(fields: dict[str, Any], weight: PairedWeight, policy: RankPolicy) ->
     return (None, False) if open_end or rank > stored else (rank, capped)
 
 
-def left_out_reason(fields: dict[str, Any], settings: ExtractionSettings) -> LeaveOutReason | None:
+def left_out_reason(fields: dict[str, Any], method: LayerMethod) -> LeaveOutReason | None:
     """Why a recorded layer is left out of a run; None where it is not, as far as the record knows."""
     if fields["what"] in (LeaveOutReason.UNCHANGED.value, LeaveOutReason.NON_FINITE.value):
         return LeaveOutReason(fields["what"])
     norm, change = math.sqrt(number(fields["original_energy"])), math.sqrt(float(fields["delta_energy"]))
-    return LeaveOutReason.BELOW_MIN_CHANGE if change <= settings.min_change * norm else None
+    return LeaveOutReason.BELOW_MIN_CHANGE if change <= method.min_change * norm else None
 
 
 def _same_weight(fields: dict[str, Any], weight: PairedWeight) -> bool:
     return fields.get("shape") == list(weight.shape) and fields.get("common_rows") == weight.common_rows
 
 
-def same_run(fields: dict[str, Any], settings: ExtractionSettings) -> bool:
+def same_run(fields: dict[str, Any], method: LayerMethod) -> bool:
     """Whether a record was made with everything that decides its tensors, so that they come out the same to the bit."""
-    if fields.get("export") != export_key(settings):
+    if fields.get("export") != export_key(method):
         return False
-    return bool(fields["what"] != "factors" or fields["policy"] == policy_key(policy_of(settings)))
+    return bool(fields["what"] != "factors" or fields["policy"] == policy_key(method.policy))
 
 
-def clamped_alike(fields: dict[str, Any], settings: ExtractionSettings) -> bool:
+def clamped_alike(fields: dict[str, Any], method: LayerMethod) -> bool:
     """Whether a record's factors were clamped, or not, by the same rule at the same rank."""
-    mine = export_key(settings)
+    mine = export_key(method)
     rules = all(fields["export"][name] == mine[name] for name in ("clamp_quantile", "clamp_max_loss"))
-    return bool(rules and fields["policy"] == policy_key(policy_of(settings)))
+    return bool(rules and fields["policy"] == policy_key(method.policy))
 
 
-def solver_key(settings: ExtractionSettings, name: str) -> list[Any]:
+def solver_key(method: LayerMethod, name: str) -> list[Any]:
     """What decides the vectors of a decomposition beside the rank."""
-    iterations = settings.lowrank_iters if settings.algorithm == "svd_lowrank" else 0
-    return [settings.algorithm, iterations, layer_seed(settings.seed, name), SOLVER_VERSION]
+    return [method.algorithm, method.iterations, method.layer_seed(name), SOLVER_VERSION]
 
 
 def policy_key(policy: RankPolicy) -> list[Any]:
@@ -120,12 +119,12 @@ def policy_key(policy: RankPolicy) -> list[Any]:
     return [policy.lora_type, policy.rank, parameter]
 
 
-def export_key(settings: ExtractionSettings) -> dict[str, Any]:
+def export_key(method: LayerMethod) -> dict[str, Any]:
     """What decides how factors are stored."""
     return {
-        "output_dtype": settings.output_dtype,
-        "clamp_quantile": settings.clamp_quantile,
-        "clamp_max_loss": settings.clamp_max_loss,
+        "output_dtype": method.output_dtype,
+        "clamp_quantile": method.clamp_quantile,
+        "clamp_max_loss": method.clamp_max_loss,
     }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.analysis.exploration import Exploration
 from engine.decompose.rank_rules import RankPolicy
+from engine.models.layer_blocks import block_of
 from engine.results import ExtractionResult, LayerResult, LeftOut, OutputFile, StageSeconds
 from engine.settings import ExtractionSettings
 
@@ -61,6 +62,7 @@ def finished(
         known: dict[str, Any] = {
             "name": name(index),
             "kind": "matrix",
+            "block": block_of(name(index)),
             "shape": SHAPE,
             "rank": rank,
             "energy_retained": kept,

@@ -11,6 +11,7 @@ from typing import Any
 from app.work.requests import DeviceInfo
 from engine.cancel import CancelToken
 from engine.checkpoints import TensorInfo, TensorView
+from engine.decompose.method import LayerMethod
 from engine.errors import EngineError
 from engine.events import (
     BatchDone,
@@ -27,6 +28,7 @@ from engine.events import (
 )
 from engine.models.blocks import Block
 from engine.models.inspection import ModelSummary, PairSummary
+from engine.models.layer_blocks import block_of
 from engine.models.pairing import PairedWeight
 from engine.planning.costs import work
 from engine.planning.estimates import Speed
@@ -70,6 +72,7 @@ def layer_result(name: str, kept: float = 0.9, rank: int | None = 8) -> LayerRes
     return LayerResult(
         name=name,
         kind="matrix",
+        block=block_of(name),
         shape=(3072, 3072),
         rank=rank,
         energy_retained=kept,
@@ -115,12 +118,14 @@ class FakeSession:
         names = (f"diffusion_model.blocks.{n}.attn.qkv.weight" for n in range(self.engine.layers))
         layers = tuple(FakeWeight(name) for name in names)
         number = self.engine.runs + 1
+        method = LayerMethod.of(settings)
         known: dict[str, Any] = {
             "settings": settings,
+            "method": method,
             "hardware": hardware,
             "layers": layers,
             "measured": (),
-            "costs": tuple(work(layer, settings) for layer in layers),
+            "costs": tuple(work(layer, method) for layer in layers),
             "journal_bytes": 100_000_000,
             "left_out": LEFT_OUT,
             "folder": output_dir,
@@ -253,6 +258,8 @@ class FakeEngine:
             ceiling_bytes=18 * GB,
             threshold_bytes=int(20.4 * GB),
             device_used_bytes=3 * GB,
+            settings=plan.settings,
+            hardware=plan.hardware,
         )
         yield Notice(NoticeCode.LARGE_CHANGE, data={"layers": 3, "of": total})
         yield from self.news

@@ -12,6 +12,13 @@ from earlier_home import LAYERS, EarlierHome, assert_best_at_rank, open_earlier_
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from app.storage.decompositions import open_store
+from engine.cancel import CancelToken
+from engine.events import Finished
+from engine.models.layer_blocks import block_of
+from engine.session import Session
+from engine.settings import ExtractionSettings, HardwareSettings
+
 OPTIONS = ("--device", "cpu", "--batch-size", 1, "--prefetch-ahead", 0, "--filename-prefix", "loras/lora")
 LAYERS_BEFORE_THE_KILL = 9
 
@@ -94,6 +101,18 @@ def test_the_same_lora_is_exported_again_without_the_models(call: Call, earlier:
         np.testing.assert_allclose(after[key].astype(np.float64), tensor.astype(np.float64), rtol=2e-3, atol=1e-6)
     told = float(metadata(written)["lora_extractor.mean_energy_retained"])
     assert answer["mean_energy_retained"] == pytest.approx(told, abs=1e-6)
+
+
+def test_layers_of_its_records_know_where_they_stand(earlier: EarlierHome) -> None:
+    with Session.from_cache(open_store(), "9fdddaf3") as session:
+        plan = session.plan(ExtractionSettings(rank=6), HardwareSettings(device="cpu"), earlier.out)
+        *_, last = session.extract(plan, CancelToken())
+    assert isinstance(last, Finished)
+    assert last.result.layers_kept == last.result.layers == LAYERS
+    assert {row.name: row.block for row in last.result.rows} == {
+        weight.name: block_of(weight.name) for weight in plan.layers
+    }
+    assert {row.block.outer for row in last.result.rows if row.block.inside}
 
 
 def test_a_lower_rank_is_exported_without_the_models(call: Call, earlier: EarlierHome) -> None:

@@ -13,6 +13,7 @@ from model_files import save_model
 from simulated_device import Memory, SimulatedDevice
 
 from engine.cancel import CancelToken
+from engine.decompose.method import LayerMethod
 from engine.devices.device import Device
 from engine.events import Event, Finished
 from engine.extraction.block_cache import ResidentBlocks
@@ -60,7 +61,9 @@ def random_workload(folder: Path, number: int, blocks: int = 5, **chosen: Any) -
     settings = ExtractionSettings(**values)
     with Session(*pair) as session:
         weights = session.weights(settings)
-    return Workload(pair, settings, tuple(need(weight, settings, host=False).total for weight in weights))
+    return Workload(
+        pair, settings, tuple(need(weight, LayerMethod.of(settings), host=False).total for weight in weights)
+    )
 
 
 def random_hardware(number: int) -> HardwareSettings:

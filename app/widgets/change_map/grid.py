@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.widgets.change_map.places import BIASES, NORMS, Block, Place, block_title, depth, place_of
+from app.widgets.change_map.places import block_title, depth
 from app.widgets.layers.layer_model import natural_key
+from engine.models.layer_blocks import BIASES, NORMS
+from engine.results import BlockNumber, LayerBlock
 
 OTHERS, OUTER, OUTSIDE = "others", "outer layers", "outside blocks"
 FEWEST_KINDS = 4  # that putting kinds together may leave
@@ -89,7 +91,7 @@ class ChangeGrid:
 NOTHING = ChangeGrid((), (), (), (), 0, 0, np.zeros(0, dtype=np.intp))
 
 
-def arrange(names: Sequence[str], *, most_kinds: int, most_columns: int) -> ChangeGrid:
+def arrange(names: Sequence[str], blocks: Sequence[LayerBlock], *, most_kinds: int, most_columns: int) -> ChangeGrid:
     """Lay layers out in a grid of at most so many rows and columns (at least 2 and 1 of them).
 
     There is a column for each innermost block. Where there are too many, neighbours share one; where even that is
@@ -98,17 +100,16 @@ def arrange(names: Sequence[str], *, most_kinds: int, most_columns: int) -> Chan
     most frequent. Layers outside the blocks have cells of their own, and without any block rows are what names begin
     with and columns count.
     """
-    places = [place_of(name) for name in names]
-    if not any(place.inside for place in places):
-        return _without_blocks(names, places, most_kinds, most_columns)
-    if len(_runs(places)) > most_columns:
-        places = [Place(place.outer, place.outer, place.kind) for place in places]
-    column_of, columns, groups, runs = _columns(places, most_columns)
-    outside = [index for index, place in enumerate(places) if not place.inside]
-    row_of, kinds = _rows([place for place in places if place.inside], most_kinds - bool(outside))
+    if not any(block.inside for block in blocks):
+        return _without_blocks(names, blocks, most_kinds, most_columns)
+    if len(_runs(blocks)) > most_columns:
+        blocks = [LayerBlock(block.outer, block.outer, block.kind) for block in blocks]
+    column_of, columns, groups, runs = _columns(blocks, most_columns)
+    outside = [index for index, block in enumerate(blocks) if not block.inside]
+    row_of, kinds = _rows([block for block in blocks if block.inside], most_kinds - bool(outside))
     width = len(columns)
     cells = np.array(
-        [row_of[place.kind] * width + column_of[place.block] if place.inside else 0 for place in places],
+        [row_of[block.kind] * width + column_of[block.inner] if block.inside else 0 for block in blocks],
         dtype=np.intp,
     )
     order = sorted(outside, key=lambda index: natural_key(names[index]))
@@ -117,11 +118,13 @@ def arrange(names: Sequence[str], *, most_kinds: int, most_columns: int) -> Chan
     return ChangeGrid(kinds, columns, groups, runs, len(column_of), strip, cells)
 
 
-def _without_blocks(names: Sequence[str], places: list[Place], most_kinds: int, most_columns: int) -> ChangeGrid:
-    row_of, kinds = _rows(places, most_kinds)
+def _without_blocks(
+    names: Sequence[str], blocks: Sequence[LayerBlock], most_kinds: int, most_columns: int
+) -> ChangeGrid:
+    row_of, kinds = _rows(blocks, most_kinds)
     members: list[list[int]] = [[] for _ in kinds]
     for index in sorted(range(len(names)), key=lambda index: natural_key(names[index])):
-        members[row_of[places[index].kind]].append(index)
+        members[row_of[blocks[index].kind]].append(index)
     width = min(max(map(len, members), default=0), most_columns)
     cells = np.zeros(len(names), dtype=np.intp)
     for row, indices in enumerate(members):
@@ -134,21 +137,21 @@ def _spread(count: int, width: int) -> NDArray[np.intp]:
     return np.arange(count, dtype=np.intp) * min(width, count) // max(1, count)
 
 
-def _runs(places: Sequence[Place]) -> list[list[Place]]:
-    """One place of each block in the model's order; neighbours of one stack stand together."""
-    blocks = {place.block: place for place in places if place.inside}
-    ordered = sorted(blocks.values(), key=depth)
-    return [list(run) for _, run in itertools.groupby(ordered, key=lambda place: place.block[0])]
+def _runs(blocks: Sequence[LayerBlock]) -> list[list[LayerBlock]]:
+    """One layer's place of each block in the model's order; neighbours of one stack stand together."""
+    found = {block.inner: block for block in blocks if block.inside}
+    ordered = sorted(found.values(), key=depth)
+    return [list(run) for _, run in itertools.groupby(ordered, key=lambda block: block.inner[0])]
 
 
 def _columns(
-    places: Sequence[Place], most: int
-) -> tuple[dict[Block, int], tuple[str, ...], tuple[Group, ...], tuple[int, ...]]:
-    runs = _runs(places)
+    blocks: Sequence[LayerBlock], most: int
+) -> tuple[dict[BlockNumber, int], tuple[str, ...], tuple[Group, ...], tuple[int, ...]]:
+    runs = _runs(blocks)
     share = 1
     while sum(-(-len(run) // share) for run in runs) > max(most, len(runs)):
         share += 1
-    column_of: dict[Block, int] = {}
+    column_of: dict[BlockNumber, int] = {}
     titles: list[str] = []
     stacks: list[str] = []
     starts: list[int] = []
@@ -156,8 +159,8 @@ def _columns(
         starts.append(len(titles))
         for start in range(0, len(run), share):
             together = run[start : start + share]
-            column_of.update(dict.fromkeys((place.block for place in together), len(titles)))
-            titles.append(block_title(together[0].block[0], together[0].block[1], together[-1].block[1]))
+            column_of.update(dict.fromkeys((block.inner for block in together), len(titles)))
+            titles.append(block_title(together[0].inner[0], together[0].inner[1], together[-1].inner[1]))
             stacks.append(together[0].outer[0])
     groups: list[Group] = []
     for stack, members in itertools.groupby(range(len(stacks)), key=stacks.__getitem__):
@@ -166,10 +169,10 @@ def _columns(
     return column_of, tuple(titles), tuple(groups), tuple(starts)
 
 
-def _rows(places: Sequence[Place], most: int) -> tuple[dict[str, int], tuple[str, ...]]:
+def _rows(blocks: Sequence[LayerBlock], most: int) -> tuple[dict[str, int], tuple[str, ...]]:
     """The row of each kind, and the titles of the rows."""
-    counts = Counter(place.kind for place in places)
-    inner = {place.kind for place in places if place.nested}
+    counts = Counter(block.kind for block in blocks)
+    inner = {block.kind for block in blocks if block.nested}
     merged = {kind: kind for kind in counts}
     for merge in (_one_stream, _outer_together(inner), _beginning):
         if len(set(merged.values())) > most:

@@ -14,6 +14,7 @@ from app.widgets.result.quality_panel import QualityPanel
 from app.widgets.spectrum.panel import SpectrumPanel
 from engine.analysis.exploration import Exploration
 from engine.analysis.quality import judge
+from engine.models.layer_blocks import block_of
 from engine.planning.plan import Plan
 from engine.results import ExtractionResult
 
@@ -51,7 +52,7 @@ class ResultTab(QWidget):
         """A run begins: its layers' places are known, and nothing else."""
         self._choice.clear()
         self.quality.clear()
-        self.changes.expect([weight.name for weight in plan.layers])
+        self.changes.expect((weight.name, block_of(weight.name)) for weight in plan.layers)
         self.explore.set_running(True)
 
     def show_result(self, plan: Plan, result: ExtractionResult, *, at_hand: bool) -> None:

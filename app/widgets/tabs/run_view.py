@@ -55,7 +55,7 @@ class RunView(QObject):
         self.progress = None
         self.layers_total, self._skipped = len(plan.layers), 0
         self.keeps_journal = True
-        self._report = DebugReport(plan.settings, plan.hardware) if plan.hardware.debug_mode else None
+        self._report = DebugReport() if plan.hardware.debug_mode else None
 
     def take(self, event: Event) -> None:
         """Show an event."""

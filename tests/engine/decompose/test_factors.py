@@ -11,6 +11,7 @@ from model_files import random_tensor
 from spectra import SPECTRA, delta_of
 
 from engine.decompose.factors import Stored, signed_quantile, store_difference, store_factors
+from engine.decompose.method import LayerMethod
 from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.truncated_svd import truncated_svd
 from engine.errors import EngineError, ErrorCode
@@ -28,11 +29,12 @@ def stored(delta: torch.Tensor, kernel: tuple[int, ...] = (), **settings: object
     chosen = ExtractionSettings(**{"rank": 8, **settings})  # type: ignore[arg-type]
     flat = delta.reshape(delta.shape[0], -1)
     svd = truncated_svd(flat, RankPolicy("standard", chosen.rank, 0.15), algorithm="svd_linalg")
-    return store_factors(flat, svd, kernel, chosen, total=total_of(delta), layer="the layer")
+    return store_factors(flat, svd, kernel, LayerMethod.of(chosen), total=total_of(delta), layer="the layer")
 
 
 def stored_difference(delta: torch.Tensor, **settings: object) -> Stored:
-    return store_difference(delta, ExtractionSettings(**settings), total=total_of(delta), layer="the layer")  # type: ignore[arg-type]
+    method = LayerMethod.of(ExtractionSettings(**settings))  # type: ignore[arg-type]
+    return store_difference(delta, method, total=total_of(delta), layer="the layer")
 
 
 def loaded(result: Stored) -> torch.Tensor:

@@ -126,6 +126,11 @@ def test_the_report_says_what_the_file_holds(tmp_path: Path) -> None:
     lora = load_file(ran.lora)
     assert report["output"] == ran.lora.name
     assert report["size_bytes"] == ran.lora.stat().st_size
+    assert set(next(layer for layer in report["layers"] if layer["rank"])) == {
+        *("name", "kind", "shape", "rank", "energy_retained", "energy_before", "relative_error", "relative_change"),
+        *("delta_energy", "singular_values", "capped", "clamp", "stored_dtype", "solver", "seconds", "stage_seconds"),
+        *("residual_energy", "seed", "algorithm", "iterations", "solver_version"),
+    }
     assert {layer["name"]: layer["rank"] for layer in report["layers"] if layer["rank"]} == {
         name.removesuffix(".lora_down.weight") + ".weight": tensor.shape[0]
         for name, tensor in lora.items()

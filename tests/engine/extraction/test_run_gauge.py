@@ -11,7 +11,6 @@ from model_files import matrices, save_model, save_pair
 from engine.cancel import CancelToken
 from engine.events import Event, Finished, Notice, NoticeCode
 from engine.extraction.block_cache import ResidentBlocks
-from engine.extraction.collector import RunResults
 from engine.extraction.progress import RunGauge
 from engine.planning.costs import need, need_within
 from engine.planning.plan import Plan
@@ -33,52 +32,50 @@ def gauge_of(folder: Path, layers: int) -> tuple[RunGauge, Clock]:
     pair = save_model(folder / "tuned.safetensors", tuned), save_model(folder / "base.safetensors", base)
     clock = Clock()
     with Session(*pair) as session:
-        plan = session.plan(ExtractionSettings(), HardwareSettings(), folder / "out")
-        results = RunResults(plan, (session.finetuned, session.original), lambda event: None)
-        return RunGauge(plan, results, ResidentBlocks(), lambda event: None, clock), clock
+        costs = session.plan(ExtractionSettings(), HardwareSettings(), folder / "out").costs
+    gauge = RunGauge((), ResidentBlocks(), costs=costs, started=clock.now, clock=clock)
+    return gauge, clock
 
 
 def test_kept_layers_say_nothing_of_the_time_that_the_others_take(tmp_path: Path) -> None:
     gauge, clock = gauge_of(tmp_path, 20)
     clock.now += 3  # loading torch, looking for earlier runs
-    gauge.begin(range(15))
+    gauge.begin(None, range(15))
     clock.now += 0.1
     for index in range(15):
         gauge.settle(index)
-    progress = gauge.progress()
-    assert progress.share == pytest.approx(15 / 20)
-    assert progress.remaining is None, "nothing of the new work is done yet"
+    assert gauge.share == pytest.approx(15 / 20)
+    assert gauge.remaining() is None, "nothing of the new work is done yet"
     clock.now += 3.9
     gauge.settle(15)
-    progress = gauge.progress()
-    assert progress.elapsed == pytest.approx(7)
-    assert progress.remaining == pytest.approx(4 * 4), "four seconds for one layer, four of which are left"
+    assert gauge.seconds() == pytest.approx(7)
+    assert gauge.remaining() == pytest.approx(4 * 4), "four seconds for one layer, four of which are left"
 
 
 def test_a_record_that_cannot_be_used_is_work_again(tmp_path: Path) -> None:
     gauge, clock = gauge_of(tmp_path, 10)
-    gauge.begin(range(8))
+    gauge.begin(None, range(8))
     gauge.lose(0)
     clock.now += 2
     gauge.settle(8)
-    assert gauge.progress().remaining == pytest.approx(2 * 2), "the ninth and the lost one"
+    assert gauge.remaining() == pytest.approx(2 * 2), "the ninth and the lost one"
 
 
 def test_a_run_that_computes_all_itself_is_judged_by_all(tmp_path: Path) -> None:
     gauge, clock = gauge_of(tmp_path, 10)
-    gauge.begin(())
+    gauge.begin(None, ())
     for index in range(10):
         clock.now += 1.5
         gauge.settle(index)
-        assert gauge.progress().remaining == pytest.approx(1.5 * (9 - index), abs=1e-9)
+        assert gauge.remaining() == pytest.approx(1.5 * (9 - index), abs=1e-9)
 
 
 def test_where_nothing_is_to_be_computed_the_loading_counts(tmp_path: Path) -> None:
     gauge, clock = gauge_of(tmp_path, 10)
-    gauge.begin(range(10))
+    gauge.begin(None, range(10))
     clock.now += 1
     gauge.settle(0)
-    assert gauge.progress().remaining == pytest.approx(9)
+    assert gauge.remaining() == pytest.approx(9)
 
 
 def events_within(budget: int | None, folder: Path, **settings: Any) -> tuple[Plan, list[Event]]:
@@ -90,7 +87,7 @@ def events_within(budget: int | None, folder: Path, **settings: Any) -> tuple[Pl
 
 def test_a_budget_below_some_layers_is_told_and_the_run_goes_on(tmp_path: Path) -> None:
     whole, _ = events_within(None, tmp_path, **EXACT)
-    least = {layer.name: need_within(layer, whole.settings, 0, measured=False).total for layer in whole.layers}
+    least = {layer.name: need_within(layer, whole.method, 0, measured=False).total for layer in whole.layers}
     *_, second, largest = sorted(least, key=lambda name: least[name])
     assert least[second] < least[largest]
     plan, events = events_within(least[second], tmp_path, **EXACT, resume=False)
@@ -99,7 +96,7 @@ def test_a_budget_below_some_layers_is_told_and_the_run_goes_on(tmp_path: Path) 
     assert (
         least[largest]
         <= told[0].data["needed"]
-        <= need(next(layer for layer in whole.layers if layer.name == largest), whole.settings, host=True).total
+        <= need(next(layer for layer in whole.layers if layer.name == largest), whole.method, host=True).total
     )
     assert isinstance(events[-1], Finished)
     assert len(events[-1].result.rows) == len(plan.layers)

@@ -10,6 +10,7 @@ import pytest
 from simulated_device import Memory, largest_share
 from workloads import Simulated, Workload, random_hardware, random_workload, simulate
 
+from engine.decompose.method import LayerMethod
 from engine.events import BatchSizeChanged, BlocksKept, Event, LayerDone, LayerSkipped, Offloaded, OutOfMemory
 from engine.extraction.block_cache import ResidentBlocks
 from engine.planning.costs import need
@@ -145,7 +146,7 @@ def test_blocks_stay_in_the_smaller_of_their_two_forms(tmp_path: Path) -> None:
     residents = ResidentBlocks()
     workload = random_workload(tmp_path, 6, lora_type="standard")
     simulate(workload, HardwareSettings(blocks_in_gpu=40), (Memory(ROOMY),), tmp_path / "out", residents=residents)
-    source = [need(weight, workload.settings, host=False).source for weight in _weights(workload)]
+    source = [need(weight, LayerMethod.of(workload.settings), host=False).source for weight in _weights(workload)]
     delta = [4 * weight.numel for weight in _weights(workload)]
     assert residents.nbytes == sum(map(min, source, delta))
 

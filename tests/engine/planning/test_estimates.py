@@ -37,7 +37,7 @@ def codes(plan: Plan, device: DeviceMemory | None = LARGE, room: Room = PLENTY) 
 
 
 def largest_need(plan: Plan) -> int:
-    return max(need(weight, plan.settings, host=False).total for weight in plan.layers)
+    return max(need(weight, plan.method, host=False).total for weight in plan.layers)
 
 
 @pytest.mark.parametrize("number", range(12))

@@ -91,6 +91,18 @@ def codes(events: list[Event]) -> list[NoticeCode]:
     return [event.code for event in events if isinstance(event, Notice)]
 
 
+def test_rows_have_their_block_whether_fresh_or_reused(
+    pair: tuple[Path, Path], tmp_path: Path, store: DecompositionStore
+) -> None:
+    fresh, reused = finished(pair, tmp_path / "a", store), finished(pair, tmp_path / "b", store)
+    assert (fresh.layers_kept, reused.layers_kept) == (0, reused.layers)
+    expected = {f"diffusion_model.blocks.{i}.norm.weight": ("blocks", i) for i in range(4)}
+    for result in (fresh, reused):
+        found = {row.name: row.block for row in result.rows}
+        assert {name: found[name].inner for name in expected} == expected
+        assert not found["diffusion_model.layers.0.weight"].inside
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -1,0 +1,68 @@
+"""The extraction settings resolved for the work on layers: rank rule, solver, storing. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.decompose.rank_rules import RankPolicy
+from engine.decompose.seed import layer_seed
+from engine.settings import Algorithm, ExtractionSettings, OutputDtype
+
+
+@dataclass(frozen=True)
+class LayerMethod:
+    """Everything that decides the numbers of a layer, and nothing else.
+
+    Planning builds it once from the settings; the work on a layer, its cost and its journal record depend on it alone.
+
+    Attributes:
+        policy: the rank rule.
+        algorithm: the solver.
+        iterations: bound for ``svd_lowrank``; 0 for the other solvers.
+        seed: of the run; each layer derives its own from it, see `layer_seed`.
+        output_dtype: ``fp16``, ``bf16`` or ``fp32``.
+        clamp_quantile: whether factors are clamped.
+        clamp_max_loss: largest share of the energy that clamping may cost.
+        min_change: layers with |delta| / |original| at or below this are left out.
+    """
+
+    policy: RankPolicy
+    algorithm: Algorithm
+    iterations: int
+    seed: int
+    output_dtype: OutputDtype
+    clamp_quantile: bool
+    clamp_max_loss: float
+    min_change: float
+
+    @classmethod
+    def of(cls, settings: ExtractionSettings) -> LayerMethod:
+        """The method that the settings name."""
+        return cls(
+            policy=RankPolicy(settings.lora_type, settings.rank, settings.adaptive_param),
+            algorithm=settings.algorithm,
+            iterations=settings.lowrank_iters if settings.algorithm == "svd_lowrank" else 0,
+            seed=settings.seed,
+            output_dtype=settings.output_dtype,
+            clamp_quantile=settings.clamp_quantile,
+            clamp_max_loss=settings.clamp_max_loss,
+            min_change=settings.min_change,
+        )
+
+    @property
+    def full(self) -> bool:
+        """Whether every layer is stored as its difference; the output file is then its own journal."""
+        return self.policy.lora_type == "full"
+
+    @property
+    def exact_size(self) -> bool:
+        """Whether the size of the file is known beforehand; for the adaptive rules there is only a bound."""
+        return self.policy.lora_type in ("standard", "full")
+
+    def stores_factors(self, kind: str) -> bool:
+        """Whether a weight of this kind is stored as two factors rather than as its difference."""
+        return kind in ("matrix", "conv") and not self.full
+
+    def layer_seed(self, name: str) -> int:
+        """The seed of one layer."""
+        return layer_seed(self.seed, name)
