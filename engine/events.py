@@ -101,7 +101,7 @@ class LayerSkipped:
 
 
 OffloadCause = Literal["ceiling", "threshold", "out_of_memory", "limit"]
-MemoryStep = Literal["drop_resident", "drop_staged", "halve_batch", "alone", "cpu"]
+MemoryStep = Literal["drop_resident", "drop_prefetched", "halve_batch", "alone", "cpu"]
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Offloaded:
 
     Attributes:
         seconds: since the start of the run.
-        what: ``resident`` blocks kept from earlier work, or ``staged`` ones that will be read again.
+        what: ``resident`` blocks kept from earlier work, or ``prefetched`` ones that will be read again.
         cause: the mode's ceiling, the threshold, a failed allocation, or the number of blocks to keep.
         blocks: their names; layers' names outside the blocks.
         freed_bytes: what they held.
@@ -120,7 +120,7 @@ class Offloaded:
     """
 
     seconds: float
-    what: Literal["resident", "staged"]
+    what: Literal["resident", "prefetched"]
     cause: OffloadCause
     blocks: tuple[str, ...]
     freed_bytes: int
@@ -151,7 +151,7 @@ class OutOfMemory:
 
 
 @dataclass(frozen=True)
-class BlocksKept:
+class BlocksResident:
     """At the end of the work: blocks that stay on the device for the next run, and those that did not."""
 
     kept: int
@@ -188,7 +188,7 @@ class MemorySample:
     Attributes:
         run_bytes: what this run holds of the device's memory, resident and staged blocks included.
         resident_bytes: of that, blocks kept for the next run.
-        staged_bytes: of that, what was read ahead.
+        prefetched_bytes: of that, what was read ahead.
     """
 
     seconds: float
@@ -197,7 +197,7 @@ class MemorySample:
     device_total_bytes: int
     rss_bytes: int
     resident_bytes: int = 0
-    staged_bytes: int = 0
+    prefetched_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ Event = (
     | Offloaded
     | BatchSizeChanged
     | OutOfMemory
-    | BlocksKept
+    | BlocksResident
     | FinishingStep
     | Finished
 )

@@ -180,7 +180,7 @@ class ExtractionResult:
 
 
 @dataclass(frozen=True)
-class Kept:
+class Reusable:
     """What earlier runs of the same pair left for a plan.
 
     Attributes:

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, pair_fingerprint
-from engine.checkpoints.header_snapshot import RememberedCheckpoint
-from engine.devices.process_memory import give_back
+from engine.checkpoints.header_snapshot import HeaderSnapshot
+from engine.devices.process_memory import trim_heap
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, VerifyProgress
 from engine.models.inspection import PairSummary, inspect_model, open_model, summarise_pair
 from engine.models.pairing import PairedWeight, pair, select
 from engine.planning.plan import Plan, make_plan
-from engine.results import Kept, Verification
+from engine.results import Reusable, Verification
 from engine.resume.earlier_runs import earlier_runs, summary
 from engine.settings import ExtractionSettings, HardwareSettings
 from engine.store import DecompositionStore
 
 if TYPE_CHECKING:
-    from engine.extraction.block_cache import ResidentBlocks
+    from engine.extraction.block_cache import BlockCache
 
 __all__ = ["Session", "inspect_model"]
 
@@ -46,7 +46,7 @@ class Session:
             EngineError: ``same_file``, ``no_common_weights``, ``quantised``, and all that opening may raise.
         """
         self._store = store
-        self._residents: ResidentBlocks | None = None
+        self._residents: BlockCache | None = None
         self.finetuned: Checkpoint = open_model(finetuned)
         try:
             self.original: Checkpoint = open_model(original)
@@ -77,8 +77,8 @@ class Session:
         session._store, session._residents = store, None
         try:
             models = found.models
-            session.finetuned = RememberedCheckpoint(models["finetuned"])
-            session.original = RememberedCheckpoint(models["original"])
+            session.finetuned = HeaderSnapshot(models["finetuned"])
+            session.original = HeaderSnapshot(models["original"])
         except (KeyError, TypeError, ValueError) as error:
             raise EngineError(ErrorCode.NOT_CACHED, name=start, available=[], reason="no_pair") from error
         session.pairing = pair(session.finetuned, session.original)
@@ -106,20 +106,20 @@ class Session:
 
     def extract(self, plan: Plan, cancel: CancelToken) -> Generator[Event, None, None]:
         """Run a plan; see `engine.extraction.extraction.extract`."""
-        from engine.extraction.block_cache import ResidentBlocks
+        from engine.extraction.block_cache import BlockCache
         from engine.extraction.extraction import extract
 
-        self._residents = self._residents or ResidentBlocks()
+        self._residents = self._residents or BlockCache()
         return extract(plan, self.finetuned, self.original, cancel, store=self._store, residents=self._residents)
 
-    def kept(self, plan: Plan) -> Kept:
+    def kept(self, plan: Plan) -> Reusable:
         """What earlier runs of this pair left for a plan. Reads up to 32 MiB of the models, once, and needs no torch.
 
         Raises:
             EngineError: ``input_changed`` or ``file_unreadable``.
         """
         if self._store is None:
-            return Kept(0, len(plan.layers), False, "")
+            return Reusable(0, len(plan.layers), False, "")
         fingerprint = pair_fingerprint(self.finetuned, self.original)
         pair_store = self._store.open(fingerprint, (self.finetuned.path.name, self.original.path.name))
         return summary(plan, earlier_runs(plan, pair_store))
@@ -139,7 +139,7 @@ class Session:
         if self._residents is None:
             return 0
         freed = self._residents.clear()
-        give_back()
+        trim_heap()
         return freed
 
     def weights(self, settings: ExtractionSettings) -> tuple[PairedWeight, ...]:

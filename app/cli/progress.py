@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from app.text.debug_report import DebugReport
 from app.text.notices import counted, finishing_text, format_bytes, format_seconds, format_share, notice_text
 from engine.events import BatchSizeChanged, Event, FinishingStep, Notice, NoticeCode, OutOfMemory, Planned
-from engine.events import Progress as RunProgress
+from engine.events import Progress as ProgressEvent
 
 _PLAIN_SECONDS = 5.0
 
@@ -102,10 +102,10 @@ class RunDisplay:
             self._console.line(notice_text(event))
         elif isinstance(event, FinishingStep):
             self._console.line(finishing_text(event))
-        elif isinstance(event, RunProgress):
+        elif isinstance(event, ProgressEvent):
             self._progress(event)
 
-    def _progress(self, progress: RunProgress) -> None:
+    def _progress(self, progress: ProgressEvent) -> None:
         if self._keeps:
             self.kept = progress.layers_done
         words = f"layer {progress.layers_done} of {progress.layers_total}"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.storage import paths
 from app.storage.json_store import JsonStore
 from engine.planning.costs import measuring_work
-from engine.planning.estimates import Labour, Speed, labour
+from engine.planning.estimates import Speed, Workload, workload
 from engine.planning.plan import Plan
 from engine.results import ExtractionResult
 from engine.settings import ExtractionSettings
@@ -70,7 +70,7 @@ class _Book(BaseModel):
 
 
 class SpeedStore(JsonStore):
-    """The speeds of all devices and methods that were used here; read at the first use, written after each lesson."""
+    """The speeds of all devices and methods that were used here; read at the first use, written after each timing."""
 
     def __init__(self, path: Path | None = None) -> None:
         super().__init__(path or paths.cache_dir() / "speeds.json", SPEEDS_VERSION)
@@ -99,10 +99,10 @@ class SpeedStore(JsonStore):
             self._enter(device, method, speed, runs=0)
 
     def learn(self, device: str, plan: Plan, result: ExtractionResult) -> None:
-        """Take a lesson from a finished run; one that is too short or used earlier layers teaches nothing.
+        """Take a timing from a finished run; one that is too short or used earlier layers teaches nothing.
 
         Raises:
-            OSError: the file cannot be written; the lesson counts until the program ends all the same.
+            OSError: the file cannot be written; the timing counts until the program ends all the same.
         """
         if result.seconds < TELLING_SECONDS or result.layers_kept:
             return
@@ -110,8 +110,8 @@ class SpeedStore(JsonStore):
         entry = self._all().get((device, method))
         before = self.find(device, method) or GUESS
         runs = entry.runs if entry is not None else 0
-        lesson = blended(before, labour_done(plan, result), result, BLEND if runs else 1.0)
-        self._enter(device, method, lesson, runs=runs + 1)
+        timing = blended(before, workload_done(plan, result), result, BLEND if runs else 1.0)
+        self._enter(device, method, timing, runs=runs + 1)
 
     def _enter(self, device: str, method: Method, speed: Speed, *, runs: int) -> None:
         learnt = self._all()
@@ -133,18 +133,18 @@ class SpeedStore(JsonStore):
         return self._learnt
 
 
-def labour_done(plan: Plan, result: ExtractionResult) -> Labour:
+def workload_done(plan: Plan, result: ExtractionResult) -> Workload:
     """What a finished run really did: what turned out to be unchanged was only read and subtracted."""
-    planned = labour(plan)
+    planned = workload(plan)
     extracted = {row.name for row in result.rows}
     work = sum(
         cost if task.weight.name in extracted else measuring_work(task.weight)
         for cost, task in zip(plan.costs, plan.tasks, strict=True)
     )
-    return Labour(planned.layers, work, result.read_bytes)
+    return Workload(planned.layers, work, result.read_bytes)
 
 
-def blended(before: Speed, done: Labour, result: ExtractionResult, weight: float) -> Speed:
+def blended(before: Speed, done: Workload, result: ExtractionResult, weight: float) -> Speed:
     """What a run teaches about a speed.
 
     The time in which the device did not wait for data is compared with what was expected of it. What most of it was
@@ -154,15 +154,15 @@ def blended(before: Speed, done: Labour, result: ExtractionResult, weight: float
         before: what was known.
         done: what the run did.
         result: how long that took it.
-        weight: of the lesson, 0 to 1; 1 forgets what was known.
+        weight: of the timing, 0 to 1; 1 forgets what was known.
     """
     busy = max(1e-3, result.seconds * (1.0 - min(0.99, result.waited_share)))
     of_layers, of_work = done.layers * before.layer_seconds, done.work / before.work_per_second
     expected = max(1e-9, of_layers + of_work)
-    lesson = (busy / expected) ** weight
+    timing = (busy / expected) ** weight
     larger = max(of_layers, of_work, 1e-12)
-    layers, work = lesson ** (of_layers / larger), lesson ** (of_work / larger)
-    rest = lesson * expected / max(1e-9, of_layers * layers + of_work * work)  # so that both together are right
+    layers, work = timing ** (of_layers / larger), timing ** (of_work / larger)
+    rest = timing * expected / max(1e-9, of_layers * layers + of_work * work)  # so that both together are right
     return replace(
         before,
         layer_seconds=before.layer_seconds * layers * rest,
@@ -171,7 +171,7 @@ def blended(before: Speed, done: Labour, result: ExtractionResult, weight: float
     )
 
 
-def _reading(before: float, done: Labour, result: ExtractionResult, weight: float) -> float:
+def _reading(before: float, done: Workload, result: ExtractionResult, weight: float) -> float:
     """Bytes a second, from the readers' own times; side by side on one drive they share what it gives."""
     took = sum(row.seconds.read for row in result.rows)
     if took <= 0.0 or done.read_bytes < TELLING_BYTES:

@@ -45,7 +45,7 @@ class Notifier(QObject):
             return
         output = result.outputs[0]
         text = self.tr("{name}: {size}, keeps {share} of the change")
-        self.tell(
+        self.notify(
             self.tr("The LoRA is ready"),
             text.format(
                 name=output.path.name,
@@ -57,9 +57,9 @@ class Notifier(QObject):
     @Slot(object)
     def on_failed(self, error: EngineError) -> None:
         """A run has ended with an error."""
-        self.tell(self.tr("The extraction failed"), short_error_text(error)[0], bad=True)
+        self.notify(self.tr("The extraction failed"), short_error_text(error)[0], bad=True)
 
-    def tell(self, title: str, text: str, *, bad: bool = False) -> None:
+    def notify(self, title: str, text: str, *, bad: bool = False) -> None:
         """Show a notification, unless the person sees the window anyway; never raises."""
         if not self.enabled or self._window.isActiveWindow():
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.events import (
     BatchDone,
     BatchSizeChanged,
-    BlocksKept,
+    BlocksResident,
     Event,
     Finished,
     LayerSkipped,
@@ -20,7 +20,7 @@ _MIB = 1024 * 1024
 _NAMES_SHOWN = 6
 _STEPS = {
     "drop_resident": "resident blocks leave",
-    "drop_staged": "what was read ahead leaves",
+    "drop_prefetched": "what was read ahead leaves",
     "halve_batch": "half as many layers at once",
     "alone": "this layer alone",
     "cpu": "this layer on the CPU",
@@ -104,7 +104,7 @@ class DebugReport:
             return [f"Batch size {event.before} -> {event.after} ({event.cause.replace('_', ' ')})"]
         if isinstance(event, OutOfMemory):
             return [f"Out of memory in {event.name} on {event.device}: {_STEPS[event.step]}"]
-        if isinstance(event, BlocksKept):
+        if isinstance(event, BlocksResident):
             return [
                 f"Strategic offload: Kept {event.kept} blocks, offloaded {event.offloaded} blocks",
                 f"{self._memory} after offload: {self._share(event.device_used_bytes)}, "

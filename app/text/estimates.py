@@ -9,7 +9,7 @@ from engine.planning.estimates import Amount, Estimate, Problem, ProblemCode
 PROBLEMS: dict[ProblemCode, tuple[str, str]] = {
     # what does not fit, what to do; filled in from the problem's data
     ProblemCode.LAYER_EXCEEDS_DEVICE: (
-        marked("estimate", "{name} needs {needed}, {at_hand} are free: the processor does it."),
+        marked("estimate", "{name} needs {needed}, {available} are free: the processor does it."),
         marked("estimate", "svd_lowrank or a lower rank needs less."),
     ),
     ProblemCode.LAYER_EXCEEDS_BUDGET: (
@@ -17,23 +17,25 @@ PROBLEMS: dict[ProblemCode, tuple[str, str]] = {
         marked("estimate", "A memory budget of {needed} would be enough."),
     ),
     ProblemCode.LAYER_EXCEEDS_SHARE: (
-        marked("estimate", "{name} needs {needed}, more than the run's share of {at_hand}: it is worked on alone."),
+        marked("estimate", "{name} needs {needed}, more than the run's share of {available}: it is worked on alone."),
         marked("estimate", "A more aggressive memory use allows more."),
     ),
     ProblemCode.HOST_MEMORY_SHORT: (
-        marked("estimate", "The run may need {needed} of memory and {at_hand} are free."),
+        marked("estimate", "The run may need {needed} of memory and {available} are free."),
         marked("estimate", "Close other programs, choose a smaller batch, or use svd_lowrank."),
     ),
     ProblemCode.OUTPUT_DISK_SHORT: (
-        marked("estimate", "The LoRA needs up to {needed} and the disk has {at_hand} free."),
+        marked("estimate", "The LoRA needs up to {needed} and the disk has {available} free."),
         marked("estimate", "Free some space or choose another output folder."),
     ),
     ProblemCode.JOURNAL_DISK_SHORT: (
-        marked("estimate", "No room to keep finished layers in case of a stop: {needed} needed, {at_hand} free."),
+        marked("estimate", "No room to keep finished layers in case of a stop: {needed} needed, {available} free."),
         marked("estimate", "Free some space for the cache."),
     ),
 }
-MAY_FIT = marked("estimate", "The LoRA may need up to {needed} and the disk has {at_hand} free; it is usually smaller.")
+MAY_FIT = marked(
+    "estimate", "The LoRA may need up to {needed} and the disk has {available} free; it is usually smaller."
+)
 
 
 def about_seconds(seconds: float) -> str:
@@ -56,12 +58,12 @@ def about_seconds(seconds: float) -> str:
 def estimate_text(estimate: Estimate, size_bytes: int) -> str:
     """One line: ``About 50 s · fits: 18 of 24 GB · file: at most 310 MB``; without what is not known."""
     parts = []
-    if estimate.labour.layers == 0:
+    if estimate.workload.layers == 0:
         parts.append(translate("estimate", "takes seconds"))
     elif estimate.seconds is not None:
         parts.append(about_seconds(estimate.seconds))
     short = any(problem.code in _OF_MEMORY for problem in estimate.problems)
-    if estimate.device is not None and estimate.labour.layers and not short:  # the problem has its own figures
+    if estimate.device is not None and estimate.workload.layers and not short:  # the problem has its own figures
         parts.append(translate("estimate", "fits: {amount}").format(amount=_of(estimate.device)))
     parts.append(translate("estimate", "file: at most {size}").format(size=format_bytes(size_bytes)))
     line = " \u00b7 ".join(parts)
@@ -71,28 +73,30 @@ def estimate_text(estimate: Estimate, size_bytes: int) -> str:
 def estimate_lines(estimate: Estimate) -> list[str]:
     """All of it, one line each, for a tooltip."""
     lines = []
-    if estimate.labour.layers == 0:
+    if estimate.workload.layers == 0:
         lines.append(translate("estimate", "Time: seconds, as all layers are at hand"))
     elif estimate.seconds is not None:
         text = translate("estimate", "Time: {time}, for {layers}")
-        layers = counted(estimate.labour.layers, "layer")
+        layers = counted(estimate.workload.layers, "layer")
         lines.append(text.format(time=about_seconds(estimate.seconds), layers=layers))
     else:
         lines.append(translate("estimate", "Time: not known yet for this device"))
     if estimate.device is not None:
-        lines.append(_line(translate("estimate", "Device memory: at most {needed} of {at_hand}"), estimate.device))
+        lines.append(_line(translate("estimate", "Device memory: at most {needed} of {available}"), estimate.device))
     if estimate.host is not None:
-        lines.append(_line(translate("estimate", "Main memory: at most {needed}, {at_hand} free"), estimate.host))
-    lines.append(_line(translate("estimate", "LoRA file: at most {needed}, {at_hand} free"), estimate.output))
+        lines.append(_line(translate("estimate", "Main memory: at most {needed}, {available} free"), estimate.host))
+    lines.append(_line(translate("estimate", "LoRA file: at most {needed}, {available} free"), estimate.output))
     lines.append(
-        _line(translate("estimate", "Finished layers in the cache: at most {needed}, {at_hand} free"), estimate.journal)
+        _line(
+            translate("estimate", "Finished layers in the cache: at most {needed}, {available} free"), estimate.journal
+        )
     )
     return lines
 
 
 def problem_text(problem: Problem) -> tuple[str, str]:
     """What does not fit, and what to do about it."""
-    sizes = ("needed", "at_hand", "budget")
+    sizes = ("needed", "available", "budget")
     values = {name: format_bytes(value) if name in sizes else value for name, value in problem.data.items()}
     if "name" in values:
         values["name"] = str(values["name"]).removeprefix("diffusion_model.").removesuffix(".weight")
@@ -115,7 +119,7 @@ _OF_MEMORY = (
 
 def _of(amount: Amount) -> str:
     """``18 of 24 GB``: rounded, with the unit once where both have the same."""
-    needed, whole = (_rounded(count) for count in (amount.needed, amount.at_hand or 0))
+    needed, whole = (_rounded(count) for count in (amount.needed, amount.available or 0))
     number, _, unit = needed.partition(" ")
     if unit == whole.partition(" ")[2]:
         needed = number
@@ -127,5 +131,7 @@ def _rounded(count: int) -> str:
 
 
 def _line(text: str, amount: Amount) -> str:
-    at_hand = translate("estimate", "an unknown amount") if amount.at_hand is None else format_bytes(amount.at_hand)
-    return text.format(needed=format_bytes(amount.needed), at_hand=at_hand)
+    available = (
+        translate("estimate", "an unknown amount") if amount.available is None else format_bytes(amount.available)
+    )
+    return text.format(needed=format_bytes(amount.needed), available=available)

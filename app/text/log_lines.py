@@ -21,7 +21,7 @@ from engine.errors import EngineError
 from engine.events import (
     BatchDone,
     BatchSizeChanged,
-    BlocksKept,
+    BlocksResident,
     Event,
     Finished,
     FinishingStep,
@@ -106,7 +106,7 @@ def memory_lines(event: Event) -> Iterator[Line]:
         yield Level.INFO, batch_size_text(event)
     elif isinstance(event, OutOfMemory):
         yield (Level.WARNING if event.step == "cpu" else Level.INFO), out_of_memory_text(event)
-    elif isinstance(event, BlocksKept) and event.kept:
+    elif isinstance(event, BlocksResident) and event.kept:
         yield Level.INFO, blocks_kept_text(event)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.text.notices import counted, format_bytes
 from app.text.translation import plural, translator
-from engine.events import BatchSizeChanged, BlocksKept, Offloaded, OutOfMemory
+from engine.events import BatchSizeChanged, BlocksResident, Offloaded, OutOfMemory
 
 _tr = translator("memory")
 
@@ -13,9 +13,9 @@ NAMES_SHOWN = 3
 
 def offloaded_text(event: Offloaded) -> str:
     """``Freed 1.2 GB: offloaded block double_blocks.3 (memory limit reached); 7 blocks stay``."""
-    staged = event.what == "staged"
+    prefetched = event.what == "prefetched"
     template = _tr("Freed {size}: gave up {blocks}, read ahead ({cause}); what was given up is read again")
-    if not staged:
+    if not prefetched:
         template = _tr("Freed {size}: offloaded {blocks} ({cause}); {kept}")
     kept = plural("memory", "{blocks} stays", "{blocks} stay", event.kept_blocks)
     if event.kept_blocks == 0:
@@ -42,7 +42,7 @@ def out_of_memory_text(event: OutOfMemory) -> str:
     """What failed, and what is done about it before the layer is tried again."""
     steps = {
         "drop_resident": _tr("blocks kept from earlier make room, then it is tried again"),
-        "drop_staged": _tr("what was read ahead makes room, then it is tried again"),
+        "drop_prefetched": _tr("what was read ahead makes room, then it is tried again"),
         "halve_batch": _tr("it is tried again with fewer layers beside it"),
         "alone": _tr("it is tried again alone"),
         "cpu": _tr("the processor works on it instead"),
@@ -50,7 +50,7 @@ def out_of_memory_text(event: OutOfMemory) -> str:
     return _tr("Out of memory in {name}: {step}").format(name=event.name, step=steps[event.step])
 
 
-def blocks_kept_text(event: BlocksKept) -> str:
+def blocks_kept_text(event: BlocksResident) -> str:
     """What stays on the device for the next extraction."""
     text = plural(
         "memory",

@@ -12,7 +12,7 @@ from app.text.errors import error_text, names_text
 from app.text.notices import counted, format_seconds
 from app.text.translation import decimal, plural, translator
 from engine.errors import EngineError, ErrorCode
-from engine.results import Kept
+from engine.results import Reusable
 
 _tr = translator("wording")
 
@@ -118,7 +118,7 @@ def folder_text(folder: Path) -> str:
     return str(folder)
 
 
-def kept_text(kept: Kept | None) -> str:
+def kept_text(kept: Reusable | None) -> str:
     """What earlier runs left for a plan, beside its file name; empty where that is nothing."""
     if kept is None or kept.layers == 0:
         return ""

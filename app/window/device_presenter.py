@@ -32,7 +32,7 @@ class WindowDevice(QObject):
         self.kept_memory.minutes_left.connect(panel.show_minutes_left)
         controller.device_found.connect(panel.show_device)
         controller.device_missing.connect(panel.show_missing_device)
-        controller.happened.connect(self._on_event)
+        controller.run_event.connect(self._on_event)
         controller.memory_kept.connect(panel.show_kept_memory)
         controller.memory_freed.connect(self._on_freed)
 

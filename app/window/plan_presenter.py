@@ -37,7 +37,7 @@ class WindowPlan(QObject):
         planning: a plan is about to be asked for.
         planned: the answer is there and shown.
         extract_offered: whether Extract can start now.
-        kept_known: after a stop, the `Kept` of what is there for the next run.
+        kept_known: after a stop, the `Reusable` of what is there for the next run.
     """
 
     planning = Signal()

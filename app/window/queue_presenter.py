@@ -116,7 +116,7 @@ class WindowQueue(QObject):
         words = summary_words(summary)
         self._model.write(Level.INFO, words)
         self.ended.emit(summary)
-        self._notifier.tell(self.tr("The queue is done"), words)
+        self._notifier.notify(self.tr("The queue is done"), words)
 
     @Slot(object)
     def _on_write_failed(self, error: OSError) -> None:

@@ -21,7 +21,7 @@ from app.work.requests import PlanRequest, Prepared
 from engine.errors import EngineError
 from engine.events import Event, FinishingStep, Progress
 from engine.planning.plan import Plan
-from engine.results import ExtractionResult, Kept
+from engine.results import ExtractionResult, Reusable
 from engine.settings import ExtractionSettings
 
 
@@ -55,7 +55,7 @@ class WindowRun(QObject):
         self._bar.extract_clicked.connect(self.extract)
         self._bar.start_over_clicked.connect(self.start_over)
         self._run.result.explore.write_clicked.connect(self.write)
-        controller.happened.connect(self._on_event)
+        controller.run_event.connect(self._on_event)
         controller.finished.connect(self._on_finished)
         controller.failed.connect(self._on_failed)
         controller.state_changed.connect(self._on_state)
@@ -141,7 +141,7 @@ class WindowRun(QObject):
             self._run.result.leave_models()
 
     @Slot(object)
-    def show_kept(self, kept: Kept) -> None:
+    def show_kept(self, kept: Reusable) -> None:
         """After a stop: what is really there for the next run, once that is known."""
         layers = kept.layers if kept.layers else self._run.layers_settled()
         self._bar.show_stopped(layers, kept.of, kept=kept.layers > 0)

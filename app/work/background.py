@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, QThread, Signal
 
 from app.system.abandoned_threads import wait_or_keep
 from app.work.engine_port import Engine
-from app.work.forecast import Forecaster, ForecastRequest, Lesson
+from app.work.forecast import Forecaster, ForecastRequest, Timing
 from app.work.preparation import DeviceWorker, PreparationWorker
 from app.work.requests import InspectRequest, PlanRequest
 from engine.settings import HardwareSettings
@@ -100,9 +100,9 @@ class Background(QObject):
         """Tell what a plan will take."""
         self._estimate.emit(request)
 
-    def learn(self, lesson: Lesson) -> None:
+    def learn(self, timing: Timing) -> None:
         """Take note of how long a run took."""
-        self._learn.emit(lesson)
+        self._learn.emit(timing)
 
     def set_idle(self, idle: bool) -> None:
         """Whether nothing runs, so that a device may be tried out."""

@@ -16,7 +16,7 @@ from app.system.pyside_refcounts import protect_constants
 from app.text.verification import ClaimedQuality
 from app.work.background import Background
 from app.work.engine_port import Engine, LocalEngine
-from app.work.forecast import Forecast, ForecastRequest, Lesson
+from app.work.forecast import Forecast, ForecastRequest, Timing
 from app.work.missing_devices import MissingDevices
 from app.work.requests import DeviceInfo, Inspected, PlanRequest, Prepared
 from app.work.run_thread import RunThread, Worker
@@ -71,7 +71,7 @@ class Controller(QObject):
     estimated = Signal(object)
     device_found = Signal(object)
     device_missing = Signal(object)
-    happened = Signal(object)
+    run_event = Signal(object)
     finished = Signal(object)
     failed = Signal(object)
     verify_progress = Signal(int, int)
@@ -198,7 +198,7 @@ class Controller(QObject):
             plan = replace(plan, settings=plan.settings.model_copy(update={"resume": False}))
         self._current, self._stopped, self._ran = None, None, (current.request, plan)
         worker = ExtractionWorker(current.session, plan, self._run.new_token())
-        worker.happened.connect(self.happened)
+        worker.run_event.connect(self.run_event)
         worker.finished.connect(self._on_finished)
         worker.failed.connect(self._on_failed)
         self._start("extraction", worker, State.RUNNING)
@@ -279,7 +279,7 @@ class Controller(QObject):
         if answer.request.number != self._waiting_for:
             return
         self._waiting_for = 0
-        answer = self._current = self._missing.judged(answer)
+        answer = self._current = self._missing.checked(answer)
         lora, self._to_verify = self._to_verify, None
         if lora is None:
             self._planned(answer)
@@ -303,12 +303,12 @@ class Controller(QObject):
         current = self._current
         if current is None:
             return
-        judged = self._missing.judged(current)
-        if judged is not current:
-            self._current, self._estimated = judged, None
+        checked = self._missing.checked(current)
+        if checked is not current:
+            self._current, self._estimated = checked, None
             if self._state is State.READY:
                 self._set_state(State.IDLE)
-            self.prepared.emit(judged)
+            self.prepared.emit(checked)
         elif current.lacks_device and current.request.hardware.device not in self._missing:
             self.renew_plan()
             if self._state is State.IDLE:
@@ -324,7 +324,7 @@ class Controller(QObject):
     def _on_finished(self, result: ExtractionResult) -> None:
         self._outcome = State.DONE
         if self._ran is not None:
-            self._background.learn(Lesson(self._ran[1], result))
+            self._background.learn(Timing(self._ran[1], result))
         self.finished.emit(result)
         self._run.quit()
 

@@ -15,9 +15,9 @@ from app.storage import paths
 from app.storage.speeds import SpeedStore, method_of
 from app.work.engine_port import Engine
 from app.work.requests import DeviceInfo
-from engine.planning.estimates import Estimate, estimate, room_at
+from engine.planning.estimates import Estimate, estimate, free_space_at
 from engine.planning.plan import Plan
-from engine.results import ExtractionResult, Kept
+from engine.results import ExtractionResult, Reusable
 from engine.settings import HardwareSettings
 
 LOG = logging.getLogger("lora_extractor")
@@ -29,7 +29,7 @@ class ForecastRequest:
 
     number: int
     plan: Plan
-    kept: Kept | None
+    kept: Reusable | None
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Timing:
     """A run that has finished."""
 
     plan: Plan
@@ -89,20 +89,20 @@ class Forecaster(QObject):
             self.estimate(self._last)
 
     @Slot(object)
-    def learn(self, lesson: Lesson) -> None:
+    def learn(self, timing: Timing) -> None:
         """Take note of how long a run took."""
-        device = self._devices.get(_key(lesson.plan.hardware))
+        device = self._devices.get(_key(timing.plan.hardware))
         if device is not None:
             with suppress(OSError):  # it is known until the end of the program all the same
-                self._speeds.learn(device.title, lesson.plan, lesson.result)
+                self._speeds.learn(device.title, timing.plan, timing.result)
 
     def _emit_estimate(self, request: ForecastRequest) -> None:
         plan = request.plan
         device = self._device_for(plan.hardware)
         speed = self._speeds.find(device.title, method_of(plan.settings)) if device is not None else None
-        room = room_at(plan.folder, paths.cache_dir())
+        free = free_space_at(plan.folder, paths.cache_dir())
         memory = device.memory if device is not None else None
-        answer = estimate(plan, request.kept, memory, speed, room)
+        answer = estimate(plan, request.kept, memory, speed, free)
         if request.number == self.newest:
             self.estimated.emit(Forecast(request.number, answer))
 

@@ -31,7 +31,7 @@ class MissingDevices:
         """Whether a device, by its name in the settings, is not there."""
         return device in self._errors
 
-    def judged(self, answer: Prepared) -> Prepared:
+    def checked(self, answer: Prepared) -> Prepared:
         """A plan without its device is none: the same answer with the error in its place."""
         error = self._errors.get(answer.request.hardware.device)
         if error is None or answer.plan is None:

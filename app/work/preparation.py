@@ -16,7 +16,7 @@ from app.work.engine_port import Engine, as_engine_error
 from app.work.requests import Inspected, InspectRequest, PlanRequest, Prepared
 from engine.checkpoints.folder import files_of_models
 from engine.planning.plan import Plan
-from engine.results import Kept
+from engine.results import Reusable
 from engine.settings import HardwareSettings
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class DeviceWorker(QObject):
         self.found_for.emit(hardware, device)
 
 
-def _kept(session: Session, plan: Plan) -> Kept | None:
+def _kept(session: Session, plan: Plan) -> Reusable | None:
     """What earlier runs left for a plan; an error here is no reason not to plan."""
     if not plan.settings.resume:
         return None

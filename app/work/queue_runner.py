@@ -86,7 +86,7 @@ class QueueRunner(QObject):
         self._stop_wanted = self._skip_wanted = False
         self._run = _Run()
         controller.prepared.connect(self._on_prepared)
-        controller.happened.connect(self._on_event)
+        controller.run_event.connect(self._on_event)
         controller.finished.connect(self._on_finished)
         controller.failed.connect(self._on_failed)
         controller.state_changed.connect(self._on_state)

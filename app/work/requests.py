@@ -10,7 +10,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.models.inspection import ModelSummary, PairSummary
 from engine.planning.memory_estimate import DeviceMemory
 from engine.planning.plan import Plan
-from engine.results import Kept
+from engine.results import Reusable
 from engine.settings import ExtractionSettings, HardwareSettings
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Prepared:
     plan: Plan | None
     error: EngineError | None
     paired: bool
-    kept: Kept | None = None
+    kept: Reusable | None = None
     pair: PairSummary | None = None
 
     @property

@@ -43,7 +43,7 @@ class ExtractionWorker(QObject):
         failed: an `EngineError`, or `Cancelled` where it was asked to stop.
     """
 
-    happened = Signal(object)
+    run_event = Signal(object)
     finished = Signal(object)
     failed = Signal(object)
 
@@ -74,7 +74,7 @@ class ExtractionWorker(QObject):
                 self._release(at_once=isinstance(event, Finished))
                 if isinstance(event, Finished):
                     result = event.result
-                self.happened.emit(event)
+                self.run_event.emit(event)
         return result
 
     def _hold(self, progress: Progress) -> None:
@@ -84,7 +84,7 @@ class ExtractionWorker(QObject):
     def _release(self, *, at_once: bool) -> None:
         now = time.monotonic()
         if self._held is not None and (at_once or now - self._last_progress >= PROGRESS_INTERVAL):
-            self.happened.emit(self._held)
+            self.run_event.emit(self._held)
             self._held = None
             self._last_progress = now
 

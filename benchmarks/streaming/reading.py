@@ -26,7 +26,7 @@ from benchmarks.streaming.tables import mib
 from engine.checkpoints.safetensors_file import parse_header
 from engine.checkpoints.tensors import read_view
 from engine.decompose.delta import subtract
-from engine.devices.buffer_pool import HostBuffers
+from engine.devices.buffer_pool import BufferPool
 from engine.models.pairing import PairedWeight
 from engine.session import Session
 from engine.settings import ExtractionSettings
@@ -75,7 +75,7 @@ def reading_rows(place: Workplace) -> list[ReadingRow]:
 def _measured(way: str, pair: Pair) -> list[ReadingRow]:
     with Session(*pair) as session:
         weights = session.weights(ExtractionSettings())
-        buffers = HostBuffers(_IDLE)
+        buffers = BufferPool(_IDLE)
         read = partial(WAYS[way], session, weights, buffers)
         subtract(torch.ones(64), torch.zeros(64))  # first use of the library
         with watched() as watch:
@@ -85,14 +85,14 @@ def _measured(way: str, pair: Pair) -> list[ReadingRow]:
     return [replace(row, growth=watch.growth, mapped=watch.mapped) for row in rows]
 
 
-def _timed(way: str, read: Callable[[], Sides], buffers: HostBuffers, pair: Pair, *, cold: bool) -> ReadingRow:
+def _timed(way: str, read: Callable[[], Sides], buffers: BufferPool, pair: Pair, *, cold: bool) -> ReadingRow:
     dropped = cold and _drop_cached(pair)
     before, total = _disk_bytes(), 0
     started = time.perf_counter()
     for tuned, base in read():
-        memory = buffers.lend(4 * base.numel())
+        memory = buffers.acquire(4 * base.numel())
         subtract(tuned, base, memory)
-        buffers.give_back(memory)
+        buffers.release(memory)
         total += sum(side.numel() * side.element_size() for side in (tuned, base))
     seconds = time.perf_counter() - started
     after = _disk_bytes()
@@ -129,23 +129,23 @@ def _disk_bytes() -> int | None:
         return None
 
 
-def _lent(session: Session, weights: tuple[PairedWeight, ...], buffers: HostBuffers) -> Sides:
+def _lent(session: Session, weights: tuple[PairedWeight, ...], buffers: BufferPool) -> Sides:
     for weight in weights:
-        lent = [buffers.lend(view.info.nbytes) for view in (weight.finetuned, weight.original)]
+        lent = [buffers.acquire(view.info.nbytes) for view in (weight.finetuned, weight.original)]
         yield (
             read_view(session.finetuned, weight.finetuned, lent[0]),
             read_view(session.original, weight.original, lent[1]),
         )
         for buffer in lent:
-            buffers.give_back(buffer)
+            buffers.release(buffer)
 
 
-def _new(session: Session, weights: tuple[PairedWeight, ...], buffers: HostBuffers) -> Sides:
+def _new(session: Session, weights: tuple[PairedWeight, ...], buffers: BufferPool) -> Sides:
     for weight in weights:
         yield read_view(session.finetuned, weight.finetuned), read_view(session.original, weight.original)
 
 
-def _mapped(session: Session, weights: tuple[PairedWeight, ...], buffers: HostBuffers) -> Sides:
+def _mapped(session: Session, weights: tuple[PairedWeight, ...], buffers: BufferPool) -> Sides:
     with ExitStack() as stack:
         tensors = [_tensors_of(checkpoint.path, stack) for checkpoint in (session.finetuned, session.original)]
         for weight in weights:
@@ -170,7 +170,7 @@ def _tensors_of(path: Path, stack: ExitStack) -> Callable[[str], Tensor]:
     return tensor
 
 
-WAYS: dict[str, Callable[[Session, tuple[PairedWeight, ...], HostBuffers], Sides]] = {
+WAYS: dict[str, Callable[[Session, tuple[PairedWeight, ...], BufferPool], Sides]] = {
     LENT: _lent,
     NEW: _new,
     MAPPED: _mapped,

@@ -21,7 +21,7 @@ from engine.checkpoints.lora_keys import COMFYUI_ENDINGS, FACTORS, WHOLE_WEIGHT
 from engine.checkpoints.tensors import read_tensor, read_view
 from engine.errors import EngineError, ErrorCode
 from engine.events import VerifyProgress
-from engine.extraction.block_cache import ResidentBlocks, Weights
+from engine.extraction.block_cache import BlockCache, Weights
 from engine.formats.comfyui import difference_key, factor_key
 from engine.models.pairing import PairedWeight, Pairing
 from engine.planning.residency import block_name
@@ -39,7 +39,7 @@ def verify(
     pairing: Pairing,
     cancel: CancelToken,
     *,
-    residents: ResidentBlocks | None = None,
+    residents: BlockCache | None = None,
 ) -> Iterator[VerifyProgress | Verification]:
     """Recompute every layer's energy retained and relative error.
 
@@ -109,9 +109,7 @@ def _keys(pairing: Pairing, weight: PairedWeight, file: Checkpoint) -> tuple[str
     return (difference,) if difference in file.tensors else ()
 
 
-def _read(
-    weight: PairedWeight, finetuned: Checkpoint, original: Checkpoint, residents: ResidentBlocks | None
-) -> Weights:
+def _read(weight: PairedWeight, finetuned: Checkpoint, original: Checkpoint, residents: BlockCache | None) -> Weights:
     """A weight's two sides, or their difference: from a device where they are, else from the files."""
     found = residents.look(block_name(weight), weight.name) if residents is not None else None
     if found is None:

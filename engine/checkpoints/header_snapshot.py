@@ -13,7 +13,7 @@ from engine.checkpoints.checkpoint import Checkpoint, TensorInfo
 from engine.errors import EngineError, ErrorCode
 
 
-class RememberedCheckpoint(Checkpoint):
+class HeaderSnapshot(Checkpoint):
     """A checkpoint made from what `remember` wrote down."""
 
     container = "cache"
@@ -54,7 +54,7 @@ class RememberedCheckpoint(Checkpoint):
 
 
 def remember(checkpoint: Checkpoint) -> dict[str, Any]:
-    """A checkpoint's header as JSON values, for `RememberedCheckpoint`."""
+    """A checkpoint's header as JSON values, for `HeaderSnapshot`."""
     return {
         "path": str(checkpoint.path.absolute()),
         "size_bytes": checkpoint.size_bytes,

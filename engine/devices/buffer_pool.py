@@ -10,7 +10,7 @@ from engine.devices.memory_rules import BUFFER_STEP, BUFFER_WASTE
 
 
 class HostBuffer:
-    """A piece of host memory on loan from `HostBuffers`."""
+    """A piece of host memory on loan from `BufferPool`."""
 
     def __init__(self, count: int, *, pinned: bool) -> None:
         self._bytes = torch.empty(count, dtype=torch.uint8, pin_memory=pinned)
@@ -27,7 +27,7 @@ class HostBuffer:
         return self._bytes[:count]
 
 
-class HostBuffers:
+class BufferPool:
     """Lends buffers and keeps a few of those that come back. Any thread may call.
 
     Args:
@@ -40,7 +40,7 @@ class HostBuffers:
         self._idle: list[HostBuffer] = []
         self._lock = threading.Lock()
 
-    def lend(self, count: int) -> HostBuffer:
+    def acquire(self, count: int) -> HostBuffer:
         """A buffer of at least so many bytes, and at most an eighth more."""
         with self._lock:
             fitting = [
@@ -52,7 +52,7 @@ class HostBuffers:
                 return best
         return HostBuffer(-(-count // BUFFER_STEP) * BUFFER_STEP, pinned=self._pinned)
 
-    def give_back(self, buffer: HostBuffer) -> None:
+    def release(self, buffer: HostBuffer) -> None:
         """Take a buffer back. Tensors in it are no longer valid."""
         with self._lock:
             self._idle.append(buffer)

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine.devices.memory_rules import Need, Relief
+from engine.devices.memory_rules import Eviction, Need
 from engine.events import MemoryStep
 
 _CALM_SAMPLES = 8  # samples in a row below the threshold before the batch grows back: two seconds at 4 Hz
 _CALM_BELOW = 0.95  # of the threshold: the gap that keeps the batch from swinging
-_STEPS: tuple[MemoryStep, ...] = ("drop_resident", "drop_staged", "halve_batch", "alone", "cpu")
+_STEPS: tuple[MemoryStep, ...] = ("drop_resident", "drop_prefetched", "halve_batch", "alone", "cpu")
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Governor:
         batch_size: most layers at work at once.
         needs: bytes by layer.
         most_staged: layers that may be read ahead at most; None leaves it to the blocks and the bytes.
-        stages_on_host: they wait in the host's memory and take none of the device's.
+        prefetches_to_host: they wait in the host's memory and take none of the device's.
         keep_target: bytes of resident blocks that the run will try to keep.
         batch: layers that may be at work at once now.
         limit: what the run may hold now: the ceiling, or less where other programs hold much.
@@ -41,12 +41,12 @@ class Governor:
     batch_size: int
     needs: Mapping[int, Need]
     most_staged: int | None = None
-    stages_on_host: bool = False
+    prefetches_to_host: bool = False
     keep_target: int = 0
     batch: int = 0
     limit: int = 0
     resident: dict[str, int] = field(default_factory=dict)  # block -> bytes, most worth keeping first
-    staged: dict[int, int] = field(default_factory=dict)
+    prefetched: dict[int, int] = field(default_factory=dict)
     working: dict[int, int] = field(default_factory=dict)
     results: dict[int, int] = field(default_factory=dict)
     peak: int = 0
@@ -67,7 +67,7 @@ class Governor:
     @property
     def held(self) -> int:
         """Everything the run holds."""
-        return sum(map(sum, (part.values() for part in (self.resident, self.staged, self.working, self.results))))
+        return sum(map(sum, (part.values() for part in (self.resident, self.prefetched, self.working, self.results))))
 
     @property
     def resident_bytes(self) -> int:
@@ -75,9 +75,9 @@ class Governor:
         return sum(self.resident.values())
 
     @property
-    def staged_bytes(self) -> int:
+    def prefetched_bytes(self) -> int:
         """Of that, what was read ahead."""
-        return sum(self.staged.values())
+        return sum(self.prefetched.values())
 
     def work_bytes(self, index: int) -> int:
         """What the work on a layer takes beside its two sides, as far as is known by now."""
@@ -85,7 +85,7 @@ class Governor:
 
     # Reading ahead
 
-    def may_stage(self, index: int, *, forced: bool = False) -> bool:
+    def may_prefetch(self, index: int, *, forced: bool = False) -> bool:
         """Whether a layer may be read now: its bytes fit, and the work on every staged layer still would.
 
         Args:
@@ -96,24 +96,24 @@ class Governor:
             return True
         if self._troubled - {index}:
             return False
-        if self.most_staged is not None and len(self.staged) >= self.most_staged:
+        if self.most_staged is not None and len(self.prefetched) >= self.most_staged:
             return False
-        if self.stages_on_host:
+        if self.prefetches_to_host:
             return True
-        coming = max(map(self._begin_bytes, self.staged), default=0)
+        coming = max(map(self._begin_bytes, self.prefetched), default=0)
         planned = max(0, self.keep_target - self.resident_bytes) if self._keeps else 0
         held = self.held + planned  # reading far ahead is worth less than blocks that need not be read again
         return held + self.needs[index].source + max(coming, self.work_bytes(index)) <= self.limit
 
-    def stage(self, index: int, size: int | None = None) -> None:
+    def prefetch(self, index: int, size: int | None = None) -> None:
         """Enter a layer that is being read; `size` where it is not what was planned."""
-        planned = 0 if self.stages_on_host else self.needs[index].source
-        self.staged[index] = planned if size is None else size
+        planned = 0 if self.prefetches_to_host else self.needs[index].source
+        self.prefetched[index] = planned if size is None else size
         self._note()
 
-    def unstage(self, index: int) -> None:
+    def cancel_prefetch(self, index: int) -> None:
         """Strike a staged layer that was dropped."""
-        del self.staged[index]
+        del self.prefetched[index]
 
     # Working
 
@@ -128,10 +128,10 @@ class Governor:
         if not self._may_join(index):
             return False
         if self.must_be_alone(index):
-            return not self.resident and not self._staged_beside(index)
+            return not self.resident and not self._prefetched_beside(index)
         return self.held + self._begin_bytes(index) + ahead <= self.limit
 
-    def room_for(self, index: int) -> Relief | None:
+    def eviction_for(self, index: int) -> Eviction | None:
         """What to drop so that a staged layer can begin; None where that would not help yet.
 
         Resident blocks go first. Where nothing is at work everything else that is staged goes too, and the layer begins
@@ -143,15 +143,15 @@ class Governor:
         blocks = self._lowest_blocks(missing)
         missing -= sum(self.resident[block] for block in blocks)
         if missing <= 0 and not self.must_be_alone(index):
-            return Relief(blocks=blocks)
-        if self.working or index != min(self.staged):
+            return Eviction(blocks=blocks)
+        if self.working or index != min(self.prefetched):
             return None
-        return Relief(blocks=tuple(self.resident), staged=self._staged_beside(index))
+        return Eviction(blocks=tuple(self.resident), prefetched=self._prefetched_beside(index))
 
     def begin(self, index: int) -> None:
         """The work on a staged layer begins."""
         more = self._begin_bytes(index)
-        self.working[index] = self.staged.pop(index) + more
+        self.working[index] = self.prefetched.pop(index) + more
         self._note()
 
     def granted(self, index: int) -> int:
@@ -210,13 +210,13 @@ class Governor:
         else:
             self.resident.pop(block, None)
 
-    def trim(self) -> Relief:
+    def trim(self) -> Eviction:
         """Blocks of an earlier run that leave no room for a whole batch of this one."""
-        return Relief(blocks=self._lowest_blocks(self.resident_bytes + self._reserve - self.limit))
+        return Eviction(blocks=self._lowest_blocks(self.resident_bytes + self._reserve - self.limit))
 
     # Giving way
 
-    def observe(self, run: int, used: int) -> Relief | None:
+    def observe(self, run: int, used: int) -> Eviction | None:
         """Take note of a sample; what has to give way, or how the batch grows back. None where nothing changes.
 
         Args:
@@ -231,10 +231,10 @@ class Governor:
         if self._calm >= _CALM_SAMPLES and self.batch < self.batch_size and not self._levels:
             self._calm = 0
             before, self.batch = self.batch, min(self.batch_size, 2 * self.batch)
-            return Relief(batch_before=before, batch_after=self.batch)
+            return Eviction(batch_before=before, batch_after=self.batch)
         return None
 
-    def out_of_memory(self, index: int) -> tuple[MemoryStep, Relief]:
+    def out_of_memory(self, index: int) -> tuple[MemoryStep, Eviction]:
         """An allocation failed in a layer, whose memory is free again: the next step for it, and what to drop now.
 
         A layer never takes the same step twice, but for halving the batch, so that it ends on the processor at last.
@@ -244,7 +244,7 @@ class Governor:
         level = self._levels.get(index, 0)
         steps = {
             "drop_resident": bool(self.resident),
-            "drop_staged": bool(self._staged_beside(index)),
+            "drop_prefetched": bool(self._prefetched_beside(index)),
             "halve_batch": self.batch > 1,
             "alone": True,
             "cpu": True,
@@ -255,15 +255,15 @@ class Governor:
         self._levels[index] = level if step == "halve_batch" else min(level + 1, len(_STEPS) - 1)
         if step == "drop_resident":
             self._keeps = False  # what was too much once is not tried again in this run
-            return step, Relief(blocks=tuple(self.resident))
-        if step == "drop_staged":
+            return step, Eviction(blocks=tuple(self.resident))
+        if step == "drop_prefetched":
             self._troubled.add(index)
-            return step, Relief(staged=self._staged_beside(index))
+            return step, Eviction(prefetched=self._prefetched_beside(index))
         if step == "halve_batch":
             self.batch //= 2
-            return step, Relief(batch_before=before, batch_after=self.batch)
+            return step, Eviction(batch_before=before, batch_after=self.batch)
         self._troubled.add(index)
-        return step, Relief(blocks=tuple(self.resident), staged=self._staged_beside(index))
+        return step, Eviction(blocks=tuple(self.resident), prefetched=self._prefetched_beside(index))
 
     def must_be_alone(self, index: int) -> bool:
         """Whether a layer is so far up the ladder that nothing else may be on the device."""
@@ -274,9 +274,9 @@ class Governor:
         alone = any(map(self.must_be_alone, (*self.working, index)))
         return not self.working or (len(self.working) < self.batch and not alone)
 
-    def _staged_beside(self, index: int | None) -> tuple[int, ...]:
-        """Staged layers other than one whose going would free memory of the device."""
-        return tuple(other for other, size in self.staged.items() if size and other != index)
+    def _prefetched_beside(self, index: int | None) -> tuple[int, ...]:
+        """Prefetched layers other than one whose going would free memory of the device."""
+        return tuple(other for other, size in self.prefetched.items() if size and other != index)
 
     def _settle(self, index: int) -> None:
         """A layer is finished, here or elsewhere: its troubles are over."""
@@ -286,17 +286,17 @@ class Governor:
 
     def _begin_bytes(self, index: int) -> int:
         """What a staged layer adds when it begins: its sides too, where they wait in the host's memory."""
-        return self.work_bytes(index) + max(0, self.needs[index].source - self.staged[index])
+        return self.work_bytes(index) + max(0, self.needs[index].source - self.prefetched[index])
 
-    def _relieve(self, missing: int) -> Relief | None:
+    def _relieve(self, missing: int) -> Eviction | None:
         if blocks := self._lowest_blocks(missing):
-            return Relief(blocks=blocks)
-        spared = None if self.working else min(self.staged, default=None)  # or others could stop the run for good
-        if staged := self._staged_beside(spared):
-            return Relief(staged=staged)
+            return Eviction(blocks=blocks)
+        spared = None if self.working else min(self.prefetched, default=None)  # or others could stop the run for good
+        if prefetched := self._prefetched_beside(spared):
+            return Eviction(prefetched=prefetched)
         if self.batch > 1:
             before, self.batch = self.batch, self.batch // 2
-            return Relief(batch_before=before, batch_after=self.batch)
+            return Eviction(batch_before=before, batch_after=self.batch)
         return None
 
     def _lowest_blocks(self, missing: int) -> tuple[str, ...]:

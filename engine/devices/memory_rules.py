@@ -28,7 +28,7 @@ def layers_at_once(hardware: HardwareSettings, cores: int, *, host: bool) -> int
     return max(1, min(hardware.batch_size, cores)) if host else hardware.batch_size
 
 
-def lent_bytes(count: int) -> int:
+def pooled_bytes(count: int) -> int:
     """The largest host buffer that may be lent for so many bytes, see `engine.devices.buffer_pool`."""
     return count + count // BUFFER_WASTE + 2 * BUFFER_STEP
 
@@ -59,10 +59,10 @@ class Need:
 
 
 @dataclass(frozen=True)
-class Relief:
+class Eviction:
     """What is to be done at once: resident blocks and staged layers to drop, and how the batch changed."""
 
     blocks: tuple[str, ...] = ()
-    staged: tuple[int, ...] = ()
+    prefetched: tuple[int, ...] = ()
     batch_before: int = 0
     batch_after: int = 0

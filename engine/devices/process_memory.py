@@ -24,7 +24,7 @@ def prefer_large_pages() -> None:
     os.environ.setdefault(_LARGE_PAGES, "1")
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Hand memory that was freed to the system, where its C library can be asked to; takes milliseconds.
 
     Without it a process that has extracted holds up to a gigabyte that nobody uses: glibc returns large pieces at once,

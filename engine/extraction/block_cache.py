@@ -44,7 +44,7 @@ class Weights:
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-class ResidentBlocks:
+class BlockCache:
     """Everything that is resident, by device, block and layer. Any thread may call."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ _LARGE_CHANGE = 0.5
 _ENOUGH_LAYERS = 16
 
 
-class RunResults:
+class OutputCollector:
     """Takes the outcomes in the order of the plan and writes them.
 
     Attributes:
@@ -33,8 +33,8 @@ class RunResults:
         kept: of them, those that an earlier run left.
     """
 
-    def __init__(self, plan: Plan, checkpoints: tuple[Checkpoint, Checkpoint], tell: Callable[[Event], None]) -> None:
-        self._plan, self._tell = plan, tell
+    def __init__(self, plan: Plan, checkpoints: tuple[Checkpoint, Checkpoint], emit: Callable[[Event], None]) -> None:
+        self._plan, self._emit = plan, emit
         self._finetuned, self._original = checkpoints
         self.rows: list[LayerResult] = []
         self.left_out: list[LeftOut] = list(plan.left_out)
@@ -72,7 +72,7 @@ class RunResults:
             count[0], count[1] = count[0] + 1, count[1] + (row.relative_change > _LARGE_CHANGE)
             self._energy += row.delta_energy
             self._energy_kept += row.energy_retained * row.delta_energy
-            self._tell(LayerDone(index, row))
+            self._emit(LayerDone(index, row))
             self._remarks(row, outcome)
         self._note_batch(index, outcome, memory)
 
@@ -87,7 +87,7 @@ class RunResults:
         skips = self._plan.settings.skip_nonfinite
         code = NoticeCode.NON_FINITE_SKIPPED if skips else NoticeCode.NON_FINITE_FOUND
         if skips or len(self._broken) == 1:
-            self._tell(Notice(code, left_out.name, {"detail": left_out.detail}))
+            self._emit(Notice(code, left_out.name, {"detail": left_out.detail}))
 
     def judge(self) -> None:
         """Emit the remarks on the whole run; refuses to go on where no file may be written.
@@ -111,7 +111,7 @@ class RunResults:
         }
         for code, count in counts.items():
             if count:
-                self._tell(Notice(code, data={"layers": count, "rank": self._plan.settings.rank}))
+                self._emit(Notice(code, data={"layers": count, "rank": self._plan.settings.rank}))
 
     def publish(self, writer: SafetensorsWriter, started: str, run: dict[str, Any]) -> OutputFile:
         """Put the file and its report in place.
@@ -158,7 +158,7 @@ class RunResults:
             names = tuple(self._plan.layers[member].name for member in batch)
             wall = max(0.0, self._batch_span[1] - self._batch_span[0])
             use = memory()
-            self._tell(BatchDone(number, names, self._batch_seconds, use.run, use.device_used, wall))
+            self._emit(BatchDone(number, names, self._batch_seconds, use.run, use.device_used, wall))
             self._batch_seconds, self._batch_span = StageSeconds(), (float("inf"), 0.0)
 
     def _skipped(self, index: int, outcome: LayerOutcome) -> None:
@@ -168,13 +168,13 @@ class RunResults:
             self.leave_out(outcome.left_out, str(outcome.broken_file or self._finetuned.path))
         else:
             self.left_out.append(outcome.left_out)
-        self._tell(LayerSkipped(index, outcome.left_out))
+        self._emit(LayerSkipped(index, outcome.left_out))
 
     def _remarks(self, row: LayerResult, outcome: LayerOutcome) -> None:
         if outcome.stored is not None and outcome.stored.how.fallback:
-            self._tell(Notice(NoticeCode.STORED_FP32, row.name, {"dtype": self._plan.settings.output_dtype}))
+            self._emit(Notice(NoticeCode.STORED_FP32, row.name, {"dtype": self._plan.settings.output_dtype}))
         if outcome.on_cpu:
-            self._tell(Notice(NoticeCode.LAYER_ON_CPU, row.name))
+            self._emit(Notice(NoticeCode.LAYER_ON_CPU, row.name))
         if not self._warned_large and len(self.rows) >= _ENOUGH_LAYERS:
             self._warn_large()
 
@@ -183,4 +183,4 @@ class RunResults:
         of, large = self._layers_by_kind[kind]
         if 2 * large > of:
             self._warned_large = True
-            self._tell(Notice(NoticeCode.LARGE_CHANGE, data={"layers": large, "of": of}))
+            self._emit(Notice(NoticeCode.LARGE_CHANGE, data={"layers": large, "of": of}))

@@ -21,8 +21,8 @@ from engine.devices.device import Device, is_out_of_memory
 from engine.devices.memory_rules import READERS
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import LayerStarted
-from engine.extraction.scheduler import LaneBooks
-from engine.extraction.stages import LaneWork, MoreMemoryError, Staged, Worked, upload
+from engine.extraction.scheduler import Scheduler
+from engine.extraction.stages import LayerStages, MoreMemoryError, Prefetched, Worked, upload
 from engine.extraction.state import RunState
 from engine.planning.task import Task
 from engine.steps import Step, ThreadWork, stoppable
@@ -30,7 +30,7 @@ from engine.steps import Step, ThreadWork, stoppable
 T = TypeVar("T")
 
 
-class Lane:
+class DeviceLane:
     """One device at work for one run.
 
     Attributes:
@@ -48,11 +48,11 @@ class Lane:
             threads: the processor's cores for each of them.
         """
         self.device, self._state = device, state
-        self.books = LaneBooks(device, state, workers=workers)
-        self._buffers = self.books.buffers
-        self._work = LaneWork(device, state.method, state.files, self._buffers)
+        self.scheduler = Scheduler(device, state, workers=workers)
+        self._buffers = self.scheduler.buffers
+        self._work = LayerStages(device, state.method, state.files, self._buffers)
         self._workers, self._threads = workers, threads
-        self._at_work: dict[int, Staged] = {}
+        self._at_work: dict[int, Prefetched] = {}
         self._under_way: dict[int, ThreadWork] = {}
         self._reader_threads: list[threading.Thread] = []
         self._worker_threads: list[threading.Thread] = []
@@ -60,7 +60,7 @@ class Lane:
     def start(self) -> None:
         """Start the threads."""
         with self._state.changed:
-            self.books.begin()
+            self.scheduler.begin()
         readers = min(READERS, self._workers)
         self._reader_threads = [self._thread("reader", self._read_loop) for _ in range(readers)]
         self._worker_threads = [self._thread("worker", self._work_loop) for _ in range(self._workers)]
@@ -74,7 +74,7 @@ class Lane:
         until = time.monotonic() + stalled_seconds
         for thread in self._reader_threads:
             thread.join(max(0.0, until - time.monotonic()))
-        self.books.staged.clear()
+        self.scheduler.prefetched.clear()
         self._buffers.clear()
 
     def _thread(self, kind: str, loop: Callable[[], None]) -> threading.Thread:
@@ -101,14 +101,14 @@ class Lane:
     def _read_loop(self) -> None:
         while True:
             with self._state.changed:
-                task = self._wait_for(self.books.next_to_read)
+                task = self._wait_for(self.scheduler.next_to_read)
                 if task is None:
                     return
-                resident = self.books.take(task)
-            arriving: list[Staged] = []
+                resident = self.scheduler.take(task)
+            arriving: list[Prefetched] = []
             trouble: BaseException | None = None
             try:
-                arriving.append(self._read(task) if resident is None else Staged(resident))
+                arriving.append(self._read(task) if resident is None else Prefetched(resident))
             except BaseException as error:
                 trouble = error.with_traceback(None)
             del resident  # a name that lives on here would keep the layer's memory from being free after its work
@@ -116,37 +116,37 @@ class Lane:
                 self._failed_to_read(task, trouble)
                 continue
             with self._state.changed:
-                self.books.arrived(task, arriving.pop())
+                self.scheduler.arrived(task, arriving.pop())
 
-    def _read(self, task: Task) -> Staged:
-        way = self.books.need_of(task.index).way
+    def _read(self, task: Task) -> Prefetched:
+        way = self.scheduler.need_of(task.index).way
         if way != "whole":
             return self._state.reader.leave(task.weight, way)
         with stoppable(ThreadWork(lambda: self._state.cancelled, task.weight.name)):
-            staged = self._state.reader.read(task.weight, self._buffers)
-        stays = self.books.governor.stages_on_host or task.index in self._state.on_cpu
-        return staged if stays else self._uploaded(task, staged)
+            prefetched = self._state.reader.read(task.weight, self._buffers)
+        stays = self.scheduler.governor.prefetches_to_host or task.index in self._state.on_cpu
+        return prefetched if stays else self._uploaded(task, prefetched)
 
-    def _uploaded(self, task: Task, staged: Staged) -> Staged:
+    def _uploaded(self, task: Task, prefetched: Prefetched) -> Prefetched:
         """The layer on the device; on the host where an allocation failed: the worker then uploads it again."""
         try:
-            return upload(staged, self.device, self._buffers)
+            return upload(prefetched, self.device, self._buffers)
         except BaseException as error:
             if not is_out_of_memory(error):
                 raise
         self.device.release()
-        return staged
+        return prefetched
 
     def _failed_to_read(self, task: Task, trouble: BaseException) -> None:
         with self._state.changed:
             if isinstance(trouble, Cancelled):
-                self.books.never_arrived(task)
+                self.scheduler.never_arrived(task)
                 self._state.queue.put_back(task.index)
                 return
             if not is_out_of_memory(trouble):
                 self._state.fail(trouble)
                 return
-            self.books.never_arrived(task)
+            self.scheduler.never_arrived(task)
         self._recover(task, trouble)
 
     # Working
@@ -155,13 +155,13 @@ class Lane:
         torch.set_num_threads(self._threads)
         while True:
             with self._state.changed:
-                index = self._wait_for(self.books.next_to_work)
+                index = self._wait_for(self.scheduler.next_to_work)
                 if index is None:
                     return
-                self._at_work[index] = self.books.begin_work(index)
+                self._at_work[index] = self.scheduler.begin_work(index)
             task = self._state.queue.tasks[index]
             if not task.measured:
-                self._state.tell(LayerStarted(task.index, task.weight.name))
+                self._state.emit(LayerStarted(task.index, task.weight.name))
             self._attempt(task)
 
     def _attempt(self, task: Task) -> None:
@@ -173,28 +173,28 @@ class Lane:
         trouble: BaseException | None = None
         on_cpu = task.index in self._state.on_cpu
         try:
-            staged = self._at_work.pop(task.index)
+            prefetched = self._at_work.pop(task.index)
             with self._stoppable(task):
-                worked = self._work.do(task, staged, lambda extra: self._reserve(task.index, extra), on_cpu=on_cpu)
+                worked = self._work.do(task, prefetched, lambda extra: self._reserve(task.index, extra), on_cpu=on_cpu)
         except BaseException as error:
             trouble = error.with_traceback(None)  # which would keep the device's tensors alive
             trouble.__context__ = trouble.__cause__ = None
-        del staged
+        del prefetched
         if worked is None:
             assert trouble is not None
             self._recover(task, trouble)
             return
-        outcome, kept = worked.outcome, self.books.residents.choose(task, worked)
+        outcome, kept = worked.outcome, self.scheduler.residents.choose(task, worked)
         with self._state.changed:
-            kept = kept if kept is not None and self.books.governor.may_keep(kept.nbytes) else None
-        self._work.give_back(worked, kept)
+            kept = kept if kept is not None and self.scheduler.governor.may_keep(kept.nbytes) else None
+        self._work.release(worked, kept)
         del worked
         with self._state.changed:
-            self.books.governor.finish(task.index, outcome.nbytes if self.device.host else 0)
+            self.scheduler.governor.finish(task.index, outcome.nbytes if self.device.host else 0)
             if kept is not None:
-                self.books.residents.keep(task, kept)
+                self.scheduler.residents.keep(task, kept)
             self._state.deliver(task.index, outcome)
-            self.books.note_waiting(at_work=bool(self.books.governor.working))
+            self.scheduler.note_waiting(at_work=bool(self.scheduler.governor.working))
 
     @contextmanager
     def _stoppable(self, task: Task) -> Iterator[None]:
@@ -215,7 +215,7 @@ class Lane:
     def _reserve(self, index: int, extra: int) -> None:
         """Reserve memory beyond the plan for the solver; raises `MoreMemoryError` where there is none."""
         with self._state.changed:
-            if not self.books.grow(index, extra):
+            if not self.scheduler.grow(index, extra):
                 raise MoreMemoryError
 
     def _recover(self, task: Task, trouble: BaseException) -> None:
@@ -226,9 +226,9 @@ class Lane:
             self._buffers.clear()
         with self._state.changed:
             if is_out_of_memory(trouble):
-                step, relief = self.books.governor.out_of_memory(index)
-                self.books.news.out_of_memory(name, step)
-                self.books.apply(relief, "out_of_memory")
+                step, eviction = self.scheduler.governor.out_of_memory(index)
+                self.scheduler.events.out_of_memory(name, step)
+                self.scheduler.apply(eviction, "out_of_memory")
                 if step == "cpu" and by_processor:
                     self._state.fail(EngineError(ErrorCode.OUT_OF_MEMORY, tensor=name))
                 elif step == "cpu":
@@ -237,7 +237,7 @@ class Lane:
                 self._state.on_cpu.add(index)
             elif not isinstance(trouble, (MoreMemoryError, Cancelled)):
                 self._state.fail(_worded(trouble, name))
-            self.books.again(index)
+            self.scheduler.again(index)
         self.device.release()
 
 

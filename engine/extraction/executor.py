@@ -10,7 +10,7 @@ from types import TracebackType
 import torch
 
 from engine.events import Notice, NoticeCode
-from engine.extraction.device_lane import Lane
+from engine.extraction.device_lane import DeviceLane
 from engine.extraction.layer_executor import ExecutorSample, RunInputs
 from engine.extraction.stages import LayerReader
 from engine.extraction.state import RunState
@@ -21,7 +21,7 @@ from engine.steps import Step
 STALLED_SECONDS = 2.0  # a drive that takes longer to answer after the end is not waited for
 
 
-class Conveyor:
+class LocalExecutor:
     """The `LayerExecutor` on the devices of this machine.
 
     Args:
@@ -35,11 +35,11 @@ class Conveyor:
         each = inputs.threads or max(1, min(cores for _, cores in workers) // len(workers))
         self.threads, self._threads_before = each, torch.get_num_threads()
         self.lanes = tuple(
-            Lane(device, self._state, workers=count, threads=each)
+            DeviceLane(device, self._state, workers=count, threads=each)
             for device, (count, _) in zip(inputs.devices, workers, strict=True)
         )
 
-    def __enter__(self) -> Conveyor:
+    def __enter__(self) -> LocalExecutor:
         try:
             for lane in self.lanes:
                 lane.start()
@@ -77,14 +77,14 @@ class Conveyor:
         with self._state.changed:
             self._state.written(index)
             for lane in self.lanes:
-                lane.books.governor.forget(index)
+                lane.scheduler.governor.forget(index)
             self._state.changed.notify_all()
 
     def submit(self, task: Task) -> None:
         """See `LayerExecutor.submit`."""
         with self._state.changed:
             for lane in self.lanes:
-                lane.books.expect(task)
+                lane.scheduler.expect(task)
             self._state.queue.add(task)
             self._state.changed.notify_all()
 
@@ -92,7 +92,7 @@ class Conveyor:
         """See `LayerExecutor.observe`."""
         with self._state.changed:
             for lane in self.lanes:
-                lane.books.observe()
+                lane.scheduler.observe()
 
     def leftover(self) -> list[tuple[int, LayerOutcome]]:
         """See `LayerExecutor.leftover`."""
@@ -103,7 +103,7 @@ class Conveyor:
     def remarks(self) -> list[Notice]:
         """See `LayerExecutor.remarks`."""
         notices, tasks = [], self._state.queue.tasks.values()
-        needs = {task.index: [lane.books.need_of(task.index) for lane in self.lanes] for task in tasks}
+        needs = {task.index: [lane.scheduler.need_of(task.index) for lane in self.lanes] for task in tasks}
         sizes = {index: max(need.total for need in each) for index, each in needs.items()}
         larger = [task for task in tasks if self._budget is not None and sizes[task.index] > self._budget]
         if larger and self._budget is not None:
@@ -123,19 +123,20 @@ class Conveyor:
     def sample(self) -> ExecutorSample:
         """See `LayerExecutor.sample`; peaks are those of the governor where the device's memory is the host's."""
         with self._state.changed:
-            books = [lane.books for lane in self.lanes]
+            scheduler = [lane.scheduler for lane in self.lanes]
             return ExecutorSample(
-                held_bytes=tuple(book.governor.held for book in books),
+                held_bytes=tuple(book.governor.held for book in scheduler),
                 peak_bytes=tuple(
-                    lane.books.governor.peak if lane.device.host else lane.device.peak_run_bytes for lane in self.lanes
+                    lane.scheduler.governor.peak if lane.device.host else lane.device.peak_run_bytes
+                    for lane in self.lanes
                 ),
-                prefetched_bytes=sum(book.governor.staged_bytes for book in books),
+                prefetched_bytes=sum(book.governor.prefetched_bytes for book in scheduler),
                 read_bytes=self._reader.read_bytes,
                 waited_share=self._waited_share(),
-                blocks_kept=sum(book.residents.kept for book in books),
-                blocks=max(book.residents.all for book in books),
+                blocks_resident=sum(book.residents.kept for book in scheduler),
+                blocks=max(book.residents.all for book in scheduler),
             )
 
     def _waited_share(self) -> float:
         worked = self._state.worked_seconds * len(self.lanes)
-        return min(1.0, sum(lane.books.waited_seconds for lane in self.lanes) / worked) if worked else 0.0
+        return min(1.0, sum(lane.scheduler.waited_seconds for lane in self.lanes) / worked) if worked else 0.0

@@ -15,11 +15,11 @@ from collections.abc import Callable, Generator, Iterator
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
 from engine.devices.device import Device, choose_devices, exact_float32
-from engine.devices.process_memory import at_once, give_back
+from engine.devices.process_memory import at_once, trim_heap
 from engine.errors import Cancelled
 from engine.events import Event, Finished, FinishingStep
-from engine.extraction.block_cache import ResidentBlocks
-from engine.extraction.executor import STALLED_SECONDS, Conveyor
+from engine.extraction.block_cache import BlockCache
+from engine.extraction.executor import STALLED_SECONDS, LocalExecutor
 from engine.extraction.layer_executor import ExecutorChoice
 from engine.extraction.run import ExtractionRun
 from engine.planning.plan import Plan
@@ -40,9 +40,9 @@ def extract(
     cancel: CancelToken,
     *,
     store: DecompositionStore | None = None,
-    residents: ResidentBlocks | None = None,
+    residents: BlockCache | None = None,
     devices: DeviceChoice = choose_devices,
-    executor: ExecutorChoice = Conveyor,
+    executor: ExecutorChoice = LocalExecutor,
 ) -> Generator[Event, None, None]:
     """Run a plan.
 
@@ -64,14 +64,14 @@ def extract(
         Cancelled: where `cancel` was used; the same.
     """
     stop = CancelToken()
-    news: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
+    events: queue.SimpleQueue[Event | BaseException] = queue.SimpleQueue()
     run = ExtractionRun(
         plan,
         (finetuned, original),
         (cancel, stop),
-        news.put,
+        events.put,
         store=store,
-        residents=residents or ResidentBlocks(),
+        residents=residents or BlockCache(),
         executor=executor,
     )
 
@@ -80,14 +80,14 @@ def extract(
     def work() -> None:
         try:
             with exact_float32(), at_once(plan.hardware.memory_budget is not None), stoppable(own):
-                news.put(Finished(run.run(devices)))
+                events.put(Finished(run.run(devices)))
         except BaseException as error:
-            news.put(error)
+            events.put(error)
 
     thread = threading.Thread(target=work, name="extraction", daemon=True)
     thread.start()
     try:
-        yield from _told(news, run, cancel)
+        yield from _events_until_end(events, run, cancel)
     finally:
         stop.cancel()
         try:
@@ -98,19 +98,21 @@ def extract(
             raise
         if thread.is_alive():
             run.discard()
-        give_back()
+        trim_heap()
 
 
-def _told(news: queue.SimpleQueue[Event | BaseException], run: ExtractionRun, cancel: CancelToken) -> Iterator[Event]:
+def _events_until_end(
+    events: queue.SimpleQueue[Event | BaseException], run: ExtractionRun, cancel: CancelToken
+) -> Iterator[Event]:
     """Yields the events as they come, and after a stop the step that is waited for."""
-    told: Step | None = None
+    announced: Step | None = None
     while True:
         step = run.longest_step() if cancel.cancelled else None
-        if step is not None and step != told and step.remaining() > _WORTH_TELLING:
-            told = step
+        if step is not None and step != announced and step.remaining() > _WORTH_TELLING:
+            announced = step
             yield FinishingStep(step.layer, step.kind, step.size, step.remaining())
         try:
-            event = news.get(timeout=_TICK)
+            event = events.get(timeout=_TICK)
         except queue.Empty:
             if cancel.cancelled and run.stalled(STALLED_SECONDS):
                 raise Cancelled from None

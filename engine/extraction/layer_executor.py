@@ -11,7 +11,7 @@ from engine.checkpoints import Checkpoint
 from engine.decompose.method import LayerMethod
 from engine.devices.device import Device
 from engine.events import Event, Notice
-from engine.extraction.block_cache import ResidentBlocks
+from engine.extraction.block_cache import BlockCache
 from engine.layer import LayerOutcome
 from engine.models.pairing import PairedWeight
 from engine.planning.task import Task
@@ -42,7 +42,7 @@ class RunInputs:
     hardware: HardwareSettings
     checkpoints: tuple[Checkpoint, Checkpoint]
     devices: tuple[Device, ...]
-    residents: ResidentBlocks
+    residents: BlockCache
     threads: int | None
     emit: Callable[[Event], None]
     cancelled: Callable[[], bool]
@@ -58,7 +58,7 @@ class ExecutorSample:
         prefetched_bytes: of what is held, what was read ahead.
         read_bytes: read from the two models so far.
         waited_share: part of the time until the last layer was finished in which no layer was in work.
-        blocks_kept: blocks that are resident now.
+        blocks_resident: blocks that are resident now.
         blocks: all blocks of the run.
     """
 
@@ -67,7 +67,7 @@ class ExecutorSample:
     prefetched_bytes: int
     read_bytes: int
     waited_share: float
-    blocks_kept: int
+    blocks_resident: int
     blocks: int
 
 
@@ -98,7 +98,7 @@ class LayerExecutor(Protocol):
         """Finished layers that were not taken yet, in the order in which they finished; none after a timeout.
 
         Raises:
-            EngineError: what ended the work; see `engine.extraction.stages.LaneWork.do` and `Checkpoint.read_into`.
+            EngineError: what ended the work; see `engine.extraction.stages.LayerStages.do` and `Checkpoint.read_into`.
         """
 
     def release(self, index: int) -> None:

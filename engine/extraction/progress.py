@@ -1,4 +1,4 @@
-"""How far a run is, what memory it uses, and its totals: `Planned`, `MemorySample` and `BlocksKept` come from here."""
+"""How far a run is, its memory and its totals: `Planned`, `MemorySample` and `BlocksResident` come from here."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from engine.devices.device import Device, MemoryUse
-from engine.events import BlocksKept, MemorySample, Planned
-from engine.extraction.block_cache import ResidentBlocks
+from engine.events import BlocksResident, MemorySample, Planned
+from engine.extraction.block_cache import BlockCache
 from engine.extraction.layer_executor import LayerExecutor
 from engine.planning.plan import Plan
 
@@ -43,7 +43,7 @@ def device_titles(devices: tuple[Device, ...]) -> str:
     return " + ".join(device.title for device in devices)
 
 
-class RunGauge:
+class RunProgress:
     """Measures one run: how far it is, by the cost of its layers, and the memory in use.
 
     Args:
@@ -57,7 +57,7 @@ class RunGauge:
     def __init__(
         self,
         devices: tuple[Device, ...],
-        residents: ResidentBlocks,
+        residents: BlockCache,
         *,
         costs: Sequence[float],
         started: float,
@@ -92,12 +92,12 @@ class RunGauge:
         self._cost_done += cost
         self._new_done += 0.0 if index in self._kept else cost
 
-    def blocks_kept(self) -> BlocksKept:
+    def blocks_resident(self) -> BlocksResident:
         """What stays on the devices at the end."""
         assert self._executor is not None, "the layers have begun"
         now = self._executor.sample()
-        left = max(0, now.blocks - now.blocks_kept)
-        return BlocksKept(now.blocks_kept, left, self._residents.nbytes, self.memory().device_used)
+        left = max(0, now.blocks - now.blocks_resident)
+        return BlocksResident(now.blocks_resident, left, self._residents.nbytes, self.memory().device_used)
 
     def memory(self) -> MemoryUse:
         """What is in use now, over all devices."""
@@ -118,10 +118,10 @@ class RunGauge:
         if self._executor is not None:
             self._executor.observe()
         memory = self.memory()
-        staged = self._executor.sample().prefetched_bytes if self._executor else 0
+        prefetched = self._executor.sample().prefetched_bytes if self._executor else 0
         total = sum(device.total_bytes for device in self._devices)
         return MemorySample(
-            self.seconds(), memory.run, memory.device_used, total, memory.rss, self._residents.nbytes, staged
+            self.seconds(), memory.run, memory.device_used, total, memory.rss, self._residents.nbytes, prefetched
         )
 
     @property

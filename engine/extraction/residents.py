@@ -9,9 +9,9 @@ from typing import Literal, cast
 
 from engine.devices.device import Device
 from engine.devices.governor import Governor
-from engine.devices.memory_rules import Relief
+from engine.devices.memory_rules import Eviction
 from engine.events import BatchSizeChanged, MemoryStep, OffloadCause, Offloaded, OutOfMemory
-from engine.extraction.block_cache import ResidentBlocks, Weights
+from engine.extraction.block_cache import BlockCache, Weights
 from engine.extraction.stages import Worked
 from engine.extraction.state import RunState
 from engine.models.pairing import PairedWeight
@@ -21,16 +21,18 @@ from engine.planning.task import Task
 from engine.settings import HardwareSettings
 
 
-class LaneNews:
+class LaneEvents:
     """Emits an event for every eviction, change of the batch size and failed allocation of one lane."""
 
     def __init__(self, device: Device, governor: Governor, state: RunState) -> None:
         self._device, self._governor, self._state = device, governor, state
 
-    def offloaded(self, what: Literal["resident", "staged"], cause: str, blocks: tuple[str, ...], freed: int) -> None:
+    def offloaded(
+        self, what: Literal["resident", "prefetched"], cause: str, blocks: tuple[str, ...], freed: int
+    ) -> None:
         """Blocks left the device. `blocks` may carry their component, which people do not need."""
         names = tuple(block.rpartition(":")[2] for block in blocks)
-        self._state.tell(
+        self._state.emit(
             Offloaded(
                 seconds=self._state.seconds(),
                 what=what,
@@ -43,18 +45,20 @@ class LaneNews:
             )
         )
 
-    def batch_changed(self, relief: Relief, cause: str) -> None:
+    def batch_changed(self, eviction: Eviction, cause: str) -> None:
         """Fewer or more layers are worked on at once."""
         kind = cast(Literal["threshold", "out_of_memory", "recovered"], cause)
         seconds = self._state.seconds()
-        self._state.tell(BatchSizeChanged(seconds, relief.batch_before, relief.batch_after, kind, self._device.name))
+        self._state.emit(
+            BatchSizeChanged(seconds, eviction.batch_before, eviction.batch_after, kind, self._device.name)
+        )
 
     def out_of_memory(self, name: str, step: MemoryStep) -> None:
         """An allocation failed."""
-        self._state.tell(OutOfMemory(self._state.seconds(), name, step, self._device.name))
+        self._state.emit(OutOfMemory(self._state.seconds(), name, step, self._device.name))
 
 
-class LaneResidents:
+class DeviceResidents:
     """Called with the run's lock held, but for `choose`.
 
     Args:
@@ -70,12 +74,12 @@ class LaneResidents:
         self,
         device: Device,
         governor: Governor,
-        blocks: ResidentBlocks,
-        news: LaneNews,
+        blocks: BlockCache,
+        events: LaneEvents,
         weights: Sequence[PairedWeight],
         hardware: HardwareSettings,
     ) -> None:
-        self._device, self._governor, self._blocks, self._news = device, governor, blocks, news
+        self._device, self._governor, self._blocks, self._events = device, governor, blocks, events
         self._order = blocks_to_keep(weights, ALL_BLOCKS)
         sizes: dict[str, int] = Counter()
         for weight in weights:
@@ -95,7 +99,7 @@ class LaneResidents:
         for block in sizes.keys() & self._keeping:
             self._governor.keep(block, sizes[block], self._order)
         if gone:
-            self._news.offloaded("resident", "limit", gone, sum(sizes[block] for block in gone))
+            self._events.offloaded("resident", "limit", gone, sum(sizes[block] for block in gone))
 
     def take(self, task: Task) -> Weights | None:
         """A layer's weights where they are resident; from then on they count as staged."""
@@ -135,7 +139,7 @@ class LaneResidents:
             freed += self._blocks.drop(self._device.name, block)
             self._governor.release(block)
         if blocks:
-            self._news.offloaded("resident", cause, tuple(blocks), freed)
+            self._events.offloaded("resident", cause, tuple(blocks), freed)
 
     @property
     def kept(self) -> int:

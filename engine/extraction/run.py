@@ -15,10 +15,10 @@ from engine.checkpoints.tensors import read_view
 from engine.devices.device import Device
 from engine.errors import EngineError
 from engine.events import Event, Progress
-from engine.extraction.block_cache import ResidentBlocks
-from engine.extraction.collector import RunResults
+from engine.extraction.block_cache import BlockCache
+from engine.extraction.collector import OutputCollector
 from engine.extraction.layer_executor import ExecutorChoice, LayerExecutor, RunInputs
-from engine.extraction.progress import RunGauge, device_names, planned
+from engine.extraction.progress import RunProgress, device_names, planned
 from engine.formats.comfyui import set_weight_key
 from engine.formats.safetensors_writer import SafetensorsWriter
 from engine.layer import LayerOutcome
@@ -42,13 +42,13 @@ class ExtractionRun:
         plan: Plan,
         checkpoints: tuple[Checkpoint, Checkpoint],
         tokens: tuple[CancelToken, ...],
-        tell: Callable[[Event], None],
+        emit: Callable[[Event], None],
         *,
         store: DecompositionStore | None,
-        residents: ResidentBlocks,
+        residents: BlockCache,
         executor: ExecutorChoice,
     ) -> None:
-        self._plan, self._checkpoints, self._tokens, self._tell = plan, checkpoints, tokens, tell
+        self._plan, self._checkpoints, self._tokens, self._emit = plan, checkpoints, tokens, emit
         self._store, self._residents, self._choose_executor = store, residents, executor
         self._started = time.perf_counter()
         self._executor: LayerExecutor | None = None
@@ -81,16 +81,16 @@ class ExtractionRun:
         plan = self._plan
         chosen = devices(plan.hardware)
         self._residents.clear(but=frozenset(device.name for device in chosen))
-        self._results = RunResults(plan, self._checkpoints, self._tell)
-        self._gauge = RunGauge(chosen, self._residents, costs=plan.costs, started=self._started)
-        self._tell(planned(plan, chosen, self._gauge.memory().device_used))
+        self._collector = OutputCollector(plan, self._checkpoints, self._emit)
+        self._progress = RunProgress(chosen, self._residents, costs=plan.costs, started=self._started)
+        self._emit(planned(plan, chosen, self._progress.memory().device_used))
         for notice in plan.notices:
-            self._tell(notice)
+            self._emit(notice)
         with self._at_disk():
             for checkpoint in self._checkpoints:
                 checkpoint.check_unchanged()  # what is resident or recorded is of the files that were opened
             self._hash_meanwhile()
-            journal = RunJournal(self._store, plan, self._checkpoints, self._tell)
+            journal = RunJournal(self._store, plan, self._checkpoints, self._emit)
             journal.announce()
             writer = self._writer = journal.open_output()
         finished = False
@@ -128,14 +128,14 @@ class ExtractionRun:
                 self._write_new(name, view, writer)
         self._check()
         with self._at_disk():
-            self._results.judge()
+            self._collector.judge()
             return self._publish(journal, writer)
 
     def _layers(self, devices: tuple[Device, ...], journal: RunJournal, writer: SafetensorsWriter) -> None:
         """All layers and measured weights, from earlier runs or from the executor."""
         plan, earlier = self._plan, journal.earlier
-        at_hand = earlier.layers.keys() | earlier.measured.keys()
-        tasks = [task for task in plan.tasks if task.index not in at_hand]
+        available = earlier.layers.keys() | earlier.measured.keys()
+        tasks = [task for task in plan.tasks if task.index not in available]
         executor = self._executor = self._choose_executor(
             RunInputs(
                 tasks=tasks,
@@ -146,13 +146,13 @@ class ExtractionRun:
                 devices=devices,
                 residents=self._residents,
                 threads=journal.threads,
-                emit=self._tell,
+                emit=self._emit,
                 cancelled=lambda: any(token.cancelled for token in self._tokens),
             )
         )
-        self._gauge.begin(executor, at_hand)
+        self._progress.begin(executor, available)
         for notice in executor.remarks():
-            self._tell(notice)
+            self._emit(notice)
         with self._at_disk():
             journal.begin(threads=executor.threads, device=device_names(devices))
         ready: dict[int, LayerOutcome] = {}
@@ -174,7 +174,7 @@ class ExtractionRun:
         finally:
             self._keep([*unwritten, *executor.leftover()], journal)
         self._sample(now=True)
-        self._tell(self._gauge.blocks_kept())
+        self._emit(self._progress.blocks_resident())
 
     def _keep(self, finished: list[tuple[int, LayerOutcome]], journal: RunJournal) -> None:
         """Write finished layers to the journal; those of ``full`` are journaled in `_settle`, after the file."""
@@ -187,10 +187,10 @@ class ExtractionRun:
     ) -> int:
         """Write everything whose turn it is; returns the index whose turn is next."""
         group: list[tuple[int, LayerOutcome]] = []
-        while (outcome := self._at_hand(position, ready, journal)) is not None:
+        while (outcome := self._available(position, ready, journal)) is not None:
             if outcome.tensors:
                 with self._at_disk():
-                    outcome = self._results.write(position, outcome, writer)
+                    outcome = self._collector.write(position, outcome, writer)
             group.append((position, outcome))
             position += 1
             if journal.part is None or sum(waiting.nbytes for _, waiting in group) > _AT_ONCE:
@@ -201,7 +201,7 @@ class ExtractionRun:
         self._settle(group, journal, writer)
         return position
 
-    def _at_hand(self, position: int, ready: dict[int, LayerOutcome], journal: RunJournal) -> LayerOutcome | None:
+    def _available(self, position: int, ready: dict[int, LayerOutcome], journal: RunJournal) -> LayerOutcome | None:
         """The outcome of a task, from the executor or an earlier run; None while there is none."""
         if position in ready:
             return ready.pop(position)
@@ -213,7 +213,7 @@ class ExtractionRun:
             outcome = journal.load(position)
         if outcome is None:
             assert self._executor is not None, "the layers have begun"
-            self._gauge.lose(position)
+            self._progress.lose(position)
             self._executor.submit(self._plan.tasks[position])
         return outcome
 
@@ -222,18 +222,20 @@ class ExtractionRun:
         if journal.part is not None and group:
             fresh = [(index, outcome) for index, outcome in group if not outcome.kept]
             with self._at_disk():
-                added = {index: self._results.added(index, outcome, writer) for index, outcome in fresh if outcome.row}
+                added = {
+                    index: self._collector.added(index, outcome, writer) for index, outcome in fresh if outcome.row
+                }
                 writer.sync()
                 journal.write(fresh, added)
         assert self._executor is not None, "the layers have begun"
         for index, outcome in group:
             if self._plan.tasks[index].measured:
-                self._results.measured(outcome.delta_energy)
+                self._collector.measured(outcome.delta_energy)
             else:
-                self._results.finish(index, outcome, self._gauge.memory)
-            self._gauge.settle(index)
+                self._collector.finish(index, outcome, self._progress.memory)
+            self._progress.settle(index)
             self._executor.release(index)
-            self._tell(self._progress())
+            self._emit(self._progress_event())
 
     def _write_new(self, name: str, view: TensorView, writer: SafetensorsWriter) -> None:
         """Write a weight that only the fine-tuned model has."""
@@ -244,30 +246,32 @@ class ExtractionRun:
             self._new.append(name)
             return
         left_out = LeftOut(name, LeaveOutReason.NON_FINITE, f"in {finetuned.path.name}")
-        self._results.leave_out(left_out, str(finetuned.path))
+        self._collector.leave_out(left_out, str(finetuned.path))
 
     def _publish(self, journal: RunJournal, writer: SafetensorsWriter) -> ExtractionResult:
-        results = self._results
-        totals = self._gauge.totals(results.kept) | {"set_weights": self._new}
+        results = self._collector
+        totals = self._progress.totals(results.kept) | {"set_weights": self._new}
         output = results.publish(writer, journal.started, totals)
         kept = {name: totals[name] for name in _IN_RESULT}
-        return ExtractionResult((output,), tuple(results.rows), tuple(results.left_out), self._gauge.seconds(), **kept)
+        return ExtractionResult(
+            (output,), tuple(results.rows), tuple(results.left_out), self._progress.seconds(), **kept
+        )
 
     def _sample(self, *, now: bool = False) -> None:
         """Emits a memory sample and the progress where they are due."""
-        sample = self._gauge.sample(now=now)
+        sample = self._progress.sample(now=now)
         if sample is not None:
-            self._tell(sample)
-            self._tell(self._progress())
+            self._emit(sample)
+            self._emit(self._progress_event())
 
-    def _progress(self) -> Progress:
-        results, gauge = self._results, self._gauge
+    def _progress_event(self) -> Progress:
+        results, run = self._collector, self._progress
         return Progress(
             layers_done=results.done,
             layers_total=len(self._plan.layers),
-            share=gauge.share,
-            elapsed=gauge.seconds(),
-            remaining=gauge.remaining(),
+            share=run.share,
+            elapsed=run.seconds(),
+            remaining=run.remaining(),
             energy_so_far=results.energy_so_far(),
         )
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from engine.devices.buffer_pool import HostBuffers
+from engine.devices.buffer_pool import BufferPool
 from engine.devices.device import Device
 from engine.devices.governor import Governor
-from engine.devices.memory_rules import IDLE_PART, Need, Relief
+from engine.devices.memory_rules import IDLE_PART, Eviction, Need
 from engine.extraction.block_cache import Weights
-from engine.extraction.residents import LaneNews, LaneResidents
-from engine.extraction.stages import Staged
+from engine.extraction.residents import DeviceResidents, LaneEvents
+from engine.extraction.stages import Prefetched
 from engine.extraction.state import RunState
 from engine.planning.costs import measuring_need, need, need_within
 from engine.planning.task import Task
 
 
-class LaneBooks:
+class Scheduler:
     """Decides for one device which layer is read or begun next, and which are evicted.
 
     Attributes:
@@ -31,7 +31,7 @@ class LaneBooks:
         hardware, tasks = state.hardware, state.queue.tasks.values()
         self.device, self.state, self.workers = device, state, workers
         idle = device.ceiling_bytes // IDLE_PART
-        self.buffers = HostBuffers(idle, pinned=device.torch_device.type == "cuda")
+        self.buffers = BufferPool(idle, pinned=device.torch_device.type == "cuda")
         self._ceiling = device.ceiling_bytes - (idle if device.host else 0)
         self._needs = {task.index: self._need(task) for task in tasks}
         conservative = hardware.vram_usage_mode == "conservative"
@@ -41,13 +41,13 @@ class LaneBooks:
             batch_size=workers,
             needs=self._needs,
             most_staged=hardware.batch_size if conservative else None,
-            stages_on_host=conservative and not device.host,
+            prefetches_to_host=conservative and not device.host,
         )
-        self.news = LaneNews(device, self.governor, state)
-        self.residents = LaneResidents(device, self.governor, state.residents, self.news, state.weights, hardware)
+        self.events = LaneEvents(device, self.governor, state)
+        self.residents = DeviceResidents(device, self.governor, state.residents, self.events, state.weights, hardware)
         self.ahead = hardware.prefetch_ahead
         self.reading: set[int] = set()
-        self.staged: dict[int, Staged] = {}
+        self.prefetched: dict[int, Prefetched] = {}
         self.unwanted: set[int] = set()  # being read, but to be dropped when they arrive
         self._granted: dict[int, int] = {}
         self.waited_seconds = 0.0
@@ -66,9 +66,9 @@ class LaneBooks:
     def observe(self) -> None:
         """Look at the device's memory; evicts where its use is above the threshold."""
         memory = self.device.memory(self.governor.held)
-        relief = self.governor.observe(memory.run, memory.device_used)
-        if relief is not None:
-            self.apply(relief, "threshold" if relief.batch_after <= relief.batch_before else "recovered")
+        eviction = self.governor.observe(memory.run, memory.device_used)
+        if eviction is not None:
+            self.apply(eviction, "threshold" if eviction.batch_after <= eviction.batch_before else "recovered")
         self.state.changed.notify_all()  # the limit may have risen
 
     # Reading
@@ -79,11 +79,11 @@ class LaneBooks:
         if not queue.open:
             return None
         index = self._preferred(queue.open)
-        wanted = self.workers - len(governor.working) - len(governor.staged)
-        forced = not governor.working and not governor.staged
+        wanted = self.workers - len(governor.working) - len(governor.prefetched)
+        forced = not governor.working and not governor.prefetched
         if not forced and wanted <= 0 and not (self.ahead and queue.within(index, self.ahead)):
             return None
-        return queue.tasks[index] if governor.may_stage(index, forced=forced) else None
+        return queue.tasks[index] if governor.may_prefetch(index, forced=forced) else None
 
     def _preferred(self, open_tasks: Iterable[int]) -> int:
         """The first open task; where there are several devices the first one that is not resident on another."""
@@ -101,31 +101,31 @@ class LaneBooks:
         resident = self.residents.take(task)
         if task.index in self.state.on_cpu:
             resident = None  # the processor needs it on the host
-        self.governor.stage(task.index, None if resident is None else resident.nbytes)
+        self.governor.prefetch(task.index, None if resident is None else resident.nbytes)
         self.reading.add(task.index)
         return resident
 
-    def arrived(self, task: Task, staged: Staged) -> None:
+    def arrived(self, task: Task, prefetched: Prefetched) -> None:
         """A layer was read."""
         self.reading.discard(task.index)
         if task.index in self.unwanted:
             self.unwanted.discard(task.index)
-            self.put_back(task.index, staged)
+            self.put_back(task.index, prefetched)
         else:
-            self.staged[task.index] = staged
+            self.prefetched[task.index] = prefetched
         self.state.changed.notify_all()
 
     def never_arrived(self, task: Task) -> None:
         """Reading a layer failed; it stays taken."""
         self.reading.discard(task.index)
         self.unwanted.discard(task.index)
-        self.governor.unstage(task.index)
+        self.governor.cancel_prefetch(task.index)
 
-    def put_back(self, index: int, staged: Staged) -> None:
+    def put_back(self, index: int, prefetched: Prefetched) -> None:
         """A staged layer goes back to the queue."""
-        for buffer in staged.weights.buffers:
-            self.buffers.give_back(buffer)
-        self.governor.unstage(index)
+        for buffer in prefetched.weights.buffers:
+            self.buffers.release(buffer)
+        self.governor.cancel_prefetch(index)
         self.state.queue.put_back(index)
 
     def need_of(self, index: int) -> Need:
@@ -136,33 +136,33 @@ class LaneBooks:
 
     def next_to_work(self) -> int | None:
         """The staged layer to begin now, if one may be."""
-        if not self.staged:
+        if not self.prefetched:
             return None
-        waiting = sorted(self.staged)
+        waiting = sorted(self.prefetched)
         begins = [index for index in waiting if self.state.may_begin(index)]
         for index in sorted(begins, key=lambda index: -self.governor.work_bytes(index)):  # the largest begins first
             if self.governor.may_begin(index, self._ahead_of(index)):
                 return index
         if waiting[0] not in begins and self.state.queue.oldest not in self.state.queue.open:
             return None  # the first one is under way, and all wait for it
-        relief = self.governor.room_for(waiting[0])
-        if relief is None:
+        eviction = self.governor.eviction_for(waiting[0])
+        if eviction is None:
             return None
-        self.apply(relief, "ceiling")
+        self.apply(eviction, "ceiling")
         return None if self.unwanted else waiting[0]
 
     def _ahead_of(self, index: int) -> int:
         """Bytes of the largest layer of this device before another one that has not begun."""
-        earlier = [self.governor.work_bytes(other) for other in self.governor.staged if other < index]
+        earlier = [self.governor.work_bytes(other) for other in self.governor.prefetched if other < index]
         return max(earlier, default=0)
 
-    def begin_work(self, index: int) -> Staged:
+    def begin_work(self, index: int) -> Prefetched:
         """The work on a staged layer begins."""
         self.governor.begin(index)
         self._granted[index] = self.governor.granted(index)
         self.note_waiting(at_work=True)
         self.state.changed.notify_all()  # there may be room to read the next one
-        return self.staged.pop(index)
+        return self.prefetched.pop(index)
 
     def grow(self, index: int, extra: int) -> bool:
         """Whether the solver may allocate `extra` bytes beyond the plan now; counts them where it may."""
@@ -189,21 +189,21 @@ class LaneBooks:
         elif not at_work and self._waiting_since is None and not self.state.queue.empty:
             self._waiting_since = now
 
-    def apply(self, relief: Relief, cause: str) -> None:
+    def apply(self, eviction: Eviction, cause: str) -> None:
         """Evict blocks and staged layers as the governor decided; emits an event for each kind of eviction."""
-        self.residents.drop(relief.blocks, cause)
-        staged = [index for index in relief.staged if index in self.staged]
-        arriving = [index for index in relief.staged if index in self.reading - self.unwanted]
+        self.residents.drop(eviction.blocks, cause)
+        prefetched = [index for index in eviction.prefetched if index in self.prefetched]
+        arriving = [index for index in eviction.prefetched if index in self.reading - self.unwanted]
         self.unwanted.update(arriving)
-        if staged or arriving:
-            names = dict.fromkeys(self._name_of(index) for index in (*staged, *arriving))
-            freed = sum(self.governor.staged[index] for index in (*staged, *arriving))
-            self.news.offloaded("staged", cause, tuple(names), freed)
-        for index in staged:
-            self.put_back(index, self.staged.pop(index))
-        if relief.batch_after != relief.batch_before:
-            self.news.batch_changed(relief, cause)
-        if relief.blocks or staged:
+        if prefetched or arriving:
+            names = dict.fromkeys(self._name_of(index) for index in (*prefetched, *arriving))
+            freed = sum(self.governor.prefetched[index] for index in (*prefetched, *arriving))
+            self.events.offloaded("prefetched", cause, tuple(names), freed)
+        for index in prefetched:
+            self.put_back(index, self.prefetched.pop(index))
+        if eviction.batch_after != eviction.batch_before:
+            self.events.batch_changed(eviction, cause)
+        if eviction.blocks or prefetched:
             self.device.release()
 
     def _name_of(self, index: int) -> str:

@@ -14,7 +14,7 @@ from engine.checkpoints import Checkpoint
 from engine.checkpoints.tensors import read_view
 from engine.decompose.delta import Delta, subtract
 from engine.decompose.method import LayerMethod
-from engine.devices.buffer_pool import HostBuffer, HostBuffers
+from engine.devices.buffer_pool import BufferPool, HostBuffer
 from engine.devices.device import Device
 from engine.devices.memory_rules import Way
 from engine.extraction.block_cache import Weights
@@ -26,7 +26,7 @@ from engine.streamed_delta import MeasuredDelta, UnreadPair
 
 
 @dataclass(frozen=True)
-class Staged:
+class Prefetched:
     """A layer's weights, ready to be worked on.
 
     Attributes:
@@ -48,7 +48,7 @@ class LayerReader:
         self._lock = threading.Lock()
         self.read_bytes = 0
 
-    def read(self, weight: PairedWeight, buffers: HostBuffers) -> Staged:
+    def read(self, weight: PairedWeight, buffers: BufferPool) -> Prefetched:
         """Read both sides of a weight into host memory.
 
         Raises:
@@ -58,37 +58,37 @@ class LayerReader:
         lent: list[HostBuffer] = []
         sides: list[torch.Tensor] = []
         for checkpoint, view in ((self._finetuned, weight.finetuned), (self._original, weight.original)):
-            lent.append(buffers.lend(view.info.nbytes))
+            lent.append(buffers.acquire(view.info.nbytes))
             sides.append(read_view(checkpoint, view, lent[-1]))
             with self._lock:
                 self.read_bytes += view.info.nbytes
         weights = Weights(sides=(sides[0], sides[1]), buffers=tuple(lent))
-        return Staged(weights, read_seconds=time.perf_counter() - started)
+        return Prefetched(weights, read_seconds=time.perf_counter() - started)
 
-    def leave(self, weight: PairedWeight, way: Way) -> Staged:
+    def leave(self, weight: PairedWeight, way: Way) -> Prefetched:
         """Leave both sides of a weight in their files, to be read in parts by the thread that works on it."""
 
         def note(count: int) -> None:
             with self._lock:
                 self.read_bytes += count
 
-        return Staged(Weights(unread=UnreadPair((self._finetuned, self._original), weight, note), way=way))
+        return Prefetched(Weights(unread=UnreadPair((self._finetuned, self._original), weight, note), way=way))
 
 
 class MoreMemoryError(Exception):
     """The solver needs more memory than was planned and free; the layer is put back and begun again."""
 
 
-def upload(staged: Staged, device: Device, buffers: HostBuffers) -> Staged:
+def upload(prefetched: Prefetched, device: Device, buffers: BufferPool) -> Prefetched:
     """Copy a layer that waits on the host to a device that has memory of its own; gives the host's memory back."""
-    if device.host or not staged.weights.buffers or staged.weights.sides is None:
-        return staged
+    if device.host or not prefetched.weights.buffers or prefetched.weights.sides is None:
+        return prefetched
     started = time.perf_counter()
-    tuned, base = staged.weights.sides
+    tuned, base = prefetched.weights.sides
     there = Weights(sides=(device.upload(tuned), device.upload(base)))
-    for buffer in staged.weights.buffers:
-        buffers.give_back(buffer)
-    return Staged(there, staged.read_seconds, time.perf_counter() - started)
+    for buffer in prefetched.weights.buffers:
+        buffers.release(buffer)
+    return Prefetched(there, prefetched.read_seconds, time.perf_counter() - started)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Worked:
         return min(self.difference, self.weights, key=lambda form: form.nbytes)
 
 
-class LaneWork:
+class LayerStages:
     """The work of one device.
 
     Args:
@@ -115,15 +115,15 @@ class LaneWork:
         buffers: host memory.
     """
 
-    def __init__(self, device: Device, method: LayerMethod, files: tuple[Path, Path], buffers: HostBuffers) -> None:
+    def __init__(self, device: Device, method: LayerMethod, files: tuple[Path, Path], buffers: BufferPool) -> None:
         self._device, self._method, self._files, self._buffers = device, method, files, buffers
 
-    def do(self, task: Task, staged: Staged, reserve: Callable[[int], None], *, on_cpu: bool) -> Worked:
+    def do(self, task: Task, prefetched: Prefetched, reserve: Callable[[int], None], *, on_cpu: bool) -> Worked:
         """Subtract, decompose and store one layer.
 
         Args:
             task: the layer.
-            staged: its weights.
+            prefetched: its weights.
             reserve: told the bytes beyond the plan that the solver needs; raises `MoreMemoryError`.
             on_cpu: the processor does it, whatever the device is; the weights are on the host.
 
@@ -131,51 +131,51 @@ class LaneWork:
             EngineError: ``dtype_overflow``.
         """
         if on_cpu:
-            return self._worked(task, staged, reserve, on_cpu=True)
-        staged = upload(staged, self._device, self._buffers)
+            return self._worked(task, prefetched, reserve, on_cpu=True)
+        prefetched = upload(prefetched, self._device, self._buffers)
         with self._device.computing():
-            return self._worked(task, staged, reserve, on_cpu=False)
+            return self._worked(task, prefetched, reserve, on_cpu=False)
 
-    def give_back(self, worked: Worked, kept: Weights | None) -> None:
+    def release(self, worked: Worked, kept: Weights | None) -> None:
         """Return the host memory of everything that does not stay."""
         for form in {id(form): form for form in (worked.weights, worked.difference)}.values():
             for buffer in form.buffers if form is not kept else ():
-                self._buffers.give_back(buffer)
+                self._buffers.release(buffer)
 
-    def _worked(self, task: Task, staged: Staged, reserve: Callable[[int], None], *, on_cpu: bool) -> Worked:
+    def _worked(self, task: Task, prefetched: Prefetched, reserve: Callable[[int], None], *, on_cpu: bool) -> Worked:
         began = time.perf_counter()
-        unread = staged.weights.unread
+        unread = prefetched.weights.unread
         delta: Delta | MeasuredDelta
-        if unread is not None and staged.weights.way == "pieces":
+        if unread is not None and prefetched.weights.way == "pieces":
             delta, difference = unread.measured(), Weights()
         else:
-            delta, difference = self._subtract(staged.weights, on_host=on_cpu or self._device.host)
+            delta, difference = self._subtract(prefetched.weights, on_host=on_cpu or self._device.host)
         outcome = measure(delta) if task.measured else work_on(task.weight, delta, self._method, reserve=reserve)
         self._device.wait()
         ended = time.perf_counter()
         reading = 0.0 if unread is None else unread.read_seconds
         seconds = StageSeconds(
-            read=staged.read_seconds + reading, upload=staged.upload_seconds, compute=ended - began - reading
+            read=prefetched.read_seconds + reading, upload=prefetched.upload_seconds, compute=ended - began - reading
         )
         outcome = replace(self._outside(outcome, difference), seconds=seconds, span=(began, ended), on_cpu=on_cpu)
         if outcome.left_out is not None and outcome.left_out.reason is LeaveOutReason.NON_FINITE:
-            outcome = self._blamed(outcome, staged.weights)
+            outcome = self._blamed(outcome, prefetched.weights)
         if unread is not None:
             unread.free()
-        return Worked(outcome, staged.weights, difference)
+        return Worked(outcome, prefetched.weights, difference)
 
     def _subtract(self, weights: Weights, *, on_host: bool) -> tuple[Delta, Weights]:
         if weights.delta is not None:
             self._device.adopt(weights.delta.values)
             return weights.delta, weights
         if weights.unread is not None:
-            whole = self._buffers.lend(4 * weights.unread.shape[0] * weights.unread.shape[1])
+            whole = self._buffers.acquire(4 * weights.unread.shape[0] * weights.unread.shape[1])
             delta = weights.unread.filled(whole)
             return delta, Weights(delta=delta, buffers=(whole,))
         assert weights.sides is not None
         for side in weights.sides:
             self._device.adopt(side)
-        memory = self._buffers.lend(4 * weights.sides[1].numel()) if on_host else None
+        memory = self._buffers.acquire(4 * weights.sides[1].numel()) if on_host else None
         delta = subtract(*weights.sides, memory)
         return delta, Weights(delta=delta, buffers=(memory,) if memory else ())
 

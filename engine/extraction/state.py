@@ -37,7 +37,7 @@ class RunState:
     def __init__(self, inputs: RunInputs, reader: LayerReader, *, workers: int) -> None:
         self.method, self.hardware, self.weights = inputs.method, inputs.hardware, inputs.weights
         self.files = (inputs.checkpoints[0].path, inputs.checkpoints[1].path)
-        self.reader, self.residents, self.tell = reader, inputs.residents, inputs.emit
+        self.reader, self.residents, self.emit = reader, inputs.residents, inputs.emit
         self.started = time.perf_counter()
         self.changed = threading.Condition()
         self.queue = RunQueue(inputs.tasks)

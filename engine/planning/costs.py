@@ -15,7 +15,7 @@ from engine.decompose.workspace import (
     worked_in_pieces,
     workspace_bytes,
 )
-from engine.devices.memory_rules import PART_VALUES, Need, lent_bytes
+from engine.devices.memory_rules import PART_VALUES, Need, pooled_bytes
 from engine.models.pairing import PairedWeight
 from engine.settings import SAFETENSORS_DTYPES
 
@@ -57,8 +57,8 @@ def need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
         host: the device is the processor, so that whole tensors are read into lent buffers.
     """
     if host:
-        source = sum(lent_bytes(view.info.nbytes) + _copied(view) for view in (weight.finetuned, weight.original))
-        delta = lent_bytes(4 * weight.numel)
+        source = sum(pooled_bytes(view.info.nbytes) + _copied(view) for view in (weight.finetuned, weight.original))
+        delta = pooled_bytes(4 * weight.numel)
     else:
         source = sum(_view_bytes(view) for view in (weight.finetuned, weight.original))
         delta = 4 * weight.numel
@@ -122,7 +122,7 @@ def resident_bytes(weight: PairedWeight, *, host: bool) -> int:
 def measuring_need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
     """The same for a weight whose change is only measured."""
     source = need(weight, method, host=host).source
-    return Need(source, (lent_bytes(4 * weight.numel) if host else 4 * weight.numel) + CHUNK_BYTES)
+    return Need(source, (pooled_bytes(4 * weight.numel) if host else 4 * weight.numel) + CHUNK_BYTES)
 
 
 def solver_bytes(weight: PairedWeight, method: LayerMethod, *, host: bool = False) -> int:

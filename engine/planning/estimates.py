@@ -15,7 +15,7 @@ from engine.planning.costs import journal_bytes
 from engine.planning.memory_estimate import DeviceMemory, Limits, device_bytes, host_bytes, task_need
 from engine.planning.plan import Plan
 from engine.planning.task import Task
-from engine.results import Kept
+from engine.results import Reusable
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Speed:
 
 
 @dataclass(frozen=True)
-class Room:
+class FreeSpace:
     """What the machine has free. None where the system does not tell.
 
     Attributes:
@@ -51,7 +51,7 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Labour:
+class Workload:
     """What is to be done: layers and measured weights, their work in the unit of `Plan.costs`, bytes to read."""
 
     layers: int
@@ -64,34 +64,34 @@ class Amount:
     """Bytes that a run takes at most, and how many there are; None where nobody knows."""
 
     needed: int
-    at_hand: int | None
+    available: int | None
 
     @property
     def fits(self) -> bool:
         """Whether there are enough, as far as is known."""
-        return self.at_hand is None or self.needed <= self.at_hand
+        return self.available is None or self.needed <= self.available
 
 
 class ProblemCode(str, Enum):
     """Why a plan does not fit the machine. The application words it."""
 
-    LAYER_EXCEEDS_DEVICE = "layer_exceeds_device"  # data: name, needed, at_hand; the processor does it
+    LAYER_EXCEEDS_DEVICE = "layer_exceeds_device"  # data: name, needed, available; the processor does it
     LAYER_EXCEEDS_BUDGET = "layer_exceeds_budget"  # data: name, needed, budget; it runs alone, above the budget
-    LAYER_EXCEEDS_SHARE = "layer_exceeds_share"  # data: name, needed, at_hand; it runs alone, above the run's share
-    HOST_MEMORY_SHORT = "host_memory_short"  # data: name of the largest layer, needed, at_hand
-    OUTPUT_DISK_SHORT = "output_disk_short"  # data: needed, at_hand, folder, exact
-    JOURNAL_DISK_SHORT = "journal_disk_short"  # data: needed, at_hand; the run keeps no journal
+    LAYER_EXCEEDS_SHARE = "layer_exceeds_share"  # data: name, needed, available; it runs alone, above the run's share
+    HOST_MEMORY_SHORT = "host_memory_short"  # data: name of the largest layer, needed, available
+    OUTPUT_DISK_SHORT = "output_disk_short"  # data: needed, available, folder, exact
+    JOURNAL_DISK_SHORT = "journal_disk_short"  # data: needed, available; the run keeps no journal
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that does not fit; `hindering` where the run may fail or take far longer for it."""
+    """One thing that does not fit; `blocking` where the run may fail or take far longer for it."""
 
     code: ProblemCode
     data: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def hindering(self) -> bool:
+    def blocking(self) -> bool:
         """Whether it is more than a remark."""
         mild = (ProblemCode.LAYER_EXCEEDS_BUDGET, ProblemCode.LAYER_EXCEEDS_SHARE, ProblemCode.JOURNAL_DISK_SHORT)
         return self.code not in mild and self.data.get("exact", True) is True
@@ -103,7 +103,7 @@ class Estimate:
 
     Attributes:
         seconds: None while the machine's speed is not known.
-        labour: what earlier runs have not left.
+        workload: what earlier runs have not left.
         device: the most that the run holds of the device, and its memory; None while the device is not known.
         device_limit: what the run may hold of it by its mode and beside other programs.
         host: the most that the run adds to the process's host memory.
@@ -114,7 +114,7 @@ class Estimate:
     """
 
     seconds: float | None
-    labour: Labour
+    workload: Workload
     device: Amount | None
     device_limit: int | None
     host: Amount | None
@@ -124,9 +124,9 @@ class Estimate:
     problems: tuple[Problem, ...]
 
 
-def room_at(output_folder: Path, journal_folder: Path) -> Room:
+def free_space_at(output_folder: Path, journal_folder: Path) -> FreeSpace:
     """Look at memory and disks; the folders need not exist. May wait for a slow disk."""
-    return Room(
+    return FreeSpace(
         int(psutil.virtual_memory().available),
         free_bytes(output_folder),
         free_bytes(journal_folder),
@@ -134,7 +134,9 @@ def room_at(output_folder: Path, journal_folder: Path) -> Room:
     )
 
 
-def estimate(plan: Plan, kept: Kept | None, device: DeviceMemory | None, speed: Speed | None, room: Room) -> Estimate:
+def estimate(
+    plan: Plan, kept: Reusable | None, device: DeviceMemory | None, speed: Speed | None, free: FreeSpace
+) -> Estimate:
     """What a plan will take.
 
     Args:
@@ -142,12 +144,12 @@ def estimate(plan: Plan, kept: Kept | None, device: DeviceMemory | None, speed: 
         kept: what earlier runs left for it.
         device: where; None while it is not known.
         speed: of that device with this method; None while it is not known.
-        room: what is free.
+        free: what is free.
     """
     tasks, work = _left(plan, kept)
-    doing = _labour(tasks, work)
-    output = Amount(plan.output_bytes, room.output_bytes)
-    journal = Amount(_journal_bytes(plan, tasks), _beside(plan, room))
+    doing = _workload(tasks, work)
+    output = Amount(plan.output_bytes, free.output_bytes)
+    journal = Amount(_journal_bytes(plan, tasks), _beside(plan, free))
     problems = [*_disk_problems(plan, output, journal)]
     on_device = host = limit = None
     if device is not None:
@@ -157,27 +159,27 @@ def estimate(plan: Plan, kept: Kept | None, device: DeviceMemory | None, speed: 
             {task.index: task_need(plan, task, host=device.host, ceiling=limits.ceiling) for task in tasks},
         )
         on_device = Amount(device_bytes(plan, tasks, needs, device, limits), device.total_bytes)
-        host = Amount(host_bytes(plan, tasks, on_device.needed, device, limits), room.host_bytes)
+        host = Amount(host_bytes(plan, tasks, on_device.needed, device, limits), free.host_bytes)
         problems += _memory_problems(plan, tasks, needs, device, limits, host)
     return Estimate(
         seconds=None if speed is None else seconds_for(doing, speed),
-        labour=doing,
+        workload=doing,
         device=on_device,
         device_limit=limit,
         host=host,
         output=output,
         journal=journal,
-        one_disk=room.one_disk,
-        problems=tuple(sorted(problems, key=lambda problem: not problem.hindering)),
+        one_disk=free.one_disk,
+        problems=tuple(sorted(problems, key=lambda problem: not problem.blocking)),
     )
 
 
-def labour(plan: Plan, kept: Kept | None = None) -> Labour:
+def workload(plan: Plan, kept: Reusable | None = None) -> Workload:
     """What is to be done for a plan, without what earlier runs left."""
-    return _labour(*_left(plan, kept))
+    return _workload(*_left(plan, kept))
 
 
-def seconds_for(doing: Labour, speed: Speed) -> float:
+def seconds_for(doing: Workload, speed: Speed) -> float:
     """Wall time: reading and computing overlap, so that the slower of the two counts."""
     return max(
         doing.layers * speed.layer_seconds + doing.work / speed.work_per_second,
@@ -185,7 +187,7 @@ def seconds_for(doing: Labour, speed: Speed) -> float:
     )
 
 
-def _left(plan: Plan, kept: Kept | None) -> tuple[list[Task], float]:
+def _left(plan: Plan, kept: Reusable | None) -> tuple[list[Task], float]:
     """What is not done yet, and its work: runs finish their layers in the order of the plan."""
     done = min(kept.layers, len(plan.layers)) if kept is not None else 0
     if done == len(plan.layers):
@@ -194,29 +196,29 @@ def _left(plan: Plan, kept: Kept | None) -> tuple[list[Task], float]:
     return tasks, sum(plan.costs[task.index] for task in tasks)
 
 
-def _labour(tasks: list[Task], work: float) -> Labour:
+def _workload(tasks: list[Task], work: float) -> Workload:
     sides = ((task.weight.finetuned, task.weight.original) for task in tasks)
-    return Labour(len(tasks), work, sum(view.info.nbytes for pair in sides for view in pair))
+    return Workload(len(tasks), work, sum(view.info.nbytes for pair in sides for view in pair))
 
 
 def _journal_bytes(plan: Plan, tasks: list[Task]) -> int:
     return sum(journal_bytes(task.weight, plan.method) for task in tasks if not task.measured)
 
 
-def _beside(plan: Plan, room: Room) -> int | None:
+def _beside(plan: Plan, free: FreeSpace) -> int | None:
     """What the journal's disk has once the output is on it; of ``full`` the output is the journal."""
-    if room.journal_bytes is None or not room.one_disk:
-        return room.journal_bytes
-    return max(0, room.journal_bytes - plan.output_bytes)
+    if free.journal_bytes is None or not free.one_disk:
+        return free.journal_bytes
+    return max(0, free.journal_bytes - plan.output_bytes)
 
 
 def _disk_problems(plan: Plan, output: Amount, journal: Amount) -> list[Problem]:
     exact = plan.method.exact_size
     if not output.fits:
-        data = {"needed": output.needed, "at_hand": output.at_hand, "folder": str(plan.folder), "exact": exact}
+        data = {"needed": output.needed, "available": output.available, "folder": str(plan.folder), "exact": exact}
         return [Problem(ProblemCode.OUTPUT_DISK_SHORT, data)]
     if not journal.fits and exact:
-        return [Problem(ProblemCode.JOURNAL_DISK_SHORT, {"needed": journal.needed, "at_hand": journal.at_hand})]
+        return [Problem(ProblemCode.JOURNAL_DISK_SHORT, {"needed": journal.needed, "available": journal.available})]
     return []
 
 
@@ -238,10 +240,10 @@ def _memory_problems(
     if budget is not None and needed > device.total_bytes == budget:
         problems.append(Problem(ProblemCode.LAYER_EXCEEDS_BUDGET, known | {"budget": int(budget)}))
     elif not device.host and needed > free:
-        problems.append(Problem(ProblemCode.LAYER_EXCEEDS_DEVICE, known | {"at_hand": free}))
+        problems.append(Problem(ProblemCode.LAYER_EXCEEDS_DEVICE, known | {"available": free}))
     elif needed > limits.limit:
-        problems.append(Problem(ProblemCode.LAYER_EXCEEDS_SHARE, known | {"at_hand": limits.limit}))
+        problems.append(Problem(ProblemCode.LAYER_EXCEEDS_SHARE, known | {"available": limits.limit}))
     if not host.fits:
-        short = {"name": largest.weight.name, "needed": host.needed, "at_hand": host.at_hand}
+        short = {"name": largest.weight.name, "needed": host.needed, "available": host.available}
         problems.append(Problem(ProblemCode.HOST_MEMORY_SHORT, short))
     return problems

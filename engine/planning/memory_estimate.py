@@ -13,7 +13,7 @@ from engine.devices.memory_rules import (
     Need,
     ceiling_share,
     layers_at_once,
-    lent_bytes,
+    pooled_bytes,
 )
 from engine.models.pairing import PairedWeight
 from engine.planning.costs import (
@@ -141,8 +141,8 @@ def host_bytes(plan: Plan, tasks: list[Task], on_device: int, device: DeviceMemo
         return on_device + min(limits.idle, sum(_host_source(task.weight) for task in tasks))
     sources = sorted((_host_source(task.weight) for task in tasks), reverse=True)
     conservative = plan.hardware.vram_usage_mode == "conservative"
-    staged = sum(sources[: plan.hardware.batch_size]) if conservative else 0
-    buffers = sum(sources[:READERS]) + staged + min(limits.idle, sum(sources))
+    prefetched = sum(sources[: plan.hardware.batch_size]) if conservative else 0
+    buffers = sum(sources[:READERS]) + prefetched + min(limits.idle, sum(sources))
     results = min(MOST_WAITING, sum(_result_bytes(plan, task) for task in tasks))
     beaten = [
         task for task in tasks if task_need(plan, task, host=False).total > device.total_bytes - device.others_bytes
@@ -151,7 +151,7 @@ def host_bytes(plan: Plan, tasks: list[Task], on_device: int, device: DeviceMemo
 
 
 def _host_source(weight: PairedWeight) -> int:
-    return lent_bytes(weight.finetuned.info.nbytes) + lent_bytes(weight.original.info.nbytes)
+    return pooled_bytes(weight.finetuned.info.nbytes) + pooled_bytes(weight.original.info.nbytes)
 
 
 def _result_bytes(plan: Plan, task: Task) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.planning.plan import Plan
-from engine.results import Kept
+from engine.results import Reusable
 from engine.resume.reuse import find, find_measured
 from engine.store import Entry, Journal, PairStore
 from engine.store.locks import in_use
@@ -91,9 +91,9 @@ def _in_part(plan: Plan, pair: PairStore) -> EarlierRuns:
     return EarlierRuns(layers, {}, _stopped(plan, pair.journals, (entry.path for entry in layers.values())))
 
 
-def summary(plan: Plan, earlier: EarlierRuns) -> Kept:
+def summary(plan: Plan, earlier: EarlierRuns) -> Reusable:
     """How many layers of a plan are reused, as the application shows it."""
-    return Kept(len(earlier.layers), len(plan.layers), bool(earlier.stopped), earlier.started)
+    return Reusable(len(earlier.layers), len(plan.layers), bool(earlier.stopped), earlier.started)
 
 
 def _stopped(plan: Plan, journals: Iterable[Journal], used: Iterable[Path]) -> tuple[Journal, ...]:

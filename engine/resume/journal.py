@@ -48,14 +48,14 @@ class RunJournal:
         store: DecompositionStore | None,
         plan: Plan,
         checkpoints: tuple[Checkpoint, Checkpoint],
-        tell: Callable[[Event], None],
+        emit: Callable[[Event], None],
     ) -> None:
         """Look for earlier runs.
 
         Raises:
             EngineError: on reading the models for their fingerprint.
         """
-        self._store, self._plan, self._tell = store, plan, tell
+        self._store, self._plan, self._emit = store, plan, emit
         self._models = checkpoints
         self._files = (checkpoints[0].path, checkpoints[1].path)
         self._pair: PairStore | None = None
@@ -79,7 +79,7 @@ class RunJournal:
             if full and self.earlier.layers:
                 self._generation = str(self.earlier.layers[0].fields["generation"])
             for path in pair.set_aside:
-                tell(Notice(NoticeCode.JOURNAL_SET_ASIDE, data={"file": str(path)}))
+                emit(Notice(NoticeCode.JOURNAL_SET_ASIDE, data={"file": str(path)}))
         self.started = self.earlier.started or _now()
         self.threads = self.earlier.threads
 
@@ -90,7 +90,7 @@ class RunJournal:
             store.folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except (OSError, Timeout):  # the same run twice at once: each its own file, this one without a journal
-            self._tell(Notice(NoticeCode.JOURNAL_OFF, data={"reason": "the same extraction is on its way already"}))
+            self._emit(Notice(NoticeCode.JOURNAL_OFF, data={"reason": "the same extraction is on its way already"}))
             return None
         self._part_lock = lock
         return part
@@ -109,9 +109,9 @@ class RunJournal:
         """Emit a notice of how many layers come from earlier runs."""
         counts = {"layers": len(self.earlier.layers), "of": len(self._plan.layers)}
         if self.earlier.layers and self.earlier.stopped:
-            self._tell(Notice(NoticeCode.RESUMED, data={**counts, "started": self.started}))
+            self._emit(Notice(NoticeCode.RESUMED, data={**counts, "started": self.started}))
         elif self.earlier.layers:
-            self._tell(Notice(NoticeCode.FROM_CACHE, data=counts))
+            self._emit(Notice(NoticeCode.FROM_CACHE, data=counts))
 
     def open_output(self) -> SafetensorsWriter:
         """The output's temporary file: a new one, or for ``full`` the one that a stopped run left."""
@@ -128,7 +128,7 @@ class RunJournal:
                 added = [item for index in sorted(self.earlier.layers) for item in self._added(index)]
                 return SafetensorsWriter.continued(plan.folder, plan.header_bytes, self.part, added)
             self.earlier, self._generation = EarlierRuns(), secrets.token_hex(8)
-            self._tell(Notice(NoticeCode.JOURNAL_SET_ASIDE, data={"file": str(self.part)}))
+            self._emit(Notice(NoticeCode.JOURNAL_SET_ASIDE, data={"file": str(self.part)}))
         return SafetensorsWriter(plan.folder, plan.header_bytes, self.part)
 
     def begin(self, *, threads: int, device: str) -> None:
@@ -210,7 +210,7 @@ class RunJournal:
                 raise
             entry = self.earlier.layers.pop(index)
             self._damaged.add((entry.path, entry.name))
-            self._tell(Notice(NoticeCode.RECORD_DAMAGED, entry.name, {"file": str(entry.path)}))
+            self._emit(Notice(NoticeCode.RECORD_DAMAGED, entry.name, {"file": str(entry.path)}))
             return None
 
     def close(self, *, finished: bool) -> None:
@@ -237,7 +237,7 @@ class RunJournal:
         if self._pair is not None:
             self._pair.finish(False)
         reason = str(error.data.get("reason") or error.code.value)
-        self._tell(Notice(NoticeCode.JOURNAL_OFF, data={"reason": reason}))
+        self._emit(Notice(NoticeCode.JOURNAL_OFF, data={"reason": reason}))
 
     def _with_part(self, record: Record, added: list[Added]) -> Record:
         assert self.part is not None

@@ -3673,13 +3673,13 @@
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
-        <source>Device memory: at most {needed} of {at_hand}</source>
-        <translation>Gerätespeicher: höchstens {needed} von {at_hand}</translation>
+        <source>Device memory: at most {needed} of {available}</source>
+        <translation>Gerätespeicher: höchstens {needed} von {available}</translation>
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
-        <source>Finished layers in the cache: at most {needed}, {at_hand} free</source>
-        <translation>Fertige Schichten im Cache: höchstens {needed}, {at_hand} frei</translation>
+        <source>Finished layers in the cache: at most {needed}, {available} free</source>
+        <translation>Fertige Schichten im Cache: höchstens {needed}, {available} frei</translation>
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
@@ -3693,33 +3693,33 @@
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
-        <source>LoRA file: at most {needed}, {at_hand} free</source>
-        <translation>LoRA-Datei: höchstens {needed}, {at_hand} frei</translation>
+        <source>LoRA file: at most {needed}, {available} free</source>
+        <translation>LoRA-Datei: höchstens {needed}, {available} frei</translation>
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
-        <source>Main memory: at most {needed}, {at_hand} free</source>
-        <translation>Arbeitsspeicher: höchstens {needed}, {at_hand} frei</translation>
+        <source>Main memory: at most {needed}, {available} free</source>
+        <translation>Arbeitsspeicher: höchstens {needed}, {available} frei</translation>
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
-        <source>No room to keep finished layers in case of a stop: {needed} needed, {at_hand} free.</source>
-        <translation>Zu wenig Platz, um fertige Schichten für den Fall eines Stopps zu behalten: {needed} nötig, {at_hand} frei.</translation>
+        <source>No room to keep finished layers in case of a stop: {needed} needed, {available} free.</source>
+        <translation>Zu wenig Platz, um fertige Schichten für den Fall eines Stopps zu behalten: {needed} nötig, {available} frei.</translation>
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
-        <source>The LoRA may need up to {needed} and the disk has {at_hand} free; it is usually smaller.</source>
-        <translation>Das LoRA braucht vielleicht bis zu {needed}, auf dem Datenträger sind {at_hand} frei; meist wird es kleiner.</translation>
+        <source>The LoRA may need up to {needed} and the disk has {available} free; it is usually smaller.</source>
+        <translation>Das LoRA braucht vielleicht bis zu {needed}, auf dem Datenträger sind {available} frei; meist wird es kleiner.</translation>
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
-        <source>The LoRA needs up to {needed} and the disk has {at_hand} free.</source>
-        <translation>Das LoRA braucht bis zu {needed}, auf dem Datenträger sind {at_hand} frei.</translation>
+        <source>The LoRA needs up to {needed} and the disk has {available} free.</source>
+        <translation>Das LoRA braucht bis zu {needed}, auf dem Datenträger sind {available} frei.</translation>
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
-        <source>The run may need {needed} of memory and {at_hand} are free.</source>
-        <translation>Der Lauf braucht vielleicht {needed} Speicher, {at_hand} sind frei.</translation>
+        <source>The run may need {needed} of memory and {available} are free.</source>
+        <translation>Der Lauf braucht vielleicht {needed} Speicher, {available} sind frei.</translation>
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
@@ -3788,13 +3788,13 @@
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
-        <source>{name} needs {needed}, more than the run's share of {at_hand}: it is worked on alone.</source>
-        <translation>{name} braucht {needed}, mehr als den Anteil des Laufs von {at_hand}: Die Schicht wird allein bearbeitet.</translation>
+        <source>{name} needs {needed}, more than the run's share of {available}: it is worked on alone.</source>
+        <translation>{name} braucht {needed}, mehr als den Anteil des Laufs von {available}: Die Schicht wird allein bearbeitet.</translation>
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
-        <source>{name} needs {needed}, {at_hand} are free: the processor does it.</source>
-        <translation>{name} braucht {needed}, {at_hand} sind frei: Der Prozessor übernimmt.</translation>
+        <source>{name} needs {needed}, {available} are free: the processor does it.</source>
+        <translation>{name} braucht {needed}, {available} sind frei: Der Prozessor übernimmt.</translation>
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>

@@ -16,7 +16,7 @@ from engine.cancel import CancelToken
 from engine.decompose.method import LayerMethod
 from engine.devices.device import Device
 from engine.events import Event, Finished
-from engine.extraction.block_cache import ResidentBlocks
+from engine.extraction.block_cache import BlockCache
 from engine.extraction.extraction import extract
 from engine.planning.costs import need
 from engine.planning.plan import Plan
@@ -93,7 +93,7 @@ def simulate(
     memories: tuple[Memory, ...],
     folder: Path,
     *,
-    residents: ResidentBlocks | None = None,
+    residents: BlockCache | None = None,
     watch: Callable[[Event], None] = lambda event: None,
 ) -> Simulated:
     """Extract on one simulated device for each memory."""

@@ -18,7 +18,7 @@ from app.widgets.bar.result_card import CheckOutcome, ResultCard, tone_of
 from app.widgets.basics.basics import scaled, set_look
 from engine.errors import EngineError
 from engine.events import FinishingStep, Progress
-from engine.results import ExtractionResult, Kept, Verification
+from engine.results import ExtractionResult, Reusable, Verification
 
 WORDS_WIDTH = 620  # what the words beside the buttons should have at least
 
@@ -73,7 +73,7 @@ class BottomBar(BarParts):
         """The plan is being made; for a moment only."""
         self.extract.setEnabled(False)
 
-    def show_ready(self, name: str, size_bytes: int, folder: Path, kept: Kept | None = None) -> None:
+    def show_ready(self, name: str, size_bytes: int, folder: Path, kept: Reusable | None = None) -> None:
         """Extract will write this file; `kept` is what earlier runs left for it."""
         headline = self.tr("Will write {name}").format(name=name)
         size, place = self.tr("at most {size}"), self.tr("in {folder}")

@@ -13,7 +13,7 @@ from app.text.translation import translator
 from app.text.window_text import whose_place_text
 from app.widgets.basics.basics import push_button, set_look, text_label, wrapped_label
 from app.widgets.basics.shortcuts import SHORTCUTS
-from engine.results import Kept
+from engine.results import Reusable
 
 _tr = translator("dialogs")
 
@@ -75,7 +75,7 @@ class Ended(QObject):
         self._box.reject()
 
 
-def ask_resume(parent: QWidget, kept: Kept) -> ResumeAnswer:
+def ask_resume(parent: QWidget, kept: Reusable) -> ResumeAnswer:
     """Ask whether a run shall go on from where an earlier one was stopped."""
     box = QMessageBox(parent)
     box.setIcon(QMessageBox.Icon.Question)

@@ -124,7 +124,7 @@ class PairCard(QFrame):
         remark = breakable(f"\u26a0 {everything[0]}") if everything else ""
         self.remark.setText(remark)
         self.remark.setVisible(bool(remark))
-        self._set_bad(any(problem.hindering for problem in problems))
+        self._set_bad(any(problem.blocking for problem in problems))
         lines = [*everything, *(estimate_lines(estimate) if estimate is not None else ()), parts]
         self.setToolTip("\n".join(line for line in lines if line))
         self._describe()

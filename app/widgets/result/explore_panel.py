@@ -14,7 +14,7 @@ from app.widgets.basics.basics import Panel, WheelGuard, push_button, scaled, te
 from app.widgets.basics.form import LABEL_WIDTH
 from app.widgets.basics.kept_drawing import KeptCurve, ShareBar
 from app.widgets.basics.sliders import NumberSlider
-from app.widgets.result.rank_ways import MEGABYTE, Way, ways
+from app.widgets.result.rank_modes import MEGABYTE, Way, ways
 from engine.analysis.exploration import Answer, Exploration
 from engine.decompose.rank_rules import RankPolicy
 from engine.presets import RANK_STOPS
@@ -37,7 +37,7 @@ class ExplorePanel(Panel):
         self.title.setText(self.tr("Try another rank"))
         self._exploration: Exploration | None = None
         self._answer: Answer | None = None
-        self._at_hand = True
+        self._available = True
         self._guard = WheelGuard()
         self._hint = wrapped_label("", "muted")
         self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -87,14 +87,14 @@ class ExplorePanel(Panel):
             self.tr("After a run, see here at once what another rank would keep and how large the file would be.")
         )
 
-    def show_exploration(self, exploration: Exploration, *, at_hand: bool = True) -> None:
+    def show_exploration(self, exploration: Exploration, *, available: bool = True) -> None:
         """Offer the ranks of a finished run, beginning with its own.
 
         Args:
             exploration: of the run.
-            at_hand: its decomposition was kept, so that smaller ranks can be written without the models.
+            available: its decomposition was kept, so that smaller ranks can be written without the models.
         """
-        self._exploration, self._at_hand, self._answer = exploration, at_hand, None
+        self._exploration, self._available, self._answer = exploration, available, None
         if not exploration.names:
             self._say(self.tr("This file holds whole differences only; there is no rank to choose."))
             return
@@ -222,7 +222,7 @@ class ExplorePanel(Panel):
         self._worst_bar.set_span(answer.worst)
         self.curve.set_now(answer)
         self.words.setText(answer_words(exploration, answer))
-        alone = answer.writable and self._at_hand
+        alone = answer.writable and self._available
         self.detail.setText(self.tr("no models needed") if alone else self.tr("reads the models again"))
         text = self.tr("Write this one")
         if not alone:

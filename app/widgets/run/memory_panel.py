@@ -12,7 +12,7 @@ from app.widgets.basics.legend import LegendEntry, Swatch
 from app.widgets.basics.plot_panel import PlotPanel
 from app.widgets.run.memory_marks import KINDS, SYMBOLS, TOKENS, mark_of, mark_title
 from app.widgets.run.plots import BANDS, MemoryPlot
-from engine.events import BlocksKept, Event, Finished, MemorySample, Planned
+from engine.events import BlocksResident, Event, Finished, MemorySample, Planned
 
 _tr = translator("MemoryPanel")
 
@@ -41,7 +41,8 @@ class MemoryPanel(PlotPanel):
         self.header.addWidget(self.whole_device)
         self.header.addWidget(self.span)
         self.kept, self.ahead = (
-            LegendEntry(Swatch(theme, token, alpha=alpha + 80)) for token, alpha in (BANDS["resident"], BANDS["staged"])
+            LegendEntry(Swatch(theme, token, alpha=alpha + 80))
+            for token, alpha in (BANDS["resident"], BANDS["prefetched"])
         )
         self.marks = {
             kind: LegendEntry(Swatch(theme, TOKENS[kind], symbol=SYMBOLS[kind]), mark_title(kind)) for kind in KINDS
@@ -58,7 +59,7 @@ class MemoryPanel(PlotPanel):
             self._start(event)
         elif isinstance(event, MemorySample):
             self._sample(event)
-        elif isinstance(event, BlocksKept):
+        elif isinstance(event, BlocksResident):
             self._show_kept(event)
         elif isinstance(event, Finished):
             self.end()
@@ -130,10 +131,13 @@ class MemoryPanel(PlotPanel):
         if not sample.run_bytes:
             self.end()
         kept, ahead = self.tr("{size} kept for the next run"), self.tr("{size} read ahead")
-        for entry, words, size in ((self.kept, kept, sample.resident_bytes), (self.ahead, ahead, sample.staged_bytes)):
+        for entry, words, size in (
+            (self.kept, kept, sample.resident_bytes),
+            (self.ahead, ahead, sample.prefetched_bytes),
+        ):
             entry.set_text(words.format(size=format_bytes(size)) if size else "")
 
-    def _show_kept(self, event: BlocksKept) -> None:
+    def _show_kept(self, event: BlocksResident) -> None:
         """The work is over: nothing is read ahead any more."""
         text = self.tr("{size} kept for the next run ({blocks})")
         size, blocks = format_bytes(event.kept_bytes), counted(event.kept, "block")

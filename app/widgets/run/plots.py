@@ -22,9 +22,9 @@ STAGES = ("read", "upload", "compute", "write")
 BATCHES_SHOWN = 60
 SAMPLES_KEPT = 14_400  # an hour at 4 Hz; older ones are thinned out
 GIGABYTE = 1e9
-SERIES = ("seconds", "run", "resident", "staged", "device")  # staged lies on top of resident
-CURVES = ("run", "staged", "resident", "device")  # from the back to the front
-BANDS = {"run": ("accent", 40), "staged": ("read", 64), "resident": ("accent", 80)}  # colour and how opaque
+SERIES = ("seconds", "run", "resident", "prefetched", "device")  # staged lies on top of resident
+CURVES = ("run", "prefetched", "resident", "device")  # from the back to the front
+BANDS = {"run": ("accent", 40), "prefetched": ("read", 64), "resident": ("accent", 80)}  # colour and how opaque
 REACH_PIXELS = 6  # how near to a mark the mouse has to be
 TEXTS_SHOWN = 5
 LABEL_PIXELS = 22  # what the words at the limit need
@@ -117,7 +117,7 @@ class MemoryPlot(QuietPlot):
 
     def add(self, sample: MemorySample) -> None:
         """Draw one more sample."""
-        bands = (sample.resident_bytes, sample.resident_bytes + sample.staged_bytes)
+        bands = (sample.resident_bytes, sample.resident_bytes + sample.prefetched_bytes)
         values = (sample.seconds, *(size / GIGABYTE for size in (sample.run_bytes, *bands, sample.device_used_bytes)))
         for key, value in zip(SERIES, values, strict=True):
             self._series[key].append(value)

@@ -55,16 +55,16 @@ class ResultTab(QWidget):
         self.changes.expect((weight.name, block_of(weight.name)) for weight in plan.layers)
         self.explore.set_running(True)
 
-    def show_result(self, plan: Plan, result: ExtractionResult, *, at_hand: bool) -> None:
+    def show_result(self, plan: Plan, result: ExtractionResult, *, available: bool) -> None:
         """The run has written its file.
 
         Args:
             plan: of the run.
             result: of the run.
-            at_hand: its decomposition was kept, so that the models are not needed for a smaller rank.
+            available: its decomposition was kept, so that the models are not needed for a smaller rank.
         """
         exploration = Exploration.of_result(plan.settings, result, earlier=self.explore.exploration)
-        self.explore.show_exploration(exploration, at_hand=at_hand)
+        self.explore.show_exploration(exploration, available=available)
         self.quality.show_quality(judge(plan.settings, result, exploration))
         if not self._choice.names and result.rows:
             self._choice.choose([max(result.rows, key=lambda row: row.delta_energy).name])

@@ -99,4 +99,4 @@ class RunView(QObject):
     def _show_result(self, result: ExtractionResult) -> None:
         self._rows.flush()
         if self._plan is not None:
-            self.result.show_result(self._plan, result, at_hand=self.keeps_journal)
+            self.result.show_result(self._plan, result, available=self.keeps_journal)

@@ -12,10 +12,10 @@ from pytestqt.qtbot import QtBot
 from window_steps import Pair
 
 from app.storage.json_store import StoreTrouble
-from app.storage.speeds import Method, SpeedStore, blended, labour_done, method_of
+from app.storage.speeds import Method, SpeedStore, blended, method_of, workload_done
 from app.text.estimates import about_seconds, estimate_lines, estimate_text, problem_text
 from app.work.controller import Controller, State
-from engine.planning.estimates import Amount, Estimate, Labour, Problem, ProblemCode, Speed, labour, seconds_for
+from engine.planning.estimates import Amount, Estimate, Problem, ProblemCode, Speed, Workload, seconds_for, workload
 from engine.planning.plan import Plan
 from engine.results import ExtractionResult, StageSeconds
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -36,7 +36,7 @@ def result_of(plan: Plan, seconds: float, **known: object) -> ExtractionResult:
 def told(store: SpeedStore, plan: Plan) -> float:
     speed = store.find(CARD, method_of(plan.settings))
     assert speed is not None
-    return seconds_for(labour(plan), speed)
+    return seconds_for(workload(plan), speed)
 
 
 def test_after_one_run_the_same_run_is_estimated_at_what_it_took(plan: Plan) -> None:
@@ -66,7 +66,7 @@ def test_a_run_replaces_what_was_only_calibrated(plan: Plan) -> None:
 
 def test_many_small_layers_correct_the_time_around_a_layer_and_large_ones_the_work() -> None:
     before = Speed(1e12, 1e9, 0.01)
-    small, large = Labour(1000, 1e10, 0), Labour(2, 1e14, 0)
+    small, large = Workload(1000, 1e10, 0), Workload(2, 1e14, 0)
     for done, twice in ((small, 20.02), (large, 200.04)):
         after = blended(before, done, ExtractionResult((), (), (), twice, 0, 0), 1.0)
         assert seconds_for(done, after) == pytest.approx(twice, rel=0.01)
@@ -82,14 +82,14 @@ def test_time_in_which_the_device_waited_for_the_disk_does_not_make_it_slower(pl
     store.learn(CARD, plan, waited)
     speed = store.find(CARD, method_of(plan.settings))
     assert speed is not None
-    assert seconds_for(replace(labour(plan), read_bytes=0), speed) == pytest.approx(10.0, rel=0.05)
+    assert seconds_for(replace(workload(plan), read_bytes=0), speed) == pytest.approx(10.0, rel=0.05)
     assert speed.read_per_second == pytest.approx(4 * GB / 0.12, rel=0.01), "12 rows of 0.01 s"
 
 
 def test_layers_that_did_not_change_count_as_read_only(plan: Plan) -> None:
     half = result_of(plan, 40.0)
     half = replace(half, rows=half.rows[:6])
-    done = labour_done(plan, half)
+    done = workload_done(plan, half)
     assert sum(plan.costs[:6]) < done.work < sum(plan.costs) * 0.75
 
 
@@ -172,7 +172,7 @@ def test_times_are_told_no_more_exactly_than_they_are_known(seconds: float, word
 def an_estimate(**known: object) -> Estimate:
     usual = Estimate(
         seconds=52.0,
-        labour=Labour(304, 1e14, 10**10),
+        workload=Workload(304, 1e14, 10**10),
         device=Amount(18 * GB, 24 * GB),
         device_limit=18 * GB,
         host=Amount(2 * GB, 30 * GB),
@@ -197,7 +197,7 @@ def test_an_estimate_is_one_line_and_its_tooltip_has_everything() -> None:
 
 @pytest.mark.parametrize("code", list(ProblemCode))
 def test_every_problem_has_words_and_a_remedy(code: ProblemCode) -> None:
-    data = {"name": "diffusion_model.a.weight", "needed": 9 * GB, "at_hand": 6 * GB, "budget": GB, "exact": True}
+    data = {"name": "diffusion_model.a.weight", "needed": 9 * GB, "available": 6 * GB, "budget": GB, "exact": True}
     message, remedy = problem_text(Problem(code, data))
     assert "9.0 GB" in message
     assert remedy
@@ -237,8 +237,8 @@ def test_an_estimate_follows_the_plan_and_gets_better_once_the_device_is_known(
     newest = listener.estimates[-1]
     plan = controller.current.plan  # type: ignore[union-attr]
     assert newest is controller.estimate
-    assert newest.seconds == pytest.approx(seconds_for(labour(plan), engine.speed))  # type: ignore[arg-type]
-    assert newest.device.at_hand == 24 * 1024**3  # type: ignore[union-attr]
+    assert newest.seconds == pytest.approx(seconds_for(workload(plan), engine.speed))  # type: ignore[arg-type]
+    assert newest.device.available == 24 * 1024**3  # type: ignore[union-attr]
 
 
 def test_a_device_is_tried_out_once_for_each_method(

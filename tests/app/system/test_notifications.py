@@ -82,10 +82,10 @@ def test_nothing_is_told_while_the_person_looks_or_does_not_want_it(
 ) -> None:
     notifier = Notifier(window)
     notifier.enabled = False
-    notifier.tell("a", "b")
+    notifier.notify("a", "b")
     notifier.enabled = True
     monkeypatch.setattr(window, "isActiveWindow", lambda: True)
-    notifier.tell("a", "b")
+    notifier.notify("a", "b")
     assert desk.messages == []
     assert desk.alerts == []
 
@@ -102,12 +102,12 @@ def test_without_a_tray_the_window_asks_for_attention(
 def test_no_icon_stays_in_the_tray(qtbot: QtBot, window: QWidget, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifications, "SHOWN_MS", 30)
     notifier = Notifier(window)
-    notifier.tell("a", "b")
-    notifier.tell("c", "d")
+    notifier.notify("a", "b")
+    notifier.notify("c", "d")
     assert desk.shown == 1
     qtbot.waitUntil(lambda: desk.shown == 0)
     qtbot.waitUntil(lambda: notifier.findChildren(QSystemTrayIcon) == [])
-    notifier.tell("e", "f")
+    notifier.notify("e", "f")
     QApplication.instance().aboutToQuit.emit()  # type: ignore[union-attr]
     assert desk.shown == 0
 
@@ -115,7 +115,7 @@ def test_no_icon_stays_in_the_tray(qtbot: QtBot, window: QWidget, desk: Desk, mo
 def test_clicking_it_brings_the_window(qtbot: QtBot, window: QWidget, desk: Desk) -> None:
     notifier = Notifier(window)
     window.showMinimized()
-    notifier.tell("a", "b")
+    notifier.notify("a", "b")
     trays: list[QObject] = list(notifier.findChildren(QSystemTrayIcon))
     trays[0].messageClicked.emit()  # type: ignore[attr-defined]
     assert not window.isMinimized()

@@ -89,7 +89,7 @@ def stage(qtbot: QtBot) -> Iterator[Stage]:
     ended: list[QueueSummary] = []
     runner.ended.connect(ended.append)
     news: list[Event] = []
-    controller.happened.connect(news.append)
+    controller.run_event.connect(news.append)
     yield Stage(engine, controller, queue, runner, ended, news)
     engine.let_go()
     controller.shut_down()

@@ -23,7 +23,7 @@ class Recorder:
         self.finished: list[Any] = []
         self.failed: list[Any] = []
         worker = ExtractionWorker(extractor, plan, cancel or CancelToken())
-        worker.happened.connect(self.events.append)
+        worker.run_event.connect(self.events.append)
         worker.finished.connect(self.finished.append)
         worker.failed.connect(self.failed.append)
         worker.run()
@@ -103,7 +103,7 @@ def test_cancelling_from_the_gui_thread_stops_a_run_on_its_thread(qtbot: QtBot) 
     worker, thread = ExtractionWorker(session, plan, cancel), QThread()
     worker.moveToThread(thread)
     thread.started.connect(worker.run)
-    with qtbot.waitSignal(worker.happened):
+    with qtbot.waitSignal(worker.run_event):
         thread.start()
     with qtbot.waitSignal(worker.failed):
         cancel.cancel()

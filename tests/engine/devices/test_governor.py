@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.devices.governor import Governor
-from engine.devices.memory_rules import Need, Relief
+from engine.devices.memory_rules import Eviction, Need
 
-LADDER = ("drop_resident", "drop_staged", "halve_batch", "alone", "cpu")
+LADDER = ("drop_resident", "drop_prefetched", "halve_batch", "alone", "cpu")
 STEPS_PER_LAYER = 200  # many times what reading, working, failing seven times and writing take
 GIVES_UP = 100  # a layer that fails this often on the device ends on the processor
 
@@ -106,13 +106,13 @@ class SimulatedDevice:
             load.batch_size,
             needs,
             most_staged=load.most_staged,
-            stages_on_host=load.on_host,
+            prefetches_to_host=load.on_host,
         )
         self.order = tuple(map(str, range(5)))
         self.open = list(needs)
         self.reading: set[int] = set()
         self.unwanted: set[int] = set()
-        self.staged: set[int] = set()
+        self.prefetched: set[int] = set()
         self.granted: dict[int, int] = {}
         self.growing: dict[int, list[int]] = {}
         self.failures = {index: layer.failures for index, layer in enumerate(load.layers)}
@@ -157,18 +157,18 @@ class SimulatedDevice:
         if not self.open or len(self.reading) >= min(2, load.batch_size):
             return False
         index = self.open[0]
-        wanted = load.batch_size - len(governor.working) - len(governor.staged)
-        forced = not governor.working and not governor.staged
+        wanted = load.batch_size - len(governor.working) - len(governor.prefetched)
+        forced = not governor.working and not governor.prefetched
         near = load.layers[index].block <= load.layers[self.oldest].block + load.ahead
         if not forced and wanted <= 0 and not (load.ahead and near):
             return False
-        if not governor.may_stage(index, forced=forced):
+        if not governor.may_prefetch(index, forced=forced):
             return False
         self.open.remove(index)
-        governor.stage(index)
+        governor.prefetch(index)
         self.reading.add(index)
-        if governor.staged[index]:
-            self.check_growth(index, alone=not governor.working and set(governor.staged) == {index})
+        if governor.prefetched[index]:
+            self.check_growth(index, alone=not governor.working and set(governor.prefetched) == {index})
         return True
 
     def arrive(self) -> bool:
@@ -180,33 +180,33 @@ class SimulatedDevice:
             self.unwanted.remove(index)
             self.put_back_staged(index)
         else:
-            self.staged.add(index)
+            self.prefetched.add(index)
         return True
 
     def begin(self) -> bool:
         governor = self.governor
-        if not self.staged or len(governor.working) >= self.load.batch_size:
+        if not self.prefetched or len(governor.working) >= self.load.batch_size:
             return False
-        waiting, oldest = sorted(self.staged), self.oldest
+        waiting, oldest = sorted(self.prefetched), self.oldest
         near = [index for index in waiting if index - oldest < self.load.reach]
         for index in sorted(near, key=lambda index: -governor.work_bytes(index)):
-            ahead = max((governor.work_bytes(other) for other in governor.staged if other < index), default=0)
+            ahead = max((governor.work_bytes(other) for other in governor.prefetched if other < index), default=0)
             if governor.may_begin(index, ahead):
                 return self.begun(index)
         if not near and oldest not in self.open:  # it is on its way here, and all others wait for it
             return False
-        relief = governor.room_for(waiting[0])
-        if relief is None:
+        eviction = governor.eviction_for(waiting[0])
+        if eviction is None:
             return False
-        before = (dict(governor.resident), dict(governor.staged), set(self.unwanted))
-        self.apply(relief)
+        before = (dict(governor.resident), dict(governor.prefetched), set(self.unwanted))
+        self.apply(eviction)
         if not self.unwanted:
             return self.begun(waiting[0])
-        return before != (governor.resident, governor.staged, self.unwanted)
+        return before != (governor.resident, governor.prefetched, self.unwanted)
 
     def begun(self, index: int) -> bool:
         governor = self.governor
-        self.staged.remove(index)
+        self.prefetched.remove(index)
         governor.begin(index)
         self.granted[index] = governor.granted(index)
         self.growing[index] = list(self.load.layers[index].growth)
@@ -251,13 +251,13 @@ class SimulatedDevice:
 
     def fail(self, index: int) -> None:
         governor = self.governor
-        resident, staged, batch = tuple(governor.resident), dict(governor.staged), governor.batch
-        step, relief = governor.out_of_memory(index)
-        self.apply(relief)
-        assert set(relief.blocks) == (set(resident) if step != "drop_staged" and step != "halve_batch" else set())
+        resident, prefetched, batch = tuple(governor.resident), dict(governor.prefetched), governor.batch
+        step, eviction = governor.out_of_memory(index)
+        self.apply(eviction)
+        assert set(eviction.blocks) == (set(resident) if step != "drop_prefetched" and step != "halve_batch" else set())
         assert (step == "halve_batch") == (governor.batch != batch)
-        if step in ("drop_staged", "alone", "cpu"):
-            assert set(relief.staged) == {other for other, size in staged.items() if size}
+        if step in ("drop_prefetched", "alone", "cpu"):
+            assert set(eviction.prefetched) == {other for other, size in prefetched.items() if size}
         self.ladders[index].append(step)
         if step == "cpu":
             self.on_cpu.add(index)
@@ -276,36 +276,38 @@ class SimulatedDevice:
         others = self.chance.randint(0, self.load.others)
         self.used = governor.held + others
         batch, evictable = governor.batch, governor.resident or self.droppable()
-        relief = governor.observe(governor.held, self.used)
+        eviction = governor.observe(governor.held, self.used)
         assert governor.limit <= self.load.ceiling
         if governor.batch < batch:
             assert not evictable
             assert self.used > self.load.threshold
-        if relief is not None:
-            assert not (relief.blocks and relief.staged), "staged layers stay as long as resident blocks will do"
-            self.apply(relief)
+        if eviction is not None:
+            assert not (eviction.blocks and eviction.prefetched), (
+                "staged layers stay as long as resident blocks will do"
+            )
+            self.apply(eviction)
 
     def droppable(self) -> set[int]:
-        """Staged layers whose going would help, but for the one that would be next at work."""
+        """Prefetched layers whose going would help, but for the one that would be next at work."""
         governor = self.governor
-        spared = min(governor.staged, default=None) if not governor.working else None
-        return {index for index, size in governor.staged.items() if size and index != spared}
+        spared = min(governor.prefetched, default=None) if not governor.working else None
+        return {index for index, size in governor.prefetched.items() if size and index != spared}
 
-    def apply(self, relief: Relief) -> None:
+    def apply(self, eviction: Eviction) -> None:
         governor = self.governor
         before = tuple(governor.resident)
-        for block in relief.blocks:
+        for block in eviction.blocks:
             governor.release(block)
         assert tuple(governor.resident) == before[: len(governor.resident)], "the last block goes first"
-        for index in relief.staged:
+        for index in eviction.prefetched:
             if index in self.reading:
                 self.unwanted.add(index)
             else:
-                self.staged.remove(index)
+                self.prefetched.remove(index)
                 self.put_back_staged(index)
 
     def put_back_staged(self, index: int) -> None:
-        self.governor.unstage(index)
+        self.governor.cancel_prefetch(index)
         self.open = sorted([*self.open, index])
 
     # What must hold at every moment
@@ -313,7 +315,7 @@ class SimulatedDevice:
     def is_alone(self, index: int) -> bool:
         """Nothing but results on their way out, and layers that wait on the host, is there beside a layer."""
         governor = self.governor
-        return set(governor.working) == {index} and not governor.resident and not any(governor.staged.values())
+        return set(governor.working) == {index} and not governor.resident and not any(governor.prefetched.values())
 
     def check_growth(self, index: int, *, alone: bool) -> None:
         assert alone or self.governor.held <= self.governor.limit
@@ -322,8 +324,8 @@ class SimulatedDevice:
         governor = self.governor
         self.most_held = max(self.most_held, governor.held - sum(governor.results.values()))
         assert governor.peak >= governor.held
-        assert set(governor.staged) == self.reading | self.staged
-        places = (self.open, governor.staged, governor.working, self.finished)
+        assert set(governor.prefetched) == self.reading | self.prefetched
+        places = (self.open, governor.prefetched, governor.working, self.finished)
         assert sorted(index for place in places for index in place) == list(range(len(self.load.layers)))
         assert 1 <= governor.batch <= self.load.batch_size
         assert self.unwanted <= self.reading
@@ -393,48 +395,48 @@ def test_use_just_below_the_threshold_is_not_calm() -> None:
 
 def test_the_batch_does_not_grow_while_a_layer_is_in_trouble() -> None:
     governor = Governor(1000, 1000, 2, {0: Need(1, 1)})
-    governor.stage(0)
+    governor.prefetch(0)
     governor.begin(0)
     assert governor.out_of_memory(0)[0] == "halve_batch"
     assert [governor.observe(0, 0) for _ in range(20)] == [None] * 20
     governor.forget(0)  # another device has done it meanwhile
-    assert governor.observe(0, 0) == Relief(batch_before=1, batch_after=2)
+    assert governor.observe(0, 0) == Eviction(batch_before=1, batch_after=2)
 
 
 def test_pressure_takes_resident_blocks_then_staged_layers_then_half_the_batch() -> None:
     governor = Governor(1000, 1000, 4, {0: Need(10, 1), 1: Need(10, 1)})
     for block in ("middle", "output"):
         governor.keep(block, 50, ("middle", "output"))
-    governor.stage(0)
+    governor.prefetch(0)
     governor.begin(0)
-    governor.stage(1)
-    reliefs = []
+    governor.prefetch(1)
+    evictions = []
     for excess in (30, 30, 30, 30):
-        relief = governor.observe(governor.held, 1000 + excess)
-        assert relief is not None
-        reliefs.append(relief)
-        for block in relief.blocks:
+        eviction = governor.observe(governor.held, 1000 + excess)
+        assert eviction is not None
+        evictions.append(eviction)
+        for block in eviction.blocks:
             governor.release(block)
-        for index in relief.staged:
-            governor.unstage(index)
-    wanted = (Relief(blocks=("output",)), Relief(blocks=("middle",)), Relief(staged=(1,)))
-    assert tuple(reliefs) == (*wanted, Relief(batch_before=4, batch_after=2))
+        for index in eviction.prefetched:
+            governor.cancel_prefetch(index)
+    wanted = (Eviction(blocks=("output",)), Eviction(blocks=("middle",)), Eviction(prefetched=(1,)))
+    assert tuple(evictions) == (*wanted, Eviction(batch_before=4, batch_after=2))
 
 
 def test_other_programs_cannot_take_away_the_only_layer_there_is_to_work_on() -> None:
     governor = Governor(1000, 1000, 1, {0: Need(10, 1)})
-    assert governor.may_stage(0, forced=True)
-    governor.stage(0)
+    assert governor.may_prefetch(0, forced=True)
+    governor.prefetch(0)
     assert governor.observe(10, 2000) is None
-    assert governor.room_for(0) == Relief()
+    assert governor.eviction_for(0) == Eviction()
 
 
 def test_layers_that_wait_on_the_host_are_not_dropped_for_the_device() -> None:
-    governor = Governor(5, 1000, 2, {0: Need(10, 1), 1: Need(10, 1)}, stages_on_host=True)
+    governor = Governor(5, 1000, 2, {0: Need(10, 1), 1: Need(10, 1)}, prefetches_to_host=True)
     for index in (0, 1):
-        assert governor.may_stage(index)
-        governor.stage(index)
-    assert governor.room_for(0) == Relief()
+        assert governor.may_prefetch(index)
+        governor.prefetch(index)
+    assert governor.eviction_for(0) == Eviction()
 
 
 @pytest.mark.parametrize("resident", [0, 30])
@@ -442,7 +444,7 @@ def test_a_layer_grows_past_the_limit_only_where_it_is_all_there_is(resident: in
     governor = Governor(100, 1000, 1, {0: Need(40, 20)})
     if resident:
         governor.keep("block", resident, ("block",))
-    governor.stage(0)
+    governor.prefetch(0)
     governor.begin(0)
     assert governor.may_grow(0, 60) is not bool(resident)
     assert governor.granted(0) == (60 if resident else 0)

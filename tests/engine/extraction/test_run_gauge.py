@@ -10,8 +10,8 @@ from model_files import matrices, save_model, save_pair
 
 from engine.cancel import CancelToken
 from engine.events import Event, Finished, Notice, NoticeCode
-from engine.extraction.block_cache import ResidentBlocks
-from engine.extraction.progress import RunGauge
+from engine.extraction.block_cache import BlockCache
+from engine.extraction.progress import RunProgress
 from engine.planning.costs import need, need_within
 from engine.planning.plan import Plan
 from engine.session import Session
@@ -26,14 +26,14 @@ class Clock:
         return self.now
 
 
-def gauge_of(folder: Path, layers: int) -> tuple[RunGauge, Clock]:
+def gauge_of(folder: Path, layers: int) -> tuple[RunProgress, Clock]:
     """A gauge on a run of layers that cost the same."""
     tuned, base = matrices(layers, seed=0), matrices(layers, seed=50)
     pair = save_model(folder / "tuned.safetensors", tuned), save_model(folder / "base.safetensors", base)
     clock = Clock()
     with Session(*pair) as session:
         costs = session.plan(ExtractionSettings(), HardwareSettings(), folder / "out").costs
-    gauge = RunGauge((), ResidentBlocks(), costs=costs, started=clock.now, clock=clock)
+    gauge = RunProgress((), BlockCache(), costs=costs, started=clock.now, clock=clock)
     return gauge, clock
 
 

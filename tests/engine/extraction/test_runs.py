@@ -21,7 +21,7 @@ from engine.checkpoints import open_checkpoint
 from engine.decompose.truncated_svd import truncated_svd
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, LayerDone, LayerSkipped, LayerStarted, MemorySample, Planned, Progress
-from engine.extraction.stages import LaneWork, Worked
+from engine.extraction.stages import LayerStages, Worked
 from engine.formats.safetensors_writer import SafetensorsWriter
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -70,7 +70,7 @@ def test_the_planned_name_and_size_hold(tmp_path: Path) -> None:
 def test_cancelling_leaves_no_file_and_no_folder(
     stop_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cancel, worked, real = CancelToken(), [], LaneWork.do
+    cancel, worked, real = CancelToken(), [], LayerStages.do
 
     def cancelling(*arguments: Any, **named: Any) -> Worked:
         worked.append(real(*arguments, **named))
@@ -78,7 +78,7 @@ def test_cancelling_leaves_no_file_and_no_folder(
             cancel.cancel()
         return worked[-1]
 
-    monkeypatch.setattr("engine.extraction.device_lane.LaneWork.do", cancelling)
+    monkeypatch.setattr("engine.extraction.device_lane.LayerStages.do", cancelling)
     with Session(*save_pair(tmp_path)) as session:
         plan = session.plan(SETTINGS, HARDWARE, tmp_path / "out")
         with pytest.raises(Cancelled):
@@ -101,7 +101,7 @@ def test_cancelling_before_the_start_does_no_layer(tmp_path: Path) -> None:
 def test_closing_the_generator_stops_its_thread_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closing, worked, real = threading.Event(), [], LaneWork.do
+    closing, worked, real = threading.Event(), [], LayerStages.do
 
     class Stop(CancelToken):
         def cancel(self) -> None:
@@ -114,7 +114,7 @@ def test_closing_the_generator_stops_its_thread_and_leaves_no_file(
         return real(*arguments, **named)
 
     monkeypatch.setattr("engine.extraction.extraction.CancelToken", Stop)
-    monkeypatch.setattr("engine.extraction.device_lane.LaneWork.do", until_closed)
+    monkeypatch.setattr("engine.extraction.device_lane.LayerStages.do", until_closed)
     with Session(*save_pair(tmp_path)) as session:
         events = session.extract(session.plan(SETTINGS, HARDWARE, tmp_path / "out"), CancelToken())
         next(event for event in events if isinstance(event, LayerStarted))

@@ -15,7 +15,7 @@ from engine.cancel import CancelToken
 from engine.devices.device import choose_devices
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, Finished, LayerDone, LayerStarted
-from engine.extraction.stages import LaneWork, LayerReader, Worked
+from engine.extraction.stages import LayerReader, LayerStages, Worked
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -28,7 +28,7 @@ class Watched:
         self.running: set[str] = set()
         self.most = 0
         self.threads: set[int] = set()
-        lock, real = threading.Lock(), LaneWork.do
+        lock, real = threading.Lock(), LayerStages.do
 
         def watched(*arguments: Any, **named: Any) -> Worked:
             name = arguments[1].weight.name
@@ -44,7 +44,7 @@ class Watched:
                 with lock:
                     self.running.remove(name)
 
-        monkeypatch.setattr(LaneWork, "do", watched)
+        monkeypatch.setattr(LayerStages, "do", watched)
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_so_many_blocks_are_read_ahead_and_no_more(
 ) -> None:
     """While the first layer is at work the reader may come as far as the setting says."""
     read: list[str] = []
-    real_read, real_do = LayerReader.read, LaneWork.do
+    real_read, real_do = LayerReader.read, LayerStages.do
     seen: list[str] = []
 
     def noted(self: LayerReader, weight: Any, buffers: Any) -> Any:
@@ -125,7 +125,7 @@ def test_so_many_blocks_are_read_ahead_and_no_more(
         return real_do(*arguments, **named)
 
     monkeypatch.setattr(LayerReader, "read", noted)
-    monkeypatch.setattr(LaneWork, "do", patient)
+    monkeypatch.setattr(LayerStages, "do", patient)
     extract(pair, tmp_path, batch_size=1, prefetch_ahead=ahead)
     assert len(set(seen)) == blocks + 1
     assert len(seen) == (2 * (blocks + 1) if ahead else 1)
@@ -135,7 +135,7 @@ def test_an_error_in_one_layer_ends_the_run_and_begins_hardly_another(
     pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[str] = []
-    real = LaneWork.do
+    real = LayerStages.do
 
     def failing(*arguments: Any, **named: Any) -> Worked:
         begun.append(arguments[1].weight.name)
@@ -143,7 +143,7 @@ def test_an_error_in_one_layer_ends_the_run_and_begins_hardly_another(
             raise RuntimeError("broken")
         return real(*arguments, **named)
 
-    monkeypatch.setattr(LaneWork, "do", failing)
+    monkeypatch.setattr(LayerStages, "do", failing)
     with pytest.raises(EngineError) as caught:
         extract(pair, tmp_path / "out", batch_size=2)
     assert caught.value.code is ErrorCode.DECOMPOSITION_FAILED
@@ -160,7 +160,7 @@ def test_a_processor_without_memory_ends_with_the_layer_that_found_none(
     def failing(*arguments: Any, **named: Any) -> Worked:
         raise MemoryError
 
-    monkeypatch.setattr(LaneWork, "do", failing)
+    monkeypatch.setattr(LayerStages, "do", failing)
     with pytest.raises(EngineError) as caught:
         extract(pair, tmp_path / "out")
     assert caught.value.code is ErrorCode.OUT_OF_MEMORY

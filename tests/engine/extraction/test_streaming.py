@@ -11,8 +11,8 @@ from simulated_device import Memory, largest_share
 from workloads import Simulated, Workload, random_hardware, random_workload, simulate
 
 from engine.decompose.method import LayerMethod
-from engine.events import BatchSizeChanged, BlocksKept, Event, LayerDone, LayerSkipped, Offloaded, OutOfMemory
-from engine.extraction.block_cache import ResidentBlocks
+from engine.events import BatchSizeChanged, BlocksResident, Event, LayerDone, LayerSkipped, Offloaded, OutOfMemory
+from engine.extraction.block_cache import BlockCache
 from engine.planning.costs import need
 from engine.presets import HARDWARE_PROFILES
 from engine.settings import HardwareSettings
@@ -120,7 +120,7 @@ def test_two_devices_share_the_layers_of_one_queue(tmp_path: Path) -> None:
 
 def test_a_second_run_on_two_devices_finds_each_block_where_it_is(tmp_path: Path) -> None:
     workload = random_workload(tmp_path, 4, blocks=12, lora_type="standard")
-    residents, hardware = ResidentBlocks(), HardwareSettings(batch_size=2, blocks_in_gpu=40)
+    residents, hardware = BlockCache(), HardwareSettings(batch_size=2, blocks_in_gpu=40)
     memories = (Memory(ROOMY), Memory(ROOMY))
     simulate(workload, hardware, memories, tmp_path / "out", residents=residents)
     again = simulate(workload, hardware, memories, tmp_path / "out", residents=residents)
@@ -131,7 +131,7 @@ def test_a_second_run_on_two_devices_finds_each_block_where_it_is(tmp_path: Path
 
 def test_a_second_run_finds_resident_blocks_without_reading_or_copying_a_byte(tmp_path: Path) -> None:
     workload = random_workload(tmp_path, 5, lora_type="standard", rank=4)
-    residents, memory = ResidentBlocks(), Memory(ROOMY)
+    residents, memory = BlockCache(), Memory(ROOMY)
     hardware = HardwareSettings(blocks_in_gpu=40)
     first = simulate(workload, hardware, (memory,), tmp_path / "out", residents=residents)
     higher = Workload(workload.pair, workload.settings.model_copy(update={"rank": 9}), workload.needs)
@@ -143,7 +143,7 @@ def test_a_second_run_finds_resident_blocks_without_reading_or_copying_a_byte(tm
 
 
 def test_blocks_stay_in_the_smaller_of_their_two_forms(tmp_path: Path) -> None:
-    residents = ResidentBlocks()
+    residents = BlockCache()
     workload = random_workload(tmp_path, 6, lora_type="standard")
     simulate(workload, HardwareSettings(blocks_in_gpu=40), (Memory(ROOMY),), tmp_path / "out", residents=residents)
     source = [need(weight, LayerMethod.of(workload.settings), host=False).source for weight in _weights(workload)]
@@ -152,18 +152,18 @@ def test_blocks_stay_in_the_smaller_of_their_two_forms(tmp_path: Path) -> None:
 
 
 def test_only_as_many_blocks_stay_as_the_setting_says_the_middle_ones_first(tmp_path: Path) -> None:
-    residents = ResidentBlocks()
+    residents = BlockCache()
     workload = random_workload(tmp_path, 8, blocks=9, lora_type="standard")
     run = simulate(workload, HardwareSettings(blocks_in_gpu=4), (Memory(ROOMY),), tmp_path / "out", residents=residents)
     names = {name.rpartition(".")[2] for name in residents.sizes("sim:0")}
     assert names == {"3", "4", "5", "6"}  # the middle third, then the first of the output third
-    (kept,) = happened(run, BlocksKept)
+    (kept,) = happened(run, BlocksResident)
     assert (kept.kept, kept.offloaded) == (4, 5)  # type: ignore[attr-defined]
 
 
 def test_resident_blocks_of_an_earlier_run_give_way_to_the_work_of_the_next(tmp_path: Path) -> None:
     workload = random_workload(tmp_path, 9, blocks=8, lora_type="standard", rank=4)
-    residents = ResidentBlocks()
+    residents = BlockCache()
     simulate(workload, HardwareSettings(blocks_in_gpu=40), (Memory(ROOMY),), tmp_path / "out", residents=residents)
     held = residents.nbytes
     memory = Memory(int((held + workload.largest) / 0.75))
@@ -178,7 +178,7 @@ def test_resident_blocks_of_an_earlier_run_give_way_to_the_work_of_the_next(tmp_
 
 def test_freeing_the_residents_leaves_the_device_as_it_was(tmp_path: Path) -> None:
     workload = random_workload(tmp_path, 10, lora_type="standard")
-    residents, memory = ResidentBlocks(), Memory(ROOMY)
+    residents, memory = BlockCache(), Memory(ROOMY)
     simulate(workload, HardwareSettings(blocks_in_gpu=40), (memory,), tmp_path / "out", residents=residents)
     assert memory.used == residents.nbytes > 0
     assert residents.clear() > 0

@@ -12,14 +12,24 @@ from simulated_device import Memory
 from workloads import random_hardware, random_workload, simulate
 
 from engine.planning.costs import need
-from engine.planning.estimates import Amount, Labour, ProblemCode, Room, Speed, estimate, labour, room_at, seconds_for
+from engine.planning.estimates import (
+    Amount,
+    FreeSpace,
+    ProblemCode,
+    Speed,
+    Workload,
+    estimate,
+    free_space_at,
+    seconds_for,
+    workload,
+)
 from engine.planning.memory_estimate import DeviceMemory
 from engine.planning.plan import Plan
-from engine.results import Kept
+from engine.results import Reusable
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 
-PLENTY = Room(10**13, 10**13, 10**13, one_disk=False)
+PLENTY = FreeSpace(10**13, 10**13, 10**13, one_disk=False)
 LARGE = DeviceMemory(host=False, total_bytes=10**12)
 GIB = 1024**3
 
@@ -32,7 +42,7 @@ def plan_of(folder: Path, hardware: HardwareSettings | None = None, **chosen: ob
         return session.plan(settings, hardware or HardwareSettings(), folder / "out")
 
 
-def codes(plan: Plan, device: DeviceMemory | None = LARGE, room: Room = PLENTY) -> list[ProblemCode]:
+def codes(plan: Plan, device: DeviceMemory | None = LARGE, room: FreeSpace = PLENTY) -> list[ProblemCode]:
     return [problem.code for problem in estimate(plan, None, device, None, room).problems]
 
 
@@ -49,19 +59,19 @@ def test_a_run_on_a_simulated_device_holds_no_more_than_was_estimated(tmp_path: 
     told = estimate(run.plan, None, device, None, PLENTY)
     assert told.device is not None
     assert 0 < run.devices[0].simulated.peak <= told.device.needed <= capacity
-    assert told.device.at_hand == capacity
+    assert told.device.available == capacity
     assert told.device_limit == min(run.devices[0].ceiling_bytes, run.devices[0].threshold_bytes)
 
 
 def test_the_time_is_the_work_over_the_speed_or_the_reading_where_that_is_slower(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
-    doing = labour(plan)
+    doing = workload(plan)
     sizes = [path.stat().st_size for path in (tmp_path / "tuned.safetensors", tmp_path / "base.safetensors")]
     assert doing.layers == 6
     assert doing.read_bytes == 2 * 6 * 96 * 64 * 4
     assert doing.read_bytes < sum(sizes)
-    assert seconds_for(Labour(10, 500.0, 1000), Speed(100.0, 1000.0, 0.2)) == pytest.approx(5.0 + 2.0)
-    assert seconds_for(Labour(10, 500.0, 1000), Speed(100.0, 50.0, 0.2)) == pytest.approx(20.0)
+    assert seconds_for(Workload(10, 500.0, 1000), Speed(100.0, 1000.0, 0.2)) == pytest.approx(5.0 + 2.0)
+    assert seconds_for(Workload(10, 500.0, 1000), Speed(100.0, 50.0, 0.2)) == pytest.approx(20.0)
     told = estimate(plan, None, LARGE, Speed(sum(plan.costs) / 7.0, 1e12), PLENTY)
     assert told.seconds == pytest.approx(7.0)
 
@@ -75,12 +85,12 @@ def test_without_a_known_speed_or_device_nothing_is_promised(tmp_path: Path) -> 
 def test_layers_that_earlier_runs_left_take_no_time(tmp_path: Path) -> None:
     plan, speed = plan_of(tmp_path), Speed(1e6, 1e12)
     whole = estimate(plan, None, LARGE, speed, PLENTY)
-    rest = estimate(plan, Kept(4, 6, True, ""), LARGE, speed, PLENTY)
-    nothing = estimate(plan, Kept(6, 6, False, ""), LARGE, speed, PLENTY)
+    rest = estimate(plan, Reusable(4, 6, True, ""), LARGE, speed, PLENTY)
+    nothing = estimate(plan, Reusable(6, 6, False, ""), LARGE, speed, PLENTY)
     assert whole.seconds is not None
     assert rest.seconds == pytest.approx(whole.seconds * 2 / 6)
     assert rest.journal.needed * 3 == whole.journal.needed
-    assert (nothing.seconds, nothing.labour) == (0.0, Labour(0, 0.0, 0))
+    assert (nothing.seconds, nothing.workload) == (0.0, Workload(0, 0.0, 0))
     assert nothing.device == Amount(0, LARGE.total_bytes)
 
 
@@ -95,9 +105,9 @@ def test_a_layer_that_is_larger_than_what_is_free_goes_to_the_processor(tmp_path
     told = estimate(plan, None, tight, None, PLENTY)
     assert [problem.code for problem in told.problems] == [ProblemCode.LAYER_EXCEEDS_DEVICE]
     data = told.problems[0].data
-    assert (data["needed"], data["at_hand"]) == (largest, largest - 1)
+    assert (data["needed"], data["available"]) == (largest, largest - 1)
     assert data["name"] in {weight.name for weight in plan.layers}
-    assert told.problems[0].hindering
+    assert told.problems[0].blocking
     easy = estimate(plan, None, LARGE, None, PLENTY)
     assert told.host is not None
     assert easy.host is not None
@@ -108,7 +118,7 @@ def test_a_layer_above_the_runs_share_is_only_a_remark(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, HardwareSettings(vram_usage_mode="conservative"))
     device = DeviceMemory(host=False, total_bytes=int(largest_need(plan) * 1.5))
     told = estimate(plan, None, device, None, PLENTY)
-    assert [(item.code, item.hindering) for item in told.problems] == [(ProblemCode.LAYER_EXCEEDS_SHARE, False)]
+    assert [(item.code, item.blocking) for item in told.problems] == [(ProblemCode.LAYER_EXCEEDS_SHARE, False)]
     assert told.device is not None
     assert told.device.needed == largest_need(plan), "it runs alone"
 
@@ -118,7 +128,7 @@ def test_a_budget_below_one_layer_is_a_remark(tmp_path: Path) -> None:
     told = estimate(plan, None, DeviceMemory(host=False, total_bytes=4096), None, PLENTY)
     assert told.problems[0].code is ProblemCode.LAYER_EXCEEDS_BUDGET
     assert told.problems[0].data["budget"] == 4096
-    assert not told.problems[0].hindering, "the run works on such a layer alone"
+    assert not told.problems[0].blocking, "the run works on such a layer alone"
 
 
 def test_too_little_main_memory_is_named(tmp_path: Path) -> None:
@@ -128,11 +138,11 @@ def test_too_little_main_memory_is_named(tmp_path: Path) -> None:
     assert codes(plan, on_processor, replace(PLENTY, host_bytes=1000)) == [ProblemCode.HOST_MEMORY_SHORT]
 
 
-@pytest.mark.parametrize(("lora_type", "hindering"), [("standard", True), ("adaptive_energy", False)])
-def test_a_full_disk_hinders_only_where_the_size_is_certain(tmp_path: Path, lora_type: str, hindering: bool) -> None:
+@pytest.mark.parametrize(("lora_type", "blocking"), [("standard", True), ("adaptive_energy", False)])
+def test_a_full_disk_hinders_only_where_the_size_is_certain(tmp_path: Path, lora_type: str, blocking: bool) -> None:
     plan = plan_of(tmp_path, lora_type=lora_type)
     told = estimate(plan, None, LARGE, None, replace(PLENTY, output_bytes=plan.output_bytes - 1))
-    assert [(item.code, item.hindering) for item in told.problems] == [(ProblemCode.OUTPUT_DISK_SHORT, hindering)]
+    assert [(item.code, item.blocking) for item in told.problems] == [(ProblemCode.OUTPUT_DISK_SHORT, blocking)]
 
 
 @pytest.mark.parametrize(("one_disk", "expected"), [(True, [ProblemCode.JOURNAL_DISK_SHORT]), (False, [])])
@@ -141,16 +151,16 @@ def test_the_journal_shares_the_disk_with_the_output_where_there_is_one(
 ) -> None:
     plan = plan_of(tmp_path)
     free = plan.output_bytes + plan.journal_bytes - 1
-    assert codes(plan, room=Room(10**13, free, free, one_disk)) == expected
-    assert codes(plan, room=Room(10**13, free + 1, free + 1, one_disk)) == []
+    assert codes(plan, room=FreeSpace(10**13, free, free, one_disk)) == expected
+    assert codes(plan, room=FreeSpace(10**13, free + 1, free + 1, one_disk)) == []
 
 
 def test_a_disk_that_does_not_tell_is_taken_to_have_room(tmp_path: Path) -> None:
-    assert codes(plan_of(tmp_path), room=Room(None, None, None, one_disk=True)) == []
+    assert codes(plan_of(tmp_path), room=FreeSpace(None, None, None, one_disk=True)) == []
 
 
 def test_room_is_what_the_system_says_also_of_folders_that_are_not_there_yet(tmp_path: Path) -> None:
-    room = room_at(tmp_path / "not" / "there", tmp_path)
+    room = free_space_at(tmp_path / "not" / "there", tmp_path)
     assert room.one_disk
     assert room.output_bytes == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.05)
     assert room.host_bytes == pytest.approx(psutil.virtual_memory().available, rel=0.3)

@@ -15,7 +15,7 @@ import torch
 
 from engine.cancel import CancelToken
 from engine.events import Finished, LayerDone
-from engine.extraction.stages import LaneWork, Worked
+from engine.extraction.stages import LayerStages, Worked
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 from engine.store.store import DecompositionStore
@@ -23,13 +23,13 @@ from engine.store.store import DecompositionStore
 
 def main(finetuned: str, original: str, store: str, output: str, settings: str, pause: str = "0") -> None:
     """Extract; every layer takes at least `pause` seconds, so that there is time to be killed in."""
-    real = LaneWork.do
+    real = LayerStages.do
 
     def slow(*arguments: Any, **named: Any) -> Worked:
         time.sleep(float(pause))
         return real(*arguments, **named)
 
-    LaneWork.do = slow  # type: ignore[method-assign]
+    LayerStages.do = slow  # type: ignore[method-assign]
     torch.set_num_threads(2)
     hardware = HardwareSettings(device="cpu", batch_size=2)
     with Session(Path(finetuned), Path(original), DecompositionStore(Path(store))) as session:

@@ -20,7 +20,7 @@ from app.window import dropped_files
 from app.window.main_window import MainWindow
 from app.work.controller import State
 from app.work.model_placement import distinguish
-from engine.planning.estimates import Amount, Estimate, Labour, Problem, ProblemCode
+from engine.planning.estimates import Amount, Estimate, Problem, ProblemCode, Workload
 
 
 def drop(target: QWidget, *paths: Path) -> None:
@@ -113,7 +113,7 @@ def pair_card(qtbot: QtBot, theme: Theme) -> PairCard:
 def fitting(*problems: Problem) -> Estimate:
     amount = Amount(18 * GB, 24 * GB)
     disk = Amount(310_000_000, 10**12)
-    return Estimate(52.0, Labour(304, 1e14, 10**10), amount, 18 * GB, amount, disk, disk, True, problems)
+    return Estimate(52.0, Workload(304, 1e14, 10**10), amount, 18 * GB, amount, disk, disk, True, problems)
 
 
 def test_the_pair_card_says_what_the_extraction_will_take_as_soon_as_that_is_known(pair_card: PairCard) -> None:
@@ -129,7 +129,7 @@ def test_the_pair_card_says_what_the_extraction_will_take_as_soon_as_that_is_kno
 
 
 def test_what_will_not_fit_is_red_with_a_remedy_and_comes_before_remarks(pair_card: PairCard) -> None:
-    problem = Problem(ProblemCode.OUTPUT_DISK_SHORT, {"needed": GB, "at_hand": 5000, "folder": "/x", "exact": True})
+    problem = Problem(ProblemCode.OUTPUT_DISK_SHORT, {"needed": GB, "available": 5000, "folder": "/x", "exact": True})
     pair_card.show_pair(304, LEFT_OUT, 310_000_000, "", ["A remark."], fitting(problem))
     assert pair_card.remark.text().startswith("\u26a0 The LoRA needs up to 1.0 GB")
     assert "choose another output folder" in pair_card.remark.text()
@@ -143,7 +143,7 @@ def test_what_will_not_fit_is_red_with_a_remedy_and_comes_before_remarks(pair_ca
 
 
 def test_a_mild_problem_is_only_a_remark(pair_card: PairCard) -> None:
-    problem = Problem(ProblemCode.JOURNAL_DISK_SHORT, {"needed": GB, "at_hand": 5000})
+    problem = Problem(ProblemCode.JOURNAL_DISK_SHORT, {"needed": GB, "available": 5000})
     pair_card.show_pair(304, (), 310_000_000, "", (), fitting(problem))
     assert pair_card.remark.isVisible()
     assert pair_card.property("trouble") is False

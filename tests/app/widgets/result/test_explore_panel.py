@@ -113,7 +113,7 @@ def test_above_the_computed_rank_the_figures_are_bounds_and_the_models_are_neede
 
 
 def test_without_a_journal_every_other_rank_is_extracted(panel: ExplorePanel) -> None:
-    panel.show_exploration(finished()[2], at_hand=False)
+    panel.show_exploration(finished()[2], available=False)
     panel.slider.number.setValue(3)
     assert panel.write.text() == "Extract at 3"
 

@@ -21,7 +21,7 @@ from app.work.controller import State
 from engine.events import (
     BatchDone,
     BatchSizeChanged,
-    BlocksKept,
+    BlocksResident,
     Event,
     Finished,
     MemorySample,
@@ -73,7 +73,7 @@ def only_line(event: Event) -> tuple[Level, str]:
             "Freed 1.2 GB: offloaded 5 blocks: x.1, x.2, x.3 and 2 more (this run's share is full); 1 block stays",
         ),
         (
-            replace(OFFLOADED, what="staged", cause="out_of_memory", freed_bytes=400_000_000),
+            replace(OFFLOADED, what="prefetched", cause="out_of_memory", freed_bytes=400_000_000),
             Level.INFO,
             "Freed 400 MB: gave up block double_blocks.3, read ahead (out of memory); what was given up is read again",
         ),
@@ -90,7 +90,7 @@ def only_line(event: Event) -> tuple[Level, str]:
             "Out of memory in diffusion_model.a.weight: the processor works on it instead",
         ),
         (
-            BlocksKept(7, 3, int(1.2 * GB), 12 * GB),
+            BlocksResident(7, 3, int(1.2 * GB), 12 * GB),
             Level.INFO,
             "7 blocks (1.2 GB) stay on the device for the next extraction; 3 did not fit",
         ),
@@ -101,10 +101,10 @@ def test_the_log_tells_it_in_plain_words(event: Event, level: Level, text: str) 
 
 
 def test_the_log_says_nothing_where_no_block_stays() -> None:
-    assert list(event_lines(BlocksKept(0, 0, 0, 0))) == []
+    assert list(event_lines(BlocksResident(0, 0, 0, 0))) == []
 
 
-@pytest.mark.parametrize("step", ["drop_resident", "drop_staged", "halve_batch", "alone", "cpu"])
+@pytest.mark.parametrize("step", ["drop_resident", "drop_prefetched", "halve_batch", "alone", "cpu"])
 def test_every_step_after_an_allocation_failed_has_words(step: str) -> None:
     assert "weight: " in only_line(replace(ALONE, step=step))[1]
 
@@ -216,7 +216,7 @@ def test_a_new_run_shows_no_marks_of_the_last_one(panel: RunPanel) -> None:
 def test_what_is_kept_and_read_ahead_is_drawn_as_layers_and_said_in_words(panel: RunPanel) -> None:
     curves = panel.memory.plot._curves
     assert curves["resident"].yData[-1] == pytest.approx(1.2)
-    assert curves["staged"].yData[-1] == pytest.approx(1.6), "it lies on top of what is kept"
+    assert curves["prefetched"].yData[-1] == pytest.approx(1.6), "it lies on top of what is kept"
     assert panel.memory.kept.text() == "1.2 GB kept for the next run"
     assert panel.memory.ahead.text() == "400 MB read ahead"
 
@@ -228,7 +228,7 @@ def test_the_words_vanish_with_what_they_speak_of(panel: RunPanel) -> None:
 
 
 def test_at_the_end_the_words_say_what_stays_and_that_nothing_is_read_ahead(panel: RunPanel) -> None:
-    panel.take(BlocksKept(7, 3, int(1.2 * GB), 12 * GB))
+    panel.take(BlocksResident(7, 3, int(1.2 * GB), 12 * GB))
     assert panel.memory.kept.text() == "1.2 GB kept for the next run (7 blocks)"
     assert not panel.memory.ahead.isVisible()
 
@@ -285,7 +285,7 @@ def test_a_run_without_any_work_says_nothing_of_waiting(panel: RunPanel) -> None
 def test_a_whole_run_shows_all_of_it_in_the_window(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair
 ) -> None:
-    engine.news = (OFFLOADED, SMALLER, replace(ALONE, step="cpu"), BlocksKept(7, 3, int(1.2 * GB), 12 * GB))
+    engine.news = (OFFLOADED, SMALLER, replace(ALONE, step="cpu"), BlocksResident(7, 3, int(1.2 * GB), 12 * GB))
     engine.result = {"layers_kept": 5, "waited_share": 0.02}
     window.set_models(*pair)
     window.extract()

@@ -11,7 +11,7 @@ from engine.analysis.exploration import Answer, Exploration
 from engine.decompose.rank_rules import RankPolicy
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, LoraType
 
-_tr = translator("rank_ways")
+_tr = translator("rank_modes")
 
 REACH = 4  # a slider goes up to so many times the rank computed; higher ones can be typed
 MEGABYTE, KILOBYTE = 10**6, 10**3
