@@ -141,7 +141,7 @@ class ExtractionResult:
     Attributes:
         peak_device_bytes: most that the run held of the device's memory.
         peak_rss_bytes: most that the process held of the host's.
-        layers_kept: layers that came from an earlier run or the cache, without any work.
+        layers_reused: layers that came from an earlier run or the cache, without any work.
         read_bytes: read from the two models.
         copied_bytes: copied to the device; 0 on a processor.
         waited_share: of the time in which layers were worked on, the part that the device waited for data.
@@ -153,7 +153,7 @@ class ExtractionResult:
     seconds: float
     peak_device_bytes: int
     peak_rss_bytes: int
-    layers_kept: int = 0
+    layers_reused: int = 0
     read_bytes: int = 0
     copied_bytes: int = 0
     waited_share: float = 0.0

@@ -106,7 +106,7 @@ def extraction_object(result: ExtractionResult) -> dict[str, Any]:
         "size_bytes": first["size_bytes"],
         "peak_device_bytes": result.peak_device_bytes,
         "peak_rss_bytes": result.peak_rss_bytes,
-        "layers_kept": result.layers_kept,
+        "layers_kept": result.layers_reused,
         "read_bytes": result.read_bytes,
         "copied_bytes": result.copied_bytes,
         "waited_share": result.waited_share,

@@ -104,7 +104,7 @@ class SpeedStore(JsonStore):
         Raises:
             OSError: the file cannot be written; the timing counts until the program ends all the same.
         """
-        if result.seconds < TELLING_SECONDS or result.layers_kept:
+        if result.seconds < TELLING_SECONDS or result.layers_reused:
             return
         method = method_of(plan.settings)
         entry = self._all().get((device, method))

@@ -135,7 +135,7 @@ class DebugReport:
             f"Final {self._memory}: {final}, peak {self._share(result.peak_device_bytes)}, "
             f"peak host memory {result.peak_rss_bytes / _MIB:,.0f} MiB",
             f"Layers: {result.layers} written, {result.skipped} left out, {result.capped} cut by the rank cap, "
-            f"{result.kept_unclamped} kept unclamped, {result.layers_kept} from earlier runs",
+            f"{result.kept_unclamped} kept unclamped, {result.layers_reused} from earlier runs",
             f"Energy retained: mean {100 * output.mean_energy_retained:.2f}%, "
             f"worst {100 * output.worst_energy_retained:.2f}%",
             f"LoRA saved to: {output.path}",

@@ -44,7 +44,7 @@ class CacheRow:
     seconds: float
     ratio: float
     layers: int
-    layers_kept: int
+    layers_reused: int
     read_bytes: int
     store_bytes: int
     without_work: str
@@ -93,7 +93,7 @@ def _row(which: str, timed: _Timed, first: _Timed, size: int) -> CacheRow:
     ratio, result = first.seconds / timed.seconds, timed.result
     without_work = target = ""
     if which in _REPEATS:
-        without_work = verdict(result.layers_kept == result.layers and result.read_bytes == 0)
+        without_work = verdict(result.layers_reused == result.layers and result.read_bytes == 0)
         target = verdict(ratio >= AT_LEAST) if size >= JUDGED_FROM else "pair below 2 GiB"
     return CacheRow(
         which=which,
@@ -101,7 +101,7 @@ def _row(which: str, timed: _Timed, first: _Timed, size: int) -> CacheRow:
         seconds=timed.seconds,
         ratio=ratio,
         layers=result.layers,
-        layers_kept=result.layers_kept,
+        layers_reused=result.layers_reused,
         read_bytes=result.read_bytes,
         store_bytes=timed.store_bytes,
         without_work=without_work,
@@ -118,7 +118,7 @@ def cache_table(rows: list[CacheRow]) -> Table:
         title=f"cache: {mib(rows[0].side_bytes)} MiB a side, rank 32, processor; the journal adds {overhead:+.1%}",
     )
     for row in rows:
-        kept, times = f"{row.layers_kept} of {row.layers}", (f"{row.seconds:.3f}", f"{row.ratio:.1f}")
+        kept, times = f"{row.layers_reused} of {row.layers}", (f"{row.seconds:.3f}", f"{row.ratio:.1f}")
         sizes = f"{row.read_bytes:,}", mib(row.store_bytes)
         table.add_row(row.which, *times, kept, *sizes, marked(row.without_work), marked(row.target))
     return table

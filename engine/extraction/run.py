@@ -30,7 +30,7 @@ from engine.steps import Step
 from engine.store import DecompositionStore
 
 _WAIT_SECONDS = 0.05
-_IN_RESULT = ("peak_device_bytes", "peak_rss_bytes", "layers_kept", "read_bytes", "copied_bytes", "waited_share")
+_IN_RESULT = ("peak_device_bytes", "peak_rss_bytes", "read_bytes", "copied_bytes", "waited_share")
 _AT_ONCE = 256 * 1024 * 1024  # bytes of ``full`` that go to the disk before they are journaled
 
 
@@ -252,10 +252,9 @@ class ExtractionRun:
         results = self._collector
         totals = self._progress.totals(results.kept) | {"set_weights": self._new}
         output = results.publish(writer, journal.started, totals)
-        kept = {name: totals[name] for name in _IN_RESULT}
-        return ExtractionResult(
-            (output,), tuple(results.rows), tuple(results.left_out), self._progress.seconds(), **kept
-        )
+        figures = {name: totals[name] for name in _IN_RESULT} | {"layers_reused": results.kept}
+        rows, left_out = tuple(results.rows), tuple(results.left_out)
+        return ExtractionResult((output,), rows, left_out, self._progress.seconds(), **figures)
 
     def _sample(self, *, now: bool = False) -> None:
         """Emits a memory sample and the progress where they are due."""

@@ -4633,64 +4633,64 @@
     </message>
 </context>
 <context>
-    <name>rank_ways</name>
+    <name>rank_modes</name>
     <message>
-        <location filename="../../app/widgets/result/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>Each layer gets the smallest rank that keeps this part of the norm of its change.</source>
         <translation>Jede Schicht bekommt den kleinsten Rang, der diesen Teil der Norm ihrer Änderung erhält.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>Each layer gets the smallest rank that keeps this share of its change.</source>
         <translation>Jede Schicht bekommt den kleinsten Rang, der diesen Anteil ihrer Änderung erhält.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>Each layer keeps the singular values that are larger than this part of its largest one.</source>
         <translation>Jede Schicht behält die Singulärwerte, die größer sind als dieser Teil ihres größten.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>Each layer keeps this part of the sum of its singular values.</source>
         <translation>Jede Schicht behält diesen Teil der Summe ihrer Singulärwerte.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>File size</source>
         <translation>Dateigröße</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>Frobenius</source>
         <translation>Frobenius</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>Kept per layer</source>
         <translation>Je Schicht erhalten</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>One rank for all layers.</source>
         <translation>Ein Rang für alle Schichten.</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>Quantile</source>
         <translation>Quantil</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>Rank</source>
         <translation>Rang</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>Ratio</source>
         <translation>Verhältnis</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/result/rank_ways.py"/>
+        <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>The largest rank for all layers whose file is at most this large.</source>
         <translation>Der größte Rang für alle Schichten, dessen Datei höchstens so groß ist.</translation>
     </message>

@@ -108,7 +108,7 @@ def test_layers_of_its_records_know_where_they_stand(earlier: EarlierHome) -> No
         plan = session.plan(ExtractionSettings(rank=6), HardwareSettings(device="cpu"), earlier.out)
         *_, last = session.extract(plan, CancelToken())
     assert isinstance(last, Finished)
-    assert last.result.layers_kept == last.result.layers == LAYERS
+    assert last.result.layers_reused == last.result.layers == LAYERS
     assert {row.name: row.block for row in last.result.rows} == {
         weight.name: block_of(weight.name) for weight in plan.layers
     }

@@ -110,12 +110,12 @@ class BatchPanel(PlotPanel):
         parts = []
         if self._batches:
             parts.append(self.tr("mean {mean}").format(mean=self._mean()))
-        if result.layers_kept < result.layers:
+        if result.layers_reused < result.layers:
             text = self.tr("the device waited {share} of the time for data")
             parts.append(text.format(share=format_share(result.waited_share)))
-        if result.layers_kept:
+        if result.layers_reused:
             text = self.tr("{kept} of {layers} came from earlier runs")
-            parts.append(text.format(kept=result.layers_kept, layers=counted(result.layers, "layer")))
+            parts.append(text.format(kept=result.layers_reused, layers=counted(result.layers, "layer")))
         self.detail.setText(" \u00b7 ".join(parts))
 
     def _mean(self) -> str:

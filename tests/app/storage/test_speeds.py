@@ -93,7 +93,7 @@ def test_layers_that_did_not_change_count_as_read_only(plan: Plan) -> None:
     assert sum(plan.costs[:6]) < done.work < sum(plan.costs) * 0.75
 
 
-@pytest.mark.parametrize("known", [{"seconds": 0.2}, {"layers_kept": 3}])
+@pytest.mark.parametrize("known", [{"seconds": 0.2}, {"layers_reused": 3}])
 def test_short_runs_and_those_that_used_earlier_layers_teach_nothing(plan: Plan, known: dict[str, float]) -> None:
     store = SpeedStore()
     store.learn(CARD, plan, replace(result_of(plan, 40.0), **known))

@@ -67,7 +67,7 @@ def test_a_second_extraction_comes_from_the_cache_and_starting_over_does_not(
         window.extract()
         qtbot.waitUntil(lambda found=results: bool(found) and not window.controller.busy)  # type: ignore[misc]
         qtbot.waitUntil(window.frame.bar.extract.isEnabled)
-        assert results[0].layers_kept == (0 if number == 1 else 6)
+        assert results[0].layers_reused == (0 if number == 1 else 6)
     assert "All 6 layers come from the cache" in window.frame.run.log.as_text()
     window.plan_control.replan()
     qtbot.waitUntil(lambda: window.controller.state is State.READY)
@@ -75,5 +75,5 @@ def test_a_second_extraction_comes_from_the_cache_and_starting_over_does_not(
     window.controller.finished.connect(results.append)
     assert window.controller.extract(resume=False)
     qtbot.waitUntil(lambda: not window.controller.busy)
-    assert results[-1].layers_kept == 0
+    assert results[-1].layers_reused == 0
     assert window.close()

@@ -40,7 +40,7 @@ def main(finetuned: str, original: str, store: str, output: str, settings: str, 
                 print("done", event.index, flush=True)
             elif isinstance(event, Finished):
                 result = event.result
-                print("finished", result.outputs[0].path, result.layers_kept, result.read_bytes, flush=True)
+                print("finished", result.outputs[0].path, result.layers_reused, result.read_bytes, flush=True)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def test_rows_have_their_block_whether_fresh_or_reused(
     pair: tuple[Path, Path], tmp_path: Path, store: DecompositionStore
 ) -> None:
     fresh, reused = finished(pair, tmp_path / "a", store), finished(pair, tmp_path / "b", store)
-    assert (fresh.layers_kept, reused.layers_kept) == (0, reused.layers)
+    assert (fresh.layers_reused, reused.layers_reused) == (0, reused.layers)
     expected = {f"diffusion_model.blocks.{i}.norm.weight": ("blocks", i) for i in range(4)}
     for result in (fresh, reused):
         found = {row.name: row.block for row in result.rows}
@@ -124,7 +124,7 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
     done = sum(isinstance(event, LayerDone) for event in events)
     result, events = extract(pair, tmp_path / "out", store, **settings)
     assert result is not None
-    assert result.layers_kept >= done >= 5
+    assert result.layers_reused >= done >= 5
     assert NoticeCode.RESUMED in codes(events)
     assert bytes_of(result) == expected
     assert [path.suffix for path in sorted((tmp_path / "out").iterdir())] == [".json", ".safetensors"]
@@ -139,7 +139,7 @@ def test_a_run_that_was_stopped_twice_goes_on_from_both(
         extract(pair, tmp_path / "out", store, stop_after=2, **settings)
         extract(pair, tmp_path / "out", store, stop_after=9, **settings)
         result = finished(pair, tmp_path / "out", store, **settings)
-        assert result.layers_kept >= 9
+        assert result.layers_reused >= 9
         assert bytes_of(result) == expected
 
 
@@ -149,7 +149,7 @@ def test_a_run_that_shall_not_resume_computes_everything_anew(
     for settings in ({}, {"lora_type": "full"}):
         extract(pair, tmp_path, store, stop_after=5, **settings)
         result = finished(pair, tmp_path, store, resume=False, **settings)
-        assert result.layers_kept == 0
+        assert result.layers_reused == 0
 
 
 def test_stopping_leaves_no_file_but_the_journal_and_no_thread(
@@ -170,7 +170,7 @@ def test_the_same_run_again_comes_from_the_cache_and_reads_no_weight(
     second, events = extract(pair, tmp_path, store)
     assert second is not None
     assert NoticeCode.FROM_CACHE in codes(events)
-    assert (second.layers_kept, second.read_bytes) == (second.layers, 0)
+    assert (second.layers_reused, second.read_bytes) == (second.layers, 0)
     assert bytes_of(first) == bytes_of(second)
     assert [row.energy_retained for row in first.rows] == [row.energy_retained for row in second.rows]
 
@@ -232,7 +232,7 @@ def test_a_fine_tune_with_the_same_header_and_size_is_another_pair(
     with open(other, "r+b") as stream:
         stream.seek(-8, os.SEEK_END)
         stream.write(b"\x00\x00\x80\x3f" * 2)
-    assert finished((Path(other), pair[1]), tmp_path, store).layers_kept == 0
+    assert finished((Path(other), pair[1]), tmp_path, store).layers_reused == 0
 
 
 def test_damaged_records_are_computed_again_and_said_to_be_damaged(
@@ -376,7 +376,7 @@ def test_a_failure_at_the_very_end_of_full_costs_no_layer(
         with pytest.raises(EngineError):
             extract(pair, tmp_path / "out", store, lora_type="full")
     result = finished(pair, tmp_path / "out", store, lora_type="full")
-    assert (result.layers_kept, result.read_bytes) == (result.layers, 0)
+    assert (result.layers_reused, result.read_bytes) == (result.layers, 0)
     assert bytes_of(result) == expected
 
 
@@ -399,7 +399,7 @@ def test_a_stopped_full_run_survives_other_runs_of_its_pair(
 ) -> None:
     extract(pair, tmp_path / "out", store, stop_after=6, lora_type="full")
     finished(pair, tmp_path / "out", store, rank=4)
-    assert finished(pair, tmp_path / "out", store, lora_type="full").layers_kept >= 6
+    assert finished(pair, tmp_path / "out", store, lora_type="full").layers_reused >= 6
 
 
 def test_an_error_travels_between_processes() -> None:
@@ -421,7 +421,7 @@ def test_records_of_a_stopped_full_run_serve_others_without_costing_it_its_part(
     assert NoticeCode.FROM_CACHE in codes(events)
     assert NoticeCode.RESUMED not in codes(events)
     assert part.exists()
-    assert finished(pair, tmp_path / "out", store, lora_type="full").layers_kept >= 6
+    assert finished(pair, tmp_path / "out", store, lora_type="full").layers_reused >= 6
 
 
 def test_a_damaged_record_is_repaired_for_good(

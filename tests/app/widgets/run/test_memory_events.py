@@ -273,12 +273,12 @@ def test_batches_that_are_only_written_have_no_bar_and_do_not_lower_the_mean(pan
 
 
 def test_layers_that_needed_no_work_are_counted_at_the_end(panel: RunPanel) -> None:
-    panel.take(Finished(replace(RESULT, layers_kept=5)))
+    panel.take(Finished(replace(RESULT, layers_reused=5)))
     assert "5 of 12 layers came from earlier runs" in panel.batches.detail.text()
 
 
 def test_a_run_without_any_work_says_nothing_of_waiting(panel: RunPanel) -> None:
-    panel.take(Finished(replace(RESULT, layers_kept=12)))
+    panel.take(Finished(replace(RESULT, layers_reused=12)))
     assert panel.batches.detail.text() == "12 of 12 layers came from earlier runs"
 
 
@@ -286,7 +286,7 @@ def test_a_whole_run_shows_all_of_it_in_the_window(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair
 ) -> None:
     engine.news = (OFFLOADED, SMALLER, replace(ALONE, step="cpu"), BlocksResident(7, 3, int(1.2 * GB), 12 * GB))
-    engine.result = {"layers_kept": 5, "waited_share": 0.02}
+    engine.result = {"layers_reused": 5, "waited_share": 0.02}
     window.set_models(*pair)
     window.extract()
     wait_for(qtbot, window, State.DONE)
