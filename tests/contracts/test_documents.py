@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -48,6 +51,20 @@ def test_every_folder_and_module_that_the_map_names_exists() -> None:
             assert (ROOT / folder).is_dir(), folder
         elif line.startswith("      ") and not line.startswith("       ") and words:
             assert (ROOT / folder / words[0]).exists(), folder + words[0]
+
+
+@pytest.mark.parametrize("package", ["engine", "app"])
+def test_the_map_lists_the_rooms_in_the_order_that_the_contract_holds(package: str) -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    levels = next(contract["layers"] for contract in contracts if contract.get("containers") == [package])
+    rooms = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("## Rooms")[1].split("## Where")[0]
+    part = rooms.split(f"    {package}/\n")[1].split("\n    app/" if package == "engine" else "\n    resources/")[0]
+    places = [[re.search(rf"\b{room.strip()}(/|\.py)", part) for room in level.split("|")] for level in levels]
+    assert all(all(found) for found in places), "every room is on the map"
+    spans = [[found.start() for found in level if found] for level in places]
+    assert all(max(above) < min(below) for above, below in itertools.pairwise(spans))
 
 
 def test_no_machine_path_and_no_registry_address_is_committed() -> None:
