@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
+import tomllib
 
 from engine.settings import ExtractionSettings, HardwareSettings
 
