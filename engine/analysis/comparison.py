@@ -15,7 +15,7 @@ from engine.models.pairing import PairedWeight
 def compare_weights(
     finetuned: Checkpoint, original: Checkpoint, weights: tuple[PairedWeight, ...], cancel: CancelToken
 ) -> Iterator[tuple[PairedWeight, bool]]:
-    """Tell for each matched weight whether the two models differ in it, by value.
+    """Compare the two models weight by weight, by value, whatever their dtypes are.
 
     Yields:
         The weight, and True where it differs. NaN differs from everything.
