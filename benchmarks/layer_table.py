@@ -21,7 +21,6 @@ from app.system.pyside_refcounts import protect_constants
 from app.widgets.layers.layer_model import COLUMNS, LayerModel
 from app.widgets.layers.layer_order import Show
 from app.widgets.layers.layer_table import LayersPanel
-from engine.models.places import place_of
 from engine.results import LayerResult, StageSeconds
 
 WORDS = ("attn", "double 11 mlp", "single_blocks.3")
@@ -36,12 +35,10 @@ def made_up_layers(count: int, seed: int = 0) -> list[LayerResult]:
     for number in range(count):
         block, kind = divmod(number, len(KINDS))
         kept = 1 - chance.random() ** 2 / 2
-        name = f"diffusion_model.double_blocks.{block}.{KINDS[kind]}.weight"
         rows.append(
             LayerResult(
-                name=name,
+                name=f"diffusion_model.double_blocks.{block}.{KINDS[kind]}.weight",
                 kind="matrix",
-                place=place_of(name),
                 shape=(3072 * chance.choice((1, 3, 4)), 3072),
                 rank=chance.choice((16, 32, 64)),
                 energy_retained=kept,

@@ -113,7 +113,6 @@ def layer_row(
     return LayerResult(
         name=weight.name,
         kind=weight.kind,
-        place=weight.place,
         shape=weight.shape,
         rank=svd.rank if svd else None,
         energy_retained=how.energy_retained,

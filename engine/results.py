@@ -51,38 +51,12 @@ class StageSeconds:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a layer stands in its model.
-
-    Attributes:
-        block: the stack of its innermost block and its number there; an empty stack outside the blocks.
-        outer: as `block`, for the outermost block; the same one where blocks are not nested.
-        kind: what every block has one of, such as ``attn.qkv``; outside the blocks the first part of the name.
-    """
-
-    block: tuple[str, int]
-    outer: tuple[str, int]
-    kind: str
-
-    @property
-    def inside(self) -> bool:
-        """Whether it belongs to a block."""
-        return bool(self.block[0])
-
-    @property
-    def nested(self) -> bool:
-        """Whether its block is part of another one."""
-        return self.block != self.outer
-
-
-@dataclass(frozen=True)
 class LayerResult:
     """What is known about one extracted layer.
 
     Attributes:
         name: the layer's canonical name, such as ``diffusion_model.blocks.0.attn.qkv.weight``.
         kind: ``matrix``, ``conv``, ``bias``, ``norm`` or ``parameter``.
-        place: its block and what it is there.
         shape: shape of the delta.
         rank: rank of the stored factors; None where the difference itself is stored.
         energy_retained: 1 - |delta - stored|^2 / |delta|^2 for the file as it will be loaded.
@@ -100,7 +74,6 @@ class LayerResult:
 
     name: str
     kind: str
-    place: Place
     shape: tuple[int, ...]
     rank: int | None
     energy_retained: float

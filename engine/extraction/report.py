@@ -123,7 +123,6 @@ def report(
 
 def _row(row: LayerResult, settings: ExtractionSettings) -> dict[str, Any]:
     entry = asdict(row)
-    del entry["place"]  # follows from the name
     entry["seconds"] = row.seconds.total
     entry["stage_seconds"] = asdict(row.seconds)
     entry["shape"] = list(row.shape)

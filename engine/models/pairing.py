@@ -12,8 +12,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.models.blocks import Block, find_blocks
 from engine.models.families import GENERIC, VOCABULARY_NAMES, WRAPPER_PREFIXES, Family
 from engine.models.names import DENOISER, NamedModel, name_tensors
-from engine.models.places import place_of
-from engine.results import LeaveOutReason, LeftOut, Place
+from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings
 
 WeightKind = Literal["matrix", "conv", "bias", "norm", "parameter"]
@@ -37,7 +36,7 @@ class PairedWeight:
         shape: of the original, and so of the delta.
         finetuned: the fine-tuned side.
         original: the original side.
-        block: the block of the denoiser that it belongs to, with which it is read and kept on a device.
+        block: where it stands.
         common_rows: for a resized vocabulary, how many rows both sides have; None pairs all rows.
     """
 
@@ -49,11 +48,6 @@ class PairedWeight:
     original: TensorView
     block: Block
     common_rows: int | None = None
-
-    @property
-    def place(self) -> Place:
-        """Where it stands among all blocks, nested ones and those of text encoders included."""
-        return place_of(self.name)
 
     @property
     def numel(self) -> int:

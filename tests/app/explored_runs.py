@@ -10,7 +10,6 @@ import numpy as np
 
 from engine.analysis.exploration import Exploration
 from engine.decompose.rank_rules import RankPolicy
-from engine.models.places import place_of
 from engine.results import ExtractionResult, LayerResult, LeftOut, OutputFile, StageSeconds
 from engine.settings import ExtractionSettings
 
@@ -62,7 +61,6 @@ def finished(
         known: dict[str, Any] = {
             "name": name(index),
             "kind": "matrix",
-            "place": place_of(name(index)),
             "shape": SHAPE,
             "rank": rank,
             "energy_retained": kept,

@@ -28,7 +28,6 @@ from engine.events import (
 from engine.models.blocks import Block
 from engine.models.inspection import ModelSummary, PairSummary
 from engine.models.pairing import PairedWeight
-from engine.models.places import place_of
 from engine.planning.costs import work
 from engine.planning.estimates import Speed
 from engine.planning.plan import Plan
@@ -71,7 +70,6 @@ def layer_result(name: str, kept: float = 0.9, rank: int | None = 8) -> LayerRes
     return LayerResult(
         name=name,
         kind="matrix",
-        place=place_of(name),
         shape=(3072, 3072),
         rank=rank,
         energy_retained=kept,

@@ -5,15 +5,14 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.widgets.change_map.places import BIASES, NORMS, Block, Place, block_title, depth, place_of
 from app.widgets.layers.layer_model import natural_key
-from engine.models.places import BIASES, NORMS, STACKS, UNNUMBERED, Block
-from engine.results import Place
 
 OTHERS, OUTER, OUTSIDE = "others", "outer layers", "outside blocks"
 FEWEST_KINDS = 4  # that putting kinds together may leave
@@ -90,8 +89,8 @@ class ChangeGrid:
 NOTHING = ChangeGrid((), (), (), (), 0, 0, np.zeros(0, dtype=np.intp))
 
 
-def arrange(layers: Mapping[str, Place], *, most_kinds: int, most_columns: int) -> ChangeGrid:
-    """Lay layers, by name, out in a grid of at most so many rows and columns (at least 2 and 1 of them).
+def arrange(names: Sequence[str], *, most_kinds: int, most_columns: int) -> ChangeGrid:
+    """Lay layers out in a grid of at most so many rows and columns (at least 2 and 1 of them).
 
     There is a column for each innermost block. Where there are too many, neighbours share one; where even that is
     too many, outermost blocks have the columns. Where there are too many kinds, those of the two streams of a
@@ -99,11 +98,11 @@ def arrange(layers: Mapping[str, Place], *, most_kinds: int, most_columns: int) 
     most frequent. Layers outside the blocks have cells of their own, and without any block rows are what names begin
     with and columns count.
     """
-    names, places = tuple(layers), tuple(layers.values())
+    places = [place_of(name) for name in names]
     if not any(place.inside for place in places):
         return _without_blocks(names, places, most_kinds, most_columns)
     if len(_runs(places)) > most_columns:
-        places = tuple(Place(place.outer, place.outer, place.kind) for place in places)
+        places = [Place(place.outer, place.outer, place.kind) for place in places]
     column_of, columns, groups, runs = _columns(places, most_columns)
     outside = [index for index, place in enumerate(places) if not place.inside]
     row_of, kinds = _rows([place for place in places if place.inside], most_kinds - bool(outside))
@@ -118,7 +117,7 @@ def arrange(layers: Mapping[str, Place], *, most_kinds: int, most_columns: int) 
     return ChangeGrid(kinds, columns, groups, runs, len(column_of), strip, cells)
 
 
-def _without_blocks(names: Sequence[str], places: Sequence[Place], most_kinds: int, most_columns: int) -> ChangeGrid:
+def _without_blocks(names: Sequence[str], places: list[Place], most_kinds: int, most_columns: int) -> ChangeGrid:
     row_of, kinds = _rows(places, most_kinds)
     members: list[list[int]] = [[] for _ in kinds]
     for index in sorted(range(len(names)), key=lambda index: natural_key(names[index])):
@@ -138,24 +137,8 @@ def _spread(count: int, width: int) -> NDArray[np.intp]:
 def _runs(places: Sequence[Place]) -> list[list[Place]]:
     """One place of each block in the model's order; neighbours of one stack stand together."""
     blocks = {place.block: place for place in places if place.inside}
-    ordered = sorted(blocks.values(), key=_depth)
+    ordered = sorted(blocks.values(), key=depth)
     return [list(run) for _, run in itertools.groupby(ordered, key=lambda place: place.block[0])]
-
-
-def _depth(place: Place) -> tuple[int, int, str, int, str]:
-    """Sort key of a block's place in the model: denoiser, text encoders, others; stacks as in their family."""
-    stack, number = place.outer
-    component = 1 if stack.startswith("text_encoders.") else 2 if stack.startswith("vae.") else 0
-    order = STACKS.index(stack) if stack in STACKS else len(STACKS)
-    within = natural_key(f"{place.block[0]}.{place.block[1]}") if place.nested else ""
-    return component, order, natural_key(stack), number, within
-
-
-def _block_title(stack: str, first: int, last: int) -> str:
-    """The name of a block, or of neighbours in one stack."""
-    if stack.rpartition(".")[2] in UNNUMBERED:
-        return stack
-    return f"{stack}.{first}" if first == last else f"{stack}.{first}\u2013{last}"
 
 
 def _columns(
@@ -174,7 +157,7 @@ def _columns(
         for start in range(0, len(run), share):
             together = run[start : start + share]
             column_of.update(dict.fromkeys((place.block for place in together), len(titles)))
-            titles.append(_block_title(together[0].block[0], together[0].block[1], together[-1].block[1]))
+            titles.append(block_title(together[0].block[0], together[0].block[1], together[-1].block[1]))
             stacks.append(together[0].outer[0])
     groups: list[Group] = []
     for stack, members in itertools.groupby(range(len(stacks)), key=stacks.__getitem__):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
@@ -15,12 +15,11 @@ from app.widgets.basics.basics import Panel, let_shrink, text_label
 from app.widgets.change_map.canvas import ChangeCanvas, MapArea
 from app.widgets.change_map.colours import ScaleBar, map_colour
 from app.widgets.change_map.grid import NOTHING, OTHERS, OUTER, OUTSIDE, ChangeGrid, arrange
+from app.widgets.change_map.places import BIASES, NORMS
 from app.widgets.change_map.values import Cells, Scale, change_scale, combined_change, combined_kept, kept_scale
 from app.widgets.layers.layer_choice import LayerChoice
 from app.widgets.layers.layer_model import LayerModel, change_text, share_text, short_name
 from app.widgets.layers.layer_names import first_parts
-from engine.models.places import BIASES, NORMS
-from engine.results import Place
 
 _tr = translator("ChangeMap")
 
@@ -44,7 +43,6 @@ class ChangeMap(Panel):
         super().__init__(_tr("Where the fine-tune changed"))
         self._theme, self._model, self._choice = theme, model, choice
         self._names: list[str] = []
-        self._places: dict[str, Place] = {}
         self._numbers: dict[str, int] = {}
         self._taken = 0
         self._grid = NOTHING
@@ -76,13 +74,13 @@ class ChangeMap(Panel):
         choice.changed.connect(self._mark_chosen)
         self.refresh()
 
-    def expect(self, layers: Mapping[str, Place]) -> None:
-        """Show the layers, by name, that a run will finish, so that the whole map is there from its beginning.
+    def expect(self, names: Sequence[str]) -> None:
+        """Tell which layers a run will finish, so that the whole map is there from its beginning.
 
         Call it after the model's `start`, which forgets the layers of the last run.
         """
-        for name, place in layers.items():
-            self._number(name, place)
+        for name in names:
+            self._number(name)
         self._arrange()
         self.refresh()
 
@@ -124,8 +122,7 @@ class ChangeMap(Panel):
         """Take the rows that came in and paint anew."""
         before = len(self._names)
         for number in range(self._taken, self._model.rowCount()):
-            row = self._model.row(number)
-            self._number(row.name, row.place)
+            self._number(self._model.row(number).name)
         self._taken = self._model.rowCount()
         if len(self._names) != before:
             self._arrange()
@@ -154,18 +151,17 @@ class ChangeMap(Panel):
     def _kept(self) -> bool:
         return bool(self.value.currentData() == "kept")
 
-    def _number(self, name: str, place: Place) -> int:
+    def _number(self, name: str) -> int:
         number = self._numbers.setdefault(name, len(self._names))
         if number == len(self._names):
             self._names.append(name)
-            self._places[name] = place
         return number
 
     def _arrange(self) -> None:
         self._room = self.canvas.room(self.area.viewport().height())
         rows, columns = self._room
         most_kinds = max(FEWEST_ROWS, rows)
-        self._grid = arrange(self._places, most_kinds=most_kinds, most_columns=columns) if self._names else NOTHING
+        self._grid = arrange(self._names, most_kinds=most_kinds, most_columns=columns) if self._names else NOTHING
         self.canvas.setMinimumHeight(self.canvas.least_height(self._grid))
         self._filled = set(np.unique(self._grid.cells).tolist())
 
@@ -264,6 +260,6 @@ class ChangeMap(Panel):
 
     @Slot()
     def _begin(self) -> None:
-        self._names, self._places, self._numbers, self._taken = [], {}, {}, 0
+        self._names, self._numbers, self._taken = [], {}, 0
         self._arrange()
         self.refresh()

@@ -51,7 +51,7 @@ class ResultTab(QWidget):
         """A run begins: its layers' places are known, and nothing else."""
         self._choice.clear()
         self.quality.clear()
-        self.changes.expect({weight.name: weight.place for weight in plan.layers})
+        self.changes.expect([weight.name for weight in plan.layers])
         self.explore.set_running(True)
 
     def show_result(self, plan: Plan, result: ExtractionResult, *, at_hand: bool) -> None:

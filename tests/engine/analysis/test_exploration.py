@@ -21,7 +21,6 @@ from engine.analysis.exploration import Exploration
 from engine.cancel import CancelToken
 from engine.decompose.rank_rules import RankPolicy
 from engine.events import Finished
-from engine.models.places import place_of
 from engine.results import LayerResult, StageSeconds
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -47,7 +46,6 @@ def layer(name: str, delta: np.ndarray, rank: int) -> Layer:
     row = LayerResult(
         name=name,
         kind="matrix",
-        place=place_of(name),
         shape=delta.shape,
         rank=min(rank, *delta.shape),
         energy_retained=kept,

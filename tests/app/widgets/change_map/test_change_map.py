@@ -16,11 +16,11 @@ from app.widgets.change_map.colours import map_colour
 from app.widgets.change_map.geometry import lay_out
 from app.widgets.change_map.grid import OTHERS, OUTER, OUTSIDE, arrange
 from app.widgets.change_map.panel import ChangeMap
+from app.widgets.change_map.places import BIASES, NORMS, place_of
 from app.widgets.change_map.values import LEAST_SPAN, change_scale, kept_scale
 from app.widgets.layers.layer_choice import LayerChoice
 from app.widgets.layers.layer_model import LayerModel
-from engine.models.places import place_of
-from engine.results import LayerResult, Place
+from engine.results import LayerResult
 
 DENOISER = "diffusion_model."
 CLIP = "text_encoders.clip_l.transformer.text_model.encoder.layers"
@@ -39,13 +39,9 @@ def result(name: str, change: float = 0.01, energy: float = 1.0, kept: float = 0
     return replace(layer_result(name, kept), relative_change=change, delta_energy=energy)
 
 
-def placed_by_name(names: list[str]) -> dict[str, Place]:
-    return {name: place_of(name) for name in names}
-
-
 def grid_of(names: list[str], kinds: int = 40, columns: int = 200) -> dict[str, tuple[str, str]]:
     """Each layer's row and column by their titles."""
-    grid = arrange(placed_by_name(names), most_kinds=kinds, most_columns=columns)
+    grid = arrange(names, most_kinds=kinds, most_columns=columns)
     placed = {}
     for name, cell in zip(names, grid.cells, strict=True):
         row, column = grid.place(int(cell))
@@ -84,6 +80,52 @@ class Shown:
         return self.map.canvas.rectangle(cell).center().toPoint()
 
 
+@pytest.mark.parametrize(
+    ("name", "block", "kind"),
+    [
+        ("diffusion_model.double_blocks.3.img_mlp.0.weight", ("double_blocks", 3), "img_mlp.0"),
+        ("diffusion_model.double_blocks.3.img_mlp.0.bias", ("double_blocks", 3), BIASES),
+        ("diffusion_model.double_blocks.3.img_attn.norm.query_norm.scale", ("double_blocks", 3), NORMS),
+        (
+            "diffusion_model.input_blocks.4.1.transformer_blocks.7.attn1.to_q.weight",
+            ("input_blocks.4.1.transformer_blocks", 7),
+            "attn1.to_q",
+        ),
+        ("diffusion_model.input_blocks.4.0.in_layers.2.weight", ("input_blocks", 4), "in_layers.2"),
+        ("diffusion_model.input_blocks.0.0.weight", ("input_blocks", 0), "conv"),
+        (
+            "diffusion_model.middle_block.1.transformer_blocks.3.ff.net.0.proj.weight",
+            ("middle_block.1.transformer_blocks", 3),
+            "ff.net.0.proj",
+        ),
+        ("diffusion_model.middle_block.1.proj_in.weight", ("middle_block", 0), "proj_in"),
+        ("diffusion_model.down_blocks.1.attentions.0.proj_in.weight", ("down_blocks.1.attentions", 0), "proj_in"),
+        (
+            "down_blocks.1.attentions.0.transformer_blocks.1.attn2.to_out.0.weight",
+            ("down_blocks.1.attentions.0.transformer_blocks", 1),
+            "attn2.to_out.0",
+        ),
+        ("down_blocks.1.resnets.1.conv1.weight", ("down_blocks.1.resnets", 1), "conv1"),
+        ("down_blocks.1.downsamplers.0.conv.weight", ("down_blocks", 1), "downsamplers.0.conv"),
+        ("layers.2.mlp.experts.7.w1.weight", ("layers", 2), "mlp.experts.7.w1"),
+        (
+            "text_encoders.t5xxl.transformer.encoder.block.5.layer.1.DenseReluDense.wo.weight",
+            ("text_encoders.t5xxl.transformer.encoder.block", 5),
+            "DenseReluDense.wo",
+        ),
+        ("diffusion_model.label_emb.0.0.weight", ("", 0), "label_emb"),
+        ("diffusion_model.time_embed.2.weight", ("", 0), "time_embed"),
+        ("diffusion_model.blocks.0.modulation", ("blocks", 0), "modulation"),
+        (f"{CLIP}.11.mlp.fc1.weight", (CLIP, 11), "mlp.fc1"),
+        ("model.layers.11.self_attn.q_proj.weight", ("model.layers", 11), "self_attn.q_proj"),
+        ("lm_head.weight", ("", 0), "lm_head"),
+    ],
+)
+def test_a_name_says_block_and_kind(name: str, block: tuple[str, int], kind: str) -> None:
+    place = place_of(name)
+    assert (place.block, place.kind) == (block, kind)
+
+
 def test_blocks_stand_in_the_order_of_the_model() -> None:
     names = [
         f"{CLIP}.0.mlp.fc1.weight",
@@ -92,7 +134,7 @@ def test_blocks_stand_in_the_order_of_the_model() -> None:
         "diffusion_model.input_blocks.10.0.op.weight",
         "diffusion_model.input_blocks.9.0.op.weight",
     ]
-    grid = arrange(placed_by_name(names), most_kinds=9, most_columns=99)
+    grid = arrange(names, most_kinds=9, most_columns=99)
     assert grid.columns == ("input_blocks.9", "input_blocks.10", "middle_block", "output_blocks.1", f"{CLIP}.0")
     assert [(group.first, group.columns) for group in grid.groups] == [(0, 2), (2, 1), (3, 1), (4, 1)]
     assert grid.blocks == 5
@@ -114,7 +156,7 @@ def sdxl_names() -> list[str]:
 
 def test_each_transformer_block_of_sdxl_has_its_own_column() -> None:
     names = sdxl_names()
-    placed, grid = grid_of(names), arrange(placed_by_name(names), most_kinds=40, most_columns=200)
+    placed, grid = grid_of(names), arrange(names, most_kinds=40, most_columns=200)
     assert len(set(placed.values())) == len(names)
     inner = [title for title in grid.columns if "transformer_blocks" in title]
     assert len(inner) == 70
@@ -142,7 +184,7 @@ def test_the_blocks_of_a_diffusers_unet_are_columns_in_the_order_of_their_number
     stem = "down_blocks.1"
     names = [f"{stem}.attentions.{a}.transformer_blocks.{t}.attn1.to_q.weight" for a in (1, 0) for t in (10, 9)]
     names += [f"{stem}.attentions.{a}.proj_in.weight" for a in (0, 1)] + [f"{stem}.resnets.0.conv1.weight"]
-    grid = arrange(placed_by_name(names), most_kinds=9, most_columns=99)
+    grid = arrange(names, most_kinds=9, most_columns=99)
     inner = [[f"{stem}.attentions.{a}.transformer_blocks.{t}" for t in (9, 10)] for a in (0, 1)]
     first, second = (f"{stem}.attentions.{a}" for a in (0, 1))
     assert list(grid.columns) == [first, *inner[0], second, *inner[1], f"{stem}.resnets.0"]
@@ -151,7 +193,7 @@ def test_the_blocks_of_a_diffusers_unet_are_columns_in_the_order_of_their_number
 
 def test_where_inner_blocks_have_no_room_the_outer_ones_have_the_columns() -> None:
     names = [f"stages.{a}.{part}.blocks.{b}.w.weight" for a in range(30) for part in "xyz" for b in range(3)]
-    grid = arrange(placed_by_name(names), most_kinds=9, most_columns=40)
+    grid = arrange(names, most_kinds=9, most_columns=40)
     assert grid.columns == tuple(f"stages.{number}" for number in range(30))
     assert sorted(len(grid.layers_in(cell)) for cell in range(30)) == [9] * 30
 
@@ -173,7 +215,7 @@ def test_too_many_kinds_are_put_together_by_stream_then_by_beginning_then_by_num
 
 def test_too_many_blocks_share_columns_with_their_neighbours() -> None:
     names = [f"blocks.{number}.w.weight" for number in range(1000)]
-    grid = arrange(placed_by_name(names), most_kinds=5, most_columns=100)
+    grid = arrange(names, most_kinds=5, most_columns=100)
     assert len(grid.columns) == 100
     assert grid.columns[1] == "blocks.10\u201319"
     assert sorted(len(grid.layers_in(cell)) for cell in range(100)) == [10] * 100
@@ -183,7 +225,7 @@ def test_too_many_blocks_share_columns_with_their_neighbours() -> None:
 def test_layers_outside_the_blocks_stand_apart_from_the_columns_of_blocks() -> None:
     outside = [f"{DENOISER}{name}.weight" for name in ("txt_in", "img_in", "final_layer.linear")]
     names = [f"{DENOISER}blocks.{number}.w.weight" for number in range(2)] + outside
-    grid = arrange(placed_by_name(names), most_kinds=9, most_columns=50)
+    grid = arrange(names, most_kinds=9, most_columns=50)
     assert (grid.kinds, grid.columns, grid.outside, grid.rows) == (("w",), ("blocks.0", "blocks.1"), 3, 2)
     cells = [[names[layer] for layer in grid.layers_in(cell)] for cell in range(grid.size)]
     assert cells == [[names[0]], [names[1]], [outside[2]], [outside[1]], [outside[0]]]
@@ -215,7 +257,7 @@ def test_the_keyboard_goes_down_to_the_layers_outside_the_blocks_and_back(qtbot:
 @pytest.mark.parametrize("count", [1, 7, 10_000])
 def test_a_model_without_blocks_has_a_row_for_each_beginning(count: int) -> None:
     names = [f"part{chr(97 + number % 3)}.w{number}" for number in range(count)]
-    grid = arrange(placed_by_name(names), most_kinds=8, most_columns=50)
+    grid = arrange(names, most_kinds=8, most_columns=50)
     assert grid.kinds == tuple(sorted({name[:5] for name in names}))
     assert (grid.blocks, len(grid.columns)) == (0, min(50, -(-count // 3)))
     assert sum(len(grid.layers_in(cell)) for cell in range(grid.size)) == count
@@ -301,7 +343,7 @@ def test_more_change_stands_out_more_from_the_panel(
 def test_what_a_run_will_do_is_there_from_its_beginning(qtbot: QtBot, theme: Theme) -> None:
     shown = Shown(qtbot, theme, [])
     shown.model.start()
-    shown.map.expect(placed_by_name(FLUX))
+    shown.map.expect(FLUX)
     before = shown.map.grid()
     assert np.isnan(shown.map.values()).all()
     assert "not finished yet" in shown.map.words(shown.cell(FLUX[5]))
