@@ -24,8 +24,8 @@ PLAIN = HardwareSettings(batch_size=1, prefetch_ahead=0, blocks_in_gpu=0)
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces as small as the layers of these tests, or the room for one would hide what the layers need."""
-    solvers = (f"decompose.{name}" for name in ("workspace", "gram", "decomposition", "factors"))
-    for module in ("costs", "deltas", *solvers):
+    solvers = (f"decompose.{name}" for name in ("delta", "workspace", "gram", "decomposition", "factors"))
+    for module in ("planning.costs", *solvers):
         monkeypatch.setattr(f"engine.{module}.CHUNK_BYTES", 1 << 16)
 
 
