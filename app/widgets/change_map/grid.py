@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.widgets.change_map.places import block_title, depth
 from app.widgets.layers.layer_model import natural_key
-from engine.models.layer_blocks import BIASES, NORMS
+from engine.models.layer_blocks import BIASES, NORMS, STACKS, UNNUMBERED
 from engine.results import BlockNumber, LayerBlock
 
 OTHERS, OUTER, OUTSIDE = "others", "outer layers", "outside blocks"
@@ -140,7 +139,7 @@ def _spread(count: int, width: int) -> NDArray[np.intp]:
 def _runs(blocks: Sequence[LayerBlock]) -> list[list[LayerBlock]]:
     """One layer's place of each block in the model's order; neighbours of one stack stand together."""
     found = {block.inner: block for block in blocks if block.inside}
-    ordered = sorted(found.values(), key=depth)
+    ordered = sorted(found.values(), key=_depth)
     return [list(run) for _, run in itertools.groupby(ordered, key=lambda block: block.inner[0])]
 
 
@@ -160,7 +159,7 @@ def _columns(
         for start in range(0, len(run), share):
             together = run[start : start + share]
             column_of.update(dict.fromkeys((block.inner for block in together), len(titles)))
-            titles.append(block_title(together[0].inner[0], together[0].inner[1], together[-1].inner[1]))
+            titles.append(_block_title(together[0].inner[0], together[0].inner[1], together[-1].inner[1]))
             stacks.append(together[0].outer[0])
     groups: list[Group] = []
     for stack, members in itertools.groupby(range(len(stacks)), key=stacks.__getitem__):
@@ -206,3 +205,19 @@ def _outer_together(inner: Collection[str]) -> Callable[[str], str]:
 
 def _beginning(kind: str) -> str:
     return kind.partition(".")[0]
+
+
+def _depth(block: LayerBlock) -> tuple[int, int, str, int, str]:
+    """Sort key of a block's place in the model: denoiser, text encoders, others; stacks as in their family."""
+    stack, number = block.outer
+    component = 1 if stack.startswith("text_encoders.") else 2 if stack.startswith("vae.") else 0
+    order = STACKS.index(stack) if stack in STACKS else len(STACKS)
+    within = natural_key(f"{block.inner[0]}.{block.inner[1]}") if block.nested else ""
+    return component, order, natural_key(stack), number, within
+
+
+def _block_title(stack: str, first: int, last: int) -> str:
+    """The name of a block, or of neighbours in one stack."""
+    if stack.rpartition(".")[2] in UNNUMBERED:
+        return stack
+    return f"{stack}.{first}" if first == last else f"{stack}.{first}\u2013{last}"
