@@ -35,11 +35,11 @@ from engine.planning.estimates import Speed
 from engine.planning.plan import Plan
 from engine.results import (
     ExtractionResult,
-    Kept,
     LayerResult,
     LeaveOutReason,
     LeftOut,
     OutputFile,
+    Reusable,
     StageSeconds,
     Verification,
     VerifiedLayer,
@@ -95,11 +95,11 @@ class FakeSession:
     closed: bool = False
     resident_bytes: int = 0
 
-    def kept(self, plan: Plan) -> Kept:
+    def kept(self, plan: Plan) -> Reusable:
         self.engine.kept_threads.append(threading.current_thread())
         if isinstance(self.engine.kept, Exception):
             raise self.engine.kept
-        return self.engine.kept or Kept(0, len(plan.layers), False, "")
+        return self.engine.kept or Reusable(0, len(plan.layers), False, "")
 
     def summary(self, _settings: ExtractionSettings) -> PairSummary:
         return PairSummary(self.engine.layers, LEFT_OUT, "flux", "Flux.1", {"denoiser": self.engine.layers}, 57)
@@ -184,7 +184,7 @@ class FakeEngine:
     inspections: list[Path] = field(default_factory=list)
     run_threads: list[threading.Thread] = field(default_factory=list)
     sessions: list[FakeSession] = field(default_factory=list)
-    kept: Kept | Exception | None = None
+    kept: Reusable | Exception | None = None
     news: tuple[Event, ...] = ()
     result: dict[str, Any] = field(default_factory=dict)
     resident_after_run: int = 0

@@ -14,21 +14,21 @@ from app.window import run_presenter
 from app.window.main_window import MainWindow
 from app.work.controller import State
 from engine.events import Notice, NoticeCode
-from engine.results import Kept
+from engine.results import Reusable
 from engine.settings import ExtractionSettings
 
-STOPPED = Kept(5, 12, True, "2026-11-24T14:03:00")
+STOPPED = Reusable(5, 12, True, "2026-11-24T14:03:00")
 
 
 class Answers:
     """Stands for the person who is asked."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, answer: ResumeAnswer) -> None:
-        self.asked: list[Kept] = []
+        self.asked: list[Reusable] = []
         self._answer = answer
         monkeypatch.setattr(run_presenter, "ask_resume", self.ask)
 
-    def ask(self, _window: MainWindow, kept: Kept) -> ResumeAnswer:
+    def ask(self, _window: MainWindow, kept: Reusable) -> ResumeAnswer:
         self.asked.append(kept)
         return self._answer
 
@@ -97,9 +97,9 @@ def test_a_plan_that_changes_while_the_question_is_open_is_asked_about_again(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.kept = STOPPED
-    asked: list[Kept] = []
+    asked: list[Reusable] = []
 
-    def free_meanwhile(_window: MainWindow, kept: Kept) -> ResumeAnswer:
+    def free_meanwhile(_window: MainWindow, kept: Reusable) -> ResumeAnswer:
         asked.append(kept)
         if len(asked) == 1:
             window.controller.free_memory()
@@ -111,14 +111,14 @@ def test_a_plan_that_changes_while_the_question_is_open_is_asked_about_again(
     assert (len(asked), engine.runs) == (2, 1)
 
 
-@pytest.mark.parametrize("kept", [None, Kept(0, 12, True, ""), Kept(5, 12, False, "2026-11-24T14:03:00")])
+@pytest.mark.parametrize("kept", [None, Reusable(0, 12, True, ""), Reusable(5, 12, False, "2026-11-24T14:03:00")])
 def test_nobody_is_asked_where_no_run_was_stopped(
     qtbot: QtBot,
     window: MainWindow,
     engine: FakeEngine,
     pair: Pair,
     monkeypatch: pytest.MonkeyPatch,
-    kept: Kept | None,
+    kept: Reusable | None,
 ) -> None:
     engine.kept = kept
     person = Answers(monkeypatch, ResumeAnswer.CANCEL)
@@ -160,12 +160,12 @@ def test_a_store_that_cannot_be_read_does_not_fail_the_plan(
 @pytest.mark.parametrize(
     ("kept", "words"),
     [
-        (Kept(12, 12, False, "x"), "all layers are at hand: takes seconds"),
-        (Kept(5, 12, False, "x"), "5 of 12 layers are at hand"),
+        (Reusable(12, 12, False, "x"), "all layers are at hand: takes seconds"),
+        (Reusable(5, 12, False, "x"), "5 of 12 layers are at hand"),
     ],
 )
 def test_the_bar_says_what_is_at_hand_before_the_start(
-    qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair, kept: Kept, words: str
+    qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair, kept: Reusable, words: str
 ) -> None:
     engine.kept = kept
     window.set_models(*pair)
@@ -186,7 +186,7 @@ def test_after_a_stop_the_bar_says_what_is_kept_as_the_store_counts_it(
 ) -> None:
     stop_half_way(qtbot, window, engine, pair, monkeypatch)
     assert "Stopped after 6 of 12 layers" in window.frame.bar.headline.text(), "this store kept nothing"
-    engine.kept = Kept(6, 12, True, "")
+    engine.kept = Reusable(6, 12, True, "")
     window.controller.renew_plan()
     words = "Stopped: 6 of 12 layers are kept; Extract continues from there"
     qtbot.waitUntil(lambda: window.frame.bar.headline.text() == words)

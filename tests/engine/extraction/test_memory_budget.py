@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from engine import streamed_delta
 from engine.cancel import CancelToken
 from engine.decompose import workspace
+from engine.decompose.method import LayerMethod
 from engine.events import Event, Finished, LayerDone, Notice, NoticeCode
 from engine.planning.costs import need, need_within
 from engine.results import ExtractionResult
@@ -64,14 +65,14 @@ def needs(pair: tuple[Path, Path], folder: Path, ceiling: int, **settings: Any) 
     chosen = ExtractionSettings(**SETTINGS | settings)
     with Session(*pair) as session:
         layers = session.plan(chosen, HardwareSettings(device="cpu"), folder).layers
-        return {layer.name: need_within(layer, chosen, ceiling, measured=False).way for layer in layers}
+        return {layer.name: need_within(layer, LayerMethod.of(chosen), ceiling, measured=False).way for layer in layers}
 
 
 def whole_need(pair: tuple[Path, Path], folder: Path, name: str) -> int:
     chosen = ExtractionSettings(**SETTINGS)
     with Session(*pair) as session:
         layers = session.plan(chosen, HardwareSettings(device="cpu"), folder).layers
-        return next(need(layer, chosen, host=True).total for layer in layers if layer.name == name)
+        return next(need(layer, LayerMethod.of(chosen), host=True).total for layer in layers if layer.name == name)
 
 
 def canonical(name: str) -> str:
