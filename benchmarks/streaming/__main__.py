@@ -1,4 +1,4 @@
-"""``python -m benchmarks.streaming``: memory, reading ahead, profiles, batches, residency, journal and reading."""
+"""``python -m benchmarks.streaming``: memory, budgets, reading ahead, profiles, batches, residency, journal, reading."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rich.table import Table
 
 from benchmarks.measuring import machine
 from benchmarks.streaming.batch import batch_rows, batch_table
+from benchmarks.streaming.budget import budget_rows, budget_table
 from benchmarks.streaming.cache import cache_rows, cache_table
 from benchmarks.streaming.measuring import STATUS, Workplace
 from benchmarks.streaming.memory import memory_rows, memory_table
@@ -80,6 +81,7 @@ def _part(rows_of: Callable[[Workplace], list[Row]], table_of: Callable[[list[Ro
 
 PARTS: dict[str, Part] = {
     "memory": _part(memory_rows, memory_table),
+    "budget": _part(budget_rows, budget_table),
     "prefetch": _part(prefetch_rows, prefetch_table),
     "profiles": _part(profile_rows, profile_table),
     "batch": _part(batch_rows, batch_table),

@@ -1,0 +1,97 @@
+"""``budget``: single layers from square to embeddings within memory budgets, each run in a process of its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from rich.table import Table
+
+from benchmarks.solvers import SHAPES, merged
+from benchmarks.streaming.data import Pair
+from benchmarks.streaming.measuring import GIB, MIB, Workplace, fresh, run, watched
+from benchmarks.streaming.tables import marked, mib, verdict
+from engine.presets import DEFAULT_PROFILE, HARDWARE_PROFILES
+from engine.session import Session
+from engine.settings import ExtractionSettings
+
+BUDGETS = (512 * MIB, 600 * MIB, GIB, 2 * GIB)
+RANK = 128
+_OVER = 1.15  # growth at most so many times the budget
+_HARDWARE = HARDWARE_PROFILES[DEFAULT_PROFILE].model_copy(update={"device": "cpu"})
+_LARGER = {"larger embedding": (100_000, 1024), "wider layer": (13_824, 5120)}
+
+
+@dataclass(frozen=True)
+class BudgetRow:
+    """One layer within one budget: memory in bytes, and seconds.
+
+    Attributes:
+        growth: the most memory that belongs to no file above what was there after the imports.
+        told: the run's remarks on memory.
+        ratio: seconds over those without a budget.
+    """
+
+    layer: str
+    shape: tuple[int, int]
+    budget: int | None
+    growth: int
+    seconds: float
+    told: str
+    ratio: float = 1.0
+    within: str = ""
+
+
+def budget_rows(place: Workplace) -> list[BudgetRow]:
+    """Every shape without a budget and within each."""
+    rows = []
+    for title, shape in (SHAPES | _LARGER).items():
+        pair = fresh(_written, shape, place.folder)
+        free = fresh(_measured, title, shape, pair, place.output, None)
+        rows.append(free)
+        for budget in BUDGETS:
+            row = fresh(_measured, title, shape, pair, place.output, budget)
+            met = verdict(row.growth <= _OVER * budget)
+            rows.append(replace(row, ratio=row.seconds / free.seconds, within=met))
+        for path in pair:
+            path.unlink()
+    return rows
+
+
+def _written(shape: tuple[int, int], folder: Path) -> Pair:
+    """A pair of fp16 files with one matrix: a change of low rank and the rounding of both sides."""
+    base = torch.randn(shape, generator=torch.Generator().manual_seed(5)).mul_(0.02).to(torch.float16)
+    tuned = merged(shape).add_(base).to(torch.float16)
+    paths = tuple(folder / f"budget-{side}.safetensors" for side in ("tuned", "base"))
+    for path, tensor in zip(paths, (tuned, base), strict=True):
+        entry = {"dtype": "F16", "shape": list(shape), "data_offsets": [0, 2 * tensor.numel()]}
+        text = json.dumps({"model.diffusion_model.layers.0.weight": entry}).encode()
+        text += b" " * (-len(text) % 8)
+        with path.open("wb") as stream:
+            stream.write(len(text).to_bytes(8, "little") + text)
+            stream.write(tensor.view(-1).view(torch.uint8).numpy().data)
+    return paths[0], paths[1]
+
+
+def _measured(title: str, shape: tuple[int, int], pair: Pair, folder: Path, budget: int | None) -> BudgetRow:
+    hardware = _HARDWARE.model_copy(update={"memory_budget": budget})
+    with watched() as watch, Session(*pair) as session:
+        ran = run(session, ExtractionSettings(rank=RANK), hardware, folder)
+    return BudgetRow(title, shape, budget, watch.growth, ran.result.seconds, ", ".join(ran.remarks))
+
+
+def budget_table(rows: list[BudgetRow]) -> Table:
+    """Every run, and the target."""
+    table = Table(
+        *("layer", "shape", "budget MiB", "growth MiB", "/ budget", f"<= {_OVER}", "s", "/ without", "remarks"),
+        title=f"budget: {DEFAULT_PROFILE}, rank {RANK}, processor, one layer from fp16 files",
+    )
+    for row in rows:
+        share = "-" if row.budget is None else f"{row.growth / row.budget:.2f}"
+        table.add_row(
+            *(row.layer, f"{row.shape[0]} x {row.shape[1]}", "none" if row.budget is None else mib(row.budget)),
+            *(mib(row.growth), share, marked(row.within), f"{row.seconds:.2f}", f"{row.ratio:.2f}", row.told or "-"),
+        )
+    return table
