@@ -148,7 +148,7 @@ def solver_bytes(weight: PairedWeight, settings: ExtractionSettings, *, host: bo
     shape, policy = matrix_shape(weight.shape), policy_of(settings)
     if host and worked_in_pieces(shape):
         values = min(piece_length(min(shape)) * min(shape), weight.numel)
-        return piecewise_bytes(shape, policy.cap(shape)) + 4 * values
+        return piecewise_bytes(shape, policy.cap(shape)) + 8 * values  # a copy of a piece, what is left over of it
     solver = workspace_bytes(shape, policy, settings.algorithm)
     if settings.lora_type != "standard":  # a rule that wants much falls to the whole spectrum
         solver = max(solver, gram_bytes(shape, policy))

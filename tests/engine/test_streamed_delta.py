@@ -1,0 +1,266 @@
+"""A weight whose sides are left in their files gives the same delta, and the same LoRA, as one that is held."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from model_files import PREFIX, random_tensor, save_model
+from spectra import delta_of, optimum, product_error
+
+from engine.checkpoints import Checkpoint, open_checkpoint
+from engine.decompose import workspace
+from engine.decompose.delta import Delta, read_pair, subtract
+from engine.devices.buffer_pool import HostBuffers
+from engine.layer import LayerOutcome, work_on
+from engine.models.names import TensorView
+from engine.models.pairing import Block, PairedWeight, WeightKind
+from engine.settings import ExtractionSettings
+from engine.streamed_delta import MeasuredDelta, UnreadPair
+
+DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float8_e4m3fn]
+CHUNK, PART = 1 << 8, 1 << 11  # of a delta, and of what is read at once: as they divide each other in the program
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small matrices are read in many parts and worked on in many pieces."""
+    monkeypatch.setattr("engine.decompose.delta._CHUNK", CHUNK)
+    monkeypatch.setattr("engine.streamed_delta.PART_VALUES", PART)
+    for module in ("engine.decompose.delta", "engine.streamed_delta"):
+        monkeypatch.setattr(f"{module}.CHUNK_BYTES", 1 << 14)
+    monkeypatch.setattr(workspace, "CHUNK_BYTES", 1 << 14)
+
+
+@contextmanager
+def opened(
+    folder: Path, tuned: torch.Tensor, base: torch.Tensor, **changed: Any
+) -> Iterator[tuple[tuple[Checkpoint, Checkpoint], PairedWeight]]:
+    """Two files of one weight each, and the weight; `changed` replaces what the pairing found."""
+    paths = (
+        save_model(folder / "tuned.safetensors", {PREFIX + "layers.0.weight": tuned}),
+        save_model(folder / "base.safetensors", {PREFIX + "layers.0.weight": base}),
+    )
+    with open_checkpoint(paths[0]) as finetuned, open_checkpoint(paths[1]) as original:
+        infos = [next(iter(side.tensors.values())) for side in (finetuned, original)]
+        views = [TensorView(info, "denoiser", info.shape) for info in infos]
+        kind: WeightKind = {1: "bias", 2: "matrix"}.get(base.dim(), "conv")  # type: ignore[assignment]
+        weight = PairedWeight("layers.0.weight", kind, "denoiser", views[1].shape, *views, Block("", "layers", 0))
+        yield (finetuned, original), replace(weight, **changed)
+
+
+def held(checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> Delta:
+    return subtract(*read_pair(*checkpoints, weight))
+
+
+def unread(checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> UnreadPair:
+    return UnreadPair(checkpoints, weight, lambda count: None)
+
+
+def filled(checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> Delta:
+    return unread(checkpoints, weight).filled(HostBuffers(0, pinned=False).lend(4 * weight.numel))
+
+
+Case = Callable[[Path], Any]
+
+
+def plain(shape: tuple[int, ...], tuned: torch.dtype, base: torch.dtype, scale: float = 1.0) -> Case:
+    sides = [(scale * random_tensor(*shape, seed=seed)).to(dtype) for seed, dtype in ((0, tuned), (1, base))]
+    return lambda folder: opened(folder, *sides)
+
+
+def resized(rows: tuple[int, int], columns: int) -> Case:
+    sides = [random_tensor(count, columns, seed=seed).bfloat16() for seed, count in enumerate(rows)]
+    return lambda folder: opened(folder, *sides, common_rows=min(rows))
+
+
+def turned(which: tuple[bool, bool], shape: tuple[int, int] = (170, 37)) -> Case:
+    """Sides that their files hold the other way round."""
+    sides = [random_tensor(*(shape[::-1] if way else shape), seed=seed) for seed, way in enumerate(which)]
+
+    @contextmanager
+    def case(folder: Path) -> Iterator[Any]:
+        with opened(folder, *sides, shape=shape) as (checkpoints, weight):
+            views = [
+                replace(view, shape=shape, transposed=way)
+                for view, way in zip((weight.finetuned, weight.original), which, strict=True)
+            ]
+            yield checkpoints, replace(weight, finetuned=views[0], original=views[1])
+
+    return case
+
+
+def fused(shape: tuple[int, int] = (60, 37), at: int = 60) -> Case:
+    """The fine-tuned side is some rows of a larger tensor."""
+    tuned, base = random_tensor(3 * shape[0], shape[1], seed=0).half(), random_tensor(*shape, seed=1)
+
+    @contextmanager
+    def case(folder: Path) -> Iterator[Any]:
+        with opened(folder, tuned, base) as (checkpoints, weight):
+            view = replace(weight.finetuned, shape=shape, rows=(at, at + shape[0]))
+            yield checkpoints, replace(weight, finetuned=view)
+
+    return case
+
+
+CASES: dict[str, Case] = {
+    **{f"{str(dtype)[6:]} and bf16": plain((170, 37), dtype, torch.bfloat16) for dtype in DTYPES},
+    "wide": plain((37, 170), torch.float32, torch.float16),
+    "convolution": plain((24, 9, 3, 3), torch.float16, torch.float16),
+    "bias": plain((5000,), torch.float32, torch.float32),
+    "very small": plain((170, 37), torch.float32, torch.float32, scale=1e-25),
+    "very large": plain((170, 37), torch.float32, torch.float32, scale=1e25),
+    "larger vocabulary": resized((190, 170), 37),
+    "smaller vocabulary": resized((130, 170), 37),
+    "far smaller vocabulary": resized((3, 400), 37),
+    "turned fine-tuned side": turned((True, False)),
+    "turned original": turned((False, True)),
+    "both turned": turned((True, True)),
+    "wide and turned": turned((True, False), (37, 170)),
+    "rows of a fused tensor": fused(),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_delta_filled_from_the_files_is_the_same_bit_by_bit(tmp_path: Path, case: Case) -> None:
+    with case(tmp_path) as (checkpoints, weight):
+        whole, parts = held(checkpoints, weight), filled(checkpoints, weight)
+        assert torch.equal(parts.values, whole.values)
+        assert parts.values.shape == whole.values.shape == weight.shape
+        assert norms_of(parts) == same_norms(whole)
+
+
+def norms_of(delta: Delta | MeasuredDelta) -> tuple[float, float]:
+    return delta.energy, delta.original_energy
+
+
+def same_norms(delta: Delta) -> object:
+    """Its norms, exactly; to float64's digits where float32 has lost them and they were summed once more."""
+    extreme = not 1e-25 < delta.original_energy < 1e30
+    return pytest.approx(norms_of(delta), rel=1e-12, abs=0) if extreme else norms_of(delta)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_pieces_from_the_files_are_those_of_the_delta(tmp_path: Path, case: Case) -> None:
+    with case(tmp_path) as (checkpoints, weight):
+        whole, measured = held(checkpoints, weight), unread(checkpoints, weight).measured()
+        matrix = whole.values.reshape(whole.values.shape[0], -1)
+        pieces = measured.pieces
+        assert pieces.shape == matrix.shape
+        assert norms_of(measured) == same_norms(whole)
+        for place, piece in pieces:
+            assert torch.equal(piece, matrix[place] if pieces.tall else matrix[:, place])
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_norms_are_those_that_numpy_finds(tmp_path: Path, case: Case) -> None:
+    with case(tmp_path) as (checkpoints, weight):
+        tuned, base = (side.to(torch.float32) for side in read_pair(*checkpoints, weight))
+        exact = base.double().numpy().copy()
+        common = min(len(tuned), len(base))
+        delta = np.zeros_like(exact)
+        delta[:common] = (tuned[:common] - base[:common]).double().numpy()
+        measured = unread(checkpoints, weight).measured()
+        assert measured.energy == pytest.approx(float(np.square(delta).sum()), rel=1e-6)
+        assert measured.original_energy == pytest.approx(float(np.square(exact).sum()), rel=1e-6)
+
+
+def outcome(case: Case, folder: Path, way: str, **chosen: Any) -> LayerOutcome:
+    settings = ExtractionSettings(**{"rank": 6, "output_dtype": "fp32", **chosen})
+    with case(folder) as (checkpoints, weight):
+        if way == "whole":
+            return work_on(weight, held(checkpoints, weight), settings)
+        if way == "filled":
+            return work_on(weight, filled(checkpoints, weight), settings)
+        return work_on(weight, unread(checkpoints, weight).measured(), settings)
+
+
+def assert_same(one: LayerOutcome, other: LayerOutcome) -> None:
+    assert one.tensors.keys() == other.tensors.keys()
+    for ending, tensor in one.tensors.items():
+        assert torch.equal(tensor, other.tensors[ending]), ending
+    assert one.row == other.row
+
+
+FACTORED = [name for name in CASES if name not in ("bias", "convolution", "very small", "very large")]
+RULES = [
+    ("standard", 0.15),
+    ("adaptive_ratio", 0.3),
+    ("adaptive_quantile", 0.2),
+    ("adaptive_energy", 0.5),
+    ("adaptive_fro", 0.6),
+]
+
+
+@pytest.mark.parametrize("name", FACTORED)
+def test_a_layer_worked_on_in_pieces_is_stored_the_same_whichever_way_it_is_read(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.decompose.pieces.worked_in_pieces", lambda shape: True)
+    whole, *others = (outcome(CASES[name], tmp_path, way) for way in ("whole", "filled", "pieces"))
+    for other in others:
+        assert_same(whole, other)
+
+
+@pytest.mark.parametrize(("lora_type", "p"), RULES)
+@pytest.mark.parametrize("algorithm", ["svd_linalg", "svd_lowrank"])
+@pytest.mark.parametrize("clamp", [True, False])
+def test_every_rule_stores_the_same_from_files_that_are_read_in_parts(
+    tmp_path: Path, lora_type: str, p: float, algorithm: str, clamp: bool
+) -> None:
+    chosen = {"lora_type": lora_type, "adaptive_param": p, "algorithm": algorithm, "clamp_quantile": clamp}
+    case = CASES["bfloat16 and bf16"]
+    whole = outcome(case, tmp_path, "whole", **chosen, rank=20)
+    assert_same(whole, outcome(case, tmp_path, "filled", **chosen, rank=20))
+    assert whole.row is not None
+
+
+@pytest.mark.parametrize("spectrum", ["power law", "merged LoRA", "flat noise", "exact low rank"])
+@pytest.mark.parametrize("shape", [(410, 50), (50, 410), (90, 90)])
+def test_a_layer_in_pieces_only_for_want_of_memory_keeps_the_promise(
+    tmp_path: Path, shape: tuple[int, int], spectrum: str
+) -> None:
+    delta = delta_of(spectrum, shape)
+    with opened(tmp_path, delta, torch.zeros(shape)) as (checkpoints, weight):
+        settings = ExtractionSettings(rank=12, output_dtype="fp32", clamp_quantile=False)
+        done = work_on(weight, unread(checkpoints, weight).measured(), settings)
+    assert done.svd is not None
+    assert done.row is not None
+    error, norm = product_error(delta, done.svd.u, done.svd.s, done.svd.vh), float(delta.double().norm())
+    assert error <= (1 + 1e-5) * optimum(delta, 12) + 1e-6 * norm
+    assert done.row.relative_error == pytest.approx(error / norm, rel=1e-3, abs=2e-6)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("shape", [(170, 37), (37, 170)])
+def test_a_value_that_is_not_finite_is_found_in_its_own_file(
+    tmp_path: Path, shape: tuple[int, int], side: int, bad: float
+) -> None:
+    sides = [random_tensor(*shape, seed=seed) for seed in (0, 1)]
+    sides[side][shape[0] - 1, shape[1] - 2] = bad
+    with opened(tmp_path, *sides) as (checkpoints, weight):
+        pair = unread(checkpoints, weight)
+        assert not math.isfinite(pair.measured().energy)
+        assert not math.isfinite(filled(checkpoints, weight).energy)
+        assert pair.finetuned_is_finite() == (side == 1)
+
+
+def test_every_byte_that_is_read_is_counted(tmp_path: Path) -> None:
+    counted: list[int] = []
+    with CASES["float16 and bf16"](tmp_path) as (checkpoints, weight):
+        pair = UnreadPair(checkpoints, weight, counted.append)
+        pair.measured()
+        assert sum(counted) == 2 * 2 * 170 * 37
+        for _ in pair:
+            pass
+        assert sum(counted) == 2 * 2 * 2 * 170 * 37
+        assert pair.read_seconds > 0.0
+        pair.free()
