@@ -25,6 +25,7 @@ from engine.models.pairing import PairedWeight, Pairing
 from engine.planning.residency import block_name
 from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings
+from engine.steps import ThreadWork, check, stoppable
 
 _CHUNK_BYTES = 32 * 1024 * 1024
 _ENDINGS = (".lora_up.weight", ".lora_down.weight", ".alpha", ".diff", ".diff_b", ".set_weight")
@@ -109,7 +110,8 @@ def verify(
         total_energy = total_lost = 0.0
         for index, weight in enumerate(weights):
             cancel.check()
-            total, lost = _measure(file, keys[weight.name], weight, _read(weight, finetuned, original, residents))
+            with stoppable(ThreadWork(lambda: cancel.cancelled, weight.name)):
+                total, lost = _measure(file, keys[weight.name], weight, _read(weight, finetuned, original, residents))
             if keys[weight.name]:
                 layers.append(_judged(file, weight, keys[weight.name], total, lost))
             elif total > 0.0:
@@ -169,6 +171,7 @@ def _measure(file: Checkpoint, keys: tuple[str, ...], weight: PairedWeight, weig
     step = max(1, _CHUNK_BYTES // (8 * max(1, columns)))
     total = lost = 0.0
     for start in range(0, rows, step):
+        check()
         piece = slice(start, start + step)
         delta = delta_rows(piece)
         total += float(delta.square().sum())

@@ -16,6 +16,7 @@ from engine.models.names import name_tensors
 from engine.models.pairing import PairedWeight, Pairing, find_blocks, select
 from engine.results import LeftOut
 from engine.settings import ExtractionSettings
+from engine.steps import ThreadWork, check, stoppable
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,9 @@ def compare_weights(
     from engine.decompose.delta import read_pair
 
     for weight in weights:
-        cancel.check()
-        tuned, base = read_pair(finetuned, original, weight)
+        with stoppable(ThreadWork(lambda: cancel.cancelled)):
+            check()
+            tuned, base = read_pair(finetuned, original, weight)
         yield weight, not torch.equal(tuned.float(), base.float())
 
 
