@@ -15,7 +15,15 @@ import torch
 
 from engine.checkpoints import Checkpoint, TensorView
 from engine.checkpoints.tensors import torch_dtype
-from engine.decompose.delta import SAFE_SQUARES, Delta, energy, row_energies, subtract_in_cache, total_of_rows
+from engine.decompose.delta import (
+    SAFE_SQUARES,
+    Delta,
+    SquaresInCache,
+    energy,
+    row_energies,
+    subtract_in_cache,
+    total_of_rows,
+)
 from engine.decompose.pieces import Pieces
 from engine.decompose.workspace import CHUNK_BYTES
 from engine.devices.buffer_pool import HostBuffer
@@ -103,10 +111,12 @@ class UnreadPair(Pieces):
 
     def _over(self, flat: torch.Tensor | None) -> tuple[float, float]:
         """The squared norms of the delta and of the original, as `subtract` measures them; `flat` is filled."""
-        if self._weight.common_rows is None and not any(side.view.transposed for side in self._sides):
-            total, original = self._over_values(flat)
-        else:
+        if self._weight.common_rows is not None:
             total, original = self._over_rows(flat)
+        elif any(side.view.transposed for side in self._sides):
+            total, original = self._over_turned(flat)
+        else:
+            total, original = self._over_values(flat)
         low, high = SAFE_SQUARES
         if not (low < total < high or math.isnan(total)) or not (low < original < high or math.isnan(original)):
             total, original = self._again(total, original)
@@ -124,7 +134,7 @@ class UnreadPair(Pieces):
         return total, original
 
     def _over_rows(self, flat: torch.Tensor | None) -> tuple[float, float]:
-        """By rows of the weight: where a side is stored the other way round, or has another number of rows."""
+        """By rows of the weight: where a side has another number of them."""
         rows, columns = self.shape
         squares: tuple[list[torch.Tensor], ...] = ([], [])
         step = max(1, PART_VALUES // columns)
@@ -139,6 +149,21 @@ class UnreadPair(Pieces):
         original, summed = torch.cat(squares[1]), max(1, CHUNK_BYTES // (4 * columns))  # as `subtract` sums them
         parts = range(0, rows, summed)
         return total_of_rows(torch.cat(squares[0])), sum(total_of_rows(original[at : at + summed]) for at in parts)
+
+    def _over_turned(self, flat: torch.Tensor | None) -> tuple[float, float]:
+        """By rows of the weight, where a side is stored the other way round; summed in the order of its values."""
+        rows, columns = self.shape
+        sums = SquaresInCache(), SquaresInCache()
+        step = max(1, PART_VALUES // columns)
+        for start in range(0, rows, step):
+            check()
+            stop = min(rows, start + step)
+            part = self._block((start, stop), (0, columns))
+            if flat is not None:
+                flat.view(rows, columns)[start:stop] = part
+            sums[0].add(part.view(-1))
+            sums[1].add(self._read(1, (start, stop), (0, columns)).to(torch.float32).reshape(-1))
+        return sums[0].total(), sums[1].total()
 
     def _again(self, total: float, original: float) -> tuple[float, float]:
         """Norms so large or small that float32 may have lost them, in float64."""
@@ -158,9 +183,10 @@ class UnreadPair(Pieces):
         height, width = rows[1] - rows[0], columns[1] - columns[0]
         values = self._memory(height * width).view(height, width)
         common = max(0, min(height, self._common - rows[0]))
-        ours = self._read(0, (rows[0], rows[0] + common), columns)
-        theirs = self._read(1, (rows[0], rows[0] + common), columns)
-        subtract_in_cache(ours.reshape(-1), theirs.reshape(-1), values[:common].view(-1))
+        if common:  # the smaller side ends before rows without a counterpart
+            ours = self._read(0, (rows[0], rows[0] + common), columns)
+            theirs = self._read(1, (rows[0], rows[0] + common), columns)
+            subtract_in_cache(ours.reshape(-1), theirs.reshape(-1), values[:common].view(-1))
         values[common:] = 0.0
         return values
 

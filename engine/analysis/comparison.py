@@ -10,6 +10,7 @@ from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
 from engine.checkpoints.tensors import read_view
 from engine.models.pairing import PairedWeight
+from engine.steps import ThreadWork, check, stoppable
 
 
 def compare_weights(
@@ -21,6 +22,7 @@ def compare_weights(
         The weight, and True where it differs. NaN differs from everything.
     """
     for weight in weights:
-        cancel.check()
-        tuned, base = read_view(finetuned, weight.finetuned), read_view(original, weight.original)
+        with stoppable(ThreadWork(lambda: cancel.cancelled, weight.name)):
+            check()
+            tuned, base = read_view(finetuned, weight.finetuned), read_view(original, weight.original)
         yield weight, not torch.equal(tuned.float(), base.float())

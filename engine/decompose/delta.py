@@ -93,6 +93,34 @@ def subtract_in_cache(
     return total, original
 
 
+class SquaresInCache:
+    """The sum of squares that `subtract_in_cache` finds, of values that come in parts of any length."""
+
+    def __init__(self) -> None:
+        self._sum, self._waiting = 0.0, 0
+        self._piece = torch.empty(_CHUNK, dtype=torch.float32)
+
+    def add(self, values: torch.Tensor) -> None:
+        """The next values, (n,) float32."""
+        start = 0
+        while start < len(values):
+            count = min(len(values) - start, _CHUNK - self._waiting)
+            self._piece[self._waiting : self._waiting + count] = values[start : start + count]
+            self._waiting, start = self._waiting + count, start + count
+            if self._waiting == _CHUNK:
+                self._settle()
+
+    def total(self) -> float:
+        """The sum of all of them."""
+        self._settle()
+        return self._sum
+
+    def _settle(self) -> None:
+        piece = self._piece[: self._waiting]
+        self._sum += float(torch.dot(piece, piece))
+        self._waiting = 0
+
+
 def _subtract_in_rows(tuned: torch.Tensor, base: torch.Tensor, values: torch.Tensor) -> tuple[float, float]:
     """On an accelerator: large pieces, and one wait for each."""
     step = max(1, CHUNK_BYTES // (4 * max(1, int(base.shape[1]))))

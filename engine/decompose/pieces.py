@@ -11,6 +11,8 @@ from engine.decompose.delta import energy
 from engine.decompose.workspace import piece_length, worked_in_pieces
 from engine.steps import check
 
+_ALIGNED = 64  # bytes that a tensor of its own begins at a multiple of
+
 
 class Pieces(ABC):
     """A float32 matrix in pieces: rows of a tall one, columns of a wide one. It may be gone over any number of times.
@@ -57,8 +59,11 @@ class HeldPieces(Pieces):
         self._matrix = matrix
 
     def piece(self, start: int, stop: int) -> torch.Tensor:
-        """See `Pieces.piece`."""
-        return self._matrix[start:stop] if self.tall else self._matrix[:, start:stop]
+        """See `Pieces.piece`. It lies in memory as one from a file does, as products differ by that in the last bit."""
+        part = self._matrix[start:stop] if self.tall else self._matrix[:, start:stop]
+        if part.is_contiguous() and part.data_ptr() % _ALIGNED == 0:
+            return part
+        return torch.empty(part.shape, dtype=part.dtype).copy_(part)
 
 
 class ScaledPieces(Pieces):

@@ -130,7 +130,7 @@ def solver_bytes(weight: PairedWeight, method: LayerMethod, *, host: bool = Fals
     shape, policy = matrix_shape(weight.shape), method.policy
     if host and worked_in_pieces(shape):
         values = min(piece_length(min(shape)) * min(shape), weight.numel)
-        return piecewise_bytes(shape, policy.cap(shape)) + 4 * values
+        return piecewise_bytes(shape, policy.cap(shape)) + 8 * values  # a copy of a piece, what is left over of it
     solver = workspace_bytes(shape, policy, method.algorithm)
     if policy.lora_type != "standard":  # a rule that wants much falls to the whole spectrum
         solver = max(solver, gram_bytes(shape, policy))

@@ -1,148 +1,272 @@
-"""A delta formed from its files in parts is the one that is formed whole, bit by bit, whatever the files store."""
+"""A weight whose sides are left in their files gives the same delta, and the same LoRA, as one that is held."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from model_files import random_tensor, save_model
+from model_files import PREFIX, random_tensor, save_model
+from spectra import delta_of, optimum, product_error
 
-from engine import streamed_delta
 from engine.checkpoints import Checkpoint, TensorView, open_checkpoint
 from engine.checkpoints.tensors import read_view
-from engine.decompose import delta as whole
 from engine.decompose import workspace
-from engine.devices.buffer_pool import HostBuffer
-from engine.errors import Cancelled
+from engine.decompose.delta import Delta, subtract
+from engine.decompose.method import LayerMethod
+from engine.devices.buffer_pool import BufferPool
+from engine.layer import LayerOutcome, work_on
 from engine.models.blocks import Block
-from engine.models.pairing import PairedWeight
-from engine.steps import ThreadWork, stoppable
-from engine.streamed_delta import UnreadPair
+from engine.models.pairing import PairedWeight, WeightKind
+from engine.settings import ExtractionSettings
+from engine.streamed_delta import MeasuredDelta, UnreadPair
 
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "fp8": torch.float8_e4m3fn}
+DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float8_e4m3fn]
+CHUNK, PART = 1 << 8, 1 << 11  # of a delta, and of what is read at once: as they divide each other in the program
 
 
 @pytest.fixture(autouse=True)
-def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streamed_delta, "PART_VALUES", 100)
-    monkeypatch.setattr(workspace, "CHUNK_BYTES", 8 * 100)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small matrices are read in many parts and worked on in many pieces."""
+    monkeypatch.setattr("engine.decompose.delta._CHUNK", CHUNK)
+    monkeypatch.setattr("engine.streamed_delta.PART_VALUES", PART)
+    for module in ("engine.decompose.delta", "engine.streamed_delta"):
+        monkeypatch.setattr(f"{module}.CHUNK_BYTES", 1 << 14)
+    monkeypatch.setattr(workspace, "CHUNK_BYTES", 1 << 14)
 
 
 @contextmanager
 def opened(
-    folder: Path,
-    tuned: torch.Tensor,
-    base: torch.Tensor,
-    *,
-    rows: tuple[int, int] | None = None,
-    transposed: tuple[bool, bool] = (False, False),
-    common_rows: int | None = None,
+    folder: Path, tuned: torch.Tensor, base: torch.Tensor, **changed: Any
 ) -> Iterator[tuple[tuple[Checkpoint, Checkpoint], PairedWeight]]:
-    """Both files with one tensor each, and the weight made of them; `rows` are taken of the fine-tuned side."""
-    files = [save_model(folder / f"{name}.safetensors", {"w": side}) for name, side in (("a", tuned), ("b", base))]
-    with open_checkpoint(files[0]) as left, open_checkpoint(files[1]) as right:
-        views = []
-        for side, turned in zip((left, right), transposed, strict=True):
-            shape = side.tensors["w"].shape
-            views.append(TensorView(side.tensors["w"], "other", shape[::-1] if turned else shape, None, turned))
-        if rows is not None:
-            views[0] = replace(views[0], rows=rows, shape=(rows[1] - rows[0], *views[0].shape[1:]))
-        weight = PairedWeight("w", "matrix", "other", views[1].shape, views[0], views[1], Block(), common_rows)
-        yield (left, right), weight
+    """Two files of one weight each, and the weight; `changed` replaces what the pairing found."""
+    paths = (
+        save_model(folder / "tuned.safetensors", {PREFIX + "layers.0.weight": tuned}),
+        save_model(folder / "base.safetensors", {PREFIX + "layers.0.weight": base}),
+    )
+    with open_checkpoint(paths[0]) as finetuned, open_checkpoint(paths[1]) as original:
+        infos = [next(iter(side.tensors.values())) for side in (finetuned, original)]
+        views = [TensorView(info, "denoiser", info.shape) for info in infos]
+        kind: WeightKind = {1: "bias", 2: "matrix"}.get(base.dim(), "conv")  # type: ignore[assignment]
+        weight = PairedWeight("layers.0.weight", kind, "denoiser", views[1].shape, *views, Block("", "layers", 0))
+        yield (finetuned, original), replace(weight, **changed)
 
 
-def unread(pair: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> UnreadPair:
-    return UnreadPair(pair, weight, lambda count: None)
+def sides_of(checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> tuple[torch.Tensor, torch.Tensor]:
+    return read_view(checkpoints[0], weight.finetuned), read_view(checkpoints[1], weight.original)
 
 
-def expected(pair: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> whole.Delta:
-    return whole.subtract(read_view(pair[0], weight.finetuned), read_view(pair[1], weight.original))
+def held(checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> Delta:
+    return subtract(read_view(checkpoints[0], weight.finetuned), read_view(checkpoints[1], weight.original))
 
 
-def assert_the_same(pair: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> None:
-    theirs = expected(pair, weight)
-    ours = unread(pair, weight).filled(HostBuffer(4 * weight.numel, pinned=False))
-    assert torch.equal(ours.values, theirs.values)
-    for one, other in ((ours.energy, theirs.energy), (ours.original_energy, theirs.original_energy)):
-        assert one == pytest.approx(other, rel=1e-6)
-    measured = unread(pair, weight).measured()
-    assert (measured.energy, measured.original_energy) == (ours.energy, ours.original_energy)
-    matrix = theirs.values.reshape(measured.pieces.shape)
-    for place, piece in unread(pair, weight):
-        assert torch.equal(piece, matrix[place] if measured.pieces.tall else matrix[:, place])
+def unread(checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> UnreadPair:
+    return UnreadPair(checkpoints, weight, lambda count: None)
 
 
-@pytest.mark.parametrize("shape", [(60, 7), (7, 60), (6, 4, 3, 3), (16, 16)])
-@pytest.mark.parametrize("base", DTYPES)
-@pytest.mark.parametrize("tuned", DTYPES)
-def test_every_dtype_and_shape(tuned: str, base: str, shape: tuple[int, ...], tmp_path: Path) -> None:
-    sides = (random_tensor(*shape, seed=seed).to(DTYPES[dtype]) for seed, dtype in ((1, tuned), (2, base)))
-    with opened(tmp_path, *sides) as (pair, weight):
-        assert_the_same(pair, weight)
+def filled(checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> Delta:
+    return unread(checkpoints, weight).filled(BufferPool(0, pinned=False).acquire(4 * weight.numel))
 
 
-@pytest.mark.parametrize("transposed", [(True, False), (False, True), (True, True)])
-@pytest.mark.parametrize("shape", [(60, 7), (7, 60)])
-def test_a_side_that_is_stored_the_other_way_round(
-    shape: tuple[int, int], transposed: tuple[bool, bool], tmp_path: Path
+Case = Callable[[Path], Any]
+
+
+def plain(shape: tuple[int, ...], tuned: torch.dtype, base: torch.dtype, scale: float = 1.0) -> Case:
+    sides = [(scale * random_tensor(*shape, seed=seed)).to(dtype) for seed, dtype in ((0, tuned), (1, base))]
+    return lambda folder: opened(folder, *sides)
+
+
+def resized(rows: tuple[int, int], columns: int) -> Case:
+    sides = [random_tensor(count, columns, seed=seed).bfloat16() for seed, count in enumerate(rows)]
+    return lambda folder: opened(folder, *sides, common_rows=min(rows))
+
+
+def turned(which: tuple[bool, bool], shape: tuple[int, int] = (170, 37)) -> Case:
+    """Sides that their files hold the other way round."""
+    sides = [random_tensor(*(shape[::-1] if way else shape), seed=seed) for seed, way in enumerate(which)]
+
+    @contextmanager
+    def case(folder: Path) -> Iterator[Any]:
+        with opened(folder, *sides, shape=shape) as (checkpoints, weight):
+            views = [
+                replace(view, shape=shape, transposed=way)
+                for view, way in zip((weight.finetuned, weight.original), which, strict=True)
+            ]
+            yield checkpoints, replace(weight, finetuned=views[0], original=views[1])
+
+    return case
+
+
+def fused(shape: tuple[int, int] = (60, 37), at: int = 60) -> Case:
+    """The fine-tuned side is some rows of a larger tensor."""
+    tuned, base = random_tensor(3 * shape[0], shape[1], seed=0).half(), random_tensor(*shape, seed=1)
+
+    @contextmanager
+    def case(folder: Path) -> Iterator[Any]:
+        with opened(folder, tuned, base) as (checkpoints, weight):
+            view = replace(weight.finetuned, shape=shape, rows=(at, at + shape[0]))
+            yield checkpoints, replace(weight, finetuned=view)
+
+    return case
+
+
+CASES: dict[str, Case] = {
+    **{f"{str(dtype)[6:]} and bf16": plain((170, 37), dtype, torch.bfloat16) for dtype in DTYPES},
+    "wide": plain((37, 170), torch.float32, torch.float16),
+    "convolution": plain((24, 9, 3, 3), torch.float16, torch.float16),
+    "bias": plain((5000,), torch.float32, torch.float32),
+    "very small": plain((170, 37), torch.float32, torch.float32, scale=1e-25),
+    "very large": plain((170, 37), torch.float32, torch.float32, scale=1e25),
+    "larger vocabulary": resized((190, 170), 37),
+    "smaller vocabulary": resized((130, 170), 37),
+    "far smaller vocabulary": resized((3, 400), 37),
+    "turned fine-tuned side": turned((True, False)),
+    "turned original": turned((False, True)),
+    "both turned": turned((True, True)),
+    "wide and turned": turned((True, False), (37, 170)),
+    "rows of a fused tensor": fused(),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_delta_filled_from_the_files_is_the_same_bit_by_bit(tmp_path: Path, case: Case) -> None:
+    with case(tmp_path) as (checkpoints, weight):
+        whole, parts = held(checkpoints, weight), filled(checkpoints, weight)
+        assert torch.equal(parts.values, whole.values)
+        assert parts.values.shape == whole.values.shape == weight.shape
+        assert norms_of(parts) == same_norms(whole)
+
+
+def norms_of(delta: Delta | MeasuredDelta) -> tuple[float, float]:
+    return delta.energy, delta.original_energy
+
+
+def same_norms(delta: Delta) -> object:
+    """Its norms, exactly; to float64's digits where float32 has lost them and they were summed once more."""
+    extreme = not 1e-25 < delta.original_energy < 1e30
+    return pytest.approx(norms_of(delta), rel=1e-12, abs=0) if extreme else norms_of(delta)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_pieces_from_the_files_are_those_of_the_delta(tmp_path: Path, case: Case) -> None:
+    with case(tmp_path) as (checkpoints, weight):
+        whole, measured = held(checkpoints, weight), unread(checkpoints, weight).measured()
+        matrix = whole.values.reshape(whole.values.shape[0], -1)
+        pieces = measured.pieces
+        assert pieces.shape == matrix.shape
+        assert norms_of(measured) == same_norms(whole)
+        for place, piece in pieces:
+            assert torch.equal(piece, matrix[place] if pieces.tall else matrix[:, place])
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_norms_are_those_that_numpy_finds(tmp_path: Path, case: Case) -> None:
+    with case(tmp_path) as (checkpoints, weight):
+        tuned, base = (side.to(torch.float32) for side in sides_of(checkpoints, weight))
+        exact = base.double().numpy().copy()
+        common = min(len(tuned), len(base))
+        delta = np.zeros_like(exact)
+        delta[:common] = (tuned[:common] - base[:common]).double().numpy()
+        measured = unread(checkpoints, weight).measured()
+        assert measured.energy == pytest.approx(float(np.square(delta).sum()), rel=1e-6)
+        assert measured.original_energy == pytest.approx(float(np.square(exact).sum()), rel=1e-6)
+
+
+def outcome(case: Case, folder: Path, way: str, **chosen: Any) -> LayerOutcome:
+    method = LayerMethod.of(ExtractionSettings(**{"rank": 6, "output_dtype": "fp32", **chosen}))
+    with case(folder) as (checkpoints, weight):
+        if way == "whole":
+            return work_on(weight, held(checkpoints, weight), method)
+        if way == "filled":
+            return work_on(weight, filled(checkpoints, weight), method)
+        return work_on(weight, unread(checkpoints, weight).measured(), method)
+
+
+def assert_same(one: LayerOutcome, other: LayerOutcome) -> None:
+    assert one.tensors.keys() == other.tensors.keys()
+    for ending, tensor in one.tensors.items():
+        assert torch.equal(tensor, other.tensors[ending]), ending
+    assert one.row == other.row
+
+
+FACTORED = [name for name in CASES if name not in ("bias", "convolution", "very small", "very large")]
+RULES = [
+    ("standard", 0.15),
+    ("adaptive_ratio", 0.3),
+    ("adaptive_quantile", 0.2),
+    ("adaptive_energy", 0.5),
+    ("adaptive_fro", 0.6),
+]
+
+
+@pytest.mark.parametrize("name", FACTORED)
+def test_a_layer_worked_on_in_pieces_is_stored_the_same_whichever_way_it_is_read(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sides = [random_tensor(*shape, seed=seed).to(torch.bfloat16) for seed in (1, 2)]
-    stored = [side.T.contiguous() if turned else side for side, turned in zip(sides, transposed, strict=True)]
-    with opened(tmp_path, stored[0], stored[1], transposed=transposed) as (pair, weight):
-        assert weight.shape == shape
-        assert_the_same(pair, weight)
-        assert torch.equal(expected(pair, weight).values, sides[0].float() - sides[1].float())
+    monkeypatch.setattr("engine.decompose.pieces.worked_in_pieces", lambda shape: True)
+    whole, *others = (outcome(CASES[name], tmp_path, way) for way in ("whole", "filled", "pieces"))
+    for other in others:
+        assert_same(whole, other)
 
 
-def test_a_part_of_a_fused_tensor(tmp_path: Path) -> None:
-    fused, base = random_tensor(90, 8, seed=1).half(), random_tensor(30, 8, seed=2).half()
-    with opened(tmp_path, fused, base, rows=(30, 60)) as (pair, weight):
-        assert_the_same(pair, weight)
-        assert torch.equal(expected(pair, weight).values, fused[30:60].float() - base.float())
+@pytest.mark.parametrize(("lora_type", "p"), RULES)
+@pytest.mark.parametrize("algorithm", ["svd_linalg", "svd_lowrank"])
+@pytest.mark.parametrize("clamp", [True, False])
+def test_every_rule_stores_the_same_from_files_that_are_read_in_parts(
+    tmp_path: Path, lora_type: str, p: float, algorithm: str, clamp: bool
+) -> None:
+    chosen = {"lora_type": lora_type, "adaptive_param": p, "algorithm": algorithm, "clamp_quantile": clamp}
+    case = CASES["bfloat16 and bf16"]
+    whole = outcome(case, tmp_path, "whole", **chosen, rank=20)
+    assert_same(whole, outcome(case, tmp_path, "filled", **chosen, rank=20))
+    assert whole.row is not None
 
 
-@pytest.mark.parametrize(("ours", "theirs"), [(64, 60), (60, 64)])
-def test_a_resized_vocabulary(ours: int, theirs: int, tmp_path: Path) -> None:
-    tuned, base = random_tensor(ours, 8, seed=1).bfloat16(), random_tensor(theirs, 8, seed=2).bfloat16()
-    with opened(tmp_path, tuned, base, common_rows=60) as (pair, weight):
-        assert_the_same(pair, weight)
+@pytest.mark.parametrize("spectrum", ["power law", "merged LoRA", "flat noise", "exact low rank"])
+@pytest.mark.parametrize("shape", [(410, 50), (50, 410), (90, 90)])
+def test_a_layer_in_pieces_only_for_want_of_memory_keeps_the_promise(
+    tmp_path: Path, shape: tuple[int, int], spectrum: str
+) -> None:
+    delta = delta_of(spectrum, shape)
+    with opened(tmp_path, delta, torch.zeros(shape)) as (checkpoints, weight):
+        method = LayerMethod.of(ExtractionSettings(rank=12, output_dtype="fp32", clamp_quantile=False))
+        done = work_on(weight, unread(checkpoints, weight).measured(), method)
+    assert done.svd is not None
+    assert done.row is not None
+    error, norm = product_error(delta, done.svd.u, done.svd.s, done.svd.vh), float(delta.double().norm())
+    assert error <= (1 + 1e-5) * optimum(delta, 12) + 1e-6 * norm
+    assert done.row.relative_error == pytest.approx(error / norm, rel=1e-3, abs=2e-6)
 
 
-@pytest.mark.parametrize("scale", [1e-25, 1e18])
-def test_norms_that_float32_cannot_hold_are_summed_in_float64(scale: float, tmp_path: Path) -> None:
-    tuned, base = scale * random_tensor(60, 7, seed=1), scale * random_tensor(60, 7, seed=2)
-    with opened(tmp_path, tuned, base) as (pair, weight):
-        measured = unread(pair, weight).measured()
-        assert measured.energy == pytest.approx(float((tuned.double() - base.double()).square().sum()), rel=1e-6)
-        assert measured.original_energy == pytest.approx(float(base.double().square().sum()), rel=1e-6)
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("shape", [(170, 37), (37, 170)])
+def test_a_value_that_is_not_finite_is_found_in_its_own_file(
+    tmp_path: Path, shape: tuple[int, int], side: int, bad: float
+) -> None:
+    sides = [random_tensor(*shape, seed=seed) for seed in (0, 1)]
+    sides[side][shape[0] - 1, shape[1] - 2] = bad
+    with opened(tmp_path, *sides) as (checkpoints, weight):
+        pair = unread(checkpoints, weight)
+        assert not math.isfinite(pair.measured().energy)
+        assert not math.isfinite(filled(checkpoints, weight).energy)
+        assert pair.finetuned_is_finite() == (side == 1)
 
 
-@pytest.mark.parametrize("broken", [0, 1])
-def test_it_is_known_which_side_is_not_finite(broken: int, tmp_path: Path) -> None:
-    sides = [random_tensor(60, 7, seed=seed) for seed in (1, 2)]
-    sides[broken][41, 3] = float("nan")
-    with opened(tmp_path, sides[0], sides[1]) as (pair, weight):
-        assert unread(pair, weight).finetuned_is_finite() == (broken == 1)
-        assert not torch.isfinite(torch.tensor(unread(pair, weight).measured().energy))
-
-
-def test_every_byte_read_is_noted(tmp_path: Path) -> None:
-    read: list[int] = []
-    tuned, base = random_tensor(60, 7, seed=1).half(), random_tensor(60, 7, seed=2)
-    with opened(tmp_path, tuned, base) as (pair, weight):
-        UnreadPair(pair, weight, read.append).measured()
-    assert sum(read) == 60 * 7 * (2 + 4)
-    assert max(read) <= 4 * 100, "in parts"
-
-
-def test_a_run_that_is_to_stop_is_heard_before_the_next_part(tmp_path: Path) -> None:
-    read: list[int] = []
-    with opened(tmp_path, random_tensor(60, 7, seed=1), random_tensor(60, 7, seed=2)) as (pair, weight):
-        delta = UnreadPair(pair, weight, read.append)
-        with stoppable(ThreadWork(lambda: len(read) >= 4)), pytest.raises(Cancelled):
-            delta.measured()
-    assert len(read) == 4
+def test_every_byte_that_is_read_is_counted(tmp_path: Path) -> None:
+    counted: list[int] = []
+    with CASES["float16 and bf16"](tmp_path) as (checkpoints, weight):
+        pair = UnreadPair(checkpoints, weight, counted.append)
+        pair.measured()
+        assert sum(counted) == 2 * 2 * 170 * 37
+        for _ in pair:
+            pass
+        assert sum(counted) == 2 * 2 * 2 * 170 * 37
+        assert pair.read_seconds > 0.0
+        pair.free()
