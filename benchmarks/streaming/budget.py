@@ -1,4 +1,4 @@
-"""``budget``: single layers from square to embeddings within memory budgets, each run in a process of its own."""
+"""``budget``: single layers from square to embeddings, and a model, within memory budgets; each in its own process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from rich.table import Table
 
 from benchmarks.solvers import SHAPES, merged
-from benchmarks.streaming.data import Pair
+from benchmarks.streaming.data import Layout, Pair
 from benchmarks.streaming.measuring import GIB, MIB, Workplace, fresh, run, watched
 from benchmarks.streaming.tables import MISSED, marked, mib, verdict
 from engine.presets import DEFAULT_PROFILE, HARDWARE_PROFILES
@@ -19,6 +19,7 @@ from engine.settings import ExtractionSettings
 
 BUDGETS = (512 * MIB, 600 * MIB, GIB, 2 * GIB)
 RANK = 128
+MODEL = Layout("transformer", 1536, 8)
 _OVER = 1.15  # growth at most so many times the budget
 _HARDWARE = HARDWARE_PROFILES[DEFAULT_PROFILE].model_copy(update={"device": "cpu"})
 _LARGER = {"larger embedding": (100_000, 1024), "larger layer": (3072, 12_288)}
@@ -26,16 +27,16 @@ _LARGER = {"larger embedding": (100_000, 1024), "larger layer": (3072, 12_288)}
 
 @dataclass(frozen=True)
 class BudgetRow:
-    """One layer within one budget: memory in bytes, and seconds.
+    """One run within one budget: memory in bytes, and seconds.
 
     Attributes:
+        layer: which, or of which model.
         growth: the most memory that belongs to no file above what was there after the imports.
         told: the run's remarks on memory.
         ratio: seconds over those without a budget.
     """
 
     layer: str
-    shape: tuple[int, int]
     budget: int | None
     growth: int
     seconds: float
@@ -45,20 +46,26 @@ class BudgetRow:
 
 
 def budget_rows(place: Workplace) -> list[BudgetRow]:
-    """Every shape without a budget and within each."""
+    """Every shape without a budget and within each, then a model of 48 layers."""
     rows = []
     for title, shape in (SHAPES | _LARGER).items():
         pair = fresh(_written, shape, place.folder)
-        free = fresh(_measured, title, shape, pair, place.output, None)
-        rows.append(free)
-        for budget in BUDGETS:
-            row = fresh(_measured, title, shape, pair, place.output, budget)
-            met = verdict(row.growth <= _OVER * budget)
-            if met == MISSED and "over_budget" in row.told:
-                met = "too small, told"
-            rows.append(replace(row, ratio=row.seconds / free.seconds, within=met))
+        rows += _within_each(f"{title}, {shape[0]} x {shape[1]}", pair, place.output)
         for path in pair:
             path.unlink()
+    title = f"{MODEL.blocks} blocks of a transformer, {MODEL.width} wide"
+    return rows + _within_each(title, place.pair(MODEL), place.output)
+
+
+def _within_each(title: str, pair: Pair, folder: Path) -> list[BudgetRow]:
+    free = fresh(_measured, title, pair, folder, None)
+    rows = [free]
+    for budget in BUDGETS:
+        row = fresh(_measured, title, pair, folder, budget)
+        met = verdict(row.growth <= _OVER * budget)
+        if met == MISSED and "over_budget" in row.told:
+            met = "too small, told"
+        rows.append(replace(row, ratio=row.seconds / free.seconds, within=met))
     return rows
 
 
@@ -77,23 +84,23 @@ def _written(shape: tuple[int, int], folder: Path) -> Pair:
     return paths[0], paths[1]
 
 
-def _measured(title: str, shape: tuple[int, int], pair: Pair, folder: Path, budget: int | None) -> BudgetRow:
+def _measured(title: str, pair: Pair, folder: Path, budget: int | None) -> BudgetRow:
     hardware = _HARDWARE.model_copy(update={"memory_budget": budget})
     with watched() as watch, Session(*pair) as session:
         ran = run(session, ExtractionSettings(rank=RANK), hardware, folder)
-    return BudgetRow(title, shape, budget, watch.growth, ran.result.seconds, ", ".join(ran.remarks))
+    return BudgetRow(title, budget, watch.growth, ran.result.seconds, ", ".join(ran.remarks))
 
 
 def budget_table(rows: list[BudgetRow]) -> Table:
     """Every run, and the target."""
     table = Table(
-        *("layer", "shape", "budget MiB", "growth MiB", "/ budget", f"<= {_OVER}", "s", "/ without", "remarks"),
-        title=f"budget: {DEFAULT_PROFILE}, rank {RANK}, processor, one layer from fp16 files",
+        *("layer", "budget MiB", "growth MiB", "/ budget", f"<= {_OVER}", "s", "/ without", "remarks"),
+        title=f"budget: {DEFAULT_PROFILE}, rank {RANK}, processor",
     )
     for row in rows:
         share = "-" if row.budget is None else f"{row.growth / row.budget:.2f}"
         table.add_row(
-            *(row.layer, f"{row.shape[0]} x {row.shape[1]}", "none" if row.budget is None else mib(row.budget)),
+            *(row.layer, "none" if row.budget is None else mib(row.budget)),
             *(mib(row.growth), share, marked(row.within), f"{row.seconds:.2f}", f"{row.ratio:.2f}", row.told or "-"),
         )
     return table
