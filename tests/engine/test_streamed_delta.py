@@ -14,6 +14,7 @@ import pytest
 import torch
 from model_files import PREFIX, random_tensor, save_model
 from spectra import delta_of, optimum, product_error
+from torch_memory import peak_bytes
 
 from engine.checkpoints import Checkpoint, open_checkpoint
 from engine.decompose import workspace
@@ -22,6 +23,7 @@ from engine.devices.buffer_pool import HostBuffers
 from engine.layer import LayerOutcome, work_on
 from engine.models.names import TensorView
 from engine.models.pairing import Block, PairedWeight, WeightKind
+from engine.planning.costs import need, need_within
 from engine.settings import ExtractionSettings
 from engine.streamed_delta import MeasuredDelta, UnreadPair
 
@@ -264,3 +266,27 @@ def test_every_byte_that_is_read_is_counted(tmp_path: Path) -> None:
         assert sum(counted) == 2 * 2 * 2 * 170 * 37
         assert pair.read_seconds > 0.0
         pair.free()
+
+
+@pytest.mark.parametrize("rank", [8, 48])
+@pytest.mark.parametrize("shape", [(6000, 96), (96, 6000), (700, 300)])
+@pytest.mark.parametrize("way", ["filled", "pieces"])
+def test_a_layer_read_in_parts_takes_no_more_than_was_planned(
+    tmp_path: Path, way: str, shape: tuple[int, int], rank: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.planning.costs.PART_VALUES", PART)
+    for module in ("workspace", "gram", "decomposition", "factors"):
+        monkeypatch.setattr(f"engine.decompose.{module}.CHUNK_BYTES", 1 << 18)
+    monkeypatch.setattr("engine.planning.costs.CHUNK_BYTES", 1 << 18)
+    settings = ExtractionSettings(rank=rank)
+    with plain(shape, torch.bfloat16, torch.float16)(tmp_path) as (checkpoints, weight):
+        whole = need(weight, settings, host=True).total
+        planned = [need_within(weight, settings, whole - less, measured=False) for less in (1, whole)]
+        stated = next(item.total for item in planned if item.way == way)
+
+        def work() -> LayerOutcome:
+            if way == "filled":
+                return work_on(weight, filled(checkpoints, weight), settings)
+            return work_on(weight, unread(checkpoints, weight).measured(), settings)
+
+        assert peak_bytes(work) <= stated < whole

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from spectra import SPECTRA, delta_of, lapack_values, optimum, product_error
-from test_workspace import peak_bytes
+from torch_memory import peak_bytes
 
 from engine.decompose import piecewise, workspace
 from engine.decompose.decomposition import TruncatedSvd, residual_energy

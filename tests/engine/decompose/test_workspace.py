@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from spectra import delta_of
-from torch.profiler import ProfilerActivity, profile
+from torch_memory import peak_bytes
 
 from engine.decompose.gram import solve_gram, solve_lapack
 from engine.decompose.rank_rules import RankPolicy
@@ -15,20 +13,6 @@ from engine.decompose.truncated_svd import truncated_svd
 from engine.decompose.workspace import gram_bytes, whole_spectrum, workspace_bytes
 
 SHAPES = [(640, 640), (512, 1536), (1400, 480)]
-
-
-def peak_bytes(work: Callable[[], object]) -> int:
-    """The most that torch held at once on top of what it held before, counted at every allocation."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        result = work()
-    del result
-    results = profiler.profiler.kineto_results  # type: ignore[union-attr]
-    memory = sorted((event for event in results.events() if event.name() == "[memory]"), key=lambda e: e.start_ns())
-    held = most = 0
-    for event in memory:
-        held += event.nbytes()
-        most = max(most, held)
-    return most
 
 
 def bytes_of(delta: torch.Tensor) -> int:
