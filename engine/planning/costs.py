@@ -22,6 +22,7 @@ from engine.settings import ExtractionSettings
 _READING = 200.0  # floating point operations that take as long as reading and subtracting one value
 _DTYPE_BYTES = {"fp16": 2, "bf16": 2, "fp32": 4}
 _STORING = 5  # float32 copies of both factors at most, while they are split, clamped, scaled, rounded and judged
+_JUDGED = 2 * 4 * 32  # bytes for each column: two copies of the rows by which clamping is judged at first
 _RECORD = 4096  # a journal's record beside its numbers
 BUFFER_STEP = 64 * 1024  # host buffers have a multiple of this size
 BUFFER_WASTE = 8  # and may be larger than what is asked for by one part in so many
@@ -85,7 +86,7 @@ def need(weight: PairedWeight, settings: ExtractionSettings, *, host: bool) -> N
     shape = matrix_shape(weight.shape)
     factors = 4 * policy_of(settings).cap(shape) * sum(shape)
     solver = solver_bytes(weight, settings, host=host)
-    return Need(source, delta + max(solver, _STORING * factors + CHUNK_BYTES))
+    return Need(source, delta + max(solver, _STORING * factors + max(CHUNK_BYTES, _JUDGED * shape[1])))
 
 
 def need_within(weight: PairedWeight, settings: ExtractionSettings, ceiling: int, *, measured: bool) -> Need:
@@ -123,7 +124,8 @@ def _in_pieces(weight: PairedWeight, settings: ExtractionSettings) -> Need:
     cap = policy_of(settings).cap(shape)
     values = min(piece_length(min(shape)) * min(shape), weight.numel)
     piece = 4 * values + sum(_part_bytes(view, values) for view in (weight.finetuned, weight.original))
-    storing = _STORING * 4 * cap * sum(shape) + 4 * values  # and what is left over of a piece
+    left_over = 4 * values  # of a piece
+    storing = _STORING * 4 * cap * sum(shape) + max(left_over, _JUDGED * shape[1])
     return Need(0, piece + max(piecewise_bytes(shape, cap), storing), "pieces")
 
 
