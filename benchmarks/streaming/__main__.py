@@ -1,4 +1,4 @@
-"""``python -m benchmarks.streaming``: memory, reading ahead, profiles, batches, residents, cache and reading."""
+"""``python -m benchmarks.streaming``: memory, budgets, prefetch, profiles, batches, residents, journal, reading."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from benchmarks.measuring import sampling
 from benchmarks.streaming.data import Layout, Pair, transformer, width_for, write_pair
 from engine.cancel import CancelToken
 from engine.devices.governor import Governor
-from engine.events import BatchSizeChanged, Finished, Notice, NoticeCode, Offloaded, OutOfMemory
+from engine.events import BatchSizeChanged, Finished, Notice, Offloaded, OutOfMemory
 from engine.results import ExtractionResult
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -79,11 +79,13 @@ class Ran:
         result: what the run says of itself.
         booked: most that its governors had in their books, in bytes; `result.peak_device_bytes` is sampled instead.
         events: how often it had to give way, by the name of the event.
+        remarks: the codes of its notices.
     """
 
     result: ExtractionResult
     booked: int
     events: dict[str, int]
+    remarks: tuple[str, ...]
 
 
 @dataclass
@@ -122,17 +124,18 @@ def run(session: Session, settings: ExtractionSettings, hardware: HardwareSettin
         return governors[-1]
 
     events: Counter[str] = Counter()
+    remarks: dict[str, None] = {}
     with patch("engine.extraction.scheduler.Governor", recording):
         for event in session.extract(session.plan(settings, hardware, folder), CancelToken()):
             if isinstance(event, (Offloaded, OutOfMemory, BatchSizeChanged)):
                 events[type(event).__name__] += 1
-            if isinstance(event, Notice) and event.code in (NoticeCode.OVER_BUDGET, NoticeCode.READ_IN_PARTS):
-                events[event.code.value] += 1
+            if isinstance(event, Notice):
+                remarks[event.code.value] = None
             if isinstance(event, Finished):
                 for output in event.result.outputs:
                     output.path.unlink()
                     output.report.unlink()
-                return Ran(event.result, sum(governor.peak for governor in governors), dict(events))
+                return Ran(event.result, sum(governor.peak for governor in governors), dict(events), tuple(remarks))
     raise AssertionError("a run ends with its result or an error")
 
 

@@ -21,6 +21,7 @@ from engine.settings import SAFETENSORS_DTYPES
 
 _READING = 200.0  # floating point operations that take as long as reading and subtracting one value
 _STORING = 5  # float32 copies of both factors at most, while they are split, clamped, scaled, rounded and judged
+_JUDGED = 2 * 4 * 32  # bytes for each column: two copies of the rows by which clamping is judged at first
 _RECORD = 4096  # a journal's record beside its numbers
 
 
@@ -67,7 +68,7 @@ def need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
     shape = matrix_shape(weight.shape)
     factors = 4 * method.policy.cap(shape) * sum(shape)
     solver = solver_bytes(weight, method, host=host)
-    return Need(source, delta + max(solver, _STORING * factors + CHUNK_BYTES))
+    return Need(source, delta + max(solver, _STORING * factors + max(CHUNK_BYTES, _JUDGED * shape[1])))
 
 
 def need_within(weight: PairedWeight, method: LayerMethod, ceiling: int, *, measured: bool) -> Need:
@@ -105,7 +106,8 @@ def _in_pieces(weight: PairedWeight, method: LayerMethod) -> Need:
     cap = method.policy.cap(shape)
     values = min(piece_length(min(shape)) * min(shape), weight.numel)
     piece = 4 * values + sum(_part_bytes(view, values) for view in (weight.finetuned, weight.original))
-    storing = _STORING * 4 * cap * sum(shape) + 4 * values  # and what is left over of a piece
+    left_over = 4 * values  # of a piece
+    storing = _STORING * 4 * cap * sum(shape) + max(left_over, _JUDGED * shape[1])
     return Need(0, piece + max(piecewise_bytes(shape, cap), storing), "pieces")
 
 

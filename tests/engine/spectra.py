@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 Shape = tuple[int, int]
 
@@ -109,17 +108,3 @@ def optimum(delta: torch.Tensor, rank: int) -> float:
 def product_error(delta: torch.Tensor, left: torch.Tensor, s: torch.Tensor, right: torch.Tensor) -> float:
     """|delta - left diag(s) right| in float64."""
     return float(torch.linalg.norm(delta.double() - (left.double() * s.double()) @ right.double()))
-
-
-def peak_bytes(work: Callable[[], object]) -> int:
-    """The most that torch held at once on top of what it held before, counted at every allocation."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        result = work()
-    del result
-    results = profiler.profiler.kineto_results  # type: ignore[union-attr]
-    memory = sorted((event for event in results.events() if event.name() == "[memory]"), key=lambda e: e.start_ns())
-    held = most = 0
-    for event in memory:
-        held += event.nbytes()
-        most = max(most, held)
-    return most

@@ -14,6 +14,7 @@ import pytest
 import torch
 from model_files import PREFIX, random_tensor, save_model
 from spectra import delta_of, optimum, product_error
+from torch_memory import peak_bytes
 
 from engine.checkpoints import Checkpoint, TensorView, open_checkpoint
 from engine.checkpoints.tensors import read_view
@@ -24,6 +25,7 @@ from engine.devices.buffer_pool import BufferPool
 from engine.layer import LayerOutcome, work_on
 from engine.models.blocks import Block
 from engine.models.pairing import PairedWeight, WeightKind
+from engine.planning.costs import need, need_within
 from engine.settings import ExtractionSettings
 from engine.streamed_delta import MeasuredDelta, UnreadPair
 
@@ -270,3 +272,28 @@ def test_every_byte_that_is_read_is_counted(tmp_path: Path) -> None:
         assert sum(counted) == 2 * 2 * 2 * 170 * 37
         assert pair.read_seconds > 0.0
         pair.free()
+
+
+@pytest.mark.parametrize(("shape", "rank"), [((6000, 96), 48), ((96, 6000), 8)])
+@pytest.mark.parametrize("way", ["filled", "pieces"])
+def test_a_layer_read_in_parts_takes_no_more_than_was_planned(
+    tmp_path: Path, way: str, shape: tuple[int, int], rank: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("engine.planning.costs", "engine.streamed_delta"):
+        monkeypatch.setattr(f"{module}.PART_VALUES", 1 << 14)
+    monkeypatch.setattr("engine.decompose.delta._CHUNK", 1 << 13)
+    for module in ("workspace", "gram", "decomposition", "factors"):
+        monkeypatch.setattr(f"engine.decompose.{module}.CHUNK_BYTES", 1 << 18)
+    monkeypatch.setattr("engine.planning.costs.CHUNK_BYTES", 1 << 18)
+    method = LayerMethod.of(ExtractionSettings(rank=rank))
+    with plain(shape, torch.bfloat16, torch.float16)(tmp_path) as (checkpoints, weight):
+        whole = need(weight, method, host=True).total
+        planned = [need_within(weight, method, whole - less, measured=False) for less in (1, whole)]
+        stated = next(item.total for item in planned if item.way == way)
+
+        def work() -> LayerOutcome:
+            if way == "filled":
+                return work_on(weight, filled(checkpoints, weight), method)
+            return work_on(weight, unread(checkpoints, weight).measured(), method)
+
+        assert peak_bytes(work) <= stated < whole

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from spectra import SPECTRA, delta_of, lapack_values, optimum, peak_bytes, product_error
+from spectra import SPECTRA, delta_of, lapack_values, optimum, product_error
+from torch_memory import peak_bytes
 
 from engine.decompose import piecewise, workspace
 from engine.decompose.decomposition import TruncatedSvd, residual_energy

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from spectra import delta_of, peak_bytes
+from spectra import delta_of
+from torch_memory import peak_bytes
 
 from engine.decompose.gram import solve_gram, solve_lapack
 from engine.decompose.rank_rules import RankPolicy
