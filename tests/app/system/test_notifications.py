@@ -94,7 +94,7 @@ def test_without_a_tray_the_window_asks_for_attention(
     window: QWidget, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(QSystemTrayIcon, "isSystemTrayAvailable", lambda: False)
-    Notifier(window).tell("a", "b")
+    Notifier(window).notify("a", "b")
     assert desk.alerts == [window]
     assert desk.shown == 0
 
