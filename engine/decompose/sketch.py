@@ -28,6 +28,7 @@ _FEW_COLUMNS = 2.5  # the same where the answer is compared with subspace iterat
 _FAR = 30.0  # times the aim: an excess from which the pace tells little yet, and a longer step costs nothing
 _SHARE = 0.3  # of the promise that the sketch aims at: the measurement in float32 adds rounding to it
 _DOMINANT = 30.0  # times the eigenvalue at the rank: values beside which low precision may not see that one
+_HIDDEN = 100.0  # times what is allowed: below it the measurement mends what is hidden sooner than a new start does
 _RITZ_SAFETY = 1.01  # of the norm on the complement, where Ritz values and their bounds tell it
 _EXACT_RANK = 48  # from this cap on the first rounds are exact
 _EXACT_ROUNDS = 2  # in float32 then: the first blocks hold the largest values, whose rounding drowns others
@@ -122,7 +123,7 @@ def propose(
             if rounds is not None:
                 allowed = max(CONVERGED * allowed, _CLEARLY_LESS * power_iteration_excess(ritz.values, rank, rounds))
             dominant = int(np.count_nonzero(ritz.values[:rank] > _DOMINANT * ritz.values[rank - 1]))
-            if may_deflate and dominant and ritz.hidden(rank) > allowed:
+            if may_deflate and dominant and ritz.hidden(rank) > _HIDDEN * allowed:
                 may_deflate = False
                 krylov.deflate(ritz.vectors[:, :dominant])
                 schedule = _Schedule(width, min(dominant + due, limit))
