@@ -12,6 +12,7 @@ from functools import cache
 _LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"  # https://github.com/pytorch/pytorch/pull/93888
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt, <malloc.h>
 _AT_ONCE = 1 << 20  # bytes of a piece that is given back as soon as it is freed, where memory is short
+TIGHT = 4 << 30  # a budget below it is missed by what allocators keep, half a gigabyte with two workers
 _USUAL = 32 << 20  # what glibc raises that to by itself, on 64 bits; it gives back twice as much from its heap
 
 
@@ -39,8 +40,8 @@ def trim_heap() -> None:
 def at_once(wanted: bool) -> Iterator[None]:
     """Where `wanted`, freed pieces of a megabyte and more go back to the system at once, in the whole process.
 
-    Else they stay with the thread that freed them: two workers together kept 500 MiB beyond what they used. It costs a
-    twentieth of the processor's time for new pages, so it is for runs within a memory budget.
+    Else they stay with the thread that freed them: two workers together kept 500 MiB beyond what they used. New pages
+    cost up to a seventh of the time where layers are small, so it is for runs within a budget below `TIGHT`.
     """
     option = _option() if wanted else None
     if option is None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterator
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
 from engine.devices.device import Device, choose_devices, exact_float32
-from engine.devices.process_memory import at_once, trim_heap
+from engine.devices.process_memory import TIGHT, at_once, trim_heap
 from engine.errors import Cancelled
 from engine.events import Event, Finished, FinishingStep
 from engine.extraction.block_cache import BlockCache
@@ -75,11 +75,12 @@ def extract(
         executor=executor,
     )
 
+    tight = plan.hardware.memory_budget is not None and plan.hardware.memory_budget < TIGHT
     own = ThreadWork(lambda: cancel.cancelled or stop.cancelled)
 
     def work() -> None:
         try:
-            with exact_float32(), at_once(plan.hardware.memory_budget is not None), stoppable(own):
+            with exact_float32(), at_once(tight), stoppable(own):
                 events.put(Finished(run.run(devices)))
         except BaseException as error:
             events.put(error)
