@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from typing import Any
 
 import torch
 
 from app.cli.main import main
 from engine.decompose import workspace
+from engine.extraction.stages import LayerReader, LayerStages
 from engine.streamed_delta import UnreadPair
 
 workspace.CHUNK_BYTES = 1 << 20  # so that a small layer has many pieces
@@ -27,5 +30,25 @@ def slow(pair: UnreadPair, start: int, stop: int) -> torch.Tensor:
     return real(pair, start, stop)
 
 
+SMALL = 2  # layers that are worked on before the long one is begun
+small_done = threading.Semaphore(0)
+real_leave, real_do = LayerReader.leave, LayerStages.do
+
+
+def leave_last(reader: LayerReader, *arguments: Any) -> Any:
+    """The long layer arrives when the small ones are done."""
+    for _ in range(SMALL if seconds else 0):
+        small_done.acquire(timeout=30)
+    return real_leave(reader, *arguments)
+
+
+def do(stages: LayerStages, *arguments: Any, **named: Any) -> Any:
+    """Work on a layer, and count it."""
+    worked = real_do(stages, *arguments, **named)
+    small_done.release()
+    return worked
+
+
 UnreadPair.piece = slow  # type: ignore[method-assign]
+LayerReader.leave, LayerStages.do = leave_last, do  # type: ignore[method-assign]
 sys.exit(main(sys.argv[2:]))
