@@ -17,14 +17,11 @@ from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 from engine.decompose import lapack
 from engine.decompose.decomposition import TruncatedSvd, normalised, residual_energy, within_promise
 from engine.decompose.pieces import in_pieces
-from engine.decompose.piecewise import svd_of_pieces
-from engine.decompose.products import product
+from engine.decompose.piecewise import SQUARED_NOISE, svd_of_pieces
+from engine.decompose.products import add_gram, fill_below, product
 from engine.decompose.rank_rules import RankPolicy, Values
 from engine.decompose.workspace import CHUNK_BYTES
 from engine.steps import check
-
-_GRAM_ROWS, _GRAM_STRIPES = 128, 8  # stripes of so many rows at least, and no more of them
-_SQUARED_NOISE = 1.5e-8  # square root of float64's rounding: what a zero singular value may come out as, over s1
 
 
 def gram_matrix(wide: torch.Tensor) -> torch.Tensor:
@@ -33,15 +30,12 @@ def gram_matrix(wide: torch.Tensor) -> torch.Tensor:
     A few columns at a time, so that no float64 copy is held, and only the blocks on and above the diagonal.
     """
     k, columns = int(wide.shape[0]), int(wide.shape[1])
-    step, rows = max(1, CHUNK_BYTES // (8 * k)), max(_GRAM_ROWS, -(-k // _GRAM_STRIPES))
+    step = max(1, CHUNK_BYTES // (8 * k))
     gram = torch.zeros(k, k, dtype=torch.float64, device=wide.device)
     for start in range(0, columns, step):
         check()
-        piece = wide[:, start : start + step].to(torch.float64)
-        for top in range(0, k, rows):
-            gram[top : top + rows, top:].addmm_(piece[top : top + rows], piece[top:].T)
-    for top in range(0, k, rows):
-        gram[top + rows :, top : top + rows] = gram[top : top + rows, top + rows :].T
+        add_gram(gram, wide[:, start : start + step].to(torch.float64))
+    fill_below(gram)
     return gram
 
 
@@ -58,7 +52,7 @@ def solve_gram(wide: torch.Tensor, policy: RankPolicy, total: float) -> Truncate
     except LinAlgError:
         return solve_lapack(wide, policy)
     values: Values = eigenvalues.flip(0).clamp_(min=0).sqrt_().cpu().numpy()
-    if policy.resolves_below(_SQUARED_NOISE, values, shape):
+    if policy.resolves_below(SQUARED_NOISE, values, shape):
         return solve_lapack(wide, policy)
     rank, capped = policy.choose(values, shape, energy=total, value_sum=float(values.sum()))
     left = vectors[:, -rank:].flip(1).to(torch.float32).contiguous()
@@ -96,6 +90,6 @@ def all_values(wide: torch.Tensor, policy: RankPolicy) -> Values:
     with suppress(LinAlgError):
         eigenvalues = lapack.eigvalsh(gram_matrix(matrix))
         values: Values = eigenvalues.flip(0).clamp_(min=0).sqrt_().cpu().numpy()
-        if math.isfinite(float(values.sum())) and not policy.resolves_below(_SQUARED_NOISE, values, shape):
+        if math.isfinite(float(values.sum())) and not policy.resolves_below(SQUARED_NOISE, values, shape):
             return values
     return np.asarray(lapack.svdvals(matrix.cpu().to(torch.float64)).numpy())

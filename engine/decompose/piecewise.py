@@ -19,11 +19,11 @@ from engine.decompose import lapack
 from engine.decompose.decomposition import MODERATE, TruncatedSvd, moderate_exponent, within_promise
 from engine.decompose.delta import energy
 from engine.decompose.pieces import Pieces, ScaledPieces
+from engine.decompose.products import add_gram, fill_below
 from engine.decompose.rank_rules import RankPolicy, Values
 from engine.decompose.workspace import piecewise_bytes, triangle_bytes
 
 SQUARED_NOISE = 1.5e-8  # square root of float64's rounding: what a zero singular value may come out as, over s1
-_STRIPE = 128  # rows of the Gram matrix that are formed at once, at least
 
 
 def svd_of_pieces(
@@ -56,15 +56,10 @@ def svd_of_pieces(
 def gram_of_pieces(pieces: Pieces) -> torch.Tensor:
     """The product of a matrix's short side with itself in float64, (k, k), both triangles filled."""
     k = pieces.short
-    rows = max(_STRIPE, -(-k // 8))
     gram = torch.zeros(k, k, dtype=torch.float64)
     for _, piece in pieces:
-        wide = (piece.T if pieces.tall else piece).to(torch.float64)
-        for top in range(0, k, rows):  # the blocks on and above the diagonal
-            gram[top : top + rows, top:].addmm_(wide[top : top + rows], wide[top:].T)
-        del wide
-    for top in range(0, k, rows):
-        gram[top + rows :, top : top + rows] = gram[top : top + rows, top + rows :].T
+        add_gram(gram, (piece.T if pieces.tall else piece).to(torch.float64))
+    fill_below(gram)
     return gram
 
 

@@ -14,6 +14,7 @@ from engine.steps import check
 
 _PIECE_OPERATIONS = 2.0**35  # of one product: 0.4 s at 90 GFLOP/s, 1.7 s at 20
 _PIECE_ROWS = 256  # rows or columns of a piece are a multiple of it, as the kernels' own blocks are
+_STRIPE_ROWS, _STRIPES = 128, 8  # of a symmetric product
 _COLUMNS = 2048  # multiplied at once where products are summed in float64
 
 
@@ -90,6 +91,24 @@ def gram_product(left: torch.Tensor, right: torch.Tensor, *, exact: bool) -> tor
         other = piece if right is left else right[:, start:stop].to(dtype)
         result.add_(piece @ other.T)
     return result
+
+
+def add_gram(gram: torch.Tensor, piece: torch.Tensor) -> None:
+    """Add piece @ piece.T to a (k, k) float64 matrix, only the blocks on and above the diagonal; piece is (k, n)."""
+    for top, stop in _stripes(len(gram)):
+        gram[top:stop, top:].addmm_(piece[top:stop], piece[top:].T)
+
+
+def fill_below(gram: torch.Tensor) -> None:
+    """Copy what `add_gram` summed above the diagonal to below it."""
+    for top, stop in _stripes(len(gram)):
+        gram[stop:, top:stop] = gram[top:stop, stop:].T
+
+
+def _stripes(side: int) -> list[tuple[int, int]]:
+    """First and last row of stripes: of `_STRIPE_ROWS` at least, and no more of them than `_STRIPES`."""
+    rows = max(_STRIPE_ROWS, -(-side // _STRIPES))
+    return [(top, top + rows) for top in range(0, side, rows)]
 
 
 @functools.cache
