@@ -51,7 +51,7 @@ class Session:
         try:
             self.original: Checkpoint = open_model(original)
             try:
-                if self.finetuned.path.samefile(self.original.path):
+                if self.finetuned.is_same(self.original):
                     raise EngineError(ErrorCode.SAME_FILE, file=self.finetuned.path)
                 self.pairing = pair(self.finetuned, self.original)
             except BaseException:
@@ -97,8 +97,8 @@ class Session:
         """
         try:
             for checkpoint in (self.finetuned, self.original):
-                if output_dir.is_file() and output_dir.samefile(checkpoint.path):
-                    raise EngineError(ErrorCode.OUTPUT_IS_INPUT, file=checkpoint.path)
+                if output_dir.is_file() and any(output_dir.samefile(path) for path in checkpoint.paths):
+                    raise EngineError(ErrorCode.OUTPUT_IS_INPUT, file=output_dir)
             return make_plan(self.pairing, settings, hardware, output_dir)
         except OSError as error:  # a folder that may not even be looked into
             reason = error.strerror or str(error)

@@ -10,11 +10,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
-from engine.checkpoints import Checkpoint, TensorView
-from engine.checkpoints.tensors import torch_dtype
+from engine.checkpoints import Checkpoint, Piece, StoredTensor, WeightView
+from engine.checkpoints.encodings import piece_of
+from engine.checkpoints.stored import RAW
+from engine.checkpoints.tensors import EncodedWeight, read_encoded, torch_dtype
 from engine.decompose.delta import (
     SAFE_SQUARES,
     Delta,
@@ -61,8 +64,8 @@ class UnreadPair(Pieces):
         columns = math.prod(weight.shape[1:])
         self.shape = math.prod(weight.shape) // max(1, columns), columns
         self.read_seconds = 0.0
-        self._weight, self._note = weight, note
-        self._sides = (_Side(checkpoints[0], weight.finetuned), _Side(checkpoints[1], weight.original))
+        self._weight, self._checkpoints = weight, checkpoints
+        self._sides = (_Side(checkpoints[0], weight.finetuned, note), _Side(checkpoints[1], weight.original, note))
         self._common = self.shape[0] if weight.common_rows is None else weight.common_rows
         self._values: torch.Tensor | None = None
 
@@ -93,15 +96,13 @@ class UnreadPair(Pieces):
         flat = memory.take(4 * count).view(torch.float32)
         return Delta(flat.view(self._weight.shape), *self._over(flat))
 
-    def finetuned_is_finite(self) -> bool:
-        """Whether no value of the fine-tuned side is NaN or infinite."""
-        rows = int(self._sides[0].view.shape[0]) if self._sides[0].view.shape else 1
-        step = max(1, PART_VALUES // max(1, self.shape[1]))
-        for start in range(0, rows, step):
-            part = self._read(0, (start, min(rows, start + step)), (0, self.shape[1]))
-            if not bool(torch.isfinite(part.to(torch.float32)).all()):
-                return False
-        return True
+    def broken_file(self) -> Path:
+        """The file with the first value that is NaN or infinite: one of the fine-tuned model's, else the original's."""
+        for checkpoint, side in zip(self._checkpoints, self._sides, strict=True):
+            part = side.broken_part()
+            if part is not None:
+                return checkpoint.file_of(part)
+        return self._checkpoints[1].path
 
     def free(self) -> None:
         """Let go of the memory that pieces are made in."""
@@ -113,7 +114,7 @@ class UnreadPair(Pieces):
         """The squared norms of the delta and of the original, as `subtract` measures them; `flat` is filled."""
         if self._weight.common_rows is not None:
             total, original = self._over_rows(flat)
-        elif any(side.view.transposed for side in self._sides):
+        elif not all(side.view.plain for side in self._sides):
             total, original = self._over_turned(flat)
         else:
             total, original = self._over_values(flat)
@@ -151,7 +152,7 @@ class UnreadPair(Pieces):
         return total_of_rows(torch.cat(squares[0])), sum(total_of_rows(original[at : at + summed]) for at in parts)
 
     def _over_turned(self, flat: torch.Tensor | None) -> tuple[float, float]:
-        """By rows of the weight, where a side is stored the other way round; summed in the order of its values."""
+        """By rows of the weight, where a side's bytes are not its values in their order; summed in that order."""
         rows, columns = self.shape
         sums = SquaresInCache(), SquaresInCache()
         step = max(1, PART_VALUES // columns)
@@ -197,7 +198,6 @@ class UnreadPair(Pieces):
         started = time.perf_counter()
         part = read(*where)
         self.read_seconds += time.perf_counter() - started
-        self._note(part.numel() * part.element_size())
         return part
 
     def _memory(self, count: int) -> torch.Tensor:
@@ -208,43 +208,98 @@ class UnreadPair(Pieces):
 
 
 class _Side:
-    """One file's tensor, read in parts into memory that is used again."""
+    """One side of a weight, read in parts into memory that is used again."""
 
-    def __init__(self, checkpoint: Checkpoint, view: TensorView) -> None:
+    def __init__(self, checkpoint: Checkpoint, view: WeightView, note: Callable[[int], None]) -> None:
         self.view = view
-        self._checkpoint, self._dtype = checkpoint, torch_dtype(view.info)
-        self._item = self._dtype.itemsize
-        self._first = view.rows[0] if view.rows is not None else 0
-        shape = view.info.shape
+        self._pieces = [
+            _RawPiece(checkpoint, piece, note)
+            if piece.source.encoding == RAW
+            else _EncodedPiece(checkpoint, piece, note)
+            for piece in view.pieces
+        ]
+        self._ends: list[int] = []
+        for piece in self._pieces:
+            self._ends.append((self._ends[-1] if self._ends else 0) + piece.height)
+
+    def values(self, start: int, stop: int) -> torch.Tensor:
+        """Values of a plain side in the order of the file, (stop - start,)."""
+        piece = self._pieces[0]
+        assert isinstance(piece, _RawPiece), "the side is plain"
+        return piece.values(start, stop)
+
+    def block(self, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
+        """Rows and columns of the side as a matrix, whose columns are all dimensions but the first."""
+        parts: list[torch.Tensor] = []
+        first = 0
+        for piece, last in zip(self._pieces, self._ends, strict=True):
+            start, stop = max(rows[0], first), min(rows[1], last)
+            if start < stop:
+                parts.append(piece.block((start - first, stop - first), columns))
+            first = last
+        return parts[0] if len(parts) == 1 else torch.cat([part.to(torch.float32) for part in parts])
+
+    def broken_part(self) -> StoredTensor | None:
+        """A stored tensor of the first piece that has a value which is not finite."""
+        for piece in self._pieces:
+            step = max(1, PART_VALUES // max(1, piece.width))
+            for start in range(0, piece.height, step):
+                check()
+                part = piece.block((start, min(piece.height, start + step)), (0, piece.width))
+                if not bool(torch.isfinite(part.to(torch.float32)).all()):
+                    return piece.broken_part()
+        return None
+
+    def free(self) -> None:
+        """Let go of the memory."""
+        for piece in self._pieces:
+            piece.free()
+
+
+class _RawPiece:
+    """A piece whose bytes are its numbers: any of its rows and columns can be read by themselves."""
+
+    def __init__(self, checkpoint: Checkpoint, piece: Piece, note: Callable[[int], None]) -> None:
+        self._checkpoint, self._note = checkpoint, note
+        self._stored, self._transposed = piece.source.parts[0], piece.transposed
+        dtype = torch_dtype(self._stored.dtype)
+        assert dtype is not None, "only floats are subtracted"
+        self._dtype, self._item = dtype, dtype.itemsize
+        shape = self._stored.shape
         self._width = math.prod(shape[1:])  # of the file's rows
+        self.height, self.width = _matrix(piece.shape)
         self._bytes: torch.Tensor | None = None
 
     def values(self, start: int, stop: int) -> torch.Tensor:
-        """Values of the view in the order of the file, (stop - start,)."""
+        """Values in the order of the file, (stop - start,)."""
         raw = self._memory((stop - start) * self._item)
-        self._checkpoint.read_part(
-            self.view.info.name, (self._first * self._width + start) * self._item, raw.numpy().data
-        )
+        self._read(start * self._item, raw)
         return raw.view(self._dtype)
 
     def block(self, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
-        """Rows and columns of the view, as a matrix."""
-        if self.view.transposed:
-            return self._of_file(columns, rows).T
-        return self._of_file((self._first + rows[0], self._first + rows[1]), columns)
+        """See `_Side.block`."""
+        return self._of_file(columns, rows).T if self._transposed else self._of_file(rows, columns)
+
+    def broken_part(self) -> StoredTensor:
+        """The one stored tensor."""
+        return self._stored
 
     def _of_file(self, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
         height, width = rows[1] - rows[0], columns[1] - columns[0]
-        raw = self._memory(height * width * self._item)
-        data, name = raw.numpy().data, self.view.info.name
+        line = width * self._item
+        raw = self._memory(height * line)
         if width == self._width:
-            self._checkpoint.read_part(name, rows[0] * width * self._item, data)
+            self._read(rows[0] * line, raw)
         else:
-            line = width * self._item
             for row in range(height):
                 start = ((rows[0] + row) * self._width + columns[0]) * self._item
-                self._checkpoint.read_part(name, start, data[row * line : (row + 1) * line])
+                self._read(start, raw[row * line : (row + 1) * line])
         return raw.view(self._dtype).view(height, width)
+
+    def _read(self, start: int, into: torch.Tensor) -> None:
+        data = into.numpy().data
+        self._checkpoint.read_into(self._stored.piece(start, len(data)), data)
+        self._note(len(data))
 
     def free(self) -> None:
         self._bytes = None
@@ -254,3 +309,54 @@ class _Side:
             self._bytes = None
             self._bytes = torch.empty(count, dtype=torch.uint8)
         return self._bytes[:count]
+
+
+class _EncodedPiece:
+    """A piece that is decoded: rows by themselves where its encoding can do that, else it is held whole."""
+
+    def __init__(self, checkpoint: Checkpoint, piece: Piece, note: Callable[[int], None]) -> None:
+        self._checkpoint, self._piece, self._note = checkpoint, piece, note
+        self.height, self.width = _matrix(piece.shape)
+        first = piece_of(piece.source, 0, 1) if piece.source.shape and piece.source.shape[0] else piece
+        self._by_rows = first.rows is None and piece.rows is None and not piece.transposed
+        self._whole: torch.Tensor | None = None
+
+    def block(self, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
+        """See `_Side.block`."""
+        if not self._by_rows:
+            if self._whole is None:
+                self._whole = self._decoded(self._piece)
+            return self._whole[rows[0] : rows[1], columns[0] : columns[1]]
+        step = max(1, PART_VALUES // max(1, self.width))
+        if rows[1] - rows[0] <= step:
+            return self._rows(rows[0], rows[1])[:, columns[0] : columns[1]]
+        block = torch.empty((rows[1] - rows[0], columns[1] - columns[0]), dtype=torch.float32)
+        for start in range(rows[0], rows[1], step):
+            stop = min(rows[1], start + step)
+            block[start - rows[0] : stop - rows[0]] = self._rows(start, stop)[:, columns[0] : columns[1]]
+        return block
+
+    def broken_part(self) -> StoredTensor:
+        """See `EncodedWeight.broken_part`; reads the piece whole."""
+        encoded = self._encoded(self._piece)
+        return encoded.broken_part() or encoded.view.parts[0]
+
+    def _rows(self, start: int, stop: int) -> torch.Tensor:
+        return self._decoded(piece_of(self._piece.source, start, stop))
+
+    def _decoded(self, piece: Piece) -> torch.Tensor:
+        return self._encoded(piece).decoded().reshape(_matrix(piece.shape))
+
+    def _encoded(self, piece: Piece) -> EncodedWeight:
+        encoded = read_encoded(self._checkpoint, WeightView("", piece.shape, (piece,)))
+        self._note(encoded.view.stored_bytes)
+        return encoded
+
+    def free(self) -> None:
+        self._whole = None
+
+
+def _matrix(shape: tuple[int, ...]) -> tuple[int, int]:
+    """(rows, columns) of a tensor as a matrix; one number is a row of one."""
+    columns = math.prod(shape[1:])
+    return (shape[0] if shape else 1), columns

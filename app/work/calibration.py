@@ -8,7 +8,8 @@ import time
 import torch
 
 from app.storage.speeds import GUESS
-from engine.checkpoints import TensorInfo, TensorView
+from engine.checkpoints import StoredTensor, WeightSource, WeightView
+from engine.checkpoints.stored import RAW
 from engine.decompose.delta import subtract
 from engine.decompose.method import LayerMethod
 from engine.devices.device import Device, choose_devices
@@ -41,7 +42,8 @@ def calibrate(settings: ExtractionSettings, hardware: HardwareSettings) -> Speed
 
 
 def _made_up(side: int) -> PairedWeight:
-    view = TensorView(TensorInfo("made_up", "F32", (side, side), 4 * side * side), "denoiser", (side, side))
+    stored = StoredTensor("made_up", "F32", (side, side), 4 * side * side)
+    view = WeightView.of(WeightSource("made_up", stored.shape, "F32", RAW, (stored,)), "denoiser")
     return PairedWeight("made_up.weight", "matrix", "denoiser", (side, side), view, view, Block())
 
 

@@ -13,10 +13,12 @@ from rich.table import Table
 from benchmarks.streaming.data import Pair
 from benchmarks.streaming.measuring import Ran, Workplace, run
 from benchmarks.streaming.tables import marked, verdict
+from engine.checkpoints import StoredTensor
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 
 MOST = 1.15
+Read = Callable[[StoredTensor, memoryview], None]
 _SETTINGS = ExtractionSettings(rank=32)
 _ALONE = HardwareSettings(device="cpu", vram_usage_mode="conservative", batch_size=1, prefetch_ahead=0)
 
@@ -80,12 +82,12 @@ def _run(place: Workplace, pair: Pair, hardware: HardwareSettings, per_byte: flo
         return run(session, _SETTINGS, hardware, place.output)
 
 
-def throttled(read_into: Callable[[str, memoryview], None], per_byte: float) -> Callable[[str, memoryview], None]:
+def throttled(read_into: Read, per_byte: float) -> Read:
     """A reader that takes at least so many seconds for each byte."""
 
-    def slow(name: str, buffer: memoryview) -> None:
+    def slow(part: StoredTensor, buffer: memoryview) -> None:
         until = time.perf_counter() + per_byte * len(buffer)
-        read_into(name, buffer)
+        read_into(part, buffer)
         time.sleep(max(0.0, until - time.perf_counter()))
 
     return slow

@@ -23,8 +23,8 @@ from torch import Tensor
 from benchmarks.streaming.data import Pair
 from benchmarks.streaming.measuring import Workplace, fresh, watched
 from benchmarks.streaming.tables import mib
-from engine.checkpoints.safetensors_file import parse_header
-from engine.checkpoints.tensors import read_view
+from engine.checkpoints.containers.safetensors import parse_header
+from engine.checkpoints.tensors import read_encoded, read_view
 from engine.decompose.delta import subtract
 from engine.devices.buffer_pool import BufferPool
 from engine.models.pairing import PairedWeight
@@ -131,10 +131,10 @@ def _disk_bytes() -> int | None:
 
 def _lent(session: Session, weights: tuple[PairedWeight, ...], buffers: BufferPool) -> Sides:
     for weight in weights:
-        lent = [buffers.acquire(view.info.nbytes) for view in (weight.finetuned, weight.original)]
+        lent = [buffers.acquire(view.buffer_bytes) for view in (weight.finetuned, weight.original)]
         yield (
-            read_view(session.finetuned, weight.finetuned, lent[0]),
-            read_view(session.original, weight.original, lent[1]),
+            read_encoded(session.finetuned, weight.finetuned, lent[0]).decoded(),
+            read_encoded(session.original, weight.original, lent[1]).decoded(),
         )
         for buffer in lent:
             buffers.release(buffer)
@@ -149,7 +149,7 @@ def _mapped(session: Session, weights: tuple[PairedWeight, ...], buffers: Buffer
     with ExitStack() as stack:
         tensors = [_tensors_of(checkpoint.path, stack) for checkpoint in (session.finetuned, session.original)]
         for weight in weights:
-            names = weight.finetuned.info.name, weight.original.info.name
+            names = weight.finetuned.source.name, weight.original.source.name
             yield tensors[0](names[0]), tensors[1](names[1])
 
 
@@ -158,13 +158,12 @@ def _tensors_of(path: Path, stack: ExitStack) -> Callable[[str], Tensor]:
     stream = stack.enter_context(path.open("rb"))
     length = int.from_bytes(stream.read(8), "little")
     start = 8 + length
-    _, infos, spans = parse_header(path, stream.read(length), path.stat().st_size - start)
+    _, stored = parse_header(path, stream.read(length), path.stat().st_size - start)
     whole = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)  # writable, as torch wants it; nothing is written
 
     def tensor(name: str) -> Tensor:
-        shape = infos[name].shape
-        offset = start + spans[name][0]
-        flat = torch.frombuffer(whole, dtype=torch.bfloat16, count=math.prod(shape), offset=offset)
+        shape = stored[name].shape
+        flat = torch.frombuffer(whole, dtype=torch.bfloat16, count=math.prod(shape), offset=stored[name].offset)
         return flat.view(shape)
 
     return tensor

@@ -18,7 +18,7 @@ import torch
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
 from engine.checkpoints.lora_keys import COMFYUI_ENDINGS, FACTORS, WHOLE_WEIGHT
-from engine.checkpoints.tensors import read_tensor, read_view
+from engine.checkpoints.tensors import read_encoded, read_stored
 from engine.errors import EngineError, ErrorCode
 from engine.events import VerifyProgress
 from engine.extraction.block_cache import BlockCache, Weights
@@ -59,14 +59,14 @@ def verify(
         Cancelled: where `cancel` was used.
     """
     with open_checkpoint(lora) as file:
-        if not any(name.endswith(COMFYUI_ENDINGS) for name in file.tensors):
+        if not any(name.endswith(COMFYUI_ENDINGS) for name in file.stored):
             raise EngineError(ErrorCode.NOT_A_LORA, file=lora)
         components = _components(file)
         weights = [weight for weight in pairing.weights if weight.component in components]
         keys = {weight.name: _keys(pairing, weight, file) for weight in weights}
         known = {key for found in keys.values() for key in found}
         if not known:
-            example = next(iter(file.tensors))
+            example = next(iter(file.stored))
             raise EngineError(ErrorCode.LORA_MISMATCH, file=lora, tensor=example, reason="foreign")
         layers: list[VerifiedLayer] = []
         left_out: list[LeftOut] = []
@@ -85,7 +85,7 @@ def verify(
         yield Verification(
             layers=tuple(layers),
             left_out=tuple(left_out),
-            unknown_keys=tuple(name for name in file.tensors if name not in known and not name.endswith(WHOLE_WEIGHT)),
+            unknown_keys=tuple(name for name in file.stored if name not in known and not name.endswith(WHOLE_WEIGHT)),
             mean_energy_retained=1.0 - total_lost / total_energy if total_energy else 0.0,
             worst_energy_retained=min((layer.energy_retained for layer in layers), default=0.0),
         )
@@ -103,17 +103,17 @@ def _components(file: Checkpoint) -> tuple[str, ...]:
 def _keys(pairing: Pairing, weight: PairedWeight, file: Checkpoint) -> tuple[str, ...]:
     """The LoRA's keys for a weight: up, down and perhaps alpha; or the difference; or none."""
     up, down, alpha = (factor_key(pairing.family, weight.name, part) for part in FACTORS)
-    if weight.kind in ("matrix", "conv") and up in file.tensors and down in file.tensors:
-        return (up, down, alpha) if alpha in file.tensors else (up, down)
+    if weight.kind in ("matrix", "conv") and up in file.stored and down in file.stored:
+        return (up, down, alpha) if alpha in file.stored else (up, down)
     difference = difference_key(pairing.family, weight.name, weight.kind)
-    return (difference,) if difference in file.tensors else ()
+    return (difference,) if difference in file.stored else ()
 
 
 def _read(weight: PairedWeight, finetuned: Checkpoint, original: Checkpoint, residents: BlockCache | None) -> Weights:
     """A weight's two sides, or their difference: from a device where they are, else from the files."""
     found = residents.look(block_name(weight), weight.name) if residents is not None else None
     if found is None:
-        return Weights(sides=(read_view(finetuned, weight.finetuned), read_view(original, weight.original)))
+        return Weights(sides=(read_encoded(finetuned, weight.finetuned), read_encoded(original, weight.original)))
     if found.delta is not None and found.delta.values.device.type == "mps":  # no float64 there
         return Weights(delta=replace(found.delta, values=found.delta.values.cpu()))
     return found
@@ -124,7 +124,7 @@ def _measure(file: Checkpoint, keys: tuple[str, ...], weight: PairedWeight, weig
     delta_rows, shape = _delta_rows(weights)
     rows = shape[0] if shape else 1
     columns = math.prod(shape[1:])
-    stored = [read_tensor(file, key) for key in keys]
+    stored = [read_stored(file, file.stored[key]) for key in keys]
     _check_shapes(file, keys, stored, weight)
     _check_finite(file, keys, stored)
     step = max(1, _CHUNK_BYTES // (8 * max(1, columns)))
@@ -152,7 +152,8 @@ def _delta_rows(weights: Weights) -> tuple[Callable[[slice], torch.Tensor], torc
         flat = values.reshape(values.shape[0] if values.dim() else 1, -1)
         return lambda piece: flat[piece].to(torch.float64), values.shape
     assert weights.sides is not None
-    tuned, base = (side.reshape(side.shape[0] if side.dim() else 1, -1) for side in weights.sides)
+    both = [side.decoded() for side in weights.sides]
+    tuned, base = (side.reshape(side.shape[0] if side.dim() else 1, -1) for side in both)
 
     def rows(piece: slice) -> torch.Tensor:
         delta = torch.zeros_like(base[piece], dtype=torch.float64)
@@ -161,7 +162,7 @@ def _delta_rows(weights: Weights) -> tuple[Callable[[slice], torch.Tensor], torc
         delta[:common] = ours.to(torch.float64) - theirs.to(torch.float64)
         return delta
 
-    return rows, weights.sides[1].shape
+    return rows, both[1].shape
 
 
 def _check_shapes(file: Checkpoint, keys: tuple[str, ...], stored: list[torch.Tensor], weight: PairedWeight) -> None:
@@ -185,7 +186,7 @@ def _check_finite(file: Checkpoint, keys: tuple[str, ...], stored: list[torch.Te
 
 
 def _judged(file: Checkpoint, weight: PairedWeight, keys: tuple[str, ...], total: float, lost: float) -> VerifiedLayer:
-    rank = file.tensors[keys[1]].shape[0] if len(keys) > 1 else None
+    rank = file.stored[keys[1]].shape[0] if len(keys) > 1 else None
     if total > 0.0:
         return VerifiedLayer(weight.name, rank, 1.0 - lost / total, math.sqrt(lost / total))
     # The models agree here: a LoRA that adds nothing keeps everything, one that adds something is all error.

@@ -1,102 +1,122 @@
-"""What every model container looks like to the rest of the engine."""
+"""What every model on disk looks like to the rest of the engine, whatever its container and its encodings."""
 
 from __future__ import annotations
 
 import hashlib
-import math
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from engine.checkpoints.dtypes import DTYPES
+from engine.checkpoints.encodings import ClaimedWeights, claim_weights
+from engine.checkpoints.model_file import ModelFile
+from engine.checkpoints.quantisation import Quantisation
+from engine.checkpoints.stored import StoredTensor, WeightSource
+from engine.errors import EngineError
 
 _Self = TypeVar("_Self", bound="Checkpoint")
 
 
-@dataclass(frozen=True)
-class TensorInfo:
-    """A tensor as the header describes it; `dtype` is a key of `DTYPES`."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    nbytes: int
-
-    @property
-    def numel(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def is_weight(self) -> bool:
-        """Whether its numbers are real floats that can be subtracted as they are."""
-        return DTYPES[self.dtype].is_weight
-
-
-@dataclass(frozen=True)
-class TensorView:
-    """A tensor of a file, or a part of one, under its canonical name.
+class Checkpoint:
+    """A model opened read-only: its headers in memory, its tensors on disk in one or many files.
 
     Attributes:
-        info: the tensor in the file.
-        component: ``denoiser``, ``text_encoders``, ``vae`` or ``other``.
-        shape: shape of the view.
-        rows: first and last row taken of a fused tensor; None takes all.
-        transposed: the file stores (in, out) where the canonical weight is (out, in).
-    """
-
-    info: TensorInfo
-    component: str
-    shape: tuple[int, ...]
-    rows: tuple[int, int] | None = None
-    transposed: bool = False
-
-
-class Checkpoint(ABC):
-    """A model opened read-only: its header in memory, its tensors on disk.
-
-    Attributes:
-        path: the file it was opened from.
+        path: what stands for the model: its file, or of several the one that was chosen.
         container: the container in words, ``safetensors``.
-        size_bytes: the file's size.
-        tensors: every tensor by its name in the file, in the order of the file.
+        files: all files of the model.
+        stored: everything that is stored, by name, in the order of the files.
         metadata: the container's own texts.
-        header_sha256: hash of the header, hexadecimal.
+        size_bytes: of all files together.
+        header_sha256: hash of the header, or of the headers' hashes; hexadecimal.
     """
 
-    path: Path
-    container: str
-    size_bytes: int
-    tensors: Mapping[str, TensorInfo]
-    metadata: Mapping[str, str]
-    header_sha256: str
+    def __init__(
+        self,
+        path: Path,
+        container: str,
+        files: Sequence[ModelFile],
+        stored: Mapping[str, StoredTensor],
+        metadata: Mapping[str, str],
+    ) -> None:
+        """Put together what a container found.
 
-    @abstractmethod
-    def read_into(self, name: str, buffer: memoryview) -> None:
-        """Read a tensor's bytes, little-endian and in row-major order, into a buffer of exactly its size.
+        Args:
+            path: see the attributes.
+            container: likewise.
+            files: opened; closed with the checkpoint.
+            stored: `StoredTensor.file` is an index into `files`.
+            metadata: texts.
+        """
+        self.path, self.container, self.files = path, container, tuple(files)
+        self.stored, self.metadata = stored, metadata
+        self.size_bytes = sum(file.size_bytes for file in self.files)
+        self.header_sha256 = _one_hash([file.header_sha256 for file in self.files])
+
+    @property
+    def weights(self) -> Mapping[str, WeightSource]:
+        """Everything that is a weight, or another tensor that stands for itself, by its name in the file.
+
+        Raises:
+            EngineError: ``header_invalid`` where the parts of an encoded weight do not fit together.
+        """
+        return self._claimed.weights
+
+    @property
+    def quantisation(self) -> Quantisation | None:
+        """The scheme of quantised weights that no encoding can read; None where everything can be read."""
+        return self._claimed.unreadable
+
+    @cached_property
+    def _claimed(self) -> ClaimedWeights:
+        try:
+            return claim_weights(self.stored, self.metadata)
+        except EngineError as error:
+            stored = self.stored.get(error.tensor or "")
+            file = self.path if stored is None else self.file_of(stored)
+            raise EngineError(error.code, file=file, tensor=error.tensor, **error.data) from error
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Of all files."""
+        return tuple(file.path for file in self.files)
+
+    def is_same(self, other: Checkpoint) -> bool:
+        """Whether both are made of the very same files, whatever their paths are called."""
+        mine, theirs = ([path.stat() for path in model.paths] for model in (self, other))
+        return {(file.st_dev, file.st_ino) for file in mine} == {(file.st_dev, file.st_ino) for file in theirs}
+
+    def file_of(self, part: StoredTensor) -> Path:
+        """The file that a stored tensor lies in."""
+        return self.files[part.file].path
+
+    def read_into(self, part: StoredTensor, buffer: memoryview) -> None:
+        """Read a stored tensor's bytes, as they lie in its file, into a buffer of exactly its size.
 
         Raises:
             EngineError: ``input_changed`` where the file shrank or vanished, ``file_unreadable`` on a disk error.
         """
+        if len(buffer) != part.nbytes:
+            raise ValueError(f"{part.name}: buffer of {len(buffer)} bytes for {part.nbytes}")
+        self.files[part.file].read(buffer, part.offset, part.name)
 
-    @abstractmethod
-    def read_part(self, name: str, start: int, buffer: memoryview) -> None:
-        """Fill a buffer with a tensor's bytes from byte `start` of it on; see `read_into`."""
-
-    @abstractmethod
     def fingerprint(self) -> str:
-        """Identify the contents: hash of the size, the header and 256 evenly spaced pieces of 64 KiB. Made once."""
+        """Identify the contents of all files, see `ModelFile.fingerprint`; hexadecimal.
 
-    @abstractmethod
+        Raises:
+            EngineError: see `read_into`.
+        """
+        return _one_hash([file.fingerprint() for file in self.files])
+
     def check_unchanged(self) -> None:
-        """Raise `EngineError` ``input_changed`` if the file is not the one that was opened."""
+        """Raise `EngineError` ``input_changed`` if one of the files is not the one that was opened."""
+        for file in self.files:
+            file.check_unchanged()
 
-    @abstractmethod
     def close(self) -> None:
-        """Give the file back to the system."""
+        """Give the files back to the system."""
+        for file in self.files:
+            file.close()
 
     def __enter__(self: _Self) -> _Self:
         return self
@@ -110,3 +130,8 @@ class Checkpoint(ABC):
 def pair_fingerprint(finetuned: Checkpoint, original: Checkpoint) -> str:
     """Identify a pair of models by their contents: SHA-256 over both fingerprints, hexadecimal."""
     return hashlib.sha256((finetuned.fingerprint() + original.fingerprint()).encode()).hexdigest()
+
+
+def _one_hash(hashes: list[str]) -> str:
+    """The hash of one file itself; of several the hash over all of theirs."""
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 from engine.checkpoints.checkpoint import Checkpoint
+from engine.checkpoints.containers import model_endings
 from engine.checkpoints.lora_keys import FACTOR_ENDINGS
 from engine.checkpoints.opening import open_checkpoint
 from engine.errors import EngineError, ErrorCode
 
-_ENDINGS = (".safetensors", ".sft")
 _SHARD = re.compile(r"-\d{5}-of-(?!00001)\d{5}\.safetensors$")
 _LOOKED_INTO = 32  # files whose headers are read; a folder with more is a collection, and nobody means all of it
 _MAX_INDEX_BYTES = 64 << 20
@@ -19,7 +19,7 @@ _MAX_INDEX_BYTES = 64 << 20
 
 def is_lora(checkpoint: Checkpoint) -> bool:
     """Whether a file holds the factors of a LoRA and not a model's weights."""
-    return any(name.endswith(FACTOR_ENDINGS) for name in checkpoint.tensors)
+    return any(name.endswith(FACTOR_ENDINGS) for name in checkpoint.stored)
 
 
 def files_of_models(folder: Path) -> tuple[Path, ...]:
@@ -57,7 +57,7 @@ def model_file(path: Path) -> Path:
 
 
 def _may_be_model(path: Path) -> bool:
-    return path.name.casefold().endswith(_ENDINGS) and not path.name.startswith(".") and path.is_file()
+    return path.name.casefold().endswith(model_endings()) and not path.name.startswith(".") and path.is_file()
 
 
 def _is_model(path: Path) -> bool:

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from engine.checkpoints.checkpoint import Checkpoint
-from engine.checkpoints.safetensors_file import MAX_HEADER_BYTES, SafetensorsFile
+from engine.checkpoints.containers import CONTAINERS, HEAD_BYTES
 from engine.errors import EngineError, ErrorCode
 
 _FOREIGN_MAGIC = (
@@ -27,7 +27,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
         if stat.S_ISFIFO(path.stat().st_mode):  # opening one would wait for a writer for ever
             raise EngineError(ErrorCode.FILE_UNREADABLE, file=path, reason="it is a pipe")
         with path.open("rb") as stream:
-            head = stream.read(9)
+            head = stream.read(HEAD_BYTES)
     except FileNotFoundError:
         raise EngineError(ErrorCode.FILE_MISSING, file=path) from None
     except OSError as error:
@@ -36,12 +36,10 @@ def open_checkpoint(path: Path) -> Checkpoint:
         raise EngineError(ErrorCode.FILE_UNREADABLE, file=path, reason=error.strerror or str(error)) from error
     if not head:
         raise EngineError(ErrorCode.FILE_EMPTY, file=path)
+    for container in CONTAINERS:  # before foreign magic: a length may begin with it, such as 80 04 for 1152 bytes
+        if container.recognises(path, head):
+            return container.open(path)
     for start, title in _FOREIGN_MAGIC:
-        if head.startswith(start) and not _starts_safetensors(head):
+        if head.startswith(start):
             raise EngineError(ErrorCode.UNSUPPORTED_CONTAINER, file=path, container=title)
-    return SafetensorsFile(path)
-
-
-def _starts_safetensors(head: bytes) -> bool:
-    """A header's length may begin with the bytes of another format's magic, such as 80 04 for 1152 bytes."""
-    return int.from_bytes(head[:8], "little") <= MAX_HEADER_BYTES and head[8:9] == b"{"
+    return CONTAINERS[0].open(path)  # which says what is wrong with it

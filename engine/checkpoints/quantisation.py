@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.checkpoints.checkpoint import Checkpoint, TensorInfo
+from engine.checkpoints.stored import StoredTensor
 
 
 @dataclass(frozen=True)
@@ -39,37 +40,37 @@ _SUFFIXES: tuple[tuple[str, str], ...] = (
 _METADATA = "_quantization_metadata"
 
 
-def quantisation_of(checkpoint: Checkpoint) -> Quantisation | None:
-    """Name the scheme of a quantised checkpoint; None for plain weights. Reads the header only."""
-    if _METADATA in checkpoint.metadata:
+def quantisation_of(stored: Mapping[str, StoredTensor], metadata: Mapping[str, str]) -> Quantisation | None:
+    """Name the scheme of quantised tensors; None for plain ones. Looks at names, dtypes and shapes only."""
+    if _METADATA in metadata:
         return Quantisation("quantised layers (ComfyUI)", _METADATA)
     for suffix, title in _SUFFIXES:
-        for name in checkpoint.tensors:
+        for name in stored:
             if name.endswith(suffix):
                 return Quantisation(title, name)
-    if scale := _fp8_scale(checkpoint):
+    if scale := _fp8_scale(stored):
         return Quantisation("fp8 with scales", scale)
-    for info in checkpoint.tensors.values():
+    for info in stored.values():
         if packed := _packed_title(info):
             return Quantisation(packed, info.name)
     return None
 
 
-def _fp8_scale(checkpoint: Checkpoint) -> str | None:
+def _fp8_scale(stored: Mapping[str, StoredTensor]) -> str | None:
     """A tensor that looks like the scale of an fp8 weight, under whatever name; scales of inputs do not count."""
     modules = {
         info.name.removesuffix(".weight")
-        for info in checkpoint.tensors.values()
+        for info in stored.values()
         if info.dtype.startswith("F8_") and info.name.endswith(".weight")
     }
-    for name in checkpoint.tensors:
+    for name in stored:
         module, _, last = name.rpartition(".")
         if "scale" in last and "input" not in last and module.removesuffix(".weight") in modules:
             return name
     return None
 
 
-def _packed_title(info: TensorInfo) -> str | None:
+def _packed_title(info: StoredTensor) -> str | None:
     if info.dtype in ("F4", "F8_E8M0"):
         return "block-scaled 4-bit or 8-bit floats"
     if (

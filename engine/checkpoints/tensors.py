@@ -1,56 +1,145 @@
-"""From a checkpoint's bytes to torch tensors."""
+"""From a checkpoint's bytes to torch tensors: what is stored is read, and decoded where it is to be used."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Protocol, cast
+
 import torch
 
-from engine.checkpoints import Checkpoint, TensorInfo, TensorView
+from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.dtypes import DTYPES
+from engine.checkpoints.encodings import encoding_of
+from engine.checkpoints.stored import Piece, StoredTensor, WeightSource, WeightView, part_offsets
 from engine.devices.buffer_pool import HostBuffer
 from engine.devices.process_memory import prefer_large_pages
 
 prefer_large_pages()  # here, where every run's first tensors are made
 
 
-def torch_dtype(info: TensorInfo) -> torch.dtype:
-    """The torch dtype of a tensor's numbers."""
-    dtype = getattr(torch, DTYPES[info.dtype].torch_name)
-    assert isinstance(dtype, torch.dtype)
-    return dtype
+class _Decoder(Protocol):
+    """A module that `Encoding.decoder` names."""
+
+    def decode(self, source: WeightSource, parts: Sequence[torch.Tensor]) -> torch.Tensor: ...
 
 
-def read_tensor(checkpoint: Checkpoint, name: str, buffer: HostBuffer | None = None) -> torch.Tensor:
-    """Read one tensor into host memory, in the dtype and shape of the file.
+@dataclass(frozen=True)
+class EncodedWeight:
+    """A weight as it is stored, in memory: the tensors of its parts, not yet decoded.
 
-    Args:
-        checkpoint: the file.
-        name: the tensor's name in it.
-        buffer: memory to read into; the tensor is valid until it is given back. None takes new memory.
-
-    Raises:
-        EngineError: see `Checkpoint.read_into`.
+    Attributes:
+        view: what it is.
+        parts: in the order of `WeightView.parts`, all on one device.
     """
-    info = checkpoint.tensors[name]
-    raw = torch.empty(info.nbytes, dtype=torch.uint8) if buffer is None else buffer.take(info.nbytes)
-    checkpoint.read_into(name, raw.numpy().data)
-    return raw.view(torch_dtype(info)).reshape(info.shape)
+
+    view: WeightView
+    parts: tuple[torch.Tensor, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of its parts."""
+        return sum(part.numel() * part.element_size() for part in self.parts)
+
+    def mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> EncodedWeight:
+        """The same with every part changed, such as copied to a device."""
+        return replace(self, parts=tuple(map(change, self.parts)))
+
+    def decoded(self) -> torch.Tensor:
+        """The numbers, in the view's shape, on the parts' device; the stored tensor itself where it holds them."""
+        pieces, parts = [], list(self.parts)
+        for piece in self.view.pieces:
+            count = len(piece.source.parts)
+            pieces.append(_decoded(piece, parts[:count]))
+            del parts[:count]
+        return (pieces[0] if len(pieces) == 1 else _joined(pieces)).reshape(self.view.shape)
+
+    def broken_part(self) -> StoredTensor | None:
+        """A stored tensor that makes a number of the weight NaN or infinite; None where all are finite."""
+        parts = list(zip(self.view.parts, self.parts, strict=True))
+        for piece in self.view.pieces:
+            own = parts[: len(piece.source.parts)]
+            del parts[: len(own)]
+            if bool(torch.isfinite(_decoded(piece, [tensor for _, tensor in own]).to(torch.float32)).all()):
+                continue
+            floats = ((part, tensor) for part, tensor in own if tensor.is_floating_point())
+            return next(
+                (part for part, tensor in floats if not bool(torch.isfinite(tensor.to(torch.float32)).all())), own[0][0]
+            )
+        return None
 
 
-def read_view(checkpoint: Checkpoint, view: TensorView, buffer: HostBuffer | None = None) -> torch.Tensor:
-    """Read a tensor, or the part of one that the view is, into host memory.
+def torch_dtype(dtype: str) -> torch.dtype | None:
+    """The torch dtype of a dtype of the files; None where torch has none, or its values are smaller than a byte."""
+    info = DTYPES.get(dtype)
+    found = getattr(torch, info.torch_name, None) if info is not None and info.bits >= 8 else None
+    return cast("torch.dtype | None", found)
+
+
+def decode(source: WeightSource, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The numbers of a weight, see `Encoding.decoder`."""
+    decoder = cast(_Decoder, import_module(encoding_of(source).decoder))
+    return decoder.decode(source, parts)
+
+
+def read_stored(checkpoint: Checkpoint, part: StoredTensor, memory: torch.Tensor | None = None) -> torch.Tensor:
+    """Read what is stored into host memory.
 
     Args:
-        checkpoint: the file.
-        view: what to read of it.
-        buffer: see `read_tensor`; a transposed view is copied out of it.
+        checkpoint: the model.
+        part: of it.
+        memory: (part.nbytes,) uint8; None takes new memory.
 
     Returns:
-        In the file's dtype and the view's shape.
+        In the dtype and shape of the file; (nbytes,) uint8 where torch has no such dtype.
 
     Raises:
         EngineError: see `Checkpoint.read_into`.
     """
-    tensor = read_tensor(checkpoint, view.info.name, buffer)
-    if view.rows is not None:
-        tensor = tensor[view.rows[0] : view.rows[1]]
-    return tensor.T.contiguous() if view.transposed else tensor
+    raw = torch.empty(part.nbytes, dtype=torch.uint8) if memory is None else memory
+    checkpoint.read_into(part, raw.numpy().data)
+    dtype = torch_dtype(part.dtype)
+    return raw if dtype is None else raw.view(dtype).reshape(part.shape)
+
+
+def read_encoded(checkpoint: Checkpoint, view: WeightView, buffer: HostBuffer | None = None) -> EncodedWeight:
+    """Read all parts of a weight into host memory, as they are stored.
+
+    Args:
+        checkpoint: the model.
+        view: the weight.
+        buffer: memory to read into; the tensors are valid until it is given back. None takes new memory.
+
+    Raises:
+        EngineError: see `Checkpoint.read_into`.
+    """
+    size, parts = view.buffer_bytes, view.parts
+    memory = torch.empty(size, dtype=torch.uint8) if buffer is None else buffer.take(size)
+    places = zip(parts, part_offsets(parts), strict=True)
+    return EncodedWeight(
+        view, tuple(read_stored(checkpoint, part, memory[start : start + part.nbytes]) for part, start in places)
+    )
+
+
+def read_view(checkpoint: Checkpoint, view: WeightView) -> torch.Tensor:
+    """Read and decode a weight on the host: in the view's shape, in the dtype that its encoding gives.
+
+    Raises:
+        EngineError: see `Checkpoint.read_into`.
+    """
+    return read_encoded(checkpoint, view).decoded()
+
+
+def _decoded(piece: Piece, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    values = decode(piece.source, parts)
+    if piece.rows is not None:
+        values = values[piece.rows[0] : piece.rows[1]]
+    return values.T.contiguous() if piece.transposed else values
+
+
+def _joined(pieces: list[torch.Tensor]) -> torch.Tensor:
+    """Pieces along the first dimension; in float32 where their dtypes differ."""
+    if len({piece.dtype for piece in pieces}) > 1:
+        pieces = [piece.to(torch.float32) for piece in pieces]
+    return torch.cat(pieces)

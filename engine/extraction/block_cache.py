@@ -9,8 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-
+from engine.checkpoints.tensors import EncodedWeight
 from engine.decompose.delta import Delta
 from engine.devices.buffer_pool import HostBuffer
 from engine.devices.memory_rules import Way
@@ -22,14 +21,14 @@ class Weights:
     """One layer's weights on a device: two sides, or their difference.
 
     Attributes:
-        sides: fine-tuned and original, each in its file's dtype.
+        sides: fine-tuned and original, each as its file stores it.
         delta: their difference; None where the sides are held.
         unread: both sides, left in their files; how they are to be worked on is `way`.
         way: see `engine.devices.memory_rules.Need`.
         buffers: lent host memory that the tensors lie in.
     """
 
-    sides: tuple[torch.Tensor, torch.Tensor] | None = None
+    sides: tuple[EncodedWeight, EncodedWeight] | None = None
     delta: Delta | None = None
     unread: UnreadPair | None = None
     way: Way = "whole"
@@ -40,8 +39,9 @@ class Weights:
         """Memory that is held: of lent buffers the whole."""
         if self.buffers:
             return sum(buffer.capacity for buffer in self.buffers)
-        tensors = self.sides or ((self.delta.values,) if self.delta else ())
-        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        if self.sides is not None:
+            return sum(side.nbytes for side in self.sides)
+        return 0 if self.delta is None else self.delta.values.numel() * self.delta.values.element_size()
 
 
 class BlockCache:

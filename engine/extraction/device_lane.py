@@ -50,7 +50,7 @@ class DeviceLane:
         self.device, self._state = device, state
         self.scheduler = Scheduler(device, state, workers=workers)
         self._buffers = self.scheduler.buffers
-        self._work = LayerStages(device, state.method, state.files, self._buffers)
+        self._work = LayerStages(device, state.method, state.checkpoints, self._buffers)
         self._workers, self._threads = workers, threads
         self._at_work: dict[int, Prefetched] = {}
         self._under_way: dict[int, ThreadWork] = {}

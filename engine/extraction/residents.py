@@ -83,7 +83,7 @@ class DeviceResidents:
         self._order = blocks_to_keep(weights, ALL_BLOCKS)
         sizes: dict[str, int] = Counter()
         for weight in weights:
-            sizes[block_name(weight)] += resident_bytes(weight, host=device.host)
+            sizes[block_name(weight)] += resident_bytes(weight)
         none = device.host and hardware.memory_budget is None
         wanted = blocks_to_keep(weights, 0 if none else hardware.blocks_in_gpu)
         chosen = blocks_that_fit(wanted, sizes, governor.room_to_keep)

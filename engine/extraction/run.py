@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 import torch
 
 from engine.cancel import CancelToken
-from engine.checkpoints import Checkpoint, TensorView
+from engine.checkpoints import Checkpoint, WeightView
 from engine.checkpoints.tensors import read_view
 from engine.devices.device import Device
 from engine.errors import EngineError
@@ -237,7 +237,7 @@ class ExtractionRun:
             self._executor.release(index)
             self._emit(self._progress_event())
 
-    def _write_new(self, name: str, view: TensorView, writer: SafetensorsWriter) -> None:
+    def _write_new(self, name: str, view: WeightView, writer: SafetensorsWriter) -> None:
         """Write a weight that only the fine-tuned model has."""
         finetuned = self._checkpoints[0]
         tensor = read_view(finetuned, view)

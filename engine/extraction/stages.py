@@ -1,4 +1,4 @@
-"""The stages of the work on one layer: read both sides, upload, subtract, decompose and store, result to the host."""
+"""The stages of the work on one layer: read, upload, decode, subtract, decompose and store, result to the host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from engine.checkpoints import Checkpoint
-from engine.checkpoints.tensors import read_view
+from engine.checkpoints.tensors import EncodedWeight, read_encoded
 from engine.decompose.delta import Delta, subtract
 from engine.decompose.method import LayerMethod
 from engine.devices.buffer_pool import BufferPool, HostBuffer
@@ -49,19 +49,19 @@ class LayerReader:
         self.read_bytes = 0
 
     def read(self, weight: PairedWeight, buffers: BufferPool) -> Prefetched:
-        """Read both sides of a weight into host memory.
+        """Read both sides of a weight into host memory, as they are stored.
 
         Raises:
             EngineError: see `Checkpoint.read_into`.
         """
         started = time.perf_counter()
         lent: list[HostBuffer] = []
-        sides: list[torch.Tensor] = []
+        sides: list[EncodedWeight] = []
         for checkpoint, view in ((self._finetuned, weight.finetuned), (self._original, weight.original)):
-            lent.append(buffers.acquire(view.info.nbytes))
-            sides.append(read_view(checkpoint, view, lent[-1]))
+            lent.append(buffers.acquire(view.buffer_bytes))
+            sides.append(read_encoded(checkpoint, view, lent[-1]))
             with self._lock:
-                self.read_bytes += view.info.nbytes
+                self.read_bytes += view.stored_bytes
         weights = Weights(sides=(sides[0], sides[1]), buffers=tuple(lent))
         return Prefetched(weights, read_seconds=time.perf_counter() - started)
 
@@ -85,7 +85,7 @@ def upload(prefetched: Prefetched, device: Device, buffers: BufferPool) -> Prefe
         return prefetched
     started = time.perf_counter()
     tuned, base = prefetched.weights.sides
-    there = Weights(sides=(device.upload(tuned), device.upload(base)))
+    there = Weights(sides=(tuned.mapped(device.upload), base.mapped(device.upload)))
     for buffer in prefetched.weights.buffers:
         buffers.release(buffer)
     return Prefetched(there, prefetched.read_seconds, time.perf_counter() - started)
@@ -111,12 +111,14 @@ class LayerStages:
     Args:
         device: where.
         method: how to decompose and store layers.
-        files: the fine-tuned model and the original, to name the broken one.
+        checkpoints: the fine-tuned model and the original, to name the broken file.
         buffers: host memory.
     """
 
-    def __init__(self, device: Device, method: LayerMethod, files: tuple[Path, Path], buffers: BufferPool) -> None:
-        self._device, self._method, self._files, self._buffers = device, method, files, buffers
+    def __init__(
+        self, device: Device, method: LayerMethod, checkpoints: tuple[Checkpoint, Checkpoint], buffers: BufferPool
+    ) -> None:
+        self._device, self._method, self._checkpoints, self._buffers = device, method, checkpoints, buffers
 
     def do(self, task: Task, prefetched: Prefetched, reserve: Callable[[int], None], *, on_cpu: bool) -> Worked:
         """Subtract, decompose and store one layer.
@@ -173,10 +175,11 @@ class LayerStages:
             delta = weights.unread.filled(whole)
             return delta, Weights(delta=delta, buffers=(whole,))
         assert weights.sides is not None
-        for side in weights.sides:
-            self._device.adopt(side)
-        memory = self._buffers.acquire(4 * weights.sides[1].numel()) if on_host else None
-        delta = subtract(*weights.sides, memory)
+        for part in (*weights.sides[0].parts, *weights.sides[1].parts):
+            self._device.adopt(part)
+        tuned, base = (side.decoded() for side in weights.sides)
+        memory = self._buffers.acquire(4 * base.numel()) if on_host else None
+        delta = subtract(tuned, base, memory)
         return delta, Weights(delta=delta, buffers=(memory,) if memory else ())
 
     def _outside(self, outcome: LayerOutcome, difference: Weights) -> LayerOutcome:
@@ -198,14 +201,20 @@ class LayerStages:
     def _blamed(self, outcome: LayerOutcome, weights: Weights) -> LayerOutcome:
         """Name the file whose tensor holds the NaN or the infinity."""
         assert outcome.left_out is not None
-        if weights.unread is not None:
-            finite = weights.unread.finetuned_is_finite()
-        else:
-            assert weights.sides is not None, "what is not finite is never resident"
-            finite = bool(torch.isfinite(weights.sides[0].to(torch.float32)).all())
-        broken = self._files[1 if finite else 0]
+        broken = self._broken_file(weights)
         left_out = replace(outcome.left_out, detail=f"in {broken.name}")
         return replace(outcome, left_out=left_out, broken_file=broken)
+
+    def _broken_file(self, weights: Weights) -> Path:
+        """Of several files of a model the one with the broken tensor."""
+        if weights.unread is not None:
+            return weights.unread.broken_file()
+        assert weights.sides is not None, "what is not finite is never resident"
+        tuned, base = weights.sides
+        part = tuned.broken_part()
+        if part is not None:
+            return self._checkpoints[0].file_of(part)
+        return self._checkpoints[1].file_of(base.broken_part() or base.view.parts[0])
 
 
 def _same_memory(one: torch.Tensor, other: torch.Tensor) -> bool:

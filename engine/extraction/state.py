@@ -21,7 +21,7 @@ class RunState:
     Attributes:
         method: how layers are decomposed and stored.
         hardware: how the machine is used.
-        files: the fine-tuned model and the original.
+        checkpoints: the fine-tuned model and the original.
         reader: reads layers.
         residents: blocks that stay on their devices.
         weights: all weights of the plan, also those that earlier runs have done.
@@ -36,7 +36,7 @@ class RunState:
 
     def __init__(self, inputs: RunInputs, reader: LayerReader, *, workers: int) -> None:
         self.method, self.hardware, self.weights = inputs.method, inputs.hardware, inputs.weights
-        self.files = (inputs.checkpoints[0].path, inputs.checkpoints[1].path)
+        self.checkpoints = inputs.checkpoints
         self.reader, self.residents, self.emit = reader, inputs.residents, inputs.emit
         self.started = time.perf_counter()
         self.changed = threading.Condition()

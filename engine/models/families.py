@@ -209,18 +209,18 @@ FAMILIES: tuple[Family, ...] = (
 )
 GENERIC = Family("generic", "Model", (), (), "the file itself")
 
-# Prefixes that name a component: start of the name in the file, component, canonical start, spelling of the rest.
+# Prefixes that name a component: start of the name in the file, component, canonical start, layout of the rest.
 COMPONENT_PREFIXES: tuple[tuple[str, str, str, str], ...] = (
-    ("model.diffusion_model.", "denoiser", "diffusion_model.", "plain"),
-    ("diffusion_model.", "denoiser", "diffusion_model.", "plain"),
-    ("cond_stage_model.transformer.", "text_encoders", "text_encoders.clip_l.transformer.", "clip"),
+    ("model.diffusion_model.", "denoiser", "diffusion_model.", "native"),
+    ("diffusion_model.", "denoiser", "diffusion_model.", "native"),
+    ("cond_stage_model.transformer.", "text_encoders", "text_encoders.clip_l.transformer.", "clip_2022"),
     ("cond_stage_model.model.", "text_encoders", "text_encoders.clip_h.transformer.", "open_clip"),
-    ("conditioner.embedders.0.transformer.", "text_encoders", "text_encoders.clip_l.transformer.", "clip"),
+    ("conditioner.embedders.0.transformer.", "text_encoders", "text_encoders.clip_l.transformer.", "clip_2022"),
     ("conditioner.embedders.1.model.", "text_encoders", "text_encoders.clip_g.transformer.", "open_clip"),
     ("conditioner.embedders.0.model.", "text_encoders", "text_encoders.clip_g.transformer.", "open_clip"),
-    ("text_encoders.", "text_encoders", "text_encoders.", "plain"),
-    ("first_stage_model.", "vae", "vae.", "plain"),
-    ("vae.", "vae", "vae.", "plain"),
+    ("text_encoders.", "text_encoders", "text_encoders.", "native"),
+    ("first_stage_model.", "vae", "vae.", "native"),
+    ("vae.", "vae", "vae.", "native"),
 )
 EMA_PREFIXES = ("model_ema.", "ema_model.")
 
@@ -235,18 +235,6 @@ TEXT_ENCODER_FILES: tuple[tuple[str, tuple[int, ...], str], ...] = (
 
 # Prefixes seen before a whole model's names.
 WRAPPER_PREFIXES = ("model.", "transformer.", "unet.", "net.", "module.", "bert.", "language_model.")
-
-# OpenCLIP's names for what Hugging Face's CLIP calls otherwise (diffusers, DIFFUSERS_TO_LDM_MAPPING["openclip"]).
-OPEN_CLIP_NAMES: tuple[tuple[str, str], ...] = (
-    ("transformer.resblocks.", "text_model.encoder.layers."),
-    ("ln_1.", "layer_norm1."),
-    ("ln_2.", "layer_norm2."),
-    ("mlp.c_fc.", "mlp.fc1."),
-    ("mlp.c_proj.", "mlp.fc2."),
-    (".attn.", ".self_attn."),
-    ("ln_final.", "text_model.final_layer_norm."),
-    ("token_embedding.weight", "text_model.embeddings.token_embedding.weight"),
-)
 
 # Where a vocabulary may have grown: the common rows of these are paired.
 VOCABULARY_NAMES = ("embed_tokens.", "lm_head.", "token_embedding.", "wte.", "word_embeddings.", "shared.")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.checkpoints import Checkpoint, open_checkpoint
+from engine.checkpoints.encodings import encoding_of
 from engine.checkpoints.folder import is_lora, model_file
-from engine.checkpoints.quantisation import quantisation_of
+from engine.checkpoints.stored import RAW
 from engine.errors import EngineError, ErrorCode
 from engine.models.blocks import find_blocks
 from engine.models.names import name_tensors
@@ -26,7 +27,8 @@ class ModelSummary:
         dtypes: safetensors dtype names with how many tensors have them, most frequent first.
         components: tensors per component.
         blocks: number of numbered blocks of the denoiser.
-        quantisation: the scheme in words; None for plain weights.
+        encodings: in words, of weights that are not plain numbers, with how many there are, most frequent first.
+        quantisation: the scheme of weights that cannot be read, in words; None where all can.
     """
 
     path: Path
@@ -39,6 +41,7 @@ class ModelSummary:
     family_title: str
     components: dict[str, int]
     blocks: int
+    encodings: tuple[tuple[str, int], ...]
     quantisation: str | None
 
 
@@ -55,7 +58,7 @@ class PairSummary:
 
 
 def open_model(path: Path) -> Checkpoint:
-    """Open a file that must hold a model's plain weights, or a folder with one such file in it.
+    """Open a file that must hold a model whose weights can be read, or a folder with one such file in it.
 
     Raises:
         EngineError: as `open_checkpoint` and `model_file`; ``not_a_model`` for a LoRA; ``quantised``, naming the
@@ -64,7 +67,7 @@ def open_model(path: Path) -> Checkpoint:
     checkpoint = open_checkpoint(model_file(path))
     try:
         _refuse_lora(checkpoint)
-        quantisation = quantisation_of(checkpoint)
+        quantisation = checkpoint.quantisation
         if quantisation is not None:
             file, scheme = checkpoint.path, quantisation.title
             raise EngineError(ErrorCode.QUANTISED, file=file, tensor=quantisation.example, scheme=scheme)
@@ -83,20 +86,23 @@ def inspect_model(path: Path) -> ModelSummary:
     with open_checkpoint(model_file(path)) as checkpoint:
         _refuse_lora(checkpoint)
         named = name_tensors(checkpoint)
-        quantisation = quantisation_of(checkpoint)
-        dtypes = Counter(info.dtype for info in checkpoint.tensors.values())
+        quantisation = checkpoint.quantisation
+        dtypes = Counter(part.dtype for part in checkpoint.stored.values())
+        encoded = (source for source in checkpoint.weights.values() if source.encoding != RAW)
+        encodings = Counter(encoding_of(source).title for source in encoded)
         blocks = {block.name for block in find_blocks(named.family, set(named.views)).values()}
         return ModelSummary(
             path=checkpoint.path,
             size_bytes=checkpoint.size_bytes,
             container=checkpoint.container,
-            tensors=len(checkpoint.tensors),
-            parameters=sum(info.numel for info in checkpoint.tensors.values() if info.is_weight),
+            tensors=len(checkpoint.stored),
+            parameters=sum(source.numel for source in checkpoint.weights.values() if source.is_weight),
             dtypes=tuple(dtypes.most_common()),
             family=named.family.key,
             family_title=named.family.title,
             components=dict(Counter(view.component for view in named.views.values())),
             blocks=len(blocks),
+            encodings=tuple(encodings.most_common()),
             quantisation=quantisation.title if quantisation else None,
         )
 

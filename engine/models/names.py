@@ -6,23 +6,23 @@ A canonical name is what ComfyUI calls the weight, ``diffusion_model.<native nam
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from engine.checkpoints import Checkpoint, TensorInfo, TensorView
+from engine.checkpoints import Checkpoint, WeightSource, WeightView
 from engine.models.families import (
     COMPONENT_PREFIXES,
     EMA_PREFIXES,
     FAMILIES,
     GENERIC,
-    OPEN_CLIP_NAMES,
     TEXT_ENCODER_FILES,
     WRAPPER_PREFIXES,
     Family,
 )
+from engine.models.layouts import LAYOUTS, NATIVE
 from engine.results import LeaveOutReason, LeftOut
 
 DENOISER = "diffusion_model."
-_CLIP_ROOTS = ("embeddings.", "encoder.", "final_layer_norm.")
 
 
 @dataclass(frozen=True)
@@ -30,45 +30,51 @@ class NamedModel:
     """A checkpoint's tensors by canonical name, and those that have none."""
 
     family: Family
-    views: dict[str, TensorView]
+    views: dict[str, WeightView]
     left_out: tuple[LeftOut, ...]
 
 
 def name_tensors(checkpoint: Checkpoint) -> NamedModel:
     """Give every tensor of a checkpoint its canonical name."""
-    views: dict[str, TensorView] = {}
+    sources = checkpoint.weights
+    views: dict[str, WeightView] = {}
     left_out: list[LeftOut] = []
-    rest: list[TensorInfo] = []
-
-    def add(name: str, view: TensorView) -> None:
-        if name in views:
-            detail = f"{views[name].info.name} has the same place and is used"
-            left_out.append(LeftOut(view.info.name, LeaveOutReason.DUPLICATE_NAME, detail))
-        else:
-            views[name] = view
-
-    for info in checkpoint.tensors.values():
-        if info.name.startswith(EMA_PREFIXES):
-            left_out.append(LeftOut(info.name, LeaveOutReason.EMA_COPY))
+    rest: dict[str, WeightSource] = {}
+    prefixed: dict[tuple[str, str, str, str], dict[str, WeightSource]] = {}
+    for source in sources.values():
+        if source.name.startswith(EMA_PREFIXES):
+            left_out.append(LeftOut(source.name, LeaveOutReason.EMA_COPY))
             continue
-        for prefix, component, canonical, spelling in COMPONENT_PREFIXES:
-            if info.name.startswith(prefix):
-                for name, view in _spell(info, info.name[len(prefix) :], component, spelling):
-                    add(canonical + name, view)
-                break
+        row = next((row for row in COMPONENT_PREFIXES if source.name.startswith(row[0])), None)
+        if row is None:
+            rest[source.name] = source
         else:
-            rest.append(info)
+            prefixed.setdefault(row, {})[source.name[len(row[0]) :]] = source
 
+    def add(found: Iterable[tuple[str, WeightView]]) -> None:
+        for name, view in found:
+            if name in views:
+                detail = f"{views[name].source.name} has the same place and is used"
+                left_out.append(LeftOut(view.source.name, LeaveOutReason.DUPLICATE_NAME, detail))
+            else:
+                views[name] = view
+
+    place = {name: index for index, name in enumerate(sources)}
+    named = [
+        (canonical + name, view)
+        for (_, component, canonical, layout), inner in prefixed.items()
+        for name, view in LAYOUTS[layout].views(inner, component)
+    ]
+    add(sorted(named, key=lambda item: place[item[1].source.name]))  # in the order of the files
     denoiser = {name[len(DENOISER) :] for name in views if name.startswith(DENOISER)}
     if denoiser or not rest:
         family = detect_family(denoiser)
-        for info in rest:
-            add(info.name, TensorView(info, "other", info.shape))
+        add(NATIVE.views(rest, "other"))
     else:
         family, component, canonical, wrapper = _identify_unprefixed(rest)
-        for info in rest:
-            name = info.name[len(wrapper) :] if info.name.startswith(wrapper) else info.name
-            add(canonical + name, TensorView(info, component, info.shape))
+        for name, source in rest.items():
+            inner = name.removeprefix(wrapper)
+            add((canonical + inner, view) for inner, view in NATIVE.views({inner: source}, component))
     return NamedModel(family, views, tuple(left_out))
 
 
@@ -80,15 +86,15 @@ def detect_family(names: set[str]) -> Family:
     return GENERIC
 
 
-def _identify_unprefixed(rest: list[TensorInfo]) -> tuple[Family, str, str, str]:
+def _identify_unprefixed(rest: Mapping[str, WeightSource]) -> tuple[Family, str, str, str]:
     """Family, component, canonical start, and the wrapper prefix to strip, of a file without component names."""
-    names = {info.name for info in rest}
+    names = set(rest)
     for wrapper in ("", *WRAPPER_PREFIXES):
         inner = {name[len(wrapper) :] for name in names if name.startswith(wrapper)}
         family = detect_family(inner)
         if family is not GENERIC:
             return family, "denoiser", DENOISER, wrapper
-    widths = {info.name: info.shape[-1] for info in rest if info.shape}
+    widths = {name: source.shape[-1] for name, source in rest.items() if source.shape}
     for key, allowed, canonical in TEXT_ENCODER_FILES:
         if key in widths and (not allowed or widths[key] in allowed):
             return GENERIC, "text_encoders", canonical, ""
@@ -96,33 +102,3 @@ def _identify_unprefixed(rest: list[TensorInfo]) -> tuple[Family, str, str, str]
         if all(name.startswith(wrapper) for name in names):
             return GENERIC, "denoiser", DENOISER, wrapper
     return GENERIC, "denoiser", DENOISER, ""
-
-
-def _spell(info: TensorInfo, name: str, component: str, spelling: str) -> list[tuple[str, TensorView]]:
-    """The canonical name(s) of one tensor inside its component; a fused one gives several."""
-    if spelling == "open_clip":
-        return _spell_open_clip(info, name, component)
-    if spelling == "clip" and name.startswith(_CLIP_ROOTS):  # files of 2022 lack the level
-        name = "text_model." + name
-    return [(name, TensorView(info, component, info.shape))]
-
-
-def _spell_open_clip(info: TensorInfo, name: str, component: str) -> list[tuple[str, TensorView]]:
-    if name == "positional_embedding":
-        return [("text_model.embeddings.position_embedding.weight", TensorView(info, component, info.shape))]
-    if name == "text_projection" and len(info.shape) == 2:
-        view = TensorView(info, component, info.shape[::-1], transposed=True)
-        return [("text_projection.weight", view)]
-    for old, new in OPEN_CLIP_NAMES:
-        name = name.replace(old, new)
-    if name.endswith(("in_proj_weight", "in_proj_bias")) and info.shape and info.shape[0] % 3 == 0:
-        stem, kind = name.rsplit("in_proj_", 1)
-        third = info.shape[0] // 3
-        return [
-            (
-                f"{stem}{part}_proj.{kind}",
-                TensorView(info, component, (third, *info.shape[1:]), (index * third, (index + 1) * third)),
-            )
-            for index, part in enumerate("qkv")
-        ]
-    return [(name, TensorView(info, component, info.shape))]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from engine.checkpoints import Checkpoint, TensorView
+from engine.checkpoints import Checkpoint, WeightView
 from engine.errors import EngineError, ErrorCode
 from engine.models.blocks import Block, find_blocks
 from engine.models.families import GENERIC, VOCABULARY_NAMES, WRAPPER_PREFIXES, Family
@@ -44,8 +44,8 @@ class PairedWeight:
     kind: WeightKind
     component: str
     shape: tuple[int, ...]
-    finetuned: TensorView
-    original: TensorView
+    finetuned: WeightView
+    original: WeightView
     block: Block
     common_rows: int | None = None
 
@@ -62,7 +62,7 @@ class Pairing:
     family: Family
     weights: tuple[PairedWeight, ...]
     left_out: tuple[LeftOut, ...]
-    only_finetuned: dict[str, TensorView]
+    only_finetuned: dict[str, WeightView]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Selection:
 
     extracted: tuple[PairedWeight, ...]
     measured: tuple[PairedWeight, ...]
-    new: dict[str, TensorView]
+    new: dict[str, WeightView]
     left_out: tuple[LeftOut, ...]
 
 
@@ -122,8 +122,8 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
             ErrorCode.NO_COMMON_WEIGHTS,
             file=finetuned.path,
             other=str(original.path),
-            example=next(iter(finetuned.tensors)),
-            other_example=next(iter(original.tensors)),
+            example=next(iter(finetuned.stored)),
+            other_example=next(iter(original.stored)),
         )
     weights.sort(key=lambda weight: (weight.component, weight.block.order, _natural(weight.name)))
     return Pairing(family, tuple(weights), tuple(left_out), only_finetuned)
@@ -152,13 +152,13 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
     return Selection(tuple(extracted), tuple(measured), new, tuple(left_out))
 
 
-def _new_weights(pairing: Pairing, settings: ExtractionSettings) -> dict[str, TensorView]:
+def _new_weights(pairing: Pairing, settings: ExtractionSettings) -> dict[str, WeightView]:
     if not settings.set_weight:
         return {}
     return {
         name: view
         for name, view in pairing.only_finetuned.items()
-        if view.component in settings.components and view.info.is_weight
+        if view.component in settings.components and view.is_weight
     }
 
 
@@ -201,14 +201,14 @@ def _stripped(model: NamedModel, wrapper: str) -> NamedModel:
     return replace(model, views=views) if len(views) == len(model.views) else model
 
 
-def _unmatched(name: str, view: TensorView, reason: LeaveOutReason) -> LeftOut:
-    return LeftOut(name, reason, f"{view.info.dtype} {list(view.info.shape)}")
+def _unmatched(name: str, view: WeightView, reason: LeaveOutReason) -> LeftOut:
+    return LeftOut(name, reason, f"{view.source.stored_dtype} {list(view.source.shape)}")
 
 
-def _odd(name: str, tuned: TensorView, base: TensorView) -> LeftOut | None:
+def _odd(name: str, tuned: WeightView, base: WeightView) -> LeftOut | None:
     for view in (tuned, base):
-        if not view.info.is_weight:
-            return LeftOut(name, LeaveOutReason.NOT_FLOAT, view.info.dtype)
+        if not view.is_weight:
+            return LeftOut(name, LeaveOutReason.NOT_FLOAT, view.source.stored_dtype)
     if tuned.shape != base.shape and not _resized_vocabulary(name, tuned.shape, base.shape):
         detail = f"{list(tuned.shape)} in the fine-tuned model, {list(base.shape)} in the original"
         return LeftOut(name, LeaveOutReason.SHAPE_DIFFERS, detail)
@@ -223,7 +223,7 @@ def _resized_vocabulary(name: str, tuned: tuple[int, ...], base: tuple[int, ...]
     return len(tuned) == len(base) == 2 and tuned[1] == base[1] and any(part in name for part in VOCABULARY_NAMES)
 
 
-def _kind(name: str, shape: tuple[int, ...], views: dict[str, TensorView]) -> WeightKind:
+def _kind(name: str, shape: tuple[int, ...], views: dict[str, WeightView]) -> WeightKind:
     if name.endswith(".weight"):
         if len(shape) < 2:
             return "norm"

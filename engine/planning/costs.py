@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
-from engine.checkpoints import TensorView
+from engine.checkpoints import Piece, WeightView
 from engine.checkpoints.dtypes import DTYPES
+from engine.checkpoints.encodings import decoded_bytes, encoding_of, piece_of, scratch_bytes
+from engine.checkpoints.stored import RAW
 from engine.decompose.method import LayerMethod
 from engine.decompose.workspace import (
     CHUNK_BYTES,
@@ -52,23 +54,25 @@ def journal_bytes(weight: PairedWeight, method: LayerMethod) -> int:
 def need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
     """Bytes that a weight holds on its device: both sides as stored, then at most what the work takes beside.
 
+    Both sides are decoded before they are subtracted and let go afterwards, so that what that takes and what the
+    solver takes are never there together.
+
     Args:
         weight: the weight.
         method: decides the solver.
         host: the device is the processor, so that whole tensors are read into lent buffers.
     """
-    if host:
-        source = sum(pooled_bytes(view.info.nbytes) + _copied(view) for view in (weight.finetuned, weight.original))
-        delta = pooled_bytes(4 * weight.numel)
-    else:
-        source = sum(_view_bytes(view) for view in (weight.finetuned, weight.original))
-        delta = 4 * weight.numel
+    views = weight.finetuned, weight.original
+    source = sum(pooled_bytes(view.buffer_bytes) if host else view.stored_bytes for view in views)
+    delta = pooled_bytes(4 * weight.numel) if host else 4 * weight.numel
+    decoding = _decoding_bytes(weight)
     if not method.stores_factors(weight.kind):
-        return Need(source, delta + 4 * weight.numel + CHUNK_BYTES)  # the rounded copy
+        return Need(source, delta + max(decoding, 4 * weight.numel + CHUNK_BYTES))  # or the rounded copy
     shape = matrix_shape(weight.shape)
     factors = 4 * method.policy.cap(shape) * sum(shape)
     solver = solver_bytes(weight, method, host=host)
-    return Need(source, delta + max(solver, _STORING * factors + max(CHUNK_BYTES, _JUDGED * shape[1])))
+    storing = _STORING * factors + max(CHUNK_BYTES, _JUDGED * shape[1])
+    return Need(source, delta + max(decoding, solver, storing))
 
 
 def need_within(weight: PairedWeight, method: LayerMethod, ceiling: int, *, measured: bool) -> Need:
@@ -111,20 +115,35 @@ def _in_pieces(weight: PairedWeight, method: LayerMethod) -> Need:
     return Need(0, piece + max(piecewise_bytes(shape, cap), storing), "pieces")
 
 
-def _part_bytes(view: TensorView, values: int) -> int:
-    return values * DTYPES[view.info.dtype].bits // 8
+def _part_bytes(view: WeightView, values: int) -> int:
+    """What a side takes beside the delta where it is read in parts of so many values."""
+    if view.plain:
+        return values * DTYPES[view.source.dtype].bits // 8
+    return sum(_piece_part_bytes(piece, values) for piece in view.pieces) + 4 * values  # and the part put together
 
 
-def resident_bytes(weight: PairedWeight, *, host: bool) -> int:
+def _piece_part_bytes(piece: Piece, values: int) -> int:
+    source = piece.source
+    if source.encoding == RAW:
+        return values * DTYPES[source.dtype].bits // 8
+    rows = min(source.shape[0], max(1, values * source.shape[0] // max(1, source.numel)))
+    part = piece_of(source, 0, rows)
+    if piece.transposed or part.rows is not None:  # held decoded while the layer is at work
+        part = piece
+    own = part.source
+    return sum(stored.nbytes for stored in own.parts) + own.value_bytes + encoding_of(own).scratch_bytes(own)
+
+
+def resident_bytes(weight: PairedWeight) -> int:
     """What a weight holds on a device where it stays: its two sides or their difference, whichever is smaller."""
-    sides = [view.info.nbytes if host else _view_bytes(view) for view in (weight.finetuned, weight.original)]
-    return min(sum(sides), 4 * weight.numel)
+    return min(sum(view.stored_bytes for view in (weight.finetuned, weight.original)), 4 * weight.numel)
 
 
 def measuring_need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
     """The same for a weight whose change is only measured."""
     source = need(weight, method, host=host).source
-    return Need(source, (pooled_bytes(4 * weight.numel) if host else 4 * weight.numel) + CHUNK_BYTES)
+    delta = pooled_bytes(4 * weight.numel) if host else 4 * weight.numel
+    return Need(source, delta + max(_decoding_bytes(weight), CHUNK_BYTES))
 
 
 def solver_bytes(weight: PairedWeight, method: LayerMethod, *, host: bool = False) -> int:
@@ -158,10 +177,9 @@ def measuring_work(weight: PairedWeight) -> float:
     return _READING * weight.numel
 
 
-def _view_bytes(view: TensorView) -> int:
-    return math.prod(view.shape) * DTYPES[view.info.dtype].bits // 8
-
-
-def _copied(view: TensorView) -> int:
-    """A transposed view is a copy beside what was read."""
-    return _view_bytes(view) if view.transposed else 0
+def _decoding_bytes(weight: PairedWeight) -> int:
+    """What decoding and subtracting both sides take beside what was read and the delta; nothing for plain numbers."""
+    views = weight.finetuned, weight.original
+    scratch = max(map(scratch_bytes, views))
+    decoded = sum(map(decoded_bytes, views))
+    return decoded + max(scratch, CHUNK_BYTES) if decoded or scratch else 0

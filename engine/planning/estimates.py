@@ -198,7 +198,7 @@ def _left(plan: Plan, kept: Reusable | None) -> tuple[list[Task], float]:
 
 def _workload(tasks: list[Task], work: float) -> Workload:
     sides = ((task.weight.finetuned, task.weight.original) for task in tasks)
-    return Workload(len(tasks), work, sum(view.info.nbytes for pair in sides for view in pair))
+    return Workload(len(tasks), work, sum(view.stored_bytes for pair in sides for view in pair))
 
 
 def _journal_bytes(plan: Plan, tasks: list[Task]) -> int:

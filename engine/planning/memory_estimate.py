@@ -126,7 +126,7 @@ def _resident_target(plan: Plan, needs: dict[int, Need], device: DeviceMemory, l
     weights = [task.weight for task in plan.tasks]
     sizes: Counter[str] = Counter()
     for weight in weights:
-        sizes[block_name(weight)] += resident_bytes(weight, host=device.host)
+        sizes[block_name(weight)] += resident_bytes(weight)
     governor = Governor(ceiling=limits.ceiling, threshold=limits.ceiling, batch_size=limits.workers, needs=needs)
     room = governor.room_to_keep
     chosen = blocks_that_fit(blocks_to_keep(weights, plan.hardware.blocks_in_gpu), sizes, room)
@@ -151,7 +151,7 @@ def host_bytes(plan: Plan, tasks: list[Task], on_device: int, device: DeviceMemo
 
 
 def _host_source(weight: PairedWeight) -> int:
-    return pooled_bytes(weight.finetuned.info.nbytes) + pooled_bytes(weight.original.info.nbytes)
+    return pooled_bytes(weight.finetuned.buffer_bytes) + pooled_bytes(weight.original.buffer_bytes)
 
 
 def _result_bytes(plan: Plan, task: Task) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from engine.checkpoints import TensorView
+from engine.checkpoints import WeightView
 from engine.checkpoints.lora_keys import FACTORS
 from engine.decompose.method import LayerMethod
 from engine.disk import free_bytes
@@ -52,7 +52,7 @@ class Plan:
     method: LayerMethod
     layers: tuple[PairedWeight, ...]
     measured: tuple[PairedWeight, ...]
-    new: dict[str, TensorView]
+    new: dict[str, WeightView]
     costs: tuple[float, ...]
     left_out: tuple[LeftOut, ...]
     folder: Path
@@ -92,7 +92,7 @@ def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: Hardware
     keys = _keys(pairing, selection, method)
     header_bytes = _header_bytes(keys, settings, hardware)
     output_bytes = _LENGTH_BYTES + header_bytes + sum(stored_bytes(weight, method) for weight in layers)
-    output_bytes += sum(view.info.nbytes for view in selection.new.values())
+    output_bytes += sum(view.value_bytes for view in selection.new.values())
     check_writable(folder)
     _check_space(folder, output_bytes, exact=method.exact_size)
     return Plan(

@@ -57,7 +57,7 @@ class RunJournal:
         """
         self._store, self._plan, self._emit = store, plan, emit
         self._models = checkpoints
-        self._files = (checkpoints[0].path, checkpoints[1].path)
+        self._files = (checkpoints[0].paths, checkpoints[1].paths)
         self._pair: PairStore | None = None
         self._writer: JournalWriter | None = None
         self._part_lock: FileLock | None = None
@@ -69,7 +69,7 @@ class RunJournal:
         self.earlier = EarlierRuns()
         if store is not None:
             fingerprint = pair_fingerprint(*checkpoints)
-            pair = self._pair = store.open(fingerprint, (self._files[0].name, self._files[1].name))
+            pair = self._pair = store.open(fingerprint, (checkpoints[0].path.name, checkpoints[1].path.name))
             full = plan.method.full
             self.part = self._locked(part_file(plan, pair), store) if full else None
             if full and self.part is None:

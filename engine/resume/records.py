@@ -37,29 +37,37 @@ from engine.resume.reuse import (
     policy_key,
     rank_of,
     same_run,
+    sides_key,
     solver_key,
 )
 from engine.store.journal import Entry, Record
 
+Sides = tuple[tuple[Path, ...], tuple[Path, ...]]
 
-def make_record(weight: PairedWeight, outcome: LayerOutcome, method: LayerMethod, finetuned: Path) -> Record:
+
+def make_record(
+    weight: PairedWeight, outcome: LayerOutcome, method: LayerMethod, finetuned: tuple[Path, ...]
+) -> Record:
     """The record of a finished layer.
 
     Args:
         weight: the layer.
         outcome: what came of it.
         method: how it was decomposed and stored.
-        finetuned: tells which side is broken where one is.
+        finetuned: files of the fine-tuned model, to note which side is broken where one is.
     """
     fields: dict[str, Any] = {
         "shape": list(weight.shape),
         "delta_energy": outcome.delta_energy,
         "original_energy": outcome.original_energy if math.isfinite(outcome.original_energy) else None,
         "common_rows": weight.common_rows,
+        "sides": sides_key(weight),
     }
     if outcome.left_out is not None:
-        broken = None if outcome.broken_file is None else outcome.broken_file == finetuned
-        return Record(weight.name, fields | {"what": outcome.left_out.reason.value, "finetuned_broken": broken}, {})
+        file = outcome.broken_file
+        fields["finetuned_broken"] = None if file is None else file in finetuned
+        fields["broken_file"] = None if file is None else file.name
+        return Record(weight.name, fields | {"what": outcome.left_out.reason.value}, {})
     if outcome.stored is None:
         return Record(weight.name, fields | {"what": "measured"}, {})
     fields |= {"export": export_key(method), "how": asdict(outcome.stored.how), "storing_version": STORING_VERSION}
@@ -85,14 +93,14 @@ def make_record(weight: PairedWeight, outcome: LayerOutcome, method: LayerMethod
     return Record(weight.name, fields, arrays)
 
 
-def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: tuple[Path, Path]) -> LayerOutcome:
+def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: Sides) -> LayerOutcome:
     """The outcome of a layer from its record, as `engine.layer.work_on` would return it.
 
     Args:
         entry: a record that `find` chose.
         weight: the layer.
         method: of this run.
-        files: the fine-tuned model and the original.
+        files: of the fine-tuned model and of the original.
 
     Raises:
         EngineError: ``journal_invalid`` where the record turns out to be damaged, ``dtype_overflow``.
@@ -103,7 +111,7 @@ def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: tupl
     total, original = float(fields["delta_energy"]), number(fields["original_energy"])
     reason = left_out_reason(fields, method)
     if reason is not None:
-        broken = None if fields.get("finetuned_broken") is None else files[0 if fields["finetuned_broken"] else 1]
+        broken = _broken_file(fields, files)
         left_out = LeftOut(weight.name, reason, f"in {broken.name}" if broken else "")
         return LayerOutcome({}, None, left_out, total, original, broken_file=broken, kept=True)
     svd, stored = None, None
@@ -124,6 +132,14 @@ def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: tupl
     bound = svd is not None and how is None and stored.how.clamp == "clamped"
     own = replace(stored, tensors={})
     return LayerOutcome(stored.tensors, row, None, total, original, stored=own, kept=True, bound=bound)
+
+
+def _broken_file(fields: dict[str, Any], files: Sides) -> Path | None:
+    """The file that was blamed; of records that do not name it the first one of its model."""
+    if fields.get("finetuned_broken") is None:
+        return None
+    side = files[0 if fields["finetuned_broken"] else 1]
+    return next((file for file in side if file.name == fields.get("broken_file")), side[0])
 
 
 def _svd(record: Record, weight: PairedWeight, policy: RankPolicy) -> TruncatedSvd:

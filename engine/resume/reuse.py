@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.checkpoints.stored import RAW
 from engine.decompose.method import LayerMethod
 from engine.decompose.rank_rules import RankPolicy, Values
 from engine.decompose.seed import SOLVER_VERSION
@@ -20,6 +21,7 @@ from engine.planning.costs import matrix_shape
 from engine.results import LeaveOutReason
 from engine.store.journal import Entry
 
+_LAYOUTS_BEFORE = ("native", "open_clip", "clip_2022")  # those that records without their sides may have had
 STORING_VERSION = 1  # raised when the same decomposition and decisions may give other tensors
 
 
@@ -91,7 +93,17 @@ def left_out_reason(fields: dict[str, Any], method: LayerMethod) -> LeaveOutReas
 
 
 def _same_weight(fields: dict[str, Any], weight: PairedWeight) -> bool:
-    return fields.get("shape") == list(weight.shape) and fields.get("common_rows") == weight.common_rows
+    if fields.get("shape") != list(weight.shape) or fields.get("common_rows") != weight.common_rows:
+        return False
+    sides = sides_key(weight)
+    if "sides" not in fields:  # the last version, which could read nothing else
+        return all(encodings == [RAW] and layout in _LAYOUTS_BEFORE for encodings, layout in sides)
+    return bool(fields["sides"] == sides)
+
+
+def sides_key(weight: PairedWeight) -> list[list[Any]]:
+    """How the numbers of either side came out of its files, JSON values: its encodings, and the layout of its names."""
+    return [[list(view.encodings), view.layout] for view in (weight.finetuned, weight.original)]
 
 
 def same_run(fields: dict[str, Any], method: LayerMethod) -> bool:

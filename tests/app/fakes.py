@@ -10,7 +10,8 @@ from typing import Any
 
 from app.work.requests import DeviceInfo
 from engine.cancel import CancelToken
-from engine.checkpoints import TensorInfo, TensorView
+from engine.checkpoints import StoredTensor, WeightSource, WeightView
+from engine.checkpoints.stored import RAW
 from engine.decompose.method import LayerMethod
 from engine.errors import EngineError
 from engine.events import (
@@ -58,7 +59,8 @@ class FakeWeight(PairedWeight):
 
     def __init__(self, name: str, component: Any = "denoiser") -> None:
         shape = (3072, 3072)
-        view = TensorView(TensorInfo(name, "BF16", shape, 2 * 3072 * 3072), component, shape)
+        stored = StoredTensor(name, "BF16", shape, 2 * 3072 * 3072)
+        view = WeightView.of(WeightSource(name, shape, "BF16", RAW, (stored,)), component)
         super().__init__(name, "matrix", component, shape, view, view, Block())
 
 
@@ -228,6 +230,7 @@ class FakeEngine:
             family_title="Flux.1",
             components={"denoiser": 780},
             blocks=57,
+            encodings=(),
             quantisation=None,
         )
 

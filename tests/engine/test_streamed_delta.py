@@ -16,7 +16,8 @@ from model_files import PREFIX, random_tensor, save_model
 from spectra import delta_of, optimum, product_error
 from torch_memory import peak_bytes
 
-from engine.checkpoints import Checkpoint, TensorView, open_checkpoint
+from engine.checkpoints import Checkpoint, Piece, WeightView, open_checkpoint
+from engine.checkpoints.encodings import piece_of
 from engine.checkpoints.tensors import read_view
 from engine.decompose import workspace
 from engine.decompose.delta import Delta, subtract
@@ -53,8 +54,7 @@ def opened(
         save_model(folder / "base.safetensors", {PREFIX + "layers.0.weight": base}),
     )
     with open_checkpoint(paths[0]) as finetuned, open_checkpoint(paths[1]) as original:
-        infos = [next(iter(side.tensors.values())) for side in (finetuned, original)]
-        views = [TensorView(info, "denoiser", info.shape) for info in infos]
+        views = [WeightView.of(next(iter(side.weights.values())), "denoiser") for side in (finetuned, original)]
         kind: WeightKind = {1: "bias", 2: "matrix"}.get(base.dim(), "conv")  # type: ignore[assignment]
         weight = PairedWeight("layers.0.weight", kind, "denoiser", views[1].shape, *views, Block("", "layers", 0))
         yield (finetuned, original), replace(weight, **changed)
@@ -97,7 +97,7 @@ def turned(which: tuple[bool, bool], shape: tuple[int, int] = (170, 37)) -> Case
     def case(folder: Path) -> Iterator[Any]:
         with opened(folder, *sides, shape=shape) as (checkpoints, weight):
             views = [
-                replace(view, shape=shape, transposed=way)
+                replace(view, shape=shape, pieces=(Piece(view.source, transposed=way),))
                 for view, way in zip((weight.finetuned, weight.original), which, strict=True)
             ]
             yield checkpoints, replace(weight, finetuned=views[0], original=views[1])
@@ -112,10 +112,44 @@ def fused(shape: tuple[int, int] = (60, 37), at: int = 60) -> Case:
     @contextmanager
     def case(folder: Path) -> Iterator[Any]:
         with opened(folder, tuned, base) as (checkpoints, weight):
-            view = replace(weight.finetuned, shape=shape, rows=(at, at + shape[0]))
+            view = replace(
+                weight.finetuned, shape=shape, pieces=(piece_of(weight.finetuned.source, at, at + shape[0]),)
+            )
             yield checkpoints, replace(weight, finetuned=view)
 
     return case
+
+
+def in_pieces(*files: dict[str, torch.Tensor], turned: tuple[str, ...] = ()) -> Case:
+    """Either side is all weights of its file, joined one below the other; some of them turned."""
+
+    @contextmanager
+    def case(folder: Path) -> Iterator[Any]:
+        paths = [save_model(folder / f"{number}.safetensors", tensors) for number, tensors in enumerate(files)]
+        with open_checkpoint(paths[0]) as finetuned, open_checkpoint(paths[1]) as original:
+            views = []
+            for model in (finetuned, original):
+                pieces = [Piece(source, transposed=name in turned) for name, source in model.weights.items()]
+                shape = (sum(piece.shape[0] for piece in pieces), pieces[0].shape[1])
+                views.append(WeightView("denoiser", shape, tuple(pieces)))
+            yield (
+                (finetuned, original),
+                PairedWeight("w.weight", "matrix", "denoiser", views[1].shape, *views, Block("", "layers", 0)),
+            )
+
+    return case
+
+
+def scaled(*shape: int, seed: int, by_row: bool = False, name: str = "a") -> dict[str, torch.Tensor]:
+    """A weight in ComfyUI's scaled fp8."""
+    weight = random_tensor(*shape, seed=seed)
+    scale = weight.abs().amax(dim=1, keepdim=True) / 448 if by_row else weight.abs().max() / 448
+    parts = {"weight": (weight / scale).to(torch.float8_e4m3fn), "scale_weight": scale}
+    return {"scaled_fp8": torch.zeros(2).to(torch.float8_e4m3fn)} | {f"{name}.{part}": parts[part] for part in parts}
+
+
+def plain_rows(rows: int, columns: int, dtype: torch.dtype = torch.bfloat16) -> dict[str, torch.Tensor]:
+    return {"b.weight": random_tensor(rows, columns, seed=7).to(dtype)}
 
 
 CASES: dict[str, Case] = {
@@ -133,6 +167,17 @@ CASES: dict[str, Case] = {
     "both turned": turned((True, True)),
     "wide and turned": turned((True, False), (37, 170)),
     "rows of a fused tensor": fused(),
+    "joined of two": in_pieces(
+        {"a.weight": random_tensor(80, 37, seed=3).half()} | plain_rows(90, 37, torch.float16), plain_rows(170, 37)
+    ),
+    "joined of two dtypes, one turned": in_pieces(
+        {"a.weight": random_tensor(37, 80, seed=3)} | plain_rows(90, 37), plain_rows(170, 37), turned=("a.weight",)
+    ),
+    "scaled fp8": in_pieces(scaled(170, 37, seed=4), plain_rows(170, 37)),
+    "both in scaled fp8, by row": in_pieces(scaled(170, 37, seed=4, by_row=True), scaled(170, 37, seed=5)),
+    "wide in scaled fp8": in_pieces(scaled(37, 170, seed=4, by_row=True), plain_rows(37, 170)),
+    "turned in scaled fp8": in_pieces(scaled(37, 170, seed=4), plain_rows(170, 37), turned=("a.weight",)),
+    "scaled fp8 joined with plain rows": in_pieces(scaled(100, 37, seed=4) | plain_rows(70, 37), plain_rows(170, 37)),
 }
 
 
@@ -258,7 +303,7 @@ def test_a_value_that_is_not_finite_is_found_in_its_own_file(
         pair = unread(checkpoints, weight)
         assert not math.isfinite(pair.measured().energy)
         assert not math.isfinite(filled(checkpoints, weight).energy)
-        assert pair.finetuned_is_finite() == (side == 1)
+        assert pair.broken_file() == checkpoints[side].path
 
 
 def test_every_byte_that_is_read_is_counted(tmp_path: Path) -> None:

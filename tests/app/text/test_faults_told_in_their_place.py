@@ -89,7 +89,7 @@ def test_another_model_in_a_folder_is_opened_anew(asker: Asker, tmp_path: Path) 
     assert second.session is not first.session
     assert second.session is not None
     assert second.session.finetuned.path == tuned / "model.safetensors"
-    assert len(second.session.finetuned.tensors) == 4
+    assert len(second.session.finetuned.stored) == 4
 
 
 def test_a_layer_above_the_budget_is_told_as_what_happens() -> None:

@@ -26,7 +26,7 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
 def test_weights_differ_by_value_and_nan_from_everything(pair: tuple[Path, Path]) -> None:
     with Session(*pair) as session:
         found = dict(session.compare(session.weights(ExtractionSettings()), CancelToken()))
-    differing = {weight.original.info.name for weight, differs in found.items() if differs}
+    differing = {weight.original.source.name for weight, differs in found.items() if differs}
     assert differing == {CHANGED, BROKEN}
     assert len(found) == 4
 

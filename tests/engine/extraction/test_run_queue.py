@@ -6,13 +6,15 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engine.checkpoints import TensorInfo, TensorView
+from engine.checkpoints import StoredTensor, WeightSource, WeightView
+from engine.checkpoints.stored import RAW
 from engine.extraction.queue import RunQueue
 from engine.models.blocks import Block
 from engine.models.pairing import PairedWeight
 from engine.planning.task import Task
 
-VIEW = TensorView(TensorInfo("w", "F32", (1, 1), 4), "denoiser", (1, 1))
+SOURCE = WeightSource("w", (1, 1), "F32", RAW, (StoredTensor("w", "F32", (1, 1), 4),))
+VIEW = WeightView.of(SOURCE, "denoiser")
 WEIGHT = PairedWeight("w", "matrix", "denoiser", (1, 1), VIEW, VIEW, Block())
 PER_BLOCK = 3  # tasks in each block
 

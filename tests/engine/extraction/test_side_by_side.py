@@ -198,7 +198,7 @@ def test_verifying_uses_what_is_resident_and_comes_to_the_same_judgement(
         assert isinstance(finished, Finished)
         lora = finished.result.outputs[0].path
         read: list[str] = []
-        monkeypatch.setattr("engine.analysis.verify.read_view", lambda _, view: read.append(view.info.name))
+        monkeypatch.setattr("engine.analysis.verify.read_encoded", lambda _, view: read.append(view.source.name))
         *_, resident = session.verify(lora, CancelToken())
     monkeypatch.undo()
     with Session(*pair) as session:

@@ -13,7 +13,8 @@ import pytest
 from model_files import save_pair
 
 from engine.cancel import CancelToken
-from engine.checkpoints.safetensors_file import SafetensorsFile
+from engine.checkpoints import open_checkpoint
+from engine.checkpoints.model_file import ModelFile
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -26,9 +27,9 @@ class Drive:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, answers: int) -> None:
         self.answer, self.stalled = threading.Event(), threading.Event()
-        self._left, real = answers, SafetensorsFile._fill
+        self._left, real = answers, ModelFile.read
 
-        def held_up(file: SafetensorsFile, buffer: memoryview, offset: int, tensor: str | None) -> None:
+        def held_up(file: ModelFile, buffer: memoryview, offset: int, tensor: str | None = None) -> None:
             if tensor is not None:
                 self._left -= 1
                 if self._left < 0:
@@ -36,7 +37,7 @@ class Drive:
                     assert self.answer.wait(60)
             real(file, buffer, offset, tensor)
 
-        monkeypatch.setattr(SafetensorsFile, "_fill", held_up)
+        monkeypatch.setattr(ModelFile, "read", held_up)
 
 
 @pytest.fixture
@@ -93,8 +94,8 @@ def test_a_file_that_is_closed_during_a_read_is_closed_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = save_pair(tmp_path)[0]
-    file = SafetensorsFile(path)
-    name, info = next((name, info) for name, info in file.tensors.items() if info.nbytes > 16)
+    model = open_checkpoint(path)
+    file, part = model.files[0], next(part for part in model.stored.values() if part.nbytes > 16)
     reading, answer, results = threading.Event(), threading.Event(), []
     real = os.preadv
 
@@ -103,18 +104,18 @@ def test_a_file_that_is_closed_during_a_read_is_closed_after_it(
         assert answer.wait(30)
         return real(*arguments)
 
-    monkeypatch.setattr("engine.checkpoints.safetensors_file.os.preadv", slow)
-    thread = threading.Thread(target=lambda: results.append(file.read_into(name, memoryview(bytearray(info.nbytes)))))
+    monkeypatch.setattr("engine.checkpoints.model_file.os.preadv", slow)
+    thread = threading.Thread(target=lambda: results.append(model.read_into(part, memoryview(bytearray(part.nbytes)))))
     thread.start()
     assert reading.wait(30)
-    file.close()
+    model.close()
     assert not file._stream.closed
     answer.set()
     thread.join(30)
     assert results == [None]
     assert file._stream.closed
     with pytest.raises(EngineError) as caught:
-        file.read_into(name, memoryview(bytearray(info.nbytes)))
+        model.read_into(part, memoryview(bytearray(part.nbytes)))
     assert caught.value.code is ErrorCode.FILE_UNREADABLE
 
 

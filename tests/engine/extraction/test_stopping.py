@@ -42,7 +42,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(autouse=True)
 def many_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Loops of a small layer have as many rounds as those of a long one."""
-    monkeypatch.setattr("engine.checkpoints.safetensors_file._READ_CHUNK", 1 << 14)
+    monkeypatch.setattr("engine.checkpoints.model_file._READ_CHUNK", 1 << 14)
     monkeypatch.setattr("engine.decompose.delta._CHUNK", 1 << 10)
     monkeypatch.setattr("engine.decompose.delta._CHECKED", 1 << 12)
     for module in ("workspace", "delta", "gram", "decomposition"):
@@ -88,7 +88,7 @@ def extracted(pair: tuple[Path, Path], folder: Path, cancel: CancelToken, **chos
 
 
 PLACES: dict[str, tuple[str, dict[str, object]]] = {
-    "reading": ("engine.checkpoints.safetensors_file", {}),
+    "reading": ("engine.checkpoints.model_file", {}),
     "subtracting": ("engine.decompose.delta", {}),
     "iterating": ("engine.decompose.products", {}),
     "refining": ("engine.decompose.refine", {}),
@@ -195,7 +195,7 @@ def test_an_announced_call_is_seen_by_others_while_it_lasts() -> None:
         assert work.step is None
 
 
-@pytest.mark.parametrize("module", ["engine.analysis.verify", "engine.checkpoints.safetensors_file"])
+@pytest.mark.parametrize("module", ["engine.analysis.verify", "engine.checkpoints.model_file"])
 def test_verifying_stops_within_a_layer(
     module: str, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,7 +217,7 @@ def test_comparing_stops_within_a_layer(pair: tuple[Path, Path], monkeypatch: py
     with Session(*pair) as session:
         weights = session.weights(ExtractionSettings())
         stopper = Stopper(cancel, 40, ("MainThread",))
-        monkeypatch.setattr("engine.checkpoints.safetensors_file.check", stopper)
+        monkeypatch.setattr("engine.checkpoints.model_file.check", stopper)
         with pytest.raises(Cancelled):
             list(compare_weights(session.finetuned, session.original, weights, cancel))
     assert (stopper.calls, stopper.after) == (40, 0)

@@ -272,9 +272,9 @@ def test_every_tensor_is_either_paired_or_named_among_those_left_out(tuned: dict
             seen = {weight.name for weight in pairing.weights} | named
             for checkpoint, side in ((left, "finetuned"), (right, "original")):
                 model = name_tensors(checkpoint)
-                used = {getattr(weight, side).info.name for weight in pairing.weights}
-                for file_name in checkpoint.tensors:
-                    canonical = {name for name, view in model.views.items() if view.info.name == file_name}
+                used = {getattr(weight, side).source.name for weight in pairing.weights}
+                for file_name in checkpoint.weights:
+                    canonical = {name for name, view in model.views.items() if view.source.name == file_name}
                     stripped = {f"diffusion_model.{name.split('.', 2)[-1]}" for name in canonical}
                     assert file_name in used | named or canonical & seen or stripped & seen, file_name
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.checkpoints import TensorInfo, TensorView
+from engine.checkpoints import StoredTensor, WeightSource, WeightView
+from engine.checkpoints.stored import RAW
 from engine.models.blocks import Block
 from engine.models.pairing import PairedWeight
 from engine.planning.residency import ALL_BLOCKS, OUTSIDE, batches, block_name, block_positions, blocks_to_keep
@@ -14,7 +15,8 @@ PARTS = ("middle", "output", "input", "other")  # the order in which they are wo
 
 
 def weight(block: Block, component: str = "denoiser", name: str = "w") -> PairedWeight:
-    view = TensorView(TensorInfo(name, "F32", (1, 1), 4), component, (1, 1))
+    source = WeightSource(name, (1, 1), "F32", RAW, (StoredTensor(name, "F32", (1, 1), 4),))
+    view = WeightView.of(source, component)
     return PairedWeight(name, "matrix", component, (1, 1), view, view, block)
 
 

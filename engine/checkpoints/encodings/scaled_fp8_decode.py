@@ -1,0 +1,16 @@
+"""Decoding of `engine.checkpoints.encodings.scaled_fp8`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from engine.checkpoints.stored import WeightSource
+
+
+def decode(source: WeightSource, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """float32(weight) * scale, in the weight's shape; every product is rounded once, to float32."""
+    weight, scale = parts
+    factors = scale.to(torch.float32).reshape(-1, *(1,) * (weight.dim() - 1))
+    return weight.to(torch.float32).mul_(factors)

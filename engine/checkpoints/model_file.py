@@ -1,0 +1,140 @@
+"""One file of a model, opened read-only: positioned reads, its fingerprint, and whether it was changed meanwhile.
+
+Files are read with plain positioned reads into the caller's buffer, so that opening one costs no memory and reading a
+tensor costs that tensor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from pathlib import Path
+from typing import BinaryIO
+
+from engine.errors import EngineError, ErrorCode
+from engine.steps import check
+
+_PIECES, _PIECE_BYTES = 256, 64 * 1024
+_READ_CHUNK = 1 << 25  # a run that is to stop stops between two of them
+
+
+class ModelFile:
+    """One file. The container that reads its header says with `note_header` what was the header.
+
+    Attributes:
+        path: where it is.
+        size_bytes: its size.
+        header_sha256: hash of the header, hexadecimal.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open it.
+
+        Raises:
+            EngineError: ``file_unreadable``.
+        """
+        self.path = path
+        self.header_sha256 = ""
+        self._lock = threading.Lock()
+        self._counting = threading.Lock()
+        self._reads, self._closed = 0, False
+        self._hashing = threading.Lock()
+        self._fingerprint: str | None = None
+        self._data_start = 0
+        try:
+            self._stream: BinaryIO = path.open("rb", buffering=0)
+        except OSError as error:
+            raise EngineError(ErrorCode.FILE_UNREADABLE, file=path, reason=error.strerror or str(error)) from error
+        status = os.fstat(self._stream.fileno())
+        self.size_bytes, self._mtime_ns = status.st_size, status.st_mtime_ns
+
+    def note_header(self, header: bytes, data_start: int) -> None:
+        """Set what identifies the file beside samples of its data.
+
+        Args:
+            header: its bytes.
+            data_start: offset of the first byte behind it.
+        """
+        self.header_sha256 = hashlib.sha256(header).hexdigest()
+        self._data_start = data_start
+
+    def bytes_at(self, offset: int, length: int) -> bytes:
+        """A few bytes; see `read`."""
+        buffer = bytearray(length)
+        self.read(memoryview(buffer), offset)
+        return bytes(buffer)
+
+    def read(self, buffer: memoryview, offset: int, tensor: str | None = None) -> None:
+        """Fill a buffer from an offset on.
+
+        Args:
+            buffer: filled whole.
+            offset: in the file.
+            tensor: for errors.
+
+        Raises:
+            EngineError: ``input_changed`` where the file shrank, ``file_unreadable`` on a disk error.
+        """
+        position = 0
+        with self._counting:
+            if self._closed:
+                raise EngineError(ErrorCode.FILE_UNREADABLE, file=self.path, tensor=tensor, reason="it was closed")
+            self._reads += 1
+        try:
+            while position < len(buffer):
+                check()
+                piece = buffer[position : position + _READ_CHUNK]
+                if hasattr(os, "preadv"):
+                    count = os.preadv(self._stream.fileno(), [piece], offset + position)
+                else:  # Windows has no positioned reads on file descriptors
+                    with self._lock:
+                        self._stream.seek(offset + position)
+                        count = self._stream.readinto(piece) or 0  # type: ignore[attr-defined]
+                if count == 0:
+                    raise EngineError(ErrorCode.INPUT_CHANGED, file=self.path, tensor=tensor)
+                position += count
+        except (OSError, ValueError) as error:
+            raise EngineError(ErrorCode.FILE_UNREADABLE, file=self.path, tensor=tensor, reason=str(error)) from error
+        finally:
+            with self._counting:
+                self._reads -= 1
+                self._close_if_idle()
+
+    def fingerprint(self) -> str:
+        """Identify the contents: hash of the size, the header and 256 evenly spaced pieces of 64 KiB. Made once.
+
+        Raises:
+            EngineError: see `read`.
+        """
+        with self._hashing:
+            if self._fingerprint is None:
+                self._fingerprint = self._hashed()
+            return self._fingerprint
+
+    def _hashed(self) -> str:
+        digest = hashlib.sha256(f"{self.size_bytes} {self.header_sha256} ".encode())
+        last = max(self._data_start, self.size_bytes - _PIECE_BYTES)
+        for index in range(_PIECES):
+            offset = self._data_start + (last - self._data_start) * index // (_PIECES - 1)
+            digest.update(self.bytes_at(offset, min(_PIECE_BYTES, self.size_bytes - offset)))
+        return digest.hexdigest()
+
+    def check_unchanged(self) -> None:
+        """Raise `EngineError` ``input_changed`` if the file is not the one that was opened."""
+        try:
+            status = self.path.stat()
+        except OSError as error:
+            raise EngineError(ErrorCode.INPUT_CHANGED, file=self.path) from error
+        if (status.st_size, status.st_mtime_ns) != (self.size_bytes, self._mtime_ns):
+            raise EngineError(ErrorCode.INPUT_CHANGED, file=self.path)
+
+    def close(self) -> None:
+        """Give the file back to the system; a read that a drive holds up keeps its number from another file."""
+        with self._counting:
+            self._closed = True
+            self._close_if_idle()
+
+    def _close_if_idle(self) -> None:
+        if self._closed and not self._reads:
+            self._stream.close()
