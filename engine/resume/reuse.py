@@ -39,6 +39,8 @@ def find_measured(entries: Iterable[Entry], weight: PairedWeight) -> float | Non
 def superseded(old: Entry, new: Entry) -> bool:
     """Whether whatever an old record can answer, a new one can."""
     mine, other = new.fields, old.fields
+    if not _of_sides(other, mine.get("sides")):
+        return False
     if other.get("what") == "written":  # nothing but the file it speaks of
         return bool(mine.get("what") == "written" and mine.get("part") == other.get("part"))
     if other.get("what") != "factors":
@@ -95,10 +97,14 @@ def left_out_reason(fields: dict[str, Any], method: LayerMethod) -> LeaveOutReas
 def _same_weight(fields: dict[str, Any], weight: PairedWeight) -> bool:
     if fields.get("shape") != list(weight.shape) or fields.get("common_rows") != weight.common_rows:
         return False
-    sides = sides_key(weight)
-    if "sides" not in fields:  # the last version, which could read nothing else
-        return all(encodings == [RAW] and layout in _LAYOUTS_BEFORE for encodings, layout in sides)
-    return bool(fields["sides"] == sides)
+    return _of_sides(fields, sides_key(weight))
+
+
+def _of_sides(fields: dict[str, Any], sides: Any) -> bool:
+    """Whether a record was made from sides that came out of their files in this way, see `sides_key`."""
+    if "sides" in fields or sides is None:
+        return bool(fields.get("sides") == sides)
+    return all(encodings == [RAW] and layout in _LAYOUTS_BEFORE for encodings, layout in sides)  # no others were read
 
 
 def sides_key(weight: PairedWeight) -> list[list[Any]]:
