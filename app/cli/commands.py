@@ -184,15 +184,20 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
 
 
 def _model_object(summary: ModelSummary) -> dict[str, Any]:
-    return asdict(summary) | {"path": str(summary.path), "dtypes": dict(summary.dtypes)}
+    return asdict(summary) | {
+        "path": str(summary.path),
+        "dtypes": dict(summary.dtypes),
+        "encodings": dict(summary.encodings),
+    }
 
 
 def _model_words(summary: ModelSummary) -> str:
     dtypes = ", ".join(name.lower() for name, _ in summary.dtypes[:3])
-    quantised = f" · quantised: {summary.quantisation}" if summary.quantisation else ""
+    quantised = f" · quantised, cannot be read: {summary.quantisation}" if summary.quantisation else ""
+    encoded = "".join(f" · {count} in {title}" for title, count in summary.encodings)
     return (
         f"{summary.path.name}: {summary.family_title} · {summary.tensors} tensors · {dtypes}"
-        f" · {format_bytes(summary.size_bytes)}{quantised}"
+        f" · {format_bytes(summary.size_bytes)}{encoded}{quantised}"
     )
 
 

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from engine.checkpoints.containers import model_endings
+
 PATH = "<path>"
 USER = "<user>"
 HOST = "<host>"
@@ -32,7 +34,7 @@ FILE = "<file>"
 
 _LEAST_INSIDE_WORDS = 5  # a name of so many letters is replaced inside of words too
 _PLACEHOLDER = re.compile(r"(<[a-z -]+>)")
-_MODEL_FILE = re.compile(r"[^\s\"'<>()\[\],;]+(\.(?:safetensors|sft|ckpt|pt|pth|gguf|bin))\b", re.IGNORECASE)
+_FOREIGN_MODELS = (".ckpt", ".pt", ".pth", ".gguf", ".bin")
 _ROOT = re.compile(
     r"""
       file:/                                # an address of a file
@@ -196,8 +198,14 @@ def _name_patterns(
         if len(name) < _LEAST_INSIDE_WORDS:
             pattern = rf"(?<![^\W\d_])(?:{pattern})(?![^\W\d_])"
         found.append((re.compile(pattern, re.IGNORECASE), word))
-    found.append((_MODEL_FILE, rf"{FILE}\1"))
+    found.append((_model_file(), rf"{FILE}\1"))
     return tuple(found)
+
+
+def _model_file() -> re.Pattern[str]:
+    """The name of a file that may be a model, with its ending as a group."""
+    endings = "|".join(re.escape(ending) for ending in (*model_endings(), *_FOREIGN_MODELS))
+    return re.compile(rf"[^\s\"'<>()\[\],;]+({endings})\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1)

@@ -15,9 +15,10 @@ from app.widgets.basics.notice_bar import NoticeBar
 from app.widgets.models.models_row import ModelsRow
 from app.window.model import WindowModel
 from app.work.model_placement import in_place_of, place
+from engine.checkpoints.containers import model_endings
 
-# What may hold a model, also where it is refused with its reason.
-MODELS = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".json")
+# Endings that may belong to a model, beside those of the containers: refused with its reason, not for its name.
+FOREIGN = (".ckpt", ".pt", ".pth", ".bin", ".gguf", ".json")
 
 
 class WindowFiles(QObject):
@@ -56,7 +57,8 @@ class WindowFiles(QObject):
             self._model.write(Level.WARNING, text.format(names=", ".join(file.name for file in files)))
             return
         self._forget_notice()
-        no_models = [file for file in files if file.suffix and file.suffix.casefold() not in MODELS and file.is_file()]
+        endings = (*model_endings(), *FOREIGN)
+        no_models = [file for file in files if file.suffix and file.suffix.casefold() not in endings and file.is_file()]
         if no_models:
             text = self.tr("No model files: {names}")
             self._say(text.format(names=", ".join(file.name for file in no_models)))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.checkpoints.containers import model_endings
+
 Models = tuple[Path | None, Path | None]
 
 _ORIGINAL_WORDS = r"original|base|vanilla|pretrained|foundation|official|release|flux1"
@@ -68,7 +70,7 @@ def distinguish(first: Path, second: Path) -> tuple[Path, Path]:
 
 def _leaning(path: Path) -> int:
     """Above 0 for names that sound fine-tuned, below for names that sound original."""
-    stem = path.stem if path.suffix.casefold() in (".safetensors", ".sft") else path.name
+    stem = path.stem if path.suffix.casefold() in model_endings() else path.name
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", stem)
     name = re.sub(r"[\s.-]+", "_", name.casefold()).replace("fine_tune", "finetune")
     return int(_has_word(name, _TUNED_WORDS)) - int(_has_word(name, _ORIGINAL_WORDS))

@@ -13,6 +13,7 @@ import torch
 
 from engine import __version__
 from engine.checkpoints import Checkpoint, pair_fingerprint
+from engine.checkpoints.stored import RAW
 from engine.decompose.method import LayerMethod
 from engine.decompose.seed import SOLVER_VERSION
 from engine.formats.output_path import rank_label
@@ -139,12 +140,16 @@ def _row(row: LayerResult, method: LayerMethod) -> dict[str, Any]:
 
 
 def _source(checkpoint: Checkpoint) -> dict[str, Any]:
-    return {
+    source: dict[str, Any] = {
         "name": checkpoint.path.name,
         "size_bytes": checkpoint.size_bytes,
         "header_sha256": checkpoint.header_sha256,
         "fingerprint": checkpoint.fingerprint(),
     }
+    encodings = Counter(weight.encoding for weight in checkpoint.weights.values())
+    if set(encodings) != {RAW}:
+        source["encodings"] = dict(encodings)
+    return source
 
 
 def _is_fallback(row: LayerResult, plan: Plan) -> bool:

@@ -15,6 +15,7 @@ from app.text.translation import plural, whole
 from app.text.window_text import breakable, short_error_text
 from app.widgets.basics.basics import ElidedLabel, icon_size, push_button, scaled, set_look, wrapped_label
 from app.widgets.basics.drops import accept_copy, dropped_paths
+from engine.checkpoints.containers import model_endings
 from engine.checkpoints.dtypes import dtype_title
 from engine.errors import EngineError
 from engine.models.inspection import ModelSummary
@@ -22,7 +23,6 @@ from engine.models.inspection import ModelSummary
 LEAST_HEIGHT = 70  # with usual text; larger text takes what it needs
 CAPTION_WIDTH = 80  # which of the two cards it is can be read in this
 ARROW = "\u25be"
-MODEL_FILES = "*.safetensors *.sft"
 
 
 class ModelCard(QFrame):
@@ -141,7 +141,8 @@ class ModelCard(QFrame):
     def show_summary(self, summary: ModelSummary) -> None:
         """Say what the model is."""
         kinds = [dtype_title(name) for name, _count in summary.dtypes]
-        precision = summary.quantisation or " + ".join(list(dict.fromkeys(kinds))[:2])
+        encodings = [title for title, _count in summary.encodings]
+        precision = summary.quantisation or " + ".join(list(dict.fromkeys(encodings or kinds))[:2])
         parts = (
             summary.family_title,
             plural("ModelCard", "{count} tensor", "{count} tensors", summary.tensors).format(
@@ -167,8 +168,9 @@ class ModelCard(QFrame):
         """Let the person pick a file."""
         start = self.path or (Path(self._recent[0]) if self._recent else None)
         models, every = self.tr("Models"), self.tr("All files")
+        endings = " ".join(f"*{ending}" for ending in model_endings())
         file, _ = QFileDialog.getOpenFileName(
-            self, self._caption, str(start.parent) if start else "", f"{models} ({MODEL_FILES});;{every} (*)"
+            self, self._caption, str(start.parent) if start else "", f"{models} ({endings});;{every} (*)"
         )
         if file:
             self.chosen.emit(Path(file))

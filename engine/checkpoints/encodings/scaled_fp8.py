@@ -36,8 +36,8 @@ class ScaledFp8(Encoding):
             module = name.removesuffix(_SCALE)
             weight = stored.get(module + _WEIGHT)
             if weight is None:
-                raise EngineError(ErrorCode.HEADER_INVALID, tensor=name, reason=f"there is no {module}{_WEIGHT} to it")
-            if weight.dtype not in _FP8:  # a layer that was left in another precision keeps its scale of 1, unused
+                raise EngineError(ErrorCode.HEADER_INVALID, tensor=name, reason=f"{name} has no {module}{_WEIGHT}")
+            if weight.dtype not in _FP8:
                 raise EngineError(ErrorCode.HEADER_INVALID, tensor=weight.name, reason=_not_fp8(weight))
             if not _fits(part, weight):
                 raise EngineError(ErrorCode.HEADER_INVALID, tensor=name, reason=_misfit(part, weight))
@@ -71,8 +71,8 @@ def _fits(scale: StoredTensor, weight: StoredTensor) -> bool:
 
 
 def _not_fp8(weight: StoredTensor) -> str:
-    return f"it has a scale and is {weight.dtype}, not fp8"
+    return f"{weight.name} has a scale and is {weight.dtype}, not fp8"
 
 
 def _misfit(scale: StoredTensor, weight: StoredTensor) -> str:
-    return f"a scale of {list(scale.shape)} in {scale.dtype} does not fit a weight of {list(weight.shape)}"
+    return f"{scale.name}, {list(scale.shape)} in {scale.dtype}, does not fit a weight of {list(weight.shape)}"

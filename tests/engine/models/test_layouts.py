@@ -1,0 +1,106 @@
+"""Layouts are read in both directions, and split and join weights as their rows say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from model_files import Tensors, random_tensor, save_model
+
+from engine.checkpoints import open_checkpoint
+from engine.checkpoints.tensors import read_view
+from engine.models.layouts import LAYOUTS, OPEN_CLIP, Fuse, Layout, Rename
+
+QKV = Layout(
+    "toy",
+    "toy",
+    "the tests",
+    (
+        Fuse(tuple(f"b.{{n}}.to_{part}.{{rest}}" for part in "qkv"), ("blocks.{n}.qkv.{rest}",)),
+        Fuse(("b.{n}.fused",), ("blocks.{n}.one", "blocks.{n}.two")),
+        Rename("b.{n}.turned.weight", "blocks.{n}.turned.weight", transposed=True),
+        Rename("b.{n}.{rest}", "blocks.{n}.{rest}"),
+    ),
+)
+
+
+def read(path: Path, tensors: Tensors, layout: Layout = QKV) -> Tensors:
+    with open_checkpoint(save_model(path / "model.safetensors", tensors)) as model:
+        return {name: read_view(model, view) for name, view in layout.views(model.weights, "denoiser")}
+
+
+def test_split_weights_are_joined_in_the_order_of_the_row_whatever_their_sizes(tmp_path: Path) -> None:
+    parts = {
+        f"b.3.to_{part}.weight": random_tensor(rows, 5, seed=rows) for part, rows in (("v", 2), ("q", 6), ("k", 3))
+    }
+    found = read(tmp_path, parts)
+    assert list(found) == ["blocks.3.qkv.weight"]
+    assert torch.equal(found["blocks.3.qkv.weight"], torch.cat([parts[f"b.3.to_{part}.weight"] for part in "qkv"]))
+
+
+def test_parts_of_two_dtypes_are_joined_in_float32(tmp_path: Path) -> None:
+    dtypes = {"q": torch.float32, "k": torch.half, "v": torch.half}
+    parts = {f"b.0.to_{part}.bias": random_tensor(4, seed=1).to(dtype) for part, dtype in dtypes.items()}
+    joined = read(tmp_path, parts)["blocks.0.qkv.bias"]
+    assert torch.equal(joined, torch.cat([parts[f"b.0.to_{part}.bias"].float() for part in "qkv"]))
+
+
+@pytest.mark.parametrize("missing", "qkv")
+def test_what_lacks_a_part_or_differs_in_width_is_not_joined(missing: str, tmp_path: Path) -> None:
+    parts = {f"b.0.to_{part}.weight": random_tensor(4, 5, seed=1) for part in "qkv"}
+    one = f"b.0.to_{missing}.weight"
+    narrow = parts | {one: random_tensor(4, 6, seed=1)}
+    named = {name.replace("b.0", "blocks.0"): tensor for name, tensor in narrow.items()}
+    assert {name: tensor.shape for name, tensor in read(tmp_path, narrow).items()} == {
+        name: tensor.shape for name, tensor in named.items()
+    }
+    del parts[one]
+    assert sorted(read(tmp_path, parts)) == sorted(name.replace("b.0", "blocks.0") for name in parts)
+
+
+def test_a_fused_weight_is_split_into_equal_rows_that_alone_are_read(tmp_path: Path) -> None:
+    fused = random_tensor(6, 4, seed=0)
+    found = read(tmp_path, {"b.1.fused": fused})
+    assert torch.equal(torch.cat([found["blocks.1.one"], found["blocks.1.two"]]), fused)
+    with open_checkpoint(tmp_path / "model.safetensors") as model:
+        views = dict(QKV.views(model.weights, "denoiser"))
+    assert [view.stored_bytes for view in views.values()] == [48, 48]
+
+
+def test_a_fused_weight_that_cannot_be_divided_keeps_its_name(tmp_path: Path) -> None:
+    assert list(read(tmp_path, {"b.1.fused": random_tensor(5, 4, seed=0)})) == ["blocks.1.fused"]
+
+
+def test_a_turned_matrix_is_turned_and_a_vector_of_that_name_is_not(tmp_path: Path) -> None:
+    matrix, vector = random_tensor(3, 5, seed=0), random_tensor(3, seed=1)
+    found = read(tmp_path, {"b.0.turned.weight": matrix, "b.1.turned.weight": vector})
+    assert torch.equal(found["blocks.0.turned.weight"], matrix.T)
+    assert torch.equal(found["blocks.1.turned.weight"], vector)
+
+
+def test_names_that_no_row_knows_stay_as_they_are(tmp_path: Path) -> None:
+    assert list(read(tmp_path, {"else.weight": torch.ones(2, 2)})) == ["else.weight"]
+    assert QKV.canonical_names("else.weight") == QKV.stored_names("else.weight") == ("else.weight",)
+
+
+OPEN_CLIP_NAMES = st.sampled_from(
+    ["ln_1.weight", "ln_2.bias", "mlp.c_fc.weight", "mlp.c_proj.bias", "attn.out_proj.weight", "attn.in_proj_weight",
+     "attn.in_proj_bias"]
+)  # fmt: skip
+
+
+@given(block=st.integers(0, 99), inner=OPEN_CLIP_NAMES)
+def test_open_clips_names_come_back_from_their_canonical_names(block: int, inner: str) -> None:
+    stored = f"transformer.resblocks.{block}.{inner}"
+    names = OPEN_CLIP.canonical_names(stored)
+    assert len(names) == (3 if "in_proj" in inner else 1)
+    assert all(OPEN_CLIP.stored_names(name) == (stored,) for name in names)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_a_layout_says_where_its_names_come_from(layout: Layout) -> None:
+    assert layout.title
+    assert layout.source
