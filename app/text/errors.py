@@ -46,7 +46,10 @@ ERRORS: dict[ErrorCode, tuple[str, str]] = {
     ),
     ErrorCode.QUANTISED: (
         marked("errors", "{file} holds quantised weights: {scheme} (seen at {tensor})."),
-        marked("errors", "Use the model's fp16, bf16, plain or scaled fp8 version; other quantised ones are not supported yet."),
+        marked(
+            "errors",
+            "Use the model's fp16, bf16, plain or scaled fp8 version; others are not supported yet.",
+        ),
     ),
     ErrorCode.SAME_FILE: (
         marked("errors", "{file} was chosen for both models, so there is no difference to extract."),

@@ -3462,8 +3462,8 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
-        <source>Use the model's fp16, bf16, plain or scaled fp8 version; other quantised ones are not supported yet.</source>
-        <translation>Die Fassung in fp16, bf16, einfachem oder skaliertem fp8 verwenden; andere quantisierte werden noch nicht unterstützt.</translation>
+        <source>Use the model's fp16, bf16, plain or scaled fp8 version; others are not supported yet.</source>
+        <translation>Die Fassung in fp16, bf16, einfachem oder skaliertem fp8 verwenden; andere werden noch nicht unterstützt.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>

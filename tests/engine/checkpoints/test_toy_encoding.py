@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -216,6 +217,33 @@ def test_a_record_that_names_no_encoding_answers_for_plain_numbers_alone(nibbles
             weight = session.weights(SETTINGS)[0]
             entry: Any = type("Entry", (), {"fields": before | {"shape": list(weight.shape)}})
             assert find_measured([entry], weight) == found
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_change_of_any_file_while_a_run_lasts_is_found_at_its_end(
+    nibbles: None, container: None, number: int, tmp_path: Path
+) -> None:
+    pair = tuple(save_toy(tmp_path / f"{title}.toy", side, 3) for title, side in zip("ab", sides(), strict=True))
+    with Session(*pair) as session:
+        plan = session.plan(SETTINGS, HardwareSettings(device="cpu"), tmp_path / "out")
+        events = session.extract(plan, CancelToken())
+        next(event for event in events if isinstance(event, LayerDone))
+        os.utime(tmp_path / f"b.{number}.bin", (1, 1))
+        with pytest.raises(EngineError) as caught:
+            list(events)
+    assert (caught.value.code, caught.value.file) == (ErrorCode.INPUT_CHANGED, str(tmp_path / f"b.{number}.bin"))
+    assert not list((tmp_path / "out").rglob("*"))
+
+
+def test_a_lora_comes_from_the_cache_when_the_encoded_models_are_gone(nibbles: None, tmp_path: Path) -> None:
+    pair, store = encoded_pair(tmp_path), DecompositionStore(tmp_path / "store")
+    _, first = extracted(pair, tmp_path / "first", store=store)
+    for path in pair:
+        path.unlink()
+    with Session.from_cache(store, store.usage()[0].fingerprint) as session:
+        plan = session.plan(SETTINGS, HardwareSettings(device="cpu"), tmp_path / "again")
+        assert session.kept(plan).layers == len(SHAPES)
+        assert tensors_of(list(session.extract(plan, CancelToken()))) == tensors_of(first)
 
 
 @pytest.mark.parametrize("budget", [None, "short"])
