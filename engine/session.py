@@ -7,6 +7,7 @@ only and do not import torch; extracting and verifying do.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -107,10 +108,12 @@ class Session:
     def extract(self, plan: Plan, cancel: CancelToken) -> Generator[Event, None, None]:
         """Run a plan; see `engine.extraction.extraction.extract`."""
         from engine.extraction.block_cache import BlockCache
+        from engine.extraction.executor import LocalExecutor
         from engine.extraction.extraction import extract
 
         self._residents = self._residents or BlockCache()
-        return extract(plan, self.finetuned, self.original, cancel, store=self._store, residents=self._residents)
+        here = partial(LocalExecutor, residents=self._residents)
+        return extract(plan, self.finetuned, self.original, cancel, store=self._store, executor=here)
 
     def kept(self, plan: Plan) -> Reusable:
         """What earlier runs of this pair left for a plan. Reads up to 32 MiB of the models, once, and needs no torch.

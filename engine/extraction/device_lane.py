@@ -35,30 +35,30 @@ class DeviceLane:
 
     Attributes:
         device: the device.
-        books: what it knows and decides.
+        scheduler: what it knows and decides.
     """
 
-    def __init__(self, device: Device, state: RunState, *, workers: int, threads: int) -> None:
+    def __init__(self, device: Device, state: RunState, *, workers: int) -> None:
         """Prepare; `start` starts the threads.
 
         Args:
             device: where.
             state: the run.
             workers: layers at work at once.
-            threads: the processor's cores for each of them.
         """
         self.device, self._state = device, state
         self.scheduler = Scheduler(device, state, workers=workers)
         self._buffers = self.scheduler.buffers
         self._work = LayerStages(device, state.method, state.checkpoints, self._buffers)
-        self._workers, self._threads = workers, threads
+        self._workers, self._threads = workers, 1
         self._at_work: dict[int, Prefetched] = {}
         self._under_way: dict[int, ThreadWork] = {}
         self._reader_threads: list[threading.Thread] = []
         self._worker_threads: list[threading.Thread] = []
 
-    def start(self) -> None:
-        """Start the threads."""
+    def start(self, threads: int) -> None:
+        """Start; `threads` is the processor's cores for each layer at work."""
+        self._threads = threads
         with self._state.changed:
             self.scheduler.begin()
         readers = min(READERS, self._workers)

@@ -10,27 +10,23 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
-from engine.devices.device import Device, choose_devices, exact_float32
+from engine.devices.device import exact_float32
 from engine.devices.process_memory import TIGHT, at_once, trim_heap
 from engine.errors import Cancelled
 from engine.events import Event, Finished, FinishingStep
-from engine.extraction.block_cache import BlockCache
 from engine.extraction.executor import STALLED_SECONDS, LocalExecutor
 from engine.extraction.layer_executor import ExecutorChoice
 from engine.extraction.run import ExtractionRun
 from engine.planning.plan import Plan
-from engine.settings import HardwareSettings
-from engine.steps import Step, ThreadWork, stoppable
+from engine.steps import ThreadWork, stoppable
 from engine.store import DecompositionStore
 
 _TICK = 0.1
 _WORTH_TELLING = 0.5  # seconds after a stop from which on the step that is waited for is emitted
-
-DeviceChoice = Callable[[HardwareSettings], tuple[Device, ...]]
 
 
 def extract(
@@ -40,8 +36,6 @@ def extract(
     cancel: CancelToken,
     *,
     store: DecompositionStore | None = None,
-    residents: BlockCache | None = None,
-    devices: DeviceChoice = choose_devices,
     executor: ExecutorChoice = LocalExecutor,
 ) -> Generator[Event, None, None]:
     """Run a plan.
@@ -52,8 +46,6 @@ def extract(
         original: the original.
         cancel: stops it.
         store: keeps finished layers for later runs; None keeps nothing.
-        residents: blocks that stay on their devices between runs; None keeps none.
-        devices: finds the devices.
         executor: makes what works on the layers.
 
     Yields:
@@ -71,7 +63,6 @@ def extract(
         (cancel, stop),
         events.put,
         store=store,
-        residents=residents or BlockCache(),
         executor=executor,
     )
 
@@ -81,7 +72,7 @@ def extract(
     def work() -> None:
         try:
             with exact_float32(), at_once(tight), stoppable(own):
-                events.put(Finished(run.run(devices)))
+                events.put(Finished(run.run()))
         except BaseException as error:
             events.put(error)
 
@@ -106,12 +97,12 @@ def _events_until_end(
     events: queue.SimpleQueue[Event | BaseException], run: ExtractionRun, cancel: CancelToken
 ) -> Iterator[Event]:
     """Yields the events as they come, and after a stop the step that is waited for."""
-    announced: Step | None = None
+    announced: FinishingStep | None = None
     while True:
-        step = run.longest_step() if cancel.cancelled else None
-        if step is not None and step != announced and step.remaining() > _WORTH_TELLING:
+        step = run.finishing() if cancel.cancelled else None
+        if step is not None and step.most_seconds > _WORTH_TELLING and not _same(step, announced):
             announced = step
-            yield FinishingStep(step.layer, step.kind, step.size, step.remaining())
+            yield step
         try:
             event = events.get(timeout=_TICK)
         except queue.Empty:
@@ -123,3 +114,8 @@ def _events_until_end(
         yield event
         if isinstance(event, Finished):
             return
+
+
+def _same(step: FinishingStep, other: FinishingStep | None) -> bool:
+    """Whether both speak of one call: after a stop no thread begins another one."""
+    return other is not None and (step.name, step.step, step.size) == (other.name, other.step, other.size)

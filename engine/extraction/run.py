@@ -1,4 +1,4 @@
-"""The thread of a run: finds devices and earlier runs, drives the executor, writes all results in plan order."""
+"""The thread of a run: finds earlier runs, drives the executor, writes all results in plan order."""
 
 from __future__ import annotations
 
@@ -12,21 +12,17 @@ import torch
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, WeightView
 from engine.checkpoints.tensors import read_view
-from engine.devices.device import Device
 from engine.errors import EngineError
-from engine.events import Event, Progress
-from engine.extraction.block_cache import BlockCache
+from engine.events import Event, FinishingStep, Progress
 from engine.extraction.collector import OutputCollector
-from engine.extraction.layer_executor import ExecutorChoice, LayerExecutor, RunInputs
-from engine.extraction.progress import RunProgress, device_names, planned
+from engine.extraction.layer_executor import ExecutorChoice, LayerExecutor, RunContext, RunInputs
+from engine.extraction.progress import RunProgress, planned
 from engine.formats.comfyui import set_weight_key
 from engine.formats.safetensors_writer import SafetensorsWriter
 from engine.layer import LayerOutcome
 from engine.planning.plan import Plan
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut
 from engine.resume.journal import RunJournal
-from engine.settings import HardwareSettings
-from engine.steps import Step
 from engine.store import DecompositionStore
 
 _WAIT_SECONDS = 0.05
@@ -45,11 +41,11 @@ class ExtractionRun:
         emit: Callable[[Event], None],
         *,
         store: DecompositionStore | None,
-        residents: BlockCache,
         executor: ExecutorChoice,
     ) -> None:
-        self._plan, self._checkpoints, self._tokens, self._emit = plan, checkpoints, tokens, emit
-        self._store, self._residents, self._choose_executor = store, residents, executor
+        self._plan = plan
+        self._checkpoints, self._tokens, self._emit = checkpoints, tokens, emit
+        self._store, self._choose_executor = store, executor
         self._started = time.perf_counter()
         self._executor: LayerExecutor | None = None
         self._writer: SafetensorsWriter | None = None
@@ -61,29 +57,30 @@ class ExtractionRun:
         since = self._disk_since
         return since is not None and time.monotonic() - since > seconds
 
-    def longest_step(self) -> Step | None:
+    def finishing(self) -> FinishingStep | None:
         """What cannot be broken off now and may take longest; None where everything can."""
-        steps = self._executor.steps() if self._executor is not None else []
-        return max(steps, key=lambda step: step.remaining(), default=None)
+        return None if self._executor is None else self._executor.sample().finishing
 
     def discard(self) -> None:
         """Remove the unfinished file although the thread may still be at work."""
         if self._writer is not None:
             self._writer.abort()
 
-    def run(self, devices: Callable[[HardwareSettings], tuple[Device, ...]]) -> ExtractionResult:
-        """From the devices to the published files.
+    def run(self) -> ExtractionResult:
+        """From the executor to the published files.
 
         Raises:
             EngineError: what went wrong; no file is left behind but the journal.
             Cancelled: the run was stopped.
         """
         plan = self._plan
-        chosen = devices(plan.hardware)
-        self._residents.clear(but=frozenset(device.name for device in chosen))
+        executor = self._executor = self._choose_executor(
+            RunInputs([task.weight for task in plan.tasks], plan.method, plan.hardware),
+            RunContext(self._checkpoints, self._emit, lambda: any(token.cancelled for token in self._tokens)),
+        )
         self._collector = OutputCollector(plan, self._checkpoints, self._emit)
-        self._progress = RunProgress(chosen, self._residents, costs=plan.costs, started=self._started)
-        self._emit(planned(plan, chosen, self._progress.memory().device_used))
+        self._progress = RunProgress(executor, costs=plan.costs, started=self._started)
+        self._emit(planned(plan, executor))
         for notice in plan.notices:
             self._emit(notice)
         with self._at_disk():
@@ -95,7 +92,7 @@ class ExtractionRun:
             writer = self._writer = journal.open_output()
         finished = False
         try:
-            result = self._extract(chosen, journal, writer)
+            result = self._extract(executor, journal, writer)
             finished = True
             return result
         except BaseException:
@@ -107,8 +104,6 @@ class ExtractionRun:
         finally:
             with self._at_disk():
                 journal.close(finished=finished)
-            for device in chosen:
-                device.release()
 
     def _hash_meanwhile(self) -> None:
         """Hash both files on a thread; `Checkpoint.fingerprint` waits for it and raises any error again."""
@@ -120,8 +115,8 @@ class ExtractionRun:
 
         threading.Thread(target=hash_both, name="fingerprints", daemon=True).start()
 
-    def _extract(self, devices: tuple[Device, ...], journal: RunJournal, writer: SafetensorsWriter) -> ExtractionResult:
-        self._layers(devices, journal, writer)
+    def _extract(self, executor: LayerExecutor, journal: RunJournal, writer: SafetensorsWriter) -> ExtractionResult:
+        self._layers(executor, journal, writer)
         for name, view in self._plan.new.items():
             self._check()
             with self._at_disk():
@@ -131,35 +126,21 @@ class ExtractionRun:
             self._collector.judge()
             return self._publish(journal, writer)
 
-    def _layers(self, devices: tuple[Device, ...], journal: RunJournal, writer: SafetensorsWriter) -> None:
+    def _layers(self, executor: LayerExecutor, journal: RunJournal, writer: SafetensorsWriter) -> None:
         """All layers and measured weights, from earlier runs or from the executor."""
         plan, earlier = self._plan, journal.earlier
         available = earlier.layers.keys() | earlier.measured.keys()
-        tasks = [task for task in plan.tasks if task.index not in available]
-        executor = self._executor = self._choose_executor(
-            RunInputs(
-                tasks=tasks,
-                weights=[task.weight for task in plan.tasks],
-                method=plan.method,
-                hardware=plan.hardware,
-                checkpoints=self._checkpoints,
-                devices=devices,
-                residents=self._residents,
-                threads=journal.threads,
-                emit=self._emit,
-                cancelled=lambda: any(token.cancelled for token in self._tokens),
-            )
-        )
-        self._progress.begin(executor, available)
-        for notice in executor.remarks():
-            self._emit(notice)
+        executor.threads = journal.threads or executor.threads
+        executor.submit([task for task in plan.tasks if task.index not in available])
+        self._progress.begin(available)
         with self._at_disk():
-            journal.begin(threads=executor.threads, device=device_names(devices))
+            journal.begin(threads=executor.threads, device=executor.device.name)
         ready: dict[int, LayerOutcome] = {}
         unwritten: list[tuple[int, LayerOutcome]] = []
+        threads = torch.get_num_threads()
         try:
-            journal.load_ahead(torch.get_num_threads())
-            torch.set_num_threads(1)  # this thread only writes; the executor gives its workers theirs, and all back
+            journal.load_ahead(threads)
+            torch.set_num_threads(1)  # this thread only writes; the executor gives its workers theirs
             with executor:
                 position = 0
                 while position < len(plan.tasks):
@@ -172,7 +153,8 @@ class ExtractionRun:
                         ready.update(unwritten)
                         unwritten = []
         finally:
-            self._keep([*unwritten, *executor.leftover()], journal)
+            torch.set_num_threads(threads)
+            self._keep([*unwritten, *executor.take(0)], journal)
         self._sample(now=True)
         self._emit(self._progress.blocks_resident())
 
@@ -214,7 +196,7 @@ class ExtractionRun:
         if outcome is None:
             assert self._executor is not None, "the layers have begun"
             self._progress.lose(position)
-            self._executor.submit(self._plan.tasks[position])
+            self._executor.submit([self._plan.tasks[position]])
         return outcome
 
     def _settle(self, group: list[tuple[int, LayerOutcome]], journal: RunJournal, writer: SafetensorsWriter) -> None:

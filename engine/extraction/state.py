@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from engine.devices.memory_rules import MOST_WAITING
-from engine.extraction.layer_executor import RunInputs
+from engine.extraction.block_cache import BlockCache
+from engine.extraction.layer_executor import RunContext, RunInputs
 from engine.extraction.queue import RunQueue
 from engine.extraction.stages import LayerReader
 from engine.layer import LayerOutcome
+from engine.planning.task import Task
 
 _AT_HAND = 3  # layers for each worker among which the largest is begun first
 
@@ -25,29 +28,33 @@ class RunState:
         reader: reads layers.
         residents: blocks that stay on their devices.
         weights: all weights of the plan, also those that earlier runs have done.
-        tell: takes an event, on any thread.
+        emit: takes an event, on any thread.
         changed: guards everything below and the fields of the lanes; notified when anything changes.
         queue: what is left to do.
         results: finished layers that the caller has not taken.
         on_cpu: layers that no device can do.
         failure: what ended the work, if something did.
-        worked_seconds: from the start to the newest result.
+        worked_seconds: from `begin` to the newest result.
     """
 
-    def __init__(self, inputs: RunInputs, reader: LayerReader, *, workers: int) -> None:
+    def __init__(self, inputs: RunInputs, context: RunContext, residents: BlockCache, *, workers: int) -> None:
         self.method, self.hardware, self.weights = inputs.method, inputs.hardware, inputs.weights
-        self.checkpoints = inputs.checkpoints
-        self.reader, self.residents, self.emit = reader, inputs.residents, inputs.emit
+        self.checkpoints = context.checkpoints
+        self.reader, self.residents, self.emit = LayerReader(*context.checkpoints), residents, context.emit
         self.started = time.perf_counter()
         self.changed = threading.Condition()
-        self.queue = RunQueue(inputs.tasks)
+        self.queue = RunQueue(())
         self.results: deque[tuple[int, LayerOutcome]] = deque()
         self.on_cpu: set[int] = set()
         self.failure: BaseException | None = None
         self.worked_seconds = 0.0
-        self._stopping, self._cancelled = False, inputs.cancelled
+        self._stopping, self._cancelled = False, context.cancelled
         self._reach = _AT_HAND * workers
         self._unwritten: dict[int, int] = {}
+
+    def begin(self, tasks: Sequence[Task]) -> None:
+        """Begin with the first tasks: from here on time is measured."""
+        self.queue, self.started = RunQueue(tasks), time.perf_counter()
 
     @property
     def over(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from engine.decompose.method import LayerMethod
 from engine.devices.device import Device
 from engine.events import Event, Finished
 from engine.extraction.block_cache import BlockCache
+from engine.extraction.executor import LocalExecutor
 from engine.extraction.extraction import extract
 from engine.planning.costs import need
 from engine.planning.plan import Plan
@@ -106,7 +108,8 @@ def simulate(
     events: list[Event] = []
     with Session(*workload.pair) as session:
         plan = session.plan(workload.settings, hardware, folder)
-        run = extract(plan, session.finetuned, session.original, CancelToken(), devices=devices, residents=residents)
+        executor = partial(LocalExecutor, devices=devices, residents=residents)
+        run = extract(plan, session.finetuned, session.original, CancelToken(), executor=executor)
         for event in run:
             watch(event)
             events.append(event)

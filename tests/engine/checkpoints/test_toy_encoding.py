@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from engine.devices.device import Device
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, Finished, LayerDone, Notice, NoticeCode, Offloaded
 from engine.extraction.block_cache import BlockCache
+from engine.extraction.executor import LocalExecutor
 from engine.extraction.extraction import extract
 from engine.planning.costs import need, need_within
 from engine.planning.plan import Plan
@@ -119,7 +121,8 @@ def simulated(
         return (SimulatedDevice("sim:0", hardware, memory),)
 
     models = session.finetuned, session.original
-    return list(extract(plan, *models, CancelToken(), devices=devices, residents=residents))
+    executor = partial(LocalExecutor, devices=devices, residents=residents)
+    return list(extract(plan, *models, CancelToken(), executor=executor))
 
 
 def test_it_gives_the_bytes_of_the_same_numbers_in_float32(encoding: Encoding, tmp_path: Path) -> None:

@@ -2,80 +2,197 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 import pytest
-from model_files import matrices, save_model
+import torch
+from model_files import PREFIX, matrices, random_tensor, save_model
+from toys.executor import ToyExecutor
 
 from engine.cancel import CancelToken
-from engine.events import Finished
+from engine.checkpoints import Checkpoint
+from engine.errors import Cancelled, EngineError, ErrorCode
+from engine.events import Event, Finished, LayerDone, LayerStarted, Notice, NoticeCode
 from engine.extraction.executor import LocalExecutor
 from engine.extraction.extraction import extract
-from engine.extraction.layer_executor import ExecutorSample, LayerExecutor, RunInputs
-from engine.layer import LayerOutcome
+from engine.extraction.layer_executor import ExecutorChoice, RunContext, RunInputs
+from engine.results import ExtractionResult
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
+from engine.store import DecompositionStore
+
+HARDWARE = HardwareSettings(device="cpu", batch_size=2)
+OF_THE_MACHINE = ("seconds", "device_title", "peak_device_bytes", "peak_rss_bytes", "waited_share")
+LAYERS = 8
+FRAME_MAGIC = b"\x93LORAJ"
 
 
-class Counting:
-    """Passes the protocol on to the local executor and counts the results; has nothing else of it."""
-
-    def __init__(self, inputs: RunInputs) -> None:
-        self._local, self.inputs = LocalExecutor(inputs), inputs
-        self.threads = self._local.threads
-        self.taken: list[int] = []
-        self.released: list[int] = []
-        self.remarks, self.submit, self.observe = self._local.remarks, self._local.submit, self._local.observe
-        self.steps = self._local.steps
-
-    def __enter__(self) -> LayerExecutor:
-        self._local.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._local.__exit__(kind, error, trace)
-
-    def take(self, timeout: float) -> list[tuple[int, LayerOutcome]]:
-        taken = self._local.take(timeout)
-        self.taken += [index for index, _ in taken]
-        return taken
-
-    def leftover(self) -> list[tuple[int, LayerOutcome]]:
-        return self._local.leftover()
-
-    def release(self, index: int) -> None:
-        self.released.append(index)
-        self._local.release(index)
-
-    def sample(self) -> ExecutorSample:
-        return self._local.sample()
-
-
-def test_another_executor_gives_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """One core for each layer, so that sums have one order; and one date."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1790000000")
-    made: list[Counting] = []
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
-    def counting(inputs: RunInputs) -> LayerExecutor:
-        made.append(Counting(inputs))
-        return made[-1]
 
-    pair = (
-        save_model(tmp_path / "tuned.safetensors", matrices(8, seed=1)),
-        save_model(tmp_path / "base.safetensors", matrices(8, seed=50)),
-    )
-    written = []
-    for number, executor in enumerate((LocalExecutor, counting)):
-        with Session(*pair) as session:
-            folder = tmp_path / str(number)
-            plan = session.plan(ExtractionSettings(rank=3), HardwareSettings(device="cpu", batch_size=2), folder)
-            *_, last = extract(plan, session.finetuned, session.original, CancelToken(), executor=executor)
-        assert isinstance(last, Finished)
-        written.append(last.result.outputs[0].path.read_bytes())
-    assert written[0] == written[1]
-    (counted,) = made
-    assert sorted(counted.taken) == counted.released == list(range(8)), "results are released in the order of the plan"
-    assert [task.index for task in counted.inputs.tasks] == list(range(8))
-    assert last.result.read_bytes == counted.sample().read_bytes > 0
+@pytest.fixture
+def sides() -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    base = matrices(LAYERS, seed=50, shape=(60, 40))
+    base |= {f"{PREFIX}layers.{index}.bias": random_tensor(60, seed=index) for index in range(2)}
+    tuned = {name: tensor + 0.1 * random_tensor(*tensor.shape, seed=5) for name, tensor in base.items()}
+    tuned[f"{PREFIX}layers.5.weight"] = base[f"{PREFIX}layers.5.weight"]
+    return tuned, base
+
+
+@pytest.fixture
+def pair(sides: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]], tmp_path: Path) -> tuple[Path, Path]:
+    tuned, base = sides
+    return save_model(tmp_path / "tuned.safetensors", tuned), save_model(tmp_path / "base.safetensors", base)
+
+
+def events_of(
+    executor: ExecutorChoice,
+    pair: tuple[Path, Path],
+    folder: Path,
+    store: DecompositionStore | None = None,
+    *,
+    stop_after: int | None = None,
+    **settings: Any,
+) -> list[Event]:
+    """One run; its events until it was stopped after so many layers, if it was."""
+    cancel, events, done = CancelToken(), [], 0
+    with Session(*pair) as session:
+        plan = session.plan(ExtractionSettings(**{"filename_prefix": "lora", "rank": 3, **settings}), HARDWARE, folder)
+        models = session.finetuned, session.original
+        with closing(extract(plan, *models, cancel, store=store, executor=executor)) as run:
+            try:
+                for event in run:
+                    events.append(event)
+                    done += isinstance(event, LayerDone)
+                    if done == stop_after:
+                        cancel.cancel()
+            except Cancelled:
+                assert stop_after is not None
+    return events
+
+
+def result_of(events: list[Event]) -> ExtractionResult:
+    assert isinstance(events[-1], Finished)
+    return events[-1].result
+
+
+def written(result: ExtractionResult) -> tuple[bytes, dict[str, Any]]:
+    """The file, and the report without what depends on the machine and the time."""
+    report = json.loads(result.outputs[0].report.read_text())
+    for name in OF_THE_MACHINE:
+        del report["totals"][name]
+    for row in report["layers"]:
+        del row["seconds"], row["stage_seconds"]
+    return result.outputs[0].path.read_bytes(), report
+
+
+SETTINGS: list[dict[str, Any]] = [
+    {},
+    {"lora_type": "adaptive_energy", "adaptive_param": 0.6, "output_dtype": "bf16"},
+    {"lora_type": "full"},
+    {"exclude": "*layers.3*", "bias_diff": False},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_an_executor_without_threads_and_devices_gives_the_same_file_and_report(
+    settings: dict[str, Any], pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    local = result_of(events_of(LocalExecutor, pair, tmp_path / "local", **settings))
+    toy = result_of(events_of(ToyExecutor, pair, tmp_path / "toy", **settings))
+    assert written(toy) == written(local)
+    assert toy.read_bytes == local.read_bytes > 0
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize(
+    "executors", [(ToyExecutor, ToyExecutor), (ToyExecutor, LocalExecutor), (LocalExecutor, ToyExecutor)]
+)
+def test_what_one_executor_was_stopped_in_another_goes_on_with_to_the_same_bytes(
+    executors: tuple[ExecutorChoice, ExecutorChoice],
+    settings: dict[str, Any],
+    pair: tuple[Path, Path],
+    tmp_path: Path,
+) -> None:
+    whole = result_of(events_of(LocalExecutor, pair, tmp_path / "whole", **settings))
+    store, first, second = DecompositionStore(tmp_path / "store"), *executors
+    stopped = events_of(first, pair, tmp_path / "out", store, stop_after=3, **settings)
+    assert not isinstance(stopped[-1], Finished)
+    result = result_of(events_of(second, pair, tmp_path / "out", store, **settings))
+    assert result.layers_reused >= 3
+    assert written(result)[0] == written(whole)[0]
+
+
+@pytest.mark.parametrize("executor", [LocalExecutor, ToyExecutor])
+def test_a_layer_whose_record_is_lost_is_submitted_during_the_run(
+    executor: ExecutorChoice, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    store = DecompositionStore(tmp_path / "store")
+    first = result_of(events_of(LocalExecutor, pair, tmp_path / "out", store))
+    (journal,) = store.folder.rglob("*.journal")
+    data = bytearray(journal.read_bytes())
+    for layer in ("layers.2.weight", "layers.6.weight"):
+        end = data.find(FRAME_MAGIC, data.index(layer.encode()))
+        data[end - 1] ^= 0xFF  # the last byte of its payload; the end of the file where no record follows
+    journal.write_bytes(data)
+    events = events_of(executor, pair, tmp_path / "out", store)
+    lost = [event.name for event in events if isinstance(event, Notice) and event.code is NoticeCode.RECORD_DAMAGED]
+    assert [name.rpartition("model.")[2] for name in lost] == ["layers.2.weight", "layers.6.weight"]
+    assert [event.name for event in events if isinstance(event, LayerStarted)] == lost
+    assert written(result_of(events))[0] == written(first)[0]
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_value_that_is_no_number_is_blamed_on_the_same_file(
+    side: int, sides: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]], tmp_path: Path
+) -> None:
+    sides[side][f"{PREFIX}layers.2.weight"][7, 7] = math.nan
+    names = ("tuned.safetensors", "base.safetensors")
+    tuned, base = (save_model(tmp_path / name, tensors) for name, tensors in zip(names, sides, strict=True))
+    for executor in (LocalExecutor, ToyExecutor):
+        with pytest.raises(EngineError) as caught:
+            events_of(executor, (tuned, base), tmp_path / "out")
+        assert (caught.value.code, caught.value.file) == (ErrorCode.NON_FINITE, str((tuned, base)[side]))
+    results = [
+        result_of(events_of(executor, (tuned, base), tmp_path / "out", skip_nonfinite=True, filename_prefix=name))
+        for name, executor in (("local", LocalExecutor), ("toy", ToyExecutor))
+    ]
+    assert results[0].left_out == results[1].left_out
+
+
+@pytest.mark.parametrize("executor", [LocalExecutor, ToyExecutor])
+def test_an_error_of_the_solver_and_one_of_a_file_end_the_run_with_their_names(
+    executor: ExecutorChoice, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: object, **named: object) -> None:
+        raise RuntimeError("the solver gave up")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("engine.layer.truncated_svd", fails)
+        with pytest.raises(EngineError) as caught:
+            events_of(executor, pair, tmp_path / "out")
+    assert (caught.value.code, caught.value.data["reason"]) == (ErrorCode.DECOMPOSITION_FAILED, "the solver gave up")
+    assert caught.value.tensor is not None
+
+    def choose(inputs: RunInputs, context: RunContext) -> Any:
+        with pair[1].open("r+b") as stream:
+            stream.truncate(4000)  # behind the back of the open model
+        return executor(inputs, context)
+
+    monkeypatch.setattr(Checkpoint, "check_unchanged", lambda self: None)
+    with pytest.raises(EngineError) as caught:
+        events_of(choose, pair, tmp_path / "out")
+    assert (caught.value.code, caught.value.file) == (ErrorCode.INPUT_CHANGED, str(pair[1]))
+    assert not (tmp_path / "out").exists()

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from extraction_runs import EXACT
 from model_files import matrices, save_model, save_pair
+from toys.executor import ToyExecutor
 
 from engine.cancel import CancelToken
 from engine.events import Event, Finished, Notice, NoticeCode
-from engine.extraction.block_cache import BlockCache
+from engine.extraction.layer_executor import RunContext, RunInputs
 from engine.extraction.progress import RunProgress
 from engine.planning.costs import need, need_within
 from engine.planning.plan import Plan
@@ -32,15 +33,17 @@ def gauge_of(folder: Path, layers: int) -> tuple[RunProgress, Clock]:
     pair = save_model(folder / "tuned.safetensors", tuned), save_model(folder / "base.safetensors", base)
     clock = Clock()
     with Session(*pair) as session:
-        costs = session.plan(ExtractionSettings(), HardwareSettings(), folder / "out").costs
-    gauge = RunProgress((), BlockCache(), costs=costs, started=clock.now, clock=clock)
-    return gauge, clock
+        plan = session.plan(ExtractionSettings(), HardwareSettings(), folder / "out")
+        models = session.finetuned, session.original
+    inputs = RunInputs(plan.layers, plan.method, plan.hardware)
+    executor = ToyExecutor(inputs, RunContext(models, lambda event: None, lambda: False))
+    return RunProgress(executor, costs=plan.costs, started=clock.now, clock=clock), clock
 
 
 def test_kept_layers_say_nothing_of_the_time_that_the_others_take(tmp_path: Path) -> None:
     gauge, clock = gauge_of(tmp_path, 20)
     clock.now += 3  # loading torch, looking for earlier runs
-    gauge.begin(None, range(15))
+    gauge.begin(range(15))
     clock.now += 0.1
     for index in range(15):
         gauge.settle(index)
@@ -54,7 +57,7 @@ def test_kept_layers_say_nothing_of_the_time_that_the_others_take(tmp_path: Path
 
 def test_a_record_that_cannot_be_used_is_work_again(tmp_path: Path) -> None:
     gauge, clock = gauge_of(tmp_path, 10)
-    gauge.begin(None, range(8))
+    gauge.begin(range(8))
     gauge.lose(0)
     clock.now += 2
     gauge.settle(8)
@@ -63,7 +66,7 @@ def test_a_record_that_cannot_be_used_is_work_again(tmp_path: Path) -> None:
 
 def test_a_run_that_computes_all_itself_is_judged_by_all(tmp_path: Path) -> None:
     gauge, clock = gauge_of(tmp_path, 10)
-    gauge.begin(None, ())
+    gauge.begin(())
     for index in range(10):
         clock.now += 1.5
         gauge.settle(index)
@@ -72,7 +75,7 @@ def test_a_run_that_computes_all_itself_is_judged_by_all(tmp_path: Path) -> None
 
 def test_where_nothing_is_to_be_computed_the_loading_counts(tmp_path: Path) -> None:
     gauge, clock = gauge_of(tmp_path, 10)
-    gauge.begin(None, range(10))
+    gauge.begin(range(10))
     clock.now += 1
     gauge.settle(0)
     assert gauge.remaining() == pytest.approx(9)

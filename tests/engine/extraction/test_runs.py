@@ -6,7 +6,6 @@ import json
 import threading
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -15,13 +14,14 @@ from extraction_runs import run
 from model_files import PREFIX, matrices, random_tensor, save_model, save_pair
 from safetensors import safe_open
 from safetensors.torch import load_file
+from watched_processor import Watch, watched_by
 
 from engine.cancel import CancelToken
 from engine.checkpoints import open_checkpoint
 from engine.decompose.truncated_svd import truncated_svd
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, LayerDone, LayerSkipped, LayerStarted, MemorySample, Planned, Progress
-from engine.extraction.stages import LayerStages, Worked
+from engine.extraction.extraction import extract
 from engine.formats.safetensors_writer import SafetensorsWriter
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -67,23 +67,19 @@ def test_the_planned_name_and_size_hold(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop_after", [1, 3])
-def test_cancelling_leaves_no_file_and_no_folder(
-    stop_after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cancel, worked, real = CancelToken(), [], LayerStages.do
+def test_cancelling_leaves_no_file_and_no_folder(stop_after: int, tmp_path: Path) -> None:
+    cancel = CancelToken()
 
-    def cancelling(*arguments: Any, **named: Any) -> Worked:
-        worked.append(real(*arguments, **named))
-        if len(worked) == stop_after:
+    def cancelling() -> None:
+        if watch.done == stop_after:
             cancel.cancel()
-        return worked[-1]
 
-    monkeypatch.setattr("engine.extraction.device_lane.LayerStages.do", cancelling)
+    watch = Watch(after=cancelling)
     with Session(*save_pair(tmp_path)) as session:
         plan = session.plan(SETTINGS, HARDWARE, tmp_path / "out")
         with pytest.raises(Cancelled):
-            list(session.extract(plan, cancel))
-    assert len(worked) == stop_after
+            list(extract(plan, session.finetuned, session.original, cancel, executor=watched_by(watch)))
+    assert (watch.begun, watch.done) == (stop_after, stop_after)
     assert not (tmp_path / "out").exists()
 
 
@@ -101,25 +97,24 @@ def test_cancelling_before_the_start_does_no_layer(tmp_path: Path) -> None:
 def test_closing_the_generator_stops_its_thread_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closing, worked, real = threading.Event(), [], LayerStages.do
+    closing = threading.Event()
 
     class Stop(CancelToken):
         def cancel(self) -> None:
             super().cancel()
             closing.set()
 
-    def until_closed(*arguments: Any, **named: Any) -> Worked:
-        worked.append(arguments)
+    def until_closed() -> None:
         assert closing.wait(60)
-        return real(*arguments, **named)
 
+    watch = Watch(until_closed)
     monkeypatch.setattr("engine.extraction.extraction.CancelToken", Stop)
-    monkeypatch.setattr("engine.extraction.device_lane.LayerStages.do", until_closed)
     with Session(*save_pair(tmp_path)) as session:
-        events = session.extract(session.plan(SETTINGS, HARDWARE, tmp_path / "out"), CancelToken())
+        plan, models = session.plan(SETTINGS, HARDWARE, tmp_path / "out"), (session.finetuned, session.original)
+        events = extract(plan, *models, CancelToken(), executor=watched_by(watch))
         next(event for event in events if isinstance(event, LayerStarted))
         events.close()
-    assert len(worked) == 1
+    assert watch.begun == 1
     names = [thread.name for thread in threading.enumerate()]
     assert not [name for name in names if name.startswith(("extraction", "reader", "worker"))]
     assert not (tmp_path / "out").exists()

@@ -4,47 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from model_files import random_tensor, save_model
+from watched_processor import Watch, pause, watched_by
 
 from engine.cancel import CancelToken
 from engine.devices.device import choose_devices
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, Finished, LayerDone, LayerStarted
-from engine.extraction.stages import LayerReader, LayerStages, Worked
+from engine.extraction.executor import LocalExecutor
+from engine.extraction.extraction import extract as run
+from engine.extraction.layer_executor import ExecutorChoice, LayerExecutor, RunContext, RunInputs
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
-
-
-class Watched:
-    """Stands between lane and work, and notes who works with how many neighbours and threads."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float = 0.0) -> None:
-        self.begun: list[str] = []
-        self.running: set[str] = set()
-        self.most = 0
-        self.threads: set[int] = set()
-        lock, real = threading.Lock(), LayerStages.do
-
-        def watched(*arguments: Any, **named: Any) -> Worked:
-            name = arguments[1].weight.name
-            with lock:
-                self.begun.append(name)
-                self.running.add(name)
-                self.most = max(self.most, len(self.running))
-                self.threads.add(torch.get_num_threads())
-            time.sleep(seconds)
-            try:
-                return real(*arguments, **named)
-            finally:
-                with lock:
-                    self.running.remove(name)
-
-        monkeypatch.setattr(LayerStages, "do", watched)
 
 
 @pytest.fixture
@@ -66,103 +43,110 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     return save_model(tmp_path / "t.safetensors", tuned), save_model(tmp_path / "b.safetensors", base)
 
 
-def extract(pair: tuple[Path, Path], folder: Path, **hardware: Any) -> list[Event]:
+def extract(
+    pair: tuple[Path, Path],
+    folder: Path,
+    executor: ExecutorChoice = LocalExecutor,
+    watch: Callable[[Event], None] = lambda event: None,
+    **hardware: Any,
+) -> list[Event]:
     with Session(*pair) as session:
         settings = ExtractionSettings(filename_prefix="lora", bias_diff=False)
         plan = session.plan(settings, HardwareSettings(device="cpu", **hardware), folder)
-        return list(session.extract(plan, CancelToken()))
+        models = session.finetuned, session.original
+        events = []
+        for event in run(plan, *models, CancelToken(), executor=executor):
+            watch(event)
+            events.append(event)
+        return events
 
 
 @pytest.mark.parametrize(("batch_size", "most"), [(1, 1), (2, 2), (8, 4)])
 def test_as_many_layers_are_worked_on_at_once_as_the_batch_and_the_cores_allow(
-    batch_size: int, most: int, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+    batch_size: int, most: int, pair: tuple[Path, Path], tmp_path: Path, cores: int
 ) -> None:
-    watched = Watched(monkeypatch, 0.03)
-    extract(pair, tmp_path, batch_size=batch_size, prefetch_ahead=4)
-    assert watched.most == most
-    assert watched.threads == {cores // most}
+    watch = Watch(pause(0.03))
+    extract(pair, tmp_path, watched_by(watch), batch_size=batch_size, prefetch_ahead=4)
+    assert watch.most == most
+    assert watch.threads == {cores // most}
     assert torch.get_num_threads() == cores
 
 
 def test_the_conservative_mode_works_on_one_layer_at_a_time(
-    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int
+    pair: tuple[Path, Path], tmp_path: Path, cores: int
 ) -> None:
-    watched = Watched(monkeypatch, 0.005)
-    extract(pair, tmp_path, batch_size=8, vram_usage_mode="conservative")
-    assert (watched.most, watched.threads) == (1, {cores})
+    watch = Watch(pause(0.005))
+    extract(pair, tmp_path, watched_by(watch), batch_size=8, vram_usage_mode="conservative")
+    assert (watch.most, watch.threads) == (1, {cores})
 
 
-def test_the_largest_layer_at_hand_is_begun_first_and_the_rows_keep_the_order_of_the_plan(
-    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_largest_layer_that_was_read_is_begun_first_and_the_rows_keep_the_order_of_the_plan(
+    pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    watched = Watched(monkeypatch, 0.05)
-    events = extract(pair, tmp_path, batch_size=1, prefetch_ahead=10)
-    assert watched.begun[1:3] == ["diffusion_model.blocks.0.l1.weight", "diffusion_model.blocks.1.l0.weight"] or (
-        watched.begun.index("diffusion_model.blocks.1.l1.weight")
-        < watched.begun.index("diffusion_model.blocks.1.l0.weight")
+    events = extract(pair, tmp_path, watched_by(Watch(pause(0.05))), batch_size=1, prefetch_ahead=10)
+    begun = [event.name for event in events if isinstance(event, LayerStarted)]
+    assert begun[1:3] == ["diffusion_model.blocks.0.l1.weight", "diffusion_model.blocks.1.l0.weight"] or (
+        begun.index("diffusion_model.blocks.1.l1.weight") < begun.index("diffusion_model.blocks.1.l0.weight")
     )
     rows = [event.index for event in events if isinstance(event, LayerDone)]
     assert rows == list(range(12))
 
 
-@pytest.mark.parametrize(("ahead", "blocks"), [(0, 0), (1, 1), (3, 3)])
+@pytest.mark.parametrize(("ahead", "layers"), [(0, 1), (1, 4), (3, 8)])
 def test_so_many_blocks_are_read_ahead_and_no_more(
-    ahead: int, blocks: int, pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ahead: int, layers: int, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
     """While the first layer is at work the reader may come as far as the setting says."""
-    read: list[str] = []
-    real_read, real_do = LayerReader.read, LayerStages.do
-    seen: list[str] = []
+    seen: list[int] = []
+    executors: list[LayerExecutor] = []
 
-    def noted(self: LayerReader, weight: Any, buffers: Any) -> Any:
-        read.append(weight.block.name)
-        return real_read(self, weight, buffers)
-
-    def patient(*arguments: Any, **named: Any) -> Worked:
+    def first_layer() -> None:
         if not seen:
             time.sleep(0.3)
-            seen.extend(read)
-        return real_do(*arguments, **named)
+            seen.append(executors[0].sample().read_bytes)
 
-    monkeypatch.setattr(LayerReader, "read", noted)
-    monkeypatch.setattr(LayerStages, "do", patient)
-    extract(pair, tmp_path, batch_size=1, prefetch_ahead=ahead)
-    assert len(set(seen)) == blocks + 1
-    assert len(seen) == (2 * (blocks + 1) if ahead else 1)
+    def choose(inputs: RunInputs, context: RunContext) -> LayerExecutor:
+        executors.append(watched_by(Watch(first_layer))(inputs, context))
+        return executors[0]
+
+    extract(pair, tmp_path, choose, batch_size=1, prefetch_ahead=ahead)
+    sizes = [2 * 4 * 64 * (40 + 30 * (layer % 2)) for layer in range(12)]
+    assert seen == [sum(sizes[:layers])]
 
 
+@pytest.mark.parametrize("batch_size", [1, 2])
 def test_an_error_in_one_layer_ends_the_run_and_begins_hardly_another(
-    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    batch_size: int, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    begun: list[str] = []
-    real = LayerStages.do
+    started: list[str] = []
 
-    def failing(*arguments: Any, **named: Any) -> Worked:
-        begun.append(arguments[1].weight.name)
-        if len(begun) == 3:
+    def note(event: Event) -> None:
+        if isinstance(event, LayerStarted):
+            started.append(event.name)
+
+    def third_fails() -> None:
+        if watch.begun == 3:
             raise RuntimeError("broken")
-        return real(*arguments, **named)
 
-    monkeypatch.setattr(LayerStages, "do", failing)
+    watch = Watch(third_fails)
     with pytest.raises(EngineError) as caught:
-        extract(pair, tmp_path / "out", batch_size=2)
+        extract(pair, tmp_path / "out", watched_by(watch), note, batch_size=batch_size)
     assert caught.value.code is ErrorCode.DECOMPOSITION_FAILED
-    assert caught.value.tensor == begun[2]
-    assert len(begun) <= 5
+    assert caught.value.tensor in (started[2:] if batch_size == 1 else started[1:])
+    assert watch.begun <= 3 * batch_size
     assert not (tmp_path / "out").exists()
     names = [thread.name for thread in threading.enumerate()]
     assert not [name for name in names if name.startswith(("extraction", "reader", "worker"))]
 
 
 def test_a_processor_without_memory_ends_with_the_layer_that_found_none(
-    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    def failing(*arguments: Any, **named: Any) -> Worked:
+    def fails() -> None:
         raise MemoryError
 
-    monkeypatch.setattr(LayerStages, "do", failing)
     with pytest.raises(EngineError) as caught:
-        extract(pair, tmp_path / "out")
+        extract(pair, tmp_path / "out", watched_by(Watch(fails)))
     assert caught.value.code is ErrorCode.OUT_OF_MEMORY
     assert caught.value.tensor
 

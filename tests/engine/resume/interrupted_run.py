@@ -7,35 +7,28 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import torch
+from watched_processor import Watch, pause, watched_by
 
 from engine.cancel import CancelToken
 from engine.events import Finished, LayerDone
-from engine.extraction.stages import LayerStages, Worked
+from engine.extraction.extraction import extract
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 from engine.store.store import DecompositionStore
 
 
-def main(finetuned: str, original: str, store: str, output: str, settings: str, pause: str = "0") -> None:
-    """Extract; every layer takes at least `pause` seconds, so that there is time to be killed in."""
-    real = LayerStages.do
-
-    def slow(*arguments: Any, **named: Any) -> Worked:
-        time.sleep(float(pause))
-        return real(*arguments, **named)
-
-    LayerStages.do = slow  # type: ignore[method-assign]
+def main(finetuned: str, original: str, store: str, output: str, settings: str, seconds: str = "0") -> None:
+    """Extract; every layer takes at least `seconds`, so that there is time to be killed in."""
     torch.set_num_threads(2)
     hardware = HardwareSettings(device="cpu", batch_size=2)
-    with Session(Path(finetuned), Path(original), DecompositionStore(Path(store))) as session:
+    with Session(Path(finetuned), Path(original)) as session:
         plan = session.plan(ExtractionSettings(**json.loads(settings)), hardware, Path(output))
         print("planned", flush=True)
-        for event in session.extract(plan, CancelToken()):
+        executor, kept = watched_by(Watch(pause(float(seconds)))), DecompositionStore(Path(store))
+        for event in extract(plan, session.finetuned, session.original, CancelToken(), store=kept, executor=executor):
             if isinstance(event, LayerDone):
                 print("done", event.index, flush=True)
             elif isinstance(event, Finished):

@@ -324,7 +324,7 @@ def killed_at(moment: int, arguments: list[str]) -> set[int]:
 
 def child_environment() -> dict[str, str]:
     root = HERE.parents[2]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")])}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (root, root / "tests", root / "tests" / "engine")))}
 
 
 def resumed(arguments: list[str]) -> tuple[Path, int]:
