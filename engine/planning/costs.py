@@ -6,7 +6,7 @@ import math
 
 from engine.checkpoints import TensorView
 from engine.checkpoints.dtypes import DTYPES
-from engine.decompose.method import LayerMethod
+from engine.decompose.method import LayerMethod, StoringRule
 from engine.decompose.workspace import (
     CHUNK_BYTES,
     gram_bytes,
@@ -30,9 +30,9 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[0], math.prod(shape[1:])
 
 
-def stored_bytes(weight: PairedWeight, method: LayerMethod) -> int:
-    """Largest size of what is stored for a weight."""
-    size = DTYPES[SAFETENSORS_DTYPES[method.output_dtype]].bits // 8
+def stored_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule) -> int:
+    """Largest size of what is stored for a weight by one of a method's rules."""
+    size = DTYPES[SAFETENSORS_DTYPES[rule.output_dtype]].bits // 8
     if not method.stores_factors(weight.kind):
         return weight.numel * size
     rows, columns = matrix_shape(weight.shape)
