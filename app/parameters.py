@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+
+from engine.formats.registry import format_titles
 
 FieldKind = Literal["bool", "int", "float", "choice", "text", "list", "size"]
 
@@ -63,8 +66,10 @@ def field_specs(model: type[BaseModel]) -> tuple[FieldSpec, ...]:
 def _field_spec(name: str, info: FieldInfo) -> FieldSpec:
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     kind, choices = _kind_of(info.annotation)
-    titles = extra.get("choice_titles", {})
-    assert isinstance(titles, dict)
+    titles: Any = extra.get("choice_titles", {})
+    if name in _REGISTERED:
+        kind, titles = "choice", _REGISTERED[name]()
+        choices = tuple(titles)
     step = extra.get("step")
     return FieldSpec(
         name=name,
@@ -81,6 +86,15 @@ def _field_spec(name: str, info: FieldInfo) -> FieldSpec:
         percent=bool(extra.get("percent", False)),
         log_scale=bool(extra.get("log_scale", False)),
     )
+
+
+_REGISTERED: dict[str, Callable[[], dict[str, str]]] = {"key_format": format_titles}
+"""Fields whose choices are the rows of a registry: keys with titles."""
+
+
+def offered(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the values of some fields those that a registry offers, and all that have none: not what it has no row for."""
+    return {name: value for name, value in settings.items() if name not in _REGISTERED or value in _REGISTERED[name]()}
 
 
 def _kind_of(annotation: Any) -> tuple[FieldKind, tuple[str, ...]]:

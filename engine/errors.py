@@ -23,6 +23,8 @@ class ErrorCode(str, Enum):
     NO_COMMON_WEIGHTS = "no_common_weights"
     NO_USABLE_WEIGHTS = "no_usable_weights"
     NOTHING_SELECTED = "nothing_selected"
+    FORMAT_UNKNOWN = "format_unknown"
+    FORMAT_UNSUITABLE = "format_unsuitable"
     NO_DIFFERENCE = "no_difference"
     NON_FINITE = "non_finite"
     DTYPE_OVERFLOW = "dtype_overflow"

@@ -11,7 +11,7 @@ import torch
 
 from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.delta import Delta
-from engine.decompose.factors import Stored, store_difference, store_factors
+from engine.decompose.factors import Stored, Storing, store_difference, store_factors
 from engine.decompose.method import LayerMethod
 from engine.decompose.truncated_svd import truncated_svd
 from engine.models.layer_blocks import block_of
@@ -23,11 +23,10 @@ from engine.streamed_delta import MeasuredDelta
 
 @dataclass(frozen=True)
 class LayerOutcome:
-    """The result of one layer: tensors to write and a row for the report, or the reason why it is left out.
+    """The result of one layer: what is stored of it and a row for the report, or the reason why it is left out.
 
     Attributes:
-        tensors: by part, see `Stored`; empty where the layer is left out.
-        row: None where the layer is left out, or only measured.
+        row: as the first of `stored` is; None where the layer is left out, or only measured.
         left_out: None where the layer is extracted.
         delta_energy: |delta|^2; 0 where it is not finite.
         original_energy: |original|^2.
@@ -35,14 +34,13 @@ class LayerOutcome:
         broken_file: the side with the non-finite value, where that is the reason.
         svd: the decomposition on the host, for the journal; None where there is none.
         difference: the delta on the host, float32, where it is what is stored and goes to the journal.
-        stored: what was decided on storing; None where the layer is left out.
+        stored: the layer as each `LayerMethod.storing` stores it; empty where it is left out or only measured.
         span: when the work began and ended, `time.perf_counter`.
         on_cpu: the processor did the work, as the device lacks the memory or an operation.
         kept: nothing was computed: this is from a record of an earlier run.
         bound: the energies are lower bounds, as there was no delta to measure clamped factors with.
     """
 
-    tensors: dict[str, torch.Tensor]
     row: LayerResult | None
     left_out: LeftOut | None
     delta_energy: float
@@ -51,7 +49,7 @@ class LayerOutcome:
     broken_file: Path | None = None
     svd: TruncatedSvd | None = None
     difference: torch.Tensor | None = None
-    stored: Stored | None = None
+    stored: tuple[Stored, ...] = ()
     span: tuple[float, float] = (0.0, 0.0)
     on_cpu: bool = False
     kept: bool = False
@@ -60,10 +58,22 @@ class LayerOutcome:
     @property
     def nbytes(self) -> int:
         """Host memory that it holds."""
-        parts = [*self.tensors.values()]
-        parts += [self.svd.u, self.svd.vh] if self.svd else []
+        parts = [self.svd.u, self.svd.vh] if self.svd else []
         parts += [self.difference] if self.difference is not None else []
-        return sum(part.numel() * part.element_size() for part in parts)
+        layers = {id(item.layer): item.layer for item in self.stored if item.layer is not None}
+        return sum(part.numel() * part.element_size() for part in parts) + sum(
+            layer.nbytes for layer in layers.values()
+        )
+
+    def moved(self, move: Callable[[torch.Tensor], torch.Tensor]) -> LayerOutcome:
+        """The same outcome with each of its tensors replaced by what `move` makes of it, such as a copy on the host."""
+        layers = {id(item.layer): item.layer.moved(move) for item in self.stored if item.layer is not None}
+        return replace(
+            self,
+            stored=tuple(Stored(layers.get(id(item.layer)), item.how) for item in self.stored),
+            svd=None if self.svd is None else replace(self.svd, u=move(self.svd.u), vh=move(self.svd.vh)),
+            difference=None if self.difference is None else move(self.difference),
+        )
 
 
 def work_on(
@@ -88,28 +98,25 @@ def work_on(
     reason = _left_out(delta, method, norm)
     if reason is not None:
         energy = total if math.isfinite(total) else 0.0
-        return LayerOutcome({}, None, LeftOut(weight.name, reason), energy, delta.original_energy)
+        return LayerOutcome(None, LeftOut(weight.name, reason), energy, delta.original_energy)
     svd, stored = _decomposed(weight, delta, method, reserve)
-    row = layer_row(weight, svd, stored, total=total, original=delta.original_energy)
+    row = layer_row(weight, svd, stored[0].how, total=total, original=delta.original_energy)
     difference = None
     if svd is None and not method.full and isinstance(delta, Delta):
         difference = delta.values.cpu()
     host = None if svd is None else replace(svd, u=svd.u.cpu(), vh=svd.vh.cpu())
-    return LayerOutcome(
-        stored.tensors, row, None, total, delta.original_energy, svd=host, difference=difference, stored=stored
-    )
+    return LayerOutcome(row, None, total, delta.original_energy, svd=host, difference=difference, stored=stored)
 
 
 def measure(delta: Delta | MeasuredDelta) -> LayerOutcome:
     """Only |delta|^2, of a weight that is not extracted; 0 where it is not finite."""
-    return LayerOutcome({}, None, None, delta.energy if math.isfinite(delta.energy) else 0.0, delta.original_energy)
+    return LayerOutcome(None, None, delta.energy if math.isfinite(delta.energy) else 0.0, delta.original_energy)
 
 
 def layer_row(
-    weight: PairedWeight, svd: TruncatedSvd | None, stored: Stored, *, total: float, original: float
+    weight: PairedWeight, svd: TruncatedSvd | None, how: Storing, *, total: float, original: float
 ) -> LayerResult:
     """A layer's row of the report; its seconds are filled in later."""
-    how = stored.how
     return LayerResult(
         name=weight.name,
         kind=weight.kind,
@@ -130,6 +137,18 @@ def layer_row(
     )
 
 
+def stored_row(row: LayerResult, how: Storing) -> LayerResult:
+    """The row of the same layer stored in another way."""
+    return replace(
+        row,
+        energy_retained=how.energy_retained,
+        energy_before=how.energy_before,
+        relative_error=how.relative_error,
+        clamp=how.clamp,
+        stored_dtype=how.dtype,
+    )
+
+
 def _left_out(delta: Delta | MeasuredDelta, method: LayerMethod, norm: float) -> LeaveOutReason | None:
     if not math.isfinite(delta.energy):
         return LeaveOutReason.NON_FINITE
@@ -144,10 +163,10 @@ def _decomposed(
     delta: Delta | MeasuredDelta,
     method: LayerMethod,
     reserve: Callable[[int], None] | None,
-) -> tuple[TruncatedSvd | None, Stored]:
+) -> tuple[TruncatedSvd | None, tuple[Stored, ...]]:
     if not method.stores_factors(weight.kind):
         assert isinstance(delta, Delta), "a difference that is stored is held"
-        return None, store_difference(delta.values, method, total=delta.energy, layer=weight.name)
+        return None, stored_differences(delta.values, method, total=delta.energy, layer=weight.name)
     flat = delta.values.reshape(matrix_shape(weight.shape)) if isinstance(delta, Delta) else delta.pieces
     svd = truncated_svd(
         flat,
@@ -158,5 +177,18 @@ def _decomposed(
         total=delta.energy,
         reserve=reserve,
     )
-    stored = store_factors(flat, svd, weight.shape[2:], method, total=delta.energy, layer=weight.name)
-    return svd, stored
+    kernel, total = weight.shape[2:], delta.energy
+    return svd, tuple(store_factors(flat, svd, kernel, rule, total=total, layer=weight.name) for rule in method.storing)
+
+
+def stored_differences(delta: torch.Tensor, method: LayerMethod, *, total: float, layer: str) -> tuple[Stored, ...]:
+    """A difference as each rule of a method stores it; rules that differ in their factors alone share one.
+
+    Raises:
+        EngineError: ``dtype_overflow``.
+    """
+    stored = {
+        rule.output_dtype: store_difference(delta, rule, total=total, layer=layer)
+        for rule in {rule.output_dtype: rule for rule in method.storing}.values()
+    }
+    return tuple(stored[rule.output_dtype] for rule in method.storing)

@@ -21,6 +21,7 @@ class LeaveOutReason(str, Enum):
     COMPONENT_NOT_CHOSEN = "component_not_chosen"
     EXCLUDED = "excluded"
     BIASES_OFF = "biases_off"
+    NOT_IN_FORMAT = "not_in_format"
     UNCHANGED = "unchanged"
     BELOW_MIN_CHANGE = "below_min_change"
     NON_FINITE = "non_finite"
@@ -216,6 +217,8 @@ class Verification:
         unknown_keys: keys of the LoRA that belong to no matched weight.
         mean_energy_retained: share of the whole change kept, weighted by |delta|^2; what is left out counts as 0.
         worst_energy_retained: the smallest share over the layers in the LoRA.
+        key_format: the key of the format that it is in.
+        format_title: what people call that.
     """
 
     layers: tuple[VerifiedLayer, ...]
@@ -223,3 +226,5 @@ class Verification:
     unknown_keys: tuple[str, ...]
     mean_energy_retained: float
     worst_energy_retained: float
+    key_format: str
+    format_title: str

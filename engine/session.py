@@ -6,7 +6,7 @@ only and do not import torch; extracting and verifying do.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +18,8 @@ from engine.checkpoints.header_snapshot import HeaderSnapshot
 from engine.devices.process_memory import trim_heap
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, VerifyProgress
-from engine.models.inspection import PairSummary, inspect_model, open_model, summarise_pair
 from engine.models.pairing import PairedWeight, pair, select
+from engine.planning.inspection import PairSummary, inspect_model, open_model, summarise_pair
 from engine.planning.plan import Plan, make_plan
 from engine.results import Reusable, Verification
 from engine.resume.earlier_runs import earlier_runs, summary
@@ -89,18 +89,24 @@ class Session:
         """What would be extracted under some settings."""
         return summarise_pair(self.pairing, settings)
 
-    def plan(self, settings: ExtractionSettings, hardware: HardwareSettings, output_dir: Path) -> Plan:
-        """Plan an extraction; headers only.
+    def plan(
+        self,
+        settings: ExtractionSettings,
+        hardware: HardwareSettings,
+        output_dir: Path,
+        also: Sequence[ExtractionSettings] = (),
+    ) -> Plan:
+        """Plan an extraction; headers only. See `engine.planning.plan.make_plan`.
 
         Raises:
-            EngineError: ``output_escapes``, ``output_is_input``, ``output_unwritable``, ``nothing_selected``,
-                ``disk_full``.
+            EngineError: ``output_escapes``, ``output_is_input``, ``output_unwritable``, ``format_unknown``,
+                ``format_unsuitable``, ``nothing_selected``, ``disk_full``.
         """
         try:
             for checkpoint in (self.finetuned, self.original):
                 if output_dir.is_file() and any(output_dir.samefile(path) for path in checkpoint.paths):
                     raise EngineError(ErrorCode.OUTPUT_IS_INPUT, file=output_dir)
-            return make_plan(self.pairing, settings, hardware, output_dir)
+            return make_plan(self.pairing, settings, hardware, output_dir, also)
         except OSError as error:  # a folder that may not even be looked into
             reason = error.strerror or str(error)
             raise EngineError(ErrorCode.OUTPUT_UNWRITABLE, file=output_dir, reason=reason) from error

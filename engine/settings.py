@@ -14,7 +14,6 @@ LoraType = Literal["standard", "full", "adaptive_ratio", "adaptive_quantile", "a
 Algorithm = Literal["svd_linalg", "svd_lowrank"]
 OutputDtype = Literal["fp16", "bf16", "fp32"]
 SAFETENSORS_DTYPES: dict[OutputDtype, str] = {"fp16": "F16", "bf16": "BF16", "fp32": "F32"}
-KeyFormat = Literal["comfyui"]
 Component = Literal["denoiser", "text_encoders", "vae", "other"]
 VramUsageMode = Literal["conservative", "balanced", "aggressive"]
 
@@ -109,11 +108,12 @@ class ExtractionSettings(BaseModel):
         description="Number format of the file. fp16 suits nearly everything; a tensor that fp16 would damage is "
         "stored in fp32 and reported.",
     )
-    key_format: KeyFormat = Field(
+    key_format: str = Field(  # its choices are the rows of `engine.formats.registry`, which planning asks
         "comfyui",
+        pattern=r"^[a-z][a-z0-9_]*$",
         title="For",
-        description="Whose key names the file uses. ComfyUI's are also read by Forge and others.",
-        json_schema_extra={"choice_titles": {"comfyui": "ComfyUI"}},
+        description="Whose key names the file uses. ComfyUI's are also read by Forge and others; Kohya's are read by "
+        "nearly everything and go on in trainers, but hold no biases, norms and bare parameters.",
     )
     bias_diff: bool = Field(
         True,

@@ -18,7 +18,7 @@ from app.text.notices import counted, format_bytes, format_seconds, format_share
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, VerifyProgress
-from engine.models.inspection import ModelSummary
+from engine.planning.inspection import ModelSummary
 from engine.results import ExtractionResult, LeftOut, Verification
 from engine.session import Session, inspect_model
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -170,6 +170,7 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         f"{counted(len(answer.layers), 'layer')}. The LoRA keeps {format_share(answer.mean_energy_retained)} of the "
         f"change, {format_share(answer.worst_energy_retained)} in the weakest layer."
     )
+    console.line(f"Its format is {answer.format_title}'s.")
     if answer.left_out:
         console.line(f"{len(answer.left_out)} changed weights are not in the LoRA and count as nothing kept.")
     if answer.unknown_keys:
@@ -180,6 +181,7 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         "unknown_keys": list(answer.unknown_keys),
         "mean_energy_retained": answer.mean_energy_retained,
         "worst_energy_retained": answer.worst_energy_retained,
+        "key_format": answer.key_format,
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.parameters import offered
 from app.storage import paths
 from app.storage.json_store import JsonStore
 from engine.presets import DEFAULT_PROFILE
@@ -63,7 +64,7 @@ def remember_recent(recent: list[str], path: Path) -> list[str]:
 
 def valid_part(model: type[SettingsModel], values: dict[str, Any]) -> SettingsModel:
     """Build settings from values of which some may be unknown or out of range."""
-    kept = {name: value for name, value in values.items() if name in model.model_fields}
+    kept = {name: value for name, value in offered(values).items() if name in model.model_fields}
     while True:
         try:
             return model.model_validate(kept)

@@ -69,6 +69,14 @@ ERRORS: dict[ErrorCode, tuple[str, str]] = {
         marked("errors", "None of the {matched} matching weights is selected."),
         marked("errors", "Change the parts, the name patterns, or the biases option."),
     ),
+    ErrorCode.FORMAT_UNKNOWN: (
+        marked("errors", "This version of LoRA Extractor knows no format {name}."),
+        marked("errors", "Choose one of: {available}."),
+    ),
+    ErrorCode.FORMAT_UNSUITABLE: (
+        marked("errors", "The format of {format} cannot be written for these models ({family})."),
+        marked("errors", "Choose another format: {available}."),
+    ),
     ErrorCode.NO_DIFFERENCE: (
         marked("errors", "The two models have the same values in all {layers} selected weights."),
         marked(
@@ -186,6 +194,22 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
     (ErrorCode.HEADER_INVALID, "tensor"): (
         marked("errors", "The header of {file} is broken at {tensor}: {reason}."),
         marked("errors", "The file is damaged or was written by a faulty program; get it again."),
+    ),
+    (ErrorCode.FORMAT_UNSUITABLE, "no_names"): (
+        marked("errors", "The format of {format} has no names for the layers of such models ({family})."),
+        marked("errors", "Choose another format: {available}."),
+    ),
+    (ErrorCode.FORMAT_UNSUITABLE, "other_names"): (
+        marked("errors", "The format of {format} names the layers of {family} otherwise than these files do."),
+        marked("errors", "Choose another format: {available}."),
+    ),
+    (ErrorCode.FORMAT_UNSUITABLE, "full"): (
+        marked("errors", "The format of {format} holds factors alone, and the type full stores whole differences."),
+        marked("errors", "Choose another type, such as standard, or another format: {available}."),
+    ),
+    (ErrorCode.FORMAT_UNSUITABLE, "nothing"): (
+        marked("errors", "The format of {format} has no place for any of the selected weights."),
+        marked("errors", "Select other parts or layers, or choose another format: {available}."),
     ),
     (ErrorCode.NON_FINITE, "several"): (
         marked("errors", "{tensor} in {file} contains NaN or infinite values, and {more}. Nothing was written."),

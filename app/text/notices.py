@@ -25,6 +25,7 @@ REASONS: dict[LeaveOutReason, str] = {
     LeaveOutReason.COMPONENT_NOT_CHOSEN: marked("messages", "belongs to a part that is not selected"),
     LeaveOutReason.EXCLUDED: marked("messages", "not selected by name"),
     LeaveOutReason.BIASES_OFF: marked("messages", "a bias, norm or parameter, and those are switched off"),
+    LeaveOutReason.NOT_IN_FORMAT: marked("messages", "the chosen format has no place for it"),
     LeaveOutReason.UNCHANGED: marked("messages", "the same in both models"),
     LeaveOutReason.BELOW_MIN_CHANGE: marked("messages", "changed less than the limit"),
     LeaveOutReason.NON_FINITE: marked("messages", "contains NaN or infinite values"),
@@ -39,6 +40,20 @@ NOTICES: dict[NoticeCode, str] = {
         "messages",
         "ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming "
         "rules all the same.",
+    ),
+    NoticeCode.NOT_IN_FORMAT: marked(
+        "messages",
+        "The format of {format} has no place for {tensors}, such as {name}: they are left out, and count as change "
+        "that is not kept.",
+    ),
+    NoticeCode.DIFFUSERS_READS_BLOCKS: marked(
+        "messages", "Of this file for {name}, diffusers loads only the layers in blocks; ComfyUI loads all of it."
+    ),
+    NoticeCode.DIFFUSERS_REFUSES: marked(
+        "messages", "diffusers may refuse this file for {name}; ComfyUI and trainers load it."
+    ),
+    NoticeCode.DIFFUSERS_READS_NOTHING: marked(
+        "messages", "diffusers loads nothing of this file for {name}; ComfyUI loads it."
     ),
     NoticeCode.COMMON_ROWS_PAIRED: marked(
         "messages", "{name}: the vocabulary was resized; the {common} common rows of {original} are used."
@@ -137,7 +152,7 @@ def notice_text(notice: Notice) -> str:
     template = ABOUT_ALL_LAYERS[notice.code] if about_all else NOTICES[notice.code]
     values = {**data, "name": notice.name, "count": count, "of": of}
     if isinstance(count, int):
-        values["layers"] = counted(count, "layer")
+        values["layers"], values["tensors"] = counted(count, "layer"), counted(count, "tensor")
     if isinstance(of, int):
         values["all_layers"] = counted(of, "layer")
     if notice.code is NoticeCode.RESUMED:

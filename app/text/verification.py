@@ -80,6 +80,7 @@ def verification_lines(lora: Path, verification: Verification, claimed: ClaimedQ
             worst=format_share(verification.worst_energy_retained),
             layers=counted(len(verification.layers), "layer"),
         ),
+        translate("verification", "Format: {title}.").format(title=verification.format_title),
         _compared(verification, claimed),
     ]
     if verification.left_out:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from app.system.idle_gpu import idle_card
 from app.work.requests import DeviceInfo
 from engine.errors import EngineError, ErrorCode
-from engine.models.inspection import ModelSummary
 from engine.planning.estimates import Speed
+from engine.planning.inspection import ModelSummary
 from engine.settings import ExtractionSettings, HardwareSettings
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError, ErrorCode
-from engine.models.inspection import ModelSummary, PairSummary
+from engine.planning.inspection import ModelSummary, PairSummary
 from engine.planning.memory_estimate import DeviceMemory
 from engine.planning.plan import Plan
 from engine.results import Reusable

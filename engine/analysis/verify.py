@@ -1,8 +1,8 @@
 """Judge a LoRA file against the two models: how much of their difference it gives back.
 
-The factors are read from the file, multiplied in float64 the way ComfyUI applies them, and compared with the
-difference. Nothing that a run computed is used; reading, the pairing of the models and ComfyUI's key names are the
-extraction's own. Works on any LoRA with these key names.
+The factors are read from the file, multiplied in float64 the way programs apply them, and compared with the
+difference. Nothing that a run computed is used; reading, the pairing of the models and the formats' key names are the
+extraction's own. Works on any LoRA of a format that has a row in `engine.formats.registry`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
-from engine.checkpoints.lora_keys import COMFYUI_ENDINGS, FACTORS, WHOLE_WEIGHT
 from engine.checkpoints.tensors import read_encoded, read_stored
+from engine.decompose.method import StoredPart
 from engine.errors import EngineError, ErrorCode
 from engine.events import VerifyProgress
 from engine.extraction.block_cache import BlockCache, Weights
-from engine.formats.comfyui import difference_key, factor_key
+from engine.formats.lora_format import LoraFormat, LoraIndex
+from engine.formats.registry import formats_of
 from engine.models.pairing import PairedWeight, Pairing
 from engine.planning.residency import block_name
 from engine.results import LeaveOutReason, LeftOut, Verification, VerifiedLayer
@@ -59,15 +61,14 @@ def verify(
         Cancelled: where `cancel` was used.
     """
     with open_checkpoint(lora) as file:
-        if not any(name.endswith(COMFYUI_ENDINGS) for name in file.stored):
-            raise EngineError(ErrorCode.NOT_A_LORA, file=lora)
-        components = _components(file)
-        weights = [weight for weight in pairing.weights if weight.component in components]
-        keys = {weight.name: _keys(pairing, weight, file) for weight in weights}
-        known = {key for found in keys.values() for key in found}
+        settings = _own_settings(file)
+        weights = [weight for weight in pairing.weights if weight.component in _components(settings)]
+        read = _read_keys(file, pairing, weights, str(settings.get("key_format")))
+        keys, known = read.keys, read.known
         if not known:
             example = next(iter(file.stored))
             raise EngineError(ErrorCode.LORA_MISMATCH, file=lora, tensor=example, reason="foreign")
+        known |= set(read.index.whole)
         layers: list[VerifiedLayer] = []
         left_out: list[LeftOut] = []
         total_energy = total_lost = 0.0
@@ -85,28 +86,69 @@ def verify(
         yield Verification(
             layers=tuple(layers),
             left_out=tuple(left_out),
-            unknown_keys=tuple(name for name in file.stored if name not in known and not name.endswith(WHOLE_WEIGHT)),
+            unknown_keys=tuple(name for name in file.stored if name not in known),
             mean_energy_retained=1.0 - total_lost / total_energy if total_energy else 0.0,
             worst_energy_retained=min((layer.energy_retained for layer in layers), default=0.0),
+            key_format=read.format.key,
+            format_title=read.format.title,
         )
 
 
-def _components(file: Checkpoint) -> tuple[str, ...]:
-    """The parts of the model that the LoRA was extracted from; the default ones where it does not say."""
+def _own_settings(file: Checkpoint) -> dict[str, Any]:
+    """What the LoRA was extracted with; empty where it does not say."""
     try:
         settings = json.loads(file.metadata["lora_extractor.settings"])
-        return tuple(settings["components"])
     except (KeyError, TypeError, ValueError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def _components(settings: dict[str, Any]) -> tuple[str, ...]:
+    """The parts of the model that the LoRA was extracted from; the default ones where it does not say."""
+    try:
+        return tuple(settings["components"])
+    except (KeyError, TypeError):
         return tuple(ExtractionSettings().components)
 
 
-def _keys(pairing: Pairing, weight: PairedWeight, file: Checkpoint) -> tuple[str, ...]:
-    """The LoRA's keys for a weight: up, down and perhaps alpha; or the difference; or none."""
-    up, down, alpha = (factor_key(pairing.family, weight.name, part) for part in FACTORS)
-    if weight.kind in ("matrix", "conv") and up in file.stored and down in file.stored:
-        return (up, down, alpha) if alpha in file.stored else (up, down)
-    difference = difference_key(pairing.family, weight.name, weight.kind)
-    return (difference,) if difference in file.stored else ()
+@dataclass(frozen=True)
+class _ReadKeys:
+    """A LoRA's keys as one format reads them: of each weight up, down and perhaps alpha, the difference, or none."""
+
+    format: LoraFormat
+    index: LoraIndex
+    keys: dict[str, tuple[str, ...]]
+
+    @property
+    def known(self) -> set[str]:
+        return {key for found in self.keys.values() for key in found}
+
+
+def _read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight], own_word: str) -> _ReadKeys:
+    """Read the keys in the format that knows most of these weights by them; the file's own word decides between equals.
+
+    Raises:
+        EngineError: ``not_a_lora`` where no format knows a key.
+    """
+    found = formats_of(file.stored.keys())
+    if not found:
+        raise EngineError(ErrorCode.NOT_A_LORA, file=file.path)
+    readings = [
+        _ReadKeys(row, index, {weight.name: _keys(row, index, pairing, weight) for weight in weights})
+        for row, index in found
+    ]
+    return max(readings, key=lambda reading: (len(reading.known), reading.format.key == own_word))
+
+
+def _keys(row: LoraFormat, index: LoraIndex, pairing: Pairing, weight: PairedWeight) -> tuple[str, ...]:
+    """The keys of a weight that are in the file."""
+    parts: dict[StoredPart, str] = {}
+    if weight.kind in ("matrix", "conv"):
+        parts = index.found(row.keys(pairing.family, weight.name, weight.kind, factors=True))
+    if "up" in parts and "down" in parts:
+        alpha = (parts["alpha"],) if "alpha" in parts else ()
+        return parts["up"], parts["down"], *alpha
+    return tuple(index.found(row.keys(pairing.family, weight.name, weight.kind, factors=False)).values())
 
 
 def _read(weight: PairedWeight, finetuned: Checkpoint, original: Checkpoint, residents: BlockCache | None) -> Weights:

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.containers import model_endings
-from engine.checkpoints.lora_keys import FACTOR_ENDINGS
 from engine.checkpoints.opening import open_checkpoint
 from engine.errors import EngineError, ErrorCode
 
 _SHARD = re.compile(r"-\d{5}-of-(?!00001)\d{5}\.safetensors$")
 _LOOKED_INTO = 32  # files whose headers are read; a folder with more is a collection, and nobody means all of it
 _MAX_INDEX_BYTES = 64 << 20
-
-
-def is_lora(checkpoint: Checkpoint) -> bool:
-    """Whether a file holds the factors of a LoRA and not a model's weights."""
-    return any(name.endswith(FACTOR_ENDINGS) for name in checkpoint.stored)
 
 
 def files_of_models(folder: Path) -> tuple[Path, ...]:
@@ -33,8 +27,12 @@ def files_of_models(folder: Path) -> tuple[Path, ...]:
     return tuple(path for path in files if path.name not in parts and not _SHARD.search(path.name))
 
 
-def model_file(path: Path) -> Path:
+def model_file(path: Path, is_lora: Callable[[Collection[str]], bool]) -> Path:
     """The file of a model: the path itself, or of a folder the one file in it that is a model and no LoRA.
+
+    Args:
+        path: a file or a folder.
+        is_lora: whether the names of a file's tensors are those of a LoRA.
 
     Raises:
         EngineError: ``is_directory`` for a folder with no such file or more than one, naming them, and for models in
@@ -46,7 +44,7 @@ def model_file(path: Path) -> Path:
         candidates = files_of_models(path)
         found = candidates
         if 1 < len(candidates) <= _LOOKED_INTO:
-            found = tuple(file for file in candidates if _is_model(file))
+            found = tuple(file for file in candidates if _is_model(file, is_lora))
         if len(found) == 1:
             return found[0]
         reason = _why_none(path) if not candidates else "several" if found else "unusable"
@@ -60,10 +58,10 @@ def _may_be_model(path: Path) -> bool:
     return path.name.casefold().endswith(model_endings()) and not path.name.startswith(".") and path.is_file()
 
 
-def _is_model(path: Path) -> bool:
+def _is_model(path: Path, is_lora: Callable[[Collection[str]], bool]) -> bool:
     try:
         with open_checkpoint(path) as checkpoint:
-            return not is_lora(checkpoint)
+            return not is_lora(checkpoint.stored.keys())
     except EngineError:
         return False
 

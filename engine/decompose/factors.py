@@ -10,8 +10,9 @@ import torch
 from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.delta import energy
 from engine.decompose.factor_error import ExactFactors
-from engine.decompose.method import LayerMethod
+from engine.decompose.method import StoringRule
 from engine.decompose.pieces import Pieces
+from engine.decompose.stored_layer import Difference, Factors, StoredLayer
 from engine.decompose.workspace import CHUNK_BYTES
 from engine.errors import EngineError, ErrorCode
 from engine.settings import SAFETENSORS_DTYPES
@@ -53,12 +54,14 @@ class Storing:
 
 @dataclass(frozen=True)
 class Stored:
-    """Tensors as they go into the file, on the host, by part, and how they came about.
+    """What goes into a file of a layer, on the host, and how it came about.
 
-    Parts are ``up``, ``down`` and ``alpha``, or ``difference`` alone.
+    Attributes:
+        layer: None where it stands in the file already.
+        how: decisions and errors.
     """
 
-    tensors: dict[str, torch.Tensor]
+    layer: StoredLayer | None
     how: Storing
 
 
@@ -66,20 +69,20 @@ def store_factors(
     delta: torch.Tensor | Pieces | None,
     svd: TruncatedSvd,
     kernel: tuple[int, ...],
-    method: LayerMethod,
+    rule: StoringRule,
     *,
     total: float,
     layer: str,
     decided: Storing | None = None,
 ) -> Stored:
-    """Turn a decomposition into ``up``, ``down`` and ``alpha``.
+    """Turn a decomposition into factors.
 
     Args:
         delta: (out, in * kernel sizes) float32, held or in pieces. None where only its decomposition is at hand: then
             the energies are lower bounds, which differ from the truth only where factors were clamped.
         svd: its decomposition.
         kernel: the kernel sizes of a convolution; empty for a matrix.
-        method: dtype and clamping.
+        rule: dtype, clamping and alpha.
         total: squared Frobenius norm of the delta.
         layer: for the error.
         decided: an earlier storing of the same factors under the same rule of clamping, which is not asked again.
@@ -94,14 +97,14 @@ def store_factors(
     if decided is not None:
         clamp, limit = decided.clamp, decided.limit
         up, down = _limited(up, down, decided)
-    elif method.clamp_quantile:
-        up, down, clamp, limit = _clamped(exact, method.clamp_max_loss)
-    power = _scale_power(up, down) if method.output_dtype == "fp16" else 0
-    scale = math.ldexp(1.0, power)
-    if power:
+    elif rule.clamp_quantile:
+        up, down, clamp, limit = _clamped(exact, rule.clamp_max_loss)
+    power = _scale_power(up, down) if rule.output_dtype == "fp16" and rule.alpha is None else 0
+    scale, alpha = _scaling(svd.rank, power, rule.alpha)
+    if scale != 1.0:
         up, down = up * scale, down * scale
-    (up, down), dtype, fallback = _rounded((up, down), method, layer)
-    loaded = math.ldexp(1.0, -2 * power)
+    (up, down), dtype, fallback = _rounded((up, down), rule, layer)
+    loaded = alpha / svd.rank
     # Clamping is no random change: what it does along the error of the factors themselves must be measured.
     lost = exact.lost(up.to(torch.float32), down.to(torch.float32), loaded, measured=clamp == "clamped")
     how = Storing(
@@ -114,32 +117,33 @@ def store_factors(
         energy_retained=1.0 - lost / total,
         relative_error=math.sqrt(lost / total),
     )
-    return Stored(_named(up, down, kernel, power), how)
+    return Stored(_factors(up, down, alpha, kernel), how)
 
 
-def restore_factors(svd: TruncatedSvd, kernel: tuple[int, ...], how: Storing) -> Stored:
+def restore_factors(svd: TruncatedSvd, kernel: tuple[int, ...], rule: StoringRule, how: Storing) -> Stored:
     """The tensors of `store_factors` once more, bit by bit, from the same decomposition and what was decided then."""
     up, down = _limited(*_balanced(svd), how)
-    scale, dtype = math.ldexp(1.0, how.power), _TORCH_DTYPES[how.dtype]
+    scale, alpha = _scaling(svd.rank, how.power, rule.alpha)
+    dtype = _TORCH_DTYPES[how.dtype]
     up, down = ((factor * scale).to(dtype).contiguous() for factor in (up, down))
-    return Stored(_named(up, down, kernel, how.power), how)
+    return Stored(_factors(up, down, alpha, kernel), how)
 
 
-def store_difference(delta: torch.Tensor, method: LayerMethod, *, total: float, layer: str) -> Stored:
+def store_difference(delta: torch.Tensor, rule: StoringRule, *, total: float, layer: str) -> Stored:
     """Store the delta itself, for ``full``, biases, norms and bare parameters.
 
     Raises:
         EngineError: ``dtype_overflow`` where a value does not fit the dtype.
     """
-    (stored,), dtype, fallback = _rounded((delta,), method, layer)
+    (stored,), dtype, fallback = _rounded((delta,), rule, layer)
     lost = _rounding_loss(delta, stored)
     how = Storing("off", 0.0, 0, dtype, fallback, 1.0, 1.0 - lost / total, math.sqrt(lost / total))
-    return Stored({"difference": stored.cpu()}, how)
+    return Stored(Difference(stored.cpu()), how)
 
 
 def restore_difference(delta: torch.Tensor, how: Storing) -> Stored:
     """The tensor of `store_difference` once more."""
-    return Stored({"difference": delta.to(_TORCH_DTYPES[how.dtype])}, how)
+    return Stored(Difference(delta.to(_TORCH_DTYPES[how.dtype])), how)
 
 
 def _balanced(svd: TruncatedSvd) -> tuple[torch.Tensor, torch.Tensor]:
@@ -153,13 +157,15 @@ def _limited(up: torch.Tensor, down: torch.Tensor, how: Storing) -> tuple[torch.
     return up.clamp(-how.limit, how.limit), down.clamp(-how.limit, how.limit)
 
 
-def _named(up: torch.Tensor, down: torch.Tensor, kernel: tuple[int, ...], power: int) -> dict[str, torch.Tensor]:
-    rank, inputs = int(up.shape[1]), int(down.shape[1]) // math.prod(kernel)
-    return {
-        "up": up.reshape(*up.shape, *(1,) * len(kernel)).cpu(),
-        "down": down.reshape(rank, inputs, *kernel).cpu(),
-        "alpha": torch.tensor(rank * math.ldexp(1.0, -2 * power), dtype=torch.float32),
-    }
+def _scaling(rank: int, power: int, alpha: float | None) -> tuple[float, float]:
+    """What both factors are multiplied by, and the alpha that takes it back, as alpha / rank multiplies the product."""
+    if alpha is None:
+        return math.ldexp(1.0, power), rank * math.ldexp(1.0, -2 * power)
+    return math.sqrt(rank / alpha), alpha
+
+
+def _factors(up: torch.Tensor, down: torch.Tensor, alpha: float, kernel: tuple[int, ...]) -> Factors:
+    return Factors(up.cpu(), down.cpu(), torch.tensor(alpha, dtype=torch.float32), kernel)
 
 
 def signed_quantile(tensors: tuple[torch.Tensor, ...], q: float) -> float:
@@ -208,15 +214,15 @@ def _scale_power(up: torch.Tensor, down: torch.Tensor) -> int:
 
 
 def _rounded(
-    tensors: tuple[torch.Tensor, ...], method: LayerMethod, layer: str
+    tensors: tuple[torch.Tensor, ...], rule: StoringRule, layer: str
 ) -> tuple[tuple[torch.Tensor, ...], str, bool]:
     """Round to the output dtype, or keep float32 where rounding would lose too much of a tensor's norm."""
-    name = SAFETENSORS_DTYPES[method.output_dtype]
+    name = SAFETENSORS_DTYPES[rule.output_dtype]
     dtype = _TORCH_DTYPES[name]
     rounded = tuple(tensor.to(dtype) for tensor in tensors)
     if not all(map(math.isfinite, map(_largest, rounded))):
         largest = max(map(_largest, tensors))
-        raise EngineError(ErrorCode.DTYPE_OVERFLOW, tensor=layer, dtype=method.output_dtype, value=largest)
+        raise EngineError(ErrorCode.DTYPE_OVERFLOW, tensor=layer, dtype=rule.output_dtype, value=largest)
 
     def loses_too_much(exact: torch.Tensor, inexact: torch.Tensor) -> bool:
         return _rounding_loss(exact, inexact) > ROUNDING_LIMITS[dtype] ** 2 * energy(exact)

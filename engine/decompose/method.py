@@ -3,10 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.seed import layer_seed
 from engine.settings import Algorithm, ExtractionSettings, OutputDtype
+
+StoredPart = Literal["up", "down", "alpha", "difference"]
+"""What a stored layer consists of: two factors and their alpha, or the difference alone."""
+
+
+@dataclass(frozen=True)
+class StoringRule:
+    """How the decomposition of a layer, or its difference, becomes what stands in a file.
+
+    Attributes:
+        output_dtype: ``fp16``, ``bf16`` or ``fp32``.
+        clamp_quantile: whether factors are clamped.
+        clamp_max_loss: largest share of the energy that clamping may cost.
+        alpha: the alpha of every layer, to which its factors are rescaled; None gives each layer its own.
+    """
+
+    output_dtype: OutputDtype
+    clamp_quantile: bool
+    clamp_max_loss: float
+    alpha: float | None = None
+
+    @classmethod
+    def of(cls, settings: ExtractionSettings, alpha: float | None = None) -> StoringRule:
+        """The rule that the settings name."""
+        return cls(settings.output_dtype, settings.clamp_quantile, settings.clamp_max_loss, alpha)
 
 
 @dataclass(frozen=True)
@@ -20,9 +46,7 @@ class LayerMethod:
         algorithm: the solver.
         iterations: bound for ``svd_lowrank``; 0 for the other solvers.
         seed: of the run; each layer derives its own from it, see `layer_seed`.
-        output_dtype: ``fp16``, ``bf16`` or ``fp32``.
-        clamp_quantile: whether factors are clamped.
-        clamp_max_loss: largest share of the energy that clamping may cost.
+        storing: how its decomposition is stored: a rule for each kind of output, the same for all layers.
         min_change: layers with |delta| / |original| at or below this are left out.
     """
 
@@ -30,9 +54,7 @@ class LayerMethod:
     algorithm: Algorithm
     iterations: int
     seed: int
-    output_dtype: OutputDtype
-    clamp_quantile: bool
-    clamp_max_loss: float
+    storing: tuple[StoringRule, ...]
     min_change: float
 
     @classmethod
@@ -43,9 +65,7 @@ class LayerMethod:
             algorithm=settings.algorithm,
             iterations=settings.lowrank_iters if settings.algorithm == "svd_lowrank" else 0,
             seed=settings.seed,
-            output_dtype=settings.output_dtype,
-            clamp_quantile=settings.clamp_quantile,
-            clamp_max_loss=settings.clamp_max_loss,
+            storing=(StoringRule.of(settings),),
             min_change=settings.min_change,
         )
 

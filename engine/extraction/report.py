@@ -16,7 +16,9 @@ from engine.checkpoints import Checkpoint, pair_fingerprint
 from engine.checkpoints.stored import RAW
 from engine.decompose.method import LayerMethod
 from engine.decompose.seed import SOLVER_VERSION
+from engine.formats.lora_format import LoraFacts
 from engine.formats.output_path import rank_label
+from engine.planning.output import Output
 from engine.planning.plan import Plan
 from engine.results import LayerResult, LeftOut
 
@@ -41,21 +43,34 @@ def quality(rows: list[LayerResult], lost_energy: float) -> Quality:
     return Quality(mean=kept / total if total else 0.0, worst=min((row.energy_retained for row in rows), default=0.0))
 
 
+@dataclass(frozen=True)
+class Sources:
+    """The two models that a file was made from."""
+
+    finetuned: Checkpoint
+    original: Checkpoint
+
+
 def metadata(
     plan: Plan,
-    finetuned: Checkpoint,
-    original: Checkpoint,
+    output: Output,
+    sources: Sources,
     rows: list[LayerResult],
     figures: Quality,
     started: str,
 ) -> dict[str, str]:
     """Texts for the LoRA's header; `started` is the date of the run that began it, ISO 8601."""
-    ranks = Counter(row.rank for row in rows if row.rank is not None)
-    rank = str(plan.settings.rank) if plan.settings.lora_type == "standard" else "Dynamic"
+    finetuned, original, settings = sources.finetuned, sources.original, output.settings
+    facts = LoraFacts(
+        family=plan.pairing.family,
+        rank=settings.rank if settings.lora_type == "standard" else None,
+        largest_rank=max((row.rank for row in rows if row.rank is not None), default=0),
+        alpha=output.storing.alpha,
+    )
     texts = {
         "format": "pt",
         "lora_extractor.version": __version__,
-        "lora_extractor.settings": plan.settings.model_dump_json(exclude={"resume"}),
+        "lora_extractor.settings": settings.model_dump_json(exclude={"resume"}),
         "lora_extractor.hardware": plan.hardware.model_dump_json(exclude={"debug_mode"}),
         "lora_extractor.finetuned_model": finetuned.path.name,
         "lora_extractor.finetuned_header_sha256": finetuned.header_sha256,
@@ -66,43 +81,39 @@ def metadata(
         "lora_extractor.mean_energy_retained": f"{figures.mean:.8f}",
         "lora_extractor.worst_energy_retained": f"{figures.worst:.8f}",
         "modelspec.sai_model_spec": "1.0.0",
-        "modelspec.title": Path(plan.settings.filename_prefix).name,
+        "modelspec.title": Path(settings.filename_prefix).name,
         "modelspec.date": started,
         "modelspec.description": f"LoRA extracted from {finetuned.path.name} minus {original.path.name}",
     }
     if plan.pairing.family.architecture:
         texts["modelspec.architecture"] = plan.pairing.family.architecture
-    if ranks:
-        texts["ss_network_module"] = "networks.lora"
-        texts["ss_network_dim"] = texts["ss_network_alpha"] = rank
-    return texts
+    return texts | output.format.metadata(facts)
 
 
 def report(
     plan: Plan,
-    finetuned: Checkpoint,
-    original: Checkpoint,
+    output: Output,
+    sources: Sources,
     rows: list[LayerResult],
     left_out: list[LeftOut],
     figures: Quality,
     run: dict[str, Any],
-    output: Path,
+    path: Path,
     size_bytes: int,
 ) -> str:
-    """The JSON report that goes beside the file."""
-    sources = _source(finetuned), _source(original)
+    """The JSON report that goes beside the file at `path`."""
     document = {
-        "output": output.name,
+        "output": path.name,
         "size_bytes": size_bytes,
         "tool": {"name": "LoRA Extractor", "version": __version__, "solver_version": SOLVER_VERSION},
-        "finetuned_model": sources[0],
-        "original_model": sources[1],
-        "pair_fingerprint": pair_fingerprint(finetuned, original),
+        "finetuned_model": _source(sources.finetuned),
+        "original_model": _source(sources.original),
+        "pair_fingerprint": pair_fingerprint(sources.finetuned, sources.original),
         "family": plan.pairing.family.title,
-        "settings": plan.settings.model_dump(mode="json"),
+        "settings": output.settings.model_dump(mode="json"),
         "hardware": plan.hardware.model_dump(mode="json"),
-        "rank": rank_label(plan.settings),
-        "key_format": plan.settings.key_format,
+        "rank": rank_label(output.settings),
+        "key_format": output.format.key,
         "totals": {
             "layers": len(rows),
             "skipped": len(left_out),
@@ -111,7 +122,7 @@ def report(
             "delta_energy": sum(row.delta_energy for row in rows),
             "capped": sum(row.capped for row in rows),
             "kept_unclamped": sum(row.clamp == "kept" for row in rows),
-            "stored_fp32": sum(_is_fallback(row, plan) for row in rows),
+            "stored_fp32": sum(_is_fallback(row, output) for row in rows),
             **run,
         },
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "system": platform.platform()},
@@ -152,5 +163,5 @@ def _source(checkpoint: Checkpoint) -> dict[str, Any]:
     return source
 
 
-def _is_fallback(row: LayerResult, plan: Plan) -> bool:
-    return row.stored_dtype == "F32" and plan.settings.output_dtype != "fp32"
+def _is_fallback(row: LayerResult, output: Output) -> bool:
+    return row.stored_dtype == "F32" and output.storing.output_dtype != "fp32"

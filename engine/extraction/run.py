@@ -15,13 +15,12 @@ from engine.checkpoints.tensors import read_view
 from engine.errors import EngineError
 from engine.events import Event, FinishingStep, Progress
 from engine.extraction.collector import OutputCollector
+from engine.extraction.layer_events import LayerEvents
 from engine.extraction.layer_executor import ExecutorChoice, LayerExecutor, RunContext, RunInputs
 from engine.extraction.progress import RunProgress, planned
-from engine.formats.comfyui import set_weight_key
-from engine.formats.safetensors_writer import SafetensorsWriter
 from engine.layer import LayerOutcome
 from engine.planning.plan import Plan
-from engine.results import ExtractionResult, LeaveOutReason, LeftOut
+from engine.results import ExtractionResult, LeaveOutReason, LeftOut, OutputFile
 from engine.resume.journal import RunJournal
 from engine.store import DecompositionStore
 
@@ -48,9 +47,8 @@ class ExtractionRun:
         self._store, self._choose_executor = store, executor
         self._started = time.perf_counter()
         self._executor: LayerExecutor | None = None
-        self._writer: SafetensorsWriter | None = None
+        self._collectors: tuple[OutputCollector, ...] = ()
         self._disk_since: float | None = None
-        self._new: list[str] = []
 
     def stalled(self, seconds: float) -> bool:
         """Whether a disk has kept the run waiting for longer than so many seconds."""
@@ -62,9 +60,9 @@ class ExtractionRun:
         return None if self._executor is None else self._executor.sample().finishing
 
     def discard(self) -> None:
-        """Remove the unfinished file although the thread may still be at work."""
-        if self._writer is not None:
-            self._writer.abort()
+        """Remove the unfinished files although the thread may still be at work."""
+        for collector in self._collectors:
+            collector.writer.abort()
 
     def run(self) -> ExtractionResult:
         """From the executor to the published files.
@@ -78,7 +76,7 @@ class ExtractionRun:
             RunInputs([task.weight for task in plan.tasks], plan.method, plan.hardware),
             RunContext(self._checkpoints, self._emit, lambda: any(token.cancelled for token in self._tokens)),
         )
-        self._collector = OutputCollector(plan, self._checkpoints, self._emit)
+        self._layer_events = LayerEvents(plan, self._checkpoints, self._emit)
         self._progress = RunProgress(executor, costs=plan.costs, started=self._started)
         self._emit(planned(plan, executor))
         for notice in plan.notices:
@@ -89,17 +87,21 @@ class ExtractionRun:
             self._hash_meanwhile()
             journal = RunJournal(self._store, plan, self._checkpoints, self._emit)
             journal.announce()
-            writer = self._writer = journal.open_output()
+            self._collectors = tuple(
+                OutputCollector(plan, output, self._checkpoints, writer)
+                for output, writer in zip(plan.outputs, journal.open_outputs(), strict=True)
+            )
         finished = False
         try:
-            result = self._extract(executor, journal, writer)
+            result = self._extract(executor, journal)
             finished = True
             return result
         except BaseException:
-            if journal.on and journal.part is not None:
-                writer.leave()
-            else:
-                writer.abort()
+            for collector in self._collectors:
+                if journal.on and journal.part is not None:
+                    collector.writer.leave()
+                else:
+                    collector.writer.abort()
             raise
         finally:
             with self._at_disk():
@@ -115,18 +117,18 @@ class ExtractionRun:
 
         threading.Thread(target=hash_both, name="fingerprints", daemon=True).start()
 
-    def _extract(self, executor: LayerExecutor, journal: RunJournal, writer: SafetensorsWriter) -> ExtractionResult:
-        self._layers(executor, journal, writer)
+    def _extract(self, executor: LayerExecutor, journal: RunJournal) -> ExtractionResult:
+        self._layers(executor, journal)
         for name, view in self._plan.new.items():
             self._check()
             with self._at_disk():
-                self._write_new(name, view, writer)
+                self._write_new(name, view)
         self._check()
         with self._at_disk():
-            self._collector.judge()
-            return self._publish(journal, writer)
+            self._layer_events.judge([collector.rows for collector in self._collectors])
+            return self._publish(journal)
 
-    def _layers(self, executor: LayerExecutor, journal: RunJournal, writer: SafetensorsWriter) -> None:
+    def _layers(self, executor: LayerExecutor, journal: RunJournal) -> None:
         """All layers and measured weights, from earlier runs or from the executor."""
         plan, earlier = self._plan, journal.earlier
         available = earlier.layers.keys() | earlier.measured.keys()
@@ -146,7 +148,7 @@ class ExtractionRun:
                 while position < len(plan.tasks):
                     self._check()
                     self._sample()
-                    position = self._write_ready(position, ready, journal, writer)
+                    position = self._write_ready(position, ready, journal)
                     if position < len(plan.tasks):
                         unwritten = executor.take(_WAIT_SECONDS)
                         self._keep(unwritten, journal)
@@ -164,23 +166,22 @@ class ExtractionRun:
             with self._at_disk():
                 journal.write(finished)
 
-    def _write_ready(
-        self, position: int, ready: dict[int, LayerOutcome], journal: RunJournal, writer: SafetensorsWriter
-    ) -> int:
+    def _write_ready(self, position: int, ready: dict[int, LayerOutcome], journal: RunJournal) -> int:
         """Write everything whose turn it is; returns the index whose turn is next."""
         group: list[tuple[int, LayerOutcome]] = []
         while (outcome := self._available(position, ready, journal)) is not None:
-            if outcome.tensors:
+            if outcome.stored:
                 with self._at_disk():
-                    outcome = self._collector.write(position, outcome, writer)
+                    for collector in self._collectors:
+                        outcome = collector.write(position, outcome)
             group.append((position, outcome))
             position += 1
             if journal.part is None or sum(waiting.nbytes for _, waiting in group) > _AT_ONCE:
-                self._settle(group, journal, writer)
+                self._settle(group, journal)
                 group = []
                 self._check()
                 self._sample()
-        self._settle(group, journal, writer)
+        self._settle(group, journal)
         return position
 
     def _available(self, position: int, ready: dict[int, LayerOutcome], journal: RunJournal) -> LayerOutcome | None:
@@ -188,7 +189,7 @@ class ExtractionRun:
         if position in ready:
             return ready.pop(position)
         if position in journal.earlier.measured:
-            return LayerOutcome({}, None, None, journal.earlier.measured[position], kept=True)
+            return LayerOutcome(None, None, journal.earlier.measured[position], kept=True)
         if position not in journal.earlier.layers:
             return None
         with self._at_disk():
@@ -199,44 +200,61 @@ class ExtractionRun:
             self._executor.submit([self._plan.tasks[position]])
         return outcome
 
-    def _settle(self, group: list[tuple[int, LayerOutcome]], journal: RunJournal, writer: SafetensorsWriter) -> None:
-        """Count layers as done that are in the file; those of ``full`` are journaled first."""
+    def _settle(self, group: list[tuple[int, LayerOutcome]], journal: RunJournal) -> None:
+        """Count layers as done that are in the files; those of ``full``, which has one file, are journaled first."""
         if journal.part is not None and group:
             fresh = [(index, outcome) for index, outcome in group if not outcome.kept]
+            (collector,) = self._collectors
             with self._at_disk():
-                added = {
-                    index: self._collector.added(index, outcome, writer) for index, outcome in fresh if outcome.row
-                }
-                writer.sync()
+                added = {index: collector.added(index, outcome) for index, outcome in fresh if outcome.row}
+                collector.writer.sync()
                 journal.write(fresh, added)
         assert self._executor is not None, "the layers have begun"
         for index, outcome in group:
             if self._plan.tasks[index].measured:
-                self._collector.measured(outcome.delta_energy)
+                for collector in self._collectors:
+                    collector.measured(outcome.delta_energy)
             else:
-                self._collector.finish(index, outcome, self._progress.memory)
+                self._finish(index, outcome)
             self._progress.settle(index)
             self._executor.release(index)
             self._emit(self._progress_event())
 
-    def _write_new(self, name: str, view: WeightView, writer: SafetensorsWriter) -> None:
+    def _finish(self, index: int, outcome: LayerOutcome) -> None:
+        """Count a layer in every file, and emit its events."""
+        rows = [collector.finish(outcome) for collector in self._collectors]
+        row = next((row for row in rows if row is not None), None)
+        self._layer_events.finished(index, outcome, row, self._progress.memory)
+
+    def _write_new(self, name: str, view: WeightView) -> None:
         """Write a weight that only the fine-tuned model has."""
         finetuned = self._checkpoints[0]
         tensor = read_view(finetuned, view)
         if bool(torch.isfinite(tensor.to(torch.float32)).all()):
-            writer.add(set_weight_key(self._plan.pairing.family, name), tensor)
-            self._new.append(name)
+            for collector in self._collectors:
+                collector.write_whole(name, tensor)
             return
         left_out = LeftOut(name, LeaveOutReason.NON_FINITE, f"in {finetuned.path.name}")
-        self._collector.leave_out(left_out, str(finetuned.path))
+        for collector in self._collectors:
+            collector.leave_out(left_out)
+        self._layer_events.leave_out(left_out, str(finetuned.path))
 
-    def _publish(self, journal: RunJournal, writer: SafetensorsWriter) -> ExtractionResult:
-        results = self._collector
-        totals = self._progress.totals(results.kept) | {"set_weights": self._new}
-        output = results.publish(writer, journal.started, totals)
-        figures = {name: totals[name] for name in _IN_RESULT} | {"layers_reused": results.kept}
-        rows, left_out = tuple(results.rows), tuple(results.left_out)
-        return ExtractionResult((output,), rows, left_out, self._progress.seconds(), **figures)
+    def _publish(self, journal: RunJournal) -> ExtractionResult:
+        """Put all files in place, or none: where one cannot be, those before it are removed again."""
+        kept = self._layer_events.kept
+        totals = self._progress.totals(kept)
+        outputs: list[OutputFile] = []
+        try:
+            for collector in self._collectors:
+                outputs.append(collector.publish(journal.started, totals))
+        except BaseException:
+            for output in outputs:
+                for path in (output.path, output.report):
+                    path.unlink(missing_ok=True)
+            raise
+        figures = {name: totals[name] for name in _IN_RESULT} | {"layers_reused": kept}
+        rows, left_out = tuple(self._collectors[0].rows), tuple(self._collectors[0].left_out)
+        return ExtractionResult(tuple(outputs), rows, left_out, self._progress.seconds(), **figures)
 
     def _sample(self, *, now: bool = False) -> None:
         """Emits a memory sample and the progress where they are due."""
@@ -246,14 +264,14 @@ class ExtractionRun:
             self._emit(self._progress_event())
 
     def _progress_event(self) -> Progress:
-        results, run = self._collector, self._progress
+        run = self._progress
         return Progress(
-            layers_done=results.done,
+            layers_done=self._layer_events.done,
             layers_total=len(self._plan.layers),
             share=run.share,
             elapsed=run.seconds(),
             remaining=run.remaining(),
-            energy_so_far=results.energy_so_far(),
+            energy_so_far=self._collectors[0].energy_so_far(),
         )
 
     @contextmanager

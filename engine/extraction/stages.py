@@ -189,14 +189,7 @@ class LayerStages:
             held = difference.delta is not None and _same_memory(tensor, difference.delta.values)
             return self._device.on_host(tensor.clone() if held else tensor)
 
-        svd = outcome.svd
-        return replace(
-            outcome,
-            tensors={part: kept(tensor) for part, tensor in outcome.tensors.items()},
-            svd=None if svd is None else replace(svd, u=kept(svd.u), vh=kept(svd.vh)),
-            stored=None if outcome.stored is None else replace(outcome.stored, tensors={}),
-            difference=None if outcome.difference is None else kept(outcome.difference),
-        )
+        return outcome.moved(kept)
 
     def _blamed(self, outcome: LayerOutcome, weights: Weights) -> LayerOutcome:
         """Name the file whose tensor holds the NaN or the infinity."""

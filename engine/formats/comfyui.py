@@ -1,4 +1,4 @@
-"""ComfyUI's key names for a LoRA. Source: ComfyUI, comfy/lora.py, ``model_lora_keys_unet`` and ``load_lora``.
+"""ComfyUI's LoRAs. Source: ComfyUI, comfy/lora.py, ``model_lora_keys_unet`` and ``load_lora``.
 
 ComfyUI looks up ``<module>`` of every ``<module>.weight`` and the full name of every other parameter, and
 reads ``.lora_up.weight``, ``.lora_down.weight``, ``.alpha``, ``.diff``, ``.diff_b`` and ``.set_weight`` after it.
@@ -6,31 +6,64 @@ reads ``.lora_up.weight``, ``.lora_down.weight``, ``.alpha``, ``.diff``, ``.diff
 
 from __future__ import annotations
 
-from engine.checkpoints.lora_keys import BIAS_DIFFERENCE, DIFFERENCE, FACTORS, WHOLE_WEIGHT
+from collections.abc import Iterable
+from dataclasses import replace
+
+from engine.decompose.method import StoredPart
+from engine.events import Notice, NoticeCode
+from engine.formats.lora_format import LayerKeys, LoraFacts, LoraFormat, LoraIndex, index_of
 from engine.models.families import Family
 from engine.models.names import DENOISER
 
-
-def factor_key(family: Family, name: str, part: str) -> str:
-    """Key of a part of the weight with this canonical name: ``up``, ``down`` or ``alpha``."""
-    return _base(family, name) + FACTORS[part]
+_FACTORS: dict[StoredPart, str] = {"up": ".lora_up.weight", "down": ".lora_down.weight", "alpha": ".alpha"}
+_DIFFERENCE, _BIAS_DIFFERENCE, _WHOLE = ".diff", ".diff_b", ".set_weight"
 
 
-def difference_key(family: Family, name: str, kind: str) -> str:
-    """Key of a stored difference: ``.diff_b`` for the bias beside a weight, else ``.diff``."""
-    if kind == "bias":
-        return _base(family, name.removesuffix(".bias") + ".weight") + BIAS_DIFFERENCE
-    return _base(family, name) + DIFFERENCE
+class ComfyUI(LoraFormat):
+    """What ComfyUI loads for every architecture; each layer has an alpha of its own, always float32."""
 
+    key = "comfyui"
+    title = "ComfyUI"
 
-def set_weight_key(family: Family, name: str) -> str:
-    """Key of a weight that is set as a whole."""
-    return _base(family, name) + WHOLE_WEIGHT
+    def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
+        """See `LoraFormat.keys`. A bias beside a weight is ``.diff_b`` of that weight."""
+        if factors:
+            return {part: _base(family, name) + ending for part, ending in _FACTORS.items()}
+        if kind == "bias":
+            return {"difference": _base(family, name.removesuffix(".bias") + ".weight") + _BIAS_DIFFERENCE}
+        return {"difference": _base(family, name) + _DIFFERENCE}
 
+    def whole_key(self, family: Family, name: str) -> str:
+        """See `LoraFormat.whole_key`."""
+        return _base(family, name) + _WHOLE
 
-def has_loader(family: Family) -> bool:
-    """Whether ComfyUI loads LoRAs for this family under the names written here."""
-    return bool(family.lora_prefix)
+    def parse(self, keys: Iterable[str]) -> LoraIndex | None:
+        """See `LoraFormat.parse`. The layer of a ``.diff_b`` is called ``<module>.bias``."""
+        keys = tuple(keys)
+        whole = tuple(key for key in keys if key.endswith(_WHOLE))
+        biases = {key.removesuffix(_BIAS_DIFFERENCE): key for key in keys if key.endswith(_BIAS_DIFFERENCE)}
+        endings: dict[str, StoredPart] = {ending: part for part, ending in _FACTORS.items()}
+        endings[_DIFFERENCE] = "difference"
+        rest = [key for key in keys if not key.endswith((_WHOLE, _BIAS_DIFFERENCE))]
+        index = index_of(rest, endings) or LoraIndex({}, unknown=tuple(rest))
+        layers: dict[str, LayerKeys] = {**index.layers}
+        layers |= {f"{module}.bias": {"difference": key} for module, key in biases.items()}
+        return replace(index, layers=layers, whole=whole) if layers or whole else None
+
+    def notices(self, family: Family) -> tuple[Notice, ...]:
+        """See `LoraFormat.notices`."""
+        return () if family.lora_prefix else (Notice(NoticeCode.NO_COMFYUI_LOADER, family.title),)
+
+    def metadata(self, facts: LoraFacts) -> dict[str, str]:
+        """See `LoraFormat.metadata`. Which rank a layer has, ComfyUI sees by its factors."""
+        if not facts.largest_rank:
+            return {}
+        rank = "Dynamic" if facts.rank is None else str(facts.rank)
+        return {"ss_network_module": "networks.lora", "ss_network_dim": rank, "ss_network_alpha": rank}
+
+    def stem(self, prefix: str) -> str:
+        """The prefix as it is."""
+        return prefix
 
 
 def _base(family: Family, name: str) -> str:

@@ -1,6 +1,7 @@
 """Where the output goes, and whether it can.
 
-Its name is ``{prefix}_rank_{rank}_{dtype}_{mode}_b{blocks}_bs{batch}_{counter}_.safetensors``.
+Its name is ``{prefix}_rank_{rank}_{dtype}_{mode}_b{blocks}_bs{batch}_{counter}_.safetensors``; the format's `stem` may
+add to the prefix.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -27,16 +29,25 @@ _OF_THE_KERNEL = frozenset(
 
 
 def output_folder_and_stem(
-    output_dir: Path, settings: ExtractionSettings, hardware: HardwareSettings
+    output_dir: Path,
+    settings: ExtractionSettings,
+    hardware: HardwareSettings,
+    stem_of: Callable[[str], str] = lambda prefix: prefix,
 ) -> tuple[Path, str]:
     """The folder the file goes into, and its name up to the counter.
+
+    Args:
+        output_dir: the output folder.
+        settings: what is extracted.
+        hardware: how the machine is used.
+        stem_of: what the format makes of the name that was asked for.
 
     Raises:
         EngineError: ``output_escapes`` where the prefix leaves the output folder, is blank or cannot be a file name.
     """
     parts = _checked_parts(settings.filename_prefix)
     stem = (
-        f"{parts[-1]}_rank_{rank_label(settings)}_{settings.output_dtype}_{hardware.vram_usage_mode}"
+        f"{stem_of(parts[-1])}_rank_{rank_label(settings)}_{settings.output_dtype}_{hardware.vram_usage_mode}"
         f"_b{hardware.blocks_in_gpu}_bs{hardware.batch_size}_"
     )
     if max(len(os.fsencode(part)) for part in (*parts[:-1], numbered(stem, 1))) > _MAX_NAME_BYTES:

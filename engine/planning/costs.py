@@ -8,7 +8,7 @@ from engine.checkpoints import Piece, WeightView
 from engine.checkpoints.dtypes import DTYPES
 from engine.checkpoints.encodings import decoded_bytes, encoding_of, piece_of, scratch_bytes
 from engine.checkpoints.stored import RAW
-from engine.decompose.method import LayerMethod
+from engine.decompose.method import LayerMethod, StoringRule
 from engine.decompose.workspace import (
     CHUNK_BYTES,
     gram_bytes,
@@ -32,9 +32,9 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[0], math.prod(shape[1:])
 
 
-def stored_bytes(weight: PairedWeight, method: LayerMethod) -> int:
-    """Largest size of what is stored for a weight."""
-    size = DTYPES[SAFETENSORS_DTYPES[method.output_dtype]].bits // 8
+def stored_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule) -> int:
+    """Largest size of what is stored for a weight by one of a method's rules."""
+    size = DTYPES[SAFETENSORS_DTYPES[rule.output_dtype]].bits // 8
     if not method.stores_factors(weight.kind):
         return weight.numel * size
     rows, columns = matrix_shape(weight.shape)

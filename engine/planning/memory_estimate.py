@@ -158,4 +158,5 @@ def _result_bytes(plan: Plan, task: Task) -> int:
     """What a finished layer holds until it is written: its tensors, and what goes to the journal."""
     if task.measured:
         return 0
-    return stored_bytes(task.weight, plan.method) + journal_bytes(task.weight, plan.method)
+    stored = sum(stored_bytes(task.weight, plan.method, rule) for rule in plan.method.storing)
+    return stored + journal_bytes(task.weight, plan.method)

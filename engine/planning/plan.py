@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from engine.checkpoints import WeightView
-from engine.checkpoints.lora_keys import FACTORS
-from engine.decompose.method import LayerMethod
+from engine.decompose.method import LayerMethod, StoringRule
 from engine.disk import free_bytes
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
-from engine.formats.comfyui import difference_key, factor_key, has_loader, set_weight_key
-from engine.formats.output_path import check_writable, first_free, numbered, output_folder_and_stem
-from engine.models.pairing import PairedWeight, Pairing, Selection, select
-from engine.planning.costs import journal_bytes, measuring_work, stored_bytes, work
+from engine.formats.output_path import check_writable
+from engine.models.pairing import PairedWeight, Pairing, select
+from engine.planning.costs import journal_bytes, measuring_work, work
+from engine.planning.output import Output, output_notices, plan_output
 from engine.planning.residency import batches, block_positions
 from engine.planning.task import Task
 from engine.results import LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
-_LENGTH_BYTES = 8  # the format's own first field
-_ENTRY_BYTES = 160  # dtype, shape of up to five sizes, two offsets, punctuation
-_TEXTS_BYTES = 12 * 1024  # two file names three times, hashes, figures, dates
+_OF_AN_OUTPUT = {"key_format", "filename_prefix", "output_dtype", "clamp_quantile", "clamp_max_loss"}
 
 
 @dataclass(frozen=True)
@@ -32,15 +30,12 @@ class Plan:
     """What a run will do.
 
     Attributes:
-        method: how each layer is decomposed and stored, resolved from `settings`.
-        layers: weights to extract, in the order of work.
-        measured: matched weights that are not wanted; their change is measured, for the share kept.
+        method: how each layer is decomposed and stored, resolved from `settings`; a rule of storing for each output.
+        layers: weights to extract, in the order of work: those that at least one output holds.
+        measured: matched weights that no output holds; their change is measured, for the share kept.
         new: weights that only the fine-tuned model has and that are written whole, by canonical name.
         costs: estimated work per entry of `layers` and then of `measured`, in arbitrary units.
-        output_name: the file name that is free now.
-        keys: every key that may be written.
-        header_bytes: room to reserve for the file's header.
-        output_bytes: largest size of the file.
+        outputs: the files to write; one decomposition serves them all.
         journal_bytes: largest size of the run's journal.
         batches: which of `layers` are worked on together.
         notices: remarks that can be made before the start.
@@ -54,13 +49,7 @@ class Plan:
     measured: tuple[PairedWeight, ...]
     new: dict[str, WeightView]
     costs: tuple[float, ...]
-    left_out: tuple[LeftOut, ...]
-    folder: Path
-    stem: str
-    output_name: str
-    keys: tuple[str, ...]
-    header_bytes: int
-    output_bytes: int
+    outputs: tuple[Output, ...]
     journal_bytes: int
     batches: tuple[tuple[int, ...], ...]
     notices: tuple[Notice, ...]
@@ -75,82 +64,105 @@ class Plan:
             for index, weight in enumerate(weights)
         )
 
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What is not in the first file, and why."""
+        return self.outputs[0].left_out
 
-def make_plan(pairing: Pairing, settings: ExtractionSettings, hardware: HardwareSettings, output_dir: Path) -> Plan:
+    @property
+    def folder(self) -> Path:
+        """Where the first file goes."""
+        return self.outputs[0].folder
+
+    @property
+    def output_name(self) -> str:
+        """The name of the first file that is free now."""
+        return self.outputs[0].name
+
+    @property
+    def output_bytes(self) -> int:
+        """Largest size of all files together."""
+        return sum(output.output_bytes for output in self.outputs)
+
+
+def make_plan(
+    pairing: Pairing,
+    settings: ExtractionSettings,
+    hardware: HardwareSettings,
+    output_dir: Path,
+    also: Sequence[ExtractionSettings] = (),
+) -> Plan:
     """Plan an extraction.
 
+    Args:
+        pairing: the two models.
+        settings: what is extracted, and the first file.
+        hardware: how the machine is used.
+        output_dir: the output folder.
+        also: a further file each, from the same decomposition; may differ from `settings` in the format, the file
+            name, and how layers are stored.
+
     Raises:
-        EngineError: ``output_escapes``, ``nothing_selected``, ``output_unwritable`` where the folder takes no file,
-            or ``disk_full`` where the file cannot fit.
+        EngineError: ``output_escapes``, ``format_unknown``, ``format_unsuitable``, ``nothing_selected``,
+            ``output_unwritable`` where a folder takes no file, or ``disk_full`` where the files cannot fit.
+        ValueError: for further files that need another decomposition, and for any beside one of ``full``.
     """
-    folder, stem = output_folder_and_stem(output_dir, settings, hardware)
-    selection = select(pairing, settings)
+    selection, method = select(pairing, settings), LayerMethod.of(settings)
+    _check_one_decomposition(settings, also)
+    chosen = (settings, *also)
+    outputs = tuple(plan_output(pairing, selection, each, hardware, method, output_dir) for each in chosen)
     if not selection.extracted:
         raise EngineError(ErrorCode.NOTHING_SELECTED, matched=len(pairing.weights))
-    layers, method = selection.extracted, LayerMethod.of(settings)
-    notices = _notices(pairing, settings, layers)
-    keys = _keys(pairing, selection, method)
-    header_bytes = _header_bytes(keys, settings, hardware)
-    output_bytes = _LENGTH_BYTES + header_bytes + sum(stored_bytes(weight, method) for weight in layers)
-    output_bytes += sum(view.value_bytes for view in selection.new.values())
-    check_writable(folder)
-    _check_space(folder, output_bytes, exact=method.exact_size)
+    method = replace(method, storing=_rules(outputs))
+    held = {name for output in outputs for name in output.keys}
+    layers = tuple(weight for weight in selection.extracted if weight.name in held)
+    unwanted = {weight.name for weight in (*selection.measured, *selection.extracted)} - held
+    measured = tuple(weight for weight in pairing.weights if weight.name in unwanted)
+    written_whole = {name for output in outputs for name in output.whole_keys}
+    _check_folders(outputs, exact=method.exact_size)
     return Plan(
         pairing=pairing,
         settings=settings,
         hardware=hardware,
         method=method,
         layers=layers,
-        measured=selection.measured,
-        new=selection.new,
-        costs=(
-            *(work(weight, method) for weight in layers),
-            *map(measuring_work, selection.measured),
-        ),
-        left_out=selection.left_out,
-        folder=folder,
-        stem=stem,
-        output_name=numbered(stem, first_free(folder, stem)),
-        keys=keys,
-        header_bytes=header_bytes,
-        output_bytes=output_bytes,
+        measured=measured,
+        new={name: view for name, view in selection.new.items() if name in written_whole},
+        costs=(*(work(weight, method) for weight in layers), *map(measuring_work, measured)),
+        outputs=outputs,
         journal_bytes=sum(journal_bytes(weight, method) for weight in layers),
         batches=batches(layers, hardware.batch_size, hardware.prefetch_ahead),
-        notices=notices,
+        notices=_notices(settings, outputs, pairing, layers),
     )
 
 
-def weight_key(pairing: Pairing, weight: PairedWeight, part: str) -> str:
-    """Key in the file of a part of a weight: ``up``, ``down`` or ``alpha``, or its ``difference``."""
-    if part in FACTORS:
-        return factor_key(pairing.family, weight.name, part)
-    return difference_key(pairing.family, weight.name, weight.kind)
+def _check_one_decomposition(settings: ExtractionSettings, also: Sequence[ExtractionSettings]) -> None:
+    ours = settings.model_dump(exclude=_OF_AN_OUTPUT)
+    if any(other.model_dump(exclude=_OF_AN_OUTPUT) != ours for other in also):
+        raise ValueError(f"files of one run differ in {', '.join(sorted(_OF_AN_OUTPUT))} alone")
+    if also and settings.lora_type == "full":
+        raise ValueError("full writes one file: its temporary file is the journal")
 
 
-def _keys(pairing: Pairing, selection: Selection, method: LayerMethod) -> tuple[str, ...]:
-    keys = [
-        weight_key(pairing, weight, part)
-        for weight in selection.extracted
-        for part in (FACTORS if method.stores_factors(weight.kind) else ("difference",))
-    ]
-    return (*keys, *(set_weight_key(pairing.family, name) for name in selection.new))
+def _rules(outputs: tuple[Output, ...]) -> tuple[StoringRule, ...]:
+    """The different rules by which the outputs are stored, the first output's first."""
+    return tuple(dict.fromkeys(output.storing for output in outputs))
 
 
-def _header_bytes(keys: tuple[str, ...], settings: ExtractionSettings, hardware: HardwareSettings) -> int:
-    """At least the size of the header's JSON: names, an entry each, the settings, and room for the other texts."""
-    texts = settings.model_dump_json(exclude={"resume"}), hardware.model_dump_json(exclude={"debug_mode"})
-    known = json.dumps([*texts, settings.filename_prefix])
-    room = _TEXTS_BYTES + len(known) + sum(len(json.dumps(key)) + _ENTRY_BYTES for key in keys)
-    return -(-room // 8) * 8
+def _check_folders(outputs: tuple[Output, ...], *, exact: bool) -> None:
+    needed: Counter[Path] = Counter()
+    for output in outputs:
+        check_writable(output.folder)
+        needed[output.folder] += output.output_bytes
+    for folder, size in needed.items():
+        free = free_bytes(folder)
+        if exact and free is not None and size > free:
+            raise EngineError(ErrorCode.DISK_FULL, file=folder, needed=size, free=free)
 
 
-def _check_space(folder: Path, needed: int, *, exact: bool) -> None:
-    free = free_bytes(folder)
-    if exact and free is not None and needed > free:
-        raise EngineError(ErrorCode.DISK_FULL, file=folder, needed=needed, free=free)
-
-
-def _notices(pairing: Pairing, settings: ExtractionSettings, layers: tuple[PairedWeight, ...]) -> tuple[Notice, ...]:
+def _notices(
+    settings: ExtractionSettings, outputs: tuple[Output, ...], pairing: Pairing, layers: tuple[PairedWeight, ...]
+) -> tuple[Notice, ...]:
     notices = []
     recommended = RECOMMENDED_ADAPTIVE_PARAM.get(settings.lora_type)
     if recommended and not recommended[0] <= settings.adaptive_param <= recommended[1]:
@@ -161,8 +173,8 @@ def _notices(pairing: Pairing, settings: ExtractionSettings, layers: tuple[Paire
             "high": recommended[1],
         }
         notices.append(Notice(NoticeCode.ADAPTIVE_PARAM_UNUSUAL, data=data))
-    if not has_loader(pairing.family):
-        notices.append(Notice(NoticeCode.NO_COMFYUI_LOADER, pairing.family.title))
+    for output in outputs:
+        notices += output_notices(output, pairing.family)
     for weight in layers:
         if weight.common_rows is not None:
             rows = {"common": weight.common_rows, "original": weight.shape[0]}

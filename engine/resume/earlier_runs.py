@@ -48,15 +48,15 @@ def earlier_runs(plan: Plan, pair: PairStore) -> EarlierRuns:
 
 def part_file(plan: Plan, pair: PairStore) -> Path:
     """The temporary file of ``full``; its name stands for everything that decides the bytes in it."""
-    settings = plan.settings.model_copy(update={"resume": True}).model_dump_json()
+    settings, (output,) = plan.settings.model_copy(update={"resume": True}).model_dump_json(), plan.outputs
     parts = (
         pair.fingerprint,
         settings,
         plan.hardware.model_dump_json(exclude={"debug_mode"}),
-        plan.stem,
-        str(plan.header_bytes),
+        output.stem,
+        str(output.header_bytes),
     )
-    return plan.folder / f".lora-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:16]}.part"
+    return output.folder / f".lora-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:16]}.part"
 
 
 def _in_journals(plan: Plan, pair: PairStore) -> EarlierRuns:

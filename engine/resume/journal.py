@@ -26,6 +26,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.events import Event, Notice, NoticeCode
 from engine.formats.safetensors_writer import Added, SafetensorsWriter
 from engine.layer import LayerOutcome
+from engine.planning.output import Output
 from engine.planning.plan import Plan
 from engine.resume.earlier_runs import EarlierRuns, earlier_runs, part_file
 from engine.resume.loader import RecordLoader
@@ -63,7 +64,7 @@ class RunJournal:
         self._part_lock: FileLock | None = None
         self._loader: RecordLoader | None = None
         self._damaged: set[tuple[Path, str]] = set()
-        self._output: Path | None = None
+        self._outputs: list[Path] = []
         self._generation = secrets.token_hex(8)  # a temporary file that was begun anew has nothing to do with the old
         self.part: Path | None = None
         self.earlier = EarlierRuns()
@@ -113,23 +114,33 @@ class RunJournal:
         elif self.earlier.layers:
             self._emit(Notice(NoticeCode.FROM_CACHE, data=counts))
 
-    def open_output(self) -> SafetensorsWriter:
-        """The output's temporary file: a new one, or for ``full`` the one that a stopped run left."""
-        writer = self._opened()
-        self._output = writer.part
-        return writer
+    def open_outputs(self) -> tuple[SafetensorsWriter, ...]:
+        """The outputs' temporary files: new ones, or for ``full``, which has one, that which a stopped run left.
 
-    def _opened(self) -> SafetensorsWriter:
-        plan = self._plan
+        Raises:
+            EngineError: ``output_unwritable`` or ``disk_full``; then there is none.
+        """
+        writers: list[SafetensorsWriter] = []
+        try:
+            for output in self._plan.outputs:
+                writers.append(self._opened(output))
+        except BaseException:
+            for writer in writers:
+                writer.abort()
+            raise
+        self._outputs = [writer.part for writer in writers]
+        return tuple(writers)
+
+    def _opened(self, output: Output) -> SafetensorsWriter:
         if self.part is None:
-            return SafetensorsWriter(plan.folder, plan.header_bytes)
+            return SafetensorsWriter(output.folder, output.header_bytes)
         if self.earlier.layers:
             with suppress(EngineError, OSError):
                 added = [item for index in sorted(self.earlier.layers) for item in self._added(index)]
-                return SafetensorsWriter.continued(plan.folder, plan.header_bytes, self.part, added)
+                return SafetensorsWriter.continued(output.folder, output.header_bytes, self.part, added)
             self.earlier, self._generation = EarlierRuns(), secrets.token_hex(8)
             self._emit(Notice(NoticeCode.JOURNAL_SET_ASIDE, data={"file": str(self.part)}))
-        return SafetensorsWriter(plan.folder, plan.header_bytes, self.part)
+        return SafetensorsWriter(output.folder, output.header_bytes, self.part)
 
     def begin(self, *, threads: int, device: str) -> None:
         """Begin the run's journal; emits `JOURNAL_OFF` and goes on without one where that is impossible."""
@@ -148,8 +159,9 @@ class RunJournal:
             "hardware": self._plan.hardware.model_dump(mode="json"),
             "batches": [list(batch) for batch in self._plan.batches],
         }
-        if self._output is not None:
-            head["part_file"] = str(self._output.absolute())
+        if self._outputs:
+            first, *further = (str(part.absolute()) for part in self._outputs)
+            head |= {"part_file": first} | ({"further_part_files": further} if further else {})
         finetuned, original = self._models
         try:
             self._writer = self._pair.begin(head)
@@ -164,8 +176,8 @@ class RunJournal:
         if free is None or not plan.method.exact_size:  # for the others only a bound is known
             return True
         done = sum(entry.payload_bytes for entry in self.earlier.layers.values())
-        output = plan.output_bytes if same_disk(folder, plan.folder) and self.part is None else 0
-        return max(0, plan.journal_bytes - done) + output <= free
+        there = [output for output in plan.outputs if same_disk(folder, output.folder) and self.part is None]
+        return max(0, plan.journal_bytes - done) + sum(output.output_bytes for output in there) <= free
 
     def _take_over(self) -> None:
         """Copy the small records that this run uses, so that the journals they are in need not stay for them alone."""

@@ -7,7 +7,7 @@ that the record was not made with, are lower bounds.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +15,16 @@ import numpy as np
 import torch
 
 from engine.decompose.decomposition import TruncatedSvd
-from engine.decompose.factors import (
-    Stored,
-    Storing,
-    restore_difference,
-    restore_factors,
-    store_difference,
-    store_factors,
-)
-from engine.decompose.method import LayerMethod
+from engine.decompose.factors import Stored, Storing, restore_difference, restore_factors, store_factors
+from engine.decompose.method import LayerMethod, StoringRule
 from engine.decompose.rank_rules import RankPolicy
-from engine.layer import LayerOutcome, layer_row
+from engine.layer import LayerOutcome, layer_row, stored_differences
 from engine.models.pairing import PairedWeight
 from engine.results import LeftOut
 from engine.resume.reuse import (
     STORING_VERSION,
     clamped_alike,
+    decided,
     export_key,
     left_out_reason,
     number,
@@ -68,9 +62,13 @@ def make_record(
         fields["finetuned_broken"] = None if file is None else file in finetuned
         fields["broken_file"] = None if file is None else file.name
         return Record(weight.name, fields | {"what": outcome.left_out.reason.value}, {})
-    if outcome.stored is None:
+    if not outcome.stored:
         return Record(weight.name, fields | {"what": "measured"}, {})
-    fields |= {"export": export_key(method), "how": asdict(outcome.stored.how), "storing_version": STORING_VERSION}
+    first, *also = [
+        {"export": export_key(rule), "how": asdict(item.how)}
+        for rule, item in zip(method.storing, outcome.stored, strict=True)
+    ]
+    fields |= first | {"storing_version": STORING_VERSION} | ({"also": also} if also else {})
     if outcome.svd is None:
         if outcome.difference is None:
             return Record(weight.name, fields | {"what": "written"}, {})
@@ -113,25 +111,38 @@ def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: Side
     if reason is not None:
         broken = _broken_file(fields, files)
         left_out = LeftOut(weight.name, reason, f"in {broken.name}" if broken else "")
-        return LayerOutcome({}, None, left_out, total, original, broken_file=broken, kept=True)
-    svd, stored = None, None
-    how = Storing(**fields["how"]) if same_run(fields, method) else None
+        return LayerOutcome(None, left_out, total, original, broken_file=broken, kept=True)
+    svd, bound = None, False
     if fields["what"] == "difference":
-        delta = torch.from_numpy(record.arrays["delta"])
-        stored = restore_difference(delta, how) if how else None
-        stored = stored or store_difference(delta, method, total=total, layer=weight.name)
+        stored = _differences(record, method, total)
     elif fields["what"] == "written":
-        stored = Stored({}, Storing(**fields["how"]))
+        stored = (Stored(None, Storing(**fields["how"])),)
     else:
         svd = _svd(record, weight, method.policy)
-        kernel = weight.shape[2:]
-        stored = restore_factors(svd, kernel, how) if how else None
-        decided = Storing(**fields["how"]) if clamped_alike(fields, method) else None
-        stored = stored or store_factors(None, svd, kernel, method, total=total, layer=weight.name, decided=decided)
-    row = layer_row(weight, svd, stored, total=total, original=original)
-    bound = svd is not None and how is None and stored.how.clamp == "clamped"
-    own = replace(stored, tensors={})
-    return LayerOutcome(stored.tensors, row, None, total, original, stored=own, kept=True, bound=bound)
+        stored = tuple(_factors(fields, svd, weight, method, rule) for rule in method.storing)
+        new = [item for item, rule in zip(stored, method.storing, strict=True) if not decided(fields, method, rule)]
+        bound = any(item.how.clamp == "clamped" for item in new)
+    row = layer_row(weight, svd, stored[0].how, total=total, original=original)
+    return LayerOutcome(row, None, total, original, stored=stored, kept=True, bound=bound)
+
+
+def _differences(record: Record, method: LayerMethod, total: float) -> tuple[Stored, ...]:
+    delta = torch.from_numpy(record.arrays["delta"])
+    if same_run(record.fields, method) and len(method.storing) == 1:
+        return (restore_difference(delta, Storing(**record.fields["how"])),)
+    return stored_differences(delta, method, total=total, layer=record.name)
+
+
+def _factors(
+    fields: dict[str, Any], svd: TruncatedSvd, weight: PairedWeight, method: LayerMethod, rule: StoringRule
+) -> Stored:
+    """The factors of a rule: those that the record's run stored, or new ones from its decomposition."""
+    kernel, how = weight.shape[2:], decided(fields, method, rule)
+    if how is not None:
+        return restore_factors(svd, kernel, rule, Storing(**how))
+    clamping = Storing(**fields["how"]) if clamped_alike(fields, method, rule) else None
+    total = float(fields["delta_energy"])
+    return store_factors(None, svd, kernel, rule, total=total, layer=weight.name, decided=clamping)
 
 
 def _broken_file(fields: dict[str, Any], files: Sides) -> Path | None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine.checkpoints.stored import RAW
-from engine.decompose.method import LayerMethod
+from engine.decompose.method import LayerMethod, StoringRule
 from engine.decompose.rank_rules import RankPolicy, Values
 from engine.decompose.seed import SOLVER_VERSION
 from engine.models.pairing import PairedWeight
@@ -114,14 +114,20 @@ def sides_key(weight: PairedWeight) -> list[list[Any]]:
 
 def same_run(fields: dict[str, Any], method: LayerMethod) -> bool:
     """Whether a record was made with everything that decides its tensors, so that they come out the same to the bit."""
-    if fields.get("export") != export_key(method):
-        return False
-    return bool(fields["what"] != "factors" or fields["policy"] == policy_key(method.policy))
+    return "export" in fields and all(decided(fields, method, rule) is not None for rule in method.storing)
 
 
-def clamped_alike(fields: dict[str, Any], method: LayerMethod) -> bool:
+def decided(fields: dict[str, Any], method: LayerMethod, rule: StoringRule) -> dict[str, Any] | None:
+    """The fields of the `Storing` that a record holds for a rule; None where it was made with another rule or rank."""
+    if fields["what"] == "factors" and fields["policy"] != policy_key(method.policy):
+        return None
+    stored = [fields, *fields.get("also", [])]
+    return next((item["how"] for item in stored if item["export"] == export_key(rule)), None)
+
+
+def clamped_alike(fields: dict[str, Any], method: LayerMethod, rule: StoringRule) -> bool:
     """Whether a record's factors were clamped, or not, by the same rule at the same rank."""
-    mine = export_key(method)
+    mine = export_key(rule)
     rules = all(fields["export"][name] == mine[name] for name in ("clamp_quantile", "clamp_max_loss"))
     return bool(rules and fields["policy"] == policy_key(method.policy))
 
@@ -137,13 +143,14 @@ def policy_key(policy: RankPolicy) -> list[Any]:
     return [policy.lora_type, policy.rank, parameter]
 
 
-def export_key(method: LayerMethod) -> dict[str, Any]:
-    """What decides how factors are stored."""
-    return {
-        "output_dtype": method.output_dtype,
-        "clamp_quantile": method.clamp_quantile,
-        "clamp_max_loss": method.clamp_max_loss,
+def export_key(rule: StoringRule) -> dict[str, Any]:
+    """What decides how factors are stored. Without an alpha for the whole file as in the first version's records."""
+    key = {
+        "output_dtype": rule.output_dtype,
+        "clamp_quantile": rule.clamp_quantile,
+        "clamp_max_loss": rule.clamp_max_loss,
     }
+    return key if rule.alpha is None else key | {"alpha": rule.alpha}
 
 
 def number(value: float | None) -> float:

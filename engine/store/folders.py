@@ -96,22 +96,28 @@ def remove_journal(path: Path) -> bool:
 
 
 def remove_part_file(journal: Journal) -> None:
-    """Remove the partial output that an unfinished journal names, if the name is one that this program gives.
+    """Remove the partial outputs that an unfinished journal names, if the names are those that this program gives.
 
-    Not where another journal of the pair names it too: a run that went on from it may have been stopped again.
+    Not what another journal of the pair names too: a run that went on from it may have been stopped again.
     """
-    part = journal.head.get("part_file")
-    if not isinstance(part, str) or journal.finished or _named_by_others(journal, part):
-        return
-    path = Path(part)
-    if path.is_absolute() and fnmatch(path.name, ".lora-*.part") and path.is_file():
-        _unlink(path)
+    for part in _part_files(journal):
+        if journal.finished or _named_by_others(journal, part):
+            continue
+        path = Path(part)
+        if path.is_absolute() and fnmatch(path.name, ".lora-*.part") and path.is_file():
+            _unlink(path)
+
+
+def _part_files(journal: Journal) -> list[str]:
+    further = journal.head.get("further_part_files")
+    parts = [journal.head.get("part_file"), *(further if isinstance(further, list) else [])]
+    return [part for part in parts if isinstance(part, str)]
 
 
 def _named_by_others(journal: Journal, part: str) -> bool:
     for path in journals_of(journal.path.parent):
         with suppress(EngineError):
-            if path != journal.path and read_journal(path).head.get("part_file") == part:
+            if path != journal.path and part in _part_files(read_journal(path)):
                 return True
     return False
 

@@ -3137,6 +3137,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose another format: {available}.</source>
+        <translation>Ein anderes Format wählen: {available}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose another name.</source>
         <translation>Einen anderen Namen wählen.</translation>
     </message>
@@ -3162,6 +3167,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose another type, such as standard, or another format: {available}.</source>
+        <translation>Einen anderen Typ wählen, etwa standard, oder ein anderes Format: {available}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose bf16 or fp32 as the precision.</source>
         <translation>Als Genauigkeit bf16 oder fp32 wählen.</translation>
     </message>
@@ -3169,6 +3179,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Choose one of these files.</source>
         <translation>Eine dieser Dateien wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Choose one of: {available}.</source>
+        <translation>Eines davon wählen: {available}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3277,6 +3292,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Select other parts or layers, or choose another format: {available}.</source>
+        <translation>Andere Teile oder Schichten auswählen, oder ein anderes Format wählen: {available}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Something went wrong that should not: {reason}.</source>
         <translation>Etwas ist schiefgegangen, das nicht sollte: {reason}.</translation>
     </message>
@@ -3334,6 +3354,31 @@
         <location filename="../../app/text/errors.py"/>
         <source>The folder {file} holds a model in diffusers' folders, which is not supported yet.</source>
         <translation>Der Ordner {file} enthält ein Modell in der Ordnerstruktur von diffusers; das wird noch nicht unterstützt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>The format of {format} cannot be written for these models ({family}).</source>
+        <translation>Das Format von {format} kann für diese Modelle nicht geschrieben werden ({family}).</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>The format of {format} has no names for the layers of such models ({family}).</source>
+        <translation>Das Format von {format} hat keine Namen für die Schichten solcher Modelle ({family}).</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>The format of {format} has no place for any of the selected weights.</source>
+        <translation>Das Format von {format} hat für keines der ausgewählten Gewichte einen Platz.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>The format of {format} holds factors alone, and the type full stores whole differences.</source>
+        <translation>Das Format von {format} enthält nur Faktoren, und der Typ full speichert ganze Differenzen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>The format of {format} names the layers of {family} otherwise than these files do.</source>
+        <translation>Das Format von {format} nennt die Schichten von {family} anders als diese Dateien.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3429,6 +3474,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>They are different kinds of model; choose the original that the fine-tuned model was made from.</source>
         <translation>Es sind verschiedene Arten von Modellen; das Original wählen, aus dem das feinabgestimmte Modell entstanden ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>This version of LoRA Extractor knows no format {name}.</source>
+        <translation>Diese Version von LoRA Extractor kennt kein Format {name}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3999,6 +4049,16 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>Of this file for {name}, diffusers loads only the layers in blocks; ComfyUI loads all of it.</source>
+        <translation>Von dieser Datei für {name} lädt diffusers nur die Schichten in Blöcken; ComfyUI lädt sie ganz.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The format of {format} has no place for {tensors}, such as {name}: they are left out, and count as change that is not kept.</source>
+        <translation>Das Format von {format} hat keinen Platz für {tensors}, zum Beispiel {name}: Sie werden ausgelassen und zählen als Änderung, die nicht erhalten bleibt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>The memory budget of {budget} is too small for {layers}; {name} needs the most, {needed}. Such layers are worked on alone, above the budget; a budget of {needed} or a lower rank would do.</source>
         <translation>Das Speicherbudget von {budget} ist zu klein für {layers}; am meisten braucht {name}: {needed}. Solche Schichten werden einzeln bearbeitet, über dem Budget; ein Budget von {needed} oder ein kleinerer Rang würde genügen.</translation>
     </message>
@@ -4049,6 +4109,16 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>diffusers loads nothing of this file for {name}; ComfyUI loads it.</source>
+        <translation>diffusers lädt von dieser Datei für {name} nichts; ComfyUI lädt sie.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>diffusers may refuse this file for {name}; ComfyUI and trainers load it.</source>
+        <translation>diffusers lehnt diese Datei für {name} unter Umständen ab; ComfyUI und Trainingsprogramme laden sie.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>has more dimensions than a convolution</source>
         <translation>hat mehr Dimensionen als eine Faltung</translation>
     </message>
@@ -4076,6 +4146,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>only in the original model</source>
         <translation>nur im Originalmodell</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>the chosen format has no place for it</source>
+        <translation>das gewählte Format hat keinen Platz dafür</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4907,6 +4982,11 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Kohya</source>
+        <translation>Kohya</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Largest share of a layer's energy that clamping may cost; beyond it the layer stays unclamped. 1.0 always clamps, as older tools do.</source>
         <translation>Größter Anteil der Energie einer Schicht, den das Begrenzen kosten darf; darüber bleibt sie unbegrenzt. 1.0 begrenzt immer, wie ältere Werkzeuge.</translation>
     </message>
@@ -5092,8 +5172,8 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
-        <source>Whose key names the file uses. ComfyUI's are also read by Forge and others.</source>
-        <translation>Wessen Schlüsselnamen die Datei verwendet. Die von ComfyUI lesen auch Forge und andere.</translation>
+        <source>Whose key names the file uses. ComfyUI's are also read by Forge and others; Kohya's are read by nearly everything and go on in trainers, but hold no biases, norms and bare parameters.</source>
+        <translation>Wessen Schlüsselnamen die Datei verwendet. Die von ComfyUI lesen auch Forge und andere; die von Kohya liest fast alles, und man kann damit weitertrainieren, aber sie enthalten keine Bias-Werte, Normen und einzelnen Parameter.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/basics/fields.py"/>
@@ -5221,6 +5301,11 @@
 </context>
 <context>
     <name>verification</name>
+    <message>
+        <location filename="../../app/text/verification.py"/>
+        <source>Format: {title}.</source>
+        <translation>Format: {title}.</translation>
+    </message>
     <message>
         <location filename="../../app/text/verification.py"/>
         <source>That agrees with what the file says of itself.</source>

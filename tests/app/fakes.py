@@ -28,11 +28,12 @@ from engine.events import (
     VerifyProgress,
 )
 from engine.models.blocks import Block
-from engine.models.inspection import ModelSummary, PairSummary
 from engine.models.layer_blocks import block_of
 from engine.models.pairing import PairedWeight
 from engine.planning.costs import work
 from engine.planning.estimates import Speed
+from engine.planning.inspection import ModelSummary, PairSummary
+from engine.planning.output import Output
 from engine.planning.plan import Plan
 from engine.results import (
     ExtractionResult,
@@ -67,7 +68,7 @@ class FakeWeight(PairedWeight):
 def fake_verification(layers: int = 12, mean: float = 0.938, worst: float = 0.874) -> Verification:
     names = (f"diffusion_model.blocks.{number}.attn.qkv.weight" for number in range(layers))
     found = tuple(VerifiedLayer(name, 8, worst, (1 - worst) ** 0.5) for name in names)
-    return Verification(found, (), (), mean, worst)
+    return Verification(found, (), (), mean, worst, "comfyui", "ComfyUI")
 
 
 def layer_result(name: str, kept: float = 0.9, rank: int | None = 8) -> LayerResult:
@@ -129,12 +130,16 @@ class FakeSession:
             "measured": (),
             "costs": tuple(work(layer, method) for layer in layers),
             "journal_bytes": 100_000_000,
-            "left_out": LEFT_OUT,
-            "folder": output_dir,
-            "output_name": f"fake_rank_{settings.rank}_{number:05}_.safetensors",
-            "output_bytes": 310_000_000,
             "notices": (),
         }
+        output: dict[str, Any] = {
+            "settings": settings,
+            "left_out": LEFT_OUT,
+            "folder": output_dir,
+            "name": f"fake_rank_{settings.rank}_{number:05}_.safetensors",
+            "output_bytes": 310_000_000,
+        }
+        known["outputs"] = (Output(**{item.name: output.get(item.name) for item in fields(Output)}),)
         return Plan(**{item.name: known.get(item.name) for item in fields(Plan)})
 
     def extract(self, plan: Plan, cancel: CancelToken) -> Iterator[Event]:

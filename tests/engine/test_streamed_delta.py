@@ -236,9 +236,12 @@ def outcome(case: Case, folder: Path, way: str, **chosen: Any) -> LayerOutcome:
 
 
 def assert_same(one: LayerOutcome, other: LayerOutcome) -> None:
-    assert one.tensors.keys() == other.tensors.keys()
-    for ending, tensor in one.tensors.items():
-        assert torch.equal(tensor, other.tensors[ending]), ending
+    ours, theirs = (item.stored[0].layer for item in (one, other))
+    assert ours is not None
+    assert theirs is not None
+    assert ours.parts.keys() == theirs.parts.keys()
+    for part, tensor in ours.parts.items():
+        assert torch.equal(tensor, theirs.parts[part]), part
     assert one.row == other.row
 
 

@@ -18,7 +18,7 @@ from app.widgets.basics.drops import accept_copy, dropped_paths
 from engine.checkpoints.containers import model_endings
 from engine.checkpoints.dtypes import dtype_title
 from engine.errors import EngineError
-from engine.models.inspection import ModelSummary
+from engine.planning.inspection import ModelSummary
 
 LEAST_HEIGHT = 70  # with usual text; larger text takes what it needs
 CAPTION_WIDTH = 80  # which of the two cards it is can be read in this

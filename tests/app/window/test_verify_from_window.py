@@ -296,7 +296,7 @@ def test_the_words_say_whether_the_file_keeps_what_it_says() -> None:
 
 def test_the_words_name_what_the_lora_leaves_out_and_what_belongs_to_nothing() -> None:
     left_out = tuple(LeftOut(f"layer {number}", LeaveOutReason.EXCLUDED) for number in range(5))
-    found = Verification((), left_out, ("alien.lora_up.weight",), 0.5, 0.4)
+    found = Verification((), left_out, ("alien.lora_up.weight",), 0.5, 0.4, "comfyui", "ComfyUI")
     lines = verification_lines(LORA, found, None)
     assert "nothing of its own quality" in lines[1]
     assert lines[2] == "5 layers that changed are not in the LoRA: layer 0, layer 1, layer 2 and 2 more."

@@ -9,7 +9,7 @@ from model_files import PREFIX, matrices, save_model
 
 from engine.checkpoints import open_checkpoint
 from engine.errors import EngineError, ErrorCode
-from engine.models.inspection import inspect_model
+from engine.planning.inspection import inspect_model
 from engine.session import Session
 
 

@@ -14,9 +14,9 @@ from scaled_models import OURS, PREFIX, ScaledPair, scaled, scaled_pair
 from engine.checkpoints import open_checkpoint
 from engine.checkpoints.tensors import read_view
 from engine.errors import EngineError, ErrorCode
-from engine.models.inspection import inspect_model, open_model
 from engine.models.names import name_tensors
 from engine.models.pairing import pair
+from engine.planning.inspection import inspect_model, open_model
 from engine.results import LeaveOutReason
 
 DTYPES = [torch.float8_e4m3fn, torch.float8_e5m2]

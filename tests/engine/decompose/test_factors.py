@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from model_files import random_tensor
 from spectra import SPECTRA, delta_of
 
 from engine.decompose.factors import Stored, signed_quantile, store_difference, store_factors
-from engine.decompose.method import LayerMethod
+from engine.decompose.method import StoredPart, StoringRule
 from engine.decompose.rank_rules import RankPolicy
+from engine.decompose.stored_layer import Difference
 from engine.decompose.truncated_svd import truncated_svd
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings
@@ -29,19 +31,24 @@ def stored(delta: torch.Tensor, kernel: tuple[int, ...] = (), **settings: object
     chosen = ExtractionSettings(**{"rank": 8, **settings})  # type: ignore[arg-type]
     flat = delta.reshape(delta.shape[0], -1)
     svd = truncated_svd(flat, RankPolicy("standard", chosen.rank, 0.15), algorithm="svd_linalg")
-    return store_factors(flat, svd, kernel, LayerMethod.of(chosen), total=total_of(delta), layer="the layer")
+    return store_factors(flat, svd, kernel, StoringRule.of(chosen), total=total_of(delta), layer="the layer")
 
 
 def stored_difference(delta: torch.Tensor, **settings: object) -> Stored:
-    method = LayerMethod.of(ExtractionSettings(**settings))  # type: ignore[arg-type]
-    return store_difference(delta, method, total=total_of(delta), layer="the layer")
+    rule = StoringRule.of(ExtractionSettings(**settings))  # type: ignore[arg-type]
+    return store_difference(delta, rule, total=total_of(delta), layer="the layer")
+
+
+def parts(result: Stored) -> Mapping[StoredPart, torch.Tensor]:
+    assert result.layer is not None
+    return result.layer.parts
 
 
 def loaded(result: Stored) -> torch.Tensor:
     """The change that a consumer makes of the stored tensors, in float64."""
-    if "" in result.tensors:
-        return result.tensors["difference"].double()
-    up, down, alpha = (result.tensors[part].double() for part in ("up", "down", "alpha"))
+    if isinstance(result.layer, Difference):
+        return parts(result)["difference"].double()
+    up, down, alpha = (parts(result)[part].double() for part in ("up", "down", "alpha"))
     return alpha / down.shape[0] * (up.flatten(1) @ down.flatten(1))
 
 
@@ -75,7 +82,7 @@ def test_the_energy_before_is_the_optimum_of_the_rank() -> None:
 
 def test_the_factors_are_balanced() -> None:
     result = stored(delta_of("power law", SHAPE), output_dtype="fp32", clamp_quantile=False)
-    up, down = result.tensors["up"], result.tensors["down"]
+    up, down = parts(result)["up"], parts(result)["down"]
     np.testing.assert_allclose(torch.linalg.norm(up, dim=0), torch.linalg.norm(down, dim=1), rtol=1e-5)
 
 
@@ -91,10 +98,10 @@ def test_clamping_limits_both_factors_to_the_quantile_of_all_their_signed_values
     free = stored(delta, output_dtype="fp32", clamp_quantile=False)
     clamped = stored(delta, output_dtype="fp32", clamp_max_loss=1.0)
     names = ("up", "down")
-    limit = np.quantile(np.concatenate([free.tensors[name].double().numpy().ravel() for name in names]), 0.99)
+    limit = np.quantile(np.concatenate([parts(free)[name].double().numpy().ravel() for name in names]), 0.99)
     for name in names:
-        expected = np.clip(free.tensors[name].numpy(), -limit, limit)
-        np.testing.assert_allclose(clamped.tensors[name].numpy(), expected, rtol=1e-6)
+        expected = np.clip(parts(free)[name].numpy(), -limit, limit)
+        np.testing.assert_allclose(parts(clamped)[name].numpy(), expected, rtol=1e-6)
 
 
 def test_clamping_beyond_the_allowed_loss_keeps_the_factors_as_they_were() -> None:
@@ -102,7 +109,7 @@ def test_clamping_beyond_the_allowed_loss_keeps_the_factors_as_they_were() -> No
     free = stored(delta, output_dtype="fp32", clamp_quantile=False)
     guarded = stored(delta, output_dtype="fp32", clamp_quantile=True)
     assert guarded.how.clamp == "kept"
-    assert all(torch.equal(guarded.tensors[name], free.tensors[name]) for name in free.tensors)
+    assert all(torch.equal(parts(guarded)[name], parts(free)[name]) for name in parts(free))
 
 
 @pytest.mark.parametrize("spectrum", SPECTRA)
@@ -125,8 +132,8 @@ def test_without_clamping_nothing_is_clamped() -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_factors_have_the_dtype_asked_for(dtype: str) -> None:
     result = stored(delta_of("power law", SHAPE), output_dtype=dtype)
-    assert result.tensors["up"].dtype == DTYPES[dtype]
-    assert result.tensors["down"].dtype == DTYPES[dtype]
+    assert parts(result)["up"].dtype == DTYPES[dtype]
+    assert parts(result)["down"].dtype == DTYPES[dtype]
 
 
 @pytest.mark.parametrize("scale", [1e-20, 1e-12, 1e-9, 1e-8, 1e-7, 1e-6, 1e-4])
@@ -139,13 +146,13 @@ def test_fp16_keeps_as_much_of_a_tiny_delta_as_of_a_large_one(scale: float) -> N
 
 @pytest.mark.parametrize("scale", [1e-20, 1e-9, 1e-6, 1e-3, 1.0, 1e3])
 def test_alpha_is_the_rank_times_a_power_of_two(scale: float) -> None:
-    alpha = float(stored(delta_of("power law", SHAPE, scale=scale)).tensors["alpha"])
+    alpha = float(parts(stored(delta_of("power law", SHAPE, scale=scale)))["alpha"])
     assert math.frexp(alpha / 8)[0] == 0.5
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_alpha_is_the_rank_itself_for_an_ordinary_delta(dtype: str) -> None:
-    assert float(stored(delta_of("flat noise", SHAPE, scale=0.01), output_dtype=dtype).tensors["alpha"]) == 8.0
+    assert float(parts(stored(delta_of("flat noise", SHAPE, scale=0.01), output_dtype=dtype))["alpha"]) == 8.0
 
 
 def test_a_factor_that_overflows_fp16_is_an_error_that_names_the_layer() -> None:
@@ -171,7 +178,7 @@ def test_a_tiny_difference_is_stored_in_float32_and_said_to_be(scale: float) -> 
     delta = scale * random_tensor(500, seed=1)
     result = stored_difference(delta, output_dtype="fp16")
     assert (result.how.dtype, result.how.fallback) == ("F32", True)
-    assert torch.equal(result.tensors["difference"], delta)
+    assert torch.equal(parts(result)["difference"], delta)
 
 
 def test_an_ordinary_difference_stays_in_fp16() -> None:
@@ -190,11 +197,11 @@ def test_the_error_of_a_difference_is_that_of_its_rounding(dtype: str) -> None:
 @pytest.mark.parametrize("kernel", [(3,), (3, 3), (1, 1), (2, 3, 2)])
 def test_the_factors_of_a_convolution_keep_its_kernel_in_the_lower_one(kernel: tuple[int, ...]) -> None:
     result = stored(random_tensor(12, 10, *kernel, seed=3), kernel, rank=4)
-    assert result.tensors["up"].shape == (12, 4, *(1,) * len(kernel))
-    assert result.tensors["down"].shape == (4, 10, *kernel)
+    assert parts(result)["up"].shape == (12, 4, *(1,) * len(kernel))
+    assert parts(result)["down"].shape == (4, 10, *kernel)
 
 
 def test_everything_stored_is_contiguous() -> None:
     for spectrum_shape in ((48, 80), (80, 48)):
         result = stored(delta_of("power law", spectrum_shape))
-        assert all(tensor.is_contiguous() for tensor in result.tensors.values())
+        assert all(tensor.is_contiguous() for tensor in parts(result).values())

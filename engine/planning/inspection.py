@@ -8,9 +8,10 @@ from pathlib import Path
 
 from engine.checkpoints import Checkpoint, open_checkpoint
 from engine.checkpoints.encodings import encoding_of
-from engine.checkpoints.folder import is_lora, model_file
+from engine.checkpoints.folder import model_file
 from engine.checkpoints.stored import RAW
 from engine.errors import EngineError, ErrorCode
+from engine.formats.registry import is_lora
 from engine.models.blocks import find_blocks
 from engine.models.names import name_tensors
 from engine.models.pairing import Pairing, select
@@ -64,7 +65,7 @@ def open_model(path: Path) -> Checkpoint:
         EngineError: as `open_checkpoint` and `model_file`; ``not_a_model`` for a LoRA; ``quantised``, naming the
             scheme.
     """
-    checkpoint = open_checkpoint(model_file(path))
+    checkpoint = open_checkpoint(model_file(path, is_lora))
     try:
         _refuse_lora(checkpoint)
         quantisation = checkpoint.quantisation
@@ -83,7 +84,7 @@ def inspect_model(path: Path) -> ModelSummary:
     Raises:
         EngineError: where the file is not a model, or the folder does not hold exactly one.
     """
-    with open_checkpoint(model_file(path)) as checkpoint:
+    with open_checkpoint(model_file(path, is_lora)) as checkpoint:
         _refuse_lora(checkpoint)
         named = name_tensors(checkpoint)
         quantisation = checkpoint.quantisation
@@ -121,5 +122,5 @@ def summarise_pair(pairing: Pairing, settings: ExtractionSettings) -> PairSummar
 
 
 def _refuse_lora(checkpoint: Checkpoint) -> None:
-    if is_lora(checkpoint):
+    if is_lora(checkpoint.stored.keys()):
         raise EngineError(ErrorCode.NOT_A_MODEL, file=checkpoint.path, reason="is_lora")

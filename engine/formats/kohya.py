@@ -1,0 +1,105 @@
+"""Kohya's LoRAs, which most trainers write and most programs read.
+
+A file holds factors alone, under ``lora_unet_`` and ``lora_te*_`` with the module's name, whose dots are underscores.
+All its layers have one alpha: where alphas differ diffusers scales the attention of SD 1.x and SDXL wrongly. Sources:
+kohya-ss sd-scripts (networks/lora.py, lora_flux.py, lora_sd3.py), musubi-tuner (networks/lora_*.py), diffusers 0.42
+(loaders/lora_conversion_utils.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from engine.decompose.method import StoredPart
+from engine.events import Notice, NoticeCode
+from engine.formats.lora_format import LayerKeys, LoraFacts, LoraFormat, LoraIndex, index_of
+from engine.models.families import Family
+from engine.models.names import DENOISER
+
+_ENDINGS: dict[StoredPart, str] = {"up": ".lora_up.weight", "down": ".lora_down.weight", "alpha": ".alpha"}
+_UNET = "lora_unet_"
+_PREFIXES = (_UNET, "lora_te_", "lora_te1_", "lora_te2_", "lora_te3_")
+_TE_OF_FLUX = {"clip_l": "lora_te1_", "t5xxl": "lora_te3_"}
+_TEXT_ENCODERS: dict[str, dict[str, str]] = {
+    # family -> what stands for `text_encoders.<clip>.transformer.`; of other families text encoders are not trained
+    "unet_diffusers": {"clip_l": "lora_te_", "clip_h": "lora_te_"},
+    "sdxl": {"clip_l": "lora_te1_", "clip_g": "lora_te2_"},
+    "sd3": {"clip_l": "lora_te1_", "clip_g": "lora_te2_", "t5xxl": "lora_te3_"},
+    "flux": _TE_OF_FLUX,
+    "chroma": _TE_OF_FLUX,
+}
+_EMBEDDINGS = ("embedding.weight", "embed_tokens.weight", "shared.weight", "relative_attention_bias.weight")
+"""Ends of names of matrices that rows are taken of: trainers and loaders know factors of layers that multiply only."""
+
+_MODULES = {"flux": "networks.lora_flux", "chroma": "networks.lora_flux", "sd3": "networks.lora_sd3"}
+_MODULES |= {"wan": "networks.lora_wan", "qwen_image": "networks.lora_qwen_image", "lumina2": "networks.lora_lumina"}
+_BASE_MODELS = {"sdxl": "sdxl_base_v1-0", "flux": "flux1", "wan": "wan", "qwen_image": "qwen_image"}
+_BASE_MODELS |= {"hunyuan_video": "hunyuan_video"}
+
+_NO_NAMES = ("generic", "llama", "llama_base", "gpt2", "bert")
+_IN_DIFFUSERS: dict[str, NoticeCode] = {
+    # what diffusers 0.42 does with a file; the families that are not here it reads whole
+    **dict.fromkeys(("flux", "chroma", "flux2", "z_image"), NoticeCode.DIFFUSERS_READS_BLOCKS),
+    **dict.fromkeys(("wan", "hunyuan_video"), NoticeCode.DIFFUSERS_REFUSES),
+    **dict.fromkeys(("sd3", "ltx", "lumina2", "auraflow"), NoticeCode.DIFFUSERS_READS_NOTHING),
+}
+
+
+class Kohya(LoraFormat):
+    """What sd-scripts and musubi-tuner write and go on training from."""
+
+    key = "kohya"
+    title = "Kohya"
+    one_alpha = True
+
+    def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
+        """See `LoraFormat.keys`. Embeddings, biases, norms and bare parameters have no place."""
+        base = _base(family, name) if factors and kind in ("matrix", "conv") else None
+        return {} if base is None else {part: base + ending for part, ending in _ENDINGS.items()}
+
+    def parse(self, keys: Iterable[str]) -> LoraIndex | None:
+        """See `LoraFormat.parse`."""
+        return index_of(keys, {ending: part for part, ending in _ENDINGS.items()}, prefixes=_PREFIXES)
+
+    @property
+    def holds_differences(self) -> bool:
+        """See `LoraFormat.holds_differences`."""
+        return False
+
+    def problem(self, family: Family) -> str | None:
+        """``other_names`` where a trainer's model has other names than the file, ``no_names`` where there is none."""
+        if family.key in ("sd1", "flux_diffusers"):
+            return "other_names"
+        return "no_names" if family.key in _NO_NAMES else None
+
+    def notices(self, family: Family) -> tuple[Notice, ...]:
+        """See `LoraFormat.notices`: what diffusers does not load of it."""
+        code = _IN_DIFFUSERS.get(family.key)
+        return () if code is None else (Notice(code, family.title),)
+
+    def metadata(self, facts: LoraFacts) -> dict[str, str]:
+        """What trainers ask for to go on; the rank and the alpha count for convolutions with kernels too."""
+        rank, alpha = str(facts.largest_rank), f"{facts.alpha:g}"
+        texts = {
+            "ss_v2": "False",
+            "ss_network_module": _MODULES.get(facts.family.key, "networks.lora"),
+            "ss_network_dim": rank,
+            "ss_network_alpha": alpha,
+            "ss_network_args": json.dumps({"conv_dim": rank, "conv_alpha": alpha}),
+        }
+        if facts.family.key in _BASE_MODELS:
+            texts["ss_base_model_version"] = _BASE_MODELS[facts.family.key]
+        return texts
+
+
+def _base(family: Family, name: str) -> str | None:
+    """The name of a weight's module; None where it has none."""
+    module = name.removesuffix(".weight")
+    if name.startswith(DENOISER):
+        return _UNET + module[len(DENOISER) :].replace(".", "_")
+    part, _, inner = module.partition(".transformer.")
+    prefix = _TEXT_ENCODERS.get(family.key, {}).get(part.removeprefix("text_encoders."))
+    if prefix is None or not inner or name.endswith(_EMBEDDINGS):
+        return None
+    return prefix + inner.replace(".", "_")

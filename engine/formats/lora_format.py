@@ -1,0 +1,141 @@
+"""What a format of LoRA files is: names for stored layers, and the way back from the keys of a file. No torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+from engine.decompose.method import StoredPart
+from engine.events import Notice
+from engine.models.families import Family
+
+LayerKeys = Mapping[StoredPart, str]
+"""The key of each part of a stored layer; empty where the format has no place for it."""
+_Tensor = TypeVar("_Tensor")
+
+
+@dataclass(frozen=True)
+class LoraFacts:
+    """What a format may say of a finished file in its metadata.
+
+    Attributes:
+        family: of the models.
+        rank: the one rank of all layers, or None where a rule chose one for each.
+        largest_rank: of the layers in the file; 0 where none has factors.
+        alpha: of all layers; None where each has its own.
+    """
+
+    family: Family
+    rank: int | None
+    largest_rank: int
+    alpha: float | None
+
+
+@dataclass(frozen=True)
+class LoraIndex:
+    """The keys of a LoRA file, sorted by what a format makes of them.
+
+    Attributes:
+        layers: by the format's own name of a layer, the key of each of its parts.
+        whole: keys of weights that are set as a whole.
+        unknown: keys that the format does not have.
+    """
+
+    layers: Mapping[str, LayerKeys]
+    whole: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def has_factors(self) -> bool:
+        """Whether there is at least one half of a pair of factors, which no model has."""
+        return any("up" in parts or "down" in parts for parts in self.layers.values())
+
+    def found(self, keys: LayerKeys) -> dict[StoredPart, str]:
+        """Those of a layer's keys that are in the file."""
+        return {part: key for part, key in keys.items() if key in self._known}
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(key for parts in self.layers.values() for key in parts.values())
+
+
+class LoraFormat(ABC):
+    """One format of LoRA files. Its row in `engine.formats.registry.FORMATS` is all that the rest of the program needs.
+
+    Attributes:
+        key: stable identifier, in settings, files and reports.
+        title: what people call it.
+        one_alpha: whether all layers of a file have the same alpha, the largest rank that any of them can have.
+    """
+
+    key: str
+    title: str
+    one_alpha: bool = False
+
+    @abstractmethod
+    def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
+        """The keys of a stored layer; none where the format cannot hold it.
+
+        Args:
+            family: of the models.
+            name: the weight's canonical name.
+            kind: the weight's kind, see `PairedWeight`.
+            factors: it is stored as factors rather than as its difference.
+        """
+
+    def tensors(self, keys: LayerKeys, parts: Mapping[StoredPart, _Tensor]) -> dict[str, _Tensor]:
+        """The tensors of a stored layer by their keys, in the order in which they are written."""
+        return {keys[part]: tensor for part, tensor in parts.items()}
+
+    def whole_key(self, family: Family, name: str) -> str | None:
+        """The key of a weight that is set as a whole; None where the format has none."""
+        return None
+
+    @abstractmethod
+    def parse(self, keys: Iterable[str]) -> LoraIndex | None:
+        """Sort the keys of a file; None where none of them is of this format. The inverse of `keys`."""
+
+    @property
+    def holds_differences(self) -> bool:
+        """Whether a layer can be stored as its difference."""
+        return True
+
+    def problem(self, family: Family) -> str | None:
+        """Why no file of this format can be written for a family, as a stable word; None where it can."""
+        return None
+
+    def notices(self, family: Family) -> tuple[Notice, ...]:
+        """Remarks on files of this format for a family, which are made before the start."""
+        return ()
+
+    def metadata(self, facts: LoraFacts) -> dict[str, str]:
+        """Texts for the header beside those that every file has."""
+        return {}
+
+    def stem(self, prefix: str) -> str:
+        """The start of a file's name, from the one that was asked for."""
+        return f"{prefix}_{self.key}"
+
+
+def index_of(
+    keys: Iterable[str], endings: Mapping[str, StoredPart], *, prefixes: tuple[str, ...] = ("",)
+) -> LoraIndex | None:
+    """The index of a format whose keys are a layer's name and an ending; None where no key is one.
+
+    Args:
+        keys: of the file.
+        endings: ending -> part.
+        prefixes: with one of which a layer's name begins.
+    """
+    layers: dict[str, dict[StoredPart, str]] = {}
+    unknown: list[str] = []
+    for key in keys:
+        ending = next((ending for ending in endings if key.endswith(ending)), None)
+        if ending is None or not key.startswith(prefixes):
+            unknown.append(key)
+        else:
+            layers.setdefault(key.removesuffix(ending), {})[endings[ending]] = key
+    return LoraIndex(layers, unknown=tuple(unknown)) if layers else None

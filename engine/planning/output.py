@@ -1,0 +1,152 @@
+"""One file that a run will write: its format, how layers are stored in it, its keys, name and largest size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.decompose.method import LayerMethod, StoringRule
+from engine.errors import EngineError, ErrorCode
+from engine.events import Notice, NoticeCode
+from engine.formats.lora_format import LayerKeys, LoraFormat
+from engine.formats.output_path import first_free, numbered, output_folder_and_stem
+from engine.formats.registry import FORMATS, format_named
+from engine.models.families import Family
+from engine.models.pairing import PairedWeight, Pairing, Selection
+from engine.planning.costs import matrix_shape, stored_bytes
+from engine.results import LeaveOutReason, LeftOut
+from engine.settings import ExtractionSettings, HardwareSettings
+
+_LENGTH_BYTES = 8  # the format's own first field
+_ENTRY_BYTES = 160  # dtype, shape of up to five sizes, two offsets, punctuation
+_TEXTS_BYTES = 12 * 1024  # two file names three times, hashes, figures, dates
+
+
+@dataclass(frozen=True)
+class Output:
+    """One file of a run.
+
+    Attributes:
+        settings: what the file says that it was made with.
+        format: gives layers their keys.
+        storing: how layers are stored in it.
+        keys: of the layers that it holds, by canonical name.
+        whole_keys: of the weights that only the fine-tuned model has and that it holds, by canonical name.
+        left_out: what is not in it, and why.
+        folder: where it goes.
+        stem: its name up to the counter.
+        name: the file name that is free now.
+        header_bytes: room to reserve for its header.
+        output_bytes: largest size of it.
+    """
+
+    settings: ExtractionSettings
+    format: LoraFormat
+    storing: StoringRule
+    keys: Mapping[str, LayerKeys]
+    whole_keys: Mapping[str, str]
+    left_out: tuple[LeftOut, ...]
+    folder: Path
+    stem: str
+    name: str
+    header_bytes: int
+    output_bytes: int
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of what was chosen and the format has no place for."""
+        return tuple(item.name for item in self.left_out if item.reason is LeaveOutReason.NOT_IN_FORMAT)
+
+
+def plan_output(
+    pairing: Pairing,
+    selection: Selection,
+    settings: ExtractionSettings,
+    hardware: HardwareSettings,
+    method: LayerMethod,
+    output_dir: Path,
+) -> Output:
+    """Plan one file.
+
+    Args:
+        pairing: the two models.
+        selection: what is chosen of them.
+        settings: what to write; of these the format, the file name, and how layers are stored.
+        hardware: how the machine is used, which stands in the name and the header.
+        method: how layers are decomposed, the same for all files of a run.
+        output_dir: the output folder.
+
+    Raises:
+        EngineError: ``output_escapes``, ``format_unknown``, or ``format_unsuitable`` where the format cannot be
+            written for these models, or at this type, or holds nothing of what is chosen.
+    """
+    row = format_named(settings.key_format)
+    folder, stem = output_folder_and_stem(output_dir, settings, hardware, row.stem)
+    _check_suits(row, pairing.family, method)
+    found = {weight.name: _keys(row, pairing.family, weight, method) for weight in selection.extracted}
+    keys = {name: parts for name, parts in found.items() if parts}
+    if selection.extracted and not keys:
+        raise _unsuitable(row, pairing.family, "nothing")
+    whole = {name: row.whole_key(pairing.family, name) for name in selection.new}
+    whole_keys = {name: key for name, key in whole.items() if key is not None}
+    names = (*(name for name in found if name not in keys), *(name for name in whole if name not in whole_keys))
+    held = [weight for weight in selection.extracted if weight.name in keys]
+    rule = StoringRule.of(settings, _largest_rank(held, method) if row.one_alpha and held else None)
+    all_keys = [key for parts in keys.values() for key in parts.values()]
+    header_bytes = _header_bytes((*all_keys, *whole_keys.values()), settings, hardware)
+    size = _LENGTH_BYTES + header_bytes + sum(stored_bytes(weight, method, rule) for weight in held)
+    return Output(
+        settings=settings,
+        format=row,
+        storing=rule,
+        keys=keys,
+        whole_keys=whole_keys,
+        left_out=(*selection.left_out, *(LeftOut(name, LeaveOutReason.NOT_IN_FORMAT, row.title) for name in names)),
+        folder=folder,
+        stem=stem,
+        name=numbered(stem, first_free(folder, stem)),
+        header_bytes=header_bytes,
+        output_bytes=size + sum(selection.new[name].value_bytes for name in whole_keys),
+    )
+
+
+def output_notices(output: Output, family: Family) -> tuple[Notice, ...]:
+    """Remarks on a file before the start: what its format makes of this family, and what it has no place for."""
+    notices = output.format.notices(family)
+    if output.missing:
+        data = {"layers": len(output.missing), "format": output.format.title}
+        notices = (*notices, Notice(NoticeCode.NOT_IN_FORMAT, output.missing[0], data))
+    return notices
+
+
+def _check_suits(row: LoraFormat, family: Family, method: LayerMethod) -> None:
+    problem = row.problem(family)
+    if problem is not None:
+        raise _unsuitable(row, family, problem)
+    if method.full and not row.holds_differences:
+        raise _unsuitable(row, family, "full")
+
+
+def _unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
+    others = [other.title for other in FORMATS if other is not row and other.problem(family) is None]
+    names = {"format": row.title, "family": family.title}
+    return EngineError(ErrorCode.FORMAT_UNSUITABLE, reason=reason, available=others, **names)
+
+
+def _keys(row: LoraFormat, family: Family, weight: PairedWeight, method: LayerMethod) -> LayerKeys:
+    return row.keys(family, weight.name, weight.kind, factors=method.stores_factors(weight.kind))
+
+
+def _largest_rank(weights: list[PairedWeight], method: LayerMethod) -> float:
+    """The largest rank that a layer of a file can have."""
+    return float(max(method.policy.cap(matrix_shape(weight.shape)) for weight in weights))
+
+
+def _header_bytes(keys: tuple[str, ...], settings: ExtractionSettings, hardware: HardwareSettings) -> int:
+    """At least the size of the header's JSON: names, an entry each, the settings, and room for the other texts."""
+    texts = settings.model_dump_json(exclude={"resume"}), hardware.model_dump_json(exclude={"debug_mode"})
+    known = json.dumps([*texts, settings.filename_prefix])
+    room = _TEXTS_BYTES + len(known) + sum(len(json.dumps(key)) + _ENTRY_BYTES for key in keys)
+    return -(-room // 8) * 8
