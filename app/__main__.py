@@ -15,9 +15,9 @@ def main() -> int:
     if problem:
         print(f"Error: {problem}", file=sys.stderr)
         return 1
-    from app.cli.parser import COMMANDS
+    from app.cli.parser import all_commands
 
-    names = [command.name for command in COMMANDS]
+    names = [command.name for command in all_commands()]
     arguments = sys.argv[1:]
     if arguments == ["--self-test"]:
         from app.self_test import self_test

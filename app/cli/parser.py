@@ -11,6 +11,7 @@ from typing import Any
 from app.cli.options import add_options
 from engine import __version__
 from engine.cancel import CancelToken
+from engine.lora.tools import TOOLS, Tool
 from engine.settings import ExtractionSettings, HardwareSettings
 
 Run = Callable[[argparse.Namespace, CancelToken], dict[str, Any] | None]
@@ -37,6 +38,11 @@ class Command(Action):
     run: Run
 
 
+def all_commands() -> tuple[Command, ...]:
+    """The commands of the program, and one for each tool on LoRA files."""
+    return (*COMMANDS, *map(_tool_command, TOOLS))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line; the command's function is the parsed ``run``."""
     parser = argparse.ArgumentParser(
@@ -46,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"LoRA Extractor {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
+    for command in all_commands():
         parser_of_command = commands.add_parser(command.name, help=command.help)
         parser_of_command.set_defaults(run=command.run)
         command.add_arguments(parser_of_command)
@@ -93,6 +99,21 @@ def _demo(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any] | N
     from app.cli.demo import run_demo
 
     return run_demo(parsed, cancel)
+
+
+def _tool_command(tool: Tool) -> Command:
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("loras", type=Path, nargs="+", metavar="LORA")
+        _add_output_dir(parser)
+        add_options(parser, "tool", tool.options)
+        _add_json(parser)
+
+    def run(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
+        from app.cli.tools import run_tool
+
+        return run_tool(tool, parsed, cancel)
+
+    return Command(tool.key, tool.help, add_arguments, run)
 
 
 def _add_extract(parser: argparse.ArgumentParser) -> None:
@@ -173,12 +194,16 @@ def _add_size(parser: argparse.ArgumentParser) -> None:
 
 def _add_extraction(parser: argparse.ArgumentParser) -> None:
     """Where to, what and how: the options of everything that writes a LoRA."""
-    parser.add_argument(
-        "--output-dir", type=Path, default=Path(), metavar="DIR", help="output folder [default: the current folder]"
-    )
+    _add_output_dir(parser)
     add_options(parser, "LoRA", ExtractionSettings)
     add_options(parser, "hardware", HardwareSettings)
     _add_json(parser)
+
+
+def _add_output_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--output-dir", type=Path, default=Path(), metavar="DIR", help="output folder [default: the current folder]"
+    )
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:

@@ -295,6 +295,10 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "{tensor} in {file} contains NaN or infinite values."),
         marked("errors", "The LoRA is broken; extract it again."),
     ),
+    (ErrorCode.LORA_MISMATCH, "half"): (
+        marked("errors", "{file} lacks the other factor to {tensor}, or the two do not fit together."),
+        marked("errors", "The LoRA is damaged or was written by a faulty program; get it again."),
+    ),
     (ErrorCode.LORA_MISMATCH, "shape"): (
         marked("errors", "{tensor} in {file} has another shape than the weight it belongs to."),
         marked("errors", "Choose the two models that the LoRA was extracted from."),

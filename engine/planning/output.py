@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.decompose.method import LayerMethod, StoringRule
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
+from engine.formats.header_room import header_room
 from engine.formats.lora_format import LayerKeys, LoraFormat
 from engine.formats.output_path import first_free, numbered, output_folder_and_stem
 from engine.formats.registry import FORMATS, format_named
@@ -20,8 +21,6 @@ from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings, HardwareSettings
 
 _LENGTH_BYTES = 8  # the format's own first field
-_ENTRY_BYTES = 160  # dtype, shape of up to five sizes, two offsets, punctuation
-_TEXTS_BYTES = 12 * 1024  # two file names three times, hashes, figures, dates
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def plan_output(
     held = [weight for weight in selection.extracted if weight.name in keys]
     rule = StoringRule.of(settings, _largest_rank(held, method) if row.one_alpha and held else None)
     all_keys = [key for parts in keys.values() for key in parts.values()]
-    header_bytes = _header_bytes((*all_keys, *whole_keys.values()), settings, hardware)
+    header_bytes = header_room((*all_keys, *whole_keys.values()), _texts(settings, hardware))
     size = _LENGTH_BYTES + header_bytes + sum(stored_bytes(weight, method, rule) for weight in held)
     return Output(
         settings=settings,
@@ -144,9 +143,7 @@ def _largest_rank(weights: list[PairedWeight], method: LayerMethod) -> float:
     return float(max(method.policy.cap(matrix_shape(weight.shape)) for weight in weights))
 
 
-def _header_bytes(keys: tuple[str, ...], settings: ExtractionSettings, hardware: HardwareSettings) -> int:
-    """At least the size of the header's JSON: names, an entry each, the settings, and room for the other texts."""
+def _texts(settings: ExtractionSettings, hardware: HardwareSettings) -> str:
+    """The long texts of the file's metadata."""
     texts = settings.model_dump_json(exclude={"resume"}), hardware.model_dump_json(exclude={"debug_mode"})
-    known = json.dumps([*texts, settings.filename_prefix])
-    room = _TEXTS_BYTES + len(known) + sum(len(json.dumps(key)) + _ENTRY_BYTES for key in keys)
-    return -(-room // 8) * 8
+    return json.dumps([*texts, settings.filename_prefix])

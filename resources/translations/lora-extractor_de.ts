@@ -3312,6 +3312,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>The LoRA is damaged or was written by a faulty program; get it again.</source>
+        <translation>Das LoRA ist beschädigt oder wurde von einem fehlerhaften Programm geschrieben; neu beschaffen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>The LoRA needs up to {needed} and {file} has {free} free.</source>
         <translation>Das LoRA braucht bis zu {needed}, und {file} hat {free} frei.</translation>
     </message>
@@ -3627,6 +3632,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>{file} is not a safetensors model.</source>
         <translation>{file} ist kein safetensors-Modell.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} lacks the other factor to {tensor}, or the two do not fit together.</source>
+        <translation>{file} enthält den anderen Faktor zu {tensor} nicht, oder die beiden passen nicht zusammen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
