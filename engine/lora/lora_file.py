@@ -61,7 +61,7 @@ class LoraFile:
         if "difference" in tensors:
             return Difference(tensors["difference"])
         if "up" not in tensors or "down" not in tensors:
-            raise EngineError(ErrorCode.LORA_MISMATCH, file=self.path, tensor=next(iter(keys.values())), reason="shape")
+            raise EngineError(ErrorCode.LORA_MISMATCH, file=self.path, tensor=next(iter(keys.values())), reason="half")
         up, down = tensors["up"].flatten(1), tensors["down"]
         if up.shape[1] != len(down):
             raise EngineError(ErrorCode.LORA_MISMATCH, file=self.path, tensor=keys["up"], reason="half")
