@@ -55,7 +55,8 @@ class RunJournal:
         Raises:
             EngineError: on reading the models for their fingerprint.
         """
-        self._store, self._plan, self._emit = store, plan, emit
+        self._plan = plan
+        self._store, self._emit = store, emit
         self._models = checkpoints
         self._files = (checkpoints[0].path, checkpoints[1].path)
         self._pair: PairStore | None = None
