@@ -11,7 +11,8 @@ import pytest
 import torch
 from model_files import matrices, random_tensor, save_model
 
-from engine.checkpoints import Checkpoint, PairRef
+from engine.checkpoints import Checkpoint
+from engine.checkpoints.pair_ref import PairRef
 from engine.checkpoints.tensors import read_view
 from engine.decompose.delta import subtract
 from engine.decompose.method import LayerMethod
