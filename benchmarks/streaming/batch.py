@@ -23,20 +23,19 @@ class BatchRow:
     """One batch size: memory in bytes, and what each layer beyond the first adds, as a part of one layer's memory.
 
     Attributes:
-        booked: most that the governor had in its books.
+        engine_peak: the most that the run held by its own count.
         growth: of the process.
-        booked_more: of `booked`, per further layer.
+        engine_more: of `engine_peak`, per further layer.
         growth_more: of `growth`, per further layer.
-        on_previous: `booked` over that of one layer less, minus one.
+        on_previous: `engine_peak` over that of one layer less, minus one.
     """
 
     prefetch_ahead: int
     batch_size: int
     seconds: float
     engine_peak: int
-    booked: int
     growth: int
-    booked_more: float = 0.0
+    engine_more: float = 0.0
     growth_more: float = 0.0
     on_previous: float = 0.0
 
@@ -52,9 +51,9 @@ def batch_rows(place: Workplace) -> list[BatchRow]:
             if first is not None and last is not None:
                 row = replace(
                     row,
-                    booked_more=(row.booked / first.booked - 1) / (size - 1),
+                    engine_more=(row.engine_peak / first.engine_peak - 1) / (size - 1),
                     growth_more=(row.growth / first.growth - 1) / (size - 1),
-                    on_previous=row.booked / last.booked - 1,
+                    on_previous=row.engine_peak / last.engine_peak - 1,
                 )
             first, last = first or row, row
             rows.append(row)
@@ -67,20 +66,20 @@ def _measured(pair: Pair, folder: Path, size: int, ahead: int) -> BatchRow:
     hardware = hardware.model_copy(update={"blocks_in_gpu": 0})
     with watched() as watch, Session(*pair) as session:
         ran = run(session, ExtractionSettings(rank=32), hardware, folder)
-    return BatchRow(ahead, size, ran.result.seconds, ran.result.peak_device_bytes, ran.booked, watch.growth)
+    return BatchRow(ahead, size, ran.result.seconds, ran.result.peak_device_bytes, watch.growth)
 
 
 def batch_table(rows: list[BatchRow]) -> Table:
     """All sizes; the seed's documentation says about 15 % per further layer."""
     table = Table(
-        *("read ahead", "batch", "s", "engine's peak MiB", "booked MiB", "process MiB"),
-        *("booked per further layer", "process per further layer", "booked, on one less", "the seed says"),
+        *("read ahead", "batch", "s", "engine's peak MiB", "process MiB"),
+        *("engine per further layer", "process per further layer", "engine, on one less", "the seed says"),
         title=f"batch: layers of 1024 x 1024, rank 32, {MOST} threads whatever the cores, so that seconds do not count",
     )
     for row in rows:
-        shares = (row.booked_more, row.growth_more, row.on_previous)
+        shares = (row.engine_more, row.growth_more, row.on_previous)
         more = [f"{value:+.0%}" for value in shares] if row.batch_size > 1 else ["", "", ""]
-        sizes = map(mib, (row.engine_peak, row.booked, row.growth))
+        sizes = map(mib, (row.engine_peak, row.growth))
         claim = f"about {SEED_CLAIMS:.0%}" if row.batch_size > 1 else ""
         table.add_row(str(row.prefetch_ahead), str(row.batch_size), f"{row.seconds:.3f}", *sizes, *more, claim)
     return table

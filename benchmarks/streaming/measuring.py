@@ -12,15 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
-from unittest.mock import patch
+from typing import ParamSpec, TypeVar
 
 import psutil
 
 from benchmarks.measuring import sampling
 from benchmarks.streaming.data import Layout, Pair, transformer, width_for, write_pair
 from engine.cancel import CancelToken
-from engine.devices.governor import Governor
 from engine.events import BatchSizeChanged, Finished, Notice, Offloaded, OutOfMemory
 from engine.results import ExtractionResult
 from engine.session import Session
@@ -77,13 +75,11 @@ class Ran:
 
     Attributes:
         result: what the run says of itself.
-        booked: most that its governors had in their books, in bytes; `result.peak_device_bytes` is sampled instead.
         events: how often it had to give way, by the name of the event.
         remarks: the codes of its notices.
     """
 
     result: ExtractionResult
-    booked: int
     events: dict[str, int]
     remarks: tuple[str, ...]
 
@@ -117,25 +113,18 @@ def _worded(work: Callable[[], T]) -> T:
 
 def run(session: Session, settings: ExtractionSettings, hardware: HardwareSettings, folder: Path) -> Ran:
     """One extraction; its files are removed."""
-    governors: list[Governor] = []
-
-    def recording(**books: Any) -> Governor:
-        governors.append(Governor(**books))
-        return governors[-1]
-
     events: Counter[str] = Counter()
     remarks: dict[str, None] = {}
-    with patch("engine.extraction.scheduler.Governor", recording):
-        for event in session.extract(session.plan(settings, hardware, folder), CancelToken()):
-            if isinstance(event, (Offloaded, OutOfMemory, BatchSizeChanged)):
-                events[type(event).__name__] += 1
-            if isinstance(event, Notice):
-                remarks[event.code.value] = None
-            if isinstance(event, Finished):
-                for output in event.result.outputs:
-                    output.path.unlink()
-                    output.report.unlink()
-                return Ran(event.result, sum(governor.peak for governor in governors), dict(events), tuple(remarks))
+    for event in session.extract(session.plan(settings, hardware, folder), CancelToken()):
+        if isinstance(event, (Offloaded, OutOfMemory, BatchSizeChanged)):
+            events[type(event).__name__] += 1
+        if isinstance(event, Notice):
+            remarks[event.code.value] = None
+        if isinstance(event, Finished):
+            for output in event.result.outputs:
+                output.path.unlink()
+                output.report.unlink()
+            return Ran(event.result, dict(events), tuple(remarks))
     raise AssertionError("a run ends with its result or an error")
 
 

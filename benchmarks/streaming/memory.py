@@ -28,8 +28,7 @@ class MemoryRow:
         side_bytes: each of its two files.
         baseline: memory that belongs to no file, after the imports.
         growth: the most above it.
-        engine_peak: what the run says it held at most.
-        booked: what its governor had in its books at most.
+        engine_peak: the most that the run held by its own count.
         over_quarter: growth over that of the quarter-size pair.
     """
 
@@ -38,7 +37,6 @@ class MemoryRow:
     baseline: int
     growth: int
     engine_peak: int
-    booked: int
     read_bytes: int
     seconds: float
     events: dict[str, int]
@@ -76,7 +74,6 @@ def _measured(pair: Pair, folder: Path) -> MemoryRow:
         baseline=watch.baseline,
         growth=watch.growth,
         engine_peak=ran.result.peak_device_bytes,
-        booked=ran.booked,
         read_bytes=ran.result.read_bytes,
         seconds=ran.result.seconds,
         events=ran.events,
@@ -92,7 +89,6 @@ def memory_table(rows: list[MemoryRow]) -> Table:
             "after imports MiB",
             "growth MiB",
             "engine's peak MiB",
-            "booked MiB",
             "read MiB",
             "s",
         ),
@@ -100,7 +96,7 @@ def memory_table(rows: list[MemoryRow]) -> Table:
         title=f"memory: budget {mib(BUDGET)} MiB, {DEFAULT_PROFILE}, rank 32, processor",
     )
     for row in rows:
-        sizes = (row.baseline, row.growth, row.engine_peak, row.booked, row.read_bytes)
+        sizes = (row.baseline, row.growth, row.engine_peak, row.read_bytes)
         figures = (mib(row.side_bytes), str(row.layers), *map(mib, sizes), f"{row.seconds:.2f}", given_way(row.events))
         table.add_row(*figures, marked(row.within_budget), f"{row.over_quarter:.2f}", marked(row.like_quarter))
     return table

@@ -2,12 +2,10 @@
 
 from engine.checkpoints.checkpoint import Checkpoint, pair_fingerprint
 from engine.checkpoints.opening import open_checkpoint
-from engine.checkpoints.pair_ref import PairRef
 from engine.checkpoints.stored import Piece, StoredTensor, WeightSource, WeightView
 
 __all__ = [
     "Checkpoint",
-    "PairRef",
     "Piece",
     "StoredTensor",
     "WeightSource",

@@ -1,4 +1,4 @@
-"""How far a run is, its memory and its totals: `Planned`, `MemorySample` and `BlocksResident` come from here."""
+"""How far a run is, its memory and its totals: `MemorySample` and `BlocksResident` come from here."""
 
 from __future__ import annotations
 
@@ -7,30 +7,10 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from engine.devices.device import MemoryUse
-from engine.events import BlocksResident, MemorySample, Planned
+from engine.events import BlocksResident, MemorySample
 from engine.extraction.layer_executor import LayerExecutor
-from engine.planning.plan import Plan
 
 _SAMPLE_SECONDS = 0.25
-
-
-def planned(plan: Plan, executor: LayerExecutor) -> Planned:
-    """The event that begins a run: the plan on the devices that were found for it."""
-    device = executor.device
-    return Planned(
-        layers=len(plan.layers),
-        left_out=plan.left_out,
-        output_name=plan.output_name,
-        output_bytes=plan.output_bytes,
-        device=device.name,
-        device_title=device.title,
-        device_total_bytes=device.total_bytes,
-        ceiling_bytes=device.ceiling_bytes,
-        threshold_bytes=device.threshold_bytes,
-        device_used_bytes=executor.sample().device_used_bytes,
-        settings=plan.settings,
-        hardware=plan.hardware,
-    )
 
 
 class RunProgress:

@@ -13,11 +13,11 @@ from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, WeightView
 from engine.checkpoints.tensors import read_view
 from engine.errors import EngineError
-from engine.events import Event, FinishingStep, Progress
+from engine.events import Event, FinishingStep, Planned, Progress
 from engine.extraction.collector import OutputCollector
 from engine.extraction.layer_events import LayerEvents
 from engine.extraction.layer_executor import ExecutorChoice, LayerExecutor, RunContext, RunInputs
-from engine.extraction.progress import RunProgress, planned
+from engine.extraction.progress import RunProgress
 from engine.layer import LayerOutcome
 from engine.planning.plan import Plan
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut, OutputFile
@@ -78,7 +78,7 @@ class ExtractionRun:
         )
         self._layer_events = LayerEvents(plan, self._checkpoints, self._emit)
         self._progress = RunProgress(executor, costs=plan.costs, started=self._started)
-        self._emit(planned(plan, executor))
+        self._emit(_planned(plan, executor))
         for notice in plan.notices:
             self._emit(notice)
         with self._at_disk():
@@ -286,3 +286,22 @@ class ExtractionRun:
     def _check(self) -> None:
         for token in self._tokens:
             token.check()
+
+
+def _planned(plan: Plan, executor: LayerExecutor) -> Planned:
+    """The event that begins a run: the plan on the devices that were found for it."""
+    device = executor.device
+    return Planned(
+        layers=len(plan.layers),
+        left_out=plan.left_out,
+        output_name=plan.output_name,
+        output_bytes=plan.output_bytes,
+        device=device.name,
+        device_title=device.title,
+        device_total_bytes=device.total_bytes,
+        ceiling_bytes=device.ceiling_bytes,
+        threshold_bytes=device.threshold_bytes,
+        device_used_bytes=executor.sample().device_used_bytes,
+        settings=plan.settings,
+        hardware=plan.hardware,
+    )

@@ -56,7 +56,8 @@ class RunJournal:
         Raises:
             EngineError: on reading the models for their fingerprint.
         """
-        self._store, self._plan, self._emit = store, plan, emit
+        self._plan = plan
+        self._store, self._emit = store, emit
         self._models = checkpoints
         self._files = (checkpoints[0].paths, checkpoints[1].paths)
         self._pair: PairStore | None = None

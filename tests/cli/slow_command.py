@@ -11,7 +11,8 @@ import torch
 
 from app.cli.main import main
 from engine.decompose import workspace
-from engine.extraction.stages import LayerReader, LayerStages
+from engine.extraction.executor import LocalExecutor
+from engine.layer import LayerOutcome
 from engine.streamed_delta import UnreadPair
 
 workspace.CHUNK_BYTES = 1 << 20  # so that a small layer has many pieces
@@ -32,23 +33,24 @@ def slow(pair: UnreadPair, start: int, stop: int) -> torch.Tensor:
 
 SMALL = 2  # layers that are worked on before the long one is begun
 small_done = threading.Semaphore(0)
-real_leave, real_do = LayerReader.leave, LayerStages.do
+real_init, real_take = UnreadPair.__init__, LocalExecutor.take
 
 
-def leave_last(reader: LayerReader, *arguments: Any) -> Any:
+def begun_last(pair: UnreadPair, *arguments: Any) -> None:
     """The long layer arrives when the small ones are done."""
     for _ in range(SMALL if seconds else 0):
         small_done.acquire(timeout=30)
-    return real_leave(reader, *arguments)
+    real_init(pair, *arguments)
 
 
-def do(stages: LayerStages, *arguments: Any, **named: Any) -> Any:
-    """Work on a layer, and count it."""
-    worked = real_do(stages, *arguments, **named)
-    small_done.release()
-    return worked
+def take(executor: LocalExecutor, timeout: float) -> list[tuple[int, LayerOutcome]]:
+    """Take the finished layers, and count them."""
+    taken = real_take(executor, timeout)
+    for _ in taken:
+        small_done.release()
+    return taken
 
 
 UnreadPair.piece = slow  # type: ignore[method-assign]
-LayerReader.leave, LayerStages.do = leave_last, do  # type: ignore[method-assign]
+UnreadPair.__init__, LocalExecutor.take = begun_last, take  # type: ignore[method-assign]
 sys.exit(main(sys.argv[2:]))

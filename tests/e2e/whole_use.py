@@ -1,7 +1,7 @@
 """One whole use of the program by its real widgets: pick, extract, stop, continue, judge, try a rank, verify, queue.
 
 Run as a program of its own, with a screen: ``python whole_use.py FOLDER``. Pictures go into FOLDER/pictures, and what
-was seen into FOLDER/seen.json. The drive is made slow, so that there is a middle to stop in.
+was seen into FOLDER/seen.json. The device is made slow, so that there is a middle to stop in.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,22 +31,24 @@ from app.window.application import begin  # noqa: E402
 from app.window.frame import Tab  # noqa: E402
 from app.window.main_window import MainWindow  # noqa: E402
 from app.work.controller import State  # noqa: E402
-from engine.extraction.stages import LayerReader  # noqa: E402
+from engine.devices.device import Device  # noqa: E402
 
 SECONDS_PER_LAYER = 0.09
 RANK, OTHER_RANK = 32, 16
 CHOSEN_ROWS = (3, 5, 8)
 
 
-def slow_drive() -> None:
-    """Let every layer take its time to be read, as from a drive that is nearly too slow."""
-    read = LayerReader.read
+def slow_device() -> None:
+    """Let the work on every layer take its time."""
+    computing = Device.computing
 
-    def slowly(self: LayerReader, *arguments: object) -> object:
+    @contextmanager
+    def slowly(device: Device) -> Iterator[None]:
         time.sleep(SECONDS_PER_LAYER)
-        return read(self, *arguments)  # type: ignore[arg-type]
+        with computing(device):
+            yield
 
-    LayerReader.read = slowly  # type: ignore[assignment, method-assign]
+    Device.computing = slowly  # type: ignore[assignment, method-assign]
 
 
 class WholeUse:
@@ -198,7 +202,7 @@ class WholeUse:
 
 def main() -> int:
     """Use the window, close it, and write down what was seen."""
-    slow_drive()
+    slow_device()
     application, _reporter = begin(PreferenceStore().load().language)
     window = MainWindow()
     window.theme.set_choice("light")

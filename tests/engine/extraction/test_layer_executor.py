@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 import torch
 from model_files import PREFIX, matrices, random_tensor, save_model
 from toys.executor import ToyExecutor
+from watched_processor import Watch, watched_by
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
@@ -21,6 +24,7 @@ from engine.events import Event, Finished, LayerDone, LayerStarted, Notice, Noti
 from engine.extraction.executor import LocalExecutor
 from engine.extraction.extraction import extract
 from engine.extraction.layer_executor import ExecutorChoice, RunContext, RunInputs
+from engine.layer import LayerOutcome
 from engine.results import ExtractionResult
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -196,3 +200,88 @@ def test_an_error_of_the_solver_and_one_of_a_file_end_the_run_with_their_names(
         events_of(choose, pair, tmp_path / "out")
     assert (caught.value.code, caught.value.file) == (ErrorCode.INPUT_CHANGED, str(pair[1]))
     assert not (tmp_path / "out").exists()
+
+
+class Driven:
+    """A local executor without a run, by the protocol alone."""
+
+    def __init__(self, session: Session, folder: Path, executor: ExecutorChoice = LocalExecutor) -> None:
+        self.plan = session.plan(ExtractionSettings(rank=3), HARDWARE, folder)
+        self.events: list[Event] = []
+        self.taken: list[tuple[int, LayerOutcome]] = []
+        self.cancel = CancelToken()
+        weights = [task.weight for task in self.plan.tasks]
+        context = RunContext((session.finetuned, session.original), self.events.append, lambda: self.cancel.cancelled)
+        self.executor = executor(RunInputs(weights, self.plan.method, HARDWARE), context)
+        self.executor.submit(self.plan.tasks)
+
+    def take(self, count: int) -> list[tuple[int, LayerOutcome]]:
+        """So many results, or more; within a minute."""
+        until = time.monotonic() + 60
+        while len(self.taken) < count:
+            self.taken += self.executor.take(0.05)
+            assert time.monotonic() < until
+        return self.taken
+
+
+def test_a_result_counts_as_held_until_it_is_released(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    with Session(*pair) as session:
+        driven = Driven(session, tmp_path)
+        with driven.executor as executor:
+            taken = driven.take(len(driven.plan.tasks))
+            held = [executor.sample().run_bytes]
+            for index, _ in taken:
+                executor.release(index)
+                held.append(executor.sample().run_bytes)
+    assert held[-1] == 0
+    assert [before - after for before, after in pairwise(held)] == [outcome.nbytes for _, outcome in taken]
+    assert executor.sample().peak_bytes >= held[0] > 0
+
+
+def test_after_leaving_results_can_be_taken_at_once_and_figures_stay_those_of_the_end(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    def fails_at_the_end() -> None:
+        if watch.begun == len(driven.plan.tasks):
+            raise RuntimeError("broken")
+
+    watch = Watch(fails_at_the_end)
+    with Session(*pair) as session:
+        driven = Driven(session, tmp_path, watched_by(watch))
+        with driven.executor as executor:
+            until = time.monotonic() + 60
+            while watch.done < len(driven.plan.tasks) - 1 and time.monotonic() < until:
+                time.sleep(0.01)
+        left, end = executor.take(60.0), executor.sample()
+    assert len(left) == len(driven.plan.tasks) - 1, "what was finished before the error is not lost"
+    assert executor.take(60.0) == []
+    assert executor.sample() == end
+    assert end.read_bytes > 0
+
+
+def test_take_raises_what_ended_the_work_after_all_results_were_taken(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    def third_fails() -> None:
+        if watch.begun == 3:
+            raise RuntimeError("broken")
+
+    watch = Watch(third_fails)
+    with Session(*pair) as session:
+        driven = Driven(session, tmp_path, watched_by(watch))
+        with driven.executor, pytest.raises(EngineError) as caught:
+            driven.take(LAYERS + 2)
+    assert caught.value.code is ErrorCode.DECOMPOSITION_FAILED
+    assert len(driven.taken) == watch.done
+
+
+@pytest.mark.parametrize("executor", [LocalExecutor, ToyExecutor])
+def test_a_run_that_goes_on_works_with_the_threads_of_the_one_that_was_stopped(
+    executor: ExecutorChoice, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    store, watch = DecompositionStore(tmp_path / "store"), Watch()
+    torch.set_num_threads(6)
+    events_of(watched_by(watch), pair, tmp_path / "out", store, stop_after=3)
+    assert watch.threads == {3}, "two layers at once on six cores"
+    torch.set_num_threads(1)
+    result = result_of(events_of(executor, pair, tmp_path / "out", store))
+    assert written(result)[1]["totals"]["threads_per_layer"] == 3
+    assert torch.get_num_threads() == 1

@@ -11,7 +11,16 @@ from simulated_device import Memory, largest_share
 from workloads import Simulated, Workload, random_hardware, random_workload, simulate
 
 from engine.decompose.method import LayerMethod
-from engine.events import BatchSizeChanged, BlocksResident, Event, LayerDone, LayerSkipped, Offloaded, OutOfMemory
+from engine.events import (
+    BatchSizeChanged,
+    BlocksResident,
+    Event,
+    LayerDone,
+    LayerSkipped,
+    LayerStarted,
+    Offloaded,
+    OutOfMemory,
+)
 from engine.extraction.block_cache import BlockCache
 from engine.planning.costs import need
 from engine.presets import HARDWARE_PROFILES
@@ -106,6 +115,19 @@ def test_other_programs_that_fill_the_device_make_the_run_give_way_and_grow_back
     assert_every_layer_once(run)
     expected = energies(simulate(workload, PLAIN, (Memory(ROOMY),), tmp_path / "out"))
     assert energies(run) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_device_that_other_programs_fill_is_noticed_while_the_run_goes_on(tmp_path: Path) -> None:
+    workload = random_workload(tmp_path, 3, blocks=4, lora_type="standard")
+    memory = Memory(ROOMY)
+    memory.others = int(0.95 * ROOMY)
+    run = simulate(workload, HardwareSettings(batch_size=8, blocks_in_gpu=0), (memory,), tmp_path / "out")
+    assert_every_layer_once(run)
+    kinds = [type(event) for event in run.events]
+    last_started = len(kinds) - 1 - kinds[::-1].index(LayerStarted)
+    (first, *_) = (event for event in run.events if isinstance(event, BatchSizeChanged))
+    assert first.cause == "threshold"
+    assert kinds.index(BatchSizeChanged) < last_started
 
 
 def test_two_devices_share_the_layers_of_one_queue(tmp_path: Path) -> None:
