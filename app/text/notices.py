@@ -43,8 +43,8 @@ NOTICES: dict[NoticeCode, str] = {
     ),
     NoticeCode.NOT_IN_FORMAT: marked(
         "messages",
-        "The format of {format} has no place for {tensors}, such as {name}: they are left out, and count as change "
-        "that is not kept.",
+        "The format of {format} has no place for {tensors}, such as {name}: they are left out, and what changed in "
+        "them counts as not kept.",
     ),
     NoticeCode.DIFFUSERS_READS_BLOCKS: marked(
         "messages", "Of this file for {name}, diffusers loads only the layers in blocks; ComfyUI loads all of it."

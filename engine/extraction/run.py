@@ -61,7 +61,7 @@ class ExtractionRun:
 
     def discard(self) -> None:
         """Remove the unfinished files although the thread may still be at work."""
-        for collector in self._collectors:
+        for collector in reversed(self._collectors):  # the first one made the folder
             collector.writer.abort()
 
     def run(self) -> ExtractionResult:
@@ -97,7 +97,7 @@ class ExtractionRun:
             finished = True
             return result
         except BaseException:
-            for collector in self._collectors:
+            for collector in reversed(self._collectors):
                 if journal.on and journal.part is not None:
                     collector.writer.leave()
                 else:

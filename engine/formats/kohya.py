@@ -29,8 +29,9 @@ _TEXT_ENCODERS: dict[str, dict[str, str]] = {
     "flux": _TE_OF_FLUX,
     "chroma": _TE_OF_FLUX,
 }
-_EMBEDDINGS = ("embedding.weight", "embed_tokens.weight", "shared.weight", "relative_attention_bias.weight")
-"""Ends of names of matrices that rows are taken of: trainers and loaders know factors of layers that multiply only."""
+_LAYERS_OF_TEXT_ENCODERS = ("text_model.encoder.layers.", "encoder.block.")  # of CLIP, of T5
+"""Trainers know no others, and diffusers refuses a file with a text projection whose rank differs from the layers'."""
+_POSITIONS = "relative_attention_bias.weight"  # a table whose rows are taken, not a layer that multiplies
 
 _MODULES = {"flux": "networks.lora_flux", "chroma": "networks.lora_flux", "sd3": "networks.lora_sd3"}
 _MODULES |= {"wan": "networks.lora_wan", "qwen_image": "networks.lora_qwen_image", "lumina2": "networks.lora_lumina"}
@@ -54,7 +55,7 @@ class Kohya(LoraFormat):
     one_alpha = True
 
     def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
-        """See `LoraFormat.keys`. Embeddings, biases, norms and bare parameters have no place."""
+        """See `LoraFormat.keys`. Biases, norms and bare parameters have no place, nor what trainers leave alone."""
         base = _base(family, name) if factors and kind in ("matrix", "conv") else None
         return {} if base is None else {part: base + ending for part, ending in _ENDINGS.items()}
 
@@ -100,6 +101,6 @@ def _base(family: Family, name: str) -> str | None:
         return _UNET + module[len(DENOISER) :].replace(".", "_")
     part, _, inner = module.partition(".transformer.")
     prefix = _TEXT_ENCODERS.get(family.key, {}).get(part.removeprefix("text_encoders."))
-    if prefix is None or not inner or name.endswith(_EMBEDDINGS):
+    if prefix is None or not inner.startswith(_LAYERS_OF_TEXT_ENCODERS) or name.endswith(_POSITIONS):
         return None
     return prefix + inner.replace(".", "_")

@@ -8,6 +8,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.formats.comfyui import ComfyUI
 from engine.formats.kohya import Kohya
 from engine.formats.lora_format import LoraFormat, LoraIndex
+from engine.models.families import Family
 
 FORMATS: tuple[LoraFormat, ...] = (ComfyUI(), Kohya())
 """In the order in which they are offered; the first one is the default."""
@@ -29,6 +30,11 @@ def format_named(key: str) -> LoraFormat:
         if row.key == key:
             return row
     raise EngineError(ErrorCode.FORMAT_UNKNOWN, name=key, available=[row.key for row in FORMATS])
+
+
+def formats_for(family: Family) -> list[LoraFormat]:
+    """The formats that can be written for a family, in the order in which they are offered."""
+    return [row for row in FORMATS if row.problem(family) is None]
 
 
 def formats_of(keys: Collection[str]) -> list[tuple[LoraFormat, LoraIndex]]:

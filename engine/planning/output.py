@@ -13,7 +13,7 @@ from engine.events import Notice, NoticeCode
 from engine.formats.header_room import header_room
 from engine.formats.lora_format import LayerKeys, LoraFormat
 from engine.formats.output_path import first_free, numbered, output_folder_and_stem
-from engine.formats.registry import FORMATS, format_named
+from engine.formats.registry import format_named, formats_for
 from engine.models.families import Family
 from engine.models.pairing import PairedWeight, Pairing, Selection
 from engine.planning.costs import matrix_shape, stored_bytes
@@ -129,7 +129,7 @@ def _check_suits(row: LoraFormat, family: Family, method: LayerMethod) -> None:
 
 
 def _unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
-    others = [other.title for other in FORMATS if other is not row and other.problem(family) is None]
+    others = [other.title for other in formats_for(family) if other is not row]
     names = {"format": row.title, "family": family.title}
     return EngineError(ErrorCode.FORMAT_UNSUITABLE, reason=reason, available=others, **names)
 

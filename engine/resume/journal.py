@@ -126,7 +126,7 @@ class RunJournal:
             for output in self._plan.outputs:
                 writers.append(self._opened(output))
         except BaseException:
-            for writer in writers:
+            for writer in reversed(writers):
                 writer.abort()
             raise
         self._outputs = [writer.part for writer in writers]

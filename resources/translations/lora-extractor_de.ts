@@ -4064,8 +4064,8 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
-        <source>The format of {format} has no place for {tensors}, such as {name}: they are left out, and count as change that is not kept.</source>
-        <translation>Das Format von {format} hat keinen Platz für {tensors}, zum Beispiel {name}: Sie werden ausgelassen und zählen als Änderung, die nicht erhalten bleibt.</translation>
+        <source>The format of {format} has no place for {tensors}, such as {name}: they are left out, and what changed in them counts as not kept.</source>
+        <translation>Das Format von {format} hat keinen Platz für {tensors}, zum Beispiel {name}: Sie werden ausgelassen, und was sich in ihnen geändert hat, zählt als nicht erhalten.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
