@@ -1,4 +1,4 @@
-"""What the window does before it closes: asks while something goes on, stops it, and waits until that has ended."""
+"""Closing the window: asks while a run works, stops it, and closes once it has ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOOK_MS = 50
 
 
 class WindowClosing(QObject):
-    """Lets the window go only when nothing works in it any more; until then it keeps drawing."""
+    """Closes the window once nothing works any more; its event loop runs until then."""
 
     def __init__(
         self,

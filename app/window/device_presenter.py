@@ -1,4 +1,4 @@
-"""The device in the panel of the hardware: which one will compute, and what stays on it for a next extraction."""
+"""The device in the panel of the hardware: which one will compute, and the memory kept on it for a next extraction."""
 
 from __future__ import annotations
 

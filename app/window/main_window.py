@@ -164,7 +164,7 @@ class MainWindow(QMainWindow):
         self.model.set_models(finetuned, original)
 
     def take_files(self, files: list[Path]) -> None:
-        """Fill the cards with files of which it is not said which is which."""
+        """Fill the cards with files whose sides are not known."""
         self.files.take(files)
 
     @Slot()

@@ -1,4 +1,4 @@
-"""The report for a bug: what it needs is remembered, and a crash of the last time is offered for it."""
+"""The report for a bug: keeps what it contains, and offers one after a crash of the last time."""
 
 from __future__ import annotations
 

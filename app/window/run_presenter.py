@@ -35,7 +35,7 @@ class RunViews:
 
 
 class WindowRun(QObject):
-    """Starts and stops runs, and shows them, those of the queue too.
+    """Starts and stops runs, and shows them, also those of the queue.
 
     Attributes:
         starting: a run of the window is about to begin.

@@ -1,4 +1,4 @@
-"""The session: carried into the window at the start, written down at the end, and what was wrong with its files."""
+"""The session: restored at the start, saved at the end, with warnings about files that could not be used."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class WindowSession(QObject):
 
     @Slot()
     def save(self) -> None:
-        """Write down what shall come back at the next start; failing is no reason to bother anyone."""
+        """Save the session; a failure is a warning in the log."""
         self._model.session = self._session()
         try:
             self._store.save(self._model.session)

@@ -1,4 +1,4 @@
-"""The dialog of the settings: its values, and what becomes of a change."""
+"""The dialog of the settings: collects its values, and applies what was changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from engine.settings import HardwareSettings
 
 
 class WindowSettings(QObject):
-    """Opens the dialog, and distributes what was changed in it.
+    """Opens the dialog, and applies what was changed in it.
 
     Attributes:
         preferences: the settings that are kept beside the session.
@@ -41,7 +41,7 @@ class WindowSettings(QObject):
         notifier.enabled = self.preferences.notify
 
     def shut_down(self) -> None:
-        """End the thread that looks after the cache."""
+        """End the thread of the cache."""
         self._cache.shut_down()
 
     @Slot()

@@ -1,4 +1,4 @@
-"""The two threads that work behind the window all the time: one opens and plans, one knows the device and estimates."""
+"""The two permanent background threads: one opens and plans, one finds the device and estimates."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Background(QObject):
         return request.number == self._preparation.newest_inspection.get(request.side)
 
     def expect_plan(self, number: int) -> None:
-        """From now on only plans and estimates with this number are of use."""
+        """From now on drop plans and estimates with another number."""
         self._preparation.newest_plan = self._forecaster.newest = number
 
     def prepare(self, request: PlanRequest) -> None:
@@ -86,7 +86,7 @@ class Background(QObject):
         self._forecast.emit(request)
 
     def learn(self, timing: Timing) -> None:
-        """Take note of how long a run took."""
+        """Record how long a run took, for later estimates."""
         self._forecast.emit(timing)
 
     def set_idle(self, idle: bool) -> None:

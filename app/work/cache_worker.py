@@ -1,4 +1,4 @@
-"""Looks after the cache of decompositions off the GUI thread: what it takes, making it smaller, emptying it."""
+"""Measures, limits and empties the cache of decompositions off the GUI thread."""
 
 from __future__ import annotations
 

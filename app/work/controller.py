@@ -66,8 +66,8 @@ ENDED = (State.DONE, State.STOPPED, State.FAILED)
 class Controller(QObject):
     """Inspects, plans, runs, verifies and stops.
 
-    The queue reserves it for a series of runs. `busy` covers that, a single run and a verification: nobody else may
-    then plan or run.
+    The queue reserves it for a series of runs. `busy` covers that, a single run and a verification: then
+    only the owner of the reservation may plan or run.
 
     Attributes:
         answered: a `BackgroundAnswer` that belongs to the newest request. `Prepared` comes again, without its plan,

@@ -1,4 +1,4 @@
-"""Keeps the estimate of the newest plan up to date, on the thread that finds devices: looks at disks, and calibrates.
+"""Estimates the newest plan on the thread that finds devices: reads free space of disks, and calibrates the device.
 
 An estimate is emitted as soon as there is one, and again once more is known: the device, its speed.
 """
@@ -79,7 +79,7 @@ class Forecaster(QObject):
             self.estimate(self._last)
 
     def learn(self, timing: Timing) -> None:
-        """Take note of how long a run took."""
+        """Record how long a run took."""
         device = self._devices.get(_key(timing.plan.hardware))
         if device is not None:
             with suppress(OSError):  # it is known until the end of the program all the same

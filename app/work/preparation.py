@@ -129,7 +129,7 @@ class PreparationWorker(QObject):
 
 
 class DeviceWorker(QObject):
-    """Finds out what device would compute; on a thread of its own, as loading torch takes seconds.
+    """Finds the device that would compute; on a thread of its own, as loading torch takes seconds.
 
     Attributes:
         answered: a `DeviceAnswer`.

@@ -1,4 +1,4 @@
-"""Works through the queue: one job after the other on the window's controller, whatever becomes of each."""
+"""Runs the jobs of the queue one after the other on the window's controller; a failed job does not end the queue."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from engine.planning.plan import Plan
 
 @dataclass(frozen=True)
 class QueueSummary:
-    """What came of the jobs of one run of the queue; `waiting` are those whose turn did not come."""
+    """The outcome of one run of the queue, in jobs; `waiting` are those that were not begun."""
 
     done: int
     failed: int
@@ -72,7 +72,7 @@ class _Step(Enum):
 
 @dataclass
 class _Run:
-    """What is known of the run of one job."""
+    """The progress of the run of one job, in layers."""
 
     progress: Progress | None = None
     settled: int = 0
@@ -130,7 +130,7 @@ class QueueRunner(QObject):
 
     @property
     def controller(self) -> Controller:
-        """What runs the jobs."""
+        """The controller that runs the jobs."""
         return self._controller
 
     def can_start(self) -> bool:
@@ -271,7 +271,7 @@ class QueueRunner(QObject):
 
 
 def _answers(answer: Prepared, job: Job) -> bool:
-    """Whether a plan is this job's, and not one that was asked for elsewhere."""
+    """Whether a plan is this job's, and not one of another request."""
     asked = answer.request
     wanted = (job.finetuned, job.original, job.extraction, job.hardware, job.output_dir)
     return (asked.finetuned, asked.original, asked.extraction, asked.hardware, asked.output_dir) == wanted
