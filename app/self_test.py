@@ -81,15 +81,18 @@ def _extract_in_window(folder: Path) -> Path:
     from app.window.application import make_application
     from app.window.main_window import MainWindow
     from app.work.controller import State
-    from engine.results import ExtractionResult
+    from app.work.requests import Extracted, ExtractionFailed, RunAnswer
 
     complaints = _collect_qt_messages()
     application = make_application()
     window = MainWindow(SessionStore())
-    results: list[ExtractionResult] = []
-    failures: list[Exception] = []
-    window.controller.finished.connect(results.append)
-    window.controller.failed.connect(failures.append)
+    outcomes: list[Extracted | ExtractionFailed] = []
+
+    def note(event: RunAnswer) -> None:
+        if isinstance(event, (Extracted, ExtractionFailed)):
+            outcomes.append(event)
+
+    window.controller.run_event.connect(note)
     try:
         window.show()
         window.model.show_extraction(SETTINGS)
@@ -99,7 +102,7 @@ def _extract_in_window(folder: Path) -> Path:
         window.extract()
         _wait(
             application,
-            lambda: bool(results or failures) and not window.controller.busy,
+            lambda: bool(outcomes) and not window.controller.busy,
             "the extraction in the window did not end",
         )
         _look_at(window)
@@ -108,12 +111,11 @@ def _extract_in_window(folder: Path) -> Path:
         window.controller.shut_down()
     if complaints:
         raise SelfTestError(f"Qt complains: {complaints[0]}")
-    if failures or not results:
-        raise SelfTestError(f"the extraction failed: {failures[0] if failures else 'no result'}")
-    output = results[0].outputs[0]
-    _report(
-        f"Extracted in the window: {results[0].layers} layers, {output.size_bytes} bytes, {results[0].seconds:.2f} s."
-    )
+    (outcome,) = outcomes
+    if isinstance(outcome, ExtractionFailed):
+        raise SelfTestError(f"the extraction failed: {outcome.error}")
+    result, output = outcome.result, outcome.result.outputs[0]
+    _report(f"Extracted in the window: {result.layers} layers, {output.size_bytes} bytes, {result.seconds:.2f} s.")
     return output.path
 
 
@@ -197,7 +199,7 @@ def _licences() -> None:
 
 
 def _guide() -> None:
-    from app.window.help import GUIDE
+    from app.window.welcome_presenter import GUIDE
 
     if not GUIDE.is_file():
         raise SelfTestError(f"the guide is not there: {GUIDE}")

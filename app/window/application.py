@@ -1,4 +1,4 @@
-"""Starts the window: the application object, its look, and what happens to errors nobody expected."""
+"""Starts the window: the application object, its look, and the report of unexpected errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LOG = logging.getLogger("lora_extractor")
 
 
 class ErrorReporter(QObject):
-    """Takes errors that nobody caught, on any thread: writes them to the log file and tells the person.
+    """Takes uncaught exceptions of any thread: writes them to the log file and shows them in a dialog.
 
     Attributes:
         reported: carries the error's text to the GUI thread.
@@ -80,7 +80,7 @@ class ErrorReporter(QObject):
 
 
 class OpenedFiles(QObject):
-    """Gives the window files that a second start, or the system, wants opened."""
+    """Passes files that a second start or the system opens to the window."""
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -97,7 +97,7 @@ def run_window(files: Sequence[Path], preferences: PreferenceStore, *, listen: b
     """Show the window and work until it is closed.
 
     Args:
-        files: up to two model files of which it is not said which is which.
+        files: up to two model files whose sides are not known.
         preferences: what is kept beside the session.
         listen: take the files of later starts.
 
@@ -117,9 +117,9 @@ def run_window(files: Sequence[Path], preferences: PreferenceStore, *, listen: b
     opened = OpenedFiles(window)
     server.files_received.connect(opened.take)
     system.files_received.connect(opened.take)
-    reporter.reported.connect(window.help.remember_error)
+    reporter.reported.connect(window.report_control.remember_error)
     window.take_files(list(files))
-    window.help.show_ends(ends)
+    window.report_control.show_ends(ends)
     window.show()
     status = application.exec()
     server.close()
@@ -130,7 +130,7 @@ def run_window(files: Sequence[Path], preferences: PreferenceStore, *, listen: b
 
 
 def begin(language: str) -> tuple[QApplication, ErrorReporter]:
-    """What every window needs: the application, the log file, and somebody who reports errors; keep both."""
+    """Create what every window needs: the application, the log file, and an `ErrorReporter`; keep both."""
     protect_constants()
     application = make_application()
     install_language(application, language)

@@ -1,8 +1,6 @@
-"""What the window does before it closes: asks while something goes on, stops it, and waits until that has ended."""
+"""Closing the window: asks while a run works, stops it, and closes once it has ended."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from PySide6.QtCore import QObject, QTimer, Slot
 from PySide6.QtWidgets import QWidget
@@ -16,7 +14,7 @@ LOOK_MS = 50
 
 
 class WindowClosing(QObject):
-    """Lets the window go only when nothing works in it any more; until then it keeps drawing."""
+    """Closes the window once nothing works any more; its event loop runs until then."""
 
     def __init__(
         self,
@@ -24,7 +22,6 @@ class WindowClosing(QObject):
         model: WindowModel,
         controller: Controller,
         runner: QueueRunner,
-        keeps_layers: Callable[[], bool],
     ) -> None:
         """Watch over a window.
 
@@ -33,11 +30,9 @@ class WindowClosing(QObject):
             model: knows whether something works.
             controller: is asked to stop.
             runner: is asked to stop while the queue works.
-            keeps_layers: whether the layers of a run outside of the queue outlive a stop.
         """
         super().__init__(window)
         self._window, self._model, self._controller, self._runner = window, model, controller, runner
-        self._keeps_layers = keeps_layers
         self._stopping = False
 
     def ready(self) -> bool:
@@ -52,12 +47,11 @@ class WindowClosing(QObject):
 
     def _may_stop(self) -> bool:
         """Ask; not about a verification, which loses nothing."""
-        if self._controller.state is State.VERIFYING:
+        controller = self._controller
+        if controller.state is State.VERIFYING:
             return True
-        queue = self._model.queue_running
-        kept = self._runner.keeps_layers if queue else self._keeps_layers()
-        over = self._runner.ended if queue else self._controller.over
-        return ask_stop(self._window, over, closing=True, kept=kept, queue=queue)
+        queue, kept = self._model.queue_running, controller.keeps_layers
+        return ask_stop(self._window, controller.busy_changed, closing=True, kept=kept, queue=queue)
 
     def _stop(self) -> None:
         if self._model.queue_running:

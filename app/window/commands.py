@@ -1,4 +1,4 @@
-"""What menus, shortcuts and small buttons do, as far as no other presenter does it."""
+"""The actions of menus, shortcuts and small buttons that belong to no other presenter."""
 
 from __future__ import annotations
 

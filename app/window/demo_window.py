@@ -21,9 +21,9 @@ from app.window.application import begin
 from app.window.main_window import MainWindow
 from app.work.engine_port import as_engine_error
 from app.work.live_queue import LiveQueue, PassingQueue
+from app.work.requests import Extracted, RunAnswer
 from engine.cancel import CancelToken
 from engine.errors import EngineError
-from engine.results import ExtractionResult
 
 INTERRUPTED = 130
 CANCEL_CHECK_MS = 200
@@ -31,38 +31,47 @@ CANCEL_CHECK_MS = 200
 
 @dataclass(frozen=True)
 class Comparing:
-    """A LoRA to compare, the picture to draw, and what raises once nobody waits for it any more."""
+    """A LoRA to compare, the picture to draw, and what raises once the window is closed."""
 
     lora: Path
     picture: Path
     check: Callable[[], None]
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What `app.demo.pair.show` found."""
+
+    found: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ComparisonFailed:
+    """The comparison has ended without a picture."""
+
+    error: EngineError
+
+
 class ComparisonWorker(QObject):
     """Compares the three models and draws the picture.
 
     Attributes:
-        done: what `app.demo.pair.show` answered.
-        failed: an `EngineError`.
+        answered: `Compared` or `ComparisonFailed`.
     """
 
-    done = Signal(object)
-    failed = Signal(object)
+    answered = Signal(object)
 
     @Slot(object)
     def compare(self, task: Comparing) -> None:
         """Work; takes some seconds."""
-        answer: dict[str, Any] | None = None
-        failure: EngineError | None = None
+        answer: Compared | ComparisonFailed
         try:
-            answer = show(task.lora, task.picture, task.check)
+            answer = Compared(show(task.lora, task.picture, task.check))
         except BaseException as error:
             failure = as_engine_error(error)
-        if failure is not None:
             failure.__traceback__ = failure.__cause__ = failure.__context__ = None
-            self.failed.emit(failure)
-        else:
-            self.done.emit(answer)
+            answer = ComparisonFailed(failure)
+        self.answered.emit(answer)
 
 
 class DemoGuide(QObject):
@@ -87,10 +96,9 @@ class DemoGuide(QObject):
         self._thread.setObjectName("comparison")
         self._worker.moveToThread(self._thread)
         self._compare.connect(self._worker.compare)
-        self._worker.done.connect(self._on_done)
-        self._worker.failed.connect(self._on_failed)
+        self._worker.answered.connect(self._on_answer)
         self._thread.start()
-        window.controller.finished.connect(self._on_extracted)
+        window.controller.run_event.connect(self._on_run)
 
     def shut_down(self) -> None:
         """End the thread; waits for a comparison to reach its next check."""
@@ -99,22 +107,22 @@ class DemoGuide(QObject):
         self._thread.wait()
 
     @Slot(object)
-    def _on_extracted(self, result: ExtractionResult) -> None:
+    def _on_run(self, event: RunAnswer) -> None:
         """Compare the first LoRA; what is extracted after it need not be of the demo pair."""
-        if self._compared:
+        if self._compared or not isinstance(event, Extracted):
             return
         self._compared = True
         self.dialog.show_working()
         self.dialog.show()
-        self._compare.emit(Comparing(result.outputs[0].path, self._output_dir / PICTURE, self._cancel.check))
+        self._compare.emit(Comparing(event.result.outputs[0].path, self._output_dir / PICTURE, self._cancel.check))
 
     @Slot(object)
-    def _on_done(self, answer: dict[str, Any]) -> None:
-        self.dialog.show_comparison(Path(answer["picture"]), answer["losses"], answer["recovered"])
-
-    @Slot(object)
-    def _on_failed(self, error: EngineError) -> None:
-        self.dialog.show_error(error)
+    def _on_answer(self, answer: Compared | ComparisonFailed) -> None:
+        match answer:
+            case Compared(found):
+                self.dialog.show_comparison(Path(found["picture"]), found["losses"], found["recovered"])
+            case ComparisonFailed(error):
+                self.dialog.show_error(error)
 
 
 def make_demo_window(output_dir: Path) -> tuple[MainWindow, DemoGuide]:
@@ -131,7 +139,7 @@ def make_demo_window(output_dir: Path) -> tuple[MainWindow, DemoGuide]:
 
 
 def run_demo_window(output_dir: Path, cancel: CancelToken) -> int:
-    """Show the demo until the window is closed or somebody asks to stop.
+    """Show the demo until the window is closed or `cancel` is set.
 
     Returns:
         The application's exit status.
@@ -152,7 +160,7 @@ def run_demo_window(output_dir: Path, cancel: CancelToken) -> int:
     timer.stop()
     window.hide()
     guide.shut_down()
-    window.help.shut_down()
+    window.settings_control.shut_down()
     window.controller.shut_down()
     if left_behind():
         leave_process(status)

@@ -1,4 +1,4 @@
-"""The device in the panel of the hardware: which one will compute, and what stays on it for a next extraction."""
+"""The device in the panel of the hardware: which one will compute, and the memory kept on it for a next extraction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from app.widgets.settings.hardware_panel import HardwarePanel
 from app.window.model import WindowModel
 from app.work.controller import Controller
 from app.work.idle_memory import KeptMemory
-from engine.events import Event, Planned
+from app.work.requests import BackgroundAnswer, DeviceFound, DeviceMissing, MemoryFreed, MemoryKept, RunAnswer
+from engine.events import Planned
 from engine.settings import HardwareSettings
 
 FIRST_QUESTION_MS = 1500
@@ -30,11 +31,8 @@ class WindowDevice(QObject):
         self.kept_memory = KeptMemory(controller)
         panel.free_clicked.connect(controller.free_memory)
         self.kept_memory.minutes_left.connect(panel.show_minutes_left)
-        controller.device_found.connect(panel.show_device)
-        controller.device_missing.connect(panel.show_missing_device)
+        controller.answered.connect(self._on_answer)
         controller.run_event.connect(self._on_event)
-        controller.memory_kept.connect(panel.show_kept_memory)
-        controller.memory_freed.connect(self._on_freed)
 
     def ask_later(self) -> None:
         """Ask for the first time, once the window has been drawn and the machine has time."""
@@ -58,11 +56,22 @@ class WindowDevice(QObject):
             self._controller.describe_device(hardware)
 
     @Slot(object)
-    def _on_event(self, event: Event) -> None:
+    def _on_answer(self, answer: BackgroundAnswer) -> None:
+        match answer:
+            case DeviceFound(device=device):
+                self._panel.show_device(device)
+            case DeviceMissing(error=error):
+                self._panel.show_missing_device(error)
+            case MemoryKept(size):
+                self._panel.show_kept_memory(size)
+            case MemoryFreed(size):
+                self._on_freed(size)
+
+    @Slot(object)
+    def _on_event(self, event: RunAnswer) -> None:
         if isinstance(event, Planned):
             self._panel.show_planned_device(event)
 
-    @Slot(object)
     def _on_freed(self, size: int) -> None:
         if size:
             text = self.tr("Freed {size} that was kept on the device for a next extraction")

@@ -1,4 +1,4 @@
-"""Files of which it is not said which is which: dropped ones, and those of a later start."""
+"""Assigns files to the two sides: dropped ones, and those of a later start."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOREIGN = (".ckpt", ".pt", ".pth", ".bin", ".gguf", ".json")
 
 
 class WindowFiles(QObject):
-    """Finds the place of files, asks where there is none, and says which were too many."""
+    """Assigns files to sides, asks where both are taken, and reports which were too many."""
 
     def __init__(
         self, window: QWidget, model: WindowModel, cards: ModelsRow, notices: QBoxLayout, theme: Theme

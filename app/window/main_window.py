@@ -22,15 +22,17 @@ from app.window.commands import CommandViews, WindowCommands
 from app.window.device_presenter import WindowDevice
 from app.window.dropped_files import WindowFiles
 from app.window.frame import WindowFrame
-from app.window.help import HelpViews, WindowHelp
 from app.window.menus import Menus
 from app.window.model import WindowModel
 from app.window.plan_presenter import PlanViews, WindowPlan
 from app.window.queue_presenter import QueueViews, WindowQueue
+from app.window.report_presenter import ReportViews, WindowReport
 from app.window.request_presenter import RequestViews, WindowRequest
 from app.window.run_presenter import RunViews, WindowRun
 from app.window.session_restore import SessionViews, WindowSession
+from app.window.settings_presenter import WindowSettings
 from app.window.verify_presenter import WindowVerify
+from app.window.welcome_presenter import WelcomeViews, WindowWelcome
 from app.work.controller import Controller, State
 from app.work.engine_port import Engine
 from app.work.live_queue import LiveQueue
@@ -48,7 +50,8 @@ class MainWindow(QMainWindow):
         frame, menus: the views.
         theme, profiles, notifier: what views and presenters use.
         commands, request_control, device_control, run_control, verify_control, queue_control, plan_control,
-            session_control, closing, files, help: the presenters, one a subject.
+            session_control, closing, files, welcome_control, settings_control, report_control: the presenters, one a
+            subject.
     """
 
     def __init__(
@@ -83,7 +86,7 @@ class MainWindow(QMainWindow):
         self._queue = queue or LiveQueue(parent=self)
         self._runner = QueueRunner(self.controller, self._queue, self)
         self.frame = WindowFrame(self.theme, self.profiles, QueuePanel(self.theme, self._queue, self._runner))
-        self.model = WindowModel(self.controller, self._runner, session, self)
+        self.model = WindowModel(self.controller, session, self)
         self.model.written.connect(self.frame.run.write)
         self.setWindowTitle(APP_NAME)
         self.setCentralWidget(self.frame)
@@ -100,7 +103,7 @@ class MainWindow(QMainWindow):
             store.problem, self.profiles.problem, preferences.problem, damaged=self.profiles.damaged
         )
         if not session.welcomed and session.finetuned is None and session.original is None:
-            self.help.welcome()
+            self.welcome_control.show()
         self.session_control.restore(self.profiles)
 
     def _make_presenters(self, store: SessionStore, preferences: PreferenceStore) -> None:
@@ -109,7 +112,8 @@ class MainWindow(QMainWindow):
         queue_views = QueueViews(frame.queue, frame.tabs, self.menus.actions["add_to_queue"])
         command_views = CommandViews(frame.models, frame.options, frame.stack, frame.run.layers, frame.queue, frame.bar)
         session_views = SessionViews(frame.models, frame.options, frame.hardware, frame.notices)
-        help_views = HelpViews(frame.stack, frame.hardware.profiles, frame.notices, frame.run.log)
+        welcome_views = WelcomeViews(frame.stack, frame.hardware.profiles)
+        report_views = ReportViews(frame.notices, frame.run.log)
         self.commands = WindowCommands(self, model, self.menus, command_views, theme)
         request_views = RequestViews(frame.models, frame.options, frame.hardware)
         self.request_control = WindowRequest(self, model, controller, request_views)
@@ -118,9 +122,11 @@ class MainWindow(QMainWindow):
         self.verify_control = WindowVerify(self, model, controller, frame.bar)
         self.queue_control = WindowQueue(self, model, self._queue, self._runner, queue_views, notifier)
         self.session_control = WindowSession(self, model, controller, store, session_views, theme)
-        self.closing = WindowClosing(self, model, controller, self._runner, self.run_control.keeps_layers)
+        self.closing = WindowClosing(self, model, controller, self._runner)
         self.files = WindowFiles(self, model, frame.models, frame.notices, theme)
-        self.help = WindowHelp(self, model, controller, preferences, help_views, theme=theme, notifier=notifier)
+        self.welcome_control = WindowWelcome(self, model, controller, welcome_views, theme)
+        self.settings_control = WindowSettings(self, model, preferences, theme=theme, notifier=notifier)
+        self.report_control = WindowReport(self, model, controller, report_views, theme)
         self.plan_control = WindowPlan(self, model, controller, PlanViews(frame.models.pair, frame.bar))
 
     def _connect_presenters(self) -> None:
@@ -134,7 +140,7 @@ class MainWindow(QMainWindow):
         run.starting.connect(save)
         queue.job_started.connect(run.show_start)
         queue.ended.connect(plan.replan)
-        self.help.settings_saved.connect(save)
+        self.settings_control.saved.connect(save)
         self.frame.bar.stop_clicked.connect(self.ask_stop)
 
     def _connect_menus(self) -> None:
@@ -145,20 +151,20 @@ class MainWindow(QMainWindow):
         actions["add_to_queue"].triggered.connect(self.queue_control.add_current)
         actions["run_queue"].triggered.connect(self.queue_control.run_all)
         actions["verify"].triggered.connect(self.verify_control.choose)
-        actions["settings"].triggered.connect(self.help.settings)
+        actions["settings"].triggered.connect(self.settings_control.open)
         menus.start_over.triggered.connect(self.run_control.start_over)
         menus.free_memory.triggered.connect(self.controller.free_memory)
         menus.copy_command.triggered.connect(self.run_control.copy_command)
-        menus.guide.triggered.connect(self.help.open_guide)
-        menus.demo.triggered.connect(self.help.show_demo)
-        menus.bug_report.triggered.connect(self.help.report)
+        menus.guide.triggered.connect(self.welcome_control.open_guide)
+        menus.demo.triggered.connect(self.welcome_control.show_demo)
+        menus.bug_report.triggered.connect(self.report_control.report)
 
     def set_models(self, finetuned: Path | None, original: Path | None) -> None:
         """Choose both models; either may be None."""
         self.model.set_models(finetuned, original)
 
     def take_files(self, files: list[Path]) -> None:
-        """Fill the cards with files of which it is not said which is which."""
+        """Fill the cards with files whose sides are not known."""
         self.files.take(files)
 
     @Slot()
@@ -201,7 +207,7 @@ class MainWindow(QMainWindow):
         self.session_control.save()
         self.hide()
         self.controller.shut_down()
-        self.help.shut_down()
+        self.settings_control.shut_down()
         event.accept()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

@@ -1,4 +1,4 @@
-"""The menu bar: every entry works, and every command has one action for menu, key and button."""
+"""The menu bar: every command has one action for menu, key and button."""
 
 from __future__ import annotations
 

@@ -12,13 +12,10 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from app.storage.session import SessionState
 from app.text.log_lines import Level
 from app.work.controller import Controller
-from app.work.queue_runner import QueueRunner
+from app.work.requests import Models
 from engine.settings import ExtractionSettings, HardwareSettings
 
 SETTLE_MS = 150
-
-Models = tuple[Path | None, Path | None]
-"""The fine-tuned model and the original; None where none is chosen."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class Request:
     """The extraction that the window describes.
 
     Attributes:
-        models: the fine-tuned model and the original.
+        models: those chosen.
         extraction, hardware: the settings; None while a field of their form holds a value that cannot be used.
         troubles: the titles of those fields.
         output_dir: the folder that LoRAs are written to.
@@ -59,26 +56,23 @@ class WindowModel(QObject):
     locked_changed = Signal(bool)
     written = Signal(object, str)
 
-    def __init__(self, controller: Controller, runner: QueueRunner, session: SessionState, parent: QObject) -> None:
+    def __init__(self, controller: Controller, session: SessionState, parent: QObject) -> None:
         """Follow what works.
 
         Args:
-            controller: runs and verifies.
-            runner: works through the queue.
+            controller: knows what works.
             session: what came back from the last start.
             parent: owns the model.
         """
         super().__init__(parent)
         self.session = session
-        self._controller, self._runner = controller, runner
+        self._controller = controller
         self._request = Request(session.output_folder())
-        self._was_locked = False
         self._edits = QTimer(self)
         self._edits.setSingleShot(True)
         self._edits.setInterval(SETTLE_MS)
         self._edits.timeout.connect(self._announce)
-        controller.state_changed.connect(self._follow_lock)
-        runner.running_changed.connect(self._follow_lock)
+        controller.busy_changed.connect(self.locked_changed)
 
     @property
     def request(self) -> Request:
@@ -88,17 +82,17 @@ class WindowModel(QObject):
     @property
     def locked(self) -> bool:
         """Whether a run, a verification or the queue works: nothing may be planned, and the request stays as it is."""
-        return self._controller.busy or self._runner.running
+        return self._controller.busy
 
     @property
     def queue_running(self) -> bool:
         """Whether the queue works, or is between two of its jobs."""
-        return self._runner.running
+        return self._controller.reserved
 
     @property
     def working(self) -> bool:
         """Whether closing has to wait: `locked`, except by a stopped verification whose drive does not answer."""
-        return (self._controller.busy and not self._controller.held_up) or self._runner.running
+        return self._controller.busy and not self._controller.held_up
 
     def set_models(self, finetuned: Path | None, original: Path | None) -> None:
         """Choose both models; either may be None."""
@@ -142,10 +136,3 @@ class WindowModel(QObject):
     def _announce(self) -> None:
         self._edits.stop()
         self.request_changed.emit()
-
-    @Slot()
-    def _follow_lock(self) -> None:
-        locked = self.locked
-        if locked is not self._was_locked:
-            self._was_locked = locked
-            self.locked_changed.emit(locked)

@@ -13,9 +13,9 @@ from app.text.window_text import NOT_OF_THE_MODELS, why_not
 from app.widgets.bar.bottom_bar import BottomBar
 from app.widgets.basics.fields import component_title
 from app.widgets.models.pair_card import PairCard
-from app.window.model import Models, WindowModel
+from app.window.model import WindowModel
 from app.work.controller import ENDED, Controller, State
-from app.work.requests import Prepared
+from app.work.requests import BackgroundAnswer, Forecast, Models, Prepared
 from engine.events import NoticeCode
 
 # Remarks that the panels make themselves, or that matter only in the log.
@@ -52,8 +52,7 @@ class WindowPlan(QObject):
         self._models: Models = (None, None)
         self._focus_extract = False
         model.request_changed.connect(self.replan)
-        controller.prepared.connect(self._on_prepared)
-        controller.estimated.connect(self._pair.show_estimate)
+        controller.answered.connect(self._on_answer)
         controller.state_changed.connect(self._on_state)
 
     @Slot()
@@ -110,6 +109,13 @@ class WindowPlan(QObject):
         self._refresh_bar()
 
     @Slot(object)
+    def _on_answer(self, answer: BackgroundAnswer) -> None:
+        match answer:
+            case Prepared():
+                self._on_prepared(answer)
+            case Forecast(estimate=estimate):
+                self._pair.show_estimate(estimate)
+
     def _on_prepared(self, answer: Prepared) -> None:
         if self._model.queue_running:
             return

@@ -16,7 +16,7 @@ from app.widgets.queue.texts import store_words, summary_words, write_failed_wor
 from app.window.frame import Tab, ViewTabs
 from app.window.model import WindowModel
 from app.work.live_queue import LiveQueue
-from app.work.queue_runner import QueueRunner, QueueSummary
+from app.work.queue_runner import JobEnded, JobStarted, QueueEvent, QueueRunner, QueueSummary
 from app.work.requests import PlanRequest
 from engine.planning.plan import Plan
 
@@ -57,9 +57,7 @@ class WindowQueue(QObject):
         self._panel.add_clicked.connect(self.add_current)
         self._panel.load_clicked.connect(self._load)
         queue.write_failed.connect(self._on_write_failed)
-        runner.job_started.connect(self._on_job_started)
-        runner.job_ended.connect(self._on_job_ended)
-        runner.ended.connect(self._on_ended)
+        runner.queue_event.connect(self._on_event)
         trouble = store_words(queue.store)
         if trouble:
             model.write(Level.WARNING, trouble)
@@ -99,19 +97,26 @@ class WindowQueue(QObject):
         self._model.set_models(job.finetuned, job.original)
         self._model.set_output_dir(job.output_dir)
 
-    @Slot(object, object)
+    @Slot(object)
+    def _on_event(self, event: QueueEvent) -> None:
+        match event:
+            case JobStarted(job, plan):
+                self._on_job_started(job, plan)
+            case JobEnded(job):
+                self._on_job_ended(job)
+            case QueueSummary():
+                self._on_ended(event)
+
     def _on_job_started(self, job: Job, plan: Plan) -> None:
         request = PlanRequest(0, job.finetuned, job.original, job.extraction, job.hardware, job.output_dir)
         self.job_started.emit(request, plan, job.finetuned.name)
 
-    @Slot(object)
     def _on_job_ended(self, job: Job) -> None:
         if job.failure is not None:
             text = self.tr("{name}: {message} {remedy}")
             words = text.format(name=job.finetuned.name, message=job.failure.message, remedy=job.failure.remedy)
             self._model.write(Level.ERROR, words)
 
-    @Slot(object)
     def _on_ended(self, summary: QueueSummary) -> None:
         words = summary_words(summary)
         self._model.write(Level.INFO, words)

@@ -11,7 +11,7 @@ from app.widgets.settings.hardware_panel import HardwarePanel
 from app.widgets.settings.lora_panel import OptionsPanel
 from app.window.model import WindowModel
 from app.work.controller import Controller
-from app.work.requests import Inspected
+from app.work.requests import BackgroundAnswer, Inspected
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class WindowRequest(QObject):
         model.extraction_wanted.connect(views.options.show_settings)
         model.hardware_wanted.connect(views.hardware.show_values)
         model.locked_changed.connect(self._on_locked)
-        controller.inspected.connect(self._on_inspected)
+        controller.answered.connect(self._on_answer)
         self._note_settings()
 
     @Slot()
@@ -69,7 +69,9 @@ class WindowRequest(QObject):
         self._views.hardware.setEnabled(not locked)
 
     @Slot(object)
-    def _on_inspected(self, answer: Inspected) -> None:
+    def _on_answer(self, answer: BackgroundAnswer) -> None:
+        if not isinstance(answer, Inspected):
+            return
         models = self._views.models
         card = models.finetuned if answer.request.side == "finetuned" else models.original
         if answer.error is not None:

@@ -17,7 +17,7 @@ from app.widgets.tabs.run_view import RunView
 from app.window.frame import Tab, ViewTabs
 from app.window.model import WindowModel
 from app.work.controller import ENDED, Controller, State
-from app.work.requests import PlanRequest, Prepared
+from app.work.requests import Extracted, ExtractionFailed, PlanRequest, Prepared, RunAnswer
 from engine.errors import EngineError
 from engine.events import Event, FinishingStep, Progress
 from engine.planning.plan import Plan
@@ -35,7 +35,7 @@ class RunViews:
 
 
 class WindowRun(QObject):
-    """Starts and stops runs, and shows them, those of the queue too.
+    """Starts and stops runs, and shows them, also those of the queue.
 
     Attributes:
         starting: a run of the window is about to begin.
@@ -56,8 +56,6 @@ class WindowRun(QObject):
         self._bar.start_over_clicked.connect(self.start_over)
         self._run.result.explore.write_clicked.connect(self.write)
         controller.run_event.connect(self._on_event)
-        controller.finished.connect(self._on_finished)
-        controller.failed.connect(self._on_failed)
         controller.state_changed.connect(self._on_state)
 
     @Slot()
@@ -110,13 +108,9 @@ class WindowRun(QObject):
     def stop(self) -> None:
         """Stop the run, after asking."""
         if self._controller.state is State.RUNNING:
-            over, kept = self._controller.over, self.keeps_layers()
-            if ask_stop(self._window, over, closing=False, kept=kept):
-                self._controller.stop()
-
-    def keeps_layers(self) -> bool:
-        """Whether the layers of the run outlive it, and the next one will use them."""
-        return self._run.keeps_journal and self._controller.resumes
+            controller = self._controller
+            if ask_stop(self._window, controller.busy_changed, closing=False, kept=controller.keeps_layers):
+                controller.stop()
 
     @Slot()
     def copy_command(self) -> None:
@@ -164,7 +158,7 @@ class WindowRun(QObject):
             self._bar.show_stopping()
         elif state is State.STOPPED:
             done, total = self._run.layers_settled(), self._run.layers_total
-            kept = self.keeps_layers() and done > 0
+            kept = self._controller.keeps_layers and done > 0
             self._bar.show_stopped(done, total, kept=kept)
             text = self.tr("Stopped; nothing was written")
             if kept:
@@ -172,14 +166,24 @@ class WindowRun(QObject):
             self._model.write(Level.INFO, text)
 
     @Slot(object)
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, event: RunAnswer) -> None:
+        match event:
+            case Extracted(result):
+                self._on_finished(result)
+            case ExtractionFailed(EngineError() as error):
+                self._on_failed(error)
+            case ExtractionFailed():
+                return  # the state says that it was stopped
+            case _:
+                self._show(event)
+
+    def _show(self, event: Event) -> None:
         self._run.take(event)
         if isinstance(event, Progress) and self._controller.state is State.RUNNING:
             self._bar.show_progress(event)
         elif isinstance(event, FinishingStep):
             self._bar.show_finishing(event)
 
-    @Slot(object)
     def _on_finished(self, result: ExtractionResult) -> None:
         self._bar.show_result(result, _command(self._request))
         if not self._model.queue_running:
@@ -187,7 +191,6 @@ class WindowRun(QObject):
             if self._tabs.shown_tab() is Tab.MEMORY:
                 self._tabs.show_tab(Tab.RESULT)
 
-    @Slot(object)
     def _on_failed(self, error: EngineError) -> None:
         self._bar.show_failed(error)
         for line in error_lines(error):

@@ -1,4 +1,4 @@
-"""The session: carried into the window at the start, written down at the end, and what was wrong with its files."""
+"""The session: restored at the start, saved at the end, with warnings about files that could not be used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.widgets.settings.hardware_panel import HardwarePanel
 from app.widgets.settings.lora_panel import OptionsPanel
 from app.window.model import WindowModel
 from app.work.controller import Controller
-from app.work.requests import Inspected
+from app.work.requests import BackgroundAnswer, Inspected
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class WindowSession(QObject):
         self._window, self._model, self._store, self._theme = window, model, store, theme
         self._models, self._options, self._hardware = views.models, views.options, views.hardware
         self._notices = views.notices
-        controller.inspected.connect(self._on_inspected)
+        controller.answered.connect(self._on_answer)
 
     def restore(self, profiles: ProfileStore) -> None:
         """Show the last session: settings, profile, recent files, geometry, and the two models."""
@@ -69,7 +69,7 @@ class WindowSession(QObject):
 
     @Slot()
     def save(self) -> None:
-        """Write down what shall come back at the next start; failing is no reason to bother anyone."""
+        """Save the session; a failure is a warning in the log."""
         self._model.session = self._session()
         try:
             self._store.save(self._model.session)
@@ -118,9 +118,9 @@ class WindowSession(QObject):
         return text.format(file=problem.file, aside=problem.set_aside.name if problem.set_aside else "")
 
     @Slot(object)
-    def _on_inspected(self, answer: Inspected) -> None:
+    def _on_answer(self, answer: BackgroundAnswer) -> None:
         """A model that could be read is offered as a recent one."""
-        if answer.error is None and answer.summary is not None:
+        if isinstance(answer, Inspected) and answer.error is None and answer.summary is not None:
             side, session = answer.request.side, self._model.session
             recent = remember_recent(getattr(session, f"recent_{side}"), answer.summary.path)
             setattr(session, f"recent_{side}", recent)

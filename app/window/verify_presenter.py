@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.text.log_lines import Level, error_lines
-from app.text.verification import ClaimedQuality, verification_lines
+from app.text.verification import verification_lines
 from app.widgets.bar.bottom_bar import BottomBar
 from app.window.model import WindowModel
 from app.work.controller import Controller, State
+from app.work.requests import VerificationFailed, Verified, VerifyAnswer
 from engine.errors import EngineError
-
-if TYPE_CHECKING:
-    from engine.results import Verification
+from engine.events import VerifyProgress
 
 
 class WindowVerify(QObject):
@@ -27,9 +25,7 @@ class WindowVerify(QObject):
         self._window, self._model, self._controller, self._bar = window, model, controller, bar
         self._lora: Path | None = None
         bar.verify_clicked.connect(self.verify)
-        controller.verify_progress.connect(bar.show_verify_progress)
-        controller.verified.connect(self._on_verified)
-        controller.verify_failed.connect(self._on_failed)
+        controller.verify_event.connect(self._on_event)
         controller.state_changed.connect(self._on_state)
 
     @Slot()
@@ -44,7 +40,7 @@ class WindowVerify(QObject):
     @Slot(object)
     def verify(self, lora: Path) -> None:
         """Measure a LoRA against the two models of the window."""
-        if not self._model.queue_running and self._controller.verify(lora):
+        if self._controller.verify(lora):
             self._lora = lora
             self._bar.show_verifying(lora)
 
@@ -60,15 +56,17 @@ class WindowVerify(QObject):
             self._lora = None
             self._bar.show_verify_ended()
 
-    @Slot(object, object, object)
-    def _on_verified(self, verification: Verification, lora: Path, claimed: ClaimedQuality | None) -> None:
-        for line in verification_lines(lora, verification, claimed):
-            self._model.write(Level.INFO, line)
-        self._bar.show_verified(lora, verification, claimed)
-
     @Slot(object)
-    def _on_failed(self, error: EngineError) -> None:
-        for line in error_lines(error):
-            self._model.write(*line)
-        if self._lora is not None:
-            self._bar.show_verify_failed(self._lora, error)
+    def _on_event(self, event: VerifyAnswer) -> None:
+        match event:
+            case VerifyProgress():
+                self._bar.show_verify_progress(event.done, event.total)
+            case Verified(lora, verification, claimed):
+                for line in verification_lines(lora, verification, claimed):
+                    self._model.write(Level.INFO, line)
+                self._bar.show_verified(lora, verification, claimed)
+            case VerificationFailed(lora, EngineError() as error):
+                for level, text in error_lines(error):
+                    self._model.write(level, text)
+                if self._lora is not None:
+                    self._bar.show_verify_failed(lora, error)

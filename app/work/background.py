@@ -1,4 +1,4 @@
-"""The two threads that work behind the window all the time: one opens and plans, one knows the device and estimates."""
+"""The two permanent background threads: one opens and plans, one finds the device and estimates."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ from PySide6.QtCore import QObject, QThread, Signal
 
 from app.system.abandoned_threads import wait_or_keep
 from app.work.engine_port import Engine
-from app.work.forecast import Forecaster, ForecastRequest, Timing
+from app.work.forecast import Forecaster
 from app.work.preparation import DeviceWorker, PreparationWorker
-from app.work.requests import InspectRequest, PlanRequest
+from app.work.requests import (
+    DeviceRequest,
+    ForecastRequest,
+    FreeMemory,
+    InspectRequest,
+    LeavePair,
+    PlanRequest,
+    Timing,
+)
 from engine.settings import HardwareSettings
 
 
@@ -18,66 +26,43 @@ class Background(QObject):
     """Owns both threads and passes requests on to them. All of it is called on the GUI thread.
 
     Attributes:
-        inspected, prepared, memory_kept, memory_freed: of the `PreparationWorker`.
-        device_found, device_missing: of the `DeviceWorker`; `device_known` its answers with the settings they are for.
-        estimated: of the `Forecaster`.
+        answered: a `BackgroundAnswer` of any of the workers.
     """
 
-    inspected = Signal(object)
-    prepared = Signal(object)
-    memory_kept = Signal(object)
-    memory_freed = Signal(object)
-    device_found = Signal(object)
-    device_missing = Signal(object)
-    device_known = Signal(object, object)
-    estimated = Signal(object)
+    answered = Signal(object)
 
-    _inspect = Signal(object)
     _prepare = Signal(object)
-    _free_memory = Signal()
-    _leave_pair = Signal()
-    _describe_device = Signal(object)
-    _estimate = Signal(object)
-    _learn = Signal(object)
+    _describe = Signal(object)
+    _forecast = Signal(object)
 
     def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._preparation = PreparationWorker(engine)
         self._preparation_thread = thread_with("preparation", self._preparation)
-        self._inspect.connect(self._preparation.inspect)
-        self._prepare.connect(self._preparation.prepare)
-        self._free_memory.connect(self._preparation.free_memory)
-        self._leave_pair.connect(self._preparation.leave_pair)
-        self._preparation.inspected.connect(self.inspected)
-        self._preparation.prepared.connect(self.prepared)
-        self._preparation.memory_kept.connect(self.memory_kept)
-        self._preparation.memory_freed.connect(self.memory_freed)
+        self._prepare.connect(self._preparation.take)
+        self._preparation.answered.connect(self.answered)
         self._preparation_thread.start()
         self._device, self._forecaster = DeviceWorker(engine), Forecaster(engine)
         self._device_thread = thread_with("device", self._device, self._forecaster)
-        self._describe_device.connect(self._device.describe)
-        self._device.found.connect(self.device_found)
-        self._device.found_for.connect(self._forecaster.take_device)
-        self._device.missing.connect(self.device_missing)
-        self._device.found_for.connect(self.device_known)
-        self._device.missing_for.connect(self.device_known)
-        self._estimate.connect(self._forecaster.estimate)
-        self._learn.connect(self._forecaster.learn)
-        self._forecaster.estimated.connect(self.estimated)
+        self._describe.connect(self._device.describe)
+        self._forecast.connect(self._forecaster.take)
+        self._device.answered.connect(self.answered)
+        self._device.answered.connect(self._forecaster.take)  # behind the line above: it may calibrate at once
+        self._forecaster.answered.connect(self.answered)
         self._device_thread.start(QThread.Priority.LowPriority)
 
     def inspect(self, number: int, side: str, path: Path | None) -> None:
         """Describe the model of a side; None only makes answers on their way stale."""
         self._preparation.newest_inspection[side] = number
         if path is not None:
-            self._inspect.emit(InspectRequest(number, side, path))
+            self._prepare.emit(InspectRequest(number, side, path))
 
     def is_newest(self, request: InspectRequest) -> bool:
         """Whether an inspection is still wanted."""
         return request.number == self._preparation.newest_inspection.get(request.side)
 
     def expect_plan(self, number: int) -> None:
-        """From now on only plans and estimates with this number are of use."""
+        """From now on drop plans and estimates with another number."""
         self._preparation.newest_plan = self._forecaster.newest = number
 
     def prepare(self, request: PlanRequest) -> None:
@@ -86,23 +71,23 @@ class Background(QObject):
 
     def leave_pair(self) -> None:
         """Close the open pair."""
-        self._leave_pair.emit()
+        self._prepare.emit(LeavePair())
 
     def free_memory(self) -> None:
-        """Give back what the open pair keeps on the device."""
-        self._free_memory.emit()
+        """Free what the open pair keeps on the device."""
+        self._prepare.emit(FreeMemory())
 
     def describe_device(self, hardware: HardwareSettings) -> None:
         """Find the device that would compute."""
-        self._describe_device.emit(hardware)
+        self._describe.emit(DeviceRequest(hardware))
 
     def estimate(self, request: ForecastRequest) -> None:
-        """Tell what a plan will take."""
-        self._estimate.emit(request)
+        """Estimate what a plan will take."""
+        self._forecast.emit(request)
 
     def learn(self, timing: Timing) -> None:
-        """Take note of how long a run took."""
-        self._learn.emit(timing)
+        """Record how long a run took, for later estimates."""
+        self._forecast.emit(timing)
 
     def set_idle(self, idle: bool) -> None:
         """Whether nothing runs, so that a device may be tried out."""

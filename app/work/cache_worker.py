@@ -1,4 +1,4 @@
-"""Looks after the cache of decompositions off the GUI thread: what it takes, making it smaller, emptying it."""
+"""Measures, limits and empties the cache of decompositions off the GUI thread."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 from app.storage.decompositions import open_store
+from app.work.background import thread_with
 from engine.errors import EngineError, ErrorCode
 from engine.store import write_limit
 
@@ -29,95 +30,89 @@ class CacheUse:
     freed_bytes: int | None = None
 
 
+@dataclass(frozen=True)
+class CacheFailed:
+    """The cache could not be looked at or changed."""
+
+    error: EngineError
+
+
+@dataclass(frozen=True)
+class MeasureCache:
+    """Measure what the cache takes."""
+
+
+@dataclass(frozen=True)
+class ClearCache:
+    """Remove all but what live runs use."""
+
+
+@dataclass(frozen=True)
+class LimitCache:
+    """Remember another limit, and remove the longest unused pairs above it."""
+
+    limit_bytes: int
+
+
+@dataclass(frozen=True)
+class EndThread:
+    """End the worker's thread, behind all that was asked for before."""
+
+
+CacheRequest = MeasureCache | ClearCache | LimitCache | EndThread
+CacheAnswer = CacheUse | CacheFailed
+
+
 class CacheWorker(QObject):
     """Works on the thread it lives in.
 
     Attributes:
-        measured: a `CacheUse`.
-        failed: an `EngineError`.
+        answered: a `CacheAnswer` to each request but `EndThread`.
     """
 
-    measured = Signal(object)
-    failed = Signal(object)
-
-    @Slot()
-    def measure(self) -> None:
-        """Emit what the cache takes."""
-        self._emit_use()
-
-    @Slot()
-    def clear(self) -> None:
-        """Remove all but what live runs use, and emit what is left."""
-        try:
-            freed = open_store().clear()
-        except (OSError, EngineError) as error:
-            self._fail(error)
-            return
-        self._emit_use(freed)
+    answered = Signal(object)
 
     @Slot(object)
-    def limit(self, limit_bytes: int) -> None:
-        """Remember another limit, and remove the longest unused pairs above it."""
+    def take(self, request: CacheRequest) -> None:
+        """Work on a request."""
+        if isinstance(request, EndThread):
+            QThread.currentThread().quit()
+            return
+        answer: CacheAnswer
         try:
-            store = open_store()
-            write_limit(store.folder, limit_bytes)
-            store.limit_bytes = limit_bytes
+            answer = self._use(request)
+        except (OSError, EngineError) as error:
+            answer = CacheFailed(_engine_error(error))
+        self.answered.emit(answer)
+
+    def _use(self, request: CacheRequest) -> CacheUse:
+        store, freed = open_store(), None
+        if isinstance(request, ClearCache):
+            freed = store.clear()
+        elif isinstance(request, LimitCache):
+            write_limit(store.folder, request.limit_bytes)
+            store.limit_bytes = request.limit_bytes
             freed = store.make_room()
-        except (OSError, EngineError) as error:
-            self._fail(error)
-            return
-        self._emit_use(freed)
-
-    @Slot()
-    def leave(self) -> None:
-        """End this worker's thread, behind all that was asked for before."""
-        QThread.currentThread().quit()
-
-    def _emit_use(self, freed: int | None = None) -> None:
-        try:
-            store = open_store()
-            use = CacheUse(store.folder, store.size_bytes, store.limit_bytes, freed)
-        except (OSError, EngineError) as error:
-            self._fail(error)
-            return
-        self.measured.emit(use)
-
-    def _fail(self, error: Exception) -> None:
-        failure = error
-        if isinstance(error, OSError):
-            failure = EngineError(ErrorCode.OUTPUT_UNWRITABLE, file=error.filename, reason=error.strerror or str(error))
-        failure.__traceback__ = failure.__cause__ = failure.__context__ = None
-        self.failed.emit(failure)
+        return CacheUse(store.folder, store.size_bytes, store.limit_bytes, freed)
 
 
 class DecompositionCache(QObject):
-    """The cache as the window sees it; answers come as signals. `shut_down` before it goes.
+    """The cache as the window sees it; `shut_down` before it goes.
 
     Attributes:
-        measured: a `CacheUse`.
-        failed: an `EngineError`.
+        answered: a `CacheAnswer`.
     """
 
-    measured = Signal(object)
-    failed = Signal(object)
+    answered = Signal(object)
 
-    _measure = Signal()
-    _clear = Signal()
-    _limit = Signal(object)
-    _leave = Signal()
+    _asked = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._worker = CacheWorker()
-        self._thread = QThread()
-        self._thread.setObjectName("cache")
-        self._worker.moveToThread(self._thread)
-        self._measure.connect(self._worker.measure)
-        self._clear.connect(self._worker.clear)
-        self._limit.connect(self._worker.limit)
-        self._leave.connect(self._worker.leave)
-        self._worker.measured.connect(self.measured)
-        self._worker.failed.connect(self.failed)
+        self._thread = thread_with("cache", self._worker)
+        self._asked.connect(self._worker.take)
+        self._worker.answered.connect(self.answered)
 
     @property
     def limit_bytes(self) -> int:
@@ -126,25 +121,33 @@ class DecompositionCache(QObject):
 
     def measure(self) -> None:
         """Ask what the cache takes."""
-        self._start()
-        self._measure.emit()
+        self._ask(MeasureCache())
 
     def clear(self) -> None:
         """Ask to remove all that no live run uses."""
-        self._start()
-        self._clear.emit()
+        self._ask(ClearCache())
 
     def set_limit(self, limit_bytes: int) -> None:
         """Ask to keep at most this much from now on."""
-        self._start()
-        self._limit.emit(limit_bytes)
+        self._ask(LimitCache(limit_bytes))
 
     def shut_down(self) -> None:
         """Finish what was asked for and end the thread."""
         if self._thread.isRunning():
-            self._leave.emit()
+            self._asked.emit(EndThread())
             self._thread.wait()
 
-    def _start(self) -> None:
+    def _ask(self, request: CacheRequest) -> None:
         if not self._thread.isRunning():
             self._thread.start(QThread.Priority.LowPriority)
+        self._asked.emit(request)
+
+
+def _engine_error(error: OSError | EngineError) -> EngineError:
+    """The error with no traceback, which would keep its frames alive."""
+    if isinstance(error, EngineError):
+        failure = error
+    else:
+        failure = EngineError(ErrorCode.OUTPUT_UNWRITABLE, file=error.filename, reason=error.strerror or str(error))
+    failure.__traceback__ = failure.__cause__ = failure.__context__ = None
+    return failure

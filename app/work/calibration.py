@@ -1,4 +1,4 @@
-"""How fast a device is, tried out on made-up layers before the first run teaches it."""
+"""The speed of a device, measured on synthetic layers before the first run measures it."""
 
 from __future__ import annotations
 

@@ -13,18 +13,36 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.system.pyside_refcounts import protect_constants
-from app.text.verification import ClaimedQuality
 from app.work.background import Background
 from app.work.engine_port import Engine, LocalEngine
-from app.work.forecast import Forecast, ForecastRequest, Timing
 from app.work.missing_devices import MissingDevices
-from app.work.requests import DeviceInfo, Inspected, PlanRequest, Prepared
+from app.work.requests import (
+    BackgroundAnswer,
+    DeviceFound,
+    DeviceInfo,
+    DeviceMissing,
+    Extracted,
+    ExtractionFailed,
+    Forecast,
+    ForecastRequest,
+    Inspected,
+    MemoryFreed,
+    MemoryKept,
+    Models,
+    PlanRequest,
+    Prepared,
+    RunAnswer,
+    Timing,
+    VerificationFailed,
+    Verified,
+    VerifyAnswer,
+)
 from app.work.run_thread import RunThread, Worker
 from app.work.workers import ExtractionWorker, VerificationWorker
 from engine.errors import Cancelled, EngineError
+from engine.events import Notice, NoticeCode, VerifyProgress
 from engine.planning.estimates import Estimate
 from engine.planning.plan import Plan
-from engine.results import ExtractionResult
 from engine.settings import ExtractionSettings, HardwareSettings
 
 
@@ -48,39 +66,23 @@ ENDED = (State.DONE, State.STOPPED, State.FAILED)
 class Controller(QObject):
     """Inspects, plans, runs, verifies and stops.
 
+    The queue reserves it for a series of runs. `busy` covers that, a single run and a verification: then
+    only the owner of the reservation may plan or run.
+
     Attributes:
-        inspected: an `Inspected` of a file that is still chosen.
-        prepared: a `Prepared` for the newest request; again, without its plan, once its device turns out to be missing.
-        estimated: an `Estimate` of the newest plan; more than one may come for a plan, each knowing more.
-        device_found: a `DeviceInfo`.
-        device_missing: the `EngineError` of a device that cannot be used.
-        happened: an event of the run.
-        finished: the run's result.
-        failed: the run's `EngineError`; a stopped run has none.
-        verify_progress: weights measured, and how many there are.
-        verified: a `Verification`, the path of its file, and the `ClaimedQuality` of that or None.
-        verify_failed: the verification's `EngineError`; a stopped one has none.
-        memory_kept: bytes of the device that are kept for a next extraction.
-        memory_freed: bytes that were given back.
+        answered: a `BackgroundAnswer` that belongs to the newest request. `Prepared` comes again, without its plan,
+            once its device turns out to be missing.
+        run_event: a `RunAnswer`; a stopped run has no `ExtractionFailed`.
+        verify_event: a `VerifyAnswer`; a stopped verification has no `VerificationFailed`.
         state_changed: the new `State`.
-        over: a run or a verification has ended, whatever came of it.
+        busy_changed: the new value of `busy`; emitted before the `state_changed` that belongs to it.
     """
 
-    inspected = Signal(object)
-    prepared = Signal(object)
-    estimated = Signal(object)
-    device_found = Signal(object)
-    device_missing = Signal(object)
+    answered = Signal(object)
     run_event = Signal(object)
-    finished = Signal(object)
-    failed = Signal(object)
-    verify_progress = Signal(int, int)
-    verified = Signal(object, object, object)
-    verify_failed = Signal(object)
+    verify_event = Signal(object)
     state_changed = Signal(object)
-    over = Signal()
-    memory_kept = Signal(object)
-    memory_freed = Signal(object)
+    busy_changed = Signal(bool)
 
     def __init__(self, engine: Engine | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -96,17 +98,12 @@ class Controller(QObject):
         self._to_verify: Path | None = None
         self._missing = MissingDevices()
         self._outcome = State.IDLE
+        self._reserved = self._was_busy = False
+        self._journal_on = True
         self._run = RunThread(self)
         self._run.ended.connect(self._on_thread_ended)
         background = self._background = Background(engine or LocalEngine(), self)
-        background.inspected.connect(self._on_inspected)
-        background.prepared.connect(self._on_prepared)
-        background.estimated.connect(self._on_estimated)
-        background.memory_kept.connect(self.memory_kept)
-        background.memory_freed.connect(self.memory_freed)
-        background.device_found.connect(self.device_found)
-        background.device_missing.connect(self.device_missing)
-        background.device_known.connect(self._on_device_known)
+        background.answered.connect(self._on_answer)
 
     @property
     def state(self) -> State:
@@ -115,8 +112,13 @@ class Controller(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether a run or a verification is on its way or its thread has not ended yet."""
-        return self._run.busy
+        """Whether a run or a verification is on its way or its thread has not ended yet, or the queue works."""
+        return self._run.busy or self._reserved
+
+    @property
+    def reserved(self) -> bool:
+        """Whether the queue works: between two of its jobs and while it plans the next one, too."""
+        return self._reserved
 
     @property
     def current(self) -> Prepared | None:
@@ -130,7 +132,7 @@ class Controller(QObject):
 
     @property
     def continues_stopped_run(self) -> bool:
-        """Whether the plan at hand is that of the run that was stopped last, so that it need not be asked about."""
+        """Whether the current plan is that of the run that was stopped last, so that it need not be asked about."""
         current, stopped = self._current, self._stopped
         return current is not None and stopped is not None and current.request.same_work(stopped)
 
@@ -140,9 +142,25 @@ class Controller(QObject):
         return self._state is State.VERIFYING and self._run.held_up
 
     @property
-    def resumes(self) -> bool:
-        """Whether the newest settings want a run to go on from what earlier ones left."""
-        return self._newest is not None and self._newest.extraction.resume
+    def keeps_layers(self) -> bool:
+        """Whether the layers of the newest run outlive a stop, and the next run will use them."""
+        return self._journal_on and self._newest is not None and self._newest.extraction.resume
+
+    def reserve(self) -> bool:
+        """Reserve the controller for the runs of a queue; False while it is busy.
+
+        Until `release` only the owner of the reservation may call `prepare` and `extract`.
+        """
+        if self.busy:
+            return False
+        self._reserved = True
+        self._follow_busy()
+        return True
+
+    def release(self) -> None:
+        """End the reservation."""
+        self._reserved = False
+        self._follow_busy()
 
     def inspect(self, side: str, path: Path | None) -> None:
         """Describe the model of a side; None only makes answers on their way stale."""
@@ -151,25 +169,32 @@ class Controller(QObject):
 
     def prepare(
         self,
-        models: tuple[Path | None, Path | None],
+        models: Models,
         extraction: ExtractionSettings | None,
         hardware: HardwareSettings | None,
         output_dir: Path,
     ) -> None:
-        """Plan an extraction; with anything missing there is nothing to plan."""
-        if self.busy:
+        """Plan an extraction, unless a run or a verification works; with anything missing there is nothing to plan.
+
+        Args:
+            models: the fine-tuned model and the original.
+            extraction: what to write; None where a value cannot be used.
+            hardware: what to compute with; None where a value cannot be used.
+            output_dir: the folder that the LoRA is written to.
+        """
+        if self._run.busy:
             return
         self._request(models, extraction, hardware, output_dir)
         self._set_state(State.IDLE if self._waiting_for == 0 else State.PLANNING)
 
     def renew_plan(self) -> None:
         """Plan the same again after a run, as its file name is taken now; the run's outcome stays shown."""
-        if self._newest is not None and not self.busy:
+        if self._newest is not None and not self._run.busy:
             last = self._newest
             self._request((last.finetuned, last.original), last.extraction, last.hardware, last.output_dir)
 
     def free_memory(self) -> None:
-        """Give back what is kept on the device, unless a run is using it.
+        """Free what is kept on the device, unless something works with it.
 
         The plan is made again behind it on the same thread, so that no run begins before all is freed.
         """
@@ -191,16 +216,15 @@ class Controller(QObject):
             resume: go on from what earlier runs left, where the settings want that; else begin anew, once.
         """
         current = self._current
-        if self.busy or current is None or current.plan is None or current.session is None:
+        if self._run.busy or current is None or current.plan is None or current.session is None:
             return False
         plan = current.plan
         if not resume:
             plan = replace(plan, settings=plan.settings.model_copy(update={"resume": False}))
         self._current, self._stopped, self._ran = None, None, (current.request, plan)
+        self._journal_on = True
         worker = ExtractionWorker(current.session, plan, self._run.new_token())
-        worker.run_event.connect(self.run_event)
-        worker.finished.connect(self._on_finished)
-        worker.failed.connect(self._on_failed)
+        worker.answered.connect(self._on_run_answer)
         self._start("extraction", worker, State.RUNNING)
         return True
 
@@ -218,9 +242,7 @@ class Controller(QObject):
         if current.session is None:
             return False
         worker = VerificationWorker(current.session, lora, self._run.new_token())
-        worker.progressed.connect(self.verify_progress)
-        worker.finished.connect(self._on_verified)
-        worker.failed.connect(self._on_verify_failed)
+        worker.answered.connect(self._on_verify_answer)
         ready = State.READY if current.plan is not None else State.IDLE
         self._outcome = State.DONE if self._state is State.DONE else ready
         self._start("verification", worker, State.VERIFYING)
@@ -252,7 +274,7 @@ class Controller(QObject):
 
     def _request(
         self,
-        models: tuple[Path | None, Path | None],
+        models: Models,
         extraction: ExtractionSettings | None,
         hardware: HardwareSettings | None,
         output_dir: Path,
@@ -270,11 +292,22 @@ class Controller(QObject):
             self._background.prepare(self._newest)
 
     @Slot(object)
-    def _on_inspected(self, answer: Inspected) -> None:
-        if self._background.is_newest(answer.request):
-            self.inspected.emit(answer)
+    def _on_answer(self, answer: BackgroundAnswer) -> None:
+        """Drop what belongs to a replaced request, and emit the rest."""
+        match answer:
+            case Inspected():
+                if self._background.is_newest(answer.request):
+                    self.answered.emit(answer)
+            case Prepared():
+                self._on_prepared(answer)
+            case Forecast():
+                self._on_forecast(answer)
+            case MemoryKept() | MemoryFreed():
+                self.answered.emit(answer)
+            case DeviceFound(hardware, found) | DeviceMissing(hardware, found):
+                self.answered.emit(answer)
+                self._on_device(hardware, found)
 
-    @Slot(object)
     def _on_prepared(self, answer: Prepared) -> None:
         if answer.request.number != self._waiting_for:
             return
@@ -285,7 +318,7 @@ class Controller(QObject):
             self._planned(answer)
         if answer.plan is not None:
             self._background.estimate(ForecastRequest(answer.request.number, answer.plan, answer.kept))
-        self.prepared.emit(answer)
+        self.answered.emit(answer)
         if lora is not None and not self.verify(lora):
             self._planned(answer)
 
@@ -293,9 +326,8 @@ class Controller(QObject):
         if self._state is State.PLANNING:
             self._set_state(State.READY if answer.plan is not None else State.IDLE)
 
-    @Slot(object, object)
-    def _on_device_known(self, hardware: HardwareSettings, answer: DeviceInfo | EngineError) -> None:
-        if self._missing.note(hardware, answer) and self._state is not State.VERIFYING:
+    def _on_device(self, hardware: HardwareSettings, found: DeviceInfo | EngineError) -> None:
+        if self._missing.note(hardware, found) and self._state is not State.VERIFYING:
             self._judge_again()
 
     def _judge_again(self) -> None:
@@ -308,28 +340,38 @@ class Controller(QObject):
             self._current, self._estimated = checked, None
             if self._state is State.READY:
                 self._set_state(State.IDLE)
-            self.prepared.emit(checked)
+            self.answered.emit(checked)
         elif current.lacks_device and current.request.hardware.device not in self._missing:
             self.renew_plan()
             if self._state is State.IDLE:
                 self._set_state(State.PLANNING)
 
-    @Slot(object)
-    def _on_estimated(self, answer: Forecast) -> None:
+    def _on_forecast(self, answer: Forecast) -> None:
         if self._current is not None and answer.number == self._current.request.number:
             self._estimated = answer.estimate
-            self.estimated.emit(answer.estimate)
+            self.answered.emit(answer)
 
     @Slot(object)
-    def _on_finished(self, result: ExtractionResult) -> None:
+    def _on_run_answer(self, answer: RunAnswer) -> None:
+        match answer:
+            case Extracted():
+                self._on_extracted(answer)
+            case ExtractionFailed():
+                self._on_failed(answer)
+            case _:
+                if isinstance(answer, Notice) and answer.code is NoticeCode.JOURNAL_OFF:
+                    self._journal_on = False
+                self.run_event.emit(answer)
+
+    def _on_extracted(self, answer: Extracted) -> None:
         self._outcome = State.DONE
         if self._ran is not None:
-            self._background.learn(Timing(self._ran[1], result))
-        self.finished.emit(result)
+            self._background.learn(Timing(self._ran[1], answer.result))
+        self.run_event.emit(answer)
         self._run.quit()
 
-    @Slot(object)
-    def _on_failed(self, error: Exception) -> None:
+    def _on_failed(self, answer: ExtractionFailed) -> None:
+        error = answer.error
         stopped = isinstance(error, Cancelled)
         if isinstance(error, EngineError) and self._ran is not None:
             self._missing.note(self._ran[0].hardware, error)
@@ -337,32 +379,40 @@ class Controller(QObject):
         if stopped and self._ran is not None:
             self._stopped = self._ran[0]
         elif not stopped:
-            self.failed.emit(error)
-        self._run.quit()
-
-    @Slot(object, object)
-    def _on_verified(self, verification: object, claimed: ClaimedQuality | None) -> None:
-        if isinstance(self._run.worker, VerificationWorker):
-            self.verified.emit(verification, self._run.worker.lora, claimed)
+            self.run_event.emit(answer)
         self._run.quit()
 
     @Slot(object)
-    def _on_verify_failed(self, error: Exception) -> None:
-        if not isinstance(error, Cancelled):
-            self.verify_failed.emit(error)
-        self._run.quit()
+    def _on_verify_answer(self, answer: VerifyAnswer) -> None:
+        match answer:
+            case VerifyProgress():
+                self.verify_event.emit(answer)
+            case Verified():
+                self.verify_event.emit(answer)
+                self._run.quit()
+            case VerificationFailed(error=error):
+                if not isinstance(error, Cancelled):
+                    self.verify_event.emit(answer)
+                self._run.quit()
 
     @Slot(object)
     def _on_thread_ended(self, worker: Worker) -> None:
         self._background.set_idle(True)
         self._set_state(self._outcome)
-        self.over.emit()
         if isinstance(worker, ExtractionWorker):
             self.renew_plan()
         else:
             self._judge_again()
 
+    def _follow_busy(self) -> None:
+        busy = self.busy
+        if busy is not self._was_busy:
+            self._was_busy = busy
+            self.busy_changed.emit(busy)
+
     def _set_state(self, state: State) -> None:
-        if state is not self._state:
-            self._state = state
+        changed = state is not self._state
+        self._state = state
+        self._follow_busy()
+        if changed:
             self.state_changed.emit(state)

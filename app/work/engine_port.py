@@ -30,7 +30,7 @@ class Engine(Protocol):
         """Describe the device that would compute. Slow the first time: it loads torch."""
 
     def calibrate(self, settings: ExtractionSettings, hardware: HardwareSettings) -> Speed | None:
-        """Try out in a fraction of a second how fast the device is; None where it cannot be measured."""
+        """Measure the device's speed in a fraction of a second; None where that is not possible."""
 
 
 class LocalEngine:
@@ -65,7 +65,7 @@ class LocalEngine:
         return DeviceInfo(kind, title, smallest.total_bytes, others, torch.get_num_threads(), idle)
 
     def calibrate(self, settings: ExtractionSettings, hardware: HardwareSettings) -> Speed | None:
-        """Try out in a fraction of a second how fast the device is."""
+        """Measure the device's speed in a fraction of a second."""
         from app.work.calibration import calibrate
 
         return calibrate(settings, hardware)

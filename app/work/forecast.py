@@ -1,4 +1,4 @@
-"""Keeps the estimate of the newest plan up to date, on the thread that finds devices: looks at disks, and calibrates.
+"""Estimates the newest plan on the thread that finds devices: reads free space of disks, and calibrates the device.
 
 An estimate is emitted as soon as there is one, and again once more is known: the device, its speed.
 """
@@ -7,57 +7,38 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.storage import paths
 from app.storage.speeds import SpeedStore, method_of
 from app.work.engine_port import Engine
-from app.work.requests import DeviceInfo
-from engine.planning.estimates import Estimate, estimate, free_space_at
+from app.work.requests import (
+    DeviceFound,
+    DeviceInfo,
+    DeviceMissing,
+    Forecast,
+    ForecasterRequest,
+    ForecastRequest,
+    Timing,
+)
+from engine.planning.estimates import estimate, free_space_at
 from engine.planning.plan import Plan
-from engine.results import ExtractionResult, Reusable
 from engine.settings import HardwareSettings
 
 LOG = logging.getLogger("lora_extractor")
-
-
-@dataclass(frozen=True)
-class ForecastRequest:
-    """Estimate a plan; `number` is that of its request."""
-
-    number: int
-    plan: Plan
-    kept: Reusable | None
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """The answer."""
-
-    number: int
-    estimate: Estimate
-
-
-@dataclass(frozen=True)
-class Timing:
-    """A run that has finished."""
-
-    plan: Plan
-    result: ExtractionResult
 
 
 class Forecaster(QObject):
     """Answers requests; a newer one makes the older ones stale.
 
     Attributes:
-        estimated: a `Forecast`; several may come for one request, each knowing more.
+        answered: a `Forecast`; several may come for one request, each knowing more.
         newest: number of the newest request; set by the controller from its thread.
         idle: whether nothing runs, so that the device may be calibrated; set by the controller from its thread.
     """
 
-    estimated = Signal(object)
+    answered = Signal(object)
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
@@ -69,6 +50,16 @@ class Forecaster(QObject):
         self._last: ForecastRequest | None = None
 
     @Slot(object)
+    def take(self, request: ForecasterRequest | DeviceMissing) -> None:
+        """Work on a request; `DeviceFound` improves the last estimate, and a missing device changes nothing."""
+        match request:
+            case ForecastRequest():
+                self.estimate(request)
+            case Timing():
+                self.learn(request)
+            case DeviceFound(hardware, device):
+                self.take_device(hardware, device)
+
     def estimate(self, request: ForecastRequest) -> None:
         """Estimate a plan, at first with what is known and then with a calibrated speed, where there is none yet."""
         if request.number != self.newest:
@@ -81,16 +72,14 @@ class Forecaster(QObject):
         except Exception:  # an estimate is a courtesy: whatever is wrong with it must not be in the way of the run
             LOG.info("no estimate", exc_info=True)
 
-    @Slot(object, object)
     def take_device(self, hardware: HardwareSettings, device: DeviceInfo) -> None:
         """A device was found: the last estimate can be improved."""
         self._devices[_key(hardware)] = device
         if self._last is not None:
             self.estimate(self._last)
 
-    @Slot(object)
     def learn(self, timing: Timing) -> None:
-        """Take note of how long a run took."""
+        """Record how long a run took."""
         device = self._devices.get(_key(timing.plan.hardware))
         if device is not None:
             with suppress(OSError):  # it is known until the end of the program all the same
@@ -104,7 +93,7 @@ class Forecaster(QObject):
         memory = device.memory if device is not None else None
         answer = estimate(plan, request.kept, memory, speed, free)
         if request.number == self.newest:
-            self.estimated.emit(Forecast(request.number, answer))
+            self.answered.emit(Forecast(request.number, answer))
 
     def _device_for(self, hardware: HardwareSettings) -> DeviceInfo | None:
         """The device of a plan. The first one is waited for, as finding it loads torch; the others take a moment."""

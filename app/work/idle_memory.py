@@ -1,4 +1,4 @@
-"""Gives the memory that is kept on the device back to other programs after some idle minutes."""
+"""Frees the memory that is kept on the device after some idle minutes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from app.work.controller import Controller, State
+from app.work.requests import BackgroundAnswer, MemoryKept
 
 
 class KeptMemory(QObject):
@@ -31,24 +32,37 @@ class KeptMemory(QObject):
         self._reminder = QTimer(self)
         self._reminder.setInterval(self.EMIT_MS)
         self._reminder.timeout.connect(self._emit_left)
-        controller.memory_kept.connect(self._on_kept)
+        self._kept = 0
+        controller.answered.connect(self._on_answer)
         controller.state_changed.connect(self._on_state)
+        controller.busy_changed.connect(self._on_busy)
 
     @Slot(object)
-    def _on_kept(self, size: int) -> None:
+    def _on_answer(self, answer: BackgroundAnswer) -> None:
         """After every plan: begin to count anew while there is something to free."""
-        if size and not self._controller.busy:
-            self._timer.start(self.IDLE_MS)
-            self._reminder.start()
-        else:
-            self._stop()
-        self._emit_left()
+        if isinstance(answer, MemoryKept):
+            self._kept = answer.size_bytes
+            self._count()
 
     @Slot(object)
     def _on_state(self, state: State) -> None:
         if state is State.RUNNING:
             self._stop()
             self._emit_left()
+
+    @Slot(bool)
+    def _on_busy(self, busy: bool) -> None:
+        """After work that no plan follows: count where nothing is counted yet."""
+        if not busy and not self._timer.isActive():
+            self._count()
+
+    def _count(self) -> None:
+        if self._kept and not self._controller.busy:
+            self._timer.start(self.IDLE_MS)
+            self._reminder.start()
+        else:
+            self._stop()
+        self._emit_left()
 
     def _stop(self) -> None:
         self._timer.stop()

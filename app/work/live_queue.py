@@ -1,4 +1,4 @@
-"""The one queue of the window: every change of it is written down and emitted."""
+"""The queue of the window: every change is saved and emitted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LiveQueue(QObject):
     """The jobs in their order.
 
     Attributes:
-        store: where they are kept.
+        store: where they are saved.
         changed: emitted after each change.
         write_failed: the `OSError` of the first of several changes in a row that could not be written.
     """
@@ -47,7 +47,7 @@ class LiveQueue(QObject):
 
     @property
     def unwritten(self) -> bool:
-        """Whether the newest change could not be written down."""
+        """Whether the newest change could not be saved."""
         return self._unwritten
 
     def find(self, job_id: str) -> Job | None:
@@ -111,11 +111,11 @@ class LiveQueue(QObject):
 
 
 class PassingQueue(QueueStore):
-    """A queue that begins empty and leaves nothing behind; the person's file is not even read."""
+    """A queue in memory: begins empty, reads no file and writes none."""
 
     def load(self) -> Jobs:
         """No jobs."""
         return ()
 
     def save(self, jobs: Jobs) -> None:
-        """Forget them."""
+        """Save nothing."""

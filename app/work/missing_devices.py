@@ -1,4 +1,4 @@
-"""Which devices turned out not to be there: no plan for one of them may be started."""
+"""The devices that could not be found: a plan for one of them cannot be started."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from engine.settings import HardwareSettings
 
 
 class MissingDevices:
-    """Remembers the error of every device that was asked for in vain, until it is found after all."""
+    """Keeps the error of every device that was not found, until it is found."""
 
     def __init__(self) -> None:
         self._errors: dict[str, EngineError] = {}
 
     def note(self, hardware: HardwareSettings, answer: DeviceInfo | EngineError) -> bool:
-        """Take note of whether a device was found; returns whether that changes plans on it.
+        """Record whether a device was found; returns whether that changes plans on it.
 
         Other errors than ``device_unavailable`` say nothing of the next attempt.
         """
@@ -32,7 +32,7 @@ class MissingDevices:
         return device in self._errors
 
     def checked(self, answer: Prepared) -> Prepared:
-        """A plan without its device is none: the same answer with the error in its place."""
+        """The same answer; where its device is missing, with the error in place of the plan."""
         error = self._errors.get(answer.request.hardware.device)
         if error is None or answer.plan is None:
             return answer

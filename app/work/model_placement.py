@@ -1,4 +1,4 @@
-"""Where dropped files go: two are ordered by name, date and size; one goes to the empty side, or is asked about."""
+"""The sides of dropped files: two are ordered by name, date and size; one goes to the empty side, or is asked about."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.work.requests import Models
 from engine.checkpoints.containers import model_endings
-
-Models = tuple[Path | None, Path | None]
 
 _ORIGINAL_WORDS = r"original|base|vanilla|pretrained|foundation|official|release|flux1"
 _TUNED_WORDS = r"finetuned?|tuned|trained|dream_?booth|custom|merged?|styles?|mix|ft"
@@ -17,7 +16,7 @@ _TUNED_WORDS = r"finetuned?|tuned|trained|dream_?booth|custom|merged?|styles?|mi
 
 @dataclass(frozen=True)
 class Placement:
-    """What becomes of dropped files.
+    """The sides of dropped files.
 
     Attributes:
         models: the fine-tuned and the original model from now on.

@@ -13,11 +13,24 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.work.engine_port import Engine, as_engine_error
-from app.work.requests import Inspected, InspectRequest, PlanRequest, Prepared
+from app.work.requests import (
+    DeviceAnswer,
+    DeviceFound,
+    DeviceMissing,
+    DeviceRequest,
+    FreeMemory,
+    Inspected,
+    InspectRequest,
+    LeavePair,
+    MemoryFreed,
+    MemoryKept,
+    PlanRequest,
+    PreparationRequest,
+    Prepared,
+)
 from engine.checkpoints.folder import files_of_models
 from engine.planning.plan import Plan
 from engine.results import Reusable
-from engine.settings import HardwareSettings
 
 if TYPE_CHECKING:
     from engine.session import Session
@@ -29,14 +42,10 @@ class PreparationWorker(QObject):
     Attributes:
         newest_plan: number of the newest plan request; set by the controller from its thread.
         newest_inspection: the same for each side.
-        memory_kept: bytes of the device that the open pair keeps for a next extraction, after each piece of work.
-        memory_freed: bytes that `free_memory` gave back.
+        answered: a `PreparationAnswer`.
     """
 
-    inspected = Signal(object)
-    prepared = Signal(object)
-    memory_kept = Signal(object)
-    memory_freed = Signal(object)
+    answered = Signal(object)
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
@@ -47,6 +56,18 @@ class PreparationWorker(QObject):
         self.newest_inspection: dict[str, int] = {}
 
     @Slot(object)
+    def take(self, request: PreparationRequest) -> None:
+        """Work on a request."""
+        match request:
+            case InspectRequest():
+                self.inspect(request)
+            case PlanRequest():
+                self.prepare(request)
+            case LeavePair():
+                self.leave_pair()
+            case FreeMemory():
+                self.free_memory()
+
     def inspect(self, request: InspectRequest) -> None:
         """Describe a model."""
         if request.number != self.newest_inspection.get(request.side):
@@ -56,9 +77,8 @@ class PreparationWorker(QObject):
             summary = self._engine.inspect(request.path)
         except BaseException as error:
             failure = as_engine_error(error)
-        self.inspected.emit(Inspected(request, summary, failure))
+        self.answered.emit(Inspected(request, summary, failure))
 
-    @Slot(object)
     def prepare(self, request: PlanRequest) -> None:
         """Pair, unless this pair is open already, and plan."""
         if request.number != self.newest_plan:
@@ -74,19 +94,17 @@ class PreparationWorker(QObject):
         except BaseException as error:
             failure = as_engine_error(error)
         self._emit_memory()
-        self.prepared.emit(Prepared(request, session, plan, failure, paired, kept, pair))
+        self.answered.emit(Prepared(request, session, plan, failure, paired, kept, pair))
 
-    @Slot()
     def free_memory(self) -> None:
         """Give back what the open pair keeps on the device."""
         freed = 0
         if self._session is not None:
             with suppress(Exception):  # then the answer is that nothing was freed
                 freed = self._session.free_memory()
-        self.memory_freed.emit(freed)
+        self.answered.emit(MemoryFreed(freed))
         self._emit_memory()
 
-    @Slot()
     def leave_pair(self) -> None:
         """Close the open pair, because the person took a model away."""
         self.close_pair()
@@ -107,40 +125,31 @@ class PreparationWorker(QObject):
         return self._session
 
     def _emit_memory(self) -> None:
-        self.memory_kept.emit(self._session.resident_bytes if self._session is not None else 0)
+        self.answered.emit(MemoryKept(self._session.resident_bytes if self._session is not None else 0))
 
 
 class DeviceWorker(QObject):
-    """Finds out what device would compute; on a thread of its own, as loading torch takes seconds.
+    """Finds the device that would compute; on a thread of its own, as loading torch takes seconds.
 
     Attributes:
-        found: a `DeviceInfo`.
-        found_for: the settings it was asked with, and the same; emitted after it.
-        missing: the `EngineError` of a device that cannot be used.
-        missing_for: the settings it was asked with, and the same; emitted after it.
+        answered: a `DeviceAnswer`.
     """
 
-    found = Signal(object)
-    found_for = Signal(object, object)
-    missing = Signal(object)
-    missing_for = Signal(object, object)
+    answered = Signal(object)
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
         self._engine = engine
 
     @Slot(object)
-    def describe(self, hardware: HardwareSettings) -> None:
+    def describe(self, request: DeviceRequest) -> None:
         """Describe the device, or say why it cannot be used."""
+        answer: DeviceAnswer
         try:
-            device = self._engine.describe_device(hardware)
+            answer = DeviceFound(request.hardware, self._engine.describe_device(request.hardware))
         except BaseException as error:
-            failure = as_engine_error(error)
-            self.missing.emit(failure)
-            self.missing_for.emit(hardware, failure)
-            return
-        self.found.emit(device)
-        self.found_for.emit(hardware, device)
+            answer = DeviceMissing(request.hardware, as_engine_error(error))
+        self.answered.emit(answer)
 
 
 def _kept(session: Session, plan: Plan) -> Reusable | None:

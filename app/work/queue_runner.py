@@ -1,4 +1,4 @@
-"""Works through the queue: one job after the other on the window's controller, whatever becomes of each."""
+"""Runs the jobs of the queue one after the other on the window's controller; a failed job does not end the queue."""
 
 from __future__ import annotations
 
@@ -22,20 +22,43 @@ from app.storage.job_queue import (
 from app.text.window_text import short_error_text
 from app.work.controller import ENDED, Controller, State
 from app.work.live_queue import LiveQueue
-from app.work.requests import Prepared
+from app.work.requests import BackgroundAnswer, Extracted, ExtractionFailed, Prepared, RunAnswer
 from engine.errors import EngineError, ErrorCode
-from engine.events import Event, LayerDone, LayerSkipped, Notice, NoticeCode, Planned, Progress
-from engine.results import ExtractionResult
+from engine.events import LayerDone, LayerSkipped, Planned, Progress
+from engine.planning.plan import Plan
 
 
 @dataclass(frozen=True)
 class QueueSummary:
-    """What came of the jobs of one run of the queue; `waiting` are those whose turn did not come."""
+    """The outcome of one run of the queue, in jobs; `waiting` are those that were not begun."""
 
     done: int
     failed: int
     stopped: int
     waiting: int
+
+
+@dataclass(frozen=True)
+class QueueStarted:
+    """The queue begins; nothing else may plan or run until its `QueueSummary`."""
+
+
+@dataclass(frozen=True)
+class JobStarted:
+    """The run of a job begins right after."""
+
+    job: Job
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class JobEnded:
+    """A job as it is now: done, failed, or stopped."""
+
+    job: Job
+
+
+QueueEvent = QueueStarted | JobStarted | Progress | JobEnded | QueueSummary
 
 
 class _Step(Enum):
@@ -49,32 +72,23 @@ class _Step(Enum):
 
 @dataclass
 class _Run:
-    """What is known of the run of one job."""
+    """The progress of the run of one job, in layers."""
 
     progress: Progress | None = None
     settled: int = 0
     total: int = 0
-    keeps_journal: bool = True
 
 
 class QueueRunner(QObject):
     """Runs the jobs of a queue.
 
-    While `running`, no other object may ask the controller to plan or to extract.
+    It reserves the controller while `running`.
 
     Attributes:
-        job_started: a `Job` and the `Plan` whose run begins right after.
-        job_ended: the `Job` as it is now: done, failed, or stopped.
-        progressed: the `Progress` of the running job.
-        running_changed: whether the queue runs.
-        ended: the `QueueSummary`, once the controller is free again.
+        queue_event: a `QueueEvent`; the `QueueSummary` comes once the controller is free again.
     """
 
-    job_started = Signal(object, object)
-    job_ended = Signal(object)
-    progressed = Signal(object)
-    running_changed = Signal(bool)
-    ended = Signal(object)
+    queue_event = Signal(object)
 
     def __init__(self, controller: Controller, queue: LiveQueue, parent: QObject | None = None) -> None:
         super().__init__(parent or controller)
@@ -85,15 +99,13 @@ class QueueRunner(QObject):
         self._attempted: list[str] = []
         self._stop_wanted = self._skip_wanted = False
         self._run = _Run()
-        controller.prepared.connect(self._on_prepared)
+        controller.answered.connect(self._on_answer)
         controller.run_event.connect(self._on_event)
-        controller.finished.connect(self._on_finished)
-        controller.failed.connect(self._on_failed)
         controller.state_changed.connect(self._on_state)
 
     @property
     def running(self) -> bool:
-        """Whether the queue is being worked through; the window around it is locked meanwhile."""
+        """Whether the queue is being worked through; the controller is reserved meanwhile."""
         return self._step is not _Step.IDLE
 
     @property
@@ -114,27 +126,27 @@ class QueueRunner(QObject):
     @property
     def keeps_layers(self) -> bool:
         """Whether the layers of the running job outlive it, and its next run will use them."""
-        return self._run.keeps_journal and self._job is not None and self._job.extraction.resume
+        return self._job is not None and self._controller.keeps_layers
 
     @property
     def controller(self) -> Controller:
-        """What runs the jobs."""
+        """The controller that runs the jobs."""
         return self._controller
 
     def can_start(self) -> bool:
         """Whether there is a job to run and nothing runs already."""
-        return not self.running and not self._controller.busy and any(map(resumable, self._queue.jobs))
+        return not self._controller.busy and any(map(resumable, self._queue.jobs))
 
     @Slot()
     def start(self) -> bool:
         """Work through all jobs that wait or were stopped; False where there are none or something runs."""
-        if not self.can_start():
+        if not self.can_start() or not self._controller.reserve():
             return False
         self._queue.wake_stopped()
         self._attempted = []
         self._stop_wanted = self._skip_wanted = False
         self._step = _Step.BETWEEN
-        self.running_changed.emit(True)
+        self.queue_event.emit(QueueStarted())
         self._advance()
         return True
 
@@ -169,8 +181,8 @@ class QueueRunner(QObject):
         self._skip_wanted = False
         if job is None:
             self._step = _Step.IDLE
-            self.running_changed.emit(False)
-            self.ended.emit(self._summary())
+            self._controller.release()
+            self.queue_event.emit(self._summary())
             return
         self._run = _Run()
         self._attempted.append(job.id)
@@ -184,8 +196,8 @@ class QueueRunner(QObject):
             self._controller.prepare((job.finetuned, job.original), job.extraction, job.hardware, job.output_dir)
 
     @Slot(object)
-    def _on_prepared(self, answer: Prepared) -> None:
-        if self._step is not _Step.PLANNING or self._job is None:
+    def _on_answer(self, answer: BackgroundAnswer) -> None:
+        if not isinstance(answer, Prepared) or self._step is not _Step.PLANNING or self._job is None:
             return
         if not _answers(answer, self._job):
             self._plan()
@@ -194,34 +206,28 @@ class QueueRunner(QObject):
             self._go_on_later()
         else:
             self._step = _Step.EXTRACTING
-            self.job_started.emit(self._job, answer.plan)
+            self.queue_event.emit(JobStarted(self._job, answer.plan))
             if not self._controller.extract():
                 self._fail(EngineError(ErrorCode.INTERNAL, detail="the planned run could not be started"))
                 self._go_on_later()
 
     @Slot(object)
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, event: RunAnswer) -> None:
         if self._step is not _Step.EXTRACTING:
             return
-        if isinstance(event, Planned):
-            self._run.total = event.layers
-        elif isinstance(event, (LayerDone, LayerSkipped)):
-            self._run.settled += 1
-        elif isinstance(event, Notice) and event.code is NoticeCode.JOURNAL_OFF:
-            self._run.keeps_journal = False
-        elif isinstance(event, Progress):
-            self._run.progress = event
-            self.progressed.emit(event)
-
-    @Slot(object)
-    def _on_finished(self, result: ExtractionResult) -> None:
-        if self._step is _Step.EXTRACTING and self._job is not None:
-            self._end_job(done(self._job, result))
-
-    @Slot(object)
-    def _on_failed(self, error: EngineError) -> None:
-        if self._step is _Step.EXTRACTING:
-            self._fail(error)
+        match event:
+            case Planned():
+                self._run.total = event.layers
+            case LayerDone() | LayerSkipped():
+                self._run.settled += 1
+            case Progress():
+                self._run.progress = event
+                self.queue_event.emit(event)
+            case Extracted(result):
+                if self._job is not None:
+                    self._end_job(done(self._job, result))
+            case ExtractionFailed(EngineError() as error):
+                self._fail(error)
 
     @Slot(object)
     def _on_state(self, state: State) -> None:
@@ -248,7 +254,7 @@ class QueueRunner(QObject):
     def _end_job(self, job: Job) -> None:
         self._change(job)
         self._job = None
-        self.job_ended.emit(job)
+        self.queue_event.emit(JobEnded(job))
 
     def _change(self, job: Job) -> None:
         self._job = job
@@ -265,7 +271,7 @@ class QueueRunner(QObject):
 
 
 def _answers(answer: Prepared, job: Job) -> bool:
-    """Whether a plan is this job's, and not one that was asked for elsewhere."""
+    """Whether a plan is this job's, and not one of another request."""
     asked = answer.request
     wanted = (job.finetuned, job.original, job.extraction, job.hardware, job.output_dir)
     return (asked.finetuned, asked.original, asked.extraction, asked.hardware, asked.output_dir) == wanted

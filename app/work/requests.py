@@ -1,4 +1,7 @@
-"""What the window asks of the worker that prepares extractions, and what that answers."""
+"""What the controller asks of its workers, and what they answer: one frozen dataclass each.
+
+Every worker has one signal ``answered`` that carries one of the types of a union below. Receivers dispatch on the type.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import EngineError, ErrorCode
+from app.text.verification import ClaimedQuality
+from engine.errors import Cancelled, EngineError, ErrorCode
+from engine.events import Event, VerifyProgress
+from engine.planning.estimates import Estimate
 from engine.planning.inspection import ModelSummary, PairSummary
 from engine.planning.memory_estimate import DeviceMemory
 from engine.planning.plan import Plan
-from engine.results import Reusable
+from engine.results import ExtractionResult, Reusable, Verification
 from engine.settings import ExtractionSettings, HardwareSettings
 
 if TYPE_CHECKING:
     from engine.session import Session
+
+Models = tuple[Path | None, Path | None]
+"""The fine-tuned model and the original; None where none is chosen."""
 
 
 @dataclass(frozen=True)
@@ -94,3 +103,115 @@ class Prepared:
     def lacks_device(self) -> bool:
         """Whether the device that was asked for is not there."""
         return self.error is not None and self.error.code is ErrorCode.DEVICE_UNAVAILABLE
+
+
+@dataclass(frozen=True)
+class LeavePair:
+    """Close the open pair and free what it keeps on the device."""
+
+
+@dataclass(frozen=True)
+class FreeMemory:
+    """Free what the open pair keeps on the device."""
+
+
+@dataclass(frozen=True)
+class MemoryKept:
+    """Bytes of the device that the open pair keeps for a next extraction; after each plan and each release."""
+
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class MemoryFreed:
+    """The answer to `FreeMemory`: bytes that were freed; 0 where that failed."""
+
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class DeviceRequest:
+    """Find the device that would compute with these settings."""
+
+    hardware: HardwareSettings
+
+
+@dataclass(frozen=True)
+class DeviceFound:
+    """The answer: the device."""
+
+    hardware: HardwareSettings
+    device: DeviceInfo
+
+
+@dataclass(frozen=True)
+class DeviceMissing:
+    """The answer where the device cannot be used."""
+
+    hardware: HardwareSettings
+    error: EngineError
+
+
+@dataclass(frozen=True)
+class ForecastRequest:
+    """Estimate a plan; `number` is that of its request."""
+
+    number: int
+    plan: Plan
+    kept: Reusable | None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The answer; more than one may come for a request, each knowing more."""
+
+    number: int
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A run that has finished, for the estimates of later ones; it has no answer."""
+
+    plan: Plan
+    result: ExtractionResult
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """A run has written its files."""
+
+    result: ExtractionResult
+
+
+@dataclass(frozen=True)
+class ExtractionFailed:
+    """A run has ended without a result; `error` is `Cancelled` where it was asked to stop."""
+
+    error: EngineError | Cancelled
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A LoRA was measured; `claimed` is what its file says of itself, None where it says nothing."""
+
+    lora: Path
+    verification: Verification
+    claimed: ClaimedQuality | None
+
+
+@dataclass(frozen=True)
+class VerificationFailed:
+    """A verification has ended without a result; `error` is `Cancelled` where it was asked to stop."""
+
+    lora: Path
+    error: EngineError | Cancelled
+
+
+PreparationRequest = InspectRequest | PlanRequest | LeavePair | FreeMemory
+PreparationAnswer = Inspected | Prepared | MemoryKept | MemoryFreed
+DeviceAnswer = DeviceFound | DeviceMissing
+ForecasterRequest = ForecastRequest | Timing | DeviceFound
+BackgroundAnswer = PreparationAnswer | DeviceAnswer | Forecast
+RunAnswer = Event | Extracted | ExtractionFailed
+VerifyAnswer = VerifyProgress | Verified | VerificationFailed

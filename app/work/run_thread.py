@@ -1,4 +1,4 @@
-"""The thread of one extraction or verification: its worker, its way to be stopped, and its end."""
+"""The thread of one extraction or verification: starts its worker, stops it, and reports its end."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class RunThread(QObject):
         """Stop the work and wait: for an extraction until its next check, for a verification two seconds at most.
 
         Args:
-            used: what a thread that is given up still needs, see `app.system.abandoned_threads`.
+            used: objects that a thread that is given up still needs, see `app.system.abandoned_threads`.
 
         Returns:
             Whether the thread has ended.

@@ -1,7 +1,7 @@
-"""The objects that run an extraction or a verification on a thread of their own, with signals for the window.
+"""The objects that run an extraction or a verification on a thread of their own.
 
 Each iterates the engine's generator, lets at most 20 progress reports a second through and everything else
-at once, and turns every outcome into exactly one of `finished` and `failed`.
+at once, and ends with exactly one answer: the result or the error.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Protocol, TypeVar
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.text.verification import ClaimedQuality, claimed_quality
+from app.text.verification import claimed_quality
 from app.work.engine_port import as_engine_error
+from app.work.requests import Extracted, ExtractionFailed, VerificationFailed, Verified
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, Finished, Progress, VerifyProgress
@@ -38,14 +39,10 @@ class ExtractionWorker(QObject):
     """One run of one plan.
 
     Attributes:
-        happened: an event of the engine.
-        finished: the run's `ExtractionResult`.
-        failed: an `EngineError`, or `Cancelled` where it was asked to stop.
+        answered: a `RunAnswer`: the engine's events, and at the end `Extracted` or `ExtractionFailed`.
     """
 
-    run_event = Signal(object)
-    finished = Signal(object)
-    failed = Signal(object)
+    answered = Signal(object)
 
     def __init__(self, extractor: Extractor, plan: Plan, cancel: CancelToken) -> None:
         super().__init__()
@@ -58,11 +55,11 @@ class ExtractionWorker(QObject):
     @Slot()
     def run(self) -> None:
         """Run to the end, whatever that is."""
-        result, failure = _outcome(self._iterate, "the run ended without a result")
-        if result is not None:
-            self.finished.emit(result)
+        outcome = _outcome(self._iterate, "the run ended without a result")
+        if isinstance(outcome, (EngineError, Cancelled)):
+            self.answered.emit(ExtractionFailed(outcome))
         else:
-            self.failed.emit(failure)
+            self.answered.emit(Extracted(outcome))
 
     def _iterate(self) -> ExtractionResult | None:
         result = None
@@ -74,7 +71,7 @@ class ExtractionWorker(QObject):
                 self._release(at_once=isinstance(event, Finished))
                 if isinstance(event, Finished):
                     result = event.result
-                self.run_event.emit(event)
+                self.answered.emit(event)
         return result
 
     def _hold(self, progress: Progress) -> None:
@@ -84,7 +81,7 @@ class ExtractionWorker(QObject):
     def _release(self, *, at_once: bool) -> None:
         now = time.monotonic()
         if self._held is not None and (at_once or now - self._last_progress >= PROGRESS_INTERVAL):
-            self.run_event.emit(self._held)
+            self.answered.emit(self._held)
             self._held = None
             self._last_progress = now
 
@@ -101,14 +98,10 @@ class VerificationWorker(QObject):
 
     Attributes:
         lora: the file.
-        progressed: weights measured, and how many there are.
-        finished: the `Verification`, and the `ClaimedQuality` that the file has of itself, or None.
-        failed: an `EngineError`, or `Cancelled` where it was asked to stop.
+        answered: a `VerifyAnswer`: `VerifyProgress`, and at the end `Verified` or `VerificationFailed`.
     """
 
-    progressed = Signal(int, int)
-    finished = Signal(object, object)
-    failed = Signal(object)
+    answered = Signal(object)
 
     def __init__(self, verifier: Verifier, lora: Path, cancel: CancelToken) -> None:
         super().__init__()
@@ -119,31 +112,31 @@ class VerificationWorker(QObject):
     @Slot()
     def run(self) -> None:
         """Verify to the end, whatever that is."""
-        answer, failure = _outcome(self._iterate, "the verification ended without a judgement")
-        if answer is not None:
-            self.finished.emit(*answer)
+        outcome = _outcome(self._iterate, "the verification ended without a result")
+        if isinstance(outcome, (EngineError, Cancelled)):
+            self.answered.emit(VerificationFailed(self.lora, outcome))
         else:
-            self.failed.emit(failure)
+            self.answered.emit(outcome)
 
-    def _iterate(self) -> tuple[Verification, ClaimedQuality | None] | None:
+    def _iterate(self) -> Verified | None:
         emitted = float("-inf")
         with closing(_as_generator(self._verifier.verify(self.lora, self._cancel))) as events:
             for item in events:
                 if not isinstance(item, VerifyProgress):
-                    return item, claimed_quality(self.lora)
+                    return Verified(self.lora, item, claimed_quality(self.lora))
                 if item.done == item.total or time.monotonic() - emitted >= PROGRESS_INTERVAL:
                     emitted = time.monotonic()
-                    self.progressed.emit(item.done, item.total)
+                    self.answered.emit(item)
         return None
 
 
-def _outcome(work: Callable[[], _Item | None], nothing: str) -> tuple[_Item | None, Exception | None]:
-    """What work gives, or the exception for it; `nothing` is the detail of the error where it gives neither."""
-    failure: Exception
+def _outcome(work: Callable[[], _Item | None], nothing: str) -> _Item | EngineError | Cancelled:
+    """What work gives, or the error it raised; `nothing` is the detail of the error where it gives neither."""
+    failure: EngineError | Cancelled
     try:
         result = work()
         if result is not None:
-            return result, None
+            return result
         failure = EngineError(ErrorCode.INTERNAL, detail=nothing)
     except Cancelled as error:
         failure = error
@@ -151,7 +144,7 @@ def _outcome(work: Callable[[], _Item | None], nothing: str) -> tuple[_Item | No
         failure = as_engine_error(error)
     # A traceback would keep every tensor of the frames it passed through alive.
     failure.__traceback__ = failure.__cause__ = failure.__context__ = None
-    return None, failure
+    return failure
 
 
 def _as_generator(items: Iterator[_Item]) -> Generator[_Item, None, None]:

@@ -2772,19 +2772,6 @@
     </message>
 </context>
 <context>
-    <name>WindowHelp</name>
-    <message>
-        <location filename="../../app/window/help.py"/>
-        <source>The last time the program was ended from outside.</source>
-        <translation>Das Programm wurde zuletzt von außen beendet.</translation>
-    </message>
-    <message>
-        <location filename="../../app/window/help.py"/>
-        <source>The settings could not be saved: {error}</source>
-        <translation>Die Einstellungen konnten nicht gespeichert werden: {error}</translation>
-    </message>
-</context>
-<context>
     <name>WindowQueue</name>
     <message>
         <location filename="../../app/window/queue_presenter.py"/>
@@ -2795,6 +2782,14 @@
         <location filename="../../app/window/queue_presenter.py"/>
         <source>{name}: {message} {remedy}</source>
         <translation>{name}: {message} {remedy}</translation>
+    </message>
+</context>
+<context>
+    <name>WindowReport</name>
+    <message>
+        <location filename="../../app/window/report_presenter.py"/>
+        <source>The last time the program was ended from outside.</source>
+        <translation>Das Programm wurde zuletzt von außen beendet.</translation>
     </message>
 </context>
 <context>
@@ -2836,6 +2831,14 @@
         <location filename="../../app/window/session_restore.py"/>
         <source>{file} was written by a newer version of this program. It is left as it is and not used.</source>
         <translation>{file} stammt von einer neueren Version dieses Programms. Die Datei bleibt unverändert und wird nicht verwendet.</translation>
+    </message>
+</context>
+<context>
+    <name>WindowSettings</name>
+    <message>
+        <location filename="../../app/window/settings_presenter.py"/>
+        <source>The settings could not be saved: {error}</source>
+        <translation>Die Einstellungen konnten nicht gespeichert werden: {error}</translation>
     </message>
 </context>
 <context>

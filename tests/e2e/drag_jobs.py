@@ -34,7 +34,7 @@ def main() -> None:
     application = QApplication(sys.argv)
     window = MainWindow()
     window.show()
-    window.help.end_welcome()
+    window.welcome_control.end()
     queue = window.frame.queue
     for name in "abcd":
         models = Path(f"/models/{name}.safetensors"), Path("/models/base.safetensors")

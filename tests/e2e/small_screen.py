@@ -69,7 +69,7 @@ def main() -> None:
         "visible": button.isVisible() and button.visibleRegion().boundingRect() == button.rect(),
         "squeezed": squeezed(window),
     }
-    window.help.end_welcome()
+    window.welcome_control.end()
     for tab in Tab:
         window.frame.tabs.show_tab(tab)
         QTest.qWait(50)

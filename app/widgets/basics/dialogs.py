@@ -26,12 +26,12 @@ class ResumeAnswer(Enum):
     CANCEL = "cancel"
 
 
-def ask_stop(parent: QWidget, over: SignalInstance, *, closing: bool, kept: bool, queue: bool = False) -> bool:
+def ask_stop(parent: QWidget, busy_changed: SignalInstance, *, closing: bool, kept: bool, queue: bool = False) -> bool:
     """Ask whether a run shall be stopped.
 
     Args:
         parent: the window.
-        over: emitted when the run has ended; the question goes away then.
+        busy_changed: emitted with False when what works has ended; the question goes away then.
         closing: the window closes afterwards, also where the run ended by itself meanwhile.
         kept: its finished layers are used by the next run.
         queue: it is the queue that runs.
@@ -51,7 +51,7 @@ def ask_stop(parent: QWidget, over: SignalInstance, *, closing: bool, kept: bool
     keep = box.addButton(_tr("Keep going"), QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(keep)
     box.setEscapeButton(keep)
-    ended = Ended(over, box)
+    ended = Ended(busy_changed, box)
     box.exec()
     return closing if ended.reached else box.clickedButton() is stop
 
@@ -63,16 +63,17 @@ class Ended(QObject):
         reached: whether it has ended.
     """
 
-    def __init__(self, over: SignalInstance, box: QMessageBox) -> None:
+    def __init__(self, busy_changed: SignalInstance, box: QMessageBox) -> None:
         super().__init__(box)
         self._box = box
         self.reached = False
-        over.connect(self._on_over)
+        busy_changed.connect(self._on_busy)
 
-    @Slot()
-    def _on_over(self) -> None:
-        self.reached = True
-        self._box.reject()
+    @Slot(bool)
+    def _on_busy(self, busy: bool) -> None:
+        if not busy:
+            self.reached = True
+            self._box.reject()
 
 
 def ask_resume(parent: QWidget, kept: Reusable) -> ResumeAnswer:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QAbstractListModel, QByteArray, QMimeData, QModelInde
 from app.storage.job_queue import Job, Jobs, JobState
 from app.widgets.queue.texts import job_tooltip, spoken
 from app.work.live_queue import LiveQueue
-from app.work.queue_runner import QueueRunner
+from app.work.queue_runner import QueueEvent, QueueRunner
 from engine.events import Progress
 
 Index = QModelIndex | QPersistentModelIndex
@@ -28,7 +28,7 @@ class QueueModel(QAbstractListModel):
         self._runner = runner
         self._jobs: Jobs = queue.jobs
         queue.changed.connect(self._follow)
-        runner.progressed.connect(self._on_progress)
+        runner.queue_event.connect(self._on_event)
 
     def job(self, row: int) -> Job:
         """The job in a row."""
@@ -149,7 +149,9 @@ class QueueModel(QAbstractListModel):
         return self._runner.progress if job.state is JobState.RUNNING else None
 
     @Slot(object)
-    def _on_progress(self, _progress: Progress) -> None:
+    def _on_event(self, event: QueueEvent) -> None:
+        if not isinstance(event, Progress):
+            return
         row = next((row for row, job in enumerate(self._jobs) if job.state is JobState.RUNNING), None)
         if row is not None:
             self.dataChanged.emit(self.index(row), self.index(row))

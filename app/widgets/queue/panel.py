@@ -15,7 +15,7 @@ from app.widgets.queue.list import QueueList
 from app.widgets.queue.model import QueueModel
 from app.widgets.queue.texts import queue_words, removed_words, store_words, summary_words, write_failed_words
 from app.work.live_queue import LiveQueue
-from app.work.queue_runner import QueueRunner, QueueSummary
+from app.work.queue_runner import QueueEvent, QueueRunner, QueueStarted, QueueSummary
 
 HINT_WIDTH = 440
 
@@ -59,9 +59,8 @@ class QueuePanel(Panel):
         self.jobs.selection_changed.connect(self._refresh_actions)
         queue.changed.connect(self._refresh)
         queue.write_failed.connect(self._on_write_failed)
-        runner.running_changed.connect(self._on_running)
         runner.controller.state_changed.connect(self._refresh)
-        runner.ended.connect(self._on_ended)
+        runner.queue_event.connect(self._on_event)
         self.say(store_words(queue.store), tone="warning")
         self.set_addable(False, self.tr("Choose two models first."))
         self._refresh()
@@ -232,20 +231,21 @@ class QueuePanel(Panel):
         keep = box.addButton(self.tr("Keep going"), QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(keep)
         box.setEscapeButton(keep)
-        Ended(self._runner.ended, box)
+        Ended(self._runner.controller.busy_changed, box)
         box.exec()
         return box.clickedButton() is stop
 
-    @Slot(bool)
-    def _on_running(self, running: bool) -> None:
-        had_focus = self.stop.hasFocus() or self.skip.hasFocus()
-        self._refresh()
-        if not running and had_focus:
-            self.jobs.setFocus()
-
     @Slot(object)
-    def _on_ended(self, summary: QueueSummary) -> None:
-        self.say(summary_words(summary))
+    def _on_event(self, event: QueueEvent) -> None:
+        match event:
+            case QueueStarted():
+                self._refresh()
+            case QueueSummary():
+                had_focus = self.stop.hasFocus() or self.skip.hasFocus()
+                self._refresh()
+                if had_focus:
+                    self.jobs.setFocus()
+                self.say(summary_words(event))
 
     @Slot(object)
     def _on_removed(self, removal: Removal) -> None:

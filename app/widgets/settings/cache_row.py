@@ -12,7 +12,7 @@ from app.text.window_text import window_error_text
 from app.widgets.basics.basics import ElidedLabel, link_button, push_button, set_look
 from app.widgets.basics.drops import TextField
 from app.widgets.settings.setting_row import SettingRow
-from app.work.cache_worker import CacheUse, DecompositionCache
+from app.work.cache_worker import CacheAnswer, CacheFailed, CacheUse, DecompositionCache
 from engine.errors import EngineError
 
 
@@ -64,8 +64,7 @@ class CacheRow(QWidget):
         column.setSpacing(0)
         column.addWidget(amount)
         column.addWidget(self.limit)
-        cache.measured.connect(self.show_use)
-        cache.failed.connect(self.show_error)
+        cache.answered.connect(self._on_answer)
         cache.measure()
 
     def value(self) -> int | None:
@@ -81,6 +80,13 @@ class CacheRow(QWidget):
         return usable
 
     @Slot(object)
+    def _on_answer(self, answer: CacheAnswer) -> None:
+        match answer:
+            case CacheUse():
+                self.show_use(answer)
+            case CacheFailed(error):
+                self.show_error(error)
+
     def show_use(self, use: CacheUse) -> None:
         """Say what the cache takes now, and what was removed where something was."""
         self._use = use
@@ -98,7 +104,6 @@ class CacheRow(QWidget):
         self.clear.setEnabled(use.size_bytes > 0)
         self._refresh_bar()
 
-    @Slot(object)
     def show_error(self, error: EngineError) -> None:
         """Say why the cache cannot be looked at or changed."""
         set_look(self.used, "tone", "bad")

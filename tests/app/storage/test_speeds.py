@@ -15,6 +15,7 @@ from app.storage.json_store import StoreTrouble
 from app.storage.speeds import Method, SpeedStore, blended, method_of, workload_done
 from app.text.estimates import about_seconds, estimate_lines, estimate_text, problem_text
 from app.work.controller import Controller, State
+from app.work.requests import BackgroundAnswer, Forecast
 from engine.planning.estimates import Amount, Estimate, Problem, ProblemCode, Speed, Workload, seconds_for, workload
 from engine.planning.plan import Plan
 from engine.results import ExtractionResult, StageSeconds
@@ -208,7 +209,11 @@ class Listener(QObject):
     def __init__(self, controller: Controller) -> None:
         super().__init__()
         self.estimates: list[Estimate] = []
-        controller.estimated.connect(self.estimates.append)
+        controller.answered.connect(self.take)
+
+    def take(self, answer: BackgroundAnswer) -> None:
+        if isinstance(answer, Forecast):
+            self.estimates.append(answer.estimate)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from app.text.notices import notice_text
 from app.text.window_text import NOT_OF_THE_MODELS, OF_THE_OUTPUT, OF_THE_PAIR, short_error_text
 from app.work.engine_port import LocalEngine
 from app.work.preparation import PreparationWorker
-from app.work.requests import PlanRequest, Prepared
+from app.work.requests import PlanRequest, PreparationAnswer, Prepared
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.planning.estimates import Problem, ProblemCode
@@ -26,7 +26,11 @@ class Asker:
     def __init__(self) -> None:
         self.worker = PreparationWorker(LocalEngine())
         self.answers: list[Prepared] = []
-        self.worker.prepared.connect(self.answers.append)
+        self.worker.answered.connect(self.take)
+
+    def take(self, answer: PreparationAnswer) -> None:
+        if isinstance(answer, Prepared):
+            self.answers.append(answer)
 
     def ask(self, pair: tuple[Path, Path], folder: Path, prefix: str = "lora") -> Prepared:
         self.worker.newest_plan += 1

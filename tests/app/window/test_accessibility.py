@@ -118,7 +118,7 @@ def explore(window: MainWindow, title: str) -> None:
 def test_tab_reaches_every_control_once_and_comes_back(
     qtbot: QtBot, window: MainWindow, pair: Pair, tab: Tab, state: str
 ) -> None:
-    window.help.end_welcome()
+    window.welcome_control.end()
     if state == "ready":
         window.set_models(*pair)
         wait_for(qtbot, window, State.READY)

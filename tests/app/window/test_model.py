@@ -20,8 +20,6 @@ from app.window.main_window import MainWindow
 from app.window.model import Request, WindowModel
 from app.window.plan_presenter import PlanViews, WindowPlan
 from app.work.controller import Controller, State
-from app.work.live_queue import LiveQueue
-from app.work.queue_runner import QueueRunner
 from engine.settings import ExtractionSettings, HardwareSettings
 
 ADAPTIVE = ExtractionSettings(rank=64, lora_type="adaptive_fro", adaptive_param=0.9)
@@ -168,8 +166,7 @@ def test_a_presenter_works_without_the_main_window(
     owner = QWidget()
     qtbot.addWidget(owner)
     controller = Controller(engine, owner)
-    runner = QueueRunner(controller, LiveQueue(parent=owner), owner)
-    model = WindowModel(controller, runner, SessionState(output_dir=str(tmp_path)), owner)
+    model = WindowModel(controller, SessionState(output_dir=str(tmp_path)), owner)
     views = PlanViews(PairCard(), BottomBar())
     qtbot.addWidget(views.pair)
     qtbot.addWidget(views.bar)

@@ -21,6 +21,7 @@ from app.system import abandoned_threads
 from app.text.verification import ClaimedQuality, agrees, claimed_quality, verdict, verification_lines
 from app.work.controller import Controller, State
 from app.work.engine_port import LocalEngine
+from app.work.requests import Extracted, VerificationFailed, Verified, VerifyAnswer
 from app.work.workers import VerificationWorker
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
@@ -39,10 +40,21 @@ class News:
         self.verified: list[tuple[Any, Path, Any]] = []
         self.failed: list[EngineError] = []
         self.states: list[State] = []
-        controller.verify_progress.connect(lambda done, total: self.progress.append((done, total)))
-        controller.verified.connect(lambda *answer: self.verified.append(answer))
-        controller.verify_failed.connect(self.failed.append)
+        controller.verify_event.connect(self.take)
         controller.state_changed.connect(self.states.append)
+
+    def take(self, event: VerifyAnswer) -> None:
+        match event:
+            case VerifyProgress():
+                self.progress.append((event.done, event.total))
+            case Verified(lora, verification, claimed):
+                self.verified.append((verification, lora, claimed))
+            case VerificationFailed(error=EngineError() as error):
+                self.failed.append(error)
+
+
+def note_results(controller: Controller, results: list[ExtractionResult]) -> None:
+    controller.run_event.connect(lambda event: isinstance(event, Extracted) and results.append(event.result))
 
 
 @pytest.fixture
@@ -85,7 +97,7 @@ def test_the_output_of_a_run_is_verified_and_the_run_stays_the_last_word(
     qtbot: QtBot, controller: Controller, engine: FakeEngine
 ) -> None:
     results: list[ExtractionResult] = []
-    controller.finished.connect(results.append)
+    note_results(controller, results)
     controller.extract()
     wait_for(qtbot, controller, State.DONE)
     assert controller.verify(results[0].outputs[0].path), "also while the next plan is still being made"
@@ -198,10 +210,17 @@ class Recorder:
         self.finished: list[Any] = []
         self.failed: list[Any] = []
         worker = VerificationWorker(verifier, LORA, cancel or CancelToken())
-        worker.progressed.connect(lambda done, _total: self.progress.append(done))
-        worker.finished.connect(lambda *answer: self.finished.append(answer))
-        worker.failed.connect(self.failed.append)
+        worker.answered.connect(self.take)
         worker.run()
+
+    def take(self, answer: VerifyAnswer) -> None:
+        match answer:
+            case VerifyProgress():
+                self.progress.append(answer.done)
+            case Verified():
+                self.finished.append(answer)
+            case VerificationFailed(error=error):
+                self.failed.append(error)
 
 
 class Scripted:
@@ -256,7 +275,7 @@ def test_a_real_lora_is_verified_and_agrees_with_what_numpy_finds(qtbot: QtBot, 
     save_file(base, pair[1])
     controller = Controller(LocalEngine())
     news, results = News(controller), []
-    controller.finished.connect(results.append)
+    note_results(controller, results)
     controller.prepare(pair, ExtractionSettings(rank=4), HardwareSettings(device="cpu"), tmp_path)
     qtbot.waitUntil(lambda: controller.state is State.READY)
     controller.extract()

@@ -5,6 +5,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from window_steps import note_results
 
 from app.look.theme import Theme
 from app.storage.session import SessionStore
@@ -63,7 +64,7 @@ def test_a_second_extraction_comes_from_the_cache_and_starting_over_does_not(
     assert "at hand" not in window.frame.bar.detail.text()
     for number in (1, 2):
         results: list[ExtractionResult] = []
-        window.controller.finished.connect(results.append)
+        note_results(window, results)
         window.extract()
         qtbot.waitUntil(lambda found=results: bool(found) and not window.controller.busy)  # type: ignore[misc]
         qtbot.waitUntil(window.frame.bar.extract.isEnabled)
@@ -72,7 +73,7 @@ def test_a_second_extraction_comes_from_the_cache_and_starting_over_does_not(
     window.plan_control.replan()
     qtbot.waitUntil(lambda: window.controller.state is State.READY)
     assert "all layers are at hand" in window.frame.bar.detail.text()
-    window.controller.finished.connect(results.append)
+    note_results(window, results)
     assert window.controller.extract(resume=False)
     qtbot.waitUntil(lambda: not window.controller.busy)
     assert results[-1].layers_reused == 0

@@ -258,5 +258,5 @@ def test_the_question_before_a_stop_says_what_becomes_of_the_layers(
 ) -> None:
     seen: list[str] = []
     press("Keep going", seen)
-    assert not ask_stop(window, window.controller.over, closing=False, kept=kept)
+    assert not ask_stop(window, window.controller.busy_changed, closing=False, kept=kept)
     assert words in seen[0]

@@ -12,7 +12,17 @@ from window_steps import Pair
 
 from app.text.window_text import short_error_text, why_not
 from app.work.controller import Controller, State
-from app.work.requests import DeviceInfo, Prepared
+from app.work.requests import (
+    BackgroundAnswer,
+    DeviceFound,
+    DeviceInfo,
+    DeviceMissing,
+    ExtractionFailed,
+    Prepared,
+    RunAnswer,
+    Verified,
+    VerifyAnswer,
+)
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -45,8 +55,24 @@ def controller(qapp: QApplication, engine: OneCard) -> Iterator[Controller]:
     controller.shut_down()
 
 
+def is_plan(answer: BackgroundAnswer) -> bool:
+    return isinstance(answer, Prepared)
+
+
+def is_of_device(answer: BackgroundAnswer) -> bool:
+    return isinstance(answer, (DeviceFound, DeviceMissing))
+
+
+def is_verified(event: VerifyAnswer) -> bool:
+    return isinstance(event, Verified)
+
+
+def is_failure(event: RunAnswer) -> bool:
+    return isinstance(event, ExtractionFailed)
+
+
 def plan(qtbot: QtBot, controller: Controller, pair: Pair, hardware: HardwareSettings, folder: Path) -> Prepared:
-    with qtbot.waitSignal(controller.prepared) as told:
+    with qtbot.waitSignal(controller.answered, check_params_cb=is_plan) as told:
         controller.prepare(pair, ExtractionSettings(), hardware, folder)
     answer = told.args[0]
     assert isinstance(answer, Prepared)
@@ -54,7 +80,7 @@ def plan(qtbot: QtBot, controller: Controller, pair: Pair, hardware: HardwareSet
 
 
 def ask(qtbot: QtBot, controller: Controller, hardware: HardwareSettings) -> None:
-    with qtbot.waitSignal(controller._background.device_known):
+    with qtbot.waitSignal(controller.answered, check_params_cb=is_of_device):
         controller.describe_device(hardware)
 
 
@@ -62,7 +88,7 @@ def test_a_plan_is_taken_back_when_its_device_turns_out_to_be_missing(
     qtbot: QtBot, controller: Controller, pair: Pair, tmp_path: Path
 ) -> None:
     assert plan(qtbot, controller, pair, THIRD, tmp_path).plan is not None
-    with qtbot.waitSignal(controller.prepared) as told:
+    with qtbot.waitSignal(controller.answered, check_params_cb=is_plan) as told:
         controller.describe_device(THIRD)
     answer = told.args[0]
     assert (answer.plan, answer.error.code, controller.state) == (None, ErrorCode.DEVICE_UNAVAILABLE, State.IDLE)
@@ -92,7 +118,7 @@ def test_the_models_can_be_verified_without_the_device(
 ) -> None:
     ask(qtbot, controller, THIRD)
     plan(qtbot, controller, pair, THIRD, tmp_path)
-    with qtbot.waitSignal(controller.verified):
+    with qtbot.waitSignal(controller.verify_event, check_params_cb=is_verified):
         assert controller.verify(tmp_path / "lora.safetensors")
 
 
@@ -136,7 +162,8 @@ def test_a_run_that_found_its_device_missing_blocks_the_next_one(
 ) -> None:
     engine.run_error = NO_DEVICE
     plan(qtbot, controller, pair, THIRD, tmp_path)
-    with qtbot.waitSignals([controller.failed, controller.prepared]):
+    checks = [is_failure, is_plan]
+    with qtbot.waitSignals([controller.run_event, controller.answered], check_params_cbs=checks):
         assert controller.extract()
     assert controller.state is State.FAILED
     assert controller.current is not None

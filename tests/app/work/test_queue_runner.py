@@ -14,7 +14,8 @@ from pytestqt.qtbot import QtBot
 from app.storage.job_queue import Job, JobState, new_job
 from app.work.controller import Controller, State
 from app.work.live_queue import LiveQueue
-from app.work.queue_runner import QueueRunner, QueueSummary
+from app.work.queue_runner import JobEnded, JobStarted, QueueRunner, QueueSummary
+from app.work.requests import RunAnswer
 from engine.cancel import CancelToken
 from engine.errors import EngineError, ErrorCode
 from engine.events import Event, LayerDone, Notice, NoticeCode
@@ -61,7 +62,7 @@ class Stage:
     queue: LiveQueue
     runner: QueueRunner
     ended: list[QueueSummary]
-    news: list[Event]
+    news: list[RunAnswer]
 
     def add(self, *ranks: int, **settings: Any) -> None:
         for rank in ranks:
@@ -80,6 +81,11 @@ def make_job(rank: int, **settings: Any) -> Job:
     return new_job(tuned, base, extraction, HardwareSettings(batch_size=rank % 8 + 1), Path(f"/loras/{rank}"))
 
 
+def on_event(runner: QueueRunner, kind: type[Any], do: Callable[[Any], object]) -> None:
+    """Call a function with each event of a type."""
+    runner.queue_event.connect(lambda event: isinstance(event, kind) and do(event))
+
+
 @pytest.fixture
 def stage(qtbot: QtBot) -> Iterator[Stage]:
     engine = QueueEngine()
@@ -87,8 +93,8 @@ def stage(qtbot: QtBot) -> Iterator[Stage]:
     queue = LiveQueue()
     runner = QueueRunner(controller, queue)
     ended: list[QueueSummary] = []
-    runner.ended.connect(ended.append)
-    news: list[Event] = []
+    on_event(runner, QueueSummary, ended.append)
+    news: list[RunAnswer] = []
     controller.run_event.connect(news.append)
     yield Stage(engine, controller, queue, runner, ended, news)
     engine.let_go()
@@ -143,11 +149,11 @@ def test_signals_tell_of_each_job_with_its_plan(qtbot: QtBot, stage: Stage) -> N
     stage.engine.missing = "tuned-16.safetensors"
     stage.add(8, 16)
     told: list[tuple[str, int]] = []
-    stage.runner.job_started.connect(lambda job, plan: told.append(("started", plan.settings.rank)))
-    stage.runner.job_ended.connect(lambda job: told.append((job.state.value, job.extraction.rank)))
-    stage.runner.running_changed.connect(lambda running: told.append(("running", int(running))))
+    on_event(stage.runner, JobStarted, lambda event: told.append(("started", event.plan.settings.rank)))
+    on_event(stage.runner, JobEnded, lambda event: told.append((event.job.state.value, event.job.extraction.rank)))
+    stage.controller.busy_changed.connect(lambda busy: told.append(("busy", int(busy))))
     run_all(qtbot, stage)
-    assert told == [("running", 1), ("started", 8), ("done", 8), ("failed", 16), ("running", 0)]
+    assert told == [("busy", 1), ("started", 8), ("done", 8), ("failed", 16), ("busy", 0)]
 
 
 def test_two_equal_jobs_are_both_run(qtbot: QtBot, stage: Stage) -> None:
@@ -227,7 +233,7 @@ def test_a_job_can_be_left_while_it_is_planned(qtbot: QtBot, stage: Stage, act: 
 
 def test_after_a_crash_the_running_job_waits_and_results_are_still_there(qtbot: QtBot, stage: Stage) -> None:
     stage.add(8, 16, 32)
-    stage.runner.job_ended.connect(lambda _job: stage.engine.hold_run.clear())
+    on_event(stage.runner, JobEnded, lambda _event: stage.engine.hold_run.clear())
     stage.runner.start()
     qtbot.waitUntil(lambda: stage.states() == ["done", "running", "waiting"])
     after_crash = LiveQueue()
@@ -239,7 +245,7 @@ def test_after_a_crash_the_running_job_waits_and_results_are_still_there(qtbot: 
     other = Controller(FakeEngine())
     runner = QueueRunner(other, after_crash)
     ended: list[object] = []
-    runner.ended.connect(ended.append)
+    on_event(runner, QueueSummary, ended.append)
     runner.start()
     qtbot.waitUntil(lambda: bool(ended))
     other.shut_down()
@@ -303,8 +309,7 @@ def test_failed_and_finished_jobs_are_left_alone_until_they_shall_run_again(qtbo
 def test_nothing_of_the_controller_is_touched_off_the_gui_thread(qtbot: QtBot, stage: Stage) -> None:
     threads: list[threading.Thread] = []
     note: Callable[..., None] = lambda *_: threads.append(threading.current_thread())  # noqa: E731
-    stage.runner.job_ended.connect(note)
-    stage.runner.progressed.connect(note)
+    stage.runner.queue_event.connect(note)
     stage.add(8)
     run_all(qtbot, stage)
     assert set(threads) == {threading.main_thread()}

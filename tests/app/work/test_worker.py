@@ -8,6 +8,7 @@ from fakes import FakeEngine, FakeSession
 from PySide6.QtCore import QThread
 from pytestqt.qtbot import QtBot
 
+from app.work.requests import Extracted, ExtractionFailed, RunAnswer
 from app.work.workers import ExtractionWorker
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
@@ -23,10 +24,17 @@ class Recorder:
         self.finished: list[Any] = []
         self.failed: list[Any] = []
         worker = ExtractionWorker(extractor, plan, cancel or CancelToken())
-        worker.run_event.connect(self.events.append)
-        worker.finished.connect(self.finished.append)
-        worker.failed.connect(self.failed.append)
+        worker.answered.connect(self.take)
         worker.run()
+
+    def take(self, answer: RunAnswer) -> None:
+        match answer:
+            case Extracted(result):
+                self.finished.append(result)
+            case ExtractionFailed(error):
+                self.failed.append(error)
+            case _:
+                self.events.append(answer)
 
 
 def fake_run(engine: FakeEngine, cancel: CancelToken | None = None) -> Recorder:
@@ -103,9 +111,9 @@ def test_cancelling_from_the_gui_thread_stops_a_run_on_its_thread(qtbot: QtBot) 
     worker, thread = ExtractionWorker(session, plan, cancel), QThread()
     worker.moveToThread(thread)
     thread.started.connect(worker.run)
-    with qtbot.waitSignal(worker.run_event):
+    with qtbot.waitSignal(worker.answered):
         thread.start()
-    with qtbot.waitSignal(worker.failed):
+    with qtbot.waitSignal(worker.answered, check_params_cb=lambda answer: isinstance(answer, ExtractionFailed)):
         cancel.cancel()
     thread.quit()
     assert thread.wait(5000)

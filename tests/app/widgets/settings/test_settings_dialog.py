@@ -316,7 +316,7 @@ def test_a_limit_is_written_where_runs_read_it_and_makes_the_cache_smaller(
     qtbot: QtBot, cache: DecompositionCache
 ) -> None:
     store_something(2_000_000)
-    with qtbot.waitSignal(cache.measured) as told:
+    with qtbot.waitSignal(cache.answered) as told:
         cache.set_limit(1_000_000)
     assert told.args is not None
     assert told.args[0].freed_bytes >= 2_000_000
@@ -327,10 +327,10 @@ def test_a_limit_is_written_where_runs_read_it_and_makes_the_cache_smaller(
 def test_a_limit_that_cannot_be_written_is_told(qtbot: QtBot, cache: DecompositionCache, home: Path) -> None:
     (home / "cache").parent.mkdir(parents=True)
     (home / "cache").write_text("a file where the folder should be")
-    with qtbot.waitSignal(cache.failed) as told:
+    with qtbot.waitSignal(cache.answered) as told:
         cache.set_limit(1)
     assert told.args is not None
-    assert told.args[0].code is ErrorCode.OUTPUT_UNWRITABLE
+    assert told.args[0].error.code is ErrorCode.OUTPUT_UNWRITABLE
 
 
 def test_what_went_wrong_with_the_cache_is_said(qtbot: QtBot, theme: Theme, cache: DecompositionCache) -> None:
