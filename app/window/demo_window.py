@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QTimer, Signal, Slot
 
 from app.demo.pair import FINETUNED, ORIGINAL, PICTURE, SETTINGS, show
 from app.storage.preferences import PreferenceStore
@@ -19,7 +19,8 @@ from app.system.abandoned_threads import leave_process, left_behind
 from app.widgets.help.demo_dialog import DemoDialog
 from app.window.application import begin
 from app.window.main_window import MainWindow
-from app.work.engine_port import as_engine_error
+from app.work.background import thread_with
+from app.work.engine_port import as_engine_error, without_traceback
 from app.work.live_queue import LiveQueue, PassingQueue
 from app.work.requests import Extracted, RunAnswer
 from engine.cancel import CancelToken
@@ -68,9 +69,7 @@ class ComparisonWorker(QObject):
         try:
             answer = Compared(show(task.lora, task.picture, task.check))
         except BaseException as error:
-            failure = as_engine_error(error)
-            failure.__traceback__ = failure.__cause__ = failure.__context__ = None
-            answer = ComparisonFailed(failure)
+            answer = ComparisonFailed(without_traceback(as_engine_error(error)))
         self.answered.emit(answer)
 
 
@@ -92,9 +91,7 @@ class DemoGuide(QObject):
         self.dialog = DemoDialog(window)
         self.dialog.folder_clicked.connect(window.commands.open_folder)
         self._worker = ComparisonWorker()
-        self._thread = QThread()
-        self._thread.setObjectName("comparison")
-        self._worker.moveToThread(self._thread)
+        self._thread = thread_with("comparison", self._worker)
         self._compare.connect(self._worker.compare)
         self._worker.answered.connect(self._on_answer)
         self._thread.start()

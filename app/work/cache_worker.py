@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 from app.storage.decompositions import open_store
 from app.work.background import thread_with
+from app.work.engine_port import without_traceback
 from engine.errors import EngineError, ErrorCode
 from engine.store import write_limit
 
@@ -144,10 +145,6 @@ class DecompositionCache(QObject):
 
 
 def _engine_error(error: OSError | EngineError) -> EngineError:
-    """The error with no traceback, which would keep its frames alive."""
-    if isinstance(error, EngineError):
-        failure = error
-    else:
-        failure = EngineError(ErrorCode.OUTPUT_UNWRITABLE, file=error.filename, reason=error.strerror or str(error))
-    failure.__traceback__ = failure.__cause__ = failure.__context__ = None
-    return failure
+    if isinstance(error, OSError):
+        error = EngineError(ErrorCode.OUTPUT_UNWRITABLE, file=error.filename, reason=error.strerror or str(error))
+    return without_traceback(error)

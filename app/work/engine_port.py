@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from app.system.idle_gpu import idle_card
 from app.work.requests import DeviceInfo
@@ -15,6 +15,8 @@ from engine.settings import ExtractionSettings, HardwareSettings
 
 if TYPE_CHECKING:
     from engine.session import Session
+
+_Error = TypeVar("_Error", bound=Exception)
 
 
 class Engine(Protocol):
@@ -77,3 +79,9 @@ def as_engine_error(error: BaseException) -> EngineError:
         return error
     details = "".join(traceback.format_exception(error))
     return EngineError(ErrorCode.INTERNAL, detail=f"{type(error).__name__}: {error}", traceback=details)
+
+
+def without_traceback(error: _Error) -> _Error:
+    """The same error without its traceback, which would keep every tensor of the frames it passed through alive."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    return error

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.text.verification import claimed_quality
-from app.work.engine_port import as_engine_error
+from app.work.engine_port import as_engine_error, without_traceback
 from app.work.requests import Extracted, ExtractionFailed, VerificationFailed, Verified
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
@@ -142,9 +142,7 @@ def _outcome(work: Callable[[], _Item | None], nothing: str) -> _Item | EngineEr
         failure = error
     except BaseException as error:
         failure = as_engine_error(error)
-    # A traceback would keep every tensor of the frames it passed through alive.
-    failure.__traceback__ = failure.__cause__ = failure.__context__ = None
-    return failure
+    return without_traceback(failure)
 
 
 def _as_generator(items: Iterator[_Item]) -> Generator[_Item, None, None]:
