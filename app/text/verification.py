@@ -80,7 +80,6 @@ def verification_lines(lora: Path, verification: Verification, claimed: ClaimedQ
             worst=format_share(verification.worst_energy_retained),
             layers=counted(len(verification.layers), "layer"),
         ),
-        translate("verification", "Format: {title}.").format(title=verification.format_title),
         _compared(verification, claimed),
     ]
     if verification.left_out:
@@ -107,6 +106,7 @@ def verification_lines(lora: Path, verification: Verification, claimed: ClaimedQ
                 list(verification.unknown_keys),
             )
         )
+    lines.append(translate("verification", "Format: {title}.").format(title=verification.format_title))
     return lines
 
 

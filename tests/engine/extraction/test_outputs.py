@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-import toy_format
 from extraction_runs import verified
 from model_files import random_tensor, save_model, save_pair
 from safetensors.torch import load_file
+from toys import format as toy_format
 
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode

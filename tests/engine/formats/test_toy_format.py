@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-import toy_format
 from extraction_runs import EXACT, run, verified
 from model_files import save_model, save_pair
 from safetensors import safe_open
 from safetensors.torch import load_file
+from toys import format as toy_format
 
 from engine.errors import EngineError, ErrorCode
 from engine.formats.registry import FORMATS, is_lora
