@@ -110,8 +110,10 @@ class LayerEvents:
             self._batch_seconds, self._batch_span = StageSeconds(), (float("inf"), 0.0)
 
     def _remarks(self, row: LayerResult, outcome: LayerOutcome) -> None:
-        if any(item.how.fallback for item in outcome.stored):
-            self._emit(Notice(NoticeCode.STORED_FP32, row.name, {"dtype": self._plan.settings.output_dtype}))
+        rules = zip(self._plan.method.storing, outcome.stored, strict=True)
+        damaging = next((rule.output_dtype for rule, item in rules if item.how.fallback), None)
+        if damaging is not None:
+            self._emit(Notice(NoticeCode.STORED_FP32, row.name, {"dtype": damaging}))
         if outcome.on_cpu:
             self._emit(Notice(NoticeCode.LAYER_ON_CPU, row.name))
         if not self._warned_large and self._rows >= _ENOUGH_LAYERS:

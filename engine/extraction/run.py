@@ -250,7 +250,8 @@ class ExtractionRun:
         except BaseException:
             for output in outputs:
                 for path in (output.path, output.report):
-                    path.unlink(missing_ok=True)
+                    with suppress(OSError):
+                        path.unlink(missing_ok=True)
             raise
         figures = {name: totals[name] for name in _IN_RESULT} | {"layers_reused": kept}
         rows, left_out = tuple(self._collectors[0].rows), tuple(self._collectors[0].left_out)

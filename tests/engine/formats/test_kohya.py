@@ -29,6 +29,7 @@ from engine.store import DecompositionStore
 
 FAMILY = {family.key: family for family in (*FAMILIES, GENERIC)}
 LARGEST = 64.0  # the shortest side of the tiny SDXL's widest layer
+DIFFUSERS_UNET = ("down_blocks.0.resnets.0.conv1", "mid_block.resnets.0.conv1")
 UNLIKE_ANY = ("sd1", "flux_diffusers", "llama", "llama_base", "gpt2", "bert", "generic")
 
 
@@ -134,6 +135,16 @@ def test_verify_reads_the_file_and_names_its_format(made: Made) -> None:
     found = verified(made.files, made.ran.lora)
     assert (found.key_format, found.format_title, found.unknown_keys) == ("kohya", "Kohya", ())
     assert found.mean_energy_retained == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("key", ["kohya", "comfyui"])
+def test_a_file_whose_keys_two_formats_know_is_of_the_one_that_it_names_itself(tmp_path: Path, key: str) -> None:
+    base = {f"{name}.weight": random_tensor(8, 4, 3, 3, seed=1) for name in DIFFUSERS_UNET}
+    tuned = {name: value + 0.1 * random_tensor(*value.shape, seed=2) for name, value in base.items()}
+    pair = save_model(tmp_path / "tuned.safetensors", tuned), save_model(tmp_path / "base.safetensors", base)
+    ran = run(pair, tmp_path, key_format=key, **EXACT)
+    assert f"lora_unet_{DIFFUSERS_UNET[0].replace('.', '_')}.lora_up.weight" in load_file(ran.lora)
+    assert verified(pair, ran.lora).key_format == key
 
 
 BASE = {f"blocks.{index}.self_attn.{part}.weight": (24, 16 + 8 * index) for index in range(3) for part in "qkvo"}
