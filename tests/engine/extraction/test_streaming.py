@@ -118,16 +118,19 @@ def test_other_programs_that_fill_the_device_make_the_run_give_way_and_grow_back
 
 
 def test_a_device_that_other_programs_fill_is_noticed_while_the_run_goes_on(tmp_path: Path) -> None:
-    workload = random_workload(tmp_path, 3, blocks=4, lora_type="standard")
+    workload = random_workload(tmp_path, 3, blocks=20, lora_type="standard")
     memory = Memory(ROOMY)
     memory.others = int(0.95 * ROOMY)
     run = simulate(workload, HardwareSettings(batch_size=8, blocks_in_gpu=0), (memory,), tmp_path / "out")
     assert_every_layer_once(run)
-    kinds = [type(event) for event in run.events]
-    last_started = len(kinds) - 1 - kinds[::-1].index(LayerStarted)
-    (first, *_) = (event for event in run.events if isinstance(event, BatchSizeChanged))
-    assert first.cause == "threshold"
-    assert kinds.index(BatchSizeChanged) < last_started
+    started = [number for number, event in enumerate(run.events) if isinstance(event, LayerStarted)]
+    noticed = [
+        number
+        for number, event in enumerate(run.events)
+        if isinstance(event, (BatchSizeChanged, Offloaded)) and event.cause == "threshold"
+    ]
+    assert noticed
+    assert noticed[0] < started[-1]
 
 
 def test_two_devices_share_the_layers_of_one_queue(tmp_path: Path) -> None:
