@@ -6,7 +6,6 @@ Nothing here touches a disk or a tensor.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
@@ -220,7 +219,7 @@ class Controller(QObject):
             return False
         plan = current.plan
         if not resume:
-            plan = replace(plan, settings=plan.settings.model_copy(update={"resume": False}))
+            plan = plan.starting_over()
         self._current, self._stopped, self._ran = None, None, (current.request, plan)
         self._journal_on = True
         worker = ExtractionWorker(current.session, plan, self._run.new_token())

@@ -154,7 +154,7 @@ class DeviceWorker(QObject):
 
 def _kept(session: Session, plan: Plan) -> Reusable | None:
     """What earlier runs left for a plan; an error here is no reason not to plan."""
-    if not plan.settings.resume:
+    if not plan.resume:
         return None
     try:
         return session.kept(plan)

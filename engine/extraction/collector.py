@@ -10,7 +10,6 @@ import torch
 
 from engine.checkpoints import Checkpoint
 from engine.extraction.report import Sources, metadata, quality, report
-from engine.formats.output_path import rank_label
 from engine.formats.safetensors_writer import Added, SafetensorsWriter
 from engine.layer import LayerOutcome, stored_row
 from engine.planning.output import Output
@@ -107,7 +106,7 @@ class OutputCollector:
         return OutputFile(
             path=path,
             report=report_file,
-            rank=rank_label(output.settings),
+            rank=output.rank_label,
             key_format=output.format.key,
             size_bytes=path.stat().st_size,
             mean_energy_retained=figures.mean,

@@ -62,7 +62,7 @@ class LayerEvents:
     def leave_out(self, left_out: LeftOut, file: str) -> None:
         """Note a tensor that is not finite; emits a notice, of the first only where the run will fail."""
         self._broken[left_out.name] = file
-        skips = self._plan.settings.skip_nonfinite
+        skips = self._plan.skip_nonfinite
         code = NoticeCode.NON_FINITE_SKIPPED if skips else NoticeCode.NON_FINITE_FOUND
         if skips or len(self._broken) == 1:
             self._emit(Notice(code, left_out.name, {"detail": left_out.detail}))
@@ -76,7 +76,7 @@ class LayerEvents:
         Raises:
             EngineError: ``non_finite``, ``no_difference``, or ``input_changed``.
         """
-        if self._broken and not self._plan.settings.skip_nonfinite:
+        if self._broken and not self._plan.skip_nonfinite:
             name, file = next(iter(self._broken.items()))
             raise EngineError(ErrorCode.NON_FINITE, file=file, tensor=name, layers=list(self._broken))
         if not all(files):
@@ -92,7 +92,7 @@ class LayerEvents:
         }
         for code, count in counts.items():
             if count:
-                self._emit(Notice(code, data={"layers": count, "rank": self._plan.settings.rank}))
+                self._emit(Notice(code, data={"layers": count, "rank": self._plan.method.policy.rank}))
 
     def _note_batch(self, index: int, outcome: LayerOutcome, memory: Callable[[], MemoryUse]) -> None:
         both = zip(vars(self._batch_seconds).values(), vars(outcome.seconds).values(), strict=True)

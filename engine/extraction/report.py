@@ -17,7 +17,6 @@ from engine.checkpoints.stored import RAW
 from engine.decompose.method import LayerMethod
 from engine.decompose.seed import SOLVER_VERSION
 from engine.formats.lora_format import LoraFacts
-from engine.formats.output_path import rank_label
 from engine.planning.output import Output
 from engine.planning.plan import Plan
 from engine.results import LayerResult, LeftOut
@@ -60,17 +59,17 @@ def metadata(
     started: str,
 ) -> dict[str, str]:
     """Texts for the LoRA's header; `started` is the date of the run that began it, ISO 8601."""
-    finetuned, original, settings = sources.finetuned, sources.original, output.settings
+    finetuned, original = sources.finetuned, sources.original
     facts = LoraFacts(
         family=plan.pairing.family,
-        rank=settings.rank if settings.lora_type == "standard" else None,
+        rank=output.rank,
         largest_rank=max((row.rank for row in rows if row.rank is not None), default=0),
         alpha=output.storing.alpha,
     )
     texts = {
         "format": "pt",
         "lora_extractor.version": __version__,
-        "lora_extractor.settings": settings.model_dump_json(exclude={"resume"}),
+        "lora_extractor.settings": output.made_with_text,
         "lora_extractor.hardware": plan.hardware.model_dump_json(exclude={"debug_mode"}),
         "lora_extractor.finetuned_model": finetuned.path.name,
         "lora_extractor.finetuned_header_sha256": finetuned.header_sha256,
@@ -81,7 +80,7 @@ def metadata(
         "lora_extractor.mean_energy_retained": f"{figures.mean:.8f}",
         "lora_extractor.worst_energy_retained": f"{figures.worst:.8f}",
         "modelspec.sai_model_spec": "1.0.0",
-        "modelspec.title": Path(settings.filename_prefix).name,
+        "modelspec.title": output.title,
         "modelspec.date": started,
         "modelspec.description": f"LoRA extracted from {finetuned.path.name} minus {original.path.name}",
     }
@@ -110,9 +109,9 @@ def report(
         "original_model": _source(sources.original),
         "pair_fingerprint": pair_fingerprint(sources.finetuned, sources.original),
         "family": plan.pairing.family.title,
-        "settings": output.settings.model_dump(mode="json"),
+        "settings": output.made_with,
         "hardware": plan.hardware.model_dump(mode="json"),
-        "rank": rank_label(output.settings),
+        "rank": output.rank_label,
         "key_format": output.format.key,
         "totals": {
             "layers": len(rows),

@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.decompose.method import LayerMethod, StoringRule
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.formats.header_room import header_room
 from engine.formats.lora_format import LayerKeys, LoraFormat
-from engine.formats.output_path import first_free, numbered, output_folder_and_stem
+from engine.formats.output_path import first_free, numbered, output_folder_and_stem, rank_label
 from engine.formats.registry import format_named, formats_for
 from engine.models.families import Family
 from engine.models.pairing import PairedWeight, Pairing, Selection
@@ -28,7 +29,11 @@ class Output:
     """One file of a run.
 
     Attributes:
-        settings: what the file says that it was made with.
+        made_with: the settings as the file's report names them, JSON values.
+        made_with_text: the same as its header holds them, JSON.
+        title: its name without the figures.
+        rank: of all layers; None where a rule or the type decides.
+        rank_label: the same in its name: ``32``, ``full`` or ``adaptive_fro_0.85``.
         format: gives layers their keys.
         storing: how layers are stored in it.
         keys: of the layers that it holds, by canonical name.
@@ -39,9 +44,14 @@ class Output:
         name: the file name that is free now.
         header_bytes: room to reserve for its header.
         output_bytes: largest size of it.
+        identity: everything that decides its bytes, beside the two models.
     """
 
-    settings: ExtractionSettings
+    made_with: dict[str, Any]
+    made_with_text: str
+    title: str
+    rank: int | None
+    rank_label: str
     format: LoraFormat
     storing: StoringRule
     keys: Mapping[str, LayerKeys]
@@ -52,6 +62,7 @@ class Output:
     name: str
     header_bytes: int
     output_bytes: int
+    identity: str
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -97,7 +108,11 @@ def plan_output(
     header_bytes = header_room((*all_keys, *whole_keys.values()), _texts(settings, hardware))
     size = _LENGTH_BYTES + header_bytes + sum(stored_bytes(weight, method, rule) for weight in held)
     return Output(
-        settings=settings,
+        made_with=settings.model_dump(mode="json"),
+        made_with_text=settings.model_dump_json(exclude={"resume"}),
+        title=Path(settings.filename_prefix).name,
+        rank=settings.rank if settings.lora_type == "standard" else None,
+        rank_label=rank_label(settings),
         format=row,
         storing=rule,
         keys=keys,
@@ -108,6 +123,7 @@ def plan_output(
         name=numbered(stem, first_free(folder, stem)),
         header_bytes=header_bytes,
         output_bytes=size + sum(selection.new[name].value_bytes for name in whole_keys),
+        identity=_identity(settings, hardware, stem, header_bytes),
     )
 
 
@@ -141,6 +157,11 @@ def _keys(row: LoraFormat, family: Family, weight: PairedWeight, method: LayerMe
 def _largest_rank(weights: list[PairedWeight], method: LayerMethod) -> float:
     """The largest rank that a layer of a file can have."""
     return float(max(method.policy.cap(matrix_shape(weight.shape)) for weight in weights))
+
+
+def _identity(settings: ExtractionSettings, hardware: HardwareSettings, stem: str, header_bytes: int) -> str:
+    chosen = settings.model_copy(update={"resume": True}).model_dump_json()  # whether it may go on decides no byte
+    return "\n".join((chosen, hardware.model_dump_json(exclude={"debug_mode"}), stem, str(header_bytes)))
 
 
 def _texts(settings: ExtractionSettings, hardware: HardwareSettings) -> str:

@@ -30,6 +30,9 @@ class Plan:
     """What a run will do.
 
     Attributes:
+        settings: as they were asked for; what comes after planning decides by the fields below alone.
+        resume: whether records of earlier runs may be used.
+        skip_nonfinite: whether layers that are not finite are left out rather than an error.
         method: how each layer is decomposed and stored, resolved from `settings`; a rule of storing for each output.
         layers: weights to extract, in the order of work: those that at least one output holds.
         measured: matched weights that no output holds; their change is measured, for the share kept.
@@ -44,6 +47,8 @@ class Plan:
     pairing: Pairing
     settings: ExtractionSettings
     hardware: HardwareSettings
+    resume: bool
+    skip_nonfinite: bool
     method: LayerMethod
     layers: tuple[PairedWeight, ...]
     measured: tuple[PairedWeight, ...]
@@ -63,6 +68,12 @@ class Plan:
             Task(index, weight, positions[index], measured=index >= len(self.layers))
             for index, weight in enumerate(weights)
         )
+
+    def starting_over(self) -> Plan:
+        """The same plan, for a run that uses no record of earlier ones."""
+        over = {"resume": False}
+        outputs = tuple(replace(output, made_with=output.made_with | over) for output in self.outputs)
+        return replace(self, settings=self.settings.model_copy(update=over), resume=False, outputs=outputs)
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
@@ -124,6 +135,8 @@ def make_plan(
         pairing=pairing,
         settings=settings,
         hardware=hardware,
+        resume=settings.resume,
+        skip_nonfinite=settings.skip_nonfinite,
         method=method,
         layers=layers,
         measured=measured,

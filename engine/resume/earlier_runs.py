@@ -48,20 +48,14 @@ def earlier_runs(plan: Plan, pair: PairStore) -> EarlierRuns:
 
 def part_file(plan: Plan, pair: PairStore) -> Path:
     """The temporary file of ``full``; its name stands for everything that decides the bytes in it."""
-    settings, (output,) = plan.settings.model_copy(update={"resume": True}).model_dump_json(), plan.outputs
-    parts = (
-        pair.fingerprint,
-        settings,
-        plan.hardware.model_dump_json(exclude={"debug_mode"}),
-        output.stem,
-        str(output.header_bytes),
-    )
-    return output.folder / f".lora-{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:16]}.part"
+    (output,) = plan.outputs
+    name = hashlib.sha256(f"{pair.fingerprint}\n{output.identity}".encode()).hexdigest()[:16]
+    return output.folder / f".lora-{name}.part"
 
 
 def _in_journals(plan: Plan, pair: PairStore) -> EarlierRuns:
     """Find the records for a plan in the journals; none where ``resume`` is off."""
-    if not plan.settings.resume:
+    if not plan.resume:
         return EarlierRuns()
     layers: dict[int, Entry] = {}
     for index, weight in enumerate(plan.layers):
@@ -79,7 +73,7 @@ def _in_journals(plan: Plan, pair: PairStore) -> EarlierRuns:
 def _in_part(plan: Plan, pair: PairStore) -> EarlierRuns:
     """Find what stopped runs of ``full`` wrote into their temporary file, as far as it goes without a gap."""
     part = part_file(plan, pair)
-    if not plan.settings.resume or not part.exists():
+    if not plan.resume or not part.exists():
         return EarlierRuns()
     layers: dict[int, Entry] = {}
     for index, weight in enumerate(plan.layers):
@@ -98,7 +92,7 @@ def summary(plan: Plan, earlier: EarlierRuns) -> Reusable:
 
 def _stopped(plan: Plan, journals: Iterable[Journal], used: Iterable[Path]) -> tuple[Journal, ...]:
     """Of the journals that are used those of stopped runs of this very kind; of others only records are taken."""
-    paths, wanted = set(used), _that_matter(plan.settings.model_dump(mode="json"))
+    paths, wanted = set(used), _that_matter(plan.outputs[0].made_with)
     return tuple(
         journal
         for journal in journals

@@ -156,7 +156,7 @@ class RunJournal:
             "started": self.started,
             "threads": threads,
             "device": device,
-            "settings": self._plan.settings.model_dump(mode="json"),
+            "settings": self._plan.outputs[0].made_with,
             "hardware": self._plan.hardware.model_dump(mode="json"),
             "batches": [list(batch) for batch in self._plan.batches],
         }

@@ -126,6 +126,8 @@ class FakeSession:
             "settings": settings,
             "method": method,
             "hardware": hardware,
+            "resume": settings.resume,
+            "skip_nonfinite": settings.skip_nonfinite,
             "layers": layers,
             "measured": (),
             "costs": tuple(work(layer, method) for layer in layers),
@@ -133,7 +135,7 @@ class FakeSession:
             "notices": (),
         }
         output: dict[str, Any] = {
-            "settings": settings,
+            "made_with": settings.model_dump(mode="json"),
             "left_out": LEFT_OUT,
             "folder": output_dir,
             "name": f"fake_rank_{settings.rank}_{number:05}_.safetensors",

@@ -66,7 +66,7 @@ def test_a_stopped_run_is_continued_or_begun_anew_as_the_person_wants(
     extract(qtbot, window, pair)
     wait_for(qtbot, window, State.DONE)
     assert person.asked == [STOPPED]
-    assert [plan.settings.resume for plan in engine.run_plans] == [resume]
+    assert [plan.resume for plan in engine.run_plans] == [resume]
     assert window.frame.options.settings() == ExtractionSettings(), "starting over is for this run only"
     assert all(settings.resume for settings, _, _ in engine.plans)
 
