@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 
 import torch
 
 from engine.devices.device import Device, choose_devices
+from engine.devices.process_memory import TIGHT, at_once
 from engine.events import FinishingStep, Notice, NoticeCode
 from engine.extraction.block_cache import BlockCache
 from engine.extraction.device_lane import DeviceLane
@@ -57,10 +59,13 @@ class LocalExecutor:
         self.threads, self._threads_before = max(1, min(cores) // len(self._devices)), torch.get_num_threads()
         self._state = RunState(inputs, context, self._residents, workers=sum(self._workers))
         self._lanes: tuple[DeviceLane, ...] = ()
+        self._heap = ExitStack()
         self._observe_due = 0.0
         self._last: ExecutorSample | None = None
 
     def __enter__(self) -> LocalExecutor:
+        tight = self._budget is not None and self._budget < TIGHT
+        self._heap.enter_context(at_once(tight))
         try:
             for lane in self._lanes:
                 lane.start(self.threads)
@@ -85,6 +90,7 @@ class LocalExecutor:
         self._last = self.sample()
         for device in self._devices:
             device.release()
+        self._heap.close()
 
     def submit(self, tasks: Sequence[Task]) -> None:
         """See `LayerExecutor.submit`."""

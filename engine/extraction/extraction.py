@@ -15,7 +15,7 @@ from collections.abc import Generator, Iterator
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
 from engine.devices.device import exact_float32
-from engine.devices.process_memory import TIGHT, at_once, trim_heap
+from engine.devices.process_memory import trim_heap
 from engine.errors import Cancelled
 from engine.events import Event, Finished, FinishingStep
 from engine.extraction.executor import STALLED_SECONDS, LocalExecutor
@@ -66,12 +66,11 @@ def extract(
         executor=executor,
     )
 
-    tight = plan.hardware.memory_budget is not None and plan.hardware.memory_budget < TIGHT
     own = ThreadWork(lambda: cancel.cancelled or stop.cancelled)
 
     def work() -> None:
         try:
-            with exact_float32(), at_once(tight), stoppable(own):
+            with exact_float32(), stoppable(own):
                 events.put(Finished(run.run()))
         except BaseException as error:
             events.put(error)

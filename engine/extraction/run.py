@@ -42,8 +42,7 @@ class ExtractionRun:
         store: DecompositionStore | None,
         executor: ExecutorChoice,
     ) -> None:
-        self._plan = plan
-        self._checkpoints, self._tokens, self._emit = checkpoints, tokens, emit
+        self._plan, self._checkpoints, self._tokens, self._emit = plan, checkpoints, tokens, emit
         self._store, self._choose_executor = store, executor
         self._started = time.perf_counter()
         self._executor: LayerExecutor | None = None

@@ -120,6 +120,7 @@ def make_plan(
     """
     selection, method = select(pairing, settings), LayerMethod.of(settings)
     _check_one_decomposition(settings, also)
+    unusual, resized = _unusual(settings), _resized(selection.extracted)
     chosen = (settings, *also)
     outputs = tuple(plan_output(pairing, selection, each, hardware, method, output_dir) for each in chosen)
     if not selection.extracted:
@@ -145,7 +146,11 @@ def make_plan(
         outputs=outputs,
         journal_bytes=sum(journal_bytes(weight, method) for weight in layers),
         batches=batches(layers, hardware.batch_size, hardware.prefetch_ahead),
-        notices=_notices(settings, outputs, pairing, layers),
+        notices=(
+            *unusual,
+            *(notice for output in outputs for notice in output_notices(output, pairing.family)),
+            *(notice for notice in resized if notice.name in held),
+        ),
     )
 
 
@@ -173,23 +178,24 @@ def _check_folders(outputs: tuple[Output, ...], *, exact: bool) -> None:
             raise EngineError(ErrorCode.DISK_FULL, file=folder, needed=size, free=free)
 
 
-def _notices(
-    settings: ExtractionSettings, outputs: tuple[Output, ...], pairing: Pairing, layers: tuple[PairedWeight, ...]
-) -> tuple[Notice, ...]:
-    notices = []
+def _unusual(settings: ExtractionSettings) -> tuple[Notice, ...]:
+    """A remark on an adaptive value outside of the sensible ones."""
     recommended = RECOMMENDED_ADAPTIVE_PARAM.get(settings.lora_type)
-    if recommended and not recommended[0] <= settings.adaptive_param <= recommended[1]:
-        data = {
-            "lora_type": settings.lora_type,
-            "value": settings.adaptive_param,
-            "low": recommended[0],
-            "high": recommended[1],
-        }
-        notices.append(Notice(NoticeCode.ADAPTIVE_PARAM_UNUSUAL, data=data))
-    for output in outputs:
-        notices += output_notices(output, pairing.family)
-    for weight in layers:
-        if weight.common_rows is not None:
-            rows = {"common": weight.common_rows, "original": weight.shape[0]}
-            notices.append(Notice(NoticeCode.COMMON_ROWS_PAIRED, weight.name, rows))
-    return tuple(notices)
+    if recommended is None or recommended[0] <= settings.adaptive_param <= recommended[1]:
+        return ()
+    data = {
+        "lora_type": settings.lora_type,
+        "value": settings.adaptive_param,
+        "low": recommended[0],
+        "high": recommended[1],
+    }
+    return (Notice(NoticeCode.ADAPTIVE_PARAM_UNUSUAL, data=data),)
+
+
+def _resized(weights: Sequence[PairedWeight]) -> tuple[Notice, ...]:
+    """A remark on each vocabulary of which the common rows alone are paired."""
+    return tuple(
+        Notice(NoticeCode.COMMON_ROWS_PAIRED, weight.name, {"common": weight.common_rows, "original": weight.shape[0]})
+        for weight in weights
+        if weight.common_rows is not None
+    )
