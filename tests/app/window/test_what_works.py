@@ -155,9 +155,10 @@ def test_what_starts_while_something_works(
     window.queue_control.run_all()
     window.verify_control.verify(Path("another.safetensors"))
     assert window.controller.state is state
+    runs = 1 if begin is queue_that_plans else runs  # that of the planned job
+    qtbot.waitUntil(lambda: engine.runs == runs)
     qtbot.wait(50)
-    assert engine.verified == verified
-    assert engine.runs == (1 if begin is queue_that_plans else runs)
+    assert (engine.runs, engine.verified) == (runs, verified)
 
 
 @pytest.mark.usefixtures("ready")
