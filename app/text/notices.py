@@ -47,14 +47,10 @@ NOTICES: dict[NoticeCode, str] = {
         "them counts as not kept.",
     ),
     NoticeCode.DIFFUSERS_READS_BLOCKS: marked(
-        "messages", "Of this file for {name}, diffusers loads only the layers in blocks; ComfyUI loads all of it."
+        "messages", "Of this file for {name}, diffusers loads only the layers in blocks."
     ),
-    NoticeCode.DIFFUSERS_REFUSES: marked(
-        "messages", "diffusers may refuse this file for {name}; ComfyUI and trainers load it."
-    ),
-    NoticeCode.DIFFUSERS_READS_NOTHING: marked(
-        "messages", "diffusers loads nothing of this file for {name}; ComfyUI loads it."
-    ),
+    NoticeCode.DIFFUSERS_REFUSES: marked("messages", "diffusers may refuse this file for {name}."),
+    NoticeCode.DIFFUSERS_READS_NOTHING: marked("messages", "diffusers loads nothing of this file for {name}."),
     NoticeCode.COMMON_ROWS_PAIRED: marked(
         "messages", "{name}: the vocabulary was resized; the {common} common rows of {original} are used."
     ),

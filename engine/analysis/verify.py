@@ -62,7 +62,8 @@ def verify(
     """
     with open_checkpoint(lora) as file:
         settings = _own_settings(file)
-        weights = [weight for weight in pairing.weights if weight.component in _components(settings)]
+        components = _components(settings)
+        weights = [weight for weight in pairing.weights if weight.component in components]
         read = _read_keys(file, pairing, weights, str(settings.get("key_format")))
         keys, known = read.keys, read.known
         if not known:

@@ -52,6 +52,7 @@ class Kohya(LoraFormat):
 
     key = "kohya"
     title = "Kohya"
+    holds_differences = False
     one_alpha = True
 
     def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
@@ -62,11 +63,6 @@ class Kohya(LoraFormat):
     def parse(self, keys: Iterable[str]) -> LoraIndex | None:
         """See `LoraFormat.parse`."""
         return index_of(keys, {ending: part for part, ending in _ENDINGS.items()}, prefixes=_PREFIXES)
-
-    @property
-    def holds_differences(self) -> bool:
-        """See `LoraFormat.holds_differences`."""
-        return False
 
     def problem(self, family: Family) -> str | None:
         """``other_names`` where a trainer's model has other names than the file, ``no_names`` where there is none."""

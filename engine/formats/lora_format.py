@@ -68,11 +68,13 @@ class LoraFormat(ABC):
     Attributes:
         key: stable identifier, in settings, files and reports.
         title: what people call it.
+        holds_differences: whether a layer can be stored as its difference.
         one_alpha: whether all layers of a file have the same alpha, the largest rank that any of them can have.
     """
 
     key: str
     title: str
+    holds_differences: bool = True
     one_alpha: bool = False
 
     @abstractmethod
@@ -97,11 +99,6 @@ class LoraFormat(ABC):
     @abstractmethod
     def parse(self, keys: Iterable[str]) -> LoraIndex | None:
         """Sort the keys of a file; None where none of them is of this format. The inverse of `keys`."""
-
-    @property
-    def holds_differences(self) -> bool:
-        """Whether a layer can be stored as its difference."""
-        return True
 
     def problem(self, family: Family) -> str | None:
         """Why no file of this format can be written for a family, as a stable word; None where it can."""

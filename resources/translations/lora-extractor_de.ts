@@ -4062,8 +4062,8 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
-        <source>Of this file for {name}, diffusers loads only the layers in blocks; ComfyUI loads all of it.</source>
-        <translation>Von dieser Datei für {name} lädt diffusers nur die Schichten in Blöcken; ComfyUI lädt sie ganz.</translation>
+        <source>Of this file for {name}, diffusers loads only the layers in blocks.</source>
+        <translation>Von dieser Datei für {name} lädt diffusers nur die Schichten in Blöcken.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4122,13 +4122,13 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
-        <source>diffusers loads nothing of this file for {name}; ComfyUI loads it.</source>
-        <translation>diffusers lädt von dieser Datei für {name} nichts; ComfyUI lädt sie.</translation>
+        <source>diffusers loads nothing of this file for {name}.</source>
+        <translation>diffusers lädt von dieser Datei für {name} nichts.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
-        <source>diffusers may refuse this file for {name}; ComfyUI and trainers load it.</source>
-        <translation>diffusers lehnt diese Datei für {name} unter Umständen ab; ComfyUI und Trainingsprogramme laden sie.</translation>
+        <source>diffusers may refuse this file for {name}.</source>
+        <translation>diffusers lehnt diese Datei für {name} unter Umständen ab.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
