@@ -19,6 +19,7 @@ from app.storage.session import SessionState, SessionStore
 from app.window.main_window import MainWindow
 from app.work.controller import State
 from app.work.engine_port import LocalEngine
+from app.work.requests import Extracted, Verified
 from engine.results import ExtractionResult
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -76,8 +77,10 @@ def test_a_kohya_file_of_the_window_is_verified_there_and_loaded_by_diffusers(
     combo_of(window).setCurrentIndex(1)
     results: list[ExtractionResult] = []
     verified: list[Any] = []
-    window.controller.finished.connect(results.append)
-    window.controller.verified.connect(lambda *answer: verified.append(answer[0]))
+    window.controller.run_event.connect(lambda event: isinstance(event, Extracted) and results.append(event.result))
+    window.controller.verify_event.connect(
+        lambda event: isinstance(event, Verified) and verified.append(event.verification)
+    )
     window.set_models(*sdxl_pipeline.save_pair(tmp_path))
     qtbot.waitUntil(lambda: window.controller.state is State.READY)
     window.extract()
