@@ -20,10 +20,10 @@ from watched_processor import Watch, watched_by
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
 from engine.errors import Cancelled, EngineError, ErrorCode
-from engine.events import Event, Finished, LayerDone, LayerStarted, Notice, NoticeCode
+from engine.events import Event, Finished, LayerStarted, Notice, NoticeCode
 from engine.extraction.executor import LocalExecutor
 from engine.extraction.extraction import extract
-from engine.extraction.layer_executor import ExecutorChoice, RunContext, RunInputs
+from engine.extraction.layer_executor import ExecutorChoice, LayerExecutor, RunContext, RunInputs
 from engine.layer import LayerOutcome
 from engine.results import ExtractionResult
 from engine.session import Session
@@ -70,18 +70,29 @@ def events_of(
     stop_after: int | None = None,
     **settings: Any,
 ) -> list[Event]:
-    """One run; its events until it was stopped after so many layers, if it was."""
-    cancel, events, done = CancelToken(), [], 0
+    """One run; its events until it was stopped, if it was: when so many results had been written."""
+    cancel, events, written = CancelToken(), [], 0
+
+    def stopping(inputs: RunInputs, context: RunContext) -> LayerExecutor:
+        made = executor(inputs, context)
+        release = made.release
+
+        def counted(index: int) -> None:
+            nonlocal written
+            release(index)
+            written += 1
+            if written == stop_after:
+                cancel.cancel()
+
+        made.release = counted  # type: ignore[method-assign]
+        return made
+
     with Session(*pair) as session:
         plan = session.plan(ExtractionSettings(**{"filename_prefix": "lora", "rank": 3, **settings}), HARDWARE, folder)
         models = session.finetuned, session.original
-        with closing(extract(plan, *models, cancel, store=store, executor=executor)) as run:
+        with closing(extract(plan, *models, cancel, store=store, executor=stopping)) as run:
             try:
-                for event in run:
-                    events.append(event)
-                    done += isinstance(event, LayerDone)
-                    if done == stop_after:
-                        cancel.cancel()
+                events.extend(run)
             except Cancelled:
                 assert stop_after is not None
     return events
