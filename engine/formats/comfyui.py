@@ -16,6 +16,12 @@ from engine.models.families import Family
 from engine.models.names import DENOISER
 
 _FACTORS: dict[StoredPart, str] = {"up": ".lora_up.weight", "down": ".lora_down.weight", "alpha": ".alpha"}
+_PREFIXES: dict[str, str] = {
+    # family -> what stands for `diffusion_model.`; empty where ComfyUI has no loader for such models
+    "flux_diffusers": "transformer.",
+    "unet_diffusers": "lora_unet_",
+    **dict.fromkeys(("llama", "llama_base", "gpt2", "bert"), ""),
+}
 _DIFFERENCE, _BIAS_DIFFERENCE, _WHOLE = ".diff", ".diff_b", ".set_weight"
 
 
@@ -52,7 +58,7 @@ class ComfyUI(LoraFormat):
 
     def notices(self, family: Family) -> tuple[Notice, ...]:
         """See `LoraFormat.notices`."""
-        return () if family.lora_prefix else (Notice(NoticeCode.NO_COMFYUI_LOADER, family.title),)
+        return () if _prefix(family) else (Notice(NoticeCode.NO_COMFYUI_LOADER, family.title),)
 
     def metadata(self, facts: LoraFacts) -> dict[str, str]:
         """See `LoraFormat.metadata`. Which rank a layer has, ComfyUI sees by its factors."""
@@ -67,10 +73,14 @@ class ComfyUI(LoraFormat):
 
 
 def _base(family: Family, name: str) -> str:
-    module = name.removesuffix(".weight")
-    if not module.startswith(DENOISER) or not family.lora_prefix:
+    module, prefix = name.removesuffix(".weight"), _prefix(family)
+    if not module.startswith(DENOISER) or not prefix:
         return module
     inner = module[len(DENOISER) :]
-    if family.lora_prefix.endswith("_"):  # the kohya spelling, which ComfyUI knows for diffusers' U-Net names
+    if prefix.endswith("_"):  # the kohya spelling, which ComfyUI knows for diffusers' U-Net names
         inner = inner.replace(".", "_")
-    return family.lora_prefix + inner
+    return prefix + inner
+
+
+def _prefix(family: Family) -> str:
+    return _PREFIXES.get(family.key, DENOISER)

@@ -25,7 +25,6 @@ class Family:
         stacks: names of the numbered lists of blocks, in the order of depth. A stack in `parts` has a fixed
             place; the blocks of the others are input, middle and output by thirds of the depth.
         parts: stack or block name -> ``input``, ``middle`` or ``output``.
-        lora_prefix: what ComfyUI puts before the denoiser's names; empty where it has no loader for them.
         architecture: value of the ``modelspec.architecture`` metadata.
         source: where the names come from.
         ran: whether a consumer that ran has confirmed them.
@@ -38,7 +37,6 @@ class Family:
     source: str
     absent: tuple[str, ...] = ()
     parts: dict[str, str] = field(default_factory=dict)
-    lora_prefix: str = "diffusion_model."
     architecture: str = ""
     ran: bool = False
 
@@ -162,7 +160,6 @@ FAMILIES: tuple[Family, ...] = (
         ("transformer_blocks.0.attn.add_q_proj.weight", "single_transformer_blocks.0.attn.to_q.weight"),
         ("transformer_blocks", "single_transformer_blocks"),
         "ComfyUI comfy/lora.py reads transformer.<diffusers name> for Flux",
-        lora_prefix="transformer.",
         architecture="flux-1-dev/lora",
     ),
     Family(
@@ -172,7 +169,6 @@ FAMILIES: tuple[Family, ...] = (
         ("down_blocks", "mid_block", "up_blocks"),
         "ComfyUI comfy/lora.py reads lora_unet_<diffusers name with underscores>",
         parts={"down_blocks": "input", "mid_block": "middle", "up_blocks": "output"},
-        lora_prefix="lora_unet_",
     ),
     Family(
         "llama",
@@ -180,7 +176,6 @@ FAMILIES: tuple[Family, ...] = (
         ("model.layers.0.self_attn.q_proj.weight", "model.embed_tokens.weight"),
         ("model.layers",),
         _TRANSFORMERS,
-        lora_prefix="",
     ),
     Family(
         "llama_base",
@@ -188,7 +183,6 @@ FAMILIES: tuple[Family, ...] = (
         ("layers.0.self_attn.q_proj.weight", "embed_tokens.weight"),
         ("layers",),
         _TRANSFORMERS,
-        lora_prefix="",
     ),
     Family(
         "gpt2",
@@ -196,7 +190,6 @@ FAMILIES: tuple[Family, ...] = (
         ("h.0.attn.c_attn.weight", "wte.weight"),
         ("h",),
         _TRANSFORMERS,
-        lora_prefix="",
     ),
     Family(
         "bert",
@@ -204,7 +197,6 @@ FAMILIES: tuple[Family, ...] = (
         ("encoder.layer.0.attention.self.query.weight", "embeddings.word_embeddings.weight"),
         ("encoder.layer",),
         _TRANSFORMERS,
-        lora_prefix="",
     ),
 )
 GENERIC = Family("generic", "Model", (), (), "the file itself")
