@@ -28,6 +28,7 @@ class ErrorCode(str, Enum):
     NO_DIFFERENCE = "no_difference"
     NON_FINITE = "non_finite"
     DTYPE_OVERFLOW = "dtype_overflow"
+    DECODING_FAILED = "decoding_failed"
     DECOMPOSITION_FAILED = "decomposition_failed"
     INPUT_CHANGED = "input_changed"
     OUTPUT_UNWRITABLE = "output_unwritable"

@@ -91,6 +91,10 @@ ERRORS: dict[ErrorCode, tuple[str, str]] = {
         marked("errors", "{tensor} holds the value {value:.3g}, which does not fit {dtype}. Nothing was written."),
         marked("errors", "Choose bf16 or fp32 as the precision."),
     ),
+    ErrorCode.DECODING_FAILED: (
+        marked("errors", "{tensor} in {file} cannot be decoded as {encoding}: {reason}."),
+        marked("errors", "The file is damaged or was written by a faulty program; get it again."),
+    ),
     ErrorCode.DECOMPOSITION_FAILED: (
         marked("errors", "{tensor} could not be decomposed: {reason}."),
         marked("errors", "Try the other method, or leave this layer out; please report it."),

@@ -36,7 +36,7 @@ class StoredTensor:
 
     def rows(self, start: int, stop: int) -> StoredTensor:
         """Entries `start` to `stop` along the first dimension, which lie together in the file."""
-        line = self.nbytes // self.shape[0]
+        line = self.nbytes // self.shape[0] if self.shape[0] else 0
         shape = (stop - start, *self.shape[1:])
         return replace(self, shape=shape, nbytes=(stop - start) * line, offset=self.offset + start * line)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol, cast
 
 import torch
@@ -14,7 +15,9 @@ from engine.checkpoints.dtypes import DTYPES
 from engine.checkpoints.encodings import encoding_of
 from engine.checkpoints.stored import Piece, StoredTensor, WeightSource, WeightView, part_offsets
 from engine.devices.buffer_pool import HostBuffer
+from engine.devices.device import is_out_of_memory
 from engine.devices.process_memory import prefer_large_pages
+from engine.errors import EngineError, ErrorCode
 
 prefer_large_pages()  # here, where every run's first tensors are made
 
@@ -32,10 +35,12 @@ class EncodedWeight:
     Attributes:
         view: what it is.
         parts: in the order of `WeightView.parts`, all on one device.
+        path: what stands for its model, for errors.
     """
 
     view: WeightView
     parts: tuple[torch.Tensor, ...]
+    path: Path
 
     @property
     def nbytes(self) -> int:
@@ -47,13 +52,30 @@ class EncodedWeight:
         return replace(self, parts=tuple(map(change, self.parts)))
 
     def decoded(self) -> torch.Tensor:
-        """The numbers, in the view's shape, on the parts' device; the stored tensor itself where it holds them."""
+        """The numbers, in the view's shape, on the parts' device; the stored tensor itself where it holds them.
+
+        Raises:
+            EngineError: ``decoding_failed``, with the encoding, the stored tensor and the file.
+        """
         pieces, parts = [], list(self.parts)
         for piece in self.view.pieces:
             count = len(piece.source.parts)
-            pieces.append(_decoded(piece, parts[:count]))
+            pieces.append(self._decoded(piece, parts[:count]))
             del parts[:count]
         return (pieces[0] if len(pieces) == 1 else _joined(pieces)).reshape(self.view.shape)
+
+    def _decoded(self, piece: Piece, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        try:
+            values = decode(piece.source, parts)
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            if is_out_of_memory(error) or isinstance(error, NotImplementedError):  # the device lacks it
+                raise
+            encoding = encoding_of(piece.source).title
+            data = {"encoding": encoding, "reason": str(error)}
+            raise EngineError(ErrorCode.DECODING_FAILED, file=self.path, tensor=piece.source.name, **data) from error
+        if piece.rows is not None:
+            values = values[piece.rows[0] : piece.rows[1]]
+        return values.T.contiguous() if piece.transposed else values
 
     def broken_part(self) -> StoredTensor | None:
         """A stored tensor that makes a number of the weight NaN or infinite; None where all are finite."""
@@ -61,7 +83,7 @@ class EncodedWeight:
         for piece in self.view.pieces:
             own = parts[: len(piece.source.parts)]
             del parts[: len(own)]
-            if bool(torch.isfinite(_decoded(piece, [tensor for _, tensor in own]).to(torch.float32)).all()):
+            if bool(torch.isfinite(self._decoded(piece, [tensor for _, tensor in own]).to(torch.float32)).all()):
                 continue
             floats = ((part, tensor) for part, tensor in own if tensor.is_floating_point())
             return next(
@@ -117,9 +139,8 @@ def read_encoded(checkpoint: Checkpoint, view: WeightView, buffer: HostBuffer | 
     size, parts = view.buffer_bytes, view.parts
     memory = torch.empty(size, dtype=torch.uint8) if buffer is None else buffer.take(size)
     places = zip(parts, part_offsets(parts), strict=True)
-    return EncodedWeight(
-        view, tuple(read_stored(checkpoint, part, memory[start : start + part.nbytes]) for part, start in places)
-    )
+    read = tuple(read_stored(checkpoint, part, memory[start : start + part.nbytes]) for part, start in places)
+    return EncodedWeight(view, read, checkpoint.path)
 
 
 def read_view(checkpoint: Checkpoint, view: WeightView) -> torch.Tensor:
@@ -129,13 +150,6 @@ def read_view(checkpoint: Checkpoint, view: WeightView) -> torch.Tensor:
         EngineError: see `Checkpoint.read_into`.
     """
     return read_encoded(checkpoint, view).decoded()
-
-
-def _decoded(piece: Piece, parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    values = decode(piece.source, parts)
-    if piece.rows is not None:
-        values = values[piece.rows[0] : piece.rows[1]]
-    return values.T.contiguous() if piece.transposed else values
 
 
 def _joined(pieces: list[torch.Tensor]) -> torch.Tensor:

@@ -54,8 +54,8 @@ def journal_bytes(weight: PairedWeight, method: LayerMethod) -> int:
 def need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
     """Bytes that a weight holds on its device: both sides as stored, then at most what the work takes beside.
 
-    Both sides are decoded before they are subtracted and let go afterwards, so that what that takes and what the
-    solver takes are never there together.
+    Both sides are decoded, before there is a delta, and let go once they are subtracted: what decoding, subtracting
+    and the solver take is never there together.
 
     Args:
         weight: the weight.
@@ -64,15 +64,23 @@ def need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
     """
     views = weight.finetuned, weight.original
     source = sum(pooled_bytes(view.buffer_bytes) if host else view.stored_bytes for view in views)
-    delta = pooled_bytes(4 * weight.numel) if host else 4 * weight.numel
-    decoding = _decoding_bytes(weight)
+    return Need(source, max(_decoding_bytes(weight, host=host), _delta_work(weight, method, host=host)))
+
+
+def _delta_work(weight: PairedWeight, method: LayerMethod, *, host: bool) -> int:
+    """The delta, and what decomposing and storing it take."""
+    delta = _delta_bytes(weight, host=host)
     if not method.stores_factors(weight.kind):
-        return Need(source, delta + max(decoding, 4 * weight.numel + CHUNK_BYTES))  # or the rounded copy
+        return delta + 4 * weight.numel + CHUNK_BYTES  # the rounded copy
     shape = matrix_shape(weight.shape)
     factors = 4 * method.policy.cap(shape) * sum(shape)
     solver = solver_bytes(weight, method, host=host)
     storing = _STORING * factors + max(CHUNK_BYTES, _JUDGED * shape[1])
-    return Need(source, delta + max(decoding, solver, storing))
+    return delta + max(solver, storing)
+
+
+def _delta_bytes(weight: PairedWeight, *, host: bool) -> int:
+    return pooled_bytes(4 * weight.numel) if host else 4 * weight.numel
 
 
 def need_within(weight: PairedWeight, method: LayerMethod, ceiling: int, *, measured: bool) -> Need:
@@ -97,7 +105,7 @@ def need_within(weight: PairedWeight, method: LayerMethod, ceiling: int, *, meas
     if measured:
         ways.append(Need(0, reading + 8 * part, "pieces"))
     else:
-        ways.append(Need(0, reading + whole.work, "filled"))
+        ways.append(Need(0, reading + _delta_work(weight, method, host=True), "filled"))
         if method.stores_factors(weight.kind):
             ways.append(_in_pieces(weight, method))
     fitting = [way for way in ways if way.total <= ceiling]
@@ -142,8 +150,7 @@ def resident_bytes(weight: PairedWeight) -> int:
 def measuring_need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
     """The same for a weight whose change is only measured."""
     source = need(weight, method, host=host).source
-    delta = pooled_bytes(4 * weight.numel) if host else 4 * weight.numel
-    return Need(source, delta + max(_decoding_bytes(weight), CHUNK_BYTES))
+    return Need(source, max(_decoding_bytes(weight, host=host), _delta_bytes(weight, host=host) + CHUNK_BYTES))
 
 
 def solver_bytes(weight: PairedWeight, method: LayerMethod, *, host: bool = False) -> int:
@@ -177,9 +184,8 @@ def measuring_work(weight: PairedWeight) -> float:
     return _READING * weight.numel
 
 
-def _decoding_bytes(weight: PairedWeight) -> int:
-    """What decoding and subtracting both sides take beside what was read and the delta; nothing for plain numbers."""
+def _decoding_bytes(weight: PairedWeight, *, host: bool) -> int:
+    """What decoding both sides and then subtracting them take beside what was read; nothing for plain numbers."""
     views = weight.finetuned, weight.original
-    scratch = max(map(scratch_bytes, views))
-    decoded = sum(map(decoded_bytes, views))
-    return decoded + max(scratch, CHUNK_BYTES) if decoded or scratch else 0
+    scratch, decoded = max(map(scratch_bytes, views)), sum(map(decoded_bytes, views))
+    return decoded + max(scratch, _delta_bytes(weight, host=host) + CHUNK_BYTES) if decoded or scratch else 0

@@ -51,7 +51,7 @@ def superseded(old: Entry, new: Entry) -> bool:
 
 
 def _answers(fields: dict[str, Any], weight: PairedWeight, method: LayerMethod) -> bool:
-    if not _same_weight(fields, weight):
+    if not _same_weight(fields, weight) or fields.get("what") == "measured":  # where a NaN was measured it says 0
         return False
     if left_out_reason(fields, method) is not None:
         return True

@@ -3698,6 +3698,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{tensor} in {file} cannot be decoded as {encoding}: {reason}.</source>
+        <translation>{tensor} in {file} lässt sich nicht als {encoding} dekodieren: {reason}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{tensor} in {file} contains NaN or infinite values, and {more}. Nothing was written.</source>
         <translation>{tensor} in {file} enthält NaN oder unendliche Werte, ebenso {more}. Es wurde nichts geschrieben.</translation>
     </message>

@@ -41,8 +41,8 @@ class Nibbles(Encoding):
         return replace(source, shape=(stop - start, source.shape[1]), parts=parts)
 
     def scratch_bytes(self, source: WeightSource) -> int:
-        """See `Encoding.scratch_bytes`: the nibbles, a byte each, and the scales as float32."""
-        return source.numel + 4 * source.shape[0]
+        """See `Encoding.scratch_bytes`: the nibbles as int64, more than the result, and the scales as float32."""
+        return 8 * source.numel + 4 * source.shape[0]
 
 
 class WholeNibbles(Nibbles):

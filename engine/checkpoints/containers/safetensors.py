@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -96,7 +95,9 @@ def parse_header(path: Path, header: bytes, data_bytes: int) -> tuple[Mapping[st
     if not entries:
         raise EngineError(ErrorCode.NOT_A_MODEL, file=path, reason="no_tensors")
 
-    parsed = sorted((_parse_entry(path, name, entry) for name, entry in entries.items()), key=lambda item: item[1])
+    parsed = sorted(
+        (_parse_entry(path, name, entry, 8 + len(header)) for name, entry in entries.items()), key=lambda item: item[1]
+    )
     position = 0
     for info, (begin, end) in parsed:
         if begin != position:
@@ -110,11 +111,10 @@ def parse_header(path: Path, header: bytes, data_bytes: int) -> tuple[Mapping[st
     if position < data_bytes:
         reason = f"{data_bytes - position:,} bytes follow the last tensor"
         raise EngineError(ErrorCode.HEADER_INVALID, file=path, reason=reason)
-    start = 8 + len(header)
-    return metadata, {info.name: replace(info, offset=start + begin) for info, (begin, _) in parsed}
+    return metadata, {info.name: info for info, _ in parsed}
 
 
-def _parse_entry(path: Path, name: str, entry: object) -> tuple[StoredTensor, tuple[int, int]]:
+def _parse_entry(path: Path, name: str, entry: object, start: int) -> tuple[StoredTensor, tuple[int, int]]:
     def refuse(reason: str, code: ErrorCode = ErrorCode.HEADER_INVALID, **data: str) -> EngineError:
         return EngineError(code, file=path, tensor=name, reason=reason, **data)
 
@@ -129,7 +129,7 @@ def _parse_entry(path: Path, name: str, entry: object) -> tuple[StoredTensor, tu
     bits = math.prod(shape) * DTYPES[dtype].bits
     if begin > end or (end - begin) * 8 != bits:
         raise refuse(f"its shape {tuple(shape)} in {dtype} does not fill bytes {begin:,} to {end:,}")
-    return StoredTensor(name, dtype, tuple(shape), end - begin), (begin, end)
+    return StoredTensor(name, dtype, tuple(shape), end - begin, offset=start + begin), (begin, end)
 
 
 def _is_sizes(value: object) -> TypeGuard[list[int]]:

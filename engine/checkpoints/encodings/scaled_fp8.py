@@ -42,9 +42,10 @@ class ScaledFp8(Encoding):
             if not _fits(part, weight):
                 raise EngineError(ErrorCode.HEADER_INVALID, tensor=name, reason=_misfit(part, weight))
             weights.append(WeightSource(weight.name, weight.shape, "F32", self.key, (weight, part)))
-        modules = [weight.name.removesuffix(_WEIGHT) for weight in weights]
-        used = {prefix + _MARKER for prefix in prefixes if any(module.startswith(prefix) for module in modules)}
-        return Claim(tuple(weights), frozenset(used | {module + _INPUT for module in modules}))
+        used = tuple(prefix for prefix in prefixes if any(weight.name.startswith(prefix) for weight in weights))
+        beside = {prefix + _MARKER for prefix in used}
+        beside |= {name for name in stored if name.endswith(_INPUT) and name.startswith(used)} if used else set()
+        return Claim(tuple(weights), frozenset(beside))
 
     def rows(self, source: WeightSource, start: int, stop: int) -> WeightSource:
         """See `Encoding.rows`."""

@@ -139,6 +139,12 @@ def test_a_scale_outside_of_every_marker_is_still_refused(tmp_path: Path) -> Non
     assert (caught.value.code, caught.value.tensor) == (ErrorCode.QUANTISED, "b.scale_weight")
 
 
+def test_scales_of_inputs_are_no_weights_whatever_stands_beside_them(tmp_path: Path) -> None:
+    tensors = marked(a__b__weight=EIGHT, a__b__scale_weight=ONE, a__c__weight=EIGHT, a__c__scale_input=ONE)
+    with open_model(save_model(tmp_path / "model.safetensors", tensors)) as model:
+        assert set(model.weights) == {"a.b.weight", "a.c.weight"}
+
+
 def test_fp8_without_a_scale_is_plain_beside_scaled_weights(tmp_path: Path) -> None:
     tensors = marked(a__b__weight=EIGHT, a__b__scale_weight=3 * ONE, a__c__weight=EIGHT)
     with open_model(save_model(tmp_path / "model.safetensors", tensors)) as model:

@@ -104,3 +104,8 @@ def test_open_clips_names_come_back_from_their_canonical_names(block: int, inner
 def test_a_layout_says_where_its_names_come_from(layout: Layout) -> None:
     assert layout.title
     assert layout.source
+
+
+def test_a_fused_weight_of_no_rows_is_split_into_empty_ones(tmp_path: Path) -> None:
+    found = read(tmp_path, {"b.1.fused": torch.ones(0, 4), "b.2.weight": torch.ones(2, 2)})
+    assert [tuple(found[name].shape) for name in ("blocks.1.one", "blocks.1.two")] == [(0, 4), (0, 4)]

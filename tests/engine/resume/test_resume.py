@@ -479,3 +479,18 @@ def test_figures_that_only_the_models_could_give_are_said_to_be_bounds(
     assert result is not None
     assert NoticeCode.ENERGY_BOUNDS in codes(events)
     assert NoticeCode.ENERGY_BOUNDS not in codes(extract(pair, tmp_path, store, rank=12)[1])
+
+
+def test_what_was_only_measured_hides_no_nan_from_a_run_that_wants_it(tmp_path: Path) -> None:
+    base = {f"{PREFIX}a.weight": random_tensor(8, 6, seed=0), f"{PREFIX}a.bias": random_tensor(8, seed=1)}
+    tuned = {name: tensor + 0.1 for name, tensor in base.items()}
+    tuned[f"{PREFIX}a.bias"][3] = torch.nan
+    files = save_model(tmp_path / "tuned.safetensors", tuned), save_model(tmp_path / "base.safetensors", base)
+    hardware, store = HardwareSettings(device="cpu"), DecompositionStore(tmp_path / "store")
+    with Session(*files, store) as session:
+        without = session.plan(ExtractionSettings(rank=4, bias_diff=False), hardware, tmp_path / "out")
+        list(session.extract(without, CancelToken()))
+        wanted = session.plan(ExtractionSettings(rank=4), hardware, tmp_path / "out")
+        with pytest.raises(EngineError) as caught:
+            list(session.extract(wanted, CancelToken()))
+    assert (caught.value.code, caught.value.tensor) == (ErrorCode.NON_FINITE, "diffusion_model.a.bias")
