@@ -134,11 +134,21 @@ def _read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight], 
     found = formats_of(file.stored.keys())
     if not found:
         raise EngineError(ErrorCode.NOT_A_LORA, file=file.path)
-    readings = [
-        _ReadKeys(row, index, {weight.name: _keys(row, index, pairing, weight) for weight in weights})
-        for row, index in found
-    ]
+    readings = [_ReadKeys(row, index, _keys_of_all(row, index, pairing, weights)) for row, index in found]
     return max(readings, key=lambda reading: (len(reading.known), reading.format.key == own_word))
+
+
+def _keys_of_all(
+    row: LoraFormat, index: LoraIndex, pairing: Pairing, weights: list[PairedWeight]
+) -> dict[str, tuple[str, ...]]:
+    """The keys of each weight that are in the file; keys that two weights have in a format are the first one's."""
+    taken: set[str] = set()
+    found: dict[str, tuple[str, ...]] = {}
+    for weight in weights:
+        keys = _keys(row, index, pairing, weight)
+        found[weight.name] = () if taken & set(keys) else keys
+        taken |= set(keys)
+    return found
 
 
 def _keys(row: LoraFormat, index: LoraIndex, pairing: Pairing, weight: PairedWeight) -> tuple[str, ...]:
