@@ -66,12 +66,16 @@ def need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
     source = sum(pooled_bytes(view.buffer_bytes) if host else view.stored_bytes for view in views)
     delta = pooled_bytes(4 * weight.numel) if host else 4 * weight.numel
     decoding = _decoding_bytes(weight)
+    others = 0  # what the other rules stored, which stays on the processor until the layer is done
+    if host and len(method.storing) > 1:
+        others = (len(method.storing) - 1) * max(stored_bytes(weight, method, rule) for rule in method.storing)
     if not method.stores_factors(weight.kind):
-        return Need(source, delta + max(decoding, 4 * weight.numel + CHUNK_BYTES))  # or the rounded copy
+        return Need(source, delta + max(decoding, 4 * weight.numel + CHUNK_BYTES + others))  # or the rounded copy
     shape = matrix_shape(weight.shape)
     factors = 4 * method.policy.cap(shape) * sum(shape)
     solver = solver_bytes(weight, method, host=host)
     storing = _STORING * factors + max(CHUNK_BYTES, _JUDGED * shape[1])
+    storing += others
     return Need(source, delta + max(decoding, solver, storing))
 
 

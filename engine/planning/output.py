@@ -99,7 +99,7 @@ def plan_output(
     taken = {key: name for name, parts in reversed(found.items()) for key in parts.values()}  # by the first weight
     keys = {name: parts for name, parts in found.items() if parts and _owner(taken, parts) == name}
     if selection.extracted and not keys:
-        raise _unsuitable(row, pairing.family, "nothing")
+        raise unsuitable(row, pairing.family, "nothing")
     whole = {name: row.whole_key(pairing.family, name) for name in selection.new}
     taken = {key: name for name, key in reversed(whole.items()) if key is not None} | taken
     whole_keys = {name: key for name, key in whole.items() if key is not None and taken[key] == name}
@@ -148,12 +148,13 @@ def output_notices(output: Output, family: Family) -> tuple[Notice, ...]:
 def _check_suits(row: LoraFormat, family: Family, method: LayerMethod) -> None:
     problem = row.problem(family)
     if problem is not None:
-        raise _unsuitable(row, family, problem)
+        raise unsuitable(row, family, problem)
     if method.full and not row.holds_differences:
-        raise _unsuitable(row, family, "full")
+        raise unsuitable(row, family, "full")
 
 
-def _unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
+def unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
+    """The error for a format that cannot be used, with the other formats that these models have."""
     others = [other.title for other in formats_for(family) if other is not row]
     names = {"format": row.title, "family": family.title}
     return EngineError(ErrorCode.FORMAT_UNSUITABLE, reason=reason, available=others, **names)

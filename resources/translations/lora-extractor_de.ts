@@ -3091,7 +3091,7 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose a LoRA that consists of plain factors.</source>
-        <translation>Wählen Sie ein LoRA, das aus einfachen Faktoren besteht.</translation>
+        <translation>Ein LoRA wählen, das aus einfachen Faktoren besteht.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
