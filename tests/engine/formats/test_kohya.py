@@ -332,3 +332,44 @@ def test_a_writer_refuses_a_second_tensor_of_one_name(tmp_path: Path) -> None:
                 writer.add(f"a{size}", torch.ones(size))
     finally:
         writer.abort()
+
+
+def assert_same_tensors(one: ExtractionResult, other: ExtractionResult) -> None:
+    ours, theirs = (load_file(result.outputs[0].path) for result in (one, other))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_tiny_factors_that_comfyui_stores_scaled_come_from_the_cache_at_kohyas_alpha(tmp_path: Path) -> None:
+    rules = {"rank": 4, "output_dtype": "fp16", "clamp_quantile": False}
+    with Session(*wan_pair(tmp_path, scale=1e-9), DecompositionStore(tmp_path / "store")) as session:
+        fresh = extracted(session, tmp_path / "a", key_format="kohya", resume=False, **rules)
+    with Session(*wan_pair(tmp_path, scale=1e-9), DecompositionStore(tmp_path / "other")) as session:
+        scaled_up = extracted(session, tmp_path / "b", key_format="comfyui", **rules)
+        cached = extracted(session, tmp_path / "c", key_format="kohya", **rules)
+    alphas = {float(value) for key, value in load_file(scaled_up.outputs[0].path).items() if key.endswith("alpha")}
+    assert max(alphas) < 4.0  # so they are scaled
+    assert cached.layers_reused == len(BASE)
+    assert {float(v) for k, v in load_file(cached.outputs[0].path).items() if k.endswith("alpha")} == {4.0}
+    assert_same_tensors(fresh, cached)
+
+
+def test_a_file_with_fewer_layers_and_so_another_alpha_is_the_same_from_the_cache(tmp_path: Path) -> None:
+    base = {**BASE, "blocks.9.wide.weight": (64, 48)}
+    values = {name: random_tensor(*shape, seed=n) for n, (name, shape) in enumerate(base.items())}
+    values["head.modulation"] = random_tensor(1, 2, 24, seed=90)
+    tuned = {name: value + 0.1 * random_tensor(*value.shape, seed=99) for name, value in values.items()}
+    pair = save_model(tmp_path / "t.safetensors", tuned), save_model(tmp_path / "b.safetensors", values)
+    rules = {"rank": 48, "output_dtype": "fp16", "key_format": "kohya"}
+    with Session(*pair, DecompositionStore(tmp_path / "store")) as session:
+        everything = extracted(session, tmp_path / "a", **rules)
+        cached = extracted(session, tmp_path / "b", exclude="*wide*", **rules)
+    with Session(*pair) as session:
+        fresh = extracted(session, tmp_path / "c", exclude="*wide*", **rules)
+    alphas = [
+        {float(value) for key, value in load_file(result.outputs[0].path).items() if key.endswith("alpha")}
+        for result in (everything, cached)
+    ]
+    assert alphas == [{48.0}, {24.0}]
+    assert cached.layers_reused == len(BASE)
+    assert_same_tensors(fresh, cached)
