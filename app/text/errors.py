@@ -215,6 +215,10 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "The format of {format} has no place for any of the selected weights."),
         marked("errors", "Select other parts or layers, or choose another format: {available}."),
     ),
+    (ErrorCode.FORMAT_UNSUITABLE, "nothing_changed"): (
+        marked("errors", "The format of {format} has no place for what changed: nothing that it holds has changed."),
+        marked("errors", "Select other parts or layers, or choose another format: {available}."),
+    ),
     (ErrorCode.NON_FINITE, "several"): (
         marked("errors", "{tensor} in {file} contains NaN or infinite values, and {more}. Nothing was written."),
         marked("errors", "Get an undamaged file, or leave such layers out with --skip-nonfinite."),
@@ -302,6 +306,18 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
     (ErrorCode.LORA_MISMATCH, "half"): (
         marked("errors", "{file} lacks the other factor to {tensor}, or the two do not fit together."),
         marked("errors", "The LoRA is damaged or was written by a faulty program; get it again."),
+    ),
+    (ErrorCode.LORA_MISMATCH, "malformed"): (
+        marked("errors", "{tensor} in {file} has a shape that no factor or alpha has."),
+        marked("errors", "The LoRA is damaged or was written by a faulty program; get it again."),
+    ),
+    (ErrorCode.LORA_MISMATCH, "two_forms"): (
+        marked("errors", "{file} holds a layer both as factors and as the difference {tensor}."),
+        marked("errors", "The LoRA is damaged or was written by a faulty program; get it again."),
+    ),
+    (ErrorCode.LORA_MISMATCH, "unknown_part"): (
+        marked("errors", "{file} has {tensor} beside a layer's factors, which this program does not know."),
+        marked("errors", "Choose a LoRA that consists of plain factors."),
     ),
     (ErrorCode.LORA_MISMATCH, "shape"): (
         marked("errors", "{tensor} in {file} has another shape than the weight it belongs to."),

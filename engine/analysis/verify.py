@@ -7,7 +7,6 @@ extraction's own. Works on any LoRA of a format that has a row in `engine.format
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.events import VerifyProgress
 from engine.extraction.block_cache import BlockCache, Weights
 from engine.formats.lora_format import LoraFormat, LoraIndex
-from engine.formats.registry import formats_of
+from engine.formats.registry import formats_of, likeliest, own_settings
 from engine.models.pairing import PairedWeight, Pairing
 from engine.planning.residency import block_name
 from engine.results import LeaveOutReason, LeftOut, Verification, VerifiedLayer
@@ -61,10 +60,10 @@ def verify(
         Cancelled: where `cancel` was used.
     """
     with open_checkpoint(lora) as file:
-        settings = _own_settings(file)
+        settings = own_settings(file.metadata)
         components = _components(settings)
         weights = [weight for weight in pairing.weights if weight.component in components]
-        read = _read_keys(file, pairing, weights, str(settings.get("key_format")))
+        read = _read_keys(file, pairing, weights)
         keys, known = read.keys, read.known
         if not known:
             example = next(iter(file.stored))
@@ -95,15 +94,6 @@ def verify(
         )
 
 
-def _own_settings(file: Checkpoint) -> dict[str, Any]:
-    """What the LoRA was extracted with; empty where it does not say."""
-    try:
-        settings = json.loads(file.metadata["lora_extractor.settings"])
-    except (KeyError, TypeError, ValueError):
-        return {}
-    return settings if isinstance(settings, dict) else {}
-
-
 def _components(settings: dict[str, Any]) -> tuple[str, ...]:
     """The parts of the model that the LoRA was extracted from; the default ones where it does not say."""
     try:
@@ -125,8 +115,8 @@ class _ReadKeys:
         return {key for found in self.keys.values() for key in found}
 
 
-def _read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight], own_word: str) -> _ReadKeys:
-    """Read the keys in the format that knows most of these weights by them; the file's own word decides between equals.
+def _read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight]) -> _ReadKeys:
+    """Read the keys in the format that knows most of these weights by them, see `likeliest` for equals.
 
     Raises:
         EngineError: ``not_a_lora`` where no format knows a key.
@@ -134,11 +124,22 @@ def _read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight], 
     found = formats_of(file.stored.keys())
     if not found:
         raise EngineError(ErrorCode.NOT_A_LORA, file=file.path)
-    readings = [
-        _ReadKeys(row, index, {weight.name: _keys(row, index, pairing, weight) for weight in weights})
-        for row, index in found
-    ]
-    return max(readings, key=lambda reading: (len(reading.known), reading.format.key == own_word))
+    readings = [_ReadKeys(row, index, _keys_of_all(row, index, pairing, weights)) for row, index in found]
+    chosen = likeliest({reading.format: len(reading.known) for reading in readings}, file.metadata)
+    return next(reading for reading in readings if reading.format is chosen)
+
+
+def _keys_of_all(
+    row: LoraFormat, index: LoraIndex, pairing: Pairing, weights: list[PairedWeight]
+) -> dict[str, tuple[str, ...]]:
+    """The keys of each weight that are in the file; keys that two weights have in a format are the first one's."""
+    taken: set[str] = set()
+    found: dict[str, tuple[str, ...]] = {}
+    for weight in weights:
+        keys = _keys(row, index, pairing, weight)
+        found[weight.name] = () if taken & set(keys) else keys
+        taken |= set(keys)
+    return found
 
 
 def _keys(row: LoraFormat, index: LoraIndex, pairing: Pairing, weight: PairedWeight) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ class OutputCollector:
         rows: of the report.
         left_out: tensors that are not in the file, with the reasons.
         lost_energy: |delta|^2 of what is not in the file.
+        misses_change: whether something changed that was chosen and that the format has no place for.
     """
 
     def __init__(
@@ -36,6 +37,8 @@ class OutputCollector:
         self.rows: list[LayerResult] = []
         self.left_out: list[LeftOut] = list(output.left_out)
         self.lost_energy = self._energy = self._energy_kept = 0.0
+        self.misses_change = False
+        self._missing = frozenset(output.missing)
         self._whole: list[str] = []
 
     def write(self, index: int, outcome: LayerOutcome) -> LayerOutcome:
@@ -67,7 +70,7 @@ class OutputCollector:
         name = outcome.row.name if outcome.row else outcome.left_out.name if outcome.left_out else ""
         held = name in self._output.keys  # if not, the reason is among the plan's
         if outcome.row is None or not held:
-            self.lost_energy += outcome.delta_energy
+            self.measured(name, outcome.delta_energy)
             if outcome.left_out is not None and held:
                 self.left_out.append(outcome.left_out)
             return None
@@ -77,9 +80,10 @@ class OutputCollector:
         self._energy_kept += row.energy_retained * row.delta_energy
         return row
 
-    def measured(self, energy: float) -> None:
-        """Add |delta|^2 of a weight that is measured only."""
+    def measured(self, name: str, energy: float) -> None:
+        """Add |delta|^2 of a weight that is not in the file, such as one that is measured only."""
         self.lost_energy += energy
+        self.misses_change = self.misses_change or (energy > 0.0 and name in self._missing)
 
     def leave_out(self, left_out: LeftOut) -> None:
         """Note a tensor that is not finite."""

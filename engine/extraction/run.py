@@ -124,7 +124,7 @@ class ExtractionRun:
                 self._write_new(name, view)
         self._check()
         with self._at_disk():
-            self._layer_events.judge([collector.rows for collector in self._collectors])
+            self._layer_events.judge(self._collectors)
             return self._publish(journal)
 
     def _layers(self, executor: LayerExecutor, journal: RunJournal) -> None:
@@ -212,7 +212,7 @@ class ExtractionRun:
         for index, outcome in group:
             if self._plan.tasks[index].measured:
                 for collector in self._collectors:
-                    collector.measured(outcome.delta_energy)
+                    collector.measured(self._plan.tasks[index].weight.name, outcome.delta_energy)
             else:
                 self._finish(index, outcome)
             self._progress.settle(index)

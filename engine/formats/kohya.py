@@ -48,12 +48,17 @@ _IN_DIFFUSERS: dict[str, NoticeCode] = {
 
 
 class Kohya(LoraFormat):
-    """What sd-scripts and musubi-tuner write and go on training from."""
+    """What sd-scripts and musubi-tuner write and go on training from.
+
+    The one alpha is the largest rank that a layer can have by the settings, not the largest that one reached: a file
+    is written layer by layer, before the ranks of the later ones are known.
+    """
 
     key = "kohya"
     title = "Kohya"
     holds_differences = False
     one_alpha = True
+    own_prefixes = True
 
     def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
         """See `LoraFormat.keys`. Biases, norms and bare parameters have no place, nor what trainers leave alone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
@@ -42,16 +42,30 @@ class LoraIndex:
         layers: by the format's own name of a layer, the key of each of its parts.
         whole: keys of weights that are set as a whole.
         unknown: keys that the format does not have.
+        endings: of the keys of factors, by part: behind a layer's name.
     """
 
     layers: Mapping[str, LayerKeys]
     whole: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    endings: Mapping[StoredPart, str] = field(default_factory=dict)
 
     @property
     def has_factors(self) -> bool:
         """Whether there is at least one half of a pair of factors, which no model has."""
         return any("up" in parts or "down" in parts for parts in self.layers.values())
+
+    @property
+    def known(self) -> int:
+        """How many keys the format has."""
+        return len(self._known) + len(self.whole)
+
+    def written(self, layer: str) -> LayerKeys:
+        """The keys under which a layer is written: its own, and for factors without an alpha the one it would have."""
+        keys = self.layers[layer]
+        if "difference" in keys or "alpha" not in self.endings:
+            return keys
+        return {"alpha": layer + self.endings["alpha"], **keys}
 
     def found(self, keys: LayerKeys) -> dict[StoredPart, str]:
         """Those of a layer's keys that are in the file."""
@@ -70,12 +84,14 @@ class LoraFormat(ABC):
         title: what people call it.
         holds_differences: whether a layer can be stored as its difference.
         one_alpha: whether all layers of a file have the same alpha, the largest rank that any of them can have.
+        own_prefixes: whether its keys begin with prefixes that make it likelier than a format that takes any name.
     """
 
     key: str
     title: str
     holds_differences: bool = True
     one_alpha: bool = False
+    own_prefixes: bool = False
 
     @abstractmethod
     def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
@@ -122,17 +138,20 @@ def index_of(
 ) -> LoraIndex | None:
     """The index of a format whose keys are a layer's name and an ending; None where no key is one.
 
+    An alpha alone makes no layer: models have parameters of that name.
+
     Args:
         keys: of the file.
         endings: ending -> part.
         prefixes: with one of which a layer's name begins.
     """
-    layers: dict[str, dict[StoredPart, str]] = {}
-    unknown: list[str] = []
+    keys, layers = tuple(keys), dict[str, dict[StoredPart, str]]()
     for key in keys:
         ending = next((ending for ending in endings if key.endswith(ending)), None)
-        if ending is None or not key.startswith(prefixes):
-            unknown.append(key)
-        else:
+        if ending is not None and key.startswith(prefixes):
             layers.setdefault(key.removesuffix(ending), {})[endings[ending]] = key
-    return LoraIndex(layers, unknown=tuple(unknown)) if layers else None
+    layers = {name: parts for name, parts in layers.items() if parts.keys() != {"alpha"}}
+    known = {key for parts in layers.values() for key in parts.values()}
+    unknown = tuple(key for key in keys if key not in known)
+    by_part: dict[StoredPart, str] = {part: ending for ending, part in endings.items() if part != "difference"}
+    return LoraIndex(layers, unknown=unknown, endings=by_part) if layers else None

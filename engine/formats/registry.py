@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from engine.errors import EngineError, ErrorCode
 from engine.formats.comfyui import ComfyUI
@@ -41,6 +43,26 @@ def formats_of(keys: Collection[str]) -> list[tuple[LoraFormat, LoraIndex]]:
     """The formats that know at least one of a file's keys, in the order of `FORMATS`."""
     found = [(row, row.parse(keys)) for row in FORMATS]
     return [(row, index) for row, index in found if index is not None]
+
+
+def own_settings(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The settings that a LoRA was extracted with, from its metadata; empty where it does not say."""
+    try:
+        settings = json.loads(metadata["lora_extractor.settings"])
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def likeliest(known: Mapping[LoraFormat, int], metadata: Mapping[str, str]) -> LoraFormat:
+    """The format of a file: the one that knows most of it, of equals that which it names itself, or has own prefixes.
+
+    Args:
+        known: by format, how many keys of the file it knows; at least one format.
+        metadata: of the file.
+    """
+    own_word = own_settings(metadata).get("key_format")
+    return max(known, key=lambda row: (known[row], row.key == own_word, row.own_prefixes))
 
 
 def is_lora(keys: Collection[str]) -> bool:

@@ -119,8 +119,11 @@ class SafetensorsWriter:
         """Append a tensor, or keep it for the end where its size would break the next one's alignment.
 
         Raises:
+            ValueError: for a name that was added before.
             EngineError: ``output_unwritable`` or ``disk_full``.
         """
+        if name in self._entries or name in self._waiting:
+            raise ValueError(f"{name} is in the file already")
         tensor = tensor.detach().cpu().contiguous()
         if tensor.numel() * tensor.element_size() % 8:
             self._waiting[name] = tensor.clone()  # the caller may use its memory again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from engine.decompose.stored_layer import Difference, Factors, StoredLayer
 from engine.errors import EngineError, ErrorCode
 from engine.formats.header_room import header_room
 from engine.formats.lora_format import LayerKeys, LoraFormat
-from engine.formats.registry import formats_of
+from engine.formats.registry import formats_of, likeliest
 from engine.formats.safetensors_writer import SafetensorsWriter
 
 
@@ -26,8 +27,10 @@ class LoraFile:
 
     Attributes:
         path: the file.
-        format: the registered format that knows most of its keys.
-        layers: keys by part, by the format's own name of a layer, in the order of the file.
+        format: the registered format that knows most of its keys, see `likeliest`.
+        layers: keys by part, by the format's own name of a layer, in the order of the file; of factors without an
+            alpha also the key that it would have, under which it is written.
+        whole: keys of weights that are set as a whole.
         unknown: keys that the format does not have.
         metadata: the file's texts.
     """
@@ -44,29 +47,60 @@ class LoraFile:
             self._file.close()
             raise EngineError(ErrorCode.NOT_A_LORA, file=path)
         self.format: LoraFormat
-        self.format, index = min(found, key=lambda one: len(one[1].unknown))
+        self.format = likeliest({row: index.known for row, index in found}, self._file.metadata)
+        index = dict(found)[self.format]
         self.path, self.metadata = path, self._file.metadata
-        self.layers: Mapping[str, LayerKeys] = index.layers
-        self.unknown: tuple[str, ...] = (*index.unknown, *index.whole)
+        self.layers: Mapping[str, LayerKeys] = {name: index.written(name) for name in index.layers}
+        self.whole: tuple[str, ...] = index.whole
+        self.unknown: tuple[str, ...] = index.unknown
+        self._beside = {key.removesuffix(".weight").rpartition(".")[0]: key for key in index.unknown}
 
     def read(self, layer: str) -> StoredLayer:
         """A layer's tensors; of factors without an alpha the one that changes nothing, the rank.
 
         Raises:
-            EngineError: ``lora_mismatch`` where half of a pair is missing or the two do not fit; see
-                `Checkpoint.read_into`.
+            EngineError: ``lora_mismatch`` where half of a pair is missing or the two do not fit, where a shape is none
+                of a factor or an alpha, where the layer is stored in two forms, or where it has a part that the format
+                does not know, all before anything is read; see `Checkpoint.read_into`.
         """
-        keys = self.layers[layer]
+        keys = {part: key for part, key in self.layers[layer].items() if key in self._file.stored}
+        self._check(layer, keys)
         tensors = {part: read_stored(self._file, self._file.stored[key]) for part, key in keys.items()}
         if "difference" in tensors:
             return Difference(tensors["difference"])
-        if "up" not in tensors or "down" not in tensors:
-            raise EngineError(ErrorCode.LORA_MISMATCH, file=self.path, tensor=next(iter(keys.values())), reason="half")
         up, down = tensors["up"].flatten(1), tensors["down"]
-        if up.shape[1] != len(down):
-            raise EngineError(ErrorCode.LORA_MISMATCH, file=self.path, tensor=keys["up"], reason="half")
-        alpha = tensors.get("alpha", torch.tensor(float(len(down))))
+        alpha = tensors.get("alpha", torch.tensor(float(len(down)))).reshape(())
         return Factors(up, down.flatten(1), alpha, tuple(down.shape[2:]))
+
+    def read_whole(self, key: str) -> torch.Tensor:
+        """A tensor of `whole` or `unknown` as it is, for a tool that passes it on.
+
+        Raises:
+            EngineError: see `Checkpoint.read_into`.
+        """
+        return read_stored(self._file, self._file.stored[key])
+
+    def _check(self, layer: str, keys: LayerKeys) -> None:
+        """Whether a layer can be read, by the header alone."""
+        shapes = {part: self._file.stored[key].shape for part, key in keys.items()}
+        if layer in self._beside:
+            raise self._mismatch(self._beside[layer], "unknown_part")
+        if "difference" in keys:
+            if len(keys) > 1:
+                raise self._mismatch(keys["difference"], "two_forms")
+            return
+        if "up" not in keys or "down" not in keys:
+            raise self._mismatch(next(key for part, key in keys.items() if part != "alpha"), "half")
+        for part in ("up", "down"):
+            if len(shapes[part]) < 2 or 0 in shapes[part]:
+                raise self._mismatch(keys[part], "malformed")
+        if math.prod(shapes.get("alpha", ())) != 1:
+            raise self._mismatch(keys["alpha"], "malformed")
+        if math.prod(shapes["up"][1:]) != shapes["down"][0]:
+            raise self._mismatch(keys["up"], "half")
+
+    def _mismatch(self, key: str, reason: str) -> EngineError:
+        return EngineError(ErrorCode.LORA_MISMATCH, file=self.path, tensor=key, reason=reason)
 
     def close(self) -> None:
         """Give the file back to the system."""
@@ -90,10 +124,17 @@ class LoraWriter:
         row: the format.
         layers: keys of every layer that will be written.
         metadata: texts of the file that it is made from, which are kept.
+        whole: keys of the tensors that will be passed on as they are.
     """
 
     def __init__(
-        self, folder: Path, stem: str, row: LoraFormat, layers: Sequence[LayerKeys], metadata: Mapping[str, str]
+        self,
+        folder: Path,
+        stem: str,
+        row: LoraFormat,
+        layers: Sequence[LayerKeys],
+        metadata: Mapping[str, str],
+        whole: Sequence[str] = (),
     ) -> None:
         """Create the temporary file.
 
@@ -102,7 +143,7 @@ class LoraWriter:
         """
         self._stem, self._format = stem, row
         self._metadata = dict(metadata) | {"lora_extractor.version": __version__}
-        keys = [key for parts in layers for key in parts.values()]
+        keys = [*(key for parts in layers for key in parts.values()), *whole]
         self._writer: SafetensorsWriter | None = SafetensorsWriter(
             folder, header_room(keys, json.dumps(self._metadata))
         )
@@ -116,6 +157,15 @@ class LoraWriter:
         assert self._writer is not None, "not published yet"
         for key, tensor in self._format.tensors(keys, layer.parts).items():
             self._writer.add(key, tensor)
+
+    def add_whole(self, key: str, tensor: torch.Tensor) -> None:
+        """Write a tensor as it is.
+
+        Raises:
+            EngineError: ``output_unwritable`` or ``disk_full``.
+        """
+        assert self._writer is not None, "not published yet"
+        self._writer.add(key, tensor)
 
     def publish(self, report: Mapping[str, Any]) -> Path:
         """Give the file, and a report in JSON beside it, the first free name; returns the file's path.

@@ -70,13 +70,16 @@ def need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
 def _delta_work(weight: PairedWeight, method: LayerMethod, *, host: bool) -> int:
     """The delta, and what decomposing and storing it take."""
     delta = _delta_bytes(weight, host=host)
+    others = 0  # what the other rules stored, which stays on the processor until the layer is done
+    if host and len(method.storing) > 1:
+        others = (len(method.storing) - 1) * max(stored_bytes(weight, method, rule) for rule in method.storing)
     if not method.stores_factors(weight.kind):
-        return delta + 4 * weight.numel + CHUNK_BYTES  # the rounded copy
+        return delta + 4 * weight.numel + CHUNK_BYTES + others  # the rounded copy
     shape = matrix_shape(weight.shape)
     factors = 4 * method.policy.cap(shape) * sum(shape)
     solver = solver_bytes(weight, method, host=host)
     storing = _STORING * factors + max(CHUNK_BYTES, _JUDGED * shape[1])
-    return delta + max(solver, storing)
+    return delta + max(solver, storing + others)
 
 
 def _delta_bytes(weight: PairedWeight, *, host: bool) -> int:

@@ -96,11 +96,20 @@ def plan_output(
     folder, stem = output_folder_and_stem(output_dir, settings, hardware, row.stem)
     _check_suits(row, pairing.family, method)
     found = {weight.name: _keys(row, pairing.family, weight, method) for weight in selection.extracted}
-    keys = {name: parts for name, parts in found.items() if parts}
+    taken = {key: name for name, parts in reversed(found.items()) for key in parts.values()}  # by the first weight
+    keys = {name: parts for name, parts in found.items() if parts and _owner(taken, parts) == name}
     if selection.extracted and not keys:
-        raise _unsuitable(row, pairing.family, "nothing")
+        raise unsuitable(row, pairing.family, "nothing")
     whole = {name: row.whole_key(pairing.family, name) for name in selection.new}
-    whole_keys = {name: key for name, key in whole.items() if key is not None}
+    taken = {key: name for name, key in reversed(whole.items()) if key is not None} | taken
+    whole_keys = {name: key for name, key in whole.items() if key is not None and taken[key] == name}
+    details = {name: row.title for name in (*found, *whole)}
+    for name, parts in found.items():
+        if parts and name not in keys:
+            details[name] = f"{row.title}: the same key as {_owner(taken, parts)}"
+    for name, key in whole.items():
+        if key is not None and name not in whole_keys:
+            details[name] = f"{row.title}: the same key as {taken[key]}"
     names = (*(name for name in found if name not in keys), *(name for name in whole if name not in whole_keys))
     held = [weight for weight in selection.extracted if weight.name in keys]
     rule = StoringRule.of(settings, _largest_rank(held, method) if row.one_alpha and held else None)
@@ -117,7 +126,7 @@ def plan_output(
         storing=rule,
         keys=keys,
         whole_keys=whole_keys,
-        left_out=(*selection.left_out, *(LeftOut(name, LeaveOutReason.NOT_IN_FORMAT, row.title) for name in names)),
+        left_out=(*selection.left_out, *(LeftOut(name, LeaveOutReason.NOT_IN_FORMAT, details[name]) for name in names)),
         folder=folder,
         stem=stem,
         name=numbered(stem, first_free(folder, stem)),
@@ -139,12 +148,13 @@ def output_notices(output: Output, family: Family) -> tuple[Notice, ...]:
 def _check_suits(row: LoraFormat, family: Family, method: LayerMethod) -> None:
     problem = row.problem(family)
     if problem is not None:
-        raise _unsuitable(row, family, problem)
+        raise unsuitable(row, family, problem)
     if method.full and not row.holds_differences:
-        raise _unsuitable(row, family, "full")
+        raise unsuitable(row, family, "full")
 
 
-def _unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
+def unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
+    """The error for a format that cannot be used, with the other formats that these models have."""
     others = [other.title for other in formats_for(family) if other is not row]
     names = {"format": row.title, "family": family.title}
     return EngineError(ErrorCode.FORMAT_UNSUITABLE, reason=reason, available=others, **names)
@@ -152,6 +162,11 @@ def _unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
 
 def _keys(row: LoraFormat, family: Family, weight: PairedWeight, method: LayerMethod) -> LayerKeys:
     return row.keys(family, weight.name, weight.kind, factors=method.stores_factors(weight.kind))
+
+
+def _owner(taken: Mapping[str, str], parts: LayerKeys) -> str:
+    """The first weight that has one of a weight's keys; the weight itself where there is no other."""
+    return next(iter(dict.fromkeys(taken[key] for key in parts.values())))
 
 
 def _largest_rank(weights: list[PairedWeight], method: LayerMethod) -> float:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from engine.checkpoints import WeightView
 from engine.decompose.method import LayerMethod, StoringRule
-from engine.disk import free_bytes
+from engine.disk import free_bytes, same_disk
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
-from engine.formats.output_path import check_writable
+from engine.formats.output_path import check_writable, first_free, numbered
 from engine.models.pairing import PairedWeight, Pairing, select
 from engine.planning.costs import journal_bytes, measuring_work, work
 from engine.planning.output import Output, output_notices, plan_output
@@ -122,7 +122,7 @@ def make_plan(
     _check_one_decomposition(settings, also)
     unusual, resized = _unusual(settings), _resized(selection.extracted)
     chosen = (settings, *also)
-    outputs = tuple(plan_output(pairing, selection, each, hardware, method, output_dir) for each in chosen)
+    outputs = _numbered(tuple(plan_output(pairing, selection, each, hardware, method, output_dir) for each in chosen))
     if not selection.extracted:
         raise EngineError(ErrorCode.NOTHING_SELECTED, matched=len(pairing.weights))
     method = replace(method, storing=_rules(outputs))
@@ -167,11 +167,23 @@ def _rules(outputs: tuple[Output, ...]) -> tuple[StoringRule, ...]:
     return tuple(dict.fromkeys(output.storing for output in outputs))
 
 
+def _numbered(outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+    """The outputs with names that differ: those of one folder and stem count up."""
+    begun: dict[tuple[Path, str], int] = {}
+    named = []
+    for output in outputs:
+        counter = first_free(output.folder, output.stem, begun.get((output.folder, output.stem), 0) + 1)
+        begun[output.folder, output.stem] = counter
+        named.append(replace(output, name=numbered(output.stem, counter)))
+    return tuple(named)
+
+
 def _check_folders(outputs: tuple[Output, ...], *, exact: bool) -> None:
-    needed: Counter[Path] = Counter()
+    needed: Counter[Path] = Counter()  # by the first folder on each disk
     for output in outputs:
         check_writable(output.folder)
-        needed[output.folder] += output.output_bytes
+        disk = next((folder for folder in needed if same_disk(folder, output.folder)), output.folder)
+        needed[disk] += output.output_bytes
     for folder, size in needed.items():
         free = free_bytes(folder)
         if exact and free is not None and size > free:

@@ -3090,6 +3090,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose a LoRA that consists of plain factors.</source>
+        <translation>Ein LoRA wählen, das aus einfachen Faktoren besteht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a file that was written by an extraction.</source>
         <translation>Eine Datei wählen, die bei einer Extraktion entstanden ist.</translation>
     </message>
@@ -3380,6 +3385,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>The format of {format} has no place for what changed: nothing that it holds has changed.</source>
+        <translation>Das Format von {format} hat keinen Platz für das, was sich geändert hat: Nichts, was es aufnimmt, hat sich geändert.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>The format of {format} holds factors alone, and the type full stores whole differences.</source>
         <translation>Das Format von {format} enthält nur Faktoren, und der Typ full speichert ganze Differenzen.</translation>
     </message>
@@ -3583,6 +3593,16 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} has {tensor} beside a layer's factors, which this program does not know.</source>
+        <translation>{file} enthält neben den Faktoren einer Schicht {tensor}; das kennt dieses Programm nicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} holds a layer both as factors and as the difference {tensor}.</source>
+        <translation>{file} enthält eine Schicht sowohl als Faktoren als auch als Differenz {tensor}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} holds no tensors.</source>
         <translation>{file} enthält keine Tensoren.</translation>
     </message>
@@ -3715,6 +3735,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>{tensor} in {file} contains NaN or infinite values. Nothing was written.</source>
         <translation>{tensor} in {file} enthält NaN oder unendliche Werte. Es wurde nichts geschrieben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} in {file} has a shape that no factor or alpha has.</source>
+        <translation>{tensor} in {file} hat eine Form, die kein Faktor und kein Alpha hat.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>

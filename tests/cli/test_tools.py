@@ -15,7 +15,7 @@ from model_files import every_kind, save_model, save_pair
 from toys.tool import Strength
 
 from engine.cancel import CancelToken
-from engine.errors import Cancelled
+from engine.errors import Cancelled, EngineError
 from engine.lora.lora_file import LoraFile
 from engine.lora.tools import TOOLS
 
@@ -96,3 +96,87 @@ def test_a_lora_without_alphas_is_read_at_its_rank(lora: Path, tmp_path: Path) -
         name = next(name for name, keys in file.layers.items() if "up" in keys)
         layer = file.read(name)
     assert float(layer.parts["alpha"]) == len(layer.parts["down"])
+
+
+BROKEN: dict[str, tuple[dict[str, torch.Tensor], str, str]] = {
+    "a factor of one dimension": ({"lora_up.weight": torch.ones(4)}, "lora_up.weight", "malformed"),
+    "a factor without dimensions": ({"lora_down.weight": torch.tensor(4.0)}, "lora_down.weight", "malformed"),
+    "an alpha of three numbers": ({"alpha": torch.ones(3)}, "alpha", "malformed"),
+    "factors that do not fit": ({"lora_up.weight": torch.ones(6, 3)}, "lora_up.weight", "half"),
+    "a core of Tucker's": ({"lora_mid.weight": torch.ones(4, 4, 3, 3)}, "lora_mid.weight", "unknown_part"),
+    "the magnitudes of DoRA": ({"dora_scale": torch.ones(6)}, "dora_scale", "unknown_part"),
+    "two forms": ({"diff": torch.ones(6, 5)}, "diff", "two_forms"),
+}
+
+
+@pytest.mark.parametrize(("parts", "named", "reason"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_layer_that_is_no_plain_change_is_refused_by_the_name_of_its_tensor(
+    parts: dict[str, torch.Tensor], named: str, reason: str, call: Call, tmp_path: Path
+) -> None:
+    sound = {"lora_up.weight": torch.ones(6, 4), "lora_down.weight": torch.ones(4, 5), "alpha": torch.tensor(4.0)}
+    tensors = {f"diffusion_model.a.{part}": tensor for part, tensor in (sound | parts).items()}
+    broken = save_model(tmp_path / "broken.safetensors", tensors)
+    with LoraFile(broken) as file, pytest.raises(EngineError) as caught:
+        file.read("diffusion_model.a")
+    assert caught.value.data["reason"] == reason
+    said = call("toy-strength", broken, "--output-dir", tmp_path / "new", "--json")
+    assert_refused(said, "lora_mismatch", names=broken)
+    assert said.json["error"]["tensor"] == f"diffusion_model.a.{named}"
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_lora_without_alphas_is_written_with_them(call: Call, lora: Path, tmp_path: Path) -> None:
+    tensors = {name: tensor for name, tensor in load_lora(lora).items() if not name.endswith(".alpha")}
+    plain = save_model(tmp_path / "plain.safetensors", tensors)
+    answer = call("toy-strength", plain, "--strength", "3", "--output-dir", tmp_path / "new", "--json").json
+    output = Path(answer["outputs"][0])
+    assert set(load_lora(output)) == set(load_lora(lora))
+    before, after = added(lora), added(output)
+    for name, change in before.items():
+        torch.testing.assert_close(after[name], 3.0 * change, rtol=1e-3, atol=0.0)
+
+
+def test_weights_that_are_set_as_a_whole_and_unknown_tensors_are_passed_on(
+    call: Call, lora: Path, tmp_path: Path
+) -> None:
+    others = {"diffusion_model.new.set_weight": torch.rand(3, 3), "something.else": torch.arange(5)}
+    full = save_model(tmp_path / "full.safetensors", load_lora(lora) | others)
+    with LoraFile(full) as file:
+        assert (file.whole, file.unknown) == (("diffusion_model.new.set_weight",), ("something.else",))
+    answer = call("toy-strength", full, "--output-dir", tmp_path / "new", "--json").json
+    after = load_lora(Path(answer["outputs"][0]))
+    assert set(after) == set(load_lora(full))
+    assert all(torch.equal(after[key], tensor) for key, tensor in others.items())
+
+
+@pytest.mark.parametrize("says", [True, False], ids=["its metadata", "its prefixes"])
+def test_a_kohya_file_is_known_and_written_as_one_by(says: bool, call: Call, tmp_path: Path) -> None:
+    tensors = {
+        f"lora_unet_blocks_{index}_q.{part}": tensor
+        for index in range(2)
+        for part, tensor in {
+            "lora_up.weight": torch.ones(6, 4), "lora_down.weight": torch.ones(4, 5), "alpha": torch.tensor(4.0)
+        }.items()
+    }  # fmt: skip
+    metadata = {"lora_extractor.settings": json.dumps({"key_format": "kohya"})} if says else None
+    kohya = save_model(tmp_path / "kohya.safetensors", tensors, metadata)
+    with LoraFile(kohya) as file:
+        assert file.format.key == "kohya"
+    output = Path(call("toy-strength", kohya, "--output-dir", tmp_path / "new", "--json").json["outputs"][0])
+    assert json.loads(output.with_suffix(".json").read_text())["key_format"] == "kohya"
+    after = load_lora(output)
+    assert set(after) == set(tensors)
+    assert float(after["lora_unet_blocks_1_q.alpha"]) == 2.0
+
+
+def test_a_file_that_two_formats_know_is_of_the_one_that_it_names(tmp_path: Path) -> None:
+    tensors = {"lora_unet_a.lora_up.weight": torch.ones(6, 4), "lora_unet_a.lora_down.weight": torch.ones(4, 5)}
+    metadata = {"lora_extractor.settings": json.dumps({"key_format": "comfyui"})}
+    with LoraFile(save_model(tmp_path / "comfyui.safetensors", tensors, metadata)) as file:
+        assert file.format.key == "comfyui"
+
+
+def test_a_model_with_a_parameter_called_alpha_is_no_lora(call: Call, tmp_path: Path) -> None:
+    tensors = {"blocks.0.q.weight": torch.ones(4, 4), "blocks.0.snake.alpha": torch.ones(4)}
+    model = save_model(tmp_path / "model.safetensors", tensors)
+    assert_refused(call("toy-strength", model, "--json"), "not_a_lora", names=model)

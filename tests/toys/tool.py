@@ -35,7 +35,8 @@ class Strength(Tool):
         outputs: list[Path] = []
         for file in files:
             stem, layers = f"{file.path.stem}_strength_", list(file.layers.values())
-            with LoraWriter(output_dir, stem, file.format, layers, file.metadata) as writer:
+            whole = (*file.whole, *file.unknown)
+            with LoraWriter(output_dir, stem, file.format, layers, file.metadata, whole) as writer:
                 for number, (name, keys) in enumerate(file.layers.items()):
                     cancel.check()
                     layer = file.read(name)
@@ -45,5 +46,7 @@ class Strength(Tool):
                         layer = Difference(layer.values * options.strength)
                     writer.add(keys, layer)
                     yield ToolProgress(number + 1, len(layers), name)
+                for key in whole:
+                    writer.add_whole(key, file.read_whole(key))
                 outputs.append(writer.publish({"tool": self.key, "strength": options.strength}))
         yield ToolResult(tuple(outputs), {"strength": options.strength}, (f"Strength {options.strength:g}.",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from toys import format as toy_format
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, Finished, LayerDone
+from engine.planning.costs import need
 from engine.results import ExtractionResult, OutputFile
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -163,3 +165,67 @@ def test_files_of_one_run_have_one_rank_and_full_has_one_file(tmp_path: Path) ->
             session.plan(COMFYUI, HARDWARE, tmp_path, [changed(rank=8)])
         with pytest.raises(ValueError, match="full"):
             session.plan(changed(lora_type="full"), HARDWARE, tmp_path, [changed(lora_type="full", key_format="toy")])
+
+
+def test_what_the_format_of_one_file_cannot_hold_is_not_called_no_difference(tmp_path: Path) -> None:
+    base = {name: random_tensor(*shape, seed=number) for number, (name, shape) in enumerate(SHAPES.items())}
+    tuned = base | {"blocks.0.self_attn.q.bias": random_tensor(24, seed=70)}
+    pair = save_model(tmp_path / "t.safetensors", tuned), save_model(tmp_path / "b.safetensors", base)
+    with Session(*pair) as session:
+        for chosen in ([changed(key_format="kohya")], [COMFYUI, changed(key_format="kohya")]):
+            with pytest.raises(EngineError) as caught:
+                extracted(session, tmp_path / "out", *chosen)
+            data = caught.value.data
+            assert (caught.value.code, data["reason"]) == (ErrorCode.FORMAT_UNSUITABLE, "nothing_changed")
+            assert (data["format"], "ComfyUI" in data["available"]) == ("Kohya", True)
+        assert not (tmp_path / "out").exists()
+        assert extracted(session, tmp_path / "out", COMFYUI).layers == 1
+
+
+def test_the_same_models_have_no_difference_in_any_format(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    copy = save_model(tmp_path / "copy.safetensors", load_file(pair[1]))
+    with Session(copy, pair[1]) as session, pytest.raises(EngineError) as caught:
+        extracted(session, tmp_path / "out", changed(key_format="kohya"))
+    assert caught.value.code is ErrorCode.NO_DIFFERENCE
+
+
+def test_two_files_of_one_name_are_planned_and_written_under_different_names(
+    pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    further = changed(clamp_quantile=not COMFYUI.clamp_quantile)
+    with Session(*pair) as session:
+        plan = session.plan(COMFYUI, HARDWARE, tmp_path / "out", [further])
+        result = extracted(session, tmp_path / "out", COMFYUI, further)
+    names = [output.name for output in plan.outputs]
+    assert len(set(names)) == 2
+    assert [output.path.name for output in result.outputs] == names
+
+
+def test_files_in_two_folders_of_one_disk_need_room_for_both(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = changed(filename_prefix="a/x"), changed(filename_prefix="b/x")
+    with Session(*pair) as session:
+        size = session.plan(one, HARDWARE, tmp_path).output_bytes
+        monkeypatch.setattr("engine.planning.plan.free_bytes", lambda folder: int(1.5 * size))
+        with pytest.raises(EngineError) as caught:
+            session.plan(one, HARDWARE, tmp_path, [other])
+        assert caught.value.code is ErrorCode.DISK_FULL
+        monkeypatch.setattr("engine.planning.plan.same_disk", lambda one, other: one == other)
+        assert len(session.plan(one, HARDWARE, tmp_path, [other]).outputs) == 2
+
+
+def test_what_further_rules_store_counts_to_what_a_layer_needs_on_the_processor(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.planning.costs.solver_bytes", lambda *_args, **_more: 0)  # so that storing takes most
+    with Session(*pair) as session:
+        plan = session.plan(COMFYUI, HARDWARE, tmp_path, [changed(output_dtype="fp32")])
+    weight = next(weight for weight in plan.layers if weight.kind == "matrix")
+    wide = replace(weight, shape=(4096, 8192))
+    one = replace(plan.method, policy=replace(plan.method.policy, rank=2048), storing=plan.method.storing[:1])
+    three = replace(one, storing=(plan.method.storing[0], *plan.method.storing))
+    fp32 = 4 * 2048 * (4096 + 8192) + 4
+    more = need(wide, replace(three, storing=(*three.storing[:2], plan.method.storing[1])), host=True)
+    assert more.total - need(wide, one, host=True).total == 2 * fp32
+    assert need(wide, three, host=False) == need(wide, one, host=False)

@@ -20,6 +20,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.events import Finished, Notice, NoticeCode
 from engine.formats.comfyui import ComfyUI
 from engine.formats.kohya import Kohya
+from engine.formats.safetensors_writer import SafetensorsWriter
 from engine.models.families import FAMILIES, GENERIC, Family
 from engine.planning.plan import Plan
 from engine.results import ExtractionResult
@@ -299,3 +300,76 @@ def test_a_stopped_run_and_its_resumption_store_clamped_factors_bit_by_bit(tmp_p
     assert fresh.outputs[0].path.read_bytes()[-256:] == cached.outputs[0].path.read_bytes()[-256:]
     ours, theirs = (load_file(result.outputs[0].path) for result in (fresh, cached))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_of_two_weights_with_one_key_the_second_is_left_out_and_counts_as_not_kept(tmp_path: Path) -> None:
+    names = [*BASE, "blocks.0.x_y.weight", "blocks.0.x.y.weight"]
+    base = {name: random_tensor(24, 16, seed=number) for number, name in enumerate(names)}
+    base["head.modulation"] = random_tensor(1, 2, 24, seed=90)
+    step = {name: random_tensor(*value.shape, seed=50 + number) for number, (name, value) in enumerate(base.items())}
+    tuned = {name: value + 0.1 * step[name] for name, value in base.items()}
+    pair = save_model(tmp_path / "tuned.safetensors", tuned), save_model(tmp_path / "base.safetensors", base)
+    ran = run(pair, tmp_path, key_format="kohya", **EXACT)
+    lora = load_file(ran.lora)
+    assert len(lora) == 3 * (len(names) - 1) == 3 * len(ran.result.rows)
+    left = [item for item in ran.result.outputs[0].report.read_text().splitlines() if "same key as" in item]
+    assert len(left) == 1
+    kept = next(row.name for row in ran.result.rows if ".x" in row.name)
+    assert kept in left[0]
+    told = [event for event in ran.events if isinstance(event, Notice) and event.code is NoticeCode.NOT_IN_FORMAT]
+    assert told[0].data["layers"] == 2
+    found = verified(pair, ran.lora)
+    assert found.mean_energy_retained == pytest.approx(ran.result.outputs[0].mean_energy_retained, abs=1e-6)
+    assert found.mean_energy_retained < 0.97
+
+
+def test_a_writer_refuses_a_second_tensor_of_one_name(tmp_path: Path) -> None:
+    writer = SafetensorsWriter(tmp_path, 1024)
+    try:
+        for size in (8, 1):
+            writer.add(f"a{size}", torch.ones(size))
+            with pytest.raises(ValueError, match=f"a{size}"):
+                writer.add(f"a{size}", torch.ones(size))
+    finally:
+        writer.abort()
+
+
+def assert_same_tensors(one: ExtractionResult, other: ExtractionResult) -> None:
+    ours, theirs = (load_file(result.outputs[0].path) for result in (one, other))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+def test_tiny_factors_that_comfyui_stores_scaled_come_from_the_cache_at_kohyas_alpha(tmp_path: Path) -> None:
+    rules = {"rank": 4, "output_dtype": "fp16", "clamp_quantile": False}
+    with Session(*wan_pair(tmp_path, scale=1e-9), DecompositionStore(tmp_path / "store")) as session:
+        fresh = extracted(session, tmp_path / "a", key_format="kohya", resume=False, **rules)
+    with Session(*wan_pair(tmp_path, scale=1e-9), DecompositionStore(tmp_path / "other")) as session:
+        scaled_up = extracted(session, tmp_path / "b", key_format="comfyui", **rules)
+        cached = extracted(session, tmp_path / "c", key_format="kohya", **rules)
+    alphas = {float(value) for key, value in load_file(scaled_up.outputs[0].path).items() if key.endswith("alpha")}
+    assert max(alphas) < 4.0  # so they are scaled
+    assert cached.layers_reused == len(BASE)
+    assert {float(v) for k, v in load_file(cached.outputs[0].path).items() if k.endswith("alpha")} == {4.0}
+    assert_same_tensors(fresh, cached)
+
+
+def test_a_file_with_fewer_layers_and_so_another_alpha_is_the_same_from_the_cache(tmp_path: Path) -> None:
+    base = {**BASE, "blocks.9.wide.weight": (64, 48)}
+    values = {name: random_tensor(*shape, seed=n) for n, (name, shape) in enumerate(base.items())}
+    values["head.modulation"] = random_tensor(1, 2, 24, seed=90)
+    tuned = {name: value + 0.1 * random_tensor(*value.shape, seed=99) for name, value in values.items()}
+    pair = save_model(tmp_path / "t.safetensors", tuned), save_model(tmp_path / "b.safetensors", values)
+    rules = {"rank": 48, "output_dtype": "fp16", "key_format": "kohya"}
+    with Session(*pair, DecompositionStore(tmp_path / "store")) as session:
+        everything = extracted(session, tmp_path / "a", **rules)
+        cached = extracted(session, tmp_path / "b", exclude="*wide*", **rules)
+    with Session(*pair) as session:
+        fresh = extracted(session, tmp_path / "c", exclude="*wide*", **rules)
+    alphas = [
+        {float(value) for key, value in load_file(result.outputs[0].path).items() if key.endswith("alpha")}
+        for result in (everything, cached)
+    ]
+    assert alphas == [{48.0}, {24.0}]
+    assert cached.layers_reused == len(BASE)
+    assert_same_tensors(fresh, cached)
