@@ -373,3 +373,11 @@ def test_a_file_with_fewer_layers_and_so_another_alpha_is_the_same_from_the_cach
     assert alphas == [{48.0}, {24.0}]
     assert cached.layers_reused == len(BASE)
     assert_same_tensors(fresh, cached)
+
+
+def test_a_model_with_a_parameter_called_alpha_is_not_verified_as_a_lora(tmp_path: Path) -> None:
+    tensors = {"blocks.0.q.weight": torch.ones(4, 4), "blocks.0.snake.alpha": torch.ones(4)}
+    model = save_model(tmp_path / "model.safetensors", tensors)
+    with pytest.raises(EngineError) as caught:
+        verified(wan_pair(tmp_path), model)
+    assert caught.value.code is ErrorCode.NOT_A_LORA
