@@ -12,7 +12,7 @@ from engine.checkpoints import Checkpoint
 from engine.extraction.report import Sources, metadata, quality, report
 from engine.formats.safetensors_writer import Added, SafetensorsWriter
 from engine.layer import LayerOutcome, stored_row
-from engine.planning.output import Output
+from engine.planning.output import Output, unsuitable
 from engine.planning.plan import Plan
 from engine.results import LayerResult, LeftOut, OutputFile
 
@@ -25,7 +25,6 @@ class OutputCollector:
         rows: of the report.
         left_out: tensors that are not in the file, with the reasons.
         lost_energy: |delta|^2 of what is not in the file.
-        misses_change: whether something changed that was chosen and that the format has no place for.
     """
 
     def __init__(
@@ -37,7 +36,7 @@ class OutputCollector:
         self.rows: list[LayerResult] = []
         self.left_out: list[LeftOut] = list(output.left_out)
         self.lost_energy = self._energy = self._energy_kept = 0.0
-        self.misses_change = False
+        self._misses_change = False
         self._missing = frozenset(output.missing)
         self._whole: list[str] = []
 
@@ -83,11 +82,16 @@ class OutputCollector:
     def measured(self, name: str, energy: float) -> None:
         """Add |delta|^2 of a weight that is not in the file, such as one that is measured only."""
         self.lost_energy += energy
-        self.misses_change = self.misses_change or (energy > 0.0 and name in self._missing)
+        self._misses_change = self._misses_change or (energy > 0.0 and name in self._missing)
 
     def leave_out(self, left_out: LeftOut) -> None:
         """Note a tensor that is not finite."""
         self.left_out.append(left_out)
+
+    def refuse_empty(self) -> None:
+        """Raise `EngineError` ``format_unsuitable`` where all that changed is what the format has no place for."""
+        if not self.rows and self._misses_change:
+            raise unsuitable(self._output.format, self._plan.pairing.family, "nothing_changed")
 
     def publish(self, started: str, run: dict[str, Any]) -> OutputFile:
         """Put the file and its report in place.

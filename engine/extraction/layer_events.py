@@ -8,9 +8,7 @@ from engine.checkpoints import Checkpoint
 from engine.devices.device import MemoryUse
 from engine.errors import EngineError, ErrorCode
 from engine.events import BatchDone, Event, LayerDone, LayerSkipped, Notice, NoticeCode
-from engine.extraction.collector import OutputCollector
 from engine.layer import LayerOutcome
-from engine.planning.output import unsuitable
 from engine.planning.plan import Plan
 from engine.results import LayerResult, LeaveOutReason, LeftOut, StageSeconds
 
@@ -69,25 +67,22 @@ class LayerEvents:
         if skips or len(self._broken) == 1:
             self._emit(Notice(code, left_out.name, {"detail": left_out.detail}))
 
-    def judge(self, files: Sequence[OutputCollector]) -> None:
-        """Emit the remarks on the whole run; refuses to go on where no file may be written.
-
-        Where one of several files would be empty the run fails as a whole, and the error names its format.
-
-        Args:
-            files: what was collected for each.
-
-        Raises:
-            EngineError: ``non_finite``, ``no_difference``, ``format_unsuitable`` where all that changed is what the
-                format of a file has no place for, or ``input_changed``.
-        """
+    def refuse_broken(self) -> None:
+        """Raise `EngineError` ``non_finite`` for layers that are not finite, unless these are to be left out."""
         if self._broken and not self._plan.skip_nonfinite:
             name, file = next(iter(self._broken.items()))
             raise EngineError(ErrorCode.NON_FINITE, file=file, tensor=name, layers=list(self._broken))
-        for output, collected in zip(self._plan.outputs, files, strict=True):
-            if not collected.rows and collected.misses_change:
-                raise unsuitable(output.format, self._plan.pairing.family, "nothing_changed")
-        if not all(collected.rows for collected in files):
+
+    def judge(self, files: Sequence[Sequence[LayerResult]]) -> None:
+        """Emit the remarks on the whole run; refuses to go on where no file may be written.
+
+        Args:
+            files: the rows of each file.
+
+        Raises:
+            EngineError: ``no_difference`` or ``input_changed``.
+        """
+        if not all(files):
             raise EngineError(ErrorCode.NO_DIFFERENCE, file=self._finetuned.path, layers=len(self._plan.layers))
         self._finetuned.check_unchanged()
         self._original.check_unchanged()
@@ -95,8 +90,8 @@ class LayerEvents:
             self._warn_large()
         counts = {
             NoticeCode.ENERGY_BOUNDS: self._bounds,
-            NoticeCode.LAYERS_CAPPED: sum(row.capped for row in files[0].rows),
-            NoticeCode.CLAMP_KEPT: sum(row.clamp == "kept" for row in files[0].rows),
+            NoticeCode.LAYERS_CAPPED: sum(row.capped for row in files[0]),
+            NoticeCode.CLAMP_KEPT: sum(row.clamp == "kept" for row in files[0]),
         }
         for code, count in counts.items():
             if count:

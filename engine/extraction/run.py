@@ -124,7 +124,10 @@ class ExtractionRun:
                 self._write_new(name, view)
         self._check()
         with self._at_disk():
-            self._layer_events.judge(self._collectors)
+            self._layer_events.refuse_broken()
+            for collector in self._collectors:
+                collector.refuse_empty()  # where one of several files would be empty the run fails as a whole
+            self._layer_events.judge([collector.rows for collector in self._collectors])
             return self._publish(journal)
 
     def _layers(self, executor: LayerExecutor, journal: RunJournal) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from engine.decompose.method import LayerMethod, StoringRule
+from engine.disk import free_bytes, same_disk
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.formats.header_room import header_room
 from engine.formats.lora_format import LayerKeys, LoraFormat
-from engine.formats.output_path import first_free, numbered, output_folder_and_stem, rank_label
+from engine.formats.output_path import check_writable, first_free, numbered, output_folder_and_stem, rank_label
 from engine.formats.registry import format_named, formats_for
 from engine.models.families import Family
 from engine.models.pairing import PairedWeight, Pairing, Selection
@@ -70,7 +72,51 @@ class Output:
         return tuple(item.name for item in self.left_out if item.reason is LeaveOutReason.NOT_IN_FORMAT)
 
 
-def plan_output(
+def plan_outputs(
+    pairing: Pairing,
+    selection: Selection,
+    chosen: Sequence[ExtractionSettings],
+    hardware: HardwareSettings,
+    method: LayerMethod,
+    output_dir: Path,
+) -> tuple[Output, ...]:
+    """Plan the files of a run: one for each of the settings, see `_output`, under names that differ.
+
+    Raises:
+        EngineError: as `_output`; ``nothing_selected``, ``output_unwritable`` where a folder takes no file, or
+            ``disk_full`` where the files cannot fit.
+    """
+    outputs = tuple(_output(pairing, selection, settings, hardware, method, output_dir) for settings in chosen)
+    if not selection.extracted:
+        raise EngineError(ErrorCode.NOTHING_SELECTED, matched=len(pairing.weights))
+    _check_folders(outputs, exact=method.exact_size)
+    return _numbered(outputs)
+
+
+def _numbered(outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+    """The outputs with names that differ: those of one folder and stem count up."""
+    begun: dict[tuple[Path, str], int] = {}
+    named = []
+    for output in outputs:
+        counter = first_free(output.folder, output.stem, begun.get((output.folder, output.stem), 0) + 1)
+        begun[output.folder, output.stem] = counter
+        named.append(replace(output, name=numbered(output.stem, counter)))
+    return tuple(named)
+
+
+def _check_folders(outputs: tuple[Output, ...], *, exact: bool) -> None:
+    needed: Counter[Path] = Counter()  # by the first folder on each disk
+    for output in outputs:
+        check_writable(output.folder)
+        disk = next((folder for folder in needed if same_disk(folder, output.folder)), output.folder)
+        needed[disk] += output.output_bytes
+    for folder, size in needed.items():
+        free = free_bytes(folder)
+        if exact and free is not None and size > free:
+            raise EngineError(ErrorCode.DISK_FULL, file=folder, needed=size, free=free)
+
+
+def _output(
     pairing: Pairing,
     selection: Selection,
     settings: ExtractionSettings,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,13 +9,10 @@ from pathlib import Path
 
 from engine.checkpoints import WeightView
 from engine.decompose.method import LayerMethod, StoringRule
-from engine.disk import free_bytes, same_disk
-from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
-from engine.formats.output_path import check_writable, first_free, numbered
 from engine.models.pairing import PairedWeight, Pairing, select
 from engine.planning.costs import journal_bytes, measuring_work, work
-from engine.planning.output import Output, output_notices, plan_output
+from engine.planning.output import Output, output_notices, plan_outputs
 from engine.planning.residency import batches, block_positions
 from engine.planning.task import Task
 from engine.results import LeftOut
@@ -121,17 +117,13 @@ def make_plan(
     selection, method = select(pairing, settings), LayerMethod.of(settings)
     _check_one_decomposition(settings, also)
     unusual, resized = _unusual(settings), _resized(selection.extracted)
-    chosen = (settings, *also)
-    outputs = _numbered(tuple(plan_output(pairing, selection, each, hardware, method, output_dir) for each in chosen))
-    if not selection.extracted:
-        raise EngineError(ErrorCode.NOTHING_SELECTED, matched=len(pairing.weights))
+    outputs = plan_outputs(pairing, selection, (settings, *also), hardware, method, output_dir)
     method = replace(method, storing=_rules(outputs))
     held = {name for output in outputs for name in output.keys}
     layers = tuple(weight for weight in selection.extracted if weight.name in held)
     unwanted = {weight.name for weight in (*selection.measured, *selection.extracted)} - held
     measured = tuple(weight for weight in pairing.weights if weight.name in unwanted)
     written_whole = {name for output in outputs for name in output.whole_keys}
-    _check_folders(outputs, exact=method.exact_size)
     return Plan(
         pairing=pairing,
         settings=settings,
@@ -165,29 +157,6 @@ def _check_one_decomposition(settings: ExtractionSettings, also: Sequence[Extrac
 def _rules(outputs: tuple[Output, ...]) -> tuple[StoringRule, ...]:
     """The different rules by which the outputs are stored, the first output's first."""
     return tuple(dict.fromkeys(output.storing for output in outputs))
-
-
-def _numbered(outputs: tuple[Output, ...]) -> tuple[Output, ...]:
-    """The outputs with names that differ: those of one folder and stem count up."""
-    begun: dict[tuple[Path, str], int] = {}
-    named = []
-    for output in outputs:
-        counter = first_free(output.folder, output.stem, begun.get((output.folder, output.stem), 0) + 1)
-        begun[output.folder, output.stem] = counter
-        named.append(replace(output, name=numbered(output.stem, counter)))
-    return tuple(named)
-
-
-def _check_folders(outputs: tuple[Output, ...], *, exact: bool) -> None:
-    needed: Counter[Path] = Counter()  # by the first folder on each disk
-    for output in outputs:
-        check_writable(output.folder)
-        disk = next((folder for folder in needed if same_disk(folder, output.folder)), output.folder)
-        needed[disk] += output.output_bytes
-    for folder, size in needed.items():
-        free = free_bytes(folder)
-        if exact and free is not None and size > free:
-            raise EngineError(ErrorCode.DISK_FULL, file=folder, needed=size, free=free)
 
 
 def _unusual(settings: ExtractionSettings) -> tuple[Notice, ...]:
