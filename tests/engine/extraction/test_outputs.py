@@ -207,11 +207,11 @@ def test_files_in_two_folders_of_one_disk_need_room_for_both(
     one, other = changed(filename_prefix="a/x"), changed(filename_prefix="b/x")
     with Session(*pair) as session:
         size = session.plan(one, HARDWARE, tmp_path).output_bytes
-        monkeypatch.setattr("engine.planning.plan.free_bytes", lambda folder: int(1.5 * size))
+        monkeypatch.setattr("engine.planning.output.free_bytes", lambda folder: int(1.5 * size))
         with pytest.raises(EngineError) as caught:
             session.plan(one, HARDWARE, tmp_path, [other])
         assert caught.value.code is ErrorCode.DISK_FULL
-        monkeypatch.setattr("engine.planning.plan.same_disk", lambda one, other: one == other)
+        monkeypatch.setattr("engine.planning.output.same_disk", lambda one, other: one == other)
         assert len(session.plan(one, HARDWARE, tmp_path, [other]).outputs) == 2
 
 
