@@ -160,6 +160,7 @@ class FakeSession:
         total = self.engine.layers
         for number in range(total):
             if number == total // 2:
+                self.engine.verifications_held += not self.engine.hold_verification.is_set()
                 while not self.engine.hold_verification.wait(0.005):
                     if not self.engine.stalled:
                         cancel.check()
@@ -206,6 +207,7 @@ class FakeEngine:
     verification: Verification = field(default_factory=fake_verification)
     hold_verification: threading.Event = field(default_factory=threading.Event)
     stalled: bool = False
+    verifications_held: int = 0
     verified: list[Path] = field(default_factory=list)
     verify_threads: list[threading.Thread] = field(default_factory=list)
     speed: Speed | None = field(default_factory=lambda: Speed(1e12, 1e9, 0.001))

@@ -39,7 +39,7 @@ def stopping(qtbot: QtBot, window: MainWindow, engine: FakeEngine) -> None:
 
 def verification(qtbot: QtBot, window: MainWindow, engine: FakeEngine) -> None:
     window.verify_control.verify(Path("lora.safetensors"))
-    qtbot.waitUntil(lambda: bool(engine.verify_threads))
+    qtbot.waitUntil(lambda: engine.verifications_held > 0)  # before that it would still hear that it is stopped
 
 
 def held_up_verification(qtbot: QtBot, window: MainWindow, engine: FakeEngine) -> None:
