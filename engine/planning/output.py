@@ -1,11 +1,11 @@
-"""One file that a run will write: its format, how layers are stored in it, its keys, name and largest size."""
+"""The files that a run will write: format, how layers are stored, keys, name and largest size of each."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -86,22 +86,12 @@ def plan_outputs(
         EngineError: as `_output`; ``nothing_selected``, ``output_unwritable`` where a folder takes no file, or
             ``disk_full`` where the files cannot fit.
     """
-    outputs = tuple(_output(pairing, selection, settings, hardware, method, output_dir) for settings in chosen)
+    numbers: Counter[tuple[Path, str]] = Counter()
+    outputs = tuple(_output(pairing, selection, settings, hardware, method, output_dir, numbers) for settings in chosen)
     if not selection.extracted:
         raise EngineError(ErrorCode.NOTHING_SELECTED, matched=len(pairing.weights))
     _check_folders(outputs, exact=method.exact_size)
-    return _numbered(outputs)
-
-
-def _numbered(outputs: tuple[Output, ...]) -> tuple[Output, ...]:
-    """The outputs with names that differ: those of one folder and stem count up."""
-    begun: dict[tuple[Path, str], int] = {}
-    named = []
-    for output in outputs:
-        counter = first_free(output.folder, output.stem, begun.get((output.folder, output.stem), 0) + 1)
-        begun[output.folder, output.stem] = counter
-        named.append(replace(output, name=numbered(output.stem, counter)))
-    return tuple(named)
+    return outputs
 
 
 def _check_folders(outputs: tuple[Output, ...], *, exact: bool) -> None:
@@ -123,6 +113,7 @@ def _output(
     hardware: HardwareSettings,
     method: LayerMethod,
     output_dir: Path,
+    numbers: Counter[tuple[Path, str]],
 ) -> Output:
     """Plan one file.
 
@@ -133,6 +124,7 @@ def _output(
         hardware: how the machine is used, which stands in the name and the header.
         method: how layers are decomposed, the same for all files of a run.
         output_dir: the output folder.
+        numbers: the last counter that a file of the run takes, by folder and stem; the file's own is noted in it.
 
     Raises:
         EngineError: ``output_escapes``, ``format_unknown``, or ``format_unsuitable`` where the format cannot be
@@ -140,6 +132,7 @@ def _output(
     """
     row = format_named(settings.key_format)
     folder, stem = output_folder_and_stem(output_dir, settings, hardware, row.stem)
+    numbers[folder, stem] = first_free(folder, stem, numbers[folder, stem] + 1)
     _check_suits(row, pairing.family, method)
     found = {weight.name: _keys(row, pairing.family, weight, method) for weight in selection.extracted}
     taken = {key: name for name, parts in reversed(found.items()) for key in parts.values()}  # by the first weight
@@ -175,7 +168,7 @@ def _output(
         left_out=(*selection.left_out, *(LeftOut(name, LeaveOutReason.NOT_IN_FORMAT, details[name]) for name in names)),
         folder=folder,
         stem=stem,
-        name=numbered(stem, first_free(folder, stem)),
+        name=numbered(stem, numbers[folder, stem]),
         header_bytes=header_bytes,
         output_bytes=size + sum(selection.new[name].value_bytes for name in whole_keys),
         identity=_identity(settings, hardware, stem, header_bytes),
