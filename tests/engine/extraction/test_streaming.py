@@ -213,7 +213,7 @@ def test_freeing_the_residents_leaves_the_device_as_it_was(tmp_path: Path) -> No
 
 def test_a_batch_halves_when_memory_fails_and_says_so(tmp_path: Path) -> None:
     workload = random_workload(tmp_path, 11, blocks=8, lora_type="standard")
-    failing = Memory(ROOMY, lambda number, size: number in (40, 41, 42, 43))
+    failing = Memory(ROOMY, lambda number, size: 40 <= number < 56)  # some of them may meet what was read ahead alone
     hardware = HardwareSettings(batch_size=4, blocks_in_gpu=0, prefetch_ahead=0)
     run = simulate(workload, hardware, (failing,), tmp_path / "out")
     assert_every_layer_once(run)
