@@ -14,6 +14,7 @@ from engine.checkpoints.model_file import ModelFile
 from engine.checkpoints.quantisation import Quantisation
 from engine.checkpoints.stored import StoredTensor, WeightSource
 from engine.errors import EngineError
+from engine.events import Notice
 
 _Self = TypeVar("_Self", bound="Checkpoint")
 
@@ -27,6 +28,7 @@ class Checkpoint:
         files: all files of the model.
         stored: everything that is stored, by name, in the order of the files.
         metadata: the container's own texts.
+        notices: what the container has to say of it, such as that one part was chosen and all were opened.
         size_bytes: of all files together.
         header_sha256: hash of the header, or of the headers' hashes; hexadecimal.
     """
@@ -38,6 +40,7 @@ class Checkpoint:
         files: Sequence[ModelFile],
         stored: Mapping[str, StoredTensor],
         metadata: Mapping[str, str],
+        notices: Sequence[Notice] = (),
     ) -> None:
         """Put together what a container found.
 
@@ -47,9 +50,10 @@ class Checkpoint:
             files: opened; closed with the checkpoint.
             stored: `StoredTensor.file` is an index into `files`.
             metadata: texts.
+            notices: see the attributes.
         """
         self.path, self.container, self.files = path, container, tuple(files)
-        self.stored, self.metadata = stored, metadata
+        self.stored, self.metadata, self.notices = stored, metadata, tuple(notices)
         self.size_bytes = sum(file.size_bytes for file in self.files)
         self.header_sha256 = _one_hash([file.header_sha256 for file in self.files])
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from engine.checkpoints import Checkpoint, WeightSource, WeightView
+from engine.events import Notice
 from engine.models.families import (
     COMPONENT_PREFIXES,
     EMA_PREFIXES,
@@ -27,11 +28,12 @@ DENOISER = "diffusion_model."
 
 @dataclass(frozen=True)
 class NamedModel:
-    """A checkpoint's tensors by canonical name, and those that have none."""
+    """A checkpoint's tensors by canonical name, those that have none, and what there is to say of the names."""
 
     family: Family
     views: dict[str, WeightView]
     left_out: tuple[LeftOut, ...]
+    notices: tuple[Notice, ...] = ()
 
 
 def name_tensors(checkpoint: Checkpoint) -> NamedModel:

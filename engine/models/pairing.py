@@ -9,6 +9,7 @@ from typing import Literal
 
 from engine.checkpoints import Checkpoint, WeightView
 from engine.errors import EngineError, ErrorCode
+from engine.events import Notice
 from engine.models.blocks import Block, find_blocks
 from engine.models.families import GENERIC, VOCABULARY_NAMES, WRAPPER_PREFIXES, Family
 from engine.models.names import DENOISER, NamedModel, name_tensors
@@ -57,12 +58,21 @@ class PairedWeight:
 
 @dataclass(frozen=True)
 class Pairing:
-    """Two models matched."""
+    """Two models matched.
+
+    Attributes:
+        family: of both.
+        weights: that both have, in the order of depth.
+        left_out: all other tensors.
+        only_finetuned: those of them that the fine-tuned model has, by canonical name.
+        notices: remarks on the files, their names and the match, known from headers.
+    """
 
     family: Family
     weights: tuple[PairedWeight, ...]
     left_out: tuple[LeftOut, ...]
     only_finetuned: dict[str, WeightView]
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,7 +136,8 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
             other_example=next(iter(original.stored)),
         )
     weights.sort(key=lambda weight: (weight.component, weight.block.order, _natural(weight.name)))
-    return Pairing(family, tuple(weights), tuple(left_out), only_finetuned)
+    notices = (*finetuned.notices, *original.notices, *tuned.notices, *base.notices)
+    return Pairing(family, tuple(weights), tuple(left_out), only_finetuned, notices)
 
 
 def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:

@@ -11,6 +11,7 @@ from engine.checkpoints.encodings import encoding_of
 from engine.checkpoints.folder import model_file
 from engine.checkpoints.stored import RAW
 from engine.errors import EngineError, ErrorCode
+from engine.events import Notice
 from engine.formats.registry import is_lora
 from engine.models.blocks import find_blocks
 from engine.models.names import name_tensors
@@ -30,6 +31,7 @@ class ModelSummary:
         blocks: number of numbered blocks of the denoiser.
         encodings: in words, of weights that are not plain numbers, with how many there are, most frequent first.
         quantisation: the scheme of weights that cannot be read, in words; None where all can.
+        notices: remarks on the file and its names.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class ModelSummary:
     blocks: int
     encodings: tuple[tuple[str, int], ...]
     quantisation: str | None
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ def inspect_model(path: Path) -> ModelSummary:
             blocks=len(blocks),
             encodings=tuple(encodings.most_common()),
             quantisation=quantisation.title if quantisation else None,
+            notices=(*checkpoint.notices, *named.notices),
         )
 
 

@@ -139,6 +139,7 @@ def make_plan(
         journal_bytes=sum(journal_bytes(weight, method) for weight in layers),
         batches=batches(layers, hardware.batch_size, hardware.prefetch_ahead),
         notices=(
+            *pairing.notices,
             *unusual,
             *(notice for output in outputs for notice in output_notices(output, pairing.family)),
             *(notice for notice in resized if notice.name in held),
