@@ -7,16 +7,19 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from engine.checkpoints.encodings import ClaimedWeights, claim_weights
+from engine.checkpoints.encodings import ClaimedWeights, Unclaimed, claim_weights
+from engine.checkpoints.model_config import read_config
 from engine.checkpoints.model_file import ModelFile
 from engine.checkpoints.quantisation import Quantisation
 from engine.checkpoints.stored import StoredTensor, WeightSource
-from engine.errors import EngineError
+from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
 
 _Self = TypeVar("_Self", bound="Checkpoint")
+_SMALL_BYTES = 1 << 16  # of a tensor that is read to understand others
+_ALL_SMALL_BYTES = 1 << 26  # of all of them: what is read stays in memory
 
 
 class Checkpoint:
@@ -56,6 +59,9 @@ class Checkpoint:
         self.stored, self.metadata, self.notices = stored, metadata, tuple(notices)
         self.size_bytes = sum(file.size_bytes for file in self.files)
         self.header_sha256 = _one_hash([file.header_sha256 for file in self.files])
+        self._small: dict[str, bytes] = {}
+        self._small_bytes = 0
+        self._configs: dict[int, dict[str, Any]] = {}
 
     @property
     def weights(self) -> Mapping[str, WeightSource]:
@@ -74,8 +80,10 @@ class Checkpoint:
     @cached_property
     def _claimed(self) -> ClaimedWeights:
         try:
-            return claim_weights(self.stored, self.metadata)
+            return claim_weights(Unclaimed(self.stored, self.read_small, self.config_of), self.metadata)
         except EngineError as error:
+            if error.file is not None:
+                raise
             stored = self.stored.get(error.tensor or "")
             file = self.path if stored is None else self.file_of(stored)
             raise EngineError(error.code, file=file, tensor=error.tensor, **error.data) from error
@@ -103,6 +111,38 @@ class Checkpoint:
         if len(buffer) != part.nbytes:
             raise ValueError(f"{part.name}: buffer of {len(buffer)} bytes for {part.nbytes}")
         self.files[part.file].read(buffer, part.offset, part.name)
+
+    def read_small(self, part: StoredTensor) -> bytes:
+        """The contents of a small tensor that says how others are to be read: JSON, a shape. Kept once read.
+
+        Raises:
+            EngineError: ``header_invalid`` where it is too large for that; see `read_into`.
+        """
+        if part.name not in self._small:
+            self._small_bytes += part.nbytes
+            if part.nbytes > _SMALL_BYTES or self._small_bytes > _ALL_SMALL_BYTES:
+                reason = f"{part.name} has {part.nbytes:,} bytes, which is too much for a description of weights"
+                raise EngineError(ErrorCode.HEADER_INVALID, file=self.file_of(part), tensor=part.name, reason=reason)
+            content = bytearray(part.nbytes)
+            self.read_into(part, memoryview(content))
+            self._small[part.name] = bytes(content)
+        return self._small[part.name]
+
+    def config_of(self, part: StoredTensor) -> Mapping[str, Any]:
+        """The ``config.json`` in the folder of the file that a stored tensor lies in; empty where there is none.
+
+        What of it decides numbers goes into `WeightSource.parameters`, and so into the keys of records.
+
+        Raises:
+            EngineError: ``file_unreadable`` or ``header_invalid``, with that file.
+        """
+        if part.file not in self._configs:
+            self._configs[part.file] = read_config(self.file_of(part).parent)
+        return self._configs[part.file]
+
+    def descriptions(self) -> tuple[Mapping[str, bytes], Mapping[int, Mapping[str, Any]]]:
+        """What was read so far beside the headers: contents of small tensors by name, configs by the files' indexes."""
+        return self._small, self._configs
 
     def fingerprint(self) -> str:
         """Identify the contents of all files, see `ModelFile.fingerprint`; hexadecimal.
