@@ -10,7 +10,6 @@ from engine.checkpoints.containers import CONTAINERS, HEAD_BYTES
 from engine.errors import EngineError, ErrorCode
 
 _FOREIGN_MAGIC = (
-    (b"GGUF", "GGUF"),
     (b"PK\x03\x04", "PyTorch pickle"),
     (b"\x80\x02", "PyTorch pickle"),
     (b"\x80\x04", "PyTorch pickle"),
