@@ -7,10 +7,11 @@ A canonical name is what ComfyUI calls the weight, ``diffusion_model.<native nam
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.checkpoints import Checkpoint, WeightSource, WeightView
-from engine.events import Notice
+from engine.checkpoints.names_of_files import DENOISERS, TEXT_ENCODERS
+from engine.events import Notice, NoticeCode
 from engine.models.families import (
     COMPONENT_PREFIXES,
     EMA_PREFIXES,
@@ -38,7 +39,60 @@ class NamedModel:
 
 def name_tensors(checkpoint: Checkpoint) -> NamedModel:
     """Give every tensor of a checkpoint its canonical name."""
-    sources = checkpoint.weights
+    if checkpoint.components:
+        return _name_components(checkpoint)
+    return _name_weights(checkpoint.weights)
+
+
+def _name_components(checkpoint: Checkpoint) -> NamedModel:
+    """Name each component of a model in folders as the model of its own that it is, and put them together."""
+    families: list[Family] = []
+    views: dict[str, WeightView] = {}
+    left_out: list[LeftOut] = []
+    notices: list[Notice] = []
+    denoisers: list[str] = []
+    for start in checkpoint.components:
+        folder = start.removesuffix("/")
+        weights = checkpoint.weights_in(start)
+        named = _name_weights(weights)
+        component, canonical = _place_of(folder)
+        if component == "denoiser":
+            denoisers.append(folder)
+            if len(denoisers) > 1:
+                detail = f"{denoisers[0]} is used"
+                left_out += [LeftOut(start + name, LeaveOutReason.DUPLICATE_NAME, detail) for name in weights]
+                continue
+            families.append(named.family)
+        left_out += [replace(item, name=start + item.name) for item in named.left_out]
+        notices += named.notices
+        for name, view in named.views.items():
+            here = name if view.component == component else canonical + name.removeprefix(DENOISER)
+            if here in views:
+                detail = f"{views[here].source.name} has the same place and is used"
+                left_out.append(LeftOut(start + view.source.name, LeaveOutReason.DUPLICATE_NAME, detail))
+            else:
+                views[here] = _in_folder(start, component, view)
+    if len(denoisers) > 1:
+        notices.append(Notice(NoticeCode.OTHER_DENOISERS, denoisers[0], {"names": denoisers[1:]}))
+    return NamedModel(families[0] if families else GENERIC, views, tuple(left_out), tuple(notices))
+
+
+def _place_of(folder: str) -> tuple[str, str]:
+    """Component and canonical start of what a folder of a model in diffusers' folders holds."""
+    if folder in DENOISERS:
+        return "denoiser", DENOISER
+    if folder.startswith(TEXT_ENCODERS[0]):
+        return "text_encoders", f"text_encoders.{folder}.transformer."
+    return ("vae", "vae.") if folder == "vae" else ("other", f"{folder}.")
+
+
+def _in_folder(start: str, component: str, view: WeightView) -> WeightView:
+    """A view of a component under the names that its sources have in the whole model."""
+    pieces = (replace(piece, source=replace(piece.source, name=start + piece.source.name)) for piece in view.pieces)
+    return replace(view, component=component, pieces=tuple(pieces))
+
+
+def _name_weights(sources: Mapping[str, WeightSource]) -> NamedModel:
     views: dict[str, WeightView] = {}
     left_out: list[LeftOut] = []
     rest: dict[str, WeightSource] = {}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.containers.gguf_header import MAGIC, GgufHeader, read_header
 from engine.checkpoints.model_file import ModelFile
+from engine.checkpoints.names_of_files import shard_name
 from engine.checkpoints.stored import StoredTensor
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
-
-_PART = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<ending>\.gguf)", re.IGNORECASE | re.DOTALL)
 
 
 def recognises(path: Path, head: bytes) -> bool:
@@ -24,7 +22,7 @@ def open_file(path: Path) -> Checkpoint:
     """Open a file, and the other parts of its model where it is one of several; all headers are checked.
 
     Raises:
-        EngineError: ``not_a_model``, ``header_invalid``, ``file_truncated``, ``file_missing``, ``unsupported_dtype``,
+        EngineError: ``not_a_model``, ``header_invalid``, ``file_truncated``, ``shard_missing``, ``unsupported_dtype``,
             ``unsupported_container`` or ``file_unreadable``, with the part that it speaks of.
     """
     file = ModelFile(path)
@@ -42,7 +40,7 @@ def open_file(path: Path) -> Checkpoint:
         stored = _joined(files, headers)
         _check_count(path, headers, stored)
         notices = (_all_opened(path, files),) if len(files) > 1 else ()
-        return Checkpoint(path, "GGUF", files, stored, headers[0].texts, notices)
+        return Checkpoint(files[0].path, "GGUF", files, stored, headers[0].texts, notices)
     except BaseException:
         for file in files:
             file.close()
@@ -53,19 +51,17 @@ def _part_paths(path: Path, header: GgufHeader) -> list[Path]:
     """All parts of the model that a part belongs to, by their numbers; they lie beside it."""
     assert header.split is not None
     number, count = header.split.number, header.split.count
-    match = _PART.fullmatch(path.name)
-    if match is None or int(match["count"]) != count or int(match["number"]) != number + 1:
+    shard = shard_name(path.name)
+    if shard is None or (shard.number, shard.count) != (number + 1, count):
         ending = f"-{number + 1:05}-of-{count:05}.gguf"
         reason = f"it is part {number + 1:,} of {count:,}, and its name does not end in {ending}"
         raise EngineError(ErrorCode.HEADER_INVALID, file=path, reason=reason)
-    names = (f"{match['stem']}-{part:05}-of-{count:05}{match['ending']}" for part in range(1, count + 1))
-    paths = []
-    for name in names:
-        part = path.with_name(name)
-        if not part.is_file():
-            raise EngineError(ErrorCode.FILE_MISSING, file=part)
-        paths.append(part)
-    return paths
+    names = shard.siblings()
+    missing = [name for name in names if not path.with_name(name).is_file()]
+    if missing:
+        data = {"reason": "numbered", "index": "", "names": missing, "count": count}
+        raise EngineError(ErrorCode.SHARD_MISSING, file=path.with_name(missing[0]), **data)
+    return [path.with_name(name) for name in names]
 
 
 def _part_header(file: ModelFile, number: int, count: int) -> GgufHeader:
@@ -102,4 +98,4 @@ def _check_count(path: Path, headers: list[GgufHeader], stored: dict[str, Stored
 
 def _all_opened(path: Path, files: list[ModelFile]) -> Notice:
     """The remark that one part was chosen and the whole model is open."""
-    return Notice(NoticeCode.ALL_PARTS_OPENED, path.name, {"count": len(files)})
+    return Notice(NoticeCode.PARTS_OPENED, path.name, {"files": len(files)})

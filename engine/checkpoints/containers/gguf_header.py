@@ -132,7 +132,7 @@ class _HeaderReader:
 
     def _refuse_version(self, version: int) -> NoReturn:
         swapped = int.from_bytes(version.to_bytes(4, "little"), "big")
-        title = "GGUF in big-endian order" if 0 < swapped <= max(_VERSIONS) else f"GGUF of version {version:,}"
+        title = "big-endian GGUF" if 0 < swapped <= max(_VERSIONS) else f"GGUF version {version:,}"
         raise EngineError(ErrorCode.UNSUPPORTED_CONTAINER, file=self._file.path, container=title)
 
     # Metadata

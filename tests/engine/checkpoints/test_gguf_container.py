@@ -260,13 +260,14 @@ def test_any_part_opens_the_whole_model_and_it_is_said(tmp_path: Path, chosen: i
     parts = split(tmp_path)
     assert [part.name for part in parts] == [f"m-0000{number}-of-00003.gguf" for number in (1, 2, 3)]
     with open_checkpoint(parts[chosen]) as model, open_checkpoint(parts[0]) as other:
-        assert (model.path, model.paths) == (parts[chosen], tuple(parts))
+        assert (model.path, model.paths) == (parts[0], tuple(parts))
         for number in range(6):
             view = WeightView.of(model.weights[f"blocks.{number}.weight"], "")
             assert torch.equal(read_view(model, view), random_tensor(8, 8, seed=number))
         (notice,) = model.notices
-        assert notice.code is NoticeCode.ALL_PARTS_OPENED
-        assert notice.data["count"] == 3
+        assert notice.name == parts[chosen].name
+        assert notice.code is NoticeCode.PARTS_OPENED
+        assert notice.data == {"files": 3}
         assert model.fingerprint() == other.fingerprint()
         assert model.is_same(other)
         assert model.metadata["general.architecture"] == "flux"
@@ -276,7 +277,7 @@ def test_a_missing_part_is_named(tmp_path: Path) -> None:
     parts = split(tmp_path)
     parts[1].unlink()
     error = refused(parts[2])
-    assert (error.code, error.file) == (ErrorCode.FILE_MISSING, str(parts[1]))
+    assert (error.code, error.file) == (ErrorCode.SHARD_MISSING, str(parts[1]))
 
 
 def test_parts_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
