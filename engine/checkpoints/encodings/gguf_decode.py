@@ -28,7 +28,7 @@ DECODERS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 def decode(source: WeightSource, parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """The numbers in float32, in the source's shape; see `engine.checkpoints.encodings.gguf.Gguf` for its parameters."""
+    """The numbers in float32, in the shape of the source, whose parameters stand in `encodings.gguf`."""
     (stored,) = parts
     values = torch.empty(source.numel, dtype=torch.float32, device=stored.device)
     skipped, head_rows = int(source.parameters.get(SKIPPED, 0)), int(source.parameters.get(HEAD_ROWS, 0))

@@ -1,4 +1,4 @@
-"""Block types of GGUF: every number as the gguf package decodes it, whole and row by row, and nothing held but bytes."""
+"""Block types of GGUF: every number as the gguf package decodes it, whole and row by row; only bytes are held."""
 
 from __future__ import annotations
 
@@ -81,9 +81,7 @@ def halves_exchanged(kind: str, blocks: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("twin", [scale_ignored, nibbles_swapped, off_by_one_block, halves_exchanged])
 @pytest.mark.parametrize("kind", DECODED)
-def test_a_wrong_twin_fails_the_same_comparison(
-    kind: str, twin: Callable[[str, torch.Tensor], torch.Tensor]
-) -> None:
+def test_a_wrong_twin_fails_the_same_comparison(kind: str, twin: Callable[[str, torch.Tensor], torch.Tensor]) -> None:
     blocks = random_blocks(kind, 24, seed=2)
     wanted = decoded(kind, blocks)
     assert same(DECODERS[kind](torch.from_numpy(blocks)), wanted)

@@ -1,4 +1,4 @@
-"""GGUF files: what the gguf package writes is opened, what cannot be true is refused, and nothing is believed before."""
+"""GGUF files: what the gguf package writes is opened, what cannot be true is refused before it is believed."""
 
 from __future__ import annotations
 
