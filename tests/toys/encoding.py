@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from engine.checkpoints import StoredTensor, WeightSource
+from engine.checkpoints import WeightSource
 from engine.checkpoints.encodings import Claim, Encoding
 
 PARTS = (".packed", ".row_scale", ".row_zero")
@@ -24,7 +24,7 @@ class Nibbles(Encoding):
     title = "toy nibbles"
     decoder = "toys.encoding_decode"
 
-    def claim(self, stored: Mapping[str, StoredTensor], metadata: Mapping[str, str]) -> Claim:
+    def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
         """See `Encoding.claim`."""
         weights = []
         for name, packed in stored.items():

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.checkpoints.encodings.encoding import Claim, Encoding, Unclaimed
+from engine.checkpoints.encodings.gguf import GGUF_ENCODINGS
 from engine.checkpoints.encodings.raw import Raw
 from engine.checkpoints.encodings.scaled_fp8 import ScaledFp8
 from engine.checkpoints.quantisation import Quantisation, quantisation_of
@@ -25,7 +26,7 @@ __all__ = [
     "scratch_bytes",
 ]
 
-ENCODINGS: list[Encoding] = [ScaledFp8(), Raw()]
+ENCODINGS: list[Encoding] = [ScaledFp8(), *GGUF_ENCODINGS, Raw()]
 """In the order in which they are asked; the last one takes everything that is left."""
 
 
