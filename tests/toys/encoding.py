@@ -24,7 +24,7 @@ class Nibbles(Encoding):
     title = "toy nibbles"
     decoder = "toys.encoding_decode"
 
-    def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
+    def claim(self, stored: Mapping[str, StoredTensor], metadata: Mapping[str, str]) -> Claim:
         """See `Encoding.claim`."""
         weights = []
         for name, packed in stored.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.containers.gguf_header import MAGIC, GgufHeader, read_header
@@ -59,7 +60,7 @@ def _part_paths(path: Path, header: GgufHeader) -> list[Path]:
     names = shard.siblings()
     missing = [name for name in names if not path.with_name(name).is_file()]
     if missing:
-        data = {"reason": "numbered", "index": "", "names": missing, "count": count}
+        data: dict[str, Any] = {"reason": "numbered", "index": "", "names": missing, "count": count}
         raise EngineError(ErrorCode.SHARD_MISSING, file=path.with_name(missing[0]), **data)
     return [path.with_name(name) for name in names]
 
