@@ -36,6 +36,8 @@ class NoticeCode(str, Enum):
     JOURNAL_OFF = "journal_off"
     RECORD_DAMAGED = "record_damaged"
     ENERGY_BOUNDS = "energy_bounds"
+    EMA_USED = "ema_used"
+    SEVERAL_MODELS = "several_models"
 
 
 @dataclass(frozen=True)
