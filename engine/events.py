@@ -41,6 +41,8 @@ class NoticeCode(str, Enum):
     COMPONENTS_ABSENT = "components_absent"
     OTHER_DENOISERS = "other_denoisers"
     COMMON_PART_PAIRED = "common_part_paired"
+    EMA_USED = "ema_used"
+    SEVERAL_MODELS = "several_models"
 
 
 @dataclass(frozen=True)

@@ -4147,6 +4147,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>belongs to another model in the same file</source>
+        <translation>gehört zu einem anderen Modell in derselben Datei</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>changed less than the limit</source>
         <translation>weniger geändert als die Grenze</translation>
     </message>
@@ -4199,6 +4204,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>the chosen format has no place for it</source>
         <translation>das gewählte Format hat keinen Platz dafür</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>the one without a prefix</source>
+        <translation>das ohne Vorsatz</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4285,6 +4295,16 @@
         <location filename="../../app/text/notices.py"/>
         <source>{day} {month} {year}, {time}</source>
         <translation>{day}. {month} {year}, {time}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{file} holds several models: {name} is used, not {others}.</source>
+        <translation>{file} enthält mehrere Modelle: {name} wird verwendet, nicht {others}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{file} holds the weights of this model only as an EMA copy ({name}): that copy is used.</source>
+        <translation>{file} enthält die Gewichte dieses Modells nur als EMA-Kopie ({name}): Diese Kopie wird verwendet.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
