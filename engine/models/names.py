@@ -20,7 +20,7 @@ from engine.models.families import (
     WRAPPER_PREFIXES,
     Family,
 )
-from engine.models.layouts import LAYOUTS, NATIVE
+from engine.models.layouts import LAYOUTS, NATIVE, Layout, layout_of
 from engine.results import LeaveOutReason, LeftOut
 
 DENOISER = "diffusion_model."
@@ -28,12 +28,21 @@ DENOISER = "diffusion_model."
 
 @dataclass(frozen=True)
 class NamedModel:
-    """A checkpoint's tensors by canonical name, those that have none, and what there is to say of the names."""
+    """A checkpoint's tensors by canonical name, those that have none, and what there is to say of the names.
+
+    Attributes:
+        family: of its denoiser.
+        views: by canonical name.
+        left_out: tensors without one.
+        notices: remarks on the names.
+        layouts: those of its components whose names are not the canonical ones, in the order of the file.
+    """
 
     family: Family
     views: dict[str, WeightView]
     left_out: tuple[LeftOut, ...]
     notices: tuple[Notice, ...] = ()
+    layouts: tuple[Layout, ...] = ()
 
 
 def name_tensors(checkpoint: Checkpoint) -> NamedModel:
@@ -62,22 +71,36 @@ def name_tensors(checkpoint: Checkpoint) -> NamedModel:
                 views[name] = view
 
     place = {name: index for index, name in enumerate(sources)}
-    named = [
-        (canonical + name, view)
-        for (_, component, canonical, layout), inner in prefixed.items()
-        for name, view in LAYOUTS[layout].views(inner, component)
-    ]
-    add(sorted(named, key=lambda item: place[item[1].source.name]))  # in the order of the files
-    denoiser = {name[len(DENOISER) :] for name in views if name.startswith(DENOISER)}
-    if denoiser or not rest:
-        family = detect_family(denoiser)
+
+    def in_order(found: Iterable[tuple[str, WeightView]]) -> list[tuple[str, WeightView]]:
+        return sorted(found, key=lambda item: place[item[1].source.name])  # of the files
+
+    family, layouts, named = GENERIC, list[Layout](), list[tuple[str, WeightView]]()
+    for (_, component, canonical, key), inner in prefixed.items():
+        layout = LAYOUTS[key]
+        if component == "denoiser":
+            found, layout = _identify(inner)
+            family = found if family is GENERIC else family
+        layouts.append(layout)
+        named += ((canonical + name, view) for name, view in layout.views(inner, component))
+    add(in_order(named))
+    if any(name.startswith(DENOISER) for name in views) or not rest:
         add(NATIVE.views(rest, "other"))
     else:
-        family, component, canonical, wrapper = _identify_unprefixed(rest)
-        for name, source in rest.items():
-            inner = name.removeprefix(wrapper)
-            add((canonical + inner, view) for inner, view in NATIVE.views({inner: source}, component))
-    return NamedModel(family, views, tuple(left_out))
+        family, layout, component, canonical, wrapper = _identify_unprefixed(rest)
+        inner = {name[len(wrapper) :]: source for name, source in rest.items() if name.startswith(wrapper)}
+        others = {name: source for name, source in rest.items() if not name.startswith(wrapper)}
+        named = [*layout.views(inner, component), *NATIVE.views(others, component)]
+        layouts.append(layout)
+        add(in_order((canonical + name, view) for name, view in named))
+    used = tuple(layout for layout in dict.fromkeys(layouts) if layout is not NATIVE)
+    return NamedModel(family, views, tuple(left_out), layouts=used)
+
+
+def _identify(inner: Mapping[str, WeightSource]) -> tuple[Family, Layout]:
+    """The family and the layout of a denoiser's names without its prefix."""
+    found = layout_of(inner)
+    return (detect_family(set(inner)), NATIVE) if found is None else found
 
 
 def detect_family(names: set[str]) -> Family:
@@ -88,19 +111,19 @@ def detect_family(names: set[str]) -> Family:
     return GENERIC
 
 
-def _identify_unprefixed(rest: Mapping[str, WeightSource]) -> tuple[Family, str, str, str]:
-    """Family, component, canonical start, and the wrapper prefix to strip, of a file without component names."""
+def _identify_unprefixed(rest: Mapping[str, WeightSource]) -> tuple[Family, Layout, str, str, str]:
+    """Family, layout, component, canonical start, and the wrapper prefix, of a file without component names."""
     names = set(rest)
     for wrapper in ("", *WRAPPER_PREFIXES):
-        inner = {name[len(wrapper) :] for name in names if name.startswith(wrapper)}
-        family = detect_family(inner)
+        inner = {name[len(wrapper) :]: source for name, source in rest.items() if name.startswith(wrapper)}
+        family, layout = _identify(inner)
         if family is not GENERIC:
-            return family, "denoiser", DENOISER, wrapper
+            return family, layout, "denoiser", DENOISER, wrapper
     widths = {name: source.shape[-1] for name, source in rest.items() if source.shape}
     for key, allowed, canonical in TEXT_ENCODER_FILES:
         if key in widths and (not allowed or widths[key] in allowed):
-            return GENERIC, "text_encoders", canonical, ""
+            return GENERIC, NATIVE, "text_encoders", canonical, ""
     for wrapper in WRAPPER_PREFIXES:
         if all(name.startswith(wrapper) for name in names):
-            return GENERIC, "denoiser", DENOISER, wrapper
-    return GENERIC, "denoiser", DENOISER, ""
+            return GENERIC, NATIVE, "denoiser", DENOISER, wrapper
+    return GENERIC, NATIVE, "denoiser", DENOISER, ""
