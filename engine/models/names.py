@@ -386,5 +386,3 @@ def _notices(file: str, chosen: str, split: _Split) -> Iterable[Notice]:
 
 def duplicate(source: WeightSource, used: WeightSource) -> LeftOut:
     return LeftOut(source.name, LeaveOutReason.DUPLICATE_NAME, f"{used.name} has the same place and is used")
-
-

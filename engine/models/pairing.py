@@ -11,8 +11,8 @@ from typing import Literal
 from engine.checkpoints import Checkpoint, WeightView
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
-from engine.models.blocks import Block, find_blocks
 from engine.models.aligned_names import name_pair
+from engine.models.blocks import Block, find_blocks
 from engine.models.common_parts import common_parts, is_vocabulary
 from engine.models.families import GENERIC, Family
 from engine.results import LeaveOutReason, LeftOut
