@@ -385,4 +385,5 @@ def _notices(file: str, chosen: str, split: _Split) -> Iterable[Notice]:
 
 
 def duplicate(source: WeightSource, used: WeightSource) -> LeftOut:
+    """A tensor left out as another one has its canonical name already."""
     return LeftOut(source.name, LeaveOutReason.DUPLICATE_NAME, f"{used.name} has the same place and is used")

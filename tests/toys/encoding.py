@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from engine.checkpoints import WeightSource
+from engine.checkpoints import StoredTensor, WeightSource
 from engine.checkpoints.encodings import Claim, Encoding
 
 PARTS = (".packed", ".row_scale", ".row_zero")
