@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from engine.checkpoints import Checkpoint, WeightSource, WeightView
-from engine.checkpoints.names_of_files import DENOISERS, TEXT_ENCODERS
 from engine.events import Notice, NoticeCode
 from engine.models import wrappers
 from engine.models.families import (
@@ -23,6 +22,7 @@ from engine.models.families import (
     Family,
 )
 from engine.models.layouts import LAYOUTS, NATIVE, Layout, layout_of
+from engine.models.pipelines import in_order, place_of
 from engine.results import LeaveOutReason, LeftOut
 
 DENOISER = "diffusion_model."
@@ -81,24 +81,24 @@ def name_tensors(checkpoint: Checkpoint, model: str | None = None) -> NamedModel
 
 def _name_components(checkpoint: Checkpoint) -> NamedModel:
     """Name each component of a model in folders as the model of its own that it is, and put them together."""
-    families: list[Family] = []
+    family = GENERIC
     views: dict[str, WeightView] = {}
     left_out: list[LeftOut] = []
     notices: list[Notice] = []
     layouts: list[Layout] = []
     denoisers: list[str] = []
-    for start in checkpoint.components:
+    for start in in_order(checkpoint.components):
         folder = start.removesuffix("/")
         weights = checkpoint.weights_in(start)
         named = _name_weights(weights, folder)
-        component, canonical = _place_of(folder)
+        component, canonical = place_of(folder, family.key)
         if component == "denoiser":
             denoisers.append(folder)
             if len(denoisers) > 1:
                 detail = f"{denoisers[0]} is used"
                 left_out += [LeftOut(start + name, LeaveOutReason.DUPLICATE_NAME, detail) for name in weights]
                 continue
-            families.append(named.family)
+            family = named.family
         left_out += [replace(item, name=start + item.name) for item in named.left_out]
         notices += named.notices
         layouts += named.layouts
@@ -111,17 +111,7 @@ def _name_components(checkpoint: Checkpoint) -> NamedModel:
                 views[here] = _in_folder(start, component, view)
     if len(denoisers) > 1:
         notices.append(Notice(NoticeCode.OTHER_DENOISERS, denoisers[0], {"names": denoisers[1:]}))
-    family = families[0] if families else GENERIC
     return NamedModel(family, views, tuple(left_out), tuple(notices), tuple(dict.fromkeys(layouts)))
-
-
-def _place_of(folder: str) -> tuple[str, str]:
-    """Component and canonical start of what a folder of a model in diffusers' folders holds."""
-    if folder in DENOISERS:
-        return "denoiser", DENOISER
-    if folder.startswith(TEXT_ENCODERS[0]):
-        return "text_encoders", f"text_encoders.{folder}.transformer."
-    return ("vae", "vae.") if folder == "vae" else ("other", f"{folder}.")
 
 
 def _in_folder(start: str, component: str, view: WeightView) -> WeightView:
