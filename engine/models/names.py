@@ -21,7 +21,8 @@ from engine.models.families import (
     WRAPPER_PREFIXES,
     Family,
 )
-from engine.models.layouts import LAYOUTS, NATIVE
+from engine.models.layouts import LAYOUTS, NATIVE, Layout
+from engine.models.llama_cpp import llama_cpp_layout
 from engine.results import LeaveOutReason, LeftOut
 
 DENOISER = "diffusion_model."
@@ -41,7 +42,18 @@ def name_tensors(checkpoint: Checkpoint) -> NamedModel:
     """Give every tensor of a checkpoint its canonical name."""
     if checkpoint.components:
         return _name_components(checkpoint)
+    layout = llama_cpp_layout(checkpoint.weights, checkpoint.metadata)
+    if layout is not None:
+        return _name_llama_cpp(checkpoint.weights, layout)
     return _name_weights(checkpoint.weights)
+
+
+def _name_llama_cpp(weights: Mapping[str, WeightSource], layout: Layout) -> NamedModel:
+    """Name the weights of a GGUF file as those of the Hugging Face model that it was made from."""
+    sources = {name: view.source for name, view in layout.views(weights, "other")}
+    family, component, canonical, wrapper = _identify_unprefixed(sources)
+    views = layout.views(weights, component)
+    return NamedModel(family, {canonical + name.removeprefix(wrapper): view for name, view in views}, ())
 
 
 def _name_components(checkpoint: Checkpoint) -> NamedModel:
