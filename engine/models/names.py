@@ -22,6 +22,7 @@ from engine.models.families import (
     Family,
 )
 from engine.models.layouts import LAYOUTS, NATIVE, Layout, layout_of
+from engine.models.llama_cpp import llama_cpp_layout
 from engine.models.pipelines import in_order, place_of
 from engine.results import LeaveOutReason, LeftOut
 
@@ -76,7 +77,19 @@ def name_tensors(checkpoint: Checkpoint, model: str | None = None) -> NamedModel
     """
     if checkpoint.components:
         return _name_components(checkpoint)
+    layout = llama_cpp_layout(checkpoint.weights, checkpoint.metadata)
+    if layout is not None:
+        return _name_llama_cpp(checkpoint.weights, layout)
     return _name_weights(checkpoint.weights, checkpoint.path.name, model)
+
+
+def _name_llama_cpp(weights: Mapping[str, WeightSource], layout: Layout) -> NamedModel:
+    """Name the weights of a GGUF file as those of the Hugging Face model that it was made from."""
+    sources = {name: view.source for name, view in layout.views(weights, "other")}
+    family, _, component, canonical, wrapper = _identify_unprefixed(sources)
+    views = layout.views(weights, component)
+    named = {canonical + name.removeprefix(wrapper): view for name, view in views}
+    return NamedModel(family, named, (), layouts=(layout,))
 
 
 def _name_components(checkpoint: Checkpoint) -> NamedModel:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.containers.gguf_header import MAGIC, GgufHeader, read_header
@@ -60,8 +59,8 @@ def _part_paths(path: Path, header: GgufHeader) -> list[Path]:
     names = shard.siblings()
     missing = [name for name in names if not path.with_name(name).is_file()]
     if missing:
-        data: dict[str, Any] = {"reason": "numbered", "index": "", "names": missing, "count": count}
-        raise EngineError(ErrorCode.SHARD_MISSING, file=path.with_name(missing[0]), **data)
+        file = path.with_name(missing[0])
+        raise EngineError(ErrorCode.SHARD_MISSING, file=file, reason="numbered", index="", names=missing, count=count)
     return [path.with_name(name) for name in names]
 
 

@@ -34,7 +34,7 @@ HEAD_ROWS = "head_rows"
 SHIFT = "shift"
 """What is added to every number."""
 
-PAIRED_ROWS = ("llama",)
+PAIRED_ROWS = ("llama", "mistral3")
 """Architectures whose q and k have their rows in llama.cpp's order."""
 SHIFTED_NORMS = ("gemma", "gemma2", "gemma3")
 """Architectures whose norms are stored plus 1."""
