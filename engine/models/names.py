@@ -7,7 +7,7 @@ A canonical name is what ComfyUI calls the weight, ``diffusion_model.<native nam
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -23,7 +23,7 @@ from engine.models.families import (
     WRAPPER_PREFIXES,
     Family,
 )
-from engine.models.layouts import LAYOUTS, NATIVE
+from engine.models.layouts import LAYOUTS, NATIVE, Layout, layout_of
 from engine.results import LeaveOutReason, LeftOut
 
 DENOISER = "diffusion_model."
@@ -42,6 +42,7 @@ class NamedModel:
         views: the weights by canonical name.
         left_out: tensors that have none, with the reasons.
         notices: remarks.
+        layouts: those of its components whose names are not the canonical ones, in the order of the file.
         models: how the names of each model in the file begin, the likeliest first; one entry where there is one model.
     """
 
@@ -49,6 +50,7 @@ class NamedModel:
     views: dict[str, WeightView]
     left_out: tuple[LeftOut, ...]
     notices: tuple[Notice, ...] = ()
+    layouts: tuple[Layout, ...] = ()
     models: tuple[str, ...] = ("",)
 
 
@@ -92,6 +94,7 @@ def name_tensors(checkpoint: Checkpoint, model: str | None = None) -> NamedModel
         reading.views,
         (*left_out, *reading.left_out),
         tuple(_notices(checkpoint.path.name, chosen, split)),
+        tuple(layout for layout in dict.fromkeys(reading.layouts) if layout is not NATIVE),
         tuple(split.models) or ("",),
     )
 
@@ -104,6 +107,28 @@ def detect_family(names: set[str]) -> Family:
     return GENERIC
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """What the names of one component say: its family and layout, the component, and how its canonical names begin."""
+
+    family: Family
+    layout: Layout = NATIVE
+    component: str = "denoiser"
+    canonical: str = DENOISER
+
+
+def _kind_of(sources: Sources) -> _Kind | None:
+    """What the names of a component are; None where neither a layout nor a family knows them."""
+    found = layout_of(sources)
+    if found is not None:
+        return _Kind(*found)
+    encoder = _text_encoder(sources)
+    if encoder is not None:
+        return _Kind(GENERIC, NATIVE, "text_encoders", encoder)
+    family = detect_family(set(sources))
+    return None if family is GENERIC else _Kind(family)
+
+
 class _Reading:
     """Canonical names found so far; the first tensor that comes for a name has it."""
 
@@ -111,6 +136,7 @@ class _Reading:
         self.family = GENERIC
         self.views: dict[str, WeightView] = {}
         self.left_out: list[LeftOut] = []
+        self.layouts: list[Layout] = []
 
     def read(self, sources: Sources) -> None:
         """Name the tensors of a model, whose own beginning has been taken off."""
@@ -118,14 +144,16 @@ class _Reading:
         if start and _is_checkpoint(inner):
             sources = self._without(start, sources)
         rest = self._read_components(sources)
-        denoiser = {name[len(DENOISER) :] for name in self.views if name.startswith(DENOISER)}
-        if denoiser or not rest:
-            self.family = detect_family(denoiser)
+        if any(name.startswith(DENOISER) for name in self.views) or not rest:
             self._add(NATIVE.views(rest, "other"))
             return
-        self.family, component, canonical, start = _identify_unprefixed(rest)
-        rest = self._without(start, rest)
-        self._add((canonical + name, view) for name, view in NATIVE.views(rest, component))
+        start, inner = _recognised(rest, "")
+        kind = _kind_of(inner) or _Kind(GENERIC)
+        if start is None:
+            start = next((start for start in WRAPPER_PREFIXES if all(map(_begins(start), rest))), "")
+        named = self._views(start, rest, kind)
+        self.family = kind.family
+        self._add_in_order(named, rest)
 
     def add_beside(self, sources: Sources) -> None:
         """Name what stands beside the model: other components, or something of its own."""
@@ -142,12 +170,28 @@ class _Reading:
                 rest[whole] = source
             else:
                 prefixed.setdefault(row, {})[whole[len(row[0]) :]] = source
-        for (_, component, canonical, layout), inner in prefixed.items():
-            plain = self._without(_start_inside(inner), inner)
-            named += [(canonical + name, view) for name, view in LAYOUTS[layout].views(plain, component)]
+        for (_, component, canonical, key), inner in prefixed.items():
+            start = _start_inside(inner)
+            kind = _Kind(GENERIC, LAYOUTS[key], component, canonical)
+            found = _kind_of({name[len(start) :]: source for name, source in inner.items() if name.startswith(start)})
+            if found is not None and found.component == component == "denoiser":
+                kind = found
+                self.family = kind.family if self.family is GENERIC else self.family
+            named += self._views(start, inner, kind)
+        self._add_in_order(named, sources)
+        return rest
+
+    def _views(self, start: str, sources: Sources, kind: _Kind) -> list[tuple[str, WeightView]]:
+        """The canonical names of a component; what lacks its beginning is taken as it is."""
+        inner = {name[len(start) :]: source for name, source in sources.items() if name.startswith(start)}
+        outside = {name: source for name, source in sources.items() if not name.startswith(start)}
+        self.layouts.append(kind.layout)
+        views = [*kind.layout.views(inner, kind.component), *NATIVE.views(outside, kind.component)]
+        return [(kind.canonical + name, view) for name, view in views]
+
+    def _add_in_order(self, named: list[tuple[str, WeightView]], sources: Sources) -> None:
         place = {source.name: index for index, source in enumerate(sources.values())}
         self._add(sorted(named, key=lambda item: place[item[1].source.name]))  # in the order of the files
-        return rest
 
     def _without(self, start: str, sources: Sources) -> Sources:
         """Take a beginning off the names that have it; of two that meet the one that had it stays."""
@@ -251,7 +295,7 @@ def _is_checkpoint(sources: Sources) -> bool:
 
 
 def _is_model(sources: Sources) -> bool:
-    return detect_family(set(sources)) is not GENERIC or _text_encoder(sources) is not None
+    return _kind_of(sources) is not None
 
 
 def _has_model(sources: Sources) -> bool:
@@ -269,31 +313,17 @@ def _ema(start: str) -> bool:
     return any(map(wrappers.is_ema, start.split(".")))
 
 
-def _start_inside(names: Mapping[str, WeightSource]) -> str:
+def _begins(start: str) -> Callable[[str], bool]:
+    return lambda name: name.startswith(start)
+
+
+def _start_inside(sources: Sources) -> str:
     """Wrapper words that stand between a component's prefix and its own names; empty where the names need none off."""
-    if detect_family(set(names)) is not GENERIC:
-        return ""
-    for start in wrappers.starts(names)[1:]:
-        inner = {name[len(start) :] for name in names if name.startswith(start)}
-        if detect_family(inner) is not GENERIC or (start == "module." and len(inner) == len(names)):
+    for start in wrappers.starts(sources):
+        inner = {name[len(start) :]: source for name, source in sources.items() if name.startswith(start)}
+        if _is_model(inner) or (start == "module." and len(inner) == len(sources)):
             return start
     return ""
-
-
-def _identify_unprefixed(rest: Sources) -> tuple[Family, str, str, str]:
-    """Family, component, canonical start, and the beginning to take off, of a file without component names."""
-    for start in wrappers.starts(rest):
-        inner = {name[len(start) :]: source for name, source in rest.items() if name.startswith(start)}
-        family = detect_family(set(inner))
-        if family is not GENERIC:
-            return family, "denoiser", DENOISER, start
-        encoder = _text_encoder(inner)
-        if encoder is not None:
-            return GENERIC, "text_encoders", encoder, start
-    for start in WRAPPER_PREFIXES:
-        if all(name.startswith(start) for name in rest):
-            return GENERIC, "denoiser", DENOISER, start
-    return GENERIC, "denoiser", DENOISER, ""
 
 
 def _text_encoder(sources: Sources) -> str | None:
