@@ -6,7 +6,7 @@ A canonical name is what ComfyUI calls the weight, ``diffusion_model.<native nam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from engine.checkpoints import Checkpoint, WeightSource, WeightView
@@ -85,11 +85,13 @@ def name_tensors(checkpoint: Checkpoint, model: str | None = None) -> NamedModel
 
 def _name_llama_cpp(weights: Mapping[str, WeightSource], layout: Layout) -> NamedModel:
     """Name the weights of a GGUF file as those of the Hugging Face model that it was made from."""
-    sources = {name: view.source for name, view in layout.views(weights, "other")}
-    family, _, component, canonical, wrapper = _identify_unprefixed(sources)
-    views = layout.views(weights, component)
-    named = {canonical + name.removeprefix(wrapper): view for name, view in views}
-    return NamedModel(family, named, (), layouts=(layout,))
+    views = layout.views(weights, "other")
+    start, inner = _recognised({name: view.source for name, view in views}, "")
+    kind = _kind_of(inner) or _Kind(GENERIC)
+    named = {
+        kind.canonical + name.removeprefix(start or ""): replace(view, component=kind.component) for name, view in views
+    }
+    return NamedModel(kind.family, named, (), layouts=(layout,))
 
 
 def _name_components(checkpoint: Checkpoint) -> NamedModel:
@@ -166,10 +168,26 @@ def detect_family(names: set[str]) -> Family:
     return GENERIC
 
 
-def _identify(inner: Sources) -> tuple[Family, Layout]:
-    """The family and the layout of a denoiser's names without its prefix."""
-    found = layout_of(inner)
-    return (detect_family(set(inner)), NATIVE) if found is None else found
+@dataclass(frozen=True)
+class _Kind:
+    """What the names of one component say: its family and layout, the component, and how its canonical names begin."""
+
+    family: Family
+    layout: Layout = NATIVE
+    component: str = "denoiser"
+    canonical: str = DENOISER
+
+
+def _kind_of(sources: Sources) -> _Kind | None:
+    """What the names of a component are; None where neither a layout nor a family knows them."""
+    found = layout_of(sources)
+    if found is not None:
+        return _Kind(*found)
+    encoder = _text_encoder(sources)
+    if encoder is not None:
+        return _Kind(GENERIC, NATIVE, "text_encoders", encoder)
+    family = detect_family(set(sources))
+    return None if family is GENERIC else _Kind(family)
 
 
 class _Reading:
@@ -177,9 +195,9 @@ class _Reading:
 
     def __init__(self) -> None:
         self.family = GENERIC
-        self.layouts: list[Layout] = []
         self.views: dict[str, WeightView] = {}
         self.left_out: list[LeftOut] = []
+        self.layouts: list[Layout] = []
 
     def read(self, sources: Sources) -> None:
         """Name the tensors of a model, whose own beginning has been taken off."""
@@ -190,10 +208,13 @@ class _Reading:
         if any(name.startswith(DENOISER) for name in self.views) or not rest:
             self._add(NATIVE.views(rest, "other"))
             return
-        self.family, layout, component, canonical, start = _identify_unprefixed(rest)
-        rest = self._without(start, rest)
-        self.layouts.append(layout)
-        self._add((canonical + name, view) for name, view in layout.views(rest, component))
+        start, inner = _recognised(rest, "")
+        kind = _kind_of(inner) or _Kind(GENERIC)
+        if start is None:
+            start = next((start for start in WRAPPER_PREFIXES if all(map(_begins(start), rest))), "")
+        named = self._views(start, rest, kind)
+        self.family = kind.family
+        self._add_in_order(named, rest)
 
     def add_beside(self, sources: Sources) -> None:
         """Name what stands beside the model: other components, or something of its own."""
@@ -211,16 +232,27 @@ class _Reading:
             else:
                 prefixed.setdefault(row, {})[whole[len(row[0]) :]] = source
         for (_, component, canonical, key), inner in prefixed.items():
-            plain = self._without(_start_inside(inner), inner)
-            layout = LAYOUTS[key]
-            if component == "denoiser":
-                family, layout = _identify(plain)
-                self.family = family if self.family is GENERIC else self.family
-            self.layouts.append(layout)
-            named += [(canonical + name, view) for name, view in layout.views(plain, component)]
+            start = _start_inside(inner)
+            kind = _Kind(GENERIC, LAYOUTS[key], component, canonical)
+            found = _kind_of({name[len(start) :]: source for name, source in inner.items() if name.startswith(start)})
+            if found is not None and found.component == component == "denoiser":
+                kind = found
+                self.family = kind.family if self.family is GENERIC else self.family
+            named += self._views(start, inner, kind)
+        self._add_in_order(named, sources)
+        return rest
+
+    def _views(self, start: str, sources: Sources, kind: _Kind) -> list[tuple[str, WeightView]]:
+        """The canonical names of a component; what lacks its beginning is taken as it is."""
+        inner = {name[len(start) :]: source for name, source in sources.items() if name.startswith(start)}
+        outside = {name: source for name, source in sources.items() if not name.startswith(start)}
+        self.layouts.append(kind.layout)
+        views = [*kind.layout.views(inner, kind.component), *NATIVE.views(outside, kind.component)]
+        return [(kind.canonical + name, view) for name, view in views]
+
+    def _add_in_order(self, named: list[tuple[str, WeightView]], sources: Sources) -> None:
         place = {source.name: index for index, source in enumerate(sources.values())}
         self._add(sorted(named, key=lambda item: place[item[1].source.name]))  # in the order of the files
-        return rest
 
     def _without(self, start: str, sources: Sources) -> Sources:
         """Take a beginning off the names that have it; of two that meet the one that had it stays."""
@@ -324,7 +356,7 @@ def _is_checkpoint(sources: Sources) -> bool:
 
 
 def _is_model(sources: Sources) -> bool:
-    return _identify(sources)[0] is not GENERIC or _text_encoder(sources) is not None
+    return _kind_of(sources) is not None
 
 
 def _has_model(sources: Sources) -> bool:
@@ -342,31 +374,17 @@ def _ema(start: str) -> bool:
     return any(map(wrappers.is_ema, start.split(".")))
 
 
-def _start_inside(names: Sources) -> str:
+def _begins(start: str) -> Callable[[str], bool]:
+    return lambda name: name.startswith(start)
+
+
+def _start_inside(sources: Sources) -> str:
     """Wrapper words that stand between a component's prefix and its own names; empty where the names need none off."""
-    if _identify(names)[0] is not GENERIC:
-        return ""
-    for start in wrappers.starts(names)[1:]:
-        inner = {name[len(start) :]: source for name, source in names.items() if name.startswith(start)}
-        if _identify(inner)[0] is not GENERIC or (start == "module." and len(inner) == len(names)):
+    for start in wrappers.starts(sources):
+        inner = {name[len(start) :]: source for name, source in sources.items() if name.startswith(start)}
+        if _is_model(inner) or (start == "module." and len(inner) == len(sources)):
             return start
     return ""
-
-
-def _identify_unprefixed(rest: Sources) -> tuple[Family, Layout, str, str, str]:
-    """Family, layout, component, canonical start, and the beginning to take off, of a file without component names."""
-    for start in wrappers.starts(rest):
-        inner = {name[len(start) :]: source for name, source in rest.items() if name.startswith(start)}
-        family, layout = _identify(inner)
-        if family is not GENERIC:
-            return family, layout, "denoiser", DENOISER, start
-        encoder = _text_encoder(inner)
-        if encoder is not None:
-            return GENERIC, NATIVE, "text_encoders", encoder, start
-    for start in WRAPPER_PREFIXES:
-        if all(name.startswith(start) for name in rest):
-            return GENERIC, NATIVE, "denoiser", DENOISER, start
-    return GENERIC, NATIVE, "denoiser", DENOISER, ""
 
 
 def _text_encoder(sources: Sources) -> str | None:
