@@ -36,6 +36,10 @@ class NoticeCode(str, Enum):
     RECORD_DAMAGED = "record_damaged"
     ENERGY_BOUNDS = "energy_bounds"
     COMMON_PART_PAIRED = "common_part_paired"
+    TAKEN_FOR_CONVOLUTIONS = "taken_for_convolutions"
+    EXPERTS_INTERLEAVED = "experts_interleaved"
+    EXPERTS_SQUARE = "experts_square"
+    EMBEDDINGS_TIED = "embeddings_tied"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
 from engine.models.blocks import Block, find_blocks
 from engine.models.common_parts import common_parts, is_vocabulary
+from engine.models.experts import align_experts
 from engine.models.families import GENERIC, WRAPPER_PREFIXES, Family
 from engine.models.names import DENOISER, NamedModel, name_tensors
 from engine.results import LeaveOutReason, LeftOut
@@ -127,6 +128,8 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
     """
     tuned, base = name_tensors(finetuned), name_tensors(original)
     tuned, base = _align_wrappers(tuned, base)
+    aligned = align_experts(tuned.views, base.views)
+    tuned, base = replace(tuned, views=aligned.tuned), replace(base, views=aligned.base)
     family = base.family if base.family is not GENERIC else tuned.family
     blocks = find_blocks(family, set(base.views))
     left_out = [*tuned.left_out, *(item for item in base.left_out if item not in tuned.left_out)]
@@ -163,7 +166,7 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
             other_example=next(iter(original.stored)),
         )
     weights.sort(key=lambda weight: (weight.component, weight.block.order, _natural(weight.name)))
-    notices = (*finetuned.notices, *original.notices, *tuned.notices, *base.notices)
+    notices = (*finetuned.notices, *original.notices, *tuned.notices, *base.notices, *aligned.notices)
     return Pairing(family, tuple(weights), tuple(left_out), only_finetuned, notices)
 
 
