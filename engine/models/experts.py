@@ -42,6 +42,10 @@ _OUT_OF = {DOWN, "w2", "fc2", "wo"}  # back to it
 _HALVES = (("gate_proj", "up_proj"), ("w1", "w3"))  # the gate, and the projection up
 _ROUTERS = ("gate.weight", "router.weight", "router.linear.weight", "router.layer.weight")
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "word_embeddings.weight", "tok_embeddings.weight")
+_IN_MEMORY = (  # names of modules in files, in memory, and what tells that a model has the latter
+    (".block_sparse_moe.", ".mlp.", ".mlp.experts."),  # Mixtral
+    (".block_sparse_moe.router.layer.", ".block_sparse_moe.router.", ".block_sparse_moe.router."),  # GraniteMoE
+)
 _LONGEST_KERNEL = 16  # of a convolution along one dimension, as far as its shape can tell
 _COUNTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 
@@ -114,13 +118,13 @@ def align_experts(
 
 
 def _same_modules(tuned: Views, base: Views) -> tuple[Views, Views]:
-    """Mixtral's module of experts has two names: ``block_sparse_moe`` in files, ``mlp`` in memory."""
-    old, new = ".block_sparse_moe.", ".mlp."
+    """Both under the names in memory where one side has these and the other one those of its family's files."""
 
     def renamed(side: Views, other: Views) -> Views:
-        if any(old in name for name in other) or not any(".mlp.experts." in name for name in other):
-            return side
-        return {name.replace(old, new): view for name, view in side.items()}
+        for in_files, in_memory, mark in _IN_MEMORY:
+            if not any(in_files in name for name in other) and any(mark in name for name in other):
+                side = {name.replace(in_files, in_memory): view for name, view in side.items()}
+        return side
 
     return renamed(tuned, base), renamed(base, tuned)
 
