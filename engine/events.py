@@ -43,6 +43,10 @@ class NoticeCode(str, Enum):
     COMMON_PART_PAIRED = "common_part_paired"
     EMA_USED = "ema_used"
     SEVERAL_MODELS = "several_models"
+    TAKEN_FOR_CONVOLUTIONS = "taken_for_convolutions"
+    EXPERTS_INTERLEAVED = "experts_interleaved"
+    EXPERTS_SQUARE = "experts_square"
+    EMBEDDINGS_TIED = "embeddings_tied"
 
 
 @dataclass(frozen=True)

@@ -340,7 +340,7 @@ class _EncodedPiece:
         self._checkpoint, self._piece, self._note = checkpoint, piece, note
         self.height, self.width = _matrix(piece.shape)
         first = piece_of(piece.source, 0, 1) if piece.source.shape and piece.source.shape[0] else piece
-        self._by_rows = first.rows is None and piece.rows is None and not piece.transposed
+        self._by_rows = first.rows is None and piece.rows is None and not (piece.transposed or piece.single)
         self._whole: torch.Tensor | None = None
 
     def block(self, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:

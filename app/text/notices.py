@@ -57,6 +57,26 @@ NOTICES: dict[NoticeCode, str] = {
     NoticeCode.DIFFUSERS_REFUSES: marked("messages", "diffusers may refuse this file for {name}."),
     NoticeCode.DIFFUSERS_READS_NOTHING: marked("messages", "diffusers loads nothing of this file for {name}."),
     NoticeCode.COMMON_PART_PAIRED: marked("messages", "{name}: {extents}. What both models have is compared."),
+    NoticeCode.TAKEN_FOR_CONVOLUTIONS: marked(
+        "messages",
+        "{tensors}, such as {name}, may be the experts of a mixture by their shape, or convolutions; nothing says "
+        "which, so they are taken for convolutions.",
+    ),
+    NoticeCode.EXPERTS_INTERLEAVED: marked(
+        "messages",
+        "{tensors}, such as {name}, keep the rows of two projections in turns, which the other model has in tensors of "
+        "their own. They are left out.",
+    ),
+    NoticeCode.EXPERTS_SQUARE: marked(
+        "messages",
+        "{tensors} of experts, such as {name}, hold square matrices, and nothing says which side is the output; the "
+        "rows are taken for it.",
+    ),
+    NoticeCode.EMBEDDINGS_TIED: marked(
+        "messages",
+        "{name} is stored in one of the models alone, as the other one uses its embeddings for it; it is compared with "
+        "these.",
+    ),
     NoticeCode.STORED_FP32: marked("messages", "{name} is stored in fp32: {dtype} would lose too much of it."),
     NoticeCode.LAYERS_CAPPED: marked(
         "messages", "The rank limit of {rank} cut {layers} short; raise the rank to keep what the rule asked for."

@@ -14,7 +14,9 @@ from engine.events import Notice
 from engine.models.aligned_names import name_pair
 from engine.models.blocks import Block, find_blocks
 from engine.models.common_parts import common_parts, is_vocabulary
+from engine.models.experts import align_experts
 from engine.models.families import GENERIC, Family
+from engine.models.language_models import pair_tied, turn_conv1d
 from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings
 
@@ -127,6 +129,9 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
         EngineError: ``no_common_weights`` where nothing matches.
     """
     tuned, base = name_pair(finetuned, original)
+    aligned = align_experts(turn_conv1d(tuned.views), turn_conv1d(base.views))
+    tuned_views, base_views, tied = pair_tied(aligned.tuned, aligned.base)
+    tuned, base = replace(tuned, views=tuned_views), replace(base, views=base_views)
     family = base.family if base.family is not GENERIC else tuned.family
     blocks = find_blocks(family, set(base.views))
     left_out = [*tuned.left_out, *(item for item in base.left_out if item not in tuned.left_out)]
@@ -163,7 +168,7 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
             other_example=next(iter(original.stored)),
         )
     weights.sort(key=lambda weight: (weight.component, weight.block.order, _natural(weight.name)))
-    notices = (*finetuned.notices, *original.notices, *tuned.notices, *base.notices)
+    notices = (*finetuned.notices, *original.notices, *tuned.notices, *base.notices, *aligned.notices, *tied)
     return Pairing(family, tuple(weights), tuple(left_out), only_finetuned, notices)
 
 

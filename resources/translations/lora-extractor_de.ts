@@ -4447,6 +4447,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>{name} is stored in one of the models alone, as the other one uses its embeddings for it; it is compared with these.</source>
+        <translation>{name} ist nur in einem der Modelle gespeichert, weil das andere dafür seine Einbettungen verwendet; verglichen wird mit diesen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>{name} names parts that are not in the folder or have no weights: {names}.</source>
         <translation>{name} nennt Teile, die im Ordner fehlen oder keine Gewichte haben: {names}.</translation>
     </message>
@@ -4459,6 +4464,21 @@
         <location filename="../../app/text/notices.py"/>
         <source>{name}: {extents}. What both models have is compared.</source>
         <translation>{name}: {extents}. Verglichen wird, was beide Modelle haben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{tensors} of experts, such as {name}, hold square matrices, and nothing says which side is the output; the rows are taken for it.</source>
+        <translation>{tensors} von Experten, zum Beispiel {name}, enthalten quadratische Matrizen, und nichts sagt, welche Seite der Ausgang ist; die Zeilen gelten als Ausgang.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{tensors}, such as {name}, keep the rows of two projections in turns, which the other model has in tensors of their own. They are left out.</source>
+        <translation>{tensors}, zum Beispiel {name}, enthalten abwechselnd die Zeilen zweier Projektionen, die im anderen Modell eigene Tensoren sind. Sie werden ausgelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{tensors}, such as {name}, may be the experts of a mixture by their shape, or convolutions; nothing says which, so they are taken for convolutions.</source>
+        <translation>{tensors}, zum Beispiel {name}, können der Form nach die Experten einer Mischung sein oder Faltungen; nichts sagt, was zutrifft, deshalb gelten sie als Faltungen.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
