@@ -10,9 +10,9 @@ from typing import Literal
 from engine.checkpoints import Checkpoint, WeightView
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
+from engine.models.alignment import name_pair
 from engine.models.blocks import Block, find_blocks
 from engine.models.families import GENERIC, VOCABULARY_NAMES, Family
-from engine.models.names import name_pair
 from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings
 
