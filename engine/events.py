@@ -41,6 +41,8 @@ class NoticeCode(str, Enum):
     FILE_CHOSEN = "file_chosen"
     COMPONENTS_ABSENT = "components_absent"
     OTHER_DENOISERS = "other_denoisers"
+    EMA_USED = "ema_used"
+    SEVERAL_MODELS = "several_models"
 
 
 @dataclass(frozen=True)

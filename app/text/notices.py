@@ -31,6 +31,7 @@ REASONS: dict[LeaveOutReason, str] = {
     LeaveOutReason.UNCHANGED: marked("messages", "the same in both models"),
     LeaveOutReason.BELOW_MIN_CHANGE: marked("messages", "changed less than the limit"),
     LeaveOutReason.NON_FINITE: marked("messages", "contains NaN or infinite values"),
+    LeaveOutReason.OTHER_MODEL: marked("messages", "belongs to another model in the same file"),
 }
 
 NOTICES: dict[NoticeCode, str] = {
@@ -113,6 +114,10 @@ NOTICES: dict[NoticeCode, str] = {
     NoticeCode.COMPONENTS_ABSENT: marked(
         "messages", "{name} names parts that are not in the folder or have no weights: {names}."
     ),
+    NoticeCode.EMA_USED: marked(
+        "messages", "{file} holds the weights of this model only as an EMA copy ({name}): that copy is used."
+    ),
+    NoticeCode.SEVERAL_MODELS: marked("messages", "{file} holds several models: {name} is used, not {others}."),
 }
 ABOUT_ALL_LAYERS: dict[NoticeCode, str] = {
     # the same where it is true of every layer
@@ -175,6 +180,10 @@ def notice_text(notice: Notice) -> str:
     if notice.code is NoticeCode.ADAPTIVE_PARAM_UNUSUAL:
         values["best"] = short_number(RECOMMENDED_ADAPTIVE_PARAM[data["lora_type"]][2])
         values |= {name: short_number(data[name]) for name in ("value", "low", "high")}
+    if notice.code is NoticeCode.SEVERAL_MODELS:
+        unnamed = translate(CONTEXT, "the one without a prefix")
+        values["name"] = notice.name or unnamed
+        values["others"] = ", ".join(name or unnamed for name in data["others"])
     return translate(CONTEXT, template).format_map(values)
 
 

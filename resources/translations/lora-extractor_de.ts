@@ -4217,6 +4217,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>belongs to another model in the same file</source>
+        <translation>gehört zu einem anderen Modell in derselben Datei</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>changed less than the limit</source>
         <translation>weniger geändert als die Grenze</translation>
     </message>
@@ -4272,6 +4277,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>the one without a prefix</source>
+        <translation>das ohne Vorsatz</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>the same in both models</source>
         <translation>in beiden Modellen gleich</translation>
     </message>
@@ -4307,6 +4317,16 @@
         <location filename="../../app/text/notices.py"/>
         <source>{day} {month} {year}, {time}</source>
         <translation>{day}. {month} {year}, {time}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{file} holds several models: {name} is used, not {others}.</source>
+        <translation>{file} enthält mehrere Modelle: {name} wird verwendet, nicht {others}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{file} holds the weights of this model only as an EMA copy ({name}): that copy is used.</source>
+        <translation>{file} enthält die Gewichte dieses Modells nur als EMA-Kopie ({name}): Diese Kopie wird verwendet.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4388,11 +4408,6 @@
             <numerusform>diffusers-Ordner, {count} Datei</numerusform>
             <numerusform>diffusers-Ordner, {count} Dateien</numerusform>
         </translation>
-    </message>
-    <message>
-        <location filename="../../app/text/models.py"/>
-        <source>diffusers' names</source>
-        <translation>Namen von diffusers</translation>
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
