@@ -23,7 +23,7 @@ from engine.models.families import (
 from engine.models.layouts import LAYOUTS, NATIVE, Layout, layout_of
 from engine.results import LeaveOutReason, LeftOut
 
-DENOISER = "diffusion_model."
+DENOISER, VAE = "diffusion_model.", "vae."
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,10 @@ def name_tensors(checkpoint: Checkpoint) -> NamedModel:
     family, layouts, named = GENERIC, list[Layout](), list[tuple[str, WeightView]]()
     for (_, component, canonical, key), inner in prefixed.items():
         layout = LAYOUTS[key]
-        if component == "denoiser":
-            found, layout = _identify(inner)
-            family = found if family is GENERIC else family
+        if layout is NATIVE:
+            found, other = _identify(inner)
+            family = found if family is GENERIC and component == "denoiser" else family
+            layout = other if other.component == component else NATIVE
         layouts.append(layout)
         named += ((canonical + name, view) for name, view in layout.views(inner, component))
     add(in_order(named))
@@ -95,6 +96,13 @@ def name_tensors(checkpoint: Checkpoint) -> NamedModel:
         add(in_order((canonical + name, view) for name, view in named))
     used = tuple(layout for layout in dict.fromkeys(layouts) if layout is not NATIVE)
     return NamedModel(family, views, tuple(left_out), layouts=used)
+
+
+def _text_encoder(sources: Mapping[str, WeightSource | WeightView]) -> str | None:
+    """The canonical start of a text encoder in a file of its own; None where it is none that is known."""
+    widths = {name: source.shape[-1] for name, source in sources.items() if source.shape}
+    known = (row for row in TEXT_ENCODER_FILES if row[0] in widths and (not row[1] or widths[row[0]] in row[1]))
+    return next((canonical for _, _, canonical in known), None)
 
 
 def _identify(inner: Mapping[str, WeightSource]) -> tuple[Family, Layout]:
@@ -117,12 +125,16 @@ def _identify_unprefixed(rest: Mapping[str, WeightSource]) -> tuple[Family, Layo
     for wrapper in ("", *WRAPPER_PREFIXES):
         inner = {name[len(wrapper) :]: source for name, source in rest.items() if name.startswith(wrapper)}
         family, layout = _identify(inner)
+        if layout.component == "vae":
+            return family, layout, "vae", VAE, wrapper
+        start = _text_encoder(dict(layout.views(inner, "text_encoders"))) if layout.component != "denoiser" else None
+        if start is not None:
+            return family, layout, "text_encoders", start, wrapper
         if family is not GENERIC:
             return family, layout, "denoiser", DENOISER, wrapper
-    widths = {name: source.shape[-1] for name, source in rest.items() if source.shape}
-    for key, allowed, canonical in TEXT_ENCODER_FILES:
-        if key in widths and (not allowed or widths[key] in allowed):
-            return GENERIC, NATIVE, "text_encoders", canonical, ""
+    start = _text_encoder(rest)
+    if start is not None:
+        return GENERIC, NATIVE, "text_encoders", start, ""
     for wrapper in WRAPPER_PREFIXES:
         if all(name.startswith(wrapper) for name in names):
             return GENERIC, NATIVE, "denoiser", DENOISER, wrapper
