@@ -276,7 +276,7 @@ FAMILIES: tuple[Family, ...] = (
         "HiDream",
         ("caption_projection.0.linear.weight", "double_stream_blocks.0.block.attn1.to_q.weight"),
         ("double_stream_blocks", "single_stream_blocks"),
-        "diffusers 0.42, loaders/single_file_utils.py, convert_hidream_transformer_to_diffusers; ComfyUI keeps the names",
+        "diffusers 0.42, loaders/single_file_utils.py, convert_hidream_transformer_to_diffusers; ComfyUI has them",
         architecture="hidream-i1/lora",
     ),
     Family(
