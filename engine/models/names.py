@@ -18,6 +18,7 @@ from engine.models.models_in_file import duplicate, models_in
 from engine.models.pipelines import in_order, place_of
 from engine.models.recognition import DENOISER as DENOISER
 from engine.models.recognition import Kind, Sources, behind, is_checkpoint, kind_of, recognised
+from engine.models.recognition import detect_family as detect_family
 from engine.models.text_encoders import detect_text_encoder
 from engine.results import LeaveOutReason, LeftOut
 
@@ -123,10 +124,11 @@ class _Reading:
         for (_, component, canonical, key), inner in prefixed.items():
             start = _start_inside(inner)
             kind = Kind(GENERIC, LAYOUTS[key], component, canonical)
-            found = kind_of(behind(start, inner))
-            if found is not None and found.component == component == "denoiser":
-                kind = found
-                self.family = kind.family if self.family is GENERIC else self.family
+            found = kind_of(behind(start, inner)) if kind.layout is NATIVE else None
+            if found is not None and found.component == component:
+                kind = replace(found, canonical=canonical)
+                if component == "denoiser":
+                    self.family = kind.family if self.family is GENERIC else self.family
             named += self._views(start, inner, kind)
         self._add(_in_order(named, sources))
         return rest

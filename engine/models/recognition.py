@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from engine.checkpoints import WeightSource, WeightView
@@ -11,7 +11,7 @@ from engine.models.families import COMPONENT_PREFIXES, FAMILIES, GENERIC, Family
 from engine.models.layouts import NATIVE, Layout, layout_of
 from engine.models.text_encoders import detect_text_encoder
 
-DENOISER = "diffusion_model."
+DENOISER, VAE = "diffusion_model.", "vae."
 Sources = dict[str, WeightSource]
 
 
@@ -39,17 +39,25 @@ class Kind:
 def kind_of(sources: Sources) -> Kind | None:
     """What a component is by its names, its own beginning taken off; None where no row knows it."""
     found = layout_of(sources)
-    if found is not None:
-        return Kind(*found)
-    shapes = {name: source.shape for name, source in sources.items()}
-    encoder = detect_text_encoder(shapes)
-    if encoder is not None:
-        return Kind(encoder.family, NATIVE, "text_encoders", encoder.canonical)
-    encoder = detect_text_encoder({"model." + name: shape for name, shape in shapes.items()})
-    if encoder is not None:  # saved without the level of its head
-        return Kind(encoder.family, NATIVE, "text_encoders", encoder.canonical + "model.")
-    family = detect_family(shapes)
-    return None if family is GENERIC else Kind(family)
+    if found is None:
+        shapes = {name: source.shape for name, source in sources.items()}
+        family = detect_family(shapes)
+        return _encoder(shapes, NATIVE) or (None if family is GENERIC else Kind(family))
+    family, layout = found
+    if layout.component == "vae":
+        return Kind(family, layout, "vae", VAE)
+    if layout.component == "text_encoders":
+        return _encoder({name: view.shape for name, view in layout.views(sources, "text_encoders")}, layout)
+    return Kind(family, layout)
+
+
+def _encoder(shapes: Mapping[str, tuple[int, ...]], layout: Layout) -> Kind | None:
+    """A text encoder by the names and sizes that its layout gives; None for a language model and anything else."""
+    for level in ("", "model."):  # that may be saved without the level of its head
+        encoder = detect_text_encoder({level + name: shape for name, shape in shapes.items()} if level else shapes)
+        if encoder is not None:
+            return Kind(encoder.family, layout, "text_encoders", encoder.canonical + level)
+    return None
 
 
 def detect_family(names: Collection[str]) -> Family:
