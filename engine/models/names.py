@@ -186,7 +186,7 @@ def _name_components(checkpoint: Checkpoint) -> NamedModel:
         folder = start.removesuffix("/")
         weights = checkpoint.weights_in(start)
         named = _name_weights(weights, folder)
-        component, canonical = place_of(folder, family.key)
+        component, canonical = place_of(folder)
         if component == "text_encoders":
             named, canonical = _as_text_encoder(named, canonical, views)
         if component == "denoiser":
