@@ -71,9 +71,9 @@ class Kohya(LoraFormat):
 
     def problem(self, family: Family) -> str | None:
         """``other_names`` where a trainer's model has other names than the file, ``no_names`` where there is none."""
-        if family.key == "sd1":
+        if family.key in ("sd1", "pixart_diffusers"):
             return "other_names"
-        return "no_names" if family.key in _NO_NAMES else None
+        return "no_names" if family.key in _NO_NAMES or family.text_encoder else None
 
     def notices(self, family: Family) -> tuple[Notice, ...]:
         """See `LoraFormat.notices`: what diffusers does not load of it."""

@@ -35,7 +35,7 @@ class ModelSummary:
         notices: remarks on the file and its names.
         files: how many it has.
         link: where `path`, or the first of its files, leads as a link; None where it is none.
-        layouts: keys of the layouts that its names follow, see `engine.models.layouts`; none where all are native.
+        layouts: whose names its components have, in words, where those are not the native ones.
     """
 
     path: Path
@@ -122,7 +122,7 @@ def inspect_model(path: Path) -> ModelSummary:
             notices=(*checkpoint.notices, *named.notices),
             files=len(checkpoint.files),
             link=_link(checkpoint),
-            layouts=tuple(sorted({view.layout for view in named.views.values()} - {"native"})),
+            layouts=tuple(dict.fromkeys(layout.title for layout in named.layouts if layout.family)),
         )
 
 

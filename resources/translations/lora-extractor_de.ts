@@ -1681,8 +1681,8 @@
     </message>
     <message>
         <location filename="../../app/widgets/models/models_row.py"/>
-        <source>The model that was trained: a .safetensors file.</source>
-        <translation>Das trainierte Modell: eine .safetensors-Datei.</translation>
+        <source>The model that was trained: its file or its folder.</source>
+        <translation>Das trainierte Modell: seine Datei oder sein Ordner.</translation>
     </message>
 </context>
 <context>
@@ -4505,11 +4505,6 @@
             <numerusform>diffusers-Ordner, {count} Datei</numerusform>
             <numerusform>diffusers-Ordner, {count} Dateien</numerusform>
         </translation>
-    </message>
-    <message>
-        <location filename="../../app/text/models.py"/>
-        <source>diffusers' names</source>
-        <translation>Namen von diffusers</translation>
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
