@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.checkpoints.dtypes import DTYPES
-from engine.checkpoints.encodings.encoding import Claim, Encoding
+from engine.checkpoints.encodings.encoding import Claim, Encoding, Unclaimed
 from engine.checkpoints.gguf_types import BLOCK_TYPES, VERSION_KEY
 from engine.checkpoints.stored import StoredTensor, WeightSource
 from engine.errors import EngineError, ErrorCode
@@ -70,7 +70,7 @@ class Gguf(Encoding):
         self.kind, self.key, self.title = kind, f"gguf_{kind.lower()}", f"GGUF {kind}"
         self._block = BLOCK_TYPES[kind]
 
-    def claim(self, stored: Mapping[str, StoredTensor], metadata: Mapping[str, str]) -> Claim:
+    def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
         """See `Encoding.claim`."""
         return Claim(
             tuple(
@@ -113,7 +113,7 @@ class GgufPlain(Encoding):
     title = "GGUF, plain numbers as llama.cpp orders them"
     decoder = "engine.checkpoints.encodings.gguf_decode"
 
-    def claim(self, stored: Mapping[str, StoredTensor], metadata: Mapping[str, str]) -> Claim:
+    def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
         """See `Encoding.claim`."""
         plain = (part for part in stored.values() if part.dtype in DTYPES and DTYPES[part.dtype].is_weight)
         found = ((part, _undoing(part, metadata)) for part in plain)
