@@ -22,7 +22,7 @@ from engine.models.families import (
     Family,
 )
 from engine.models.layouts import LAYOUTS, NATIVE, Layout, layout_of
-from engine.models.llama_cpp import llama_cpp_layout
+from engine.models.layouts.llama_cpp import llama_cpp_layout
 from engine.models.pipelines import in_order, place_of
 from engine.results import LeaveOutReason, LeftOut
 
