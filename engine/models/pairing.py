@@ -104,6 +104,11 @@ class Pairing:
     only_finetuned: dict[str, WeightView]
     notices: tuple[Notice, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The canonical names of all weights of both models, matched or not."""
+        return (*(weight.name for weight in self.weights), *(item.name for item in self.left_out))
+
 
 @dataclass(frozen=True)
 class Selection:

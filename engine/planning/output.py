@@ -130,7 +130,7 @@ def _output(
         EngineError: ``output_escapes``, ``format_unknown``, or ``format_unsuitable`` where the format cannot be
             written for these models, or at this type, or holds nothing of what is chosen.
     """
-    row = format_named(settings.key_format)
+    row = format_named(settings.key_format).for_model(pairing.family, pairing.names)
     folder, stem = output_folder_and_stem(output_dir, settings, hardware, row.stem)
     numbers[folder, stem] = first_free(folder, stem, numbers[folder, stem] + 1)
     _check_suits(row, pairing.family, method)
@@ -194,7 +194,7 @@ def _check_suits(row: LoraFormat, family: Family, method: LayerMethod) -> None:
 
 def unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
     """The error for a format that cannot be used, with the other formats that these models have."""
-    others = [other.title for other in formats_for(family) if other is not row]
+    others = [other.title for other in formats_for(family) if other.key != row.key]
     names = {"format": row.title, "family": family.title}
     return EngineError(ErrorCode.FORMAT_UNSUITABLE, reason=reason, available=others, **names)
 

@@ -3415,9 +3415,8 @@
         <translation>Das Format von {format} enthält nur Faktoren, und der Typ full speichert ganze Differenzen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <source>The format of {format} names the layers of {family} otherwise than these files do.</source>
-        <translation>Das Format von {format} nennt die Schichten von {family} anders als diese Dateien.</translation>
+        <translation type="vanished">Das Format von {format} nennt die Schichten von {family} anders als diese Dateien.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3564,6 +3563,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Use the model as Q2_K to Q6_K, Q4_0 to Q8_0, IQ4_NL, IQ4_XS, F16 or BF16 instead.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Use the model's fp16, bf16, plain or scaled fp8 version; others are not supported yet.</source>
         <translation>Die Fassung in fp16, bf16, einfachem oder skaliertem fp8 verwenden; andere werden noch nicht unterstützt.</translation>
     </message>
@@ -3649,6 +3653,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>{file} holds values that no profile can have.</source>
         <translation>{file} enthält Werte, die kein Profil haben kann.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} holds weights of a type that cannot be read: {scheme} (seen at {tensor}).</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>

@@ -16,9 +16,11 @@ from engine.models.layouts.video import LTX, WAN
 
 __all__ = [
     "CLIP_2022",
+    "HUNYUAN_VIDEO_TENCENT",
     "LAYOUTS",
     "NATIVE",
     "OPEN_CLIP",
+    "SD1",
     "Fuse",
     "Layout",
     "Rename",
