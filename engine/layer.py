@@ -98,7 +98,8 @@ def work_on(
     reason = _left_out(delta, method, norm)
     if reason is not None:
         energy = total if math.isfinite(total) else 0.0
-        return LayerOutcome(None, LeftOut(weight.name, reason), energy, delta.original_energy)
+        left_out = LeftOut(weight.name, reason, "", weight.numel, weight.component)
+        return LayerOutcome(None, left_out, energy, delta.original_energy)
     svd, stored = _decomposed(weight, delta, method, reserve)
     row = layer_row(weight, svd, stored[0].how, total=total, original=delta.original_energy)
     difference = None

@@ -152,14 +152,15 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
     left_out = [item for item in pairing.left_out if item.name not in new]
     for weight in pairing.weights:
         if weight.component not in settings.components:
-            left_out.append(LeftOut(weight.name, LeaveOutReason.COMPONENT_NOT_CHOSEN, weight.component))
+            component, numel = weight.component, weight.numel
+            left_out.append(LeftOut(weight.name, LeaveOutReason.COMPONENT_NOT_CHOSEN, component, numel, component))
             continue
         reason = _unwanted(weight, settings)
         if reason is None:
             extracted.append(weight)
         else:
             measured.append(weight)
-            left_out.append(LeftOut(weight.name, reason))
+            left_out.append(LeftOut(weight.name, reason, "", weight.numel, weight.component))
     return Selection(tuple(extracted), tuple(measured), new, tuple(left_out))
 
 
@@ -213,7 +214,8 @@ def _stripped(model: NamedModel, wrapper: str) -> NamedModel:
 
 
 def _unmatched(name: str, view: WeightView, reason: LeaveOutReason) -> LeftOut:
-    return LeftOut(name, reason, f"{view.source.stored_dtype} {list(view.source.shape)}")
+    detail = f"{view.source.stored_dtype} {list(view.source.shape)}"
+    return LeftOut(name, reason, detail, math.prod(view.shape) if view.is_weight else 0, view.component)
 
 
 def _odd(name: str, tuned: WeightView, base: WeightView) -> LeftOut | None:
@@ -222,11 +224,13 @@ def _odd(name: str, tuned: WeightView, base: WeightView) -> LeftOut | None:
             return LeftOut(name, LeaveOutReason.NOT_FLOAT, view.source.stored_dtype)
     if tuned.shape != base.shape and not _resized_vocabulary(name, tuned.shape, base.shape):
         detail = f"{list(tuned.shape)} in the fine-tuned model, {list(base.shape)} in the original"
-        return LeftOut(name, LeaveOutReason.SHAPE_DIFFERS, detail)
+        numel = max(math.prod(tuned.shape), math.prod(base.shape))
+        return LeftOut(name, LeaveOutReason.SHAPE_DIFFERS, detail, numel, base.component)
     if 0 in base.shape or 0 in tuned.shape:
         return LeftOut(name, LeaveOutReason.EMPTY, str(list(base.shape)))
     if len(base.shape) > MAX_DIMENSIONS and name.endswith(".weight"):
-        return LeftOut(name, LeaveOutReason.TOO_MANY_DIMENSIONS, str(list(base.shape)))
+        numel = math.prod(base.shape)
+        return LeftOut(name, LeaveOutReason.TOO_MANY_DIMENSIONS, str(list(base.shape)), numel, base.component)
     return None
 
 
