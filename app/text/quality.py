@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.text.headline import coverage_title, kept_clause, unrelated_warning
 from app.text.notices import counted, format_bytes, format_share
 from app.text.translation import plural, translator, whole
 from engine.analysis.exploration import Answer, Exploration, Span
@@ -43,7 +44,11 @@ class Line:
 
 
 def headline(quality: Quality) -> str:
-    """How much is kept, in words."""
+    """How much is kept, in words; where that says little, why."""
+    if quality.large_changes.unrelated:
+        return _tr("The two models have little in common")
+    if not quality.coverage.enough:
+        return coverage_title(quality.coverage)
     return {
         Level.NEARLY_ALL: _tr("Keeps nearly all of the change"),
         Level.MOST: _tr("Keeps most of the change"),
@@ -134,7 +139,15 @@ def remarks(quality: Quality) -> tuple[str, ...]:
         (quality.wider, _tr("{layers} in fp32 to keep precision"), quality.wider),
     )
     share = share_text(quality.left_out_share)
-    return tuple(text.format(layers=counted(count, "layer"), share=share) for shown, text, count in found if shown)
+    words = (text.format(layers=counted(count, "layer"), share=share) for shown, text, count in found if shown)
+    return (*_of_what(quality), *words)
+
+
+def _of_what(quality: Quality) -> tuple[str, ...]:
+    """What the share does not speak of, and what speaks against it."""
+    coverage = quality.coverage
+    compared = () if coverage.complete else (kept_clause(quality.mean, coverage),)
+    return tuple(text for text in (*compared, unrelated_warning(quality.large_changes)) if text)
 
 
 def mean_text(quality: Quality) -> str:

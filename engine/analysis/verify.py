@@ -25,6 +25,7 @@ from engine.extraction.block_cache import BlockCache, Weights
 from engine.formats.lora_format import LoraFormat, LoraIndex
 from engine.formats.registry import formats_of, likeliest, own_settings
 from engine.models.pairing import PairedWeight, Pairing
+from engine.planning.coverage import cover
 from engine.planning.residency import block_name
 from engine.results import LeaveOutReason, LeftOut, Verification, VerifiedLayer
 from engine.settings import ExtractionSettings
@@ -79,7 +80,8 @@ def verify(
             if keys[weight.name]:
                 layers.append(_judged(file, weight, keys[weight.name], total, lost))
             elif total > 0.0:
-                left_out.append(LeftOut(weight.name, LeaveOutReason.EXCLUDED, "not in the LoRA"))
+                detail = "not in the LoRA"
+                left_out.append(LeftOut(weight.name, LeaveOutReason.EXCLUDED, detail, weight.numel, weight.component))
             if math.isfinite(total):  # a layer that is broken in the models has no change to keep
                 total_energy, total_lost = total_energy + total, total_lost + lost
             yield VerifyProgress(index + 1, len(weights), weight.name)
@@ -91,7 +93,14 @@ def verify(
             worst_energy_retained=min((layer.energy_retained for layer in layers), default=0.0),
             key_format=read.format.key,
             format_title=read.format.title,
+            coverage=cover(pairing, components, _whole(read, pairing)),
         )
+
+
+def _whole(read: _ReadKeys, pairing: Pairing) -> set[str]:
+    """The weights that only the fine-tuned model has and that the LoRA holds as they are."""
+    keys = set(read.index.whole)
+    return {name for name in pairing.only_finetuned if read.format.whole_key(pairing.family, name) in keys}
 
 
 def _components(settings: dict[str, Any]) -> tuple[str, ...]:

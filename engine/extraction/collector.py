@@ -119,6 +119,7 @@ class OutputCollector:
             size_bytes=path.stat().st_size,
             mean_energy_retained=figures.mean,
             worst_energy_retained=figures.worst,
+            coverage=output.coverage,
         )
 
     def energy_so_far(self) -> float | None:

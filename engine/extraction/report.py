@@ -19,7 +19,7 @@ from engine.decompose.seed import SOLVER_VERSION
 from engine.formats.lora_format import LoraFacts
 from engine.planning.output import Output
 from engine.planning.plan import Plan
-from engine.results import LayerResult, LeftOut
+from engine.results import LayerResult, LeftOut, count_large_changes
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,8 @@ def metadata(
         "lora_extractor.layers": str(len(rows)),
         "lora_extractor.mean_energy_retained": f"{figures.mean:.8f}",
         "lora_extractor.worst_energy_retained": f"{figures.worst:.8f}",
+        "lora_extractor.coverage": f"{output.coverage.share:.8f}",
+        "lora_extractor.unmatched_blocks": str(len(output.coverage.unmatched_blocks)),
         "modelspec.sai_model_spec": "1.0.0",
         "modelspec.title": output.title,
         "modelspec.date": started,
@@ -122,11 +124,16 @@ def report(
             "capped": sum(row.capped for row in rows),
             "kept_unclamped": sum(row.clamp == "kept" for row in rows),
             "stored_fp32": sum(_is_fallback(row, output) for row in rows),
+            "large_changes": asdict(count_large_changes(rows)),
+            **output.coverage.document(),
             **run,
         },
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "system": platform.platform()},
         "layers": [_row(row, plan.method) for row in rows],
-        "left_out": [{"name": item.name, "reason": item.reason.value, "detail": item.detail} for item in left_out],
+        "left_out": [
+            {"name": item.name, "reason": item.reason.value, "detail": item.detail, "parameters": item.numel}
+            for item in left_out
+        ],
         "left_out_by_reason": dict(Counter(item.reason.value for item in left_out)),
     }
     return json.dumps(document, indent=1, allow_nan=False, default=str) + "\n"

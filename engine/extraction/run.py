@@ -237,7 +237,8 @@ class ExtractionRun:
             for collector in self._collectors:
                 collector.write_whole(name, tensor)
             return
-        left_out = LeftOut(name, LeaveOutReason.NON_FINITE, f"in {finetuned.name}")
+        detail = f"in {finetuned.name}"
+        left_out = LeftOut(name, LeaveOutReason.NON_FINITE, detail, tensor.numel(), view.component)
         for collector in self._collectors:
             collector.leave_out(left_out)
         self._layer_events.leave_out(left_out, str(finetuned.path))
@@ -308,4 +309,5 @@ def _planned(plan: Plan, executor: LayerExecutor) -> Planned:
         device_used_bytes=executor.sample().device_used_bytes,
         settings=plan.settings,
         hardware=plan.hardware,
+        coverage=plan.coverage,
     )

@@ -189,7 +189,8 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
     left_out = [item for item in pairing.left_out if item.name not in new]
     for weight in pairing.weights:
         if weight.component not in settings.components:
-            left_out.append(LeftOut(weight.name, LeaveOutReason.COMPONENT_NOT_CHOSEN, weight.component))
+            component, numel = weight.component, weight.numel
+            left_out.append(LeftOut(weight.name, LeaveOutReason.COMPONENT_NOT_CHOSEN, component, numel, component))
             continue
         reason = _unwanted(weight, settings)
         if reason is None:
@@ -197,13 +198,15 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
             left_out += _grown_part(weight)
         else:
             measured.append(weight)
-            left_out.append(LeftOut(weight.name, reason))
+            left_out.append(LeftOut(weight.name, reason, "", weight.numel, weight.component))
     return Selection(tuple(extracted), tuple(measured), new, tuple(left_out))
 
 
 def _grown_part(weight: PairedWeight) -> list[LeftOut]:
     detail = ", ".join(f"{count} new {word}" for word, count in weight.grown.items())
-    return [LeftOut(weight.name, LeaveOutReason.GROWN_PART, detail)] if detail else []
+    if not detail:
+        return []
+    return [LeftOut(weight.name, LeaveOutReason.GROWN_PART, detail, weight.grown_numel, weight.component)]
 
 
 def _new_weights(pairing: Pairing, settings: ExtractionSettings) -> dict[str, WeightView]:
@@ -227,7 +230,8 @@ def _unwanted(weight: PairedWeight, settings: ExtractionSettings) -> LeaveOutRea
 
 
 def _unmatched(name: str, view: WeightView, reason: LeaveOutReason) -> LeftOut:
-    return LeftOut(name, reason, f"{view.source.stored_dtype} {list(view.source.shape)}")
+    detail = f"{view.source.stored_dtype} {list(view.source.shape)}"
+    return LeftOut(name, reason, detail, math.prod(view.shape) if view.is_weight else 0, view.component)
 
 
 def _odd(name: str, tuned: WeightView, base: WeightView, common: Mapping[str, tuple[int, ...]]) -> LeftOut | None:
@@ -236,11 +240,13 @@ def _odd(name: str, tuned: WeightView, base: WeightView, common: Mapping[str, tu
             return LeftOut(name, LeaveOutReason.NOT_FLOAT, view.source.stored_dtype)
     if tuned.shape != base.shape and name not in common:
         detail = f"{list(tuned.shape)} in the fine-tuned model, {list(base.shape)} in the original"
-        return LeftOut(name, LeaveOutReason.SHAPE_DIFFERS, detail)
+        numel = max(math.prod(tuned.shape), math.prod(base.shape))
+        return LeftOut(name, LeaveOutReason.SHAPE_DIFFERS, detail, numel, base.component)
     if 0 in base.shape or 0 in tuned.shape:
         return LeftOut(name, LeaveOutReason.EMPTY, str(list(base.shape)))
     if len(base.shape) > MAX_DIMENSIONS and name.endswith(".weight"):
-        return LeftOut(name, LeaveOutReason.TOO_MANY_DIMENSIONS, str(list(base.shape)))
+        numel = math.prod(base.shape)
+        return LeftOut(name, LeaveOutReason.TOO_MANY_DIMENSIONS, str(list(base.shape)), numel, base.component)
     return None
 
 

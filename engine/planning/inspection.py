@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.checkpoints import Checkpoint
@@ -17,7 +17,8 @@ from engine.formats.registry import is_lora
 from engine.models.blocks import find_blocks
 from engine.models.names import name_tensors
 from engine.models.pairing import Pairing, select
-from engine.results import LeftOut
+from engine.planning.coverage import cover
+from engine.results import Coverage, LeftOut
 from engine.settings import ExtractionSettings
 
 
@@ -71,6 +72,7 @@ class PairSummary:
     family_title: str
     components: dict[str, int]
     blocks: int
+    coverage: Coverage = field(default_factory=Coverage)
 
 
 def open_model(path: Path) -> Checkpoint:
@@ -136,6 +138,7 @@ def summarise_pair(pairing: Pairing, settings: ExtractionSettings) -> PairSummar
         family_title=pairing.family.title,
         components=dict(Counter(weight.component for weight in selection.extracted)),
         blocks=len({weight.block.name for weight in selection.extracted if weight.block.name}),
+        coverage=cover(pairing, settings.components, selection.new),
     )
 
 

@@ -15,7 +15,7 @@ from engine.planning.costs import journal_bytes, measuring_work, work
 from engine.planning.output import Output, output_notices, plan_outputs
 from engine.planning.residency import batches, block_positions
 from engine.planning.task import Task
-from engine.results import LeftOut
+from engine.results import Coverage, LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
 _OF_AN_OUTPUT = {"key_format", "filename_prefix", "output_dtype", "clamp_quantile", "clamp_max_loss"}
@@ -75,6 +75,11 @@ class Plan:
     def left_out(self) -> tuple[LeftOut, ...]:
         """What is not in the first file, and why."""
         return self.outputs[0].left_out
+
+    @property
+    def coverage(self) -> Coverage:
+        """Of how much of the models the first file's figures will speak."""
+        return self.outputs[0].coverage
 
     @property
     def folder(self) -> Path:

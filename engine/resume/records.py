@@ -114,7 +114,8 @@ def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: Side
     reason = left_out_reason(fields, method)
     if reason is not None:
         broken = _broken_file(fields, files)
-        left_out = LeftOut(weight.name, reason, f"in {broken.name}" if broken else "")
+        detail = f"in {broken.name}" if broken else ""
+        left_out = LeftOut(weight.name, reason, detail, weight.numel, weight.component)
         return LayerOutcome(None, left_out, total, original, grown_energy=grown, broken_file=broken, kept=True)
     svd, bound = None, False
     if fields["what"] == "difference":

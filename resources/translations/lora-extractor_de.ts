@@ -297,11 +297,6 @@
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
-        <source>{share} of the change kept so far</source>
-        <translation>bisher {share} der Änderung erhalten</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{time} gone</source>
         <translation>{time} vergangen</translation>
     </message>
@@ -309,6 +304,11 @@
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{time} left</source>
         <translation>noch {time}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>⚠ {text}</source>
+        <translation>⚠ {text}</translation>
     </message>
 </context>
 <context>
@@ -949,6 +949,11 @@
         <source>{mark} {name}: {judgement}</source>
         <translation>{mark} {name}: {judgement}</translation>
     </message>
+    <message>
+        <location filename="../../app/widgets/bar/last_result.py"/>
+        <source>⚠ Last: {name}: {warning}</source>
+        <translation>⚠ Zuletzt: {name}: {warning}</translation>
+    </message>
 </context>
 <context>
     <name>LayerModel</name>
@@ -1203,8 +1208,13 @@
     <name>LeftOutModel</name>
     <message>
         <location filename="../../app/widgets/models/left_out_dialog.py"/>
-        <source>Layer</source>
-        <translation>Schicht</translation>
+        <source>Layers</source>
+        <translation>Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/left_out_dialog.py"/>
+        <source>Size</source>
+        <translation>Größe</translation>
     </message>
     <message>
         <location filename="../../app/widgets/models/left_out_dialog.py"/>
@@ -1725,8 +1735,8 @@
     </message>
     <message>
         <location filename="../../app/system/notifications.py"/>
-        <source>{name}: {size}, keeps {share} of the change</source>
-        <translation>{name}: {size}, erhält {share} der Änderung</translation>
+        <source>{name}: {size}, {kept}</source>
+        <translation>{name}: {size}, {kept}</translation>
     </message>
 </context>
 <context>
@@ -1860,8 +1870,18 @@
     </message>
     <message>
         <location filename="../../app/widgets/models/pair_card.py"/>
+        <source>{headline}, {left_out}</source>
+        <translation>{headline}, {left_out}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>⚠ No LoRA from these</source>
         <translation>⚠ Daraus wird kein LoRA</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/pair_card.py"/>
+        <source>⚠ {text}</source>
+        <translation>⚠ {text}</translation>
     </message>
 </context>
 <context>
@@ -2008,6 +2028,11 @@
         <location filename="../../app/widgets/result/quality_panel.py"/>
         <source>{share} on average</source>
         <translation>{share} im Mittel</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/quality_panel.py"/>
+        <source>{share} on average of what was compared</source>
+        <translation>im Mittel {share} des Verglichenen</translation>
     </message>
 </context>
 <context>
@@ -2251,8 +2276,8 @@
     </message>
     <message>
         <location filename="../../app/text/log_lines.py"/>
-        <source>Keeps {mean} of the change, {worst} in the weakest layer; {time}</source>
-        <translation>Erhält {mean} der Änderung, {worst} in der schwächsten Schicht; {time}</translation>
+        <source>It {kept}; {time}</source>
+        <translation>Das LoRA {kept}; {time}</translation>
     </message>
     <message>
         <location filename="../../app/text/log_lines.py"/>
@@ -2769,6 +2794,14 @@
         <location filename="../../app/window/frame.py"/>
         <source>Settings</source>
         <translation>Einstellungen</translation>
+    </message>
+</context>
+<context>
+    <name>WindowPlan</name>
+    <message>
+        <location filename="../../app/window/plan_presenter.py"/>
+        <source>Little in common</source>
+        <translation>Wenig gemeinsam</translation>
     </message>
 </context>
 <context>
@@ -3564,7 +3597,7 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Use the model as Q2_K to Q6_K, Q4_0 to Q8_0, IQ4_NL, IQ4_XS, F16 or BF16 instead.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Modell stattdessen als Q2_K bis Q6_K, Q4_0 bis Q8_0, IQ4_NL, IQ4_XS, F16 oder BF16 verwenden.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3657,7 +3690,7 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>{file} holds weights of a type that cannot be read: {scheme} (seen at {tensor}).</source>
-        <translation type="unfinished"></translation>
+        <translation>{file} enthält Gewichte eines Typs, der nicht gelesen werden kann: {scheme} (zu sehen an {tensor}).</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3999,11 +4032,225 @@
     </message>
 </context>
 <context>
+    <name>headline</name>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Are these the two models that belong together, and is each of them complete?</source>
+        <translation>Gehören diese beiden Modelle zusammen, und ist jedes vollständig?</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Only {share} can be compared</source>
+        <translation>Nur {share} vergleichbar</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Only {share} of the parameters can be compared</source>
+        <translation>Nur {share} der Parameter sind vergleichbar</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>The fine-tuned model has no {part}: it is not compared.</source>
+        <translation>Im feinabgestimmten Modell fehlt: {part}. Das wird nicht verglichen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>The original has no {part}: it is not compared.</source>
+        <translation>Im Original fehlt: {part}. Das wird nicht verglichen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>VAE</source>
+        <translation>VAE</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>covers only {share} of the parameters and keeps {mean} of their change</source>
+        <translation>deckt nur {share} der Parameter ab und erhält {mean} ihrer Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>denoiser</source>
+        <translation>Denoiser</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>keeps {mean} of the change</source>
+        <translation>erhält {mean} der Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>keeps {mean} of what could be compared ({share} of the parameters)</source>
+        <translation>erhält {mean} des Vergleichbaren ({share} der Parameter)</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>only {share} of the parameters compared, of those {mean} kept so far</source>
+        <translation>nur {share} der Parameter verglichen, davon bisher {mean} erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>other part</source>
+        <translation>anderer Teil</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>text encoder</source>
+        <translation>Text-Encoder</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>text encoder {name}</source>
+        <translation>Text-Encoder {name}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{clause}, {worst} in the weakest layer</source>
+        <translation>{clause}, {worst} in der schwächsten Schicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{clause}; {rest}</source>
+        <translation>{clause}; {rest}</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} new input channels</source>
+        <translation>
+            <numerusform>{count} neuer Eingangskanal</numerusform>
+            <numerusform>{count} neue Eingangskanäle</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} new rows</source>
+        <translation>
+            <numerusform>{count} neue Zeile</numerusform>
+            <numerusform>{count} neue Zeilen</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} of {blocks} do not match: {names}.</source>
+        <translation>
+            <numerusform>{count} von {blocks} passt nicht: {names}.</numerusform>
+            <numerusform>{count} von {blocks} passen nicht: {names}.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} weights of the fine-tuned model have no counterpart.</source>
+        <translation>
+            <numerusform>{count} Gewicht des feinabgestimmten Modells hat kein Gegenstück.</numerusform>
+            <numerusform>{count} Gewichte des feinabgestimmten Modells haben kein Gegenstück.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} weights of the original have no counterpart.</source>
+        <translation>
+            <numerusform>{count} Gewicht des Originals hat kein Gegenstück.</numerusform>
+            <numerusform>{count} Gewichte des Originals haben kein Gegenstück.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} whole blocks cannot be compared</source>
+        <translation>
+            <numerusform>{count} ganzer Block ist nicht vergleichbar</numerusform>
+            <numerusform>{count} ganze Blöcke sind nicht vergleichbar</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{mean} of the change kept so far</source>
+        <translation>bisher {mean} der Änderung erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{mean} of what is compared kept so far</source>
+        <translation>bisher {mean} des Vergleichbaren erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{names} and {count} more</source>
+        <translation>{names} und {count} weitere</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{others} and {last}</source>
+        <translation>{others} und {last}</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{things} are not in the file</source>
+        <translation>
+            <numerusform>{things} fehlt in der Datei</numerusform>
+            <numerusform>{things} fehlen in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{things} have nothing to be compared with.</source>
+        <translation>
+            <numerusform>{things} hat kein Gegenstück.</numerusform>
+            <numerusform>{things} haben kein Gegenstück.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{things} of the original have no counterpart</source>
+        <translation>
+            <numerusform>{things} des Originals hat kein Gegenstück</numerusform>
+            <numerusform>{things} des Originals haben kein Gegenstück</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{weights} ({count} whole blocks)</source>
+        <translation>
+            <numerusform>{weights} ({count} ganzer Block)</numerusform>
+            <numerusform>{weights} ({count} ganze Blöcke)</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
     <name>language</name>
     <message>
         <location filename="../../app/text/language.py"/>
         <source>As the system</source>
         <translation>Wie das System</translation>
+    </message>
+</context>
+<context>
+    <name>left_out</name>
+    <message>
+        <location filename="../../app/text/left_out.py"/>
+        <source>and more: {size}</source>
+        <translation>und weitere: {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/left_out.py"/>
+        <source>{count} billion parameters</source>
+        <translation>{count} Milliarden Parameter</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/left_out.py"/>
+        <source>{count} million parameters</source>
+        <translation>{count} Millionen Parameter</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/left_out.py"/>
+        <source>{count} parameters</source>
+        <translation>
+            <numerusform>{count} Parameter</numerusform>
+            <numerusform>{count} Parameter</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/left_out.py"/>
+        <source>{pattern}: {why} ({size})</source>
+        <translation>{pattern}: {why} ({size})</translation>
     </message>
 </context>
 <context>
@@ -4706,6 +4953,11 @@
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
+        <source>The two models have little in common</source>
+        <translation>Die beiden Modelle haben wenig gemeinsam</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
         <source>The type “Adaptive, energy” gives weak layers a higher rank than the others.</source>
         <translation>Der Typ „Adaptiv, Energie“ gibt schwachen Schichten einen höheren Rang als den anderen.</translation>
     </message>
@@ -5006,6 +5258,11 @@
         <source>{time} left</source>
         <translation>noch {time}</translation>
     </message>
+    <message>
+        <location filename="../../app/widgets/queue/texts.py"/>
+        <source>⚠ {text}</source>
+        <translation>⚠ {text}</translation>
+    </message>
 </context>
 <context>
     <name>rank_modes</name>
@@ -5081,11 +5338,6 @@
         <location filename="../../app/widgets/bar/result_card.py"/>
         <source>The layers that lost most, with the share they keep:</source>
         <translation>Die am wenigsten erhaltenen Schichten, mit ihrem erhaltenen Anteil:</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bar/result_card.py"/>
-        <source>keeps {mean} of the change, {worst} in the weakest layer</source>
-        <translation>erhält {mean} der Änderung, {worst} in der schwächsten Schicht</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/result_card.py"/>
@@ -5623,11 +5875,6 @@
     </message>
     <message>
         <location filename="../../app/text/verification.py"/>
-        <source>keeps {mean} of the change, {worst} in the weakest layer</source>
-        <translation>erhält {mean} der Änderung, {worst} in der schwächsten Schicht</translation>
-    </message>
-    <message>
-        <location filename="../../app/text/verification.py"/>
         <source>verified</source>
         <translation>geprüft</translation>
     </message>
@@ -5664,8 +5911,13 @@
     </message>
     <message>
         <location filename="../../app/text/verification.py"/>
-        <source>{name}: keeps {mean} of the change, {worst} in the weakest of {layers}.</source>
-        <translation>{name}: erhält {mean} der Änderung, {worst} in der schwächsten von {layers}.</translation>
+        <source>{name}: {kept}, {worst} in the weakest of {layers}.</source>
+        <translation>{name}: {kept}, {worst} in der schwächsten von {layers}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/verification.py"/>
+        <source>{name}: {kept}; {worst} in the weakest of {layers}.</source>
+        <translation>{name}: {kept}; {worst} in der schwächsten von {layers}.</translation>
     </message>
 </context>
 <context>

@@ -53,7 +53,10 @@ class QualityPanel(Panel):
         mark = GOOD if quality.good else WARNING
         self.title.setText(self.tr("{mark} {text}").format(mark=mark, text=headline(quality)))
         set_look(self.title, "tone", "good" if quality.good else "warning")
-        self.detail.setText(self.tr("{share} on average").format(share=mean_text(quality)))
+        average = self.tr("{share} on average")
+        if not quality.coverage.complete:
+            average = self.tr("{share} on average of what was compared")
+        self.detail.setText(average.format(share=mean_text(quality)))
         self.setToolTip(explanation())
         set_look(self.weakest, "role", "")
         self._show(self.weakest, weakest_line(quality))
