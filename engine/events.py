@@ -36,6 +36,9 @@ class NoticeCode(str, Enum):
     JOURNAL_OFF = "journal_off"
     RECORD_DAMAGED = "record_damaged"
     ENERGY_BOUNDS = "energy_bounds"
+    COMPARED_ROUNDED = "compared_rounded"
+    FINETUNED_COARSER = "finetuned_coarser"
+    ORIGINAL_COARSER = "original_coarser"
 
 
 @dataclass(frozen=True)

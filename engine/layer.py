@@ -98,7 +98,7 @@ def work_on(
     reason = _left_out(delta, method, norm)
     if reason is not None:
         energy = total if math.isfinite(total) else 0.0
-        return LayerOutcome(None, LeftOut(weight.name, reason), energy, delta.original_energy)
+        return LayerOutcome(None, left_out_of(weight, reason), energy, delta.original_energy)
     svd, stored = _decomposed(weight, delta, method, reserve)
     row = layer_row(weight, svd, stored[0].how, total=total, original=delta.original_energy)
     difference = None
@@ -106,6 +106,18 @@ def work_on(
         difference = delta.values.cpu()
     host = None if svd is None else replace(svd, u=svd.u.cpu(), vh=svd.vh.cpu())
     return LayerOutcome(row, None, total, delta.original_energy, svd=host, difference=difference, stored=stored)
+
+
+def only_rounded(weight: PairedWeight, *, measured: bool) -> LayerOutcome:
+    """The outcome of a weight whose sides differ by rounding alone, which is no change; see `compared`."""
+    return LayerOutcome(None, None if measured else left_out_of(weight, LeaveOutReason.UNCHANGED), 0.0)
+
+
+def left_out_of(weight: PairedWeight, reason: LeaveOutReason) -> LeftOut:
+    """The entry of a layer that turned out to be one that is left out."""
+    if reason is not LeaveOutReason.UNCHANGED:
+        return LeftOut(weight.name, reason)
+    return LeftOut.unchanged(weight.name, weight.rounding.coarser_form if weight.rounding else "")
 
 
 def measure(delta: Delta | MeasuredDelta) -> LayerOutcome:
@@ -134,6 +146,7 @@ def layer_row(
         stored_dtype=how.dtype,
         solver=svd.solver if svd else "",
         seconds=StageSeconds(),
+        rounded=(weight.rounding and weight.rounding.rounded) or "",
     )
 
 

@@ -29,11 +29,26 @@ class LeaveOutReason(str, Enum):
 
 @dataclass(frozen=True)
 class LeftOut:
-    """One tensor that is not extracted, with the reason and what there is to say about it."""
+    """One tensor that is not extracted, with the reason and what there is to say about it.
+
+    Attributes:
+        name: of the tensor.
+        reason: why.
+        detail: what there is to say about it.
+        rounded_to: of an unchanged one, the form in words that one side is the other rounded to; empty where both are
+            stored in the same form.
+    """
 
     name: str
     reason: LeaveOutReason
     detail: str = ""
+    rounded_to: str = ""
+
+    @classmethod
+    def unchanged(cls, name: str, rounded_to: str = "") -> LeftOut:
+        """One that is the same in both models, but for rounding where that is said."""
+        detail = f"rounded to {rounded_to}" if rounded_to else ""
+        return cls(name, LeaveOutReason.UNCHANGED, detail, rounded_to)
 
 
 @dataclass(frozen=True)
@@ -102,6 +117,8 @@ class LayerResult:
         stored_dtype: safetensors name of the stored dtype, ``F16``, ``BF16`` or ``F32``.
         solver: which algorithm decided the answer; empty for stored differences.
         seconds: time by stage.
+        rounded: the side that was rounded as the other one is stored before they were subtracted, ``original`` or
+            ``finetuned``; empty where none was.
     """
 
     name: str
@@ -120,6 +137,7 @@ class LayerResult:
     stored_dtype: str
     solver: str
     seconds: StageSeconds
+    rounded: str = ""
 
 
 @dataclass(frozen=True)
@@ -199,12 +217,17 @@ class Reusable:
 
 @dataclass(frozen=True)
 class VerifiedLayer:
-    """One layer of the LoRA, measured; `rank` is None for a stored difference."""
+    """One layer of the LoRA, measured; `rank` is None for a stored difference.
+
+    Where a side was rounded for the LoRA, or is the other one rounded, `plain_energy_retained` is the share of the
+    difference of what both sides stand for; else None.
+    """
 
     name: str
     rank: int | None
     energy_retained: float
     relative_error: float
+    plain_energy_retained: float | None = None
 
 
 @dataclass(frozen=True)
@@ -219,6 +242,10 @@ class Verification:
         worst_energy_retained: the smallest share over the layers in the LoRA.
         key_format: the key of the format that it is in.
         format_title: what people call that.
+        round_original: how the LoRA says its sides were compared, see the setting; None where it does not say.
+        plain_mean_energy_retained: the mean against the difference of what both models stand for, nothing rounded;
+            None where that is the same difference.
+        plain_worst_energy_retained: the smallest share likewise.
     """
 
     layers: tuple[VerifiedLayer, ...]
@@ -228,3 +255,6 @@ class Verification:
     worst_energy_retained: float
     key_format: str
     format_title: str
+    round_original: str | None = None
+    plain_mean_energy_retained: float | None = None
+    plain_worst_energy_retained: float | None = None

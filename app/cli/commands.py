@@ -14,7 +14,8 @@ from app.cli.profiles import profile_name
 from app.cli.progress import Console, RunDisplay
 from app.storage.decompositions import open_store
 from app.storage.profiles import ProfileStore
-from app.text.notices import counted, format_bytes, format_seconds, format_share, reason_text
+from app.text.notices import counted, format_bytes, format_seconds, format_share, left_out_text, reason_text
+from app.text.verification import plain_text
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, VerifyProgress
@@ -170,6 +171,9 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         f"{counted(len(answer.layers), 'layer')}. The LoRA keeps {format_share(answer.mean_energy_retained)} of the "
         f"change, {format_share(answer.worst_energy_retained)} in the weakest layer."
     )
+    plain = plain_text(answer)
+    if plain:
+        console.line(plain)
     console.line(f"Its format is {answer.format_title}'s.")
     if answer.left_out:
         console.line(f"{len(answer.left_out)} changed weights are not in the LoRA and count as nothing kept.")
@@ -182,6 +186,9 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         "mean_energy_retained": answer.mean_energy_retained,
         "worst_energy_retained": answer.worst_energy_retained,
         "key_format": answer.key_format,
+        "round_original": answer.round_original,
+        "plain_mean_energy_retained": answer.plain_mean_energy_retained,
+        "plain_worst_energy_retained": answer.plain_worst_energy_retained,
     }
 
 
@@ -209,7 +216,7 @@ def _detail(item: LeftOut) -> dict[str, str]:
 
 def _print_left_out(console: Console, left_out: tuple[LeftOut, ...]) -> None:
     for item in left_out[:_SHOWN]:
-        console.line(f"  {item.name}: {reason_text(item.reason)}{f' ({item.detail})' if item.detail else ''}")
+        console.line(f"  {item.name}: {left_out_text(item)}")
     if len(left_out) > _SHOWN:
         rest = Counter(item.reason for item in left_out[_SHOWN:])
         more = ", ".join(f"{count} {reason_text(reason)}" for reason, count in rest.most_common())
@@ -223,3 +230,6 @@ def _print_result(console: Console, result: ExtractionResult) -> None:
         f"It keeps {format_share(output.mean_energy_retained)} of the change in {counted(result.layers, 'layer')}, "
         f"{format_share(output.worst_energy_retained)} in the weakest; {counted(result.skipped, 'tensor')} left out."
     )
+    rounded = sum(bool(item.rounded_to) for item in result.left_out)
+    if rounded:
+        console.line(f"{counted(rounded, 'tensor')} of those differ by rounding alone, which is no change.")

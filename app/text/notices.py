@@ -7,7 +7,7 @@ from datetime import datetime
 
 from app.text.translation import decimal, marked, plural, short_number, translate, whole
 from engine.events import FinishingStep, Notice, NoticeCode
-from engine.results import LeaveOutReason
+from engine.results import LeaveOutReason, LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM
 from engine.steps import StepKind
 
@@ -30,6 +30,8 @@ REASONS: dict[LeaveOutReason, str] = {
     LeaveOutReason.BELOW_MIN_CHANGE: marked("messages", "changed less than the limit"),
     LeaveOutReason.NON_FINITE: marked("messages", "contains NaN or infinite values"),
 }
+
+UNCHANGED_BUT_ROUNDED = marked("messages", "the same in both models but for rounding to {form}")
 
 NOTICES: dict[NoticeCode, str] = {
     NoticeCode.LARGE_CHANGE: marked(
@@ -98,7 +100,33 @@ NOTICES: dict[NoticeCode, str] = {
         "{layers} with clamped factors came from the cache: their share of the change is a lower bound here; "
         "verify measures it.",
     ),
+    NoticeCode.COMPARED_ROUNDED: marked(
+        "messages",
+        "The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}: they are compared "
+        "with the original rounded the same way.",
+    ),
+    NoticeCode.FINETUNED_COARSER: marked(
+        "messages",
+        "The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}. They are compared as "
+        "stored, so the LoRA will hold that rounding too; with \u201cRound the original\u201d it does not.",
+    ),
+    NoticeCode.ORIGINAL_COARSER: marked(
+        "messages",
+        "The original stores {layers} of {of} in {original}, the fine-tuned model in {finetuned}. They are compared as "
+        "stored, so the LoRA will undo that rounding too; an original in a finer format would need none of that.",
+    ),
 }
+ROUNDING = marked("messages", "Most of the difference can only be rounding.")
+NOT_REPEATABLE = marked(
+    "messages",
+    "The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}. That rounding cannot be "
+    "repeated exactly, so the LoRA will hold it too; a fine-tuned model in a finer format would be better.",
+)
+ROUNDED_FINETUNED = marked(
+    "messages",
+    "The original stores {layers} of {of} in {original}, the fine-tuned model in {finetuned}: they are compared with "
+    "the fine-tuned model rounded the same way.",
+)
 ABOUT_ALL_LAYERS: dict[NoticeCode, str] = {
     # the same where it is true of every layer
     NoticeCode.RESUMED: marked("messages", "All {all_layers} come from the run of {moment} that was stopped."),
@@ -140,12 +168,20 @@ def reason_text(reason: LeaveOutReason) -> str:
     return translate(CONTEXT, REASONS[reason])
 
 
+def left_out_text(item: LeftOut) -> str:
+    """The same with what there is to say about it."""
+    if item.rounded_to:
+        return translate(CONTEXT, UNCHANGED_BUT_ROUNDED).format(form=item.rounded_to)
+    words = reason_text(item.reason)
+    return f"{words} ({item.detail})" if item.detail else words
+
+
 def notice_text(notice: Notice) -> str:
     """A remark as one or two plain sentences."""
     data = notice.data
     count, of = data.get("layers", 0), data.get("of", 0)
     about_all = notice.code in ABOUT_ALL_LAYERS and count == of
-    template = ABOUT_ALL_LAYERS[notice.code] if about_all else NOTICES[notice.code]
+    template = ABOUT_ALL_LAYERS[notice.code] if about_all else _template(notice)
     values = {**data, "name": notice.name, "count": count, "of": of}
     if isinstance(count, int):
         values["layers"], values["tensors"] = counted(count, "layer"), counted(count, "tensor")
@@ -158,7 +194,16 @@ def notice_text(notice: Notice) -> str:
     if notice.code is NoticeCode.ADAPTIVE_PARAM_UNUSUAL:
         values["best"] = short_number(RECOMMENDED_ADAPTIVE_PARAM[data["lora_type"]][2])
         values |= {name: short_number(data[name]) for name in ("value", "low", "high")}
-    return translate(CONTEXT, template).format_map(values)
+    text = translate(CONTEXT, template).format_map(values)
+    return f"{translate(CONTEXT, ROUNDING)} {text}" if data.get("most") else text
+
+
+def _template(notice: Notice) -> str:
+    if notice.code is NoticeCode.FINETUNED_COARSER and not notice.data.get("repeatable"):
+        return NOT_REPEATABLE
+    if notice.code is NoticeCode.ORIGINAL_COARSER and notice.data.get("rounded"):
+        return ROUNDED_FINETUNED
+    return NOTICES[notice.code]
 
 
 def finishing_text(event: FinishingStep) -> str:

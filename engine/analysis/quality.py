@@ -81,6 +81,7 @@ class Quality:
         broken: layers left out because they hold NaN or infinite values.
         left_out_share: share of the change in weights that are not in the file.
         advice: what to try next; None where nothing is worth it.
+        rounded: of the unchanged layers those that are the same but for rounding.
     """
 
     level: Level
@@ -96,6 +97,7 @@ class Quality:
     broken: int
     left_out_share: float
     advice: Advice | None
+    rounded: int = 0
 
     @property
     def good(self) -> bool:
@@ -133,6 +135,7 @@ def judge(settings: ExtractionSettings, result: ExtractionResult, exploration: E
         broken=reasons[LeaveOutReason.NON_FINITE],
         left_out_share=exploration.left_out_share,
         advice=_advice(settings, mean, rows, exploration, left_out_by_choice=by_choice),
+        rounded=sum(bool(item.rounded_to) for item in result.left_out),
     )
 
 

@@ -84,6 +84,9 @@ def metadata(
         "modelspec.date": started,
         "modelspec.description": f"LoRA extracted from {finetuned.path.name} minus {original.path.name}",
     }
+    if any(task.weight.rounding is not None for task in plan.tasks):
+        texts["lora_extractor.round_original"] = plan.settings.round_original
+        texts["lora_extractor.rounded_layers"] = str(sum(bool(row.rounded) for row in rows))
     if plan.pairing.family.architecture:
         texts["modelspec.architecture"] = plan.pairing.family.architecture
     return texts | output.format.metadata(facts)
@@ -122,6 +125,8 @@ def report(
             "capped": sum(row.capped for row in rows),
             "kept_unclamped": sum(row.clamp == "kept" for row in rows),
             "stored_fp32": sum(_is_fallback(row, output) for row in rows),
+            "rounded": sum(bool(row.rounded) for row in rows),
+            "unchanged_but_rounded": sum(bool(item.rounded_to) for item in left_out),
             **run,
         },
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "system": platform.platform()},

@@ -8,13 +8,14 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from engine.checkpoints import Checkpoint, WeightView
+from engine.checkpoints.rounding import Rounding, rounding_between
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
 from engine.models.blocks import Block, find_blocks
 from engine.models.families import GENERIC, VOCABULARY_NAMES, WRAPPER_PREFIXES, Family
 from engine.models.names import DENOISER, NamedModel, name_tensors
 from engine.results import LeaveOutReason, LeftOut
-from engine.settings import ExtractionSettings
+from engine.settings import ExtractionSettings, RoundOriginal
 
 WeightKind = Literal["matrix", "conv", "bias", "norm", "parameter"]
 _UNMATCHED = (
@@ -39,6 +40,7 @@ class PairedWeight:
         original: the original side.
         block: where it stands.
         common_rows: for a resized vocabulary, how many rows both sides have; None pairs all rows.
+        rounding: how the sides are compared where they are stored in different forms; None where they are not.
     """
 
     name: str
@@ -49,11 +51,16 @@ class PairedWeight:
     original: WeightView
     block: Block
     common_rows: int | None = None
+    rounding: Rounding | None = None
 
     @property
     def numel(self) -> int:
         """Number of elements of the delta."""
         return math.prod(self.shape)
+
+    def rounded(self, choice: RoundOriginal) -> PairedWeight:
+        """The same weight, compared as a setting wants it."""
+        return self if self.rounding is None else replace(self, rounding=self.rounding.under(choice))
 
 
 @dataclass(frozen=True)
@@ -115,8 +122,8 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
         else:
             common = min(other.shape[0], view.shape[0]) if other.shape != view.shape else None
             kind = _kind(name, view.shape, base.views)
-            block = blocks.get(name, Block())
-            weights.append(PairedWeight(name, kind, view.component, view.shape, other, view, block, common))
+            block, rounding = blocks.get(name, Block()), rounding_between(other, view)
+            weights.append(PairedWeight(name, kind, view.component, view.shape, other, view, block, common, rounding))
     odd = [item for item in left_out if item.reason not in _UNMATCHED]
     if not weights and odd:
         raise EngineError(
@@ -150,7 +157,7 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
     measured: list[PairedWeight] = []
     new = _new_weights(pairing, settings)
     left_out = [item for item in pairing.left_out if item.name not in new]
-    for weight in pairing.weights:
+    for weight in (weight.rounded(settings.round_original) for weight in pairing.weights):
         if weight.component not in settings.components:
             left_out.append(LeftOut(weight.name, LeaveOutReason.COMPONENT_NOT_CHOSEN, weight.component))
             continue

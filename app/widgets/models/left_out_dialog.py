@@ -8,7 +8,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QAbstractItemView, QDialog, QHBoxLayout, QHeaderView, QTableView, QVBoxLayout, QWidget
 
-from app.text.notices import reason_text
+from app.text.notices import left_out_text
 from app.text.translation import plural, whole
 from app.widgets.basics.basics import push_button, wrapped_label
 from app.widgets.basics.window_placement import resize_on_screen
@@ -22,7 +22,7 @@ class LeftOutModel(QAbstractTableModel):
 
     def __init__(self, left_out: Sequence[LeftOut]) -> None:
         super().__init__()
-        self._rows = [(item.name, _reason(item)) for item in left_out]
+        self._rows = [(item.name, left_out_text(item)) for item in left_out]
 
     def rowCount(self, parent: Index | None = None) -> int:
         """One row per tensor."""
@@ -96,8 +96,3 @@ class LeftOutDialog(QDialog):
     @Slot()
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.model.as_text())
-
-
-def _reason(item: LeftOut) -> str:
-    words = reason_text(item.reason)
-    return f"{words} ({item.detail})" if item.detail else words
