@@ -92,15 +92,17 @@ def rounded_piece(piece: Piece, parts: Sequence[torch.Tensor], values: torch.Ten
         values: (rows, columns), any floating dtype.
     """
     source = piece.source
-    whole = values.T if piece.transposed else values
+    own = values.T if piece.transposed else values  # as its source has it
+    whole = own
     if piece.rows is not None:  # a source that must be whole: nothing of the rest is looked at
-        rest = values.new_zeros(source.shape[0], whole.shape[1])
-        rest[piece.rows[0] : piece.rows[1]] = whole
-        whole = rest
+        start, stop = piece.rows
+        whole = values.new_zeros(source.shape)
+        whole[start:stop] = own.reshape(stop - start, *source.shape[1:])
     module = cast(_RoundingModule, import_module(str(encoding_of(source).rounding)))
-    found = module.round_like(whole.reshape(source.shape), source, parts).reshape(whole.shape)
+    found = module.round_like(whole.reshape(source.shape), source, parts)
     if piece.rows is not None:
         found = found[piece.rows[0] : piece.rows[1]]
+    found = found.reshape(own.shape)
     return (found.T if piece.transposed else found).to(torch.float32)
 
 
