@@ -251,6 +251,10 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "{tensor} in {file} contains NaN or infinite values, and {more}. Nothing was written."),
         marked("errors", "Get an undamaged file, or leave such layers out with --skip-nonfinite."),
     ),
+    (ErrorCode.NO_DIFFERENCE, "rounding"): (
+        marked("errors", "The two models differ by rounding alone: one is the other saved in another number format."),
+        marked("errors", "Choose another fine-tuned model or another original."),
+    ),
     (ErrorCode.DISK_FULL, "before"): (
         marked("errors", "The LoRA needs up to {needed} and {file} has {free} free."),
         marked("errors", "Free some space or choose another output folder."),

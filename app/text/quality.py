@@ -134,12 +134,12 @@ def remarks(quality: Quality) -> tuple[str, ...]:
         (quality.clamping_cost, _tr("clamping cost {layers} more than 1 %"), quality.clamping_cost),
         (limited, _tr("{layers} cut short by the rank limit"), quality.capped),
         (left_out, _tr("{share} of the change left out"), 0),
-        (quality.unchanged, _tr("{layers} did not change"), quality.unchanged),
+        (quality.unchanged, _unchanged(quality.rounded), quality.unchanged),
         (quality.unclamped, _not_clamped(quality.unclamped), quality.unclamped),
         (quality.wider, _tr("{layers} in fp32 to keep precision"), quality.wider),
     )
-    share = share_text(quality.left_out_share)
-    words = (text.format(layers=counted(count, "layer"), share=share) for shown, text, count in found if shown)
+    values = {"share": share_text(quality.left_out_share), "rounded": whole(quality.rounded)}
+    words = (text.format(layers=counted(count, "layer"), **values) for shown, text, count in found if shown)
     return (*_of_what(quality), *words)
 
 
@@ -148,6 +148,12 @@ def _of_what(quality: Quality) -> tuple[str, ...]:
     coverage = quality.coverage
     compared = () if coverage.complete else (kept_clause(quality.mean, coverage),)
     return tuple(text for text in (*compared, unrelated_warning(quality.large_changes)) if text)
+
+
+def _unchanged(rounded: int) -> str:
+    if rounded:
+        return _tr("{layers} did not change, {rounded} of them but for rounding")
+    return _tr("{layers} did not change")
 
 
 def mean_text(quality: Quality) -> str:
