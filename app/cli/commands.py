@@ -70,6 +70,7 @@ def run_extraction(
 ) -> ExtractionResult:
     """Plan and run on a terminal, showing progress."""
     plan = session.plan(settings, hardware, output_dir)
+    _print_left_out(console, plan)
     result: ExtractionResult | None = None
     try:
         with RunDisplay(console) as display, closing(session.extract(plan, cancel)) as events:
@@ -219,6 +220,18 @@ def _model_words(summary: ModelSummary) -> str:
 
 def _detail(item: LeftOut) -> dict[str, str]:
     return {"detail": item.detail} if item.detail else {}
+
+
+def _print_left_out(console: Console, plan: Plan) -> None:
+    """Before the start: what will not be in the file, and a warning where that is so much that it should be known."""
+    if plan.left_out:
+        console.line(f"Left out: {counted(len(plan.left_out), 'tensor')}.")
+    for line in left_out_lines(plan.left_out):
+        console.line(f"  {line}")
+    whole = plan.could_write_whole
+    if whole:
+        console.line(f"--set-weight would write {counted(whole, 'weight')} of the fine-tuned model alone, whole.")
+    _print_coverage(console, plan.coverage)
 
 
 def _print_coverage(console: Console, coverage: Coverage) -> None:

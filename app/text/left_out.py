@@ -13,6 +13,7 @@ from engine.results import LeaveOutReason, LeftOut
 CONTEXT = "left_out"
 _tr = translator("left_out")
 MOST_LINES = 10
+_MOST_KINDS = 6  # groups of names that differ in numbers alone; where there are more, whole stacks are easier to read
 _REASONS = tuple(LeaveOutReason)
 
 
@@ -59,7 +60,7 @@ def group_left_out(left_out: Iterable[LeftOut], most: int = MOST_LINES) -> tuple
     items = tuple(left_out)
     groups = _grouped(items, _REMAINING[0])
     for pattern in _REMAINING[1:]:
-        if len(groups) <= most:
+        if len(groups) <= (min(most, _MOST_KINDS) if pattern is _stack else most):
             break
         groups = _grouped(items, pattern)
     return groups

@@ -3937,7 +3937,7 @@
     <name>headline</name>
     <message>
         <location filename="../../app/text/headline.py"/>
-        <source>Are these the two models that belong together, and is each of them complete?</source>
+        <source>Do these two models belong together, and is each of them complete?</source>
         <translation>Gehören diese beiden Modelle zusammen, und ist jedes vollständig?</translation>
     </message>
     <message>
@@ -3949,6 +3949,11 @@
         <location filename="../../app/text/headline.py"/>
         <source>Only {share} of the parameters can be compared</source>
         <translation>Nur {share} der Parameter sind vergleichbar</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Only {share} of the parameters were compared</source>
+        <translation>Nur {share} der Parameter wurden verglichen</translation>
     </message>
     <message>
         <location filename="../../app/text/headline.py"/>
@@ -4063,6 +4068,14 @@
             <numerusform>{count} ganze Blöcke sind nicht vergleichbar</numerusform>
         </translation>
     </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} whole blocks were not compared</source>
+        <translation>
+            <numerusform>{count} ganzer Block wurde nicht verglichen</numerusform>
+            <numerusform>{count} ganze Blöcke wurden nicht verglichen</numerusform>
+        </translation>
+    </message>
     <message>
         <location filename="../../app/text/headline.py"/>
         <source>{mean} of the change kept so far</source>
@@ -4082,6 +4095,11 @@
         <location filename="../../app/text/headline.py"/>
         <source>{others} and {last}</source>
         <translation>{others} und {last}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{rest} {question}</source>
+        <translation>{rest} {question}</translation>
     </message>
     <message numerus="yes">
         <location filename="../../app/text/headline.py"/>
@@ -4113,6 +4131,14 @@
         <translation>
             <numerusform>{weights} ({count} ganzer Block)</numerusform>
             <numerusform>{weights} ({count} ganze Blöcke)</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>“New weights” among the options writes {count} of them whole.</source>
+        <translation>
+            <numerusform>„Neue Gewichte“ in den Optionen schreibt {count} davon ganz.</numerusform>
+            <numerusform>„Neue Gewichte“ in den Optionen schreibt {count} davon ganz.</numerusform>
         </translation>
     </message>
 </context>
