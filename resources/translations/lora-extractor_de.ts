@@ -4400,6 +4400,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>a part that the original does not have</source>
+        <translation>ein Teil, den das Original nicht hat</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>a second tensor for a weight that is there already</source>
         <translation>ein zweiter Tensor für ein schon vorhandenes Gewicht</translation>
     </message>
@@ -4486,6 +4491,38 @@
             <numerusform>{count} Byte</numerusform>
         </translation>
     </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} input channels of the original are not in the fine-tuned model and stay as they are</source>
+        <translation>
+            <numerusform>{count} Eingangskanal des Originals fehlt im feinabgestimmten Modell und bleibt, wie er ist</numerusform>
+            <numerusform>{count} Eingangskanäle des Originals fehlen im feinabgestimmten Modell und bleiben, wie sie sind</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new input channels are not in the file</source>
+        <translation>
+            <numerusform>{count} neuer Eingangskanal ist nicht in der Datei</numerusform>
+            <numerusform>{count} neue Eingangskanäle sind nicht in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new output channels are not in the file</source>
+        <translation>
+            <numerusform>{count} neuer Ausgangskanal ist nicht in der Datei</numerusform>
+            <numerusform>{count} neue Ausgangskanäle sind nicht in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new rows are not in the file</source>
+        <translation>
+            <numerusform>{count} neue Zeile ist nicht in der Datei</numerusform>
+            <numerusform>{count} neue Zeilen sind nicht in der Datei</numerusform>
+        </translation>
+    </message>
     <message>
         <location filename="../../app/text/notices.py"/>
         <source>{count} of {all_layers} come from the cache; the others follow.</source>
@@ -4500,6 +4537,22 @@
         <location filename="../../app/text/notices.py"/>
         <source>{count} of {of} layers changed by more than half of their weight. Is this the right original model?</source>
         <translation>{count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Ist das das richtige Originalmodell?</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} output channels of the original are not in the fine-tuned model and stay as they are</source>
+        <translation>
+            <numerusform>{count} Ausgangskanal des Originals fehlt im feinabgestimmten Modell und bleibt, wie er ist</numerusform>
+            <numerusform>{count} Ausgangskanäle des Originals fehlen im feinabgestimmten Modell und bleiben, wie sie sind</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} rows of the original are not in the fine-tuned model and stay as they are</source>
+        <translation>
+            <numerusform>{count} Zeile des Originals fehlt im feinabgestimmten Modell und bleibt, wie sie ist</numerusform>
+            <numerusform>{count} Zeilen des Originals fehlen im feinabgestimmten Modell und bleiben, wie sie sind</numerusform>
+        </translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4538,13 +4591,33 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>{name} is stored in one of the models alone, as the other one uses its embeddings for it; it is compared with these.</source>
+        <translation>{name} ist nur in einem der Modelle gespeichert, weil das andere dafür seine Einbettungen verwendet; verglichen wird mit diesen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>{name} was worked on by the CPU: the device had no room for it or lacks an operation.</source>
         <translation>{name} hat der Prozessor bearbeitet: Auf dem Gerät fehlte Platz oder eine Operation.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
-        <source>{name}: the vocabulary was resized; the {common} common rows of {original} are used.</source>
-        <translation>{name}: Das Vokabular hat eine andere Größe; verwendet werden die {common} gemeinsamen Zeilen von {original}.</translation>
+        <source>{name}: {extents}. What both models have is compared.</source>
+        <translation>{name}: {extents}. Verglichen wird, was beide Modelle haben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{tensors} of experts, such as {name}, hold square matrices, and nothing says which side is the output; the rows are taken for it.</source>
+        <translation>{tensors} von Experten, zum Beispiel {name}, enthalten quadratische Matrizen, und nichts sagt, welche Seite der Ausgang ist; die Zeilen gelten als Ausgang.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{tensors}, such as {name}, keep the rows of two projections in turns, which the other model has in tensors of their own. They are left out.</source>
+        <translation>{tensors}, zum Beispiel {name}, enthalten abwechselnd die Zeilen zweier Projektionen, die im anderen Modell eigene Tensoren sind. Sie werden ausgelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{tensors}, such as {name}, may be the experts of a mixture by their shape, or convolutions; nothing says which, so they are taken for convolutions.</source>
+        <translation>{tensors}, zum Beispiel {name}, können der Form nach die Experten einer Mischung sein oder Faltungen; nichts sagt, was zutrifft, deshalb gelten sie als Faltungen.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
