@@ -246,22 +246,29 @@ def _print_left_out(console: Console, plan: Plan) -> None:
     whole = plan.could_write_whole
     if whole:
         console.line(f"--set-weight would write {counted(whole, 'weight')} of the fine-tuned model alone, whole.")
-    _print_coverage(console, plan.coverage)
+    _warn_of_coverage(console, plan.coverage)
 
 
 def _print_coverage(console: Console, coverage: Coverage) -> None:
     """What cannot be compared, and a warning where that is so much that a share says little."""
-    warning = coverage_warning(coverage)
-    for sentence in (*absent_sentences(coverage), *(() if warning else uncompared_sentences(coverage))):
+    if not coverage_warning(coverage):
+        for sentence in uncompared_sentences(coverage):
+            console.line(sentence)
+    _warn_of_coverage(console, coverage)
+
+
+def _warn_of_coverage(console: Console, coverage: Coverage) -> None:
+    for sentence in absent_sentences(coverage):
         console.line(sentence)
+    warning = coverage_warning(coverage)
     if warning:
         console.warning(warning)
 
 
 def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> None:
     output = result.outputs[0]
-    planned = {item.name for item in plan.left_out}
-    found = [item for item in result.left_out if item.name not in planned]
+    planned = {(item.name, item.reason) for item in plan.left_out}
+    found = [item for item in result.left_out if (item.name, item.reason) not in planned]
     if found:
         console.line(f"{counted(len(found), 'more tensor')} left out:")
     for line in left_out_lines(found):

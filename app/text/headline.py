@@ -147,8 +147,8 @@ def uncompared_sentences(coverage: Coverage) -> list[str]:
     if grown:
         text = plural(
             CONTEXT,
-            "{things} has nothing to be compared with.",
-            "{things} have nothing to be compared with.",
+            "{things} is not in the original and counts as not kept.",
+            "{things} are not in the original and count as not kept.",
             coverage.new_rows + coverage.new_channels,
         )
         sentences.append(text.format(things=_listed(grown)))

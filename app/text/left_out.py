@@ -70,7 +70,7 @@ def left_out_lines(left_out: Sequence[LeftOut], most: int = MOST_LINES) -> list[
     """A line for each group, at most so many; the last one counts the rest."""
     groups = group_left_out(left_out, most)
     shown = groups if len(groups) <= most else groups[: most - 1]
-    text = _tr("{pattern}: {why} ({size})")
+    text = _tr("{pattern}: {why} \u00b7 {size}")
     lines = [text.format(pattern=group.pattern, why=group.why, size=group.size) for group in shown]
     rest = tuple(item for group in groups[len(shown) :] for item in group.items)
     if rest:

@@ -216,7 +216,7 @@ class ExtractionRun:
         for index, outcome in group:
             if self._plan.tasks[index].measured:
                 for collector in self._collectors:
-                    collector.measured(self._plan.tasks[index].weight.name, outcome.delta_energy)
+                    collector.measured(self._plan.tasks[index].weight.name, outcome.delta_energy + outcome.grown_energy)
             else:
                 self._finish(index, outcome)
             self._progress.settle(index)

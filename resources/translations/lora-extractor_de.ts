@@ -4176,10 +4176,10 @@
     </message>
     <message numerus="yes">
         <location filename="../../app/text/headline.py"/>
-        <source>{things} have nothing to be compared with.</source>
+        <source>{things} are not in the original and count as not kept.</source>
         <translation>
-            <numerusform>{things} hat kein Gegenstück.</numerusform>
-            <numerusform>{things} haben kein Gegenstück.</numerusform>
+            <numerusform>{things} fehlt im Original und zählt als nicht erhalten.</numerusform>
+            <numerusform>{things} fehlen im Original und zählen als nicht erhalten.</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -4242,8 +4242,8 @@
     </message>
     <message>
         <location filename="../../app/text/left_out.py"/>
-        <source>{pattern}: {why} ({size})</source>
-        <translation>{pattern}: {why} ({size})</translation>
+        <source>{pattern}: {why} · {size}</source>
+        <translation>{pattern}: {why} · {size}</translation>
     </message>
 </context>
 <context>
