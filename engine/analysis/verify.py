@@ -81,7 +81,11 @@ def verify(
                 layers.append(_judged(file, weight, keys[weight.name], total, lost))
             elif total > 0.0:
                 detail = "not in the LoRA"
-                left_out.append(LeftOut(weight.name, LeaveOutReason.EXCLUDED, detail, weight.numel, weight.component))
+                left_out.append(
+                    LeftOut(
+                        weight.name, LeaveOutReason.EXCLUDED, detail, numel=weight.numel, component=weight.component
+                    )
+                )
             if math.isfinite(total):  # a layer that is broken in the models has no change to keep
                 total_energy, total_lost = total_energy + total, total_lost + lost
             yield VerifyProgress(index + 1, len(weights), weight.name)
