@@ -120,7 +120,7 @@ def left_out_of(weight: PairedWeight, reason: LeaveOutReason) -> LeftOut:
     """The entry of a layer that turned out to be one that is left out."""
     rounded = weight.rounding.coarser_form if reason is LeaveOutReason.UNCHANGED and weight.rounding else ""
     detail = f"rounded to {rounded}" if rounded else ""
-    return LeftOut(weight.name, reason, detail, weight.numel, weight.component, rounded)
+    return LeftOut(weight.name, reason, detail, numel=weight.numel, component=weight.component, rounded_to=rounded)
 
 
 def measure(delta: Delta | MeasuredDelta) -> LayerOutcome:

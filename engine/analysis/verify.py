@@ -81,7 +81,11 @@ def verify(
                 layers.append(_judged(file, weight, keys[weight.name], found, plain))
             elif found.total > 0.0:
                 detail = "not in the LoRA"
-                left_out.append(LeftOut(weight.name, LeaveOutReason.EXCLUDED, detail, weight.numel, weight.component))
+                left_out.append(
+                    LeftOut(
+                        weight.name, LeaveOutReason.EXCLUDED, detail, numel=weight.numel, component=weight.component
+                    )
+                )
             sums.add(found)
             plain_sums.add(plain or found)
             yield VerifyProgress(index + 1, len(weights), weight.name)

@@ -84,6 +84,19 @@ class Plan:
         return self.outputs[0].coverage
 
     @property
+    def could_write_whole(self) -> int:
+        """How many weights that only the fine-tuned model has the first file would hold if ``set_weight`` were on."""
+        if self.settings.set_weight:
+            return 0
+        wanted = [
+            name
+            for name, view in self.pairing.only_finetuned.items()
+            if view.component in self.settings.components and view.is_weight
+        ]
+        lora = self.outputs[0].format
+        return sum(lora.whole_key(self.pairing.family, name) is not None for name in wanted)
+
+    @property
     def folder(self) -> Path:
         """Where the first file goes."""
         return self.outputs[0].folder

@@ -3172,10 +3172,6 @@
         <translation>Einen kürzeren wählen.</translation>
     </message>
     <message>
-        <source>Choose a single .safetensors file.</source>
-        <translation type="vanished">Eine einzelne .safetensors-Datei wählen.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose another file name.</source>
         <translation>Einen anderen Dateinamen wählen.</translation>
@@ -3281,17 +3277,9 @@
         <translation>Platz schaffen oder einen anderen Ausgabeordner wählen.</translation>
     </message>
     <message>
-        <source>Get a version of it in a single .safetensors file.</source>
-        <translation type="vanished">Eine Fassung in einer einzelnen .safetensors-Datei besorgen.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/errors.py"/>
         <source>Get an undamaged file, or leave such layers out with --skip-nonfinite.</source>
         <translation>Eine unbeschädigte Datei besorgen oder solche Schichten mit --skip-nonfinite weglassen.</translation>
-    </message>
-    <message>
-        <source>Get or make a version of it in a single .safetensors file.</source>
-        <translation type="vanished">Eine Fassung in einer einzelnen .safetensors-Datei besorgen oder erstellen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3424,10 +3412,6 @@
         <translation>Der Dateiname {file} führt aus dem Ausgabeordner hinaus.</translation>
     </message>
     <message>
-        <source>The folder {file} holds a model in diffusers' folders, which is not supported yet.</source>
-        <translation type="vanished">Der Ordner {file} enthält ein Modell in der Ordnerstruktur von diffusers; das wird noch nicht unterstützt.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/errors.py"/>
         <source>The format of {format} cannot be written for these models ({family}).</source>
         <translation>Das Format von {format} kann für diese Modelle nicht geschrieben werden ({family}).</translation>
@@ -3470,10 +3454,6 @@
         <location filename="../../app/text/errors.py"/>
         <source>The index is damaged or was written by a faulty program; get it again.</source>
         <translation>Der Index ist beschädigt oder stammt von einem fehlerhaften Programm; laden Sie ihn noch einmal.</translation>
-    </message>
-    <message>
-        <source>The model in the folder {file} is split into several files, which is not supported yet.</source>
-        <translation type="vanished">Das Modell im Ordner {file} ist auf mehrere Dateien verteilt; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3539,10 +3519,6 @@
         <location filename="../../app/text/errors.py"/>
         <source>There is more than one model in the folder {file}: {names}.</source>
         <translation>Im Ordner {file} liegt mehr als ein Modell: {names}.</translation>
-    </message>
-    <message>
-        <source>There is no .safetensors file in the folder {file}.</source>
-        <translation type="vanished">Im Ordner {file} liegt keine .safetensors-Datei.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4045,7 +4021,7 @@
     <name>headline</name>
     <message>
         <location filename="../../app/text/headline.py"/>
-        <source>Are these the two models that belong together, and is each of them complete?</source>
+        <source>Do these two models belong together, and is each of them complete?</source>
         <translation>Gehören diese beiden Modelle zusammen, und ist jedes vollständig?</translation>
     </message>
     <message>
@@ -4057,6 +4033,11 @@
         <location filename="../../app/text/headline.py"/>
         <source>Only {share} of the parameters can be compared</source>
         <translation>Nur {share} der Parameter sind vergleichbar</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Only {share} of the parameters were compared</source>
+        <translation>Nur {share} der Parameter wurden verglichen</translation>
     </message>
     <message>
         <location filename="../../app/text/headline.py"/>
@@ -4171,6 +4152,14 @@
             <numerusform>{count} ganze Blöcke sind nicht vergleichbar</numerusform>
         </translation>
     </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} whole blocks were not compared</source>
+        <translation>
+            <numerusform>{count} ganzer Block wurde nicht verglichen</numerusform>
+            <numerusform>{count} ganze Blöcke wurden nicht verglichen</numerusform>
+        </translation>
+    </message>
     <message>
         <location filename="../../app/text/headline.py"/>
         <source>{mean} of the change kept so far</source>
@@ -4191,6 +4180,11 @@
         <source>{others} and {last}</source>
         <translation>{others} und {last}</translation>
     </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{rest} {question}</source>
+        <translation>{rest} {question}</translation>
+    </message>
     <message numerus="yes">
         <location filename="../../app/text/headline.py"/>
         <source>{things} are not in the file</source>
@@ -4201,10 +4195,10 @@
     </message>
     <message numerus="yes">
         <location filename="../../app/text/headline.py"/>
-        <source>{things} have nothing to be compared with.</source>
+        <source>{things} are not in the original and count as not kept.</source>
         <translation>
-            <numerusform>{things} hat kein Gegenstück.</numerusform>
-            <numerusform>{things} haben kein Gegenstück.</numerusform>
+            <numerusform>{things} fehlt im Original und zählt als nicht erhalten.</numerusform>
+            <numerusform>{things} fehlen im Original und zählen als nicht erhalten.</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -4221,6 +4215,14 @@
         <translation>
             <numerusform>{weights} ({count} ganzer Block)</numerusform>
             <numerusform>{weights} ({count} ganze Blöcke)</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>“New weights” among the options writes {count} of them whole.</source>
+        <translation>
+            <numerusform>„Neue Gewichte“ in den Optionen schreibt {count} davon ganz.</numerusform>
+            <numerusform>„Neue Gewichte“ in den Optionen schreibt {count} davon ganz.</numerusform>
         </translation>
     </message>
 </context>
@@ -4259,8 +4261,8 @@
     </message>
     <message>
         <location filename="../../app/text/left_out.py"/>
-        <source>{pattern}: {why} ({size})</source>
-        <translation>{pattern}: {why} ({size})</translation>
+        <source>{pattern}: {why} · {size}</source>
+        <translation>{pattern}: {why} · {size}</translation>
     </message>
 </context>
 <context>
