@@ -250,7 +250,7 @@ FAMILIES: tuple[Family, ...] = (
         "cosmos",
         "Cosmos 1",
         ("blocks.block0.blocks.0.block.attn.to_q.0.weight", "x_embedder.proj.1.weight"),
-        ("blocks",),
+        ("blocks.block",),
         "diffusers 0.42, loaders/single_file_utils.py, convert_cosmos_transformer_checkpoint_to_diffusers",
         architecture="cosmos-1/lora",
     ),
@@ -302,6 +302,7 @@ FAMILIES: tuple[Family, ...] = (
         ("clf.1.weight", "embedding.1.weight"),
         ("down_blocks", "up_blocks"),
         "diffusers 0.42, loaders/single_file_utils.py, convert_stable_cascade_unet_single_file_to_diffusers",
+        absent=("down_blocks.0.2.attention.to_q.weight", "down_blocks.2.2.attention.to_q.weight"),  # diffusers' names
         parts={"down_blocks": "input", "up_blocks": "output"},
         architecture="stable-cascade/lora",
         variants=(
