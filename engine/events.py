@@ -36,6 +36,13 @@ class NoticeCode(str, Enum):
     JOURNAL_OFF = "journal_off"
     RECORD_DAMAGED = "record_damaged"
     ENERGY_BOUNDS = "energy_bounds"
+    PARTS_OPENED = "parts_opened"
+    PARTS_WITHOUT_INDEX = "parts_without_index"
+    FILE_CHOSEN = "file_chosen"
+    COMPONENTS_ABSENT = "components_absent"
+    OTHER_DENOISERS = "other_denoisers"
+    EMA_USED = "ema_used"
+    SEVERAL_MODELS = "several_models"
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ class LeaveOutReason(str, Enum):
     UNCHANGED = "unchanged"
     BELOW_MIN_CHANGE = "below_min_change"
     NON_FINITE = "non_finite"
+    OTHER_MODEL = "other_model"
 
 
 @dataclass(frozen=True)

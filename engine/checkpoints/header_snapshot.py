@@ -28,7 +28,8 @@ class HeaderSnapshot(Checkpoint):
             for name, dtype, shape, nbytes in words["tensors"]
         }
         metadata = {str(name): str(text) for name, text in words["metadata"].items()}
-        super().__init__(Path(str(words["path"])), "cache", (), stored, metadata)
+        components = {str(start): dict(texts) for start, texts in dict(words.get("components", {})).items()}
+        super().__init__(Path(str(words["path"])), "cache", (), stored, metadata, components=components)
         self.size_bytes = int(words["size_bytes"])
         self.header_sha256 = str(words["header_sha256"])
         self._fingerprint = str(words["fingerprint"])
@@ -58,6 +59,7 @@ def remember(checkpoint: Checkpoint) -> dict[str, Any]:
         "size_bytes": checkpoint.size_bytes,
         "header_sha256": checkpoint.header_sha256,
         "metadata": dict(checkpoint.metadata),
+        "components": {start: dict(texts) for start, texts in checkpoint.components.items()},
         "tensors": [[part.name, part.dtype, part.shape, part.nbytes] for part in checkpoint.stored.values()],
         "fingerprint": checkpoint.fingerprint(),
     }

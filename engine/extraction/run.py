@@ -236,7 +236,7 @@ class ExtractionRun:
             for collector in self._collectors:
                 collector.write_whole(name, tensor)
             return
-        left_out = LeftOut(name, LeaveOutReason.NON_FINITE, f"in {finetuned.path.name}")
+        left_out = LeftOut(name, LeaveOutReason.NON_FINITE, f"in {finetuned.name}")
         for collector in self._collectors:
             collector.leave_out(left_out)
         self._layer_events.leave_out(left_out, str(finetuned.path))

@@ -18,6 +18,7 @@ from engine.models.names import DENOISER
 _FACTORS: dict[StoredPart, str] = {"up": ".lora_up.weight", "down": ".lora_down.weight", "alpha": ".alpha"}
 _PREFIXES: dict[str, str] = {
     # family -> what stands for `diffusion_model.`; empty where ComfyUI has no loader for such models
+    "pixart_diffusers": "transformer.",
     **dict.fromkeys(("llama", "llama_base", "gpt2", "bert"), ""),
 }
 _DIFFERENCE, _BIAS_DIFFERENCE, _WHOLE = ".diff", ".diff_b", ".set_weight"

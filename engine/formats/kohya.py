@@ -85,8 +85,10 @@ class Kohya(LoraFormat):
         return index_of(keys, {ending: part for part, ending in _ENDINGS.items()}, prefixes=_PREFIXES)
 
     def problem(self, family: Family) -> str | None:
-        """``no_names`` where trainers know no such model."""
-        return "no_names" if family.key in _NO_NAMES else None
+        """``other_names`` where a trainer's model has other names than the file, ``no_names`` where there is none."""
+        if family.key == "pixart_diffusers":
+            return "other_names"
+        return "no_names" if family.key in _NO_NAMES or family.text_encoder else None
 
     def notices(self, family: Family) -> tuple[Notice, ...]:
         """See `LoraFormat.notices`: what diffusers does not load of it."""

@@ -33,7 +33,7 @@ def find_blocks(family: Family, names: set[str]) -> dict[str, Block]:
     if not stacks:
         return {}
     for name in names:
-        match = pattern.match(name) if name.startswith(DENOISER) else None
+        match = pattern.match(name) if name.startswith(DENOISER) or family.text_encoder else None
         if match:
             found.setdefault((stacks.index(match[1]), int(match[2] or 0)), []).append(name)
     blocks: dict[str, Block] = {}

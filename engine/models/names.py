@@ -1,4 +1,4 @@
-"""From the names in a file to canonical names: component, prefix, spelling; nothing dropped in silence.
+"""From the names in a file to canonical names: model, component, prefix, spelling; nothing dropped in silence.
 
 A canonical name is what ComfyUI calls the weight, ``diffusion_model.<native name>`` or
 ``text_encoders.<clip>.transformer.<name>``, so that both sides of a pair meet whatever their files call it.
@@ -7,23 +7,20 @@ A canonical name is what ComfyUI calls the weight, ``diffusion_model.<native nam
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.checkpoints import Checkpoint, WeightSource, WeightView
-from engine.events import Notice
-from engine.models.families import (
-    COMPONENT_PREFIXES,
-    EMA_PREFIXES,
-    FAMILIES,
-    GENERIC,
-    TEXT_ENCODER_FILES,
-    WRAPPER_PREFIXES,
-    Family,
-)
-from engine.models.layouts import LAYOUTS, NATIVE, Layout, layout_of
+from engine.checkpoints.names_of_files import DENOISERS, TEXT_ENCODERS
+from engine.events import Notice, NoticeCode
+from engine.models import wrappers
+from engine.models.families import COMPONENT_PREFIXES, GENERIC, WRAPPER_PREFIXES, Family
+from engine.models.layouts import LAYOUTS, NATIVE, Layout
+from engine.models.models_in_file import duplicate, models_in
+from engine.models.recognition import DENOISER as DENOISER
+from engine.models.recognition import Kind, Sources, behind, is_checkpoint, kind_of, recognised
+from engine.models.recognition import detect_family as detect_family
+from engine.models.text_encoders import detect_text_encoder
 from engine.results import LeaveOutReason, LeftOut
-
-DENOISER, VAE = "diffusion_model.", "vae."
 
 
 @dataclass(frozen=True)
@@ -31,11 +28,12 @@ class NamedModel:
     """A checkpoint's tensors by canonical name, those that have none, and what there is to say of the names.
 
     Attributes:
-        family: of its denoiser.
-        views: by canonical name.
-        left_out: tensors without one.
-        notices: remarks on the names.
+        family: of the model.
+        views: the weights by canonical name.
+        left_out: tensors that have none, with the reasons.
+        notices: remarks.
         layouts: those of its components whose names are not the canonical ones, in the order of the file.
+        models: how the names of each model in the file begin, the likeliest first; one entry where there is one model.
     """
 
     family: Family
@@ -43,99 +41,204 @@ class NamedModel:
     left_out: tuple[LeftOut, ...]
     notices: tuple[Notice, ...] = ()
     layouts: tuple[Layout, ...] = ()
+    models: tuple[str, ...] = ("",)
 
 
-def name_tensors(checkpoint: Checkpoint) -> NamedModel:
-    """Give every tensor of a checkpoint its canonical name."""
-    sources = checkpoint.weights
+def name_tensors(checkpoint: Checkpoint, model: str | None = None) -> NamedModel:
+    """Give every tensor of a checkpoint its canonical name.
+
+    Args:
+        checkpoint: opened.
+        model: which of several models in the file, one of `NamedModel.models`; None takes the likeliest.
+    """
+    if checkpoint.components:
+        return _name_components(checkpoint)
+    return _name_weights(checkpoint.weights, checkpoint.path.name, model)
+
+
+def _name_weights(weights: Mapping[str, WeightSource], file: str, model: str | None = None) -> NamedModel:
+    found = models_in(weights)
+    chosen = found.chosen(model)
+    reading = _Reading()
+    if chosen in found.models:
+        reading.read(found.models[chosen])
+        reading.add_beside(found.plain)
+    else:
+        reading.read(found.plain)
+    return NamedModel(
+        reading.family.as_variant(_shapes(reading.views)),
+        reading.views,
+        (*found.left_out, *found.others(chosen), *reading.left_out),
+        tuple(found.notices(file, chosen)),
+        tuple(layout for layout in dict.fromkeys(reading.layouts) if layout is not NATIVE),
+        tuple(found.models) or ("",),
+    )
+
+
+def _shapes(views: Mapping[str, WeightView]) -> dict[str, tuple[int, ...]]:
+    return {name[len(DENOISER) :]: view.shape for name, view in views.items() if name.startswith(DENOISER)}
+
+
+class _Reading:
+    """Canonical names found so far; the first tensor that comes for a name has it."""
+
+    def __init__(self) -> None:
+        self.family = GENERIC
+        self.views: dict[str, WeightView] = {}
+        self.left_out: list[LeftOut] = []
+        self.layouts: list[Layout] = []
+
+    def read(self, sources: Sources) -> None:
+        """Name the tensors of a model, whose own beginning has been taken off."""
+        found = recognised(sources)
+        if found is not None and found[0] and is_checkpoint(found[1]):
+            sources = self._without(found[0], sources)
+        rest = self._read_components(sources)
+        if any(name.startswith(DENOISER) for name in self.views) or not rest:
+            self._add(NATIVE.views(rest, "other"))
+            return
+        found = recognised(rest)
+        if found is not None:
+            start, kind = found[0], kind_of(found[1]) or Kind(GENERIC)
+        else:
+            common = (start for start in WRAPPER_PREFIXES if all(name.startswith(start) for name in rest))
+            start, kind = next(common, ""), Kind(GENERIC)
+        self.family = kind.family
+        self._add(self._views(start, rest, kind))
+
+    def add_beside(self, sources: Sources) -> None:
+        """Name what stands beside the model: other components, or something of its own."""
+        self._add(NATIVE.views(self._read_components(sources), "other"))
+
+    def _read_components(self, sources: Sources) -> Sources:
+        """Name what a prefix gives a component; returns the rest."""
+        rest: Sources = {}
+        named: list[tuple[str, WeightView]] = []
+        prefixed: dict[tuple[str, str, str, str], Sources] = {}
+        for whole, source in sources.items():
+            row = next((row for row in COMPONENT_PREFIXES if whole.startswith(row[0])), None)
+            if row is None:
+                rest[whole] = source
+            else:
+                prefixed.setdefault(row, {})[whole[len(row[0]) :]] = source
+        for (_, component, canonical, key), inner in prefixed.items():
+            start = _start_inside(inner)
+            kind = Kind(GENERIC, LAYOUTS[key], component, canonical)
+            found = kind_of(behind(start, inner)) if kind.layout is NATIVE else None
+            if found is not None and found.component == component:
+                kind = replace(found, canonical=canonical)
+                if component == "denoiser":
+                    self.family = kind.family if self.family is GENERIC else self.family
+            named += self._views(start, inner, kind)
+        self._add(_in_order(named, sources))
+        return rest
+
+    def _views(self, start: str, sources: Sources, kind: Kind) -> list[tuple[str, WeightView]]:
+        """The canonical names of a component; what lacks its beginning is taken as it is."""
+        self.layouts.append(kind.layout)
+        outside = {name: source for name, source in sources.items() if not name.startswith(start)}
+        views = [*kind.views(behind(start, sources)), *replace(kind, layout=NATIVE).views(outside)]
+        return _in_order(views, sources)
+
+    def _without(self, start: str, sources: Sources) -> Sources:
+        """Take a beginning off the names that have it; of two that meet the one that had it stays."""
+        found: Sources = {}
+        for name, source in sources.items():
+            short = name.removeprefix(start)
+            if short == name and start + name in sources:
+                self.left_out.append(duplicate(source, sources[start + name]))
+            else:
+                found[short] = source
+        return found
+
+    def _add(self, found: Iterable[tuple[str, WeightView]]) -> None:
+        for name, view in found:
+            if name in self.views:
+                self.left_out.append(duplicate(view.source, self.views[name].source))
+            else:
+                self.views[name] = view
+
+
+def _in_order(named: list[tuple[str, WeightView]], sources: Sources) -> list[tuple[str, WeightView]]:
+    """In the order of the files."""
+    place = {source.name: index for index, source in enumerate(sources.values())}
+    return sorted(named, key=lambda item: place[item[1].source.name])
+
+
+def _start_inside(sources: Sources) -> str:
+    """Wrapper words that stand between a component's prefix and its own names; empty where the names need none off."""
+    for start in wrappers.starts(sources):
+        inner = behind(start, sources)
+        if kind_of(inner) is not None or (start == "module." and len(inner) == len(sources)):
+            return start
+    return ""
+
+
+def _name_components(checkpoint: Checkpoint) -> NamedModel:
+    """Name each component of a model in folders as the model of its own that it is, and put them together."""
+    families: list[Family] = []
     views: dict[str, WeightView] = {}
     left_out: list[LeftOut] = []
-    rest: dict[str, WeightSource] = {}
-    prefixed: dict[tuple[str, str, str, str], dict[str, WeightSource]] = {}
-    for source in sources.values():
-        if source.name.startswith(EMA_PREFIXES):
-            left_out.append(LeftOut(source.name, LeaveOutReason.EMA_COPY))
-            continue
-        row = next((row for row in COMPONENT_PREFIXES if source.name.startswith(row[0])), None)
-        if row is None:
-            rest[source.name] = source
-        else:
-            prefixed.setdefault(row, {})[source.name[len(row[0]) :]] = source
-
-    def add(found: Iterable[tuple[str, WeightView]]) -> None:
-        for name, view in found:
-            if name in views:
-                detail = f"{views[name].source.name} has the same place and is used"
-                left_out.append(LeftOut(view.source.name, LeaveOutReason.DUPLICATE_NAME, detail))
+    notices: list[Notice] = []
+    denoisers: list[str] = []
+    layouts: list[Layout] = []
+    for start in checkpoint.components:
+        folder = start.removesuffix("/")
+        weights = checkpoint.weights_in(start)
+        named = _name_weights(weights, folder)
+        component, canonical = _place_of(folder)
+        if component == "text_encoders":
+            named, canonical = _as_text_encoder(named, canonical, views)
+        if component == "denoiser":
+            denoisers.append(folder)
+            if len(denoisers) > 1:
+                detail = f"{denoisers[0]} is used"
+                left_out += [LeftOut(start + name, LeaveOutReason.DUPLICATE_NAME, detail) for name in weights]
+                continue
+            families.append(named.family)
+        layouts += named.layouts
+        left_out += [replace(item, name=start + item.name) for item in named.left_out]
+        notices += named.notices
+        for name, view in named.views.items():
+            here = name if view.component == component else canonical + name.removeprefix(DENOISER)
+            if here in views:
+                detail = f"{views[here].source.name} has the same place and is used"
+                left_out.append(LeftOut(start + view.source.name, LeaveOutReason.DUPLICATE_NAME, detail))
             else:
-                views[name] = view
-
-    place = {name: index for index, name in enumerate(sources)}
-
-    def in_order(found: Iterable[tuple[str, WeightView]]) -> list[tuple[str, WeightView]]:
-        return sorted(found, key=lambda item: place[item[1].source.name])  # of the files
-
-    family, layouts, named = GENERIC, list[Layout](), list[tuple[str, WeightView]]()
-    for (_, component, canonical, key), inner in prefixed.items():
-        layout = LAYOUTS[key]
-        if layout is NATIVE:
-            found, other = _identify(inner)
-            family = found if family is GENERIC and component == "denoiser" else family
-            layout = other if other.component == component else NATIVE
-        layouts.append(layout)
-        named += ((canonical + name, view) for name, view in layout.views(inner, component))
-    add(in_order(named))
-    if any(name.startswith(DENOISER) for name in views) or not rest:
-        add(NATIVE.views(rest, "other"))
-    else:
-        family, layout, component, canonical, wrapper = _identify_unprefixed(rest)
-        inner = {name[len(wrapper) :]: source for name, source in rest.items() if name.startswith(wrapper)}
-        others = {name: source for name, source in rest.items() if not name.startswith(wrapper)}
-        named = [*layout.views(inner, component), *NATIVE.views(others, component)]
-        layouts.append(layout)
-        add(in_order((canonical + name, view) for name, view in named))
-    used = tuple(layout for layout in dict.fromkeys(layouts) if layout is not NATIVE)
-    return NamedModel(family, views, tuple(left_out), layouts=used)
+                views[here] = _in_folder(start, component, view)
+    if len(denoisers) > 1:
+        notices.append(Notice(NoticeCode.OTHER_DENOISERS, denoisers[0], {"names": denoisers[1:]}))
+    family = families[0] if families else GENERIC
+    return NamedModel(family, views, tuple(left_out), tuple(notices), tuple(dict.fromkeys(layouts)))
 
 
-def _text_encoder(sources: Mapping[str, WeightSource | WeightView]) -> str | None:
-    """The canonical start of a text encoder in a file of its own; None where it is none that is known."""
-    widths = {name: source.shape[-1] for name, source in sources.items() if source.shape}
-    known = (row for row in TEXT_ENCODER_FILES if row[0] in widths and (not row[1] or widths[row[0]] in row[1]))
-    return next((canonical for _, _, canonical in known), None)
+def _place_of(folder: str) -> tuple[str, str]:
+    """Component and canonical start of what a folder of a model in diffusers' folders holds."""
+    if folder in DENOISERS:
+        return "denoiser", DENOISER
+    if folder.startswith(TEXT_ENCODERS[0]):
+        return "text_encoders", f"text_encoders.{folder}.transformer."
+    return ("vae", "vae.") if folder == "vae" else ("other", f"{folder}.")
 
 
-def _identify(inner: Mapping[str, WeightSource]) -> tuple[Family, Layout]:
-    """The family and the layout of a denoiser's names without its prefix."""
-    found = layout_of(inner)
-    return (detect_family(set(inner)), NATIVE) if found is None else found
+def _as_text_encoder(named: NamedModel, canonical: str, beside: Mapping[str, WeightView]) -> tuple[NamedModel, str]:
+    """A text encoder's folder, and how its canonical names begin: its place says what a language model in it is for.
+
+    The second of two CLIP encoders whose width says nothing is SDXL's and SD 3's CLIP-G.
+    """
+    inner = {name.removeprefix(DENOISER): view for name, view in named.views.items()}
+    encoder = detect_text_encoder({name: view.shape for name, view in inner.items() if name != "lm_head.weight"})
+    if encoder is not None:
+        return named, encoder.canonical
+    if any(name in beside for name in named.views):
+        views = {
+            name.replace("text_encoders.clip_l.", "text_encoders.clip_g.", 1): it for name, it in named.views.items()
+        }
+        return replace(named, views=views), canonical
+    return named, canonical
 
 
-def detect_family(names: set[str]) -> Family:
-    """The family whose signature the names carry; the generic one where there is none."""
-    for family in FAMILIES:
-        if all(name in names for name in family.signature) and not any(name in names for name in family.absent):
-            return family
-    return GENERIC
-
-
-def _identify_unprefixed(rest: Mapping[str, WeightSource]) -> tuple[Family, Layout, str, str, str]:
-    """Family, layout, component, canonical start, and the wrapper prefix, of a file without component names."""
-    names = set(rest)
-    for wrapper in ("", *WRAPPER_PREFIXES):
-        inner = {name[len(wrapper) :]: source for name, source in rest.items() if name.startswith(wrapper)}
-        family, layout = _identify(inner)
-        if layout.component == "vae":
-            return family, layout, "vae", VAE, wrapper
-        start = _text_encoder(dict(layout.views(inner, "text_encoders"))) if layout.component != "denoiser" else None
-        if start is not None:
-            return family, layout, "text_encoders", start, wrapper
-        if family is not GENERIC:
-            return family, layout, "denoiser", DENOISER, wrapper
-    start = _text_encoder(rest)
-    if start is not None:
-        return GENERIC, NATIVE, "text_encoders", start, ""
-    for wrapper in WRAPPER_PREFIXES:
-        if all(name.startswith(wrapper) for name in names):
-            return GENERIC, NATIVE, "denoiser", DENOISER, wrapper
-    return GENERIC, NATIVE, "denoiser", DENOISER, ""
+def _in_folder(start: str, component: str, view: WeightView) -> WeightView:
+    """A view of a component under the names that its sources have in the whole model."""
+    pieces = (replace(piece, source=replace(piece.source, name=start + piece.source.name)) for piece in view.pieces)
+    return replace(view, component=component, pieces=tuple(pieces))

@@ -3110,6 +3110,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose a file.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a folder for the output.</source>
         <translation>Einen Ordner für die Ausgabe wählen.</translation>
     </message>
@@ -3125,13 +3130,17 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose a model's file or its index.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a shorter one.</source>
         <translation>Einen kürzeren wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <source>Choose a single .safetensors file.</source>
-        <translation>Eine einzelne .safetensors-Datei wählen.</translation>
+        <translation type="vanished">Eine einzelne .safetensors-Datei wählen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3234,9 +3243,8 @@
         <translation>Platz schaffen oder einen anderen Ausgabeordner wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <source>Get a version of it in a single .safetensors file.</source>
-        <translation>Eine Fassung in einer einzelnen .safetensors-Datei besorgen.</translation>
+        <translation type="vanished">Eine Fassung in einer einzelnen .safetensors-Datei besorgen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3244,9 +3252,23 @@
         <translation>Eine unbeschädigte Datei besorgen oder solche Schichten mit --skip-nonfinite weglassen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <source>Get or make a version of it in a single .safetensors file.</source>
-        <translation>Eine Fassung in einer einzelnen .safetensors-Datei besorgen oder erstellen.</translation>
+        <translation type="vanished">Eine Fassung in einer einzelnen .safetensors-Datei besorgen oder erstellen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Get the file again.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Get the model from a source that you trust.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Get what is missing of the model and put it into the same folder: {names}.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3364,9 +3386,8 @@
         <translation>Der Dateiname {file} führt aus dem Ausgabeordner hinaus.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <source>The folder {file} holds a model in diffusers' folders, which is not supported yet.</source>
-        <translation>Der Ordner {file} enthält ein Modell in der Ordnerstruktur von diffusers; das wird noch nicht unterstützt.</translation>
+        <translation type="vanished">Der Ordner {file} enthält ein Modell in der Ordnerstruktur von diffusers; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3394,8 +3415,9 @@
         <translation>Das Format von {format} enthält nur Faktoren, und der Typ full speichert ganze Differenzen.</translation>
     </message>
     <message>
+        <location filename="../../app/text/errors.py"/>
         <source>The format of {format} names the layers of {family} otherwise than these files do.</source>
-        <translation type="vanished">Das Format von {format} nennt die Schichten von {family} anders als diese Dateien.</translation>
+        <translation>Das Format von {format} nennt die Schichten von {family} anders als diese Dateien.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3409,8 +3431,12 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>The index is damaged or was written by a faulty program; get it again.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
         <source>The model in the folder {file} is split into several files, which is not supported yet.</source>
-        <translation>Das Modell im Ordner {file} ist auf mehrere Dateien verteilt; das wird noch nicht unterstützt.</translation>
+        <translation type="vanished">Das Modell im Ordner {file} ist auf mehrere Dateien verteilt; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3454,6 +3480,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>The two are not parts of one model; get the model again.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>The two models have the same values in all {layers} selected weights.</source>
         <translation>Die beiden Modelle haben in allen {layers} ausgewählten Gewichten dieselben Werte.</translation>
     </message>
@@ -3468,14 +3499,18 @@
         <translation>Im Ordner {file} liegt mehr als ein Modell: {names}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <source>There is no .safetensors file in the folder {file}.</source>
-        <translation>Im Ordner {file} liegt keine .safetensors-Datei.</translation>
+        <translation type="vanished">Im Ordner {file} liegt keine .safetensors-Datei.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>There is no device {device} here.</source>
         <translation>Hier gibt es kein Gerät {device}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>There is no model in the folder {file}.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3642,6 +3677,26 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} is missing, one of {count} files that {index} names.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is missing, one of {count} numbered files of a model.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is no index of a model: it does not say which file a tensor lies in.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is no index of a model: it is not valid JSON.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is not a LoRA.</source>
         <translation>{file} ist kein LoRA.</translation>
     </message>
@@ -3659,6 +3714,16 @@
         <location filename="../../app/text/errors.py"/>
         <source>{file} lacks the other factor to {tensor}, or the two do not fit together.</source>
         <translation>{file} enthält den anderen Faktor zu {tensor} nicht, oder die beiden passen nicht zusammen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} names {tensor} twice.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} says that {tensor} lies in “{part}”, which is not opened: {detail}.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3681,7 +3746,7 @@
         <translation>{missing} von {of} Schichten sind mit diesen Einstellungen nicht im Cache.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{names} and {count} more</source>
         <translation>{names} und {count} weitere</translation>
     </message>
@@ -3699,6 +3764,16 @@
         <location filename="../../app/text/errors.py"/>
         <source>{name} is a shipped profile and cannot be changed.</source>
         <translation>{name} ist ein mitgeliefertes Profil und lässt sich nicht ändern.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{part} and the index do not belong together; get both again.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{part} holds {tensor}, which {file} does not name.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3744,6 +3819,21 @@
         <location filename="../../app/text/errors.py"/>
         <source>{tensor} in {file} has another shape than the weight it belongs to.</source>
         <translation>{tensor} in {file} hat eine andere Form als das zugehörige Gewicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} is not in {part}, where {file} says it is.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} lies both in {other} and in {part} ({file}).</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} lies in {part}, and {file} says that it lies in {other}.</source>
+        <translation type="unfinished"></translation>
     </message>
 </context>
 <context>
@@ -4096,6 +4186,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>The folder holds more than one model: {name} is opened, and not {names}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>The format of {format} has no place for {tensors}, such as {name}: they are left out, and what changed in them counts as not kept.</source>
         <translation>Das Format von {format} hat keinen Platz für {tensors}, zum Beispiel {name}: Sie werden ausgelassen, und was sich in ihnen geändert hat, zählt als nicht erhalten.</translation>
     </message>
@@ -4103,6 +4198,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>The memory budget of {budget} is too small for {layers}; {name} needs the most, {needed}. Such layers are worked on alone, above the budget; a budget of {needed} or a lower rank would do.</source>
         <translation>Das Speicherbudget von {budget} ist zu klein für {layers}; am meisten braucht {name}: {needed}. Solche Schichten werden einzeln bearbeitet, über dem Budget; ein Budget von {needed} oder ein kleinerer Rang würde genügen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The model has more than one denoiser: {name} is used. For {names} choose that folder by itself.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4138,6 +4238,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>belongs to a part that is not selected</source>
         <translation>gehört zu einem nicht ausgewählten Teil</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>belongs to another model in the same file</source>
+        <translation>gehört zu einem anderen Modell in derselben Datei</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4196,6 +4301,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>the one without a prefix</source>
+        <translation>das ohne Vorsatz</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>the same in both models</source>
         <translation>in beiden Modellen gleich</translation>
     </message>
@@ -4234,6 +4344,16 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>{file} holds several models: {name} is used, not {others}.</source>
+        <translation>{file} enthält mehrere Modelle: {name} wird verwendet, nicht {others}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{file} holds the weights of this model only as an EMA copy ({name}): that copy is used.</source>
+        <translation>{file} enthält die Gewichte dieses Modells nur als EMA-Kopie ({name}): Diese Kopie wird verwendet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>{layers} kept unclamped factors, because clamping would have cost too much.</source>
         <translation>{layers} mit unbegrenzten Faktoren, weil das Begrenzen zu viel gekostet hätte.</translation>
     </message>
@@ -4259,8 +4379,23 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>{name} is one of {files} files of a model; all of them are opened.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{name} is one of {files} numbered files without an index; all of them are opened as one model.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>{name} is stored in fp32: {dtype} would lose too much of it.</source>
         <translation>{name} wird in fp32 gespeichert: In {dtype} ginge zu viel verloren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{name} names parts that are not in the folder or have no weights: {names}.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>

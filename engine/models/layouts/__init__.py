@@ -7,6 +7,7 @@ from collections.abc import Collection
 from engine.models.families import FAMILIES, GENERIC, Family
 from engine.models.layouts.clip import CLIP_2022, OPEN_CLIP
 from engine.models.layouts.flux import CHROMA, FLUX, FLUX2, HUNYUAN_VIDEO, HUNYUAN_VIDEO_TENCENT
+from engine.models.layouts.language import SIGHTED
 from engine.models.layouts.layout import Fuse, Layout, Rename, Swap
 from engine.models.layouts.lumina import LUMINA2, Z_IMAGE
 from engine.models.layouts.mmdit import AURAFLOW, SD3
@@ -48,6 +49,7 @@ LAYOUTS = {
         SDXL,
         SD1,
         VAE,
+        SIGHTED,
     )
 }
 _FAMILIES = {family.key: family for family in FAMILIES}
