@@ -235,6 +235,10 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "The format of {format} has no names for the layers of such models ({family})."),
         marked("errors", "Choose another format: {available}."),
     ),
+    (ErrorCode.FORMAT_UNSUITABLE, "other_names"): (
+        marked("errors", "The format of {format} names the layers of {family} otherwise than these files do."),
+        marked("errors", "Choose another format: {available}."),
+    ),
     (ErrorCode.FORMAT_UNSUITABLE, "full"): (
         marked("errors", "The format of {format} holds factors alone, and the type full stores whole differences."),
         marked("errors", "Choose another type, such as standard, or another format: {available}."),
