@@ -42,6 +42,7 @@ class NoticeCode(str, Enum):
     COMPONENTS_ABSENT = "components_absent"
     OTHER_DENOISERS = "other_denoisers"
     EMA_USED = "ema_used"
+    STATE_CHOSEN = "state_chosen"
     SEVERAL_MODELS = "several_models"
 
 

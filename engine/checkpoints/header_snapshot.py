@@ -5,12 +5,12 @@ With it a pair whose layers are all in the cache can be exported again when its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.checkpoints.checkpoint import Checkpoint
-from engine.checkpoints.stored import StoredTensor
+from engine.checkpoints.stored import StoredTensor, Strided
 from engine.errors import EngineError, ErrorCode
 
 
@@ -24,8 +24,8 @@ class HeaderSnapshot(Checkpoint):
             KeyError, TypeError, ValueError: they are not those of `remember`.
         """
         stored = {
-            str(name): StoredTensor(str(name), str(dtype), tuple(map(int, shape)), int(nbytes))
-            for name, dtype, shape, nbytes in words["tensors"]
+            str(name): StoredTensor(str(name), str(dtype), tuple(map(int, shape)), int(nbytes), view=_view(*more))
+            for name, dtype, shape, nbytes, *more in words["tensors"]
         }
         metadata = {str(name): str(text) for name, text in words["metadata"].items()}
         components = {str(start): dict(texts) for start, texts in dict(words.get("components", {})).items()}
@@ -60,6 +60,15 @@ def remember(checkpoint: Checkpoint) -> dict[str, Any]:
         "header_sha256": checkpoint.header_sha256,
         "metadata": dict(checkpoint.metadata),
         "components": {start: dict(texts) for start, texts in checkpoint.components.items()},
-        "tensors": [[part.name, part.dtype, part.shape, part.nbytes] for part in checkpoint.stored.values()],
+        "tensors": [_words(part) for part in checkpoint.stored.values()],
         "fingerprint": checkpoint.fingerprint(),
     }
+
+
+def _words(part: StoredTensor) -> list[Any]:
+    view = [] if part.view is None else [part.view.shape, part.view.strides]
+    return [part.name, part.dtype, part.shape, part.nbytes, *view]
+
+
+def _view(*sizes: Sequence[int]) -> Strided | None:
+    return Strided(*(tuple(map(int, values)) for values in sizes)) if sizes else None

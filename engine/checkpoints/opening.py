@@ -13,12 +13,7 @@ from engine.checkpoints.pipeline import open_pipeline
 from engine.checkpoints.sharded import SHARDED_ENDINGS, index_beside, open_index, open_numbered
 from engine.errors import EngineError, ErrorCode
 
-_FOREIGN_MAGIC = (
-    (b"GGUF", "GGUF"),
-    (b"PK\x03\x04", "PyTorch pickle"),
-    (b"\x80\x02", "PyTorch pickle"),
-    (b"\x80\x04", "PyTorch pickle"),
-)
+_FOREIGN_MAGIC = ((b"GGUF", "GGUF"),)
 
 
 def open_checkpoint(path: Path) -> Checkpoint:

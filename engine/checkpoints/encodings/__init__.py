@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from engine.checkpoints.encodings.encoding import Claim, Encoding
 from engine.checkpoints.encodings.raw import Raw
 from engine.checkpoints.encodings.scaled_fp8 import ScaledFp8
+from engine.checkpoints.encodings.strided import StridedNumbers
 from engine.checkpoints.quantisation import Quantisation, quantisation_of
 from engine.checkpoints.stored import RAW, Piece, StoredTensor, WeightSource, WeightView
 
@@ -24,7 +25,7 @@ __all__ = [
     "scratch_bytes",
 ]
 
-ENCODINGS: list[Encoding] = [ScaledFp8(), Raw()]
+ENCODINGS: list[Encoding] = [ScaledFp8(), StridedNumbers(), Raw()]
 """In the order in which they are asked; the last one takes everything that is left."""
 
 

@@ -32,11 +32,13 @@ class Encoding(ABC):
         decoder: module with ``decode(source: WeightSource, parts: Sequence[torch.Tensor]) -> torch.Tensor``. The parts
             are on one device, in their stored shape and dtype ((nbytes,) uint8 where torch has no such dtype); the
             result has the source's shape and dtype and is on the same device. It must not change the parts.
+        plain: whether the numbers are stored as they are, so that nobody needs to hear of it.
     """
 
     key: str
     title: str
     decoder: str
+    plain: bool = False
 
     @abstractmethod
     def claim(self, stored: Mapping[str, StoredTensor], metadata: Mapping[str, str]) -> Claim:

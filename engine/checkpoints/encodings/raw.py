@@ -15,6 +15,7 @@ class Raw(Encoding):
     key = RAW
     title = "plain numbers"
     decoder = "engine.checkpoints.encodings.raw_decode"
+    plain = True
 
     def claim(self, stored: Mapping[str, StoredTensor], metadata: Mapping[str, str]) -> Claim:
         """See `Encoding.claim`; takes all whose dtype is known."""
