@@ -130,6 +130,9 @@ NOTICES: dict[NoticeCode, str] = {
     NoticeCode.FILE_CHOSEN: marked(
         "messages", "The folder holds more than one model: {name} is opened, and not {names}."
     ),
+    NoticeCode.STATE_CHOSEN: marked(
+        "messages", "Of {file} the weights under {name} are used, and not those under {names}."
+    ),
     NoticeCode.OTHER_DENOISERS: marked(
         "messages", "The model has more than one denoiser: {name} is used. For {names} choose that folder by itself."
     ),

@@ -3278,6 +3278,16 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Get a version of it as .safetensors, or one from a source that you trust.</source>
+        <translation>Nehmen Sie eine Fassung als .safetensors oder eine aus einer Quelle, der Sie vertrauen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Get a version of the model as .safetensors.</source>
+        <translation>Nehmen Sie eine Fassung des Modells als .safetensors.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Get an undamaged file, or leave such layers out with --skip-nonfinite.</source>
         <translation>Eine unbeschädigte Datei besorgen oder solche Schichten mit --skip-nonfinite weglassen.</translation>
     </message>
@@ -3305,6 +3315,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Leave out &lt; &gt; : " | ? * and names such as CON.</source>
         <translation>Ohne &lt; &gt; : " | ? * und Namen wie CON.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Load and save it as .safetensors with the program that wrote it.</source>
+        <translation>Laden Sie es mit dem Programm, das es geschrieben hat, und speichern Sie es als .safetensors.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3563,6 +3578,16 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Unpack it, and choose the model's file.</source>
+        <translation>Entpacken Sie es, und wählen Sie die Datei des Modells.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Unpack the archive, or get a version of the model as .safetensors.</source>
+        <translation>Entpacken Sie das Archiv oder nehmen Sie eine Fassung des Modells als .safetensors.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Update LoRA Extractor, or export the profile again with this version.</source>
         <translation>LoRA Extractor aktualisieren oder das Profil mit dieser Version noch einmal exportieren.</translation>
     </message>
@@ -3661,6 +3686,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} holds a tensor whose numbers are stored conjugated or negated.</source>
+        <translation>{file} enthält einen Tensor, dessen Zahlen konjugiert oder mit umgekehrtem Vorzeichen gespeichert sind.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} holds no tensors.</source>
         <translation>{file} enthält keine Tensoren.</translation>
     </message>
@@ -3686,8 +3716,23 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} is a TorchScript program and no file of weights.</source>
+        <translation>{file} ist ein TorchScript-Programm und keine Datei mit Gewichten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is a folder.</source>
         <translation>{file} ist ein Ordner.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is a pickle, but not one that torch.save wrote.</source>
+        <translation>{file} ist ein Pickle, aber keines von torch.save.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is a zip archive without a model of PyTorch in it.</source>
+        <translation>{file} ist ein Zip-Archiv ohne ein Modell von PyTorch darin.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3761,6 +3806,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} wants to make a {name}, which no weights need. Nothing of it was run.</source>
+        <translation>{file} will {name} erzeugen; das braucht kein Modell. Nichts davon wurde ausgeführt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} was chosen for both models, so there is no difference to extract.</source>
         <translation>{file} wurde für beide Modelle gewählt; es gibt keine Differenz zu extrahieren.</translation>
     </message>
@@ -3768,6 +3818,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>{file} was written by a newer version of LoRA Extractor.</source>
         <translation>{file} stammt von einer neueren Version von LoRA Extractor.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} was written on a machine that stores numbers the other way round.</source>
+        <translation>{file} stammt von einem Rechner, der Zahlen in umgekehrter Folge der Bytes speichert.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3848,6 +3903,16 @@
         <location filename="../../app/text/errors.py"/>
         <source>{tensor} in {file} has another shape than the weight it belongs to.</source>
         <translation>{tensor} in {file} hat eine andere Form als das zugehörige Gewicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} in {file} is a view of other numbers that cannot be read by itself.</source>
+        <translation>{tensor} in {file} ist eine Sicht auf andere Zahlen, die sich nicht für sich lesen lässt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} in {file} is compressed, which no model's file is.</source>
+        <translation>{tensor} in {file} ist komprimiert; das ist keine Datei eines Modells.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4457,6 +4522,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>Of this file for {name}, diffusers loads only the layers in blocks.</source>
         <translation>Von dieser Datei für {name} lädt diffusers nur die Schichten in Blöcken.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>Of {file} the weights under {name} are used, and not those under {names}.</source>
+        <translation>Aus {file} werden die Gewichte unter {name} verwendet, nicht die unter {names}.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
