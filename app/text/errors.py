@@ -235,10 +235,6 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "The format of {format} has no names for the layers of such models ({family})."),
         marked("errors", "Choose another format: {available}."),
     ),
-    (ErrorCode.FORMAT_UNSUITABLE, "other_names"): (
-        marked("errors", "The format of {format} names the layers of {family} otherwise than these files do."),
-        marked("errors", "Choose another format: {available}."),
-    ),
     (ErrorCode.FORMAT_UNSUITABLE, "full"): (
         marked("errors", "The format of {format} holds factors alone, and the type full stores whole differences."),
         marked("errors", "Choose another type, such as standard, or another format: {available}."),
@@ -254,6 +250,10 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
     (ErrorCode.NON_FINITE, "several"): (
         marked("errors", "{tensor} in {file} contains NaN or infinite values, and {more}. Nothing was written."),
         marked("errors", "Get an undamaged file, or leave such layers out with --skip-nonfinite."),
+    ),
+    (ErrorCode.NO_DIFFERENCE, "rounding"): (
+        marked("errors", "The two models differ by rounding alone: one is the other saved in another number format."),
+        marked("errors", "Choose another fine-tuned model or another original."),
     ),
     (ErrorCode.DISK_FULL, "before"): (
         marked("errors", "The LoRA needs up to {needed} and {file} has {free} free."),

@@ -23,6 +23,7 @@ __all__ = [
     "decoded_bytes",
     "encoding_of",
     "piece_of",
+    "read_by_rows",
     "scratch_bytes",
 ]
 
@@ -75,6 +76,13 @@ def piece_of(source: WeightSource, start: int, stop: int, *, transposed: bool = 
     """The piece of a weight's rows: read by themselves where the encoding can do that."""
     rows = encoding_of(source).rows(source, start, stop)
     return Piece(source, (start, stop), transposed) if rows is None else Piece(rows, None, transposed)
+
+
+def read_by_rows(piece: Piece) -> bool:
+    """Whether some rows of a piece can be read and decoded without the others."""
+    source = piece.source
+    first = piece_of(source, 0, 1) if source.shape and source.shape[0] else piece
+    return first.rows is None and piece.rows is None and not (piece.transposed or piece.single)
 
 
 def decoded_bytes(view: WeightView) -> int:
