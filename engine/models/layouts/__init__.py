@@ -9,6 +9,7 @@ from engine.models.layouts.clip import CLIP_2022, OPEN_CLIP
 from engine.models.layouts.flux import CHROMA, FLUX, FLUX2, HUNYUAN_VIDEO, HUNYUAN_VIDEO_TENCENT
 from engine.models.layouts.language import SIGHTED
 from engine.models.layouts.layout import Fuse, Layout, Rename, Swap
+from engine.models.layouts.llama_cpp import LLAMA_CPP
 from engine.models.layouts.lumina import LUMINA2, Z_IMAGE
 from engine.models.layouts.mmdit import AURAFLOW, SD3
 from engine.models.layouts.unet import SD1, SDXL, VAE
@@ -50,6 +51,7 @@ LAYOUTS = {
         SD1,
         VAE,
         SIGHTED,
+        *LLAMA_CPP,
     )
 }
 _FAMILIES = {family.key: family for family in FAMILIES}

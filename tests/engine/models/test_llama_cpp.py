@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import gguf
@@ -54,12 +55,8 @@ def numbers(model: Checkpoint) -> dict[str, torch.Tensor]:
     """All weights of a model by the names of its Hugging Face original."""
     named = name_tensors(model)
     assert not named.left_out
-    starts = "diffusion_model.", "text_encoders.t5xxl.transformer."
-    found = {}
-    for name, view in named.views.items():
-        start = next((start for start in starts if name.startswith(start)), "")
-        found[name.removeprefix(start)] = read_view(model, view)
-    return found
+    start = re.compile(r"^(diffusion_model|text_encoders\.[^.]+\.transformer)\.")
+    return {start.sub("", name): read_view(model, view) for name, view in named.views.items()}
 
 
 @pytest.mark.parametrize("kind", KINDS)
