@@ -12,7 +12,7 @@ from engine.checkpoints import Checkpoint, WeightView
 from engine.checkpoints.rounding import Rounding, rounding_between
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
-from engine.models.alignment import name_pair
+from engine.models.aligned_names import name_pair
 from engine.models.blocks import Block, find_blocks
 from engine.models.common_parts import common_parts, is_vocabulary
 from engine.models.experts import align_experts
