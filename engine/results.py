@@ -28,6 +28,7 @@ class LeaveOutReason(str, Enum):
     BELOW_MIN_CHANGE = "below_min_change"
     NON_FINITE = "non_finite"
     GROWN_PART = "grown_part"
+    OTHER_MODEL = "other_model"
 
 
 @dataclass(frozen=True)

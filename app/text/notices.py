@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from engine.settings import RECOMMENDED_ADAPTIVE_PARAM
 from engine.steps import StepKind
 
 CONTEXT = "messages"
+_NAMES_SHOWN = 4
 
 REASONS: dict[LeaveOutReason, str] = {
     LeaveOutReason.ONLY_FINETUNED: marked("messages", "only in the fine-tuned model"),
@@ -32,6 +33,7 @@ REASONS: dict[LeaveOutReason, str] = {
     LeaveOutReason.BELOW_MIN_CHANGE: marked("messages", "changed less than the limit"),
     LeaveOutReason.NON_FINITE: marked("messages", "contains NaN or infinite values"),
     LeaveOutReason.GROWN_PART: marked("messages", "a part that the original does not have"),
+    LeaveOutReason.OTHER_MODEL: marked("messages", "belongs to another model in the same file"),
 }
 
 NOTICES: dict[NoticeCode, str] = {
@@ -119,6 +121,23 @@ NOTICES: dict[NoticeCode, str] = {
         "{layers} with clamped factors came from the cache: their share of the change is a lower bound here; "
         "verify measures it.",
     ),
+    NoticeCode.PARTS_OPENED: marked("messages", "{name} is one of {files} files of a model; all of them are opened."),
+    NoticeCode.PARTS_WITHOUT_INDEX: marked(
+        "messages", "{name} is one of {files} numbered files without an index; all of them are opened as one model."
+    ),
+    NoticeCode.FILE_CHOSEN: marked(
+        "messages", "The folder holds more than one model: {name} is opened, and not {names}."
+    ),
+    NoticeCode.OTHER_DENOISERS: marked(
+        "messages", "The model has more than one denoiser: {name} is used. For {names} choose that folder by itself."
+    ),
+    NoticeCode.COMPONENTS_ABSENT: marked(
+        "messages", "{name} names parts that are not in the folder or have no weights: {names}."
+    ),
+    NoticeCode.EMA_USED: marked(
+        "messages", "{file} holds the weights of this model only as an EMA copy ({name}): that copy is used."
+    ),
+    NoticeCode.SEVERAL_MODELS: marked("messages", "{file} holds several models: {name} is used, not {others}."),
 }
 ABOUT_ALL_LAYERS: dict[NoticeCode, str] = {
     # the same where it is true of every layer
@@ -168,6 +187,8 @@ def notice_text(notice: Notice) -> str:
     about_all = notice.code in ABOUT_ALL_LAYERS and count == of
     template = ABOUT_ALL_LAYERS[notice.code] if about_all else NOTICES[notice.code]
     values = {**data, "name": notice.name, "count": count, "of": of}
+    if isinstance(data.get("names"), list):
+        values["names"] = names_text(data["names"])
     if isinstance(count, int):
         values["layers"], values["tensors"] = counted(count, "layer"), counted(count, "tensor")
     if isinstance(of, int):
@@ -182,6 +203,10 @@ def notice_text(notice: Notice) -> str:
     if notice.code is NoticeCode.ADAPTIVE_PARAM_UNUSUAL:
         values["best"] = short_number(RECOMMENDED_ADAPTIVE_PARAM[data["lora_type"]][2])
         values |= {name: short_number(data[name]) for name in ("value", "low", "high")}
+    if notice.code is NoticeCode.SEVERAL_MODELS:
+        unnamed = translate(CONTEXT, "the one without a prefix")
+        values["name"] = notice.name or unnamed
+        values["others"] = ", ".join(name or unnamed for name in data["others"])
     return translate(CONTEXT, template).format_map(values)
 
 
@@ -193,6 +218,15 @@ def _remedy_of_growth(data: dict[str, Any]) -> str:
         text = translate("messages", "Switch on “{setting}” ({option}) to write the new part too, for {program}.")
         return " " + text.format(setting=translate("settings", "New weights"), option="--set-weight", program="ComfyUI")
     return " " + translate("messages", "The chosen format has no way to enlarge it.")
+
+
+def names_text(names: Sequence[str]) -> str:
+    """``a, b``, and no more of them than are read at a glance: ``a, b, c, d and 7 more``."""
+    listed = ", ".join(names[:_NAMES_SHOWN])
+    if len(names) <= _NAMES_SHOWN:
+        return listed
+    text = translate("errors", "{names} and {count} more")
+    return text.format(names=listed, count=whole(len(names) - _NAMES_SHOWN))
 
 
 def _extents(data: dict[str, Any]) -> Iterator[str]:

@@ -237,7 +237,7 @@ class ExtractionRun:
             for collector in self._collectors:
                 collector.write_whole(name, tensor)
             return
-        detail = f"in {finetuned.path.name}"
+        detail = f"in {finetuned.name}"
         left_out = LeftOut(name, LeaveOutReason.NON_FINITE, detail, tensor.numel(), view.component)
         for collector in self._collectors:
             collector.leave_out(left_out)

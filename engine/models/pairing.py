@@ -11,12 +11,12 @@ from typing import Literal
 from engine.checkpoints import Checkpoint, WeightView
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
+from engine.models.aligned_names import name_pair
 from engine.models.blocks import Block, find_blocks
 from engine.models.common_parts import common_parts, is_vocabulary
 from engine.models.experts import align_experts
-from engine.models.families import GENERIC, WRAPPER_PREFIXES, Family
+from engine.models.families import GENERIC, Family
 from engine.models.language_models import pair_tied, turn_conv1d
-from engine.models.names import DENOISER, NamedModel, name_tensors
 from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings
 
@@ -28,6 +28,7 @@ _UNMATCHED = (
     LeaveOutReason.ONLY_ORIGINAL,
     LeaveOutReason.EMA_COPY,
     LeaveOutReason.DUPLICATE_NAME,
+    LeaveOutReason.OTHER_MODEL,
 )
 MAX_DIMENSIONS = 5  # (out, in) and up to three kernel sizes
 
@@ -132,8 +133,7 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
     Raises:
         EngineError: ``no_common_weights`` where nothing matches.
     """
-    tuned, base = name_tensors(finetuned), name_tensors(original)
-    tuned, base = _align_wrappers(tuned, base)
+    tuned, base = name_pair(finetuned, original)
     aligned = align_experts(turn_conv1d(tuned.views), turn_conv1d(base.views))
     tuned_views, base_views, tied = pair_tied(aligned.tuned, aligned.base)
     tuned, base = replace(tuned, views=tuned_views), replace(base, views=base_views)
@@ -227,35 +227,6 @@ def _unwanted(weight: PairedWeight, settings: ExtractionSettings) -> LeaveOutRea
     if not settings.bias_diff and weight.kind not in ("matrix", "conv"):
         return LeaveOutReason.BIASES_OFF
     return None
-
-
-def _align_wrappers(tuned: NamedModel, base: NamedModel) -> tuple[NamedModel, NamedModel]:
-    """Strip from either side's denoiser the wrapper prefix that makes most names meet.
-
-    Only for names that no family recognised: a recognised family's names are already canonical.
-    """
-    tuned_names, base_names = set(tuned.views), set(base.views)
-    best, choice = len(tuned_names & base_names), ("", "")
-    if 2 * best >= min(len(tuned_names), len(base_names)):
-        return tuned, base
-    candidates = ("", *WRAPPER_PREFIXES)
-    for ours in candidates:
-        stripped = {_strip(name, ours) for name in tuned_names}
-        for theirs in candidates:
-            overlap = len(stripped & {_strip(name, theirs) for name in base_names})
-            if overlap > best:
-                best, choice = overlap, (ours, theirs)
-    return _stripped(tuned, choice[0]), _stripped(base, choice[1])
-
-
-def _strip(name: str, wrapper: str) -> str:
-    start = DENOISER + wrapper
-    return DENOISER + name[len(start) :] if wrapper and name.startswith(start) else name
-
-
-def _stripped(model: NamedModel, wrapper: str) -> NamedModel:
-    views = {_strip(name, wrapper): view for name, view in model.views.items()}
-    return replace(model, views=views) if len(views) == len(model.views) else model
 
 
 def _unmatched(name: str, view: WeightView, reason: LeaveOutReason) -> LeftOut:
