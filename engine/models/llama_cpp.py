@@ -37,6 +37,10 @@ _LAYER = _rows(
     ("ffn_gate", "mlp.gate_proj"),
     ("ffn_up", "mlp.up_proj"),
     ("ffn_down", "mlp.down_proj"),
+    ("ffn_gate_inp", "mlp.gate"),
+    ("ffn_gate_exps", "mlp.experts.gate_proj"),
+    ("ffn_up_exps", "mlp.experts.up_proj"),
+    ("ffn_down_exps", "mlp.experts.down_proj"),
 )
 _GEMMA_NORMS = (
     ("post_attention_norm", "post_attention_layernorm"),
@@ -90,7 +94,7 @@ T5 = Layout("llama_cpp_t5", "llama.cpp", _SOURCE, _t5_rows("wi_1"))
 T5_UNGATED = Layout("llama_cpp_t5_ungated", "llama.cpp", _SOURCE, _t5_rows("wi"))
 
 ARCHITECTURES: Mapping[str, Layout] = {
-    **dict.fromkeys(("llama", "mistral3", "qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma"), LLAMA),
+    **dict.fromkeys(("llama", "mistral3", "qwen2", "qwen2vl", "qwen3", "qwen3vl", "qwen3moe", "gemma"), LLAMA),
     **dict.fromkeys(("gemma2", "gemma3"), GEMMA),
     **dict.fromkeys(("t5", "t5encoder"), T5),
 }
