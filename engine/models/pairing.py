@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -88,6 +89,11 @@ class PairedWeight:
         return {word: ours - theirs for word, ours, theirs in sizes if ours > theirs}
 
     @property
+    def may_be_enlarged(self) -> bool:
+        """Whether the original's weight can be filled up to the fine-tuned one; with more outputs its bias ends."""
+        return self.kind in ("matrix", "conv") and not self.lacking and self.grown.keys() in ({"rows"}, {"inputs"})
+
+    @property
     def grown_numel(self) -> int:
         """Parameters of the fine-tuned side that have no counterpart in the original."""
         return 0 if self.common is None else math.prod(self.finetuned.shape) - math.prod(self.common)
@@ -141,8 +147,9 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
         EngineError: ``no_common_weights`` where nothing matches.
     """
     tuned, base = name_pair(finetuned, original)
-    aligned = align_experts(turn_conv1d(tuned.views), turn_conv1d(base.views))
-    tuned_views, base_views, tied = pair_tied(aligned.tuned, aligned.base)
+    configs = (_config(finetuned), _config(original))
+    aligned = align_experts(turn_conv1d(tuned.views), turn_conv1d(base.views), configs)
+    tuned_views, base_views, tied = pair_tied(aligned.tuned, aligned.base, configs)
     tuned, base = replace(tuned, views=tuned_views), replace(base, views=base_views)
     family = base.family if base.family is not GENERIC else tuned.family
     blocks = find_blocks(family, set(base.views))
@@ -183,6 +190,18 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
     weights.sort(key=lambda weight: (weight.component, weight.block.order, _natural(weight.name)))
     notices = (*finetuned.notices, *original.notices, *tuned.notices, *base.notices, *aligned.notices, *tied)
     return Pairing(family, tuple(weights), tuple(left_out), only_finetuned, notices)
+
+
+def _config(checkpoint: Checkpoint) -> Mapping[str, object]:
+    """What the ``config.json`` beside a model says of its language model; empty where there is none to be read.
+
+    It only decides where names and shapes leave a doubt, so a broken one is no error here.
+    """
+    with suppress(EngineError):
+        config = checkpoint.config_of(next(iter(checkpoint.stored.values())))
+        inner = config.get("text_config")
+        return {**config, **inner} if isinstance(inner, Mapping) else config
+    return {}
 
 
 def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
