@@ -47,6 +47,8 @@ class ErrorCode(str, Enum):
     PROFILE_READ_ONLY = "profile_read_only"
     PROFILE_EXISTS = "profile_exists"
     INTERNAL = "internal"
+    SHARD_MISSING = "shard_missing"
+    INDEX_INVALID = "index_invalid"
 
 
 class EngineError(Exception):

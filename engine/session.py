@@ -130,7 +130,7 @@ class Session:
         if self._store is None:
             return Reusable(0, len(plan.layers), False, "")
         fingerprint = pair_fingerprint(self.finetuned, self.original)
-        pair_store = self._store.open(fingerprint, (self.finetuned.path.name, self.original.path.name))
+        pair_store = self._store.open(fingerprint, (self.finetuned.name, self.original.name))
         return summary(plan, earlier_runs(plan, pair_store))
 
     @property

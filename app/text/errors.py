@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from app.text.notices import counted, format_bytes, reason_text
+from app.text.notices import counted, format_bytes, names_text, reason_text
 from app.text.translation import marked, plural, translate, whole
 from engine.errors import EngineError, ErrorCode
-
-_NAMES_SHOWN = 4
 
 ERRORS: dict[ErrorCode, tuple[str, str]] = {
     # code: cause, remedy; filled in from the error's data
@@ -18,7 +14,7 @@ ERRORS: dict[ErrorCode, tuple[str, str]] = {
     ),
     ErrorCode.IS_DIRECTORY: (
         marked("errors", "{file} is a folder."),
-        marked("errors", "Choose a single .safetensors file."),
+        marked("errors", "Choose a file."),
     ),
     ErrorCode.FILE_UNREADABLE: (
         marked("errors", "{file} cannot be read: {reason}."),
@@ -152,7 +148,7 @@ ERRORS: dict[ErrorCode, tuple[str, str]] = {
 VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
     # code and reason: cause, remedy; for codes with several reasons
     (ErrorCode.IS_DIRECTORY, "empty"): (
-        marked("errors", "There is no .safetensors file in the folder {file}."),
+        marked("errors", "There is no model in the folder {file}."),
         marked("errors", "Choose a folder with one model in it, or the model's file."),
     ),
     (ErrorCode.IS_DIRECTORY, "several"): (
@@ -163,13 +159,45 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "No file in the folder {file} is a model that can be used: {names}."),
         marked("errors", "Choose a .safetensors file with a model's weights."),
     ),
-    (ErrorCode.IS_DIRECTORY, "sharded"): (
-        marked("errors", "The model in the folder {file} is split into several files, which is not supported yet."),
-        marked("errors", "Get or make a version of it in a single .safetensors file."),
+    (ErrorCode.SHARD_MISSING, "index"): (
+        marked("errors", "{file} is missing, one of {count} files that {index} names."),
+        marked("errors", "Get what is missing of the model and put it into the same folder: {names}."),
     ),
-    (ErrorCode.IS_DIRECTORY, "diffusers"): (
-        marked("errors", "The folder {file} holds a model in diffusers' folders, which is not supported yet."),
-        marked("errors", "Get a version of it in a single .safetensors file."),
+    (ErrorCode.SHARD_MISSING, "numbered"): (
+        marked("errors", "{file} is missing, one of {count} numbered files of a model."),
+        marked("errors", "Get what is missing of the model and put it into the same folder: {names}."),
+    ),
+    (ErrorCode.INDEX_INVALID, "not_json"): (
+        marked("errors", "{file} is no index of a model: it is not valid JSON."),
+        marked("errors", "Get the file again."),
+    ),
+    (ErrorCode.INDEX_INVALID, "no_table"): (
+        marked("errors", "{file} is no index of a model: it does not say which file a tensor lies in."),
+        marked("errors", "Choose a model's file or its index."),
+    ),
+    (ErrorCode.INDEX_INVALID, "named_twice"): (
+        marked("errors", "{file} names {tensor} twice."),
+        marked("errors", "The index is damaged or was written by a faulty program; get it again."),
+    ),
+    (ErrorCode.INDEX_INVALID, "part_name"): (
+        marked("errors", "{file} says that {tensor} lies in “{part}”, which is not opened: {detail}."),
+        marked("errors", "Get the model from a source that you trust."),
+    ),
+    (ErrorCode.INDEX_INVALID, "absent"): (
+        marked("errors", "{tensor} is not in {part}, where {file} says it is."),
+        marked("errors", "{part} and the index do not belong together; get both again."),
+    ),
+    (ErrorCode.INDEX_INVALID, "unnamed"): (
+        marked("errors", "{part} holds {tensor}, which {file} does not name."),
+        marked("errors", "{part} and the index do not belong together; get both again."),
+    ),
+    (ErrorCode.INDEX_INVALID, "elsewhere"): (
+        marked("errors", "{tensor} lies in {part}, and {file} says that it lies in {other}."),
+        marked("errors", "{part} and the index do not belong together; get both again."),
+    ),
+    (ErrorCode.INDEX_INVALID, "twice"): (
+        marked("errors", "{tensor} lies both in {other} and in {part} ({file})."),
+        marked("errors", "The two are not parts of one model; get the model again."),
     ),
     (ErrorCode.OUTPUT_UNWRITABLE, "is_file"): (
         marked("errors", "The output folder {file} is a file."),
@@ -354,15 +382,6 @@ def error_text(error: EngineError) -> tuple[str, str]:
         values["why"] = reason_text(error.data["reason_code"])
     message, remedy = (translate("errors", text).format_map(values) for text in template)
     return message, remedy
-
-
-def names_text(names: Sequence[str]) -> str:
-    """``a, b``, and no more of them than are read at a glance: ``a, b, c, d and 7 more``."""
-    listed = ", ".join(names[:_NAMES_SHOWN])
-    if len(names) <= _NAMES_SHOWN:
-        return listed
-    text = translate("errors", "{names} and {count} more")
-    return text.format(names=listed, count=whole(len(names) - _NAMES_SHOWN))
 
 
 def _two_sizes(**sizes: int) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from app.text.translation import decimal, marked, plural, short_number, translate, whole
 from engine.events import FinishingStep, Notice, NoticeCode
@@ -12,6 +14,7 @@ from engine.settings import RECOMMENDED_ADAPTIVE_PARAM
 from engine.steps import StepKind
 
 CONTEXT = "messages"
+_NAMES_SHOWN = 4
 
 REASONS: dict[LeaveOutReason, str] = {
     LeaveOutReason.ONLY_FINETUNED: marked("messages", "only in the fine-tuned model"),
@@ -29,6 +32,8 @@ REASONS: dict[LeaveOutReason, str] = {
     LeaveOutReason.UNCHANGED: marked("messages", "the same in both models"),
     LeaveOutReason.BELOW_MIN_CHANGE: marked("messages", "changed less than the limit"),
     LeaveOutReason.NON_FINITE: marked("messages", "contains NaN or infinite values"),
+    LeaveOutReason.GROWN_PART: marked("messages", "a part that the original does not have"),
+    LeaveOutReason.OTHER_MODEL: marked("messages", "belongs to another model in the same file"),
 }
 
 NOTICES: dict[NoticeCode, str] = {
@@ -51,8 +56,26 @@ NOTICES: dict[NoticeCode, str] = {
     ),
     NoticeCode.DIFFUSERS_REFUSES: marked("messages", "diffusers may refuse this file for {name}."),
     NoticeCode.DIFFUSERS_READS_NOTHING: marked("messages", "diffusers loads nothing of this file for {name}."),
-    NoticeCode.COMMON_ROWS_PAIRED: marked(
-        "messages", "{name}: the vocabulary was resized; the {common} common rows of {original} are used."
+    NoticeCode.COMMON_PART_PAIRED: marked("messages", "{name}: {extents}. What both models have is compared."),
+    NoticeCode.TAKEN_FOR_CONVOLUTIONS: marked(
+        "messages",
+        "{tensors}, such as {name}, may be the experts of a mixture by their shape, or convolutions; nothing says "
+        "which, so they are taken for convolutions.",
+    ),
+    NoticeCode.EXPERTS_INTERLEAVED: marked(
+        "messages",
+        "{tensors}, such as {name}, keep the rows of two projections in turns, which the other model has in tensors of "
+        "their own. They are left out.",
+    ),
+    NoticeCode.EXPERTS_SQUARE: marked(
+        "messages",
+        "{tensors} of experts, such as {name}, hold square matrices, and nothing says which side is the output; the "
+        "rows are taken for it.",
+    ),
+    NoticeCode.EMBEDDINGS_TIED: marked(
+        "messages",
+        "{name} is stored in one of the models alone, as the other one uses its embeddings for it; it is compared with "
+        "these.",
     ),
     NoticeCode.STORED_FP32: marked("messages", "{name} is stored in fp32: {dtype} would lose too much of it."),
     NoticeCode.LAYERS_CAPPED: marked(
@@ -98,6 +121,23 @@ NOTICES: dict[NoticeCode, str] = {
         "{layers} with clamped factors came from the cache: their share of the change is a lower bound here; "
         "verify measures it.",
     ),
+    NoticeCode.PARTS_OPENED: marked("messages", "{name} is one of {files} files of a model; all of them are opened."),
+    NoticeCode.PARTS_WITHOUT_INDEX: marked(
+        "messages", "{name} is one of {files} numbered files without an index; all of them are opened as one model."
+    ),
+    NoticeCode.FILE_CHOSEN: marked(
+        "messages", "The folder holds more than one model: {name} is opened, and not {names}."
+    ),
+    NoticeCode.OTHER_DENOISERS: marked(
+        "messages", "The model has more than one denoiser: {name} is used. For {names} choose that folder by itself."
+    ),
+    NoticeCode.COMPONENTS_ABSENT: marked(
+        "messages", "{name} names parts that are not in the folder or have no weights: {names}."
+    ),
+    NoticeCode.EMA_USED: marked(
+        "messages", "{file} holds the weights of this model only as an EMA copy ({name}): that copy is used."
+    ),
+    NoticeCode.SEVERAL_MODELS: marked("messages", "{file} holds several models: {name} is used, not {others}."),
 }
 ABOUT_ALL_LAYERS: dict[NoticeCode, str] = {
     # the same where it is true of every layer
@@ -147,6 +187,8 @@ def notice_text(notice: Notice) -> str:
     about_all = notice.code in ABOUT_ALL_LAYERS and count == of
     template = ABOUT_ALL_LAYERS[notice.code] if about_all else NOTICES[notice.code]
     values = {**data, "name": notice.name, "count": count, "of": of}
+    if isinstance(data.get("names"), list):
+        values["names"] = names_text(data["names"])
     if isinstance(count, int):
         values["layers"], values["tensors"] = counted(count, "layer"), counted(count, "tensor")
     if isinstance(of, int):
@@ -155,10 +197,70 @@ def notice_text(notice: Notice) -> str:
         values["moment"] = format_moment(str(data.get("started", "")))
     if notice.code is NoticeCode.OVER_BUDGET:
         values |= {name: format_bytes(data[name]) for name in ("needed", "budget")}
+    if notice.code is NoticeCode.COMMON_PART_PAIRED:
+        values["extents"] = "; ".join(_extents(data))
     if notice.code is NoticeCode.ADAPTIVE_PARAM_UNUSUAL:
         values["best"] = short_number(RECOMMENDED_ADAPTIVE_PARAM[data["lora_type"]][2])
         values |= {name: short_number(data[name]) for name in ("value", "low", "high")}
+    if notice.code is NoticeCode.SEVERAL_MODELS:
+        unnamed = translate(CONTEXT, "the one without a prefix")
+        values["name"] = notice.name or unnamed
+        values["others"] = ", ".join(name or unnamed for name in data["others"])
     return translate(CONTEXT, template).format_map(values)
+
+
+def names_text(names: Sequence[str]) -> str:
+    """``a, b``, and no more of them than are read at a glance: ``a, b, c, d and 7 more``."""
+    listed = ", ".join(names[:_NAMES_SHOWN])
+    if len(names) <= _NAMES_SHOWN:
+        return listed
+    text = translate("errors", "{names} and {count} more")
+    return text.format(names=listed, count=whole(len(names) - _NAMES_SHOWN))
+
+
+def _extents(data: dict[str, Any]) -> Iterator[str]:
+    """What either side of a weight has beyond the other, as parts of a sentence."""
+    for word, count in data["grown"].items():
+        forms = {
+            "rows": plural(
+                "messages", "{count} new row is not in the file", "{count} new rows are not in the file", count
+            ),
+            "outputs": plural(
+                "messages",
+                "{count} new output channel is not in the file",
+                "{count} new output channels are not in the file",
+                count,
+            ),
+            "inputs": plural(
+                "messages",
+                "{count} new input channel is not in the file",
+                "{count} new input channels are not in the file",
+                count,
+            ),
+        }
+        yield forms[word].format(count=whole(count))
+    for word, count in data["lacking"].items():
+        forms = {
+            "rows": plural(
+                "messages",
+                "{count} row of the original is not in the fine-tuned model and stays as it is",
+                "{count} rows of the original are not in the fine-tuned model and stay as they are",
+                count,
+            ),
+            "outputs": plural(
+                "messages",
+                "{count} output channel of the original is not in the fine-tuned model and stays as it is",
+                "{count} output channels of the original are not in the fine-tuned model and stay as they are",
+                count,
+            ),
+            "inputs": plural(
+                "messages",
+                "{count} input channel of the original is not in the fine-tuned model and stays as it is",
+                "{count} input channels of the original are not in the fine-tuned model and stay as they are",
+                count,
+            ),
+        }
+        yield forms[word].format(count=whole(count))
 
 
 def finishing_text(event: FinishingStep) -> str:

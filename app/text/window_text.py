@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from app.text.errors import error_text, names_text
-from app.text.notices import counted, format_seconds
+from app.text.errors import error_text
+from app.text.notices import counted, format_seconds, names_text
 from app.text.translation import decimal, plural, translator
 from engine.errors import EngineError, ErrorCode
 from engine.results import Reusable

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 from engine.checkpoints.encodings import ClaimedWeights, Unclaimed, claim_weights
 from engine.checkpoints.model_config import read_config
 from engine.checkpoints.model_file import ModelFile
+from engine.checkpoints.names_of_files import model_name
 from engine.checkpoints.quantisation import Quantisation
 from engine.checkpoints.stored import StoredTensor, WeightSource
 from engine.errors import EngineError, ErrorCode
@@ -31,6 +33,7 @@ class Checkpoint:
         files: all files of the model.
         stored: everything that is stored, by name, in the order of the files.
         metadata: the container's own texts.
+        components: of a model in folders, one for each part: what its names begin with in `stored`, and its own texts.
         notices: what the container has to say of it, such as that one part was chosen and all were opened.
         size_bytes: of all files together.
         header_sha256: hash of the header, or of the headers' hashes; hexadecimal.
@@ -44,6 +47,7 @@ class Checkpoint:
         stored: Mapping[str, StoredTensor],
         metadata: Mapping[str, str],
         notices: Sequence[Notice] = (),
+        components: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         """Put together what a container found.
 
@@ -54,9 +58,11 @@ class Checkpoint:
             stored: `StoredTensor.file` is an index into `files`.
             metadata: texts.
             notices: see the attributes.
+            components: likewise; the encodings see each by itself, under its own names.
         """
         self.path, self.container, self.files = path, container, tuple(files)
         self.stored, self.metadata, self.notices = stored, metadata, tuple(notices)
+        self.components: Mapping[str, Mapping[str, str]] = components or {}
         self.size_bytes = sum(file.size_bytes for file in self.files)
         self.header_sha256 = _one_hash([file.header_sha256 for file in self.files])
         self._small: dict[str, bytes] = {}
@@ -77,16 +83,51 @@ class Checkpoint:
         """The scheme of quantised weights that no encoding can read; None where everything can be read."""
         return self._claimed.unreadable
 
+    def weights_in(self, start: str) -> Mapping[str, WeightSource]:
+        """The weights of one of `components`, by their names in its own files."""
+        inner = ((name.removeprefix(start), weight) for name, weight in self.weights.items() if name.startswith(start))
+        return {name: replace(weight, name=name) for name, weight in inner}
+
     @cached_property
     def _claimed(self) -> ClaimedWeights:
+        if not self.components:
+            return self._claim(self.stored, self.metadata)
+        claims = [self._claim(self._stored_in(start), texts, start) for start, texts in self.components.items()]
+        weights = {name: weight for claim in claims for name, weight in claim.weights.items()}
+        return ClaimedWeights(weights, next((claim.unreadable for claim in claims if claim.unreadable), None))
+
+    def _stored_in(self, start: str) -> dict[str, StoredTensor]:
+        """What a component stores, by its names in its own files."""
+        inner = ((name.removeprefix(start), part) for name, part in self.stored.items() if name.startswith(start))
+        return {name: replace(part, name=name) for name, part in inner}
+
+    def _claim(
+        self, stored: Mapping[str, StoredTensor], metadata: Mapping[str, str], start: str = ""
+    ) -> ClaimedWeights:
+        """Divide what a component stores among the encodings, and give the weights their names in the model."""
         try:
-            return claim_weights(Unclaimed(self.stored, self.read_small, self.config_of), self.metadata)
+            claimed = claim_weights(Unclaimed(stored, partial(self._read_small_in, start), self.config_of), metadata)
         except EngineError as error:
             if error.file is not None:
                 raise
-            stored = self.stored.get(error.tensor or "")
-            file = self.path if stored is None else self.file_of(stored)
-            raise EngineError(error.code, file=file, tensor=error.tensor, **error.data) from error
+            part = stored.get(error.tensor or "")
+            file = self.path if part is None else self.file_of(part)
+            tensor = start + error.tensor if error.tensor else None
+            raise EngineError(error.code, file=file, tensor=tensor, **error.data) from error
+        if not start:
+            return claimed
+        weights = {start + name: replace(weight, name=start + name) for name, weight in claimed.weights.items()}
+        unreadable = claimed.unreadable and replace(claimed.unreadable, example=start + claimed.unreadable.example)
+        return ClaimedWeights(weights, unreadable)
+
+    def _read_small_in(self, start: str, part: StoredTensor) -> bytes:
+        """What `read_small` gives for a tensor of a component, by its name in its own files."""
+        return self.read_small(replace(part, name=start + part.name))
+
+    @property
+    def name(self) -> str:
+        """What people call the model, see `model_name`."""
+        return model_name(self.path)
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -150,7 +191,7 @@ class Checkpoint:
         Raises:
             EngineError: see `read_into`.
         """
-        return _one_hash([file.fingerprint() for file in self.files])
+        return _one_hash([file.fingerprint(len(self.files)) for file in self.files])
 
     def check_unchanged(self) -> None:
         """Raise `EngineError` ``input_changed`` if one of the files is not the one that was opened."""

@@ -1,64 +1,111 @@
-"""Which file of a folder is the model: a folder with one model in it may be chosen instead of the file."""
+"""Which model a chosen path means: a folder stands for the model in it, and what was chosen of several is said."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from engine.checkpoints.containers import model_endings
+from engine.checkpoints.checkpoint import Checkpoint
+from engine.checkpoints.contents import WeightFiles, component_folders, models_in, preferred
+from engine.checkpoints.names_of_files import MODEL_INDEX, fault_of_name, index_of
 from engine.checkpoints.opening import open_checkpoint
+from engine.checkpoints.sharded import names_of
 from engine.errors import EngineError, ErrorCode
+from engine.events import Notice, NoticeCode
 
-_SHARD = re.compile(r"-\d{5}-of-(?!00001)\d{5}\.safetensors$")
+IsLora = Callable[[Collection[str]], bool]
+"""Whether the names of a file's tensors are those of a LoRA."""
 _LOOKED_INTO = 32  # files whose headers are read; a folder with more is a collection, and nobody means all of it
-_MAX_INDEX_BYTES = 64 << 20
 
 
-def files_of_models(folder: Path) -> tuple[Path, ...]:
-    """The files of a folder that may hold a model each, by their names, in alphabetical order.
-
-    Raises:
-        OSError: the folder cannot be listed.
-    """
-    files = sorted(path for path in folder.iterdir() if _may_be_model(path))
-    parts = {name for index in folder.glob("*.safetensors.index.json") for name in _parts(index)}
-    return tuple(path for path in files if path.name not in parts and not _SHARD.search(path.name))
-
-
-def model_file(path: Path, is_lora: Callable[[Collection[str]], bool]) -> Path:
-    """The file of a model: the path itself, or of a folder the one file in it that is a model and no LoRA.
+def open_chosen(path: Path, is_lora: IsLora) -> Checkpoint:
+    """Open the model that a path stands for: a file, an index, a part of a model, or a folder with one model in it.
 
     Args:
         path: a file or a folder.
-        is_lora: whether the names of a file's tensors are those of a LoRA.
+        is_lora: see `IsLora`.
 
     Raises:
-        EngineError: ``is_directory`` for a folder with no such file or more than one, naming them, and for models in
-            several parts or in diffusers folders; ``file_unreadable`` for a folder that cannot be listed.
+        EngineError: ``is_directory`` for a folder with no model or more than one, naming them; ``file_unreadable`` for
+            a folder that cannot be listed; see `open_checkpoint`.
     """
     try:
-        if not path.is_dir():
-            return path
-        candidates = files_of_models(path)
-        found = candidates
-        if 1 < len(candidates) <= _LOOKED_INTO:
-            found = tuple(file for file in candidates if _is_model(file, is_lora))
-        if len(found) == 1:
-            return found[0]
-        reason = _why_none(path) if not candidates else "several" if found else "unusable"
+        place, notices = _meant(path, is_lora)
     except OSError as error:
         raise EngineError(ErrorCode.FILE_UNREADABLE, file=path, reason=error.strerror or str(error)) from error
-    names = [file.name for file in found or candidates]
+    checkpoint = open_checkpoint(place)
+    checkpoint.notices = (*notices, *checkpoint.notices)
+    return checkpoint
+
+
+def files_of_models(path: Path) -> tuple[Path, ...]:
+    """All files that decide what a path stands for: those of a folder's models and components, or all parts of a model.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+    if path.is_dir():
+        place = _snapshot(path)
+        folders = (place, *component_folders(place))
+        models = [model for folder in folders for model in models_in(folder)]
+        index = (place / MODEL_INDEX,) if (place / MODEL_INDEX).is_file() else ()
+        return tuple(dict.fromkeys((*index, *(file for model in models for file in (model.path, *model.files)))))
+    if index_of(path.name):
+        return tuple(path.parent / name for name in names_of(path))
+    if path.name == MODEL_INDEX:
+        return files_of_models(path.parent)
+    beside = models_in(path.parent) if path.is_file() else ()
+    return next((model.files for model in beside if path in model.files and model.in_parts), ())
+
+
+def _meant(path: Path, is_lora: IsLora) -> tuple[Path, tuple[Notice, ...]]:
+    """The path to open, and what is to be said of the choice."""
+    if not path.is_dir():
+        return path, ()
+    folder = _snapshot(path)
+    models, pipeline = models_in(folder), component_folders(folder)
+    usable = models
+    if len(models) + bool(pipeline) > 1:
+        usable = _without_loras(models, is_lora)
+    chosen = preferred(usable)
+    if pipeline and (chosen is None or len(usable) != 1):
+        return folder, _said(f"{path.name}/", [model.path.name for model in usable])
+    if chosen is not None:
+        others = [model.path.name for model in usable if model is not chosen]
+        others += [f"{place.name}/" for place in pipeline]
+        return chosen.path, _said(chosen.path.name, others)
+    names = [model.path.name for model in usable or models]
+    reason = "several" if usable else "unusable" if models else "empty"
     raise EngineError(ErrorCode.IS_DIRECTORY, file=path, reason=reason, names=names)
 
 
-def _may_be_model(path: Path) -> bool:
-    return path.name.casefold().endswith(model_endings()) and not path.name.startswith(".") and path.is_file()
+def _snapshot(folder: Path) -> Path:
+    """Of a model's folder in Hugging Face's cache the files of its newest state; any other folder itself.
+
+    Such a folder, ``models--organisation--name``, has a folder for each state below ``snapshots``, and in ``refs/main``
+    the name of the one that counts.
+    """
+    snapshots = folder / "snapshots"
+    if not snapshots.is_dir() or models_in(folder):
+        return folder
+    states = [state for state in snapshots.iterdir() if state.is_dir()]
+    try:
+        main = (folder / "refs" / "main").read_bytes()[:256].decode("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        main = ""
+    if not fault_of_name(main) and snapshots / main in states:
+        return snapshots / main
+    return max(states, key=lambda state: (state.stat().st_mtime_ns, state.name), default=folder)
 
 
-def _is_model(path: Path, is_lora: Callable[[Collection[str]], bool]) -> bool:
+def _without_loras(models: tuple[WeightFiles, ...], is_lora: IsLora) -> tuple[WeightFiles, ...]:
+    """Those that are models in several parts, or files that can be opened and are no LoRAs."""
+    if len(models) > _LOOKED_INTO:
+        return models
+    return tuple(model for model in models if model.in_parts or _is_model(model.path, is_lora))
+
+
+def _is_model(path: Path, is_lora: IsLora) -> bool:
     try:
         with open_checkpoint(path) as checkpoint:
             return not is_lora(checkpoint.stored.keys())
@@ -66,22 +113,5 @@ def _is_model(path: Path, is_lora: Callable[[Collection[str]], bool]) -> bool:
         return False
 
 
-def _parts(index: Path) -> set[str]:
-    """The files that an index says a model is spread over; none where that is one file, which is then the model."""
-    try:
-        if index.stat().st_size > _MAX_INDEX_BYTES:
-            return set()
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return set()
-    return names if len(names) > 1 else set()
-
-
-def _why_none(folder: Path) -> str:
-    """Why a folder without a whole model in one file has none."""
-    names = [path.name for path in folder.iterdir()]
-    if any(name.endswith(".safetensors.index.json") or _SHARD.search(name) for name in names):
-        return "sharded"
-    if "model_index.json" in names or any(folder.glob("*/diffusion_pytorch_model*.safetensors*")):
-        return "diffusers"
-    return "empty"
+def _said(chosen: str, others: list[str]) -> tuple[Notice, ...]:
+    return (Notice(NoticeCode.FILE_CHOSEN, chosen, {"names": others}),) if others else ()

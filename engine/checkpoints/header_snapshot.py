@@ -29,7 +29,8 @@ class HeaderSnapshot(Checkpoint):
             for name, dtype, shape, nbytes, *file in words["tensors"]
         }
         metadata = {str(name): str(text) for name, text in words["metadata"].items()}
-        super().__init__(Path(str(words["path"])), "cache", (), stored, metadata)
+        components = {str(start): dict(texts) for start, texts in dict(words.get("components", {})).items()}
+        super().__init__(Path(str(words["path"])), "cache", (), stored, metadata, components=components)
         self.size_bytes = int(words["size_bytes"])
         self.header_sha256 = str(words["header_sha256"])
         self._fingerprint = str(words["fingerprint"])
@@ -67,6 +68,7 @@ def remember(checkpoint: Checkpoint) -> dict[str, Any]:
         "size_bytes": checkpoint.size_bytes,
         "header_sha256": checkpoint.header_sha256,
         "metadata": dict(checkpoint.metadata),
+        "components": {start: dict(texts) for start, texts in checkpoint.components.items()},
         "tensors": [_words_of(part) for part in checkpoint.stored.values()],
         "contents": {name: base64.b64encode(content).decode() for name, content in contents.items()},
         "configs": {str(file): dict(config) for file, config in configs.items() if config},

@@ -71,9 +71,9 @@ def metadata(
         "lora_extractor.version": __version__,
         "lora_extractor.settings": output.made_with_text,
         "lora_extractor.hardware": plan.hardware.model_dump_json(exclude={"debug_mode"}),
-        "lora_extractor.finetuned_model": finetuned.path.name,
+        "lora_extractor.finetuned_model": finetuned.name,
         "lora_extractor.finetuned_header_sha256": finetuned.header_sha256,
-        "lora_extractor.original_model": original.path.name,
+        "lora_extractor.original_model": original.name,
         "lora_extractor.original_header_sha256": original.header_sha256,
         "lora_extractor.family": plan.pairing.family.key,
         "lora_extractor.layers": str(len(rows)),
@@ -82,7 +82,7 @@ def metadata(
         "modelspec.sai_model_spec": "1.0.0",
         "modelspec.title": output.title,
         "modelspec.date": started,
-        "modelspec.description": f"LoRA extracted from {finetuned.path.name} minus {original.path.name}",
+        "modelspec.description": f"LoRA extracted from {finetuned.name} minus {original.name}",
     }
     if plan.pairing.family.architecture:
         texts["modelspec.architecture"] = plan.pairing.family.architecture
@@ -135,6 +135,8 @@ def report(
 def _row(row: LayerResult, method: LayerMethod) -> dict[str, Any]:
     entry = asdict(row)
     del entry["block"]
+    if not row.grown_energy:
+        del entry["grown_energy"]
     entry["seconds"] = row.seconds.total
     entry["stage_seconds"] = asdict(row.seconds)
     entry["shape"] = list(row.shape)
@@ -151,7 +153,7 @@ def _row(row: LayerResult, method: LayerMethod) -> dict[str, Any]:
 
 def _source(checkpoint: Checkpoint) -> dict[str, Any]:
     source: dict[str, Any] = {
-        "name": checkpoint.path.name,
+        "name": checkpoint.name,
         "size_bytes": checkpoint.size_bytes,
         "header_sha256": checkpoint.header_sha256,
         "fingerprint": checkpoint.fingerprint(),

@@ -191,7 +191,8 @@ class ExtractionRun:
         if position in ready:
             return ready.pop(position)
         if position in journal.earlier.measured:
-            return LayerOutcome(None, None, journal.earlier.measured[position], kept=True)
+            energy, grown = journal.earlier.measured[position]
+            return LayerOutcome(None, None, energy, grown_energy=grown, kept=True)
         if position not in journal.earlier.layers:
             return None
         with self._at_disk():
@@ -236,7 +237,7 @@ class ExtractionRun:
             for collector in self._collectors:
                 collector.write_whole(name, tensor)
             return
-        left_out = LeftOut(name, LeaveOutReason.NON_FINITE, f"in {finetuned.path.name}")
+        left_out = LeftOut(name, LeaveOutReason.NON_FINITE, f"in {finetuned.name}")
         for collector in self._collectors:
             collector.leave_out(left_out)
         self._layer_events.leave_out(left_out, str(finetuned.path))

@@ -18,7 +18,6 @@ from engine.models.names import DENOISER
 _FACTORS: dict[StoredPart, str] = {"up": ".lora_up.weight", "down": ".lora_down.weight", "alpha": ".alpha"}
 _PREFIXES: dict[str, str] = {
     # family -> what stands for `diffusion_model.`; empty where ComfyUI has no loader for such models
-    "flux_diffusers": "transformer.",
     "unet_diffusers": "lora_unet_",
     **dict.fromkeys(("llama", "llama_base", "gpt2", "bert"), ""),
 }

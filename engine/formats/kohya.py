@@ -71,7 +71,7 @@ class Kohya(LoraFormat):
 
     def problem(self, family: Family) -> str | None:
         """``other_names`` where a trainer's model has other names than the file, ``no_names`` where there is none."""
-        if family.key in ("sd1", "flux_diffusers"):
+        if family.key == "sd1":
             return "other_names"
         return "no_names" if family.key in _NO_NAMES else None
 

@@ -155,14 +155,6 @@ FAMILIES: tuple[Family, ...] = (
         architecture="auraflow/lora",
     ),
     Family(
-        "flux_diffusers",
-        "Flux.1 (diffusers names)",
-        ("transformer_blocks.0.attn.add_q_proj.weight", "single_transformer_blocks.0.attn.to_q.weight"),
-        ("transformer_blocks", "single_transformer_blocks"),
-        "ComfyUI comfy/lora.py reads transformer.<diffusers name> for Flux",
-        architecture="flux-1-dev/lora",
-    ),
-    Family(
         "unet_diffusers",
         "Stable Diffusion U-Net (diffusers names)",
         ("down_blocks.0.resnets.0.conv1.weight", "mid_block.resnets.0.conv1.weight"),

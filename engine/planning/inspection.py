@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.checkpoints import Checkpoint, open_checkpoint
+from engine.checkpoints import Checkpoint
 from engine.checkpoints.encodings import encoding_of
-from engine.checkpoints.folder import model_file
+from engine.checkpoints.folder import open_chosen
+from engine.checkpoints.names_of_files import model_name
 from engine.checkpoints.stored import RAW
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
@@ -25,13 +26,16 @@ class ModelSummary:
     """One model, from its header.
 
     Attributes:
-        path: the file; of a chosen folder the one in it.
+        path: the file; of a chosen folder the one in it; of several files their index, first part or folder.
         dtypes: safetensors dtype names with how many tensors have them, most frequent first.
         components: tensors per component.
         blocks: number of numbered blocks of the denoiser.
         encodings: in words, of weights that are not plain numbers, with how many there are, most frequent first.
         quantisation: the scheme of weights that cannot be read, in words; None where all can.
         notices: remarks on the file and its names.
+        files: how many it has.
+        link: where `path`, or the first of its files, leads as a link; None where it is none.
+        layouts: keys of the layouts that its names follow, see `engine.models.layouts`; none where all are native.
     """
 
     path: Path
@@ -47,6 +51,14 @@ class ModelSummary:
     encodings: tuple[tuple[str, int], ...]
     quantisation: str | None
     notices: tuple[Notice, ...] = ()
+    files: int = 1
+    link: Path | None = None
+    layouts: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What people call the model, see `model_name`."""
+        return model_name(self.path)
 
 
 @dataclass(frozen=True)
@@ -62,13 +74,12 @@ class PairSummary:
 
 
 def open_model(path: Path) -> Checkpoint:
-    """Open a file that must hold a model whose weights can be read, or a folder with one such file in it.
+    """Open what must be a model whose weights can be read: a file, all files of an index, or the model of a folder.
 
     Raises:
-        EngineError: as `open_checkpoint` and `model_file`; ``not_a_model`` for a LoRA; ``quantised``, naming the
-            scheme.
+        EngineError: as `open_chosen`; ``not_a_model`` for a LoRA; ``quantised``, naming the scheme.
     """
-    checkpoint = open_checkpoint(model_file(path, is_lora))
+    checkpoint = open_chosen(path, is_lora)
     try:
         _refuse_lora(checkpoint)
         quantisation = checkpoint.quantisation
@@ -87,7 +98,7 @@ def inspect_model(path: Path) -> ModelSummary:
     Raises:
         EngineError: where the file is not a model, or the folder does not hold exactly one.
     """
-    with open_checkpoint(model_file(path, is_lora)) as checkpoint:
+    with open_chosen(path, is_lora) as checkpoint:
         _refuse_lora(checkpoint)
         named = name_tensors(checkpoint)
         quantisation = checkpoint.quantisation
@@ -109,6 +120,9 @@ def inspect_model(path: Path) -> ModelSummary:
             encodings=tuple(encodings.most_common()),
             quantisation=quantisation.title if quantisation else None,
             notices=(*checkpoint.notices, *named.notices),
+            files=len(checkpoint.files),
+            link=_link(checkpoint),
+            layouts=tuple(sorted({view.layout for view in named.views.values()} - {"native"})),
         )
 
 
@@ -123,6 +137,14 @@ def summarise_pair(pairing: Pairing, settings: ExtractionSettings) -> PairSummar
         components=dict(Counter(weight.component for weight in selection.extracted)),
         blocks=len({weight.block.name for weight in selection.extracted if weight.block.name}),
     )
+
+
+def _link(checkpoint: Checkpoint) -> Path | None:
+    """Where the model really lies, if its path or that of its first file is a link."""
+    for path in (checkpoint.path, *checkpoint.paths[:1]):
+        if path.is_symlink():
+            return path.resolve()
+    return None
 
 
 def _refuse_lora(checkpoint: Checkpoint) -> None:

@@ -71,7 +71,7 @@ class RunJournal:
         self.earlier = EarlierRuns()
         if store is not None:
             fingerprint = pair_fingerprint(*checkpoints)
-            pair = self._pair = store.open(fingerprint, (checkpoints[0].path.name, checkpoints[1].path.name))
+            pair = self._pair = store.open(fingerprint, (checkpoints[0].name, checkpoints[1].name))
             full = plan.method.full
             self.part = self._locked(part_file(plan, pair), store) if full else None
             if full and self.part is None:

@@ -3110,6 +3110,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose a file.</source>
+        <translation>Wählen Sie eine Datei.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a folder for the output.</source>
         <translation>Einen Ordner für die Ausgabe wählen.</translation>
     </message>
@@ -3125,13 +3130,17 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose a model's file or its index.</source>
+        <translation>Wählen Sie die Datei eines Modells oder ihr Verzeichnis (Index).</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a shorter one.</source>
         <translation>Einen kürzeren wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <source>Choose a single .safetensors file.</source>
-        <translation>Eine einzelne .safetensors-Datei wählen.</translation>
+        <translation type="vanished">Eine einzelne .safetensors-Datei wählen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3234,9 +3243,8 @@
         <translation>Platz schaffen oder einen anderen Ausgabeordner wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <source>Get a version of it in a single .safetensors file.</source>
-        <translation>Eine Fassung in einer einzelnen .safetensors-Datei besorgen.</translation>
+        <translation type="vanished">Eine Fassung in einer einzelnen .safetensors-Datei besorgen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3244,9 +3252,23 @@
         <translation>Eine unbeschädigte Datei besorgen oder solche Schichten mit --skip-nonfinite weglassen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <source>Get or make a version of it in a single .safetensors file.</source>
-        <translation>Eine Fassung in einer einzelnen .safetensors-Datei besorgen oder erstellen.</translation>
+        <translation type="vanished">Eine Fassung in einer einzelnen .safetensors-Datei besorgen oder erstellen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Get the file again.</source>
+        <translation>Laden Sie die Datei noch einmal.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Get the model from a source that you trust.</source>
+        <translation>Nehmen Sie das Modell aus einer Quelle, der Sie vertrauen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Get what is missing of the model and put it into the same folder: {names}.</source>
+        <translation>Laden Sie, was vom Modell fehlt, und legen Sie es in denselben Ordner: {names}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3364,9 +3386,8 @@
         <translation>Der Dateiname {file} führt aus dem Ausgabeordner hinaus.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <source>The folder {file} holds a model in diffusers' folders, which is not supported yet.</source>
-        <translation>Der Ordner {file} enthält ein Modell in der Ordnerstruktur von diffusers; das wird noch nicht unterstützt.</translation>
+        <translation type="vanished">Der Ordner {file} enthält ein Modell in der Ordnerstruktur von diffusers; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3410,8 +3431,12 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>The index is damaged or was written by a faulty program; get it again.</source>
+        <translation>Der Index ist beschädigt oder stammt von einem fehlerhaften Programm; laden Sie ihn noch einmal.</translation>
+    </message>
+    <message>
         <source>The model in the folder {file} is split into several files, which is not supported yet.</source>
-        <translation>Das Modell im Ordner {file} ist auf mehrere Dateien verteilt; das wird noch nicht unterstützt.</translation>
+        <translation type="vanished">Das Modell im Ordner {file} ist auf mehrere Dateien verteilt; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3455,6 +3480,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>The two are not parts of one model; get the model again.</source>
+        <translation>Die beiden sind nicht Teile eines Modells; laden Sie das Modell noch einmal.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>The two models have the same values in all {layers} selected weights.</source>
         <translation>Die beiden Modelle haben in allen {layers} ausgewählten Gewichten dieselben Werte.</translation>
     </message>
@@ -3469,14 +3499,18 @@
         <translation>Im Ordner {file} liegt mehr als ein Modell: {names}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <source>There is no .safetensors file in the folder {file}.</source>
-        <translation>Im Ordner {file} liegt keine .safetensors-Datei.</translation>
+        <translation type="vanished">Im Ordner {file} liegt keine .safetensors-Datei.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>There is no device {device} here.</source>
         <translation>Hier gibt es kein Gerät {device}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>There is no model in the folder {file}.</source>
+        <translation>Im Ordner {file} ist kein Modell.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3657,6 +3691,26 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} is missing, one of {count} files that {index} names.</source>
+        <translation>{file} fehlt, eine von {count} Dateien, die {index} nennt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is missing, one of {count} numbered files of a model.</source>
+        <translation>{file} fehlt, eine von {count} nummerierten Dateien eines Modells.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is no index of a model: it does not say which file a tensor lies in.</source>
+        <translation>{file} ist kein Index eines Modells: Darin steht nicht, in welcher Datei ein Tensor liegt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is no index of a model: it is not valid JSON.</source>
+        <translation>{file} ist kein Index eines Modells: Es ist kein gültiges JSON.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is not a LoRA.</source>
         <translation>{file} ist kein LoRA.</translation>
     </message>
@@ -3674,6 +3728,16 @@
         <location filename="../../app/text/errors.py"/>
         <source>{file} lacks the other factor to {tensor}, or the two do not fit together.</source>
         <translation>{file} enthält den anderen Faktor zu {tensor} nicht, oder die beiden passen nicht zusammen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} names {tensor} twice.</source>
+        <translation>{file} nennt {tensor} zweimal.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} says that {tensor} lies in “{part}”, which is not opened: {detail}.</source>
+        <translation>Nach {file} liegt {tensor} in „{part}“; das wird nicht geöffnet: {detail}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3696,7 +3760,7 @@
         <translation>{missing} von {of} Schichten sind mit diesen Einstellungen nicht im Cache.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/notices.py"/>
         <source>{names} and {count} more</source>
         <translation>{names} und {count} weitere</translation>
     </message>
@@ -3714,6 +3778,16 @@
         <location filename="../../app/text/errors.py"/>
         <source>{name} is a shipped profile and cannot be changed.</source>
         <translation>{name} ist ein mitgeliefertes Profil und lässt sich nicht ändern.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{part} and the index do not belong together; get both again.</source>
+        <translation>{part} und der Index gehören nicht zusammen; laden Sie beide noch einmal.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{part} holds {tensor}, which {file} does not name.</source>
+        <translation>{part} enthält {tensor}, das {file} nicht nennt.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3759,6 +3833,21 @@
         <location filename="../../app/text/errors.py"/>
         <source>{tensor} in {file} has another shape than the weight it belongs to.</source>
         <translation>{tensor} in {file} hat eine andere Form als das zugehörige Gewicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} is not in {part}, where {file} says it is.</source>
+        <translation>{tensor} ist nicht in {part}, wo es nach {file} sein soll.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} lies both in {other} and in {part} ({file}).</source>
+        <translation>{tensor} liegt sowohl in {other} als auch in {part} ({file}).</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} lies in {part}, and {file} says that it lies in {other}.</source>
+        <translation>{tensor} liegt in {part}, nach {file} aber in {other}.</translation>
     </message>
 </context>
 <context>
@@ -4111,6 +4200,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>The folder holds more than one model: {name} is opened, and not {names}.</source>
+        <translation>Im Ordner ist mehr als ein Modell: Geöffnet ist {name}, nicht {names}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>The format of {format} has no place for {tensors}, such as {name}: they are left out, and what changed in them counts as not kept.</source>
         <translation>Das Format von {format} hat keinen Platz für {tensors}, zum Beispiel {name}: Sie werden ausgelassen, und was sich in ihnen geändert hat, zählt als nicht erhalten.</translation>
     </message>
@@ -4118,6 +4212,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>The memory budget of {budget} is too small for {layers}; {name} needs the most, {needed}. Such layers are worked on alone, above the budget; a budget of {needed} or a lower rank would do.</source>
         <translation>Das Speicherbudget von {budget} ist zu klein für {layers}; am meisten braucht {name}: {needed}. Solche Schichten werden einzeln bearbeitet, über dem Budget; ein Budget von {needed} oder ein kleinerer Rang würde genügen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The model has more than one denoiser: {name} is used. For {names} choose that folder by itself.</source>
+        <translation>Das Modell hat mehr als ein Denoiser: Verwendet wird {name}. Für {names} wählen Sie diesen Ordner allein.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4141,6 +4240,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>a part that the original does not have</source>
+        <translation>ein Teil, den das Original nicht hat</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>a second tensor for a weight that is there already</source>
         <translation>ein zweiter Tensor für ein schon vorhandenes Gewicht</translation>
     </message>
@@ -4153,6 +4257,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>belongs to a part that is not selected</source>
         <translation>gehört zu einem nicht ausgewählten Teil</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>belongs to another model in the same file</source>
+        <translation>gehört zu einem anderen Modell in derselben Datei</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4211,6 +4320,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>the one without a prefix</source>
+        <translation>das ohne Vorsatz</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>the same in both models</source>
         <translation>in beiden Modellen gleich</translation>
     </message>
@@ -4225,6 +4339,38 @@
         <translation>
             <numerusform>{count} Byte</numerusform>
             <numerusform>{count} Byte</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} input channels of the original are not in the fine-tuned model and stay as they are</source>
+        <translation>
+            <numerusform>{count} Eingangskanal des Originals fehlt im feinabgestimmten Modell und bleibt, wie er ist</numerusform>
+            <numerusform>{count} Eingangskanäle des Originals fehlen im feinabgestimmten Modell und bleiben, wie sie sind</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new input channels are not in the file</source>
+        <translation>
+            <numerusform>{count} neuer Eingangskanal ist nicht in der Datei</numerusform>
+            <numerusform>{count} neue Eingangskanäle sind nicht in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new output channels are not in the file</source>
+        <translation>
+            <numerusform>{count} neuer Ausgangskanal ist nicht in der Datei</numerusform>
+            <numerusform>{count} neue Ausgangskanäle sind nicht in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new rows are not in the file</source>
+        <translation>
+            <numerusform>{count} neue Zeile ist nicht in der Datei</numerusform>
+            <numerusform>{count} neue Zeilen sind nicht in der Datei</numerusform>
         </translation>
     </message>
     <message>
@@ -4242,10 +4388,36 @@
         <source>{count} of {of} layers changed by more than half of their weight. Is this the right original model?</source>
         <translation>{count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Ist das das richtige Originalmodell?</translation>
     </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} output channels of the original are not in the fine-tuned model and stay as they are</source>
+        <translation>
+            <numerusform>{count} Ausgangskanal des Originals fehlt im feinabgestimmten Modell und bleibt, wie er ist</numerusform>
+            <numerusform>{count} Ausgangskanäle des Originals fehlen im feinabgestimmten Modell und bleiben, wie sie sind</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} rows of the original are not in the fine-tuned model and stay as they are</source>
+        <translation>
+            <numerusform>{count} Zeile des Originals fehlt im feinabgestimmten Modell und bleibt, wie sie ist</numerusform>
+            <numerusform>{count} Zeilen des Originals fehlen im feinabgestimmten Modell und bleiben, wie sie sind</numerusform>
+        </translation>
+    </message>
     <message>
         <location filename="../../app/text/notices.py"/>
         <source>{day} {month} {year}, {time}</source>
         <translation>{day}. {month} {year}, {time}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{file} holds several models: {name} is used, not {others}.</source>
+        <translation>{file} enthält mehrere Modelle: {name} wird verwendet, nicht {others}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{file} holds the weights of this model only as an EMA copy ({name}): that copy is used.</source>
+        <translation>{file} enthält die Gewichte dieses Modells nur als EMA-Kopie ({name}): Diese Kopie wird verwendet.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4274,8 +4446,28 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>{name} is one of {files} files of a model; all of them are opened.</source>
+        <translation>{name} ist eine von {files} Dateien eines Modells; alle sind geöffnet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{name} is one of {files} numbered files without an index; all of them are opened as one model.</source>
+        <translation>{name} ist eine von {files} nummerierten Dateien ohne Index; alle sind als ein Modell geöffnet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>{name} is stored in fp32: {dtype} would lose too much of it.</source>
         <translation>{name} wird in fp32 gespeichert: In {dtype} ginge zu viel verloren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{name} is stored in one of the models alone, as the other one uses its embeddings for it; it is compared with these.</source>
+        <translation>{name} ist nur in einem der Modelle gespeichert, weil das andere dafür seine Einbettungen verwendet; verglichen wird mit diesen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{name} names parts that are not in the folder or have no weights: {names}.</source>
+        <translation>{name} nennt Teile, die im Ordner fehlen oder keine Gewichte haben: {names}.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4284,13 +4476,74 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
-        <source>{name}: the vocabulary was resized; the {common} common rows of {original} are used.</source>
-        <translation>{name}: Das Vokabular hat eine andere Größe; verwendet werden die {common} gemeinsamen Zeilen von {original}.</translation>
+        <source>{name}: {extents}. What both models have is compared.</source>
+        <translation>{name}: {extents}. Verglichen wird, was beide Modelle haben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{tensors} of experts, such as {name}, hold square matrices, and nothing says which side is the output; the rows are taken for it.</source>
+        <translation>{tensors} von Experten, zum Beispiel {name}, enthalten quadratische Matrizen, und nichts sagt, welche Seite der Ausgang ist; die Zeilen gelten als Ausgang.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{tensors}, such as {name}, keep the rows of two projections in turns, which the other model has in tensors of their own. They are left out.</source>
+        <translation>{tensors}, zum Beispiel {name}, enthalten abwechselnd die Zeilen zweier Projektionen, die im anderen Modell eigene Tensoren sind. Sie werden ausgelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{tensors}, such as {name}, may be the experts of a mixture by their shape, or convolutions; nothing says which, so they are taken for convolutions.</source>
+        <translation>{tensors}, zum Beispiel {name}, können der Form nach die Experten einer Mischung sein oder Faltungen; nichts sagt, was zutrifft, deshalb gelten sie als Faltungen.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
         <source>{value} is unusual for {lora_type}: between {low} and {high} is recommended, for instance {best}.</source>
         <translation>{value} ist unüblich für {lora_type}: Empfohlen ist {low} bis {high}, zum Beispiel {best}.</translation>
+    </message>
+</context>
+<context>
+    <name>models</name>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>VAE</source>
+        <translation>VAE</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>denoiser</source>
+        <translation>Denoiser</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/models.py"/>
+        <source>diffusers folders, {count} files</source>
+        <translation>
+            <numerusform>diffusers-Ordner, {count} Datei</numerusform>
+            <numerusform>diffusers-Ordner, {count} Dateien</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>diffusers' names</source>
+        <translation>Namen von diffusers</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>link to {place}</source>
+        <translation>Verweis auf {place}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>other parts</source>
+        <translation>andere Teile</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>text encoders</source>
+        <translation>Text-Encoder</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>{container} in {count} parts</source>
+        <translation>{container} in {count} Teilen</translation>
     </message>
 </context>
 <context>

@@ -6,16 +6,16 @@ Format: https://github.com/huggingface/safetensors#format
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.dtypes import DTYPES
 from engine.checkpoints.model_file import ModelFile
 from engine.checkpoints.stored import StoredTensor
+from engine.checkpoints.strict_json import RepeatedNameError, parse_json
 from engine.errors import EngineError, ErrorCode
 
 MAX_HEADER_BYTES = 100_000_000  # the reference library's own limit
@@ -74,18 +74,12 @@ def parse_header(path: Path, header: bytes, data_bytes: int) -> tuple[Mapping[st
     Raises:
         EngineError: naming the tensor, where sizes, offsets, names or dtypes cannot be true.
     """
-
-    def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        entries = dict(pairs)
-        if len(entries) != len(pairs):
-            seen: set[str] = set()
-            twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-            raise EngineError(ErrorCode.HEADER_INVALID, file=path, tensor=twice, reason="the name stands there twice")
-        return entries
-
     try:
-        entries = json.loads(header.decode("utf-8"), object_pairs_hook=no_duplicates)
-    except (ValueError, RecursionError) as error:
+        entries = parse_json(header)
+    except RepeatedNameError as error:
+        reason = "the name stands there twice"
+        raise EngineError(ErrorCode.HEADER_INVALID, file=path, tensor=error.name, reason=reason) from error
+    except ValueError as error:
         raise EngineError(ErrorCode.HEADER_INVALID, file=path, reason="it is not valid JSON") from error
     if not isinstance(entries, dict):
         raise EngineError(ErrorCode.HEADER_INVALID, file=path, reason="it is not a table of tensors")

@@ -11,6 +11,7 @@ from engine.checkpoints.encodings.comfy_quant import ComfyQuant
 from engine.checkpoints.encodings.comfy_w4 import ComfyW4
 from engine.checkpoints.encodings.compressed_tensors import CompressedTensors
 from engine.checkpoints.encodings.encoding import Claim, Encoding, Unclaimed
+from engine.checkpoints.encodings.gguf import GGUF_ENCODINGS
 from engine.checkpoints.encodings.raw import Raw
 from engine.checkpoints.encodings.scaled_fp8 import ScaledFp8
 from engine.checkpoints.encodings.weight_scale import BlockFp8, ModelOptNvfp4, WeightScale
@@ -41,6 +42,7 @@ ENCODINGS: list[Encoding] = [
     ModelOptNvfp4(),
     BlockFp8(),
     WeightScale(),
+    *GGUF_ENCODINGS,
     Raw(),
 ]
 """In the order in which they are asked; the last one takes everything that is left."""

@@ -31,7 +31,7 @@ from engine.store import DecompositionStore
 FAMILY = {family.key: family for family in (*FAMILIES, GENERIC)}
 LARGEST = 64.0  # the shortest side of the tiny SDXL's widest layer
 DIFFUSERS_UNET = ("down_blocks.0.resnets.0.conv1", "mid_block.resnets.0.conv1")
-UNLIKE_ANY = ("sd1", "flux_diffusers", "llama", "llama_base", "gpt2", "bert", "generic")
+UNLIKE_ANY = ("sd1", "llama", "llama_base", "gpt2", "bert", "generic")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,264 @@
+"""What a layout is: rows that say how another program calls and divides the weights that have a canonical name here.
+
+The rows are read in both directions: from the names in a file to canonical names, and from canonical names to the
+layout's. A pattern is a whole name; ``{n}`` in it stands for a number, ``{rest}`` for anything. The first row that
+matches counts, and a name that no row matches is the same on both sides. What lacks a part of its row, or has shapes
+that the row does not fit, keeps its name, so that pairing names it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from engine.checkpoints.encodings import piece_of
+from engine.checkpoints.stored import Piece, WeightSource, WeightView
+
+_PLACEHOLDER = re.compile(r"\{(n|rest)\}")
+_STANDS_FOR = {"n": r"\d+", "rest": ".+"}
+
+Views = list[tuple[str, WeightView]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A canonical weight: its shape, and the pieces that are joined along its first dimension."""
+
+    shape: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class Rename:
+    """One weight under another name.
+
+    Attributes:
+        stored: pattern of the layout's name.
+        canonical: pattern of the canonical name, with the same placeholders.
+        transposed: the layout stores the matrix as (in, out); the row matches no other shapes.
+        kernel: dimensions of a kernel of one point that the canonical weight has and the layout's matrix lacks.
+    """
+
+    stored: str
+    canonical: str
+    transposed: bool = False
+    kernel: int = 0
+
+    def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The patterns of both sides: the layout's, the canonical ones."""
+        return (self.stored,), (self.canonical,)
+
+    def recipes(self, sources: Sequence[WeightSource]) -> list[Recipe] | None:
+        """What the canonical weights are made of, given the layout's; None where the row does not fit the shapes."""
+        if self.transposed and len(sources[0].shape) != 2:
+            return None
+        piece = Piece(sources[0], transposed=self.transposed)
+        kernel = (1,) * self.kernel if len(piece.shape) == 2 else ()
+        return [Recipe((*piece.shape, *kernel), (piece,))]
+
+
+@dataclass(frozen=True)
+class Fuse:
+    """Weights that are one tensor on one side and several on the other, joined along the first dimension.
+
+    Where the file has the one, its parts are of equal size; where it has the several, each has its own.
+
+    Attributes:
+        stored: patterns of the layout's names.
+        canonical: patterns of the canonical names. One of the two has a single entry.
+    """
+
+    stored: tuple[str, ...]
+    canonical: tuple[str, ...]
+
+    def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """See `Rename.names`."""
+        return self.stored, self.canonical
+
+    def recipes(self, sources: Sequence[WeightSource]) -> list[Recipe] | None:
+        """See `Rename.recipes`."""
+        first, parts = sources[0], len(self.canonical)
+        if not first.shape or any(source.shape[1:] != first.shape[1:] for source in sources):
+            return None
+        if parts == 1:
+            return [_joined(tuple(map(Piece, sources)))]
+        rows, rest = divmod(first.shape[0], parts)
+        return None if rest else [_joined((piece_of(first, at * rows, (at + 1) * rows),)) for at in range(parts)]
+
+
+@dataclass(frozen=True)
+class Swap:
+    """One weight whose halves along the first dimension stand in the other order: a scale and a shift, say.
+
+    Attributes:
+        stored: see `Rename`.
+        canonical: see `Rename`.
+        unless: pattern of a name of the layout, with the same placeholders; the row does not hold where it is there.
+    """
+
+    stored: str
+    canonical: str
+    unless: str = ""
+
+    def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """See `Rename.names`."""
+        return (self.stored,), (self.canonical,)
+
+    def recipes(self, sources: Sequence[WeightSource]) -> list[Recipe] | None:
+        """See `Rename.recipes`."""
+        source = sources[0]
+        if not source.shape or source.shape[0] % 2:
+            return None
+        half, rows = source.shape[0] // 2, source.shape[0]
+        return [_joined((piece_of(source, half, rows), piece_of(source, 0, half)))]
+
+
+Row = Rename | Fuse | Swap
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one program names the weights of a component.
+
+    Attributes:
+        key: stable identifier, part of the key of records in journals and the cache: rows that are changed so that
+            other numbers get the same name need another key.
+        title: what people call it.
+        source: where the names come from.
+        rows: see the module.
+        family: key of the family whose denoiser it names; empty where it is of another component.
+        signature: names of the layout that all must be present for it to be recognised, component prefix removed.
+        absent: names that must not be present.
+        ran: whether a consumer that ran (diffusers' own converter and model, in the tests) has confirmed the rows;
+            the others were checked against the source only.
+    """
+
+    key: str
+    title: str
+    source: str
+    rows: tuple[Row, ...] = ()
+    family: str = ""
+    signature: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    ran: bool = False
+
+    def fits(self, names: Collection[str]) -> bool:
+        """Whether a component's names carry the signature; never where there is none."""
+        if not self.signature:
+            return False
+        return all(name in names for name in self.signature) and not any(name in names for name in self.absent)
+
+    def views(self, sources: Mapping[str, WeightSource], component: str) -> Views:
+        """The weights of a file by canonical name.
+
+        Args:
+            sources: by their names in the layout: those of the file without the prefix of their component.
+            component: of all of them.
+
+        Returns:
+            In the order of the sources; what is joined of several stands at the place of the first.
+        """
+        found: Views = []
+        used: set[str] = set()
+        for name in sources:
+            if name not in used:
+                views, names = self._views_of(name, sources, component)
+                found += views
+                used.update(names)
+        return found
+
+    def _views_of(self, name: str, sources: Mapping[str, WeightSource], component: str) -> tuple[Views, Sequence[str]]:
+        """The canonical weights that a name belongs to, and all names that they are made of."""
+        for match in _matches(name, self._from_stored):
+            if match.unless not in sources and all(other in sources for other in match.here):
+                recipes = match.row.recipes([sources[other] for other in match.here])
+                if recipes is not None:
+                    views = [WeightView(component, made.shape, made.pieces, self.key) for made in recipes]
+                    return list(zip(match.there, views, strict=True)), match.here
+        return [(name, WeightView.of(sources[name], component, layout=self.key))], (name,)
+
+    def canonical_names(self, stored: str) -> tuple[str, ...]:
+        """The canonical names of what the layout calls so: several where they are parts of it."""
+        return next((match.there for match in _matches(stored, self._from_stored)), (stored,))
+
+    def stored_names(self, canonical: str) -> tuple[str, ...]:
+        """The layout's names of a canonical weight: several where it is divided among them."""
+        return next((match.there for match in _matches(canonical, self._from_canonical)), (canonical,))
+
+    @cached_property
+    def _from_stored(self) -> list[_Direction]:
+        return [_Direction(row, *row.names()) for row in self.rows]
+
+    @cached_property
+    def _from_canonical(self) -> list[_Direction]:
+        return [_Direction(row, *reversed(row.names())) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class _Direction:
+    """A row read in one direction."""
+
+    row: Row
+    here: tuple[str, ...]
+    there: tuple[str, ...]
+
+    @cached_property
+    def patterns(self) -> tuple[tuple[str, re.Pattern[str]], ...]:
+        """What a name has to begin with, which is quickly seen, and the whole pattern."""
+        return tuple((_PLACEHOLDER.split(text, maxsplit=1)[0], _pattern(text)) for text in self.here)
+
+
+@dataclass(frozen=True)
+class _Match:
+    """A row that a name belongs to, with all names of either side, and the name that rules the row out."""
+
+    row: Row
+    here: tuple[str, ...]
+    there: tuple[str, ...]
+    unless: str
+
+
+def _matches(name: str, rows: Sequence[_Direction]) -> Iterator[_Match]:
+    for row in rows:
+        for start, pattern in row.patterns:
+            match = pattern.fullmatch(name) if name.startswith(start) else None
+            if match is not None:
+                values = match.groupdict()
+                unless = _filled((row.row.unless if isinstance(row.row, Swap) else "",), values)
+                yield _Match(row.row, _filled(row.here, values), _filled(row.there, values), *unless)
+                break
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    parts = _PLACEHOLDER.split(text)  # text, placeholder, text, ...
+    named = (f"(?P<{part}>{_STANDS_FOR[part]})" if at % 2 else re.escape(part) for at, part in enumerate(parts))
+    return re.compile("".join(named))
+
+
+def _filled(texts: tuple[str, ...], values: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(_PLACEHOLDER.sub(lambda found: values[found[1]], text) for text in texts)
+
+
+def _joined(pieces: tuple[Piece, ...]) -> Recipe:
+    first = pieces[0].shape
+    shape = first if len(pieces) == 1 else (sum(piece.shape[0] for piece in pieces), *first[1:])
+    return Recipe(shape, pieces)
+
+
+def renamed(*modules: tuple[str, str], start: tuple[str, str] = ("", "")) -> tuple[Rename, ...]:
+    """Rows of modules whose parameters have the same names: the layout's module and the canonical one.
+
+    Args:
+        modules: pairs of names.
+        start: what stands before every one of them.
+    """
+    return tuple(
+        Rename(f"{start[0]}{stored}.{{rest}}", f"{start[1]}{canonical}.{{rest}}") for stored, canonical in modules
+    )
+
+
+def fused(stored: tuple[str, ...], canonical: str) -> Fuse:
+    """The row of modules that are one canonical module, with all their parameters."""
+    return Fuse(tuple(f"{name}.{{rest}}" for name in stored), (f"{canonical}.{{rest}}",))
