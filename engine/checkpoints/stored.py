@@ -179,6 +179,11 @@ class WeightView:
         return tuple(dict.fromkeys(piece.source.encoding for piece in self.pieces))
 
     @property
+    def parameters(self) -> list[dict[str, Any]]:
+        """What its encodings need to know beside the stored tensors, piece by piece, where they need anything."""
+        return [dict(piece.source.parameters) for piece in self.pieces if piece.source.parameters]
+
+    @property
     def stored_bytes(self) -> int:
         """Bytes that are read for it."""
         return sum(part.nbytes for part in self.parts)
