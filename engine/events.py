@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
 
-from engine.results import ExtractionResult, LayerResult, LeftOut, StageSeconds
+from engine.results import Coverage, ExtractionResult, LayerResult, LeftOut, StageSeconds
 from engine.settings import ExtractionSettings, HardwareSettings
 from engine.steps import StepKind
 
@@ -69,6 +69,7 @@ class Planned:
         device_used_bytes: what all programs hold of it before the start.
         settings: what is extracted.
         hardware: how the machine is used.
+        coverage: of how much of the models the shares of this run speak.
     """
 
     layers: int
@@ -83,6 +84,7 @@ class Planned:
     device_used_bytes: int
     settings: ExtractionSettings = field(default_factory=ExtractionSettings)
     hardware: HardwareSettings = field(default_factory=HardwareSettings)
+    coverage: Coverage = field(default_factory=Coverage)
 
 
 @dataclass(frozen=True)

@@ -118,9 +118,9 @@ def only_rounded(weight: PairedWeight, *, measured: bool) -> LayerOutcome:
 
 def left_out_of(weight: PairedWeight, reason: LeaveOutReason) -> LeftOut:
     """The entry of a layer that turned out to be one that is left out."""
-    if reason is not LeaveOutReason.UNCHANGED:
-        return LeftOut(weight.name, reason)
-    return LeftOut.unchanged(weight.name, weight.rounding.coarser_form if weight.rounding else "")
+    rounded = weight.rounding.coarser_form if reason is LeaveOutReason.UNCHANGED and weight.rounding else ""
+    detail = f"rounded to {rounded}" if rounded else ""
+    return LeftOut(weight.name, reason, detail, numel=weight.numel, component=weight.component, rounded_to=rounded)
 
 
 def measure(delta: Delta | MeasuredDelta) -> LayerOutcome:

@@ -205,6 +205,11 @@ class ExtractionSettings(BaseModel):
         json_schema_extra={"advanced": True},
     )
 
+    @property
+    def own_clamp_limit(self) -> bool:
+        """Whether the person changed how much clamping may cost."""
+        return bool(self.clamp_max_loss != type(self).model_fields["clamp_max_loss"].default)
+
 
 class HardwareSettings(BaseModel):
     """How to use the machine: never changes a number in the file."""

@@ -199,6 +199,10 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "{tensor} lies both in {other} and in {part} ({file})."),
         marked("errors", "The two are not parts of one model; get the model again."),
     ),
+    (ErrorCode.QUANTISED, "gguf"): (
+        marked("errors", "{file} holds weights of a type that cannot be read: {scheme} (seen at {tensor})."),
+        marked("errors", "Use the model as Q2_K to Q6_K, Q4_0 to Q8_0, IQ4_NL, IQ4_XS, F16 or BF16 instead."),
+    ),
     (ErrorCode.OUTPUT_UNWRITABLE, "is_file"): (
         marked("errors", "The output folder {file} is a file."),
         marked("errors", "Choose a folder for the output."),
@@ -229,10 +233,6 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
     ),
     (ErrorCode.FORMAT_UNSUITABLE, "no_names"): (
         marked("errors", "The format of {format} has no names for the layers of such models ({family})."),
-        marked("errors", "Choose another format: {available}."),
-    ),
-    (ErrorCode.FORMAT_UNSUITABLE, "other_names"): (
-        marked("errors", "The format of {format} names the layers of {family} otherwise than these files do."),
         marked("errors", "Choose another format: {available}."),
     ),
     (ErrorCode.FORMAT_UNSUITABLE, "full"): (
@@ -401,6 +401,8 @@ def _variant(error: EngineError, more_layers: int) -> str:
         return "before" if "needed" in error.data else "while"
     if error.code is ErrorCode.NON_FINITE and more_layers:
         return "several"
+    if error.code is ErrorCode.QUANTISED and str(error.data.get("scheme")).startswith("GGUF "):
+        return "gguf"
     if error.code is ErrorCode.HEADER_INVALID and error.tensor:
         return "tensor"
     return str(error.data.get("reason"))

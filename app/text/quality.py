@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.text.headline import capital_clause, compared_title, unrelated_warning
 from app.text.notices import counted, format_bytes, format_share
 from app.text.translation import plural, translator, whole
 from engine.analysis.exploration import Answer, Exploration, Span
@@ -43,7 +44,11 @@ class Line:
 
 
 def headline(quality: Quality) -> str:
-    """How much is kept, in words."""
+    """How much is kept, in words; where that says little, why."""
+    if quality.large_changes.unrelated:
+        return _tr("The two models have little in common")
+    if not quality.coverage.enough:
+        return compared_title(quality.coverage)
     return {
         Level.NEARLY_ALL: _tr("Keeps nearly all of the change"),
         Level.MOST: _tr("Keeps most of the change"),
@@ -135,6 +140,13 @@ def remarks(quality: Quality) -> tuple[str, ...]:
     )
     values = {"share": share_text(quality.left_out_share), "rounded": whole(quality.rounded)}
     return tuple(text.format(layers=counted(count, "layer"), **values) for shown, text, count in found if shown)
+
+
+def of_what(quality: Quality) -> str:
+    """What speaks against the share, or what it does not speak of; empty where there is neither."""
+    unrelated = unrelated_warning(quality.large_changes)
+    compared = "" if quality.coverage.complete else capital_clause(quality.mean, quality.coverage)
+    return " ".join(text for text in (unrelated, compared) if text)
 
 
 def _unchanged(rounded: int) -> str:

@@ -26,6 +26,7 @@ from engine.extraction.block_cache import BlockCache, Weights
 from engine.formats.lora_format import LoraFormat, LoraIndex
 from engine.formats.registry import formats_of, likeliest, own_rounding, own_settings
 from engine.models.pairing import PairedWeight, Pairing
+from engine.planning.coverage import cover
 from engine.planning.residency import block_name
 from engine.results import LeaveOutReason, LeftOut, Verification, VerifiedLayer
 from engine.settings import ExtractionSettings, RoundOriginal
@@ -79,7 +80,12 @@ def verify(
             if keys[weight.name]:
                 layers.append(_judged(file, weight, keys[weight.name], found, plain))
             elif found.total > 0.0:
-                left_out.append(LeftOut(weight.name, LeaveOutReason.EXCLUDED, "not in the LoRA"))
+                detail = "not in the LoRA"
+                left_out.append(
+                    LeftOut(
+                        weight.name, LeaveOutReason.EXCLUDED, detail, numel=weight.numel, component=weight.component
+                    )
+                )
             sums.add(found)
             plain_sums.add(plain or found)
             yield VerifyProgress(index + 1, len(weights), weight.name)
@@ -91,9 +97,16 @@ def verify(
             worst_energy_retained=min((layer.energy_retained for layer in layers), default=0.0),
             key_format=read.format.key,
             format_title=read.format.title,
+            coverage=cover(pairing, components, _whole(read, pairing)),
             round_original=choice,
             **(_plain_figures(layers, plain_sums) if any(weight.rounding for weight in weights) else {}),
         )
+
+
+def _whole(read: _ReadKeys, pairing: Pairing) -> set[str]:
+    """The weights that only the fine-tuned model has and that the LoRA holds as they are."""
+    keys = set(read.index.whole)
+    return {name for name in pairing.only_finetuned if read.format.whole_key(pairing.family, name) in keys}
 
 
 @dataclass(frozen=True)
@@ -174,6 +187,7 @@ def _keys_of_all(
     row: LoraFormat, index: LoraIndex, pairing: Pairing, weights: list[PairedWeight]
 ) -> dict[str, tuple[str, ...]]:
     """The keys of each weight that are in the file; keys that two weights have in a format are the first one's."""
+    row = row.for_model(pairing.family, pairing.names)
     taken: set[str] = set()
     found: dict[str, tuple[str, ...]] = {}
     for weight in weights:

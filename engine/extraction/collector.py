@@ -24,7 +24,8 @@ class OutputCollector:
         writer: the file's temporary form.
         rows: of the report.
         left_out: tensors that are not in the file, with the reasons.
-        lost_energy: |delta|^2 of what is not in the file.
+        lost_energy: |delta|^2 of what is not in the file, grown parts of weights included.
+        whole_energy: of grown parts that the file holds as they are.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class OutputCollector:
         self._rule = plan.method.storing.index(output.storing)
         self.rows: list[LayerResult] = []
         self.left_out: list[LeftOut] = list(output.left_out)
-        self.lost_energy = self._energy = self._energy_kept = 0.0
+        self.lost_energy = self.whole_energy = self._energy = self._energy_kept = 0.0
         self._misses_change = False
         self._missing = frozenset(output.missing)
         self._whole: list[str] = []
@@ -68,6 +69,7 @@ class OutputCollector:
         """Count a layer that is in the file, or is not; returns its row as it stands in this file."""
         name = outcome.row.name if outcome.row else outcome.left_out.name if outcome.left_out else ""
         held = name in self._output.keys  # if not, the reason is among the plan's
+        self._count_grown(name, outcome.grown_energy)
         if outcome.row is None or not held:
             self.measured(name, outcome.delta_energy)
             if outcome.left_out is not None and held:
@@ -78,6 +80,13 @@ class OutputCollector:
         self._energy += row.delta_energy
         self._energy_kept += row.energy_retained * row.delta_energy
         return row
+
+    def _count_grown(self, name: str, energy: float) -> None:
+        """Add the energy of what a weight has beyond the original's shape, against zero."""
+        if "reshape" in self._output.keys.get(name, {}):
+            self.whole_energy += energy
+        else:
+            self.lost_energy += energy
 
     def measured(self, name: str, energy: float) -> None:
         """Add |delta|^2 of a weight that is not in the file, such as one that is measured only."""
@@ -104,7 +113,7 @@ class OutputCollector:
             EngineError: ``output_unwritable`` or ``disk_full``.
         """
         plan, output = self._plan, self._output
-        rows, sources, figures = self.rows, self._sources, quality(self.rows, self.lost_energy)
+        rows, sources, figures = self.rows, self._sources, quality(self.rows, self.lost_energy, self.whole_energy)
         totals = run | {"set_weights": self._whole}
         path, report_file = self.writer.publish(
             output.stem,
@@ -119,9 +128,10 @@ class OutputCollector:
             size_bytes=path.stat().st_size,
             mean_energy_retained=figures.mean,
             worst_energy_retained=figures.worst,
+            coverage=output.coverage,
         )
 
     def energy_so_far(self) -> float | None:
         """Share of the change kept over the layers done."""
-        total = self._energy + self.lost_energy
-        return self._energy_kept / total if self.rows and total else None
+        total = self._energy + self.lost_energy + self.whole_energy
+        return (self._energy_kept + self.whole_energy) / total if self.rows and total else None

@@ -12,7 +12,7 @@ from engine.checkpoints import Checkpoint, WeightView
 from engine.checkpoints.rounding import Rounding, rounding_between
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
-from engine.models.aligned_names import name_pair
+from engine.models.alignment import name_pair
 from engine.models.blocks import Block, find_blocks
 from engine.models.common_parts import common_parts, is_vocabulary
 from engine.models.experts import align_experts
@@ -111,6 +111,11 @@ class Pairing:
     only_finetuned: dict[str, WeightView]
     notices: tuple[Notice, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The canonical names of all weights of both models, matched or not."""
+        return (*(weight.name for weight in self.weights), *(item.name for item in self.left_out))
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -192,7 +197,10 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
     left_out = [item for item in pairing.left_out if item.name not in new]
     for weight in (weight.rounded(settings.round_original) for weight in pairing.weights):
         if weight.component not in settings.components:
-            left_out.append(LeftOut(weight.name, LeaveOutReason.COMPONENT_NOT_CHOSEN, weight.component))
+            component, numel = weight.component, weight.numel
+            left_out.append(
+                LeftOut(weight.name, LeaveOutReason.COMPONENT_NOT_CHOSEN, component, numel=numel, component=component)
+            )
             continue
         reason = _unwanted(weight, settings)
         if reason is None:
@@ -200,13 +208,17 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
             left_out += _grown_part(weight)
         else:
             measured.append(weight)
-            left_out.append(LeftOut(weight.name, reason))
+            left_out.append(LeftOut(weight.name, reason, numel=weight.numel, component=weight.component))
     return Selection(tuple(extracted), tuple(measured), new, tuple(left_out))
 
 
 def _grown_part(weight: PairedWeight) -> list[LeftOut]:
     detail = ", ".join(f"{count} new {word}" for word, count in weight.grown.items())
-    return [LeftOut(weight.name, LeaveOutReason.GROWN_PART, detail)] if detail else []
+    if not detail:
+        return []
+    return [
+        LeftOut(weight.name, LeaveOutReason.GROWN_PART, detail, numel=weight.grown_numel, component=weight.component)
+    ]
 
 
 def _new_weights(pairing: Pairing, settings: ExtractionSettings) -> dict[str, WeightView]:
@@ -230,7 +242,9 @@ def _unwanted(weight: PairedWeight, settings: ExtractionSettings) -> LeaveOutRea
 
 
 def _unmatched(name: str, view: WeightView, reason: LeaveOutReason) -> LeftOut:
-    return LeftOut(name, reason, f"{view.source.stored_dtype} {list(view.source.shape)}")
+    detail = f"{view.source.stored_dtype} {list(view.source.shape)}"
+    numel = math.prod(view.shape) if view.is_weight else 0
+    return LeftOut(name, reason, detail, numel=numel, component=view.component)
 
 
 def _odd(name: str, tuned: WeightView, base: WeightView, common: Mapping[str, tuple[int, ...]]) -> LeftOut | None:
@@ -239,11 +253,15 @@ def _odd(name: str, tuned: WeightView, base: WeightView, common: Mapping[str, tu
             return LeftOut(name, LeaveOutReason.NOT_FLOAT, view.source.stored_dtype)
     if tuned.shape != base.shape and name not in common:
         detail = f"{list(tuned.shape)} in the fine-tuned model, {list(base.shape)} in the original"
-        return LeftOut(name, LeaveOutReason.SHAPE_DIFFERS, detail)
+        numel = max(math.prod(tuned.shape), math.prod(base.shape))
+        return LeftOut(name, LeaveOutReason.SHAPE_DIFFERS, detail, numel=numel, component=base.component)
     if 0 in base.shape or 0 in tuned.shape:
         return LeftOut(name, LeaveOutReason.EMPTY, str(list(base.shape)))
     if len(base.shape) > MAX_DIMENSIONS and name.endswith(".weight"):
-        return LeftOut(name, LeaveOutReason.TOO_MANY_DIMENSIONS, str(list(base.shape)))
+        numel = math.prod(base.shape)
+        return LeftOut(
+            name, LeaveOutReason.TOO_MANY_DIMENSIONS, str(list(base.shape)), numel=numel, component=base.component
+        )
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.checkpoints import Checkpoint
@@ -17,7 +17,8 @@ from engine.formats.registry import is_lora
 from engine.models.blocks import find_blocks
 from engine.models.names import name_tensors
 from engine.models.pairing import Pairing, select
-from engine.results import LeftOut
+from engine.planning.coverage import cover
+from engine.results import Coverage, LeftOut
 from engine.settings import ExtractionSettings
 
 
@@ -35,7 +36,7 @@ class ModelSummary:
         notices: remarks on the file and its names.
         files: how many it has.
         link: where `path`, or the first of its files, leads as a link; None where it is none.
-        layouts: keys of the layouts that its names follow, see `engine.models.layouts`; none where all are native.
+        layouts: whose names its components have, in words, where those are not the native ones.
     """
 
     path: Path
@@ -71,6 +72,7 @@ class PairSummary:
     family_title: str
     components: dict[str, int]
     blocks: int
+    coverage: Coverage = field(default_factory=Coverage)
 
 
 def open_model(path: Path) -> Checkpoint:
@@ -122,7 +124,7 @@ def inspect_model(path: Path) -> ModelSummary:
             notices=(*checkpoint.notices, *named.notices),
             files=len(checkpoint.files),
             link=_link(checkpoint),
-            layouts=tuple(sorted({view.layout for view in named.views.values()} - {"native"})),
+            layouts=tuple(dict.fromkeys(layout.title for layout in named.layouts if layout.family)),
         )
 
 
@@ -136,6 +138,7 @@ def summarise_pair(pairing: Pairing, settings: ExtractionSettings) -> PairSummar
         family_title=pairing.family.title,
         components=dict(Counter(weight.component for weight in selection.extracted)),
         blocks=len({weight.block.name for weight in selection.extracted if weight.block.name}),
+        coverage=cover(pairing, settings.components, selection.new),
     )
 
 

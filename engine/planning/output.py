@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from engine.formats.registry import format_named, formats_for
 from engine.models.families import Family
 from engine.models.pairing import PairedWeight, Pairing, Selection
 from engine.planning.costs import matrix_shape, stored_bytes
-from engine.results import LeaveOutReason, LeftOut
+from engine.planning.coverage import cover
+from engine.results import Coverage, LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings, HardwareSettings
 
 _LENGTH_BYTES = 8  # the format's own first field
@@ -47,6 +49,7 @@ class Output:
         header_bytes: room to reserve for its header.
         output_bytes: largest size of it.
         identity: everything that decides its bytes, beside the two models.
+        coverage: of how much of the models its figures will speak.
     """
 
     made_with: dict[str, Any]
@@ -65,6 +68,7 @@ class Output:
     header_bytes: int
     output_bytes: int
     identity: str
+    coverage: Coverage
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -130,7 +134,7 @@ def _output(
         EngineError: ``output_escapes``, ``format_unknown``, or ``format_unsuitable`` where the format cannot be
             written for these models, or at this type, or holds nothing of what is chosen.
     """
-    row = format_named(settings.key_format)
+    row = format_named(settings.key_format).for_model(pairing.family, pairing.names)
     folder, stem = output_folder_and_stem(output_dir, settings, hardware, row.stem)
     numbers[folder, stem] = first_free(folder, stem, numbers[folder, stem] + 1)
     _check_suits(row, pairing.family, method)
@@ -166,14 +170,25 @@ def _output(
         storing=rule,
         keys=keys,
         whole_keys=whole_keys,
-        left_out=(*selection.left_out, *(LeftOut(name, LeaveOutReason.NOT_IN_FORMAT, details[name]) for name in names)),
+        left_out=(*selection.left_out, *_not_in_format({name: details[name] for name in names}, selection)),
         folder=folder,
         stem=stem,
         name=numbered(stem, numbers[folder, stem]),
         header_bytes=header_bytes,
         output_bytes=size + sum(selection.new[name].value_bytes for name in whole_keys),
         identity=_identity(settings, hardware, stem, header_bytes, unsaid),
+        coverage=cover(pairing, settings.components, whole_keys),
     )
+
+
+def _not_in_format(details: Mapping[str, str], selection: Selection) -> list[LeftOut]:
+    sizes = {name: (math.prod(view.shape), view.component) for name, view in selection.new.items()}
+    sizes |= {weight.name: (weight.numel, weight.component) for weight in selection.extracted}
+    reason = LeaveOutReason.NOT_IN_FORMAT
+    return [
+        LeftOut(name, reason, detail, numel=sizes[name][0], component=sizes[name][1])
+        for name, detail in details.items()
+    ]
 
 
 def output_notices(output: Output, family: Family) -> tuple[Notice, ...]:
@@ -195,7 +210,7 @@ def _check_suits(row: LoraFormat, family: Family, method: LayerMethod) -> None:
 
 def unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
     """The error for a format that cannot be used, with the other formats that these models have."""
-    others = [other.title for other in formats_for(family) if other is not row]
+    others = [other.title for other in formats_for(family) if other.key != row.key]
     names = {"format": row.title, "family": family.title}
     return EngineError(ErrorCode.FORMAT_UNSUITABLE, reason=reason, available=others, **names)
 

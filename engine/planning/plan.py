@@ -16,7 +16,7 @@ from engine.planning.costs import journal_bytes, measuring_work, work
 from engine.planning.output import Output, output_notices, plan_outputs
 from engine.planning.residency import batches, block_positions
 from engine.planning.task import Task
-from engine.results import LeftOut
+from engine.results import Coverage, LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
 _COARSE_BITS = 8  # of a number; in more its rounding is small beside what training changes
@@ -77,6 +77,24 @@ class Plan:
     def left_out(self) -> tuple[LeftOut, ...]:
         """What is not in the first file, and why."""
         return self.outputs[0].left_out
+
+    @property
+    def coverage(self) -> Coverage:
+        """Of how much of the models the first file's figures will speak."""
+        return self.outputs[0].coverage
+
+    @property
+    def could_write_whole(self) -> int:
+        """How many weights that only the fine-tuned model has the first file would hold if ``set_weight`` were on."""
+        if self.settings.set_weight:
+            return 0
+        wanted = [
+            name
+            for name, view in self.pairing.only_finetuned.items()
+            if view.component in self.settings.components and view.is_weight
+        ]
+        lora = self.outputs[0].format
+        return sum(lora.whole_key(self.pairing.family, name) is not None for name in wanted)
 
     @property
     def folder(self) -> Path:

@@ -297,11 +297,6 @@
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
-        <source>{share} of the change kept so far</source>
-        <translation>bisher {share} der Änderung erhalten</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{time} gone</source>
         <translation>{time} vergangen</translation>
     </message>
@@ -309,6 +304,11 @@
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{time} left</source>
         <translation>noch {time}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>⚠ {text}</source>
+        <translation>⚠ {text}</translation>
     </message>
 </context>
 <context>
@@ -949,6 +949,11 @@
         <source>{mark} {name}: {judgement}</source>
         <translation>{mark} {name}: {judgement}</translation>
     </message>
+    <message>
+        <location filename="../../app/widgets/bar/last_result.py"/>
+        <source>⚠ Last: {name}: {warning}</source>
+        <translation>⚠ Zuletzt: {name}: {warning}</translation>
+    </message>
 </context>
 <context>
     <name>LayerModel</name>
@@ -1203,8 +1208,13 @@
     <name>LeftOutModel</name>
     <message>
         <location filename="../../app/widgets/models/left_out_dialog.py"/>
-        <source>Layer</source>
-        <translation>Schicht</translation>
+        <source>Layers</source>
+        <translation>Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/left_out_dialog.py"/>
+        <source>Size</source>
+        <translation>Größe</translation>
     </message>
     <message>
         <location filename="../../app/widgets/models/left_out_dialog.py"/>
@@ -1681,8 +1691,8 @@
     </message>
     <message>
         <location filename="../../app/widgets/models/models_row.py"/>
-        <source>The model that was trained: a .safetensors file.</source>
-        <translation>Das trainierte Modell: eine .safetensors-Datei.</translation>
+        <source>The model that was trained: its file or its folder.</source>
+        <translation>Das trainierte Modell: seine Datei oder sein Ordner.</translation>
     </message>
 </context>
 <context>
@@ -1725,8 +1735,8 @@
     </message>
     <message>
         <location filename="../../app/system/notifications.py"/>
-        <source>{name}: {size}, keeps {share} of the change</source>
-        <translation>{name}: {size}, erhält {share} der Änderung</translation>
+        <source>{name}: {size}, {kept}</source>
+        <translation>{name}: {size}, {kept}</translation>
     </message>
 </context>
 <context>
@@ -1860,8 +1870,18 @@
     </message>
     <message>
         <location filename="../../app/widgets/models/pair_card.py"/>
+        <source>{headline}, {left_out}</source>
+        <translation>{headline}, {left_out}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>⚠ No LoRA from these</source>
         <translation>⚠ Daraus wird kein LoRA</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/pair_card.py"/>
+        <source>⚠ {text}</source>
+        <translation>⚠ {text}</translation>
     </message>
 </context>
 <context>
@@ -2008,6 +2028,11 @@
         <location filename="../../app/widgets/result/quality_panel.py"/>
         <source>{share} on average</source>
         <translation>{share} im Mittel</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/quality_panel.py"/>
+        <source>{share} on average of what was compared</source>
+        <translation>im Mittel {share} des Verglichenen</translation>
     </message>
 </context>
 <context>
@@ -2251,8 +2276,8 @@
     </message>
     <message>
         <location filename="../../app/text/log_lines.py"/>
-        <source>Keeps {mean} of the change, {worst} in the weakest layer; {time}</source>
-        <translation>Erhält {mean} der Änderung, {worst} in der schwächsten Schicht; {time}</translation>
+        <source>It {kept}; {time}</source>
+        <translation>Das LoRA {kept}; {time}</translation>
     </message>
     <message>
         <location filename="../../app/text/log_lines.py"/>
@@ -2772,6 +2797,14 @@
     </message>
 </context>
 <context>
+    <name>WindowPlan</name>
+    <message>
+        <location filename="../../app/window/plan_presenter.py"/>
+        <source>Little in common</source>
+        <translation>Wenig gemeinsam</translation>
+    </message>
+</context>
+<context>
     <name>WindowQueue</name>
     <message>
         <location filename="../../app/window/queue_presenter.py"/>
@@ -3139,10 +3172,6 @@
         <translation>Einen kürzeren wählen.</translation>
     </message>
     <message>
-        <source>Choose a single .safetensors file.</source>
-        <translation type="vanished">Eine einzelne .safetensors-Datei wählen.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose another file name.</source>
         <translation>Einen anderen Dateinamen wählen.</translation>
@@ -3248,17 +3277,9 @@
         <translation>Platz schaffen oder einen anderen Ausgabeordner wählen.</translation>
     </message>
     <message>
-        <source>Get a version of it in a single .safetensors file.</source>
-        <translation type="vanished">Eine Fassung in einer einzelnen .safetensors-Datei besorgen.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/errors.py"/>
         <source>Get an undamaged file, or leave such layers out with --skip-nonfinite.</source>
         <translation>Eine unbeschädigte Datei besorgen oder solche Schichten mit --skip-nonfinite weglassen.</translation>
-    </message>
-    <message>
-        <source>Get or make a version of it in a single .safetensors file.</source>
-        <translation type="vanished">Eine Fassung in einer einzelnen .safetensors-Datei besorgen oder erstellen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3391,10 +3412,6 @@
         <translation>Der Dateiname {file} führt aus dem Ausgabeordner hinaus.</translation>
     </message>
     <message>
-        <source>The folder {file} holds a model in diffusers' folders, which is not supported yet.</source>
-        <translation type="vanished">Der Ordner {file} enthält ein Modell in der Ordnerstruktur von diffusers; das wird noch nicht unterstützt.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/errors.py"/>
         <source>The format of {format} cannot be written for these models ({family}).</source>
         <translation>Das Format von {format} kann für diese Modelle nicht geschrieben werden ({family}).</translation>
@@ -3420,9 +3437,8 @@
         <translation>Das Format von {format} enthält nur Faktoren, und der Typ full speichert ganze Differenzen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <source>The format of {format} names the layers of {family} otherwise than these files do.</source>
-        <translation>Das Format von {format} nennt die Schichten von {family} anders als diese Dateien.</translation>
+        <translation type="vanished">Das Format von {format} nennt die Schichten von {family} anders als diese Dateien.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3438,10 +3454,6 @@
         <location filename="../../app/text/errors.py"/>
         <source>The index is damaged or was written by a faulty program; get it again.</source>
         <translation>Der Index ist beschädigt oder stammt von einem fehlerhaften Programm; laden Sie ihn noch einmal.</translation>
-    </message>
-    <message>
-        <source>The model in the folder {file} is split into several files, which is not supported yet.</source>
-        <translation type="vanished">Das Modell im Ordner {file} ist auf mehrere Dateien verteilt; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3509,10 +3521,6 @@
         <translation>Im Ordner {file} liegt mehr als ein Modell: {names}.</translation>
     </message>
     <message>
-        <source>There is no .safetensors file in the folder {file}.</source>
-        <translation type="vanished">Im Ordner {file} liegt keine .safetensors-Datei.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/errors.py"/>
         <source>There is no device {device} here.</source>
         <translation>Hier gibt es kein Gerät {device}.</translation>
@@ -3571,6 +3579,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Use a version of the model in fp32, fp16, bf16 or fp8.</source>
         <translation>Eine Fassung des Modells in fp32, fp16, bf16 oder fp8 verwenden.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Use the model as Q2_K to Q6_K, Q4_0 to Q8_0, IQ4_NL, IQ4_XS, F16 or BF16 instead.</source>
+        <translation>Das Modell stattdessen als Q2_K bis Q6_K, Q4_0 bis Q8_0, IQ4_NL, IQ4_XS, F16 oder BF16 verwenden.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3659,6 +3672,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>{file} holds values that no profile can have.</source>
         <translation>{file} enthält Werte, die kein Profil haben kann.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} holds weights of a type that cannot be read: {scheme} (seen at {tensor}).</source>
+        <translation>{file} enthält Gewichte eines Typs, der nicht gelesen werden kann: {scheme} (zu sehen an {tensor}).</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4000,11 +4018,251 @@
     </message>
 </context>
 <context>
+    <name>headline</name>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Do these two models belong together, and is each of them complete?</source>
+        <translation>Gehören diese beiden Modelle zusammen, und ist jedes vollständig?</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Only {share} can be compared</source>
+        <translation>Nur {share} vergleichbar</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Only {share} of the parameters can be compared</source>
+        <translation>Nur {share} der Parameter sind vergleichbar</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Only {share} of the parameters were compared</source>
+        <translation>Nur {share} der Parameter wurden verglichen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>The fine-tuned model has no {part}: it is not compared.</source>
+        <translation>Im feinabgestimmten Modell fehlt: {part}. Das wird nicht verglichen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>The original has no {part}: it is not compared.</source>
+        <translation>Im Original fehlt: {part}. Das wird nicht verglichen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>VAE</source>
+        <translation>VAE</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>covers only {share} of the parameters and keeps {mean} of their change</source>
+        <translation>deckt nur {share} der Parameter ab und erhält {mean} ihrer Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>denoiser</source>
+        <translation>Denoiser</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>keeps {mean} of the change</source>
+        <translation>erhält {mean} der Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>keeps {mean} of what could be compared ({share} of the parameters)</source>
+        <translation>erhält {mean} des Vergleichbaren ({share} der Parameter)</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>only {share} of the parameters compared, of those {mean} kept so far</source>
+        <translation>nur {share} der Parameter verglichen, davon bisher {mean} erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>other part</source>
+        <translation>anderer Teil</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>text encoder</source>
+        <translation>Text-Encoder</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>text encoder {name}</source>
+        <translation>Text-Encoder {name}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{clause}, {worst} in the weakest layer</source>
+        <translation>{clause}, {worst} in der schwächsten Schicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{clause}; {rest}</source>
+        <translation>{clause}; {rest}</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} new input channels</source>
+        <translation>
+            <numerusform>{count} neuer Eingangskanal</numerusform>
+            <numerusform>{count} neue Eingangskanäle</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} new rows</source>
+        <translation>
+            <numerusform>{count} neue Zeile</numerusform>
+            <numerusform>{count} neue Zeilen</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} of {blocks} do not match: {names}.</source>
+        <translation>
+            <numerusform>{count} von {blocks} passt nicht: {names}.</numerusform>
+            <numerusform>{count} von {blocks} passen nicht: {names}.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} weights of the fine-tuned model have no counterpart.</source>
+        <translation>
+            <numerusform>{count} Gewicht des feinabgestimmten Modells hat kein Gegenstück.</numerusform>
+            <numerusform>{count} Gewichte des feinabgestimmten Modells haben kein Gegenstück.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} weights of the original have no counterpart.</source>
+        <translation>
+            <numerusform>{count} Gewicht des Originals hat kein Gegenstück.</numerusform>
+            <numerusform>{count} Gewichte des Originals haben kein Gegenstück.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} whole blocks cannot be compared</source>
+        <translation>
+            <numerusform>{count} ganzer Block ist nicht vergleichbar</numerusform>
+            <numerusform>{count} ganze Blöcke sind nicht vergleichbar</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} whole blocks were not compared</source>
+        <translation>
+            <numerusform>{count} ganzer Block wurde nicht verglichen</numerusform>
+            <numerusform>{count} ganze Blöcke wurden nicht verglichen</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{mean} of the change kept so far</source>
+        <translation>bisher {mean} der Änderung erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{mean} of what is compared kept so far</source>
+        <translation>bisher {mean} des Vergleichbaren erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{names} and {count} more</source>
+        <translation>{names} und {count} weitere</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{others} and {last}</source>
+        <translation>{others} und {last}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{rest} {question}</source>
+        <translation>{rest} {question}</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{things} are not in the file</source>
+        <translation>
+            <numerusform>{things} fehlt in der Datei</numerusform>
+            <numerusform>{things} fehlen in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{things} are not in the original and count as not kept.</source>
+        <translation>
+            <numerusform>{things} fehlt im Original und zählt als nicht erhalten.</numerusform>
+            <numerusform>{things} fehlen im Original und zählen als nicht erhalten.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{things} of the original have no counterpart</source>
+        <translation>
+            <numerusform>{things} des Originals hat kein Gegenstück</numerusform>
+            <numerusform>{things} des Originals haben kein Gegenstück</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{weights} ({count} whole blocks)</source>
+        <translation>
+            <numerusform>{weights} ({count} ganzer Block)</numerusform>
+            <numerusform>{weights} ({count} ganze Blöcke)</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>“New weights” among the options writes {count} of them whole.</source>
+        <translation>
+            <numerusform>„Neue Gewichte“ in den Optionen schreibt {count} davon ganz.</numerusform>
+            <numerusform>„Neue Gewichte“ in den Optionen schreibt {count} davon ganz.</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
     <name>language</name>
     <message>
         <location filename="../../app/text/language.py"/>
         <source>As the system</source>
         <translation>Wie das System</translation>
+    </message>
+</context>
+<context>
+    <name>left_out</name>
+    <message>
+        <location filename="../../app/text/left_out.py"/>
+        <source>and more: {size}</source>
+        <translation>und weitere: {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/left_out.py"/>
+        <source>{count} billion parameters</source>
+        <translation>{count} Milliarden Parameter</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/left_out.py"/>
+        <source>{count} million parameters</source>
+        <translation>{count} Millionen Parameter</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/left_out.py"/>
+        <source>{count} parameters</source>
+        <translation>
+            <numerusform>{count} Parameter</numerusform>
+            <numerusform>{count} Parameter</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/left_out.py"/>
+        <source>{pattern}: {why} · {size}</source>
+        <translation>{pattern}: {why} · {size}</translation>
     </message>
 </context>
 <context>
@@ -4553,11 +4811,6 @@
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
-        <source>diffusers' names</source>
-        <translation>Namen von diffusers</translation>
-    </message>
-    <message>
-        <location filename="../../app/text/models.py"/>
         <source>link to {place}</source>
         <translation>Verweis auf {place}</translation>
     </message>
@@ -4744,6 +4997,11 @@
         <location filename="../../app/text/quality.py"/>
         <source>The rank limit of {limit} holds {layers} back. Try a limit of {rank}.</source>
         <translation>Der Höchstrang {limit} bremst {layers}. Einen Höchstrang von {rank} versuchen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
+        <source>The two models have little in common</source>
+        <translation>Die beiden Modelle haben wenig gemeinsam</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -5052,6 +5310,11 @@
         <source>{time} left</source>
         <translation>noch {time}</translation>
     </message>
+    <message>
+        <location filename="../../app/widgets/queue/texts.py"/>
+        <source>⚠ {text}</source>
+        <translation>⚠ {text}</translation>
+    </message>
 </context>
 <context>
     <name>rank_modes</name>
@@ -5127,11 +5390,6 @@
         <location filename="../../app/widgets/bar/result_card.py"/>
         <source>The layers that lost most, with the share they keep:</source>
         <translation>Die am wenigsten erhaltenen Schichten, mit ihrem erhaltenen Anteil:</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bar/result_card.py"/>
-        <source>keeps {mean} of the change, {worst} in the weakest layer</source>
-        <translation>erhält {mean} der Änderung, {worst} in der schwächsten Schicht</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/result_card.py"/>
@@ -5699,11 +5957,6 @@
     </message>
     <message>
         <location filename="../../app/text/verification.py"/>
-        <source>keeps {mean} of the change, {worst} in the weakest layer</source>
-        <translation>erhält {mean} der Änderung, {worst} in der schwächsten Schicht</translation>
-    </message>
-    <message>
-        <location filename="../../app/text/verification.py"/>
         <source>verified</source>
         <translation>geprüft</translation>
     </message>
@@ -5740,8 +5993,13 @@
     </message>
     <message>
         <location filename="../../app/text/verification.py"/>
-        <source>{name}: keeps {mean} of the change, {worst} in the weakest of {layers}.</source>
-        <translation>{name}: erhält {mean} der Änderung, {worst} in der schwächsten von {layers}.</translation>
+        <source>{name}: {kept}, {worst} in the weakest of {layers}.</source>
+        <translation>{name}: {kept}, {worst} in der schwächsten von {layers}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/verification.py"/>
+        <source>{name}: {kept}; {worst} in the weakest of {layers}.</source>
+        <translation>{name}: {kept}; {worst} in der schwächsten von {layers}.</translation>
     </message>
 </context>
 <context>

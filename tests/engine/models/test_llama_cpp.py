@@ -18,7 +18,7 @@ from engine.checkpoints import Checkpoint, Piece, WeightView, open_checkpoint
 from engine.checkpoints.encodings import encoding_of, piece_of
 from engine.checkpoints.tensors import decode, read_encoded, read_view
 from engine.errors import EngineError, ErrorCode
-from engine.models.llama_cpp import ARCHITECTURES, T5, T5_UNGATED
+from engine.models.layouts.llama_cpp import ARCHITECTURES, T5, T5_UNGATED
 from engine.models.names import name_tensors
 from engine.models.pairing import pair
 
