@@ -44,7 +44,7 @@ ERRORS: dict[ErrorCode, tuple[str, str]] = {
         marked("errors", "{file} holds quantised weights: {scheme} (seen at {tensor})."),
         marked(
             "errors",
-            "Use the model's fp16, bf16, plain or scaled fp8 version; others are not supported yet.",
+            "Use the version it was made from (fp16, bf16), or one in fp8, int8, nvfp4, nf4 or GGUF.",
         ),
     ),
     ErrorCode.SAME_FILE: (
@@ -226,6 +226,10 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
     (ErrorCode.OUTPUT_UNWRITABLE, "no_drive"): (
         marked("errors", "The output folder {file} cannot be made, because {at} is not there."),
         marked("errors", "Connect the drive, or choose another output folder."),
+    ),
+    (ErrorCode.QUANTISED, "unknown_format"): (
+        marked("errors", "{file} holds weights in a format that is not known here: {scheme} (seen at {tensor})."),
+        marked("errors", "Update LoRA Extractor, or use the version it was made from (fp16, bf16)."),
     ),
     (ErrorCode.HEADER_INVALID, "tensor"): (
         marked("errors", "The header of {file} is broken at {tensor}: {reason}."),

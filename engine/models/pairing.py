@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from engine.checkpoints import Checkpoint, WeightView
+from engine.checkpoints.encodings import cut_to
 from engine.checkpoints.rounding import Rounding, rounding_between
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
@@ -153,6 +154,8 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
     common = common_parts(tuned.views, base.views)
     for name, view in base.views.items():
         other = tuned.views.get(name)
+        if other is not None and other.shape != view.shape:
+            other, view = cut_to(other, view.shape) or other, cut_to(view, other.shape) or view
         if other is None:
             left_out.append(_unmatched(name, view, LeaveOutReason.ONLY_ORIGINAL))
         elif (reason := _odd(name, other, view, common)) is not None:

@@ -86,8 +86,8 @@ def open_model(path: Path) -> Checkpoint:
         _refuse_lora(checkpoint)
         quantisation = checkpoint.quantisation
         if quantisation is not None:
-            file, scheme = checkpoint.path, quantisation.title
-            raise EngineError(ErrorCode.QUANTISED, file=file, tensor=quantisation.example, scheme=scheme)
+            data = {"scheme": quantisation.title, "reason": quantisation.remedy}
+            raise EngineError(ErrorCode.QUANTISED, file=checkpoint.path, tensor=quantisation.example, **data)
     except EngineError:
         checkpoint.close()
         raise
@@ -106,7 +106,7 @@ def inspect_model(path: Path) -> ModelSummary:
         quantisation = checkpoint.quantisation
         dtypes = Counter(part.dtype for part in checkpoint.stored.values())
         encoded = (source for source in checkpoint.weights.values() if source.encoding != RAW)
-        encodings = Counter(encoding_of(source).title for source in encoded)
+        encodings = Counter(encoding_of(source).title_of(source) for source in encoded)
         blocks = {block.name for block in find_blocks(named.family, set(named.views)).values()}
         return ModelSummary(
             path=checkpoint.path,

@@ -3567,6 +3567,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Update LoRA Extractor, or use the version it was made from (fp16, bf16).</source>
+        <translation>LoRA Extractor aktualisieren oder die Fassung verwenden, aus der sie entstand (fp16, bf16).</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Use 1 to 80 printable characters.</source>
         <translation>1 bis 80 druckbare Zeichen verwenden.</translation>
     </message>
@@ -3586,9 +3591,13 @@
         <translation>Das Modell stattdessen als Q2_K bis Q6_K, Q4_0 bis Q8_0, IQ4_NL, IQ4_XS, F16 oder BF16 verwenden.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <source>Use the model's fp16, bf16, plain or scaled fp8 version; others are not supported yet.</source>
-        <translation>Die Fassung in fp16, bf16, einfachem oder skaliertem fp8 verwenden; andere werden noch nicht unterstützt.</translation>
+        <translation type="vanished">Die Fassung in fp16, bf16, einfachem oder skaliertem fp8 verwenden; andere werden noch nicht unterstützt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Use the version it was made from (fp16, bf16), or one in fp8, int8, nvfp4, nf4 or GGUF.</source>
+        <translation>Die Fassung verwenden, aus der sie entstand (fp16, bf16), oder eine in fp8, int8, nvfp4, nf4 oder GGUF.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3672,6 +3681,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>{file} holds values that no profile can have.</source>
         <translation>{file} enthält Werte, die kein Profil haben kann.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} holds weights in a format that is not known here: {scheme} (seen at {tensor}).</source>
+        <translation>{file} enthält Gewichte in einem hier unbekannten Format: {scheme} (gesehen bei {tensor}).</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.checkpoints.quantisation import Quantisation
 from engine.checkpoints.stored import StoredTensor, WeightSource
 
 CASTING_BYTES = 16 * 1024 * 1024  # what a cast takes beside its result, see `engine.checkpoints.encodings.raw_round`
@@ -20,10 +21,12 @@ class Claim:
         weights: weights that it can decode.
         beside: names of stored tensors that belong to them and are no weights: markers, scales of inputs. The parts
             of the weights need not be among them.
+        unreadable: a scheme of this kind that it recognises and cannot decode.
     """
 
     weights: tuple[WeightSource, ...] = ()
     beside: frozenset[str] = frozenset()
+    unreadable: Quantisation | None = None
 
 
 class Unclaimed(Mapping[str, StoredTensor]):
@@ -100,8 +103,16 @@ class Encoding(ABC):
                 right. The file is added by the caller. Also what reading raises.
         """
 
+    def title_of(self, source: WeightSource) -> str:
+        """What people call the encoding of one weight, where there are several kinds of it."""
+        return self.title
+
     def rows(self, source: WeightSource, start: int, stop: int) -> WeightSource | None:
         """The source of the decoded rows `start` to `stop` alone; None where they cannot be read by themselves."""
+        return None
+
+    def cut(self, source: WeightSource, shape: tuple[int, ...]) -> WeightSource | None:
+        """The source without padding, where its shape is a true one rounded up; None where that cannot be its shape."""
         return None
 
     def decoded_bytes(self, source: WeightSource) -> int:
