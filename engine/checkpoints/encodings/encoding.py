@@ -82,7 +82,7 @@ class Encoding(ABC):
         rounding: module with ``round_like(values: torch.Tensor, source: WeightSource, parts: Sequence[torch.Tensor]) ->
             torch.Tensor``: numbers of the source's shape, in any floating dtype, as this weight would give them had
             they been stored in its place, with its own scales; in the source's shape and dtype. Finite numbers stay
-            finite, others do not become finite. None where what an encoder does cannot be repeated exactly.
+            finite, others do not become finite. None where what encoders do cannot be repeated exactly.
         plain: whether the numbers are stored as they are, so that nobody needs to hear of it.
     """
 
@@ -124,6 +124,10 @@ class Encoding(ABC):
     def scratch_bytes(self, source: WeightSource) -> int:
         """Memory that `decode` takes beside the parts and its result."""
         return 0
+
+    def repeats(self, source: WeightSource) -> bool:
+        """Whether `round_like` repeats for a weight exactly what its encoder did."""
+        return self.rounding is not None
 
     def rounding_bytes(self, source: WeightSource) -> int:
         """Memory that `round_like` takes beside its result."""
