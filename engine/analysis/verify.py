@@ -8,8 +8,8 @@ extraction's own. Works on any LoRA of a format that has a row in `engine.format
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
 from engine.checkpoints.tensors import read_encoded, read_stored
+from engine.decompose.delta import energy_of_parts, grown_parts
 from engine.decompose.method import StoredPart
 from engine.errors import EngineError, ErrorCode
 from engine.events import VerifyProgress
@@ -75,8 +76,11 @@ def verify(
         total_energy = total_lost = 0.0
         for index, weight in enumerate(weights):
             cancel.check()
+            enlarged = weight.name in read.enlarged
             with stoppable(ThreadWork(lambda: cancel.cancelled, weight.name)):
-                total, lost = _measure(file, keys[weight.name], weight, _read(weight, finetuned, original, residents))
+                sides = _read(weight, finetuned, original, None if enlarged else residents)
+                total, lost = _measure(file, keys[weight.name], weight, sides, enlarged=enlarged)
+                grown = 0.0 if enlarged else _grown_energy(weight, sides)
             if keys[weight.name]:
                 layers.append(_judged(file, weight, keys[weight.name], total, lost))
             elif total > 0.0:
@@ -87,7 +91,7 @@ def verify(
                     )
                 )
             if math.isfinite(total):  # a layer that is broken in the models has no change to keep
-                total_energy, total_lost = total_energy + total, total_lost + lost
+                total_energy, total_lost = total_energy + total + grown, total_lost + lost + grown
             yield VerifyProgress(index + 1, len(weights), weight.name)
         yield Verification(
             layers=tuple(layers),
@@ -104,7 +108,8 @@ def verify(
 def _whole(read: _ReadKeys, pairing: Pairing) -> set[str]:
     """The weights that only the fine-tuned model has and that the LoRA holds as they are."""
     keys = set(read.index.whole)
-    return {name for name in pairing.only_finetuned if read.format.whole_key(pairing.family, name) in keys}
+    names = {name for name in pairing.only_finetuned if read.format.whole_key(pairing.family, name) in keys}
+    return names | {*read.enlarged}
 
 
 def _components(settings: dict[str, Any]) -> tuple[str, ...]:
@@ -117,15 +122,19 @@ def _components(settings: dict[str, Any]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _ReadKeys:
-    """A LoRA's keys as one format reads them: of each weight up, down and perhaps alpha, the difference, or none."""
+    """A LoRA's keys as one format reads them: of each weight up, down and perhaps alpha, the difference, or none.
+
+    Of weights that are enlarged to the fine-tuned model's shape, `enlarged` has the key that says so.
+    """
 
     format: LoraFormat
     index: LoraIndex
     keys: dict[str, tuple[str, ...]]
+    enlarged: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def known(self) -> set[str]:
-        return {key for found in self.keys.values() for key in found}
+        return {key for found in self.keys.values() for key in found} | {*self.enlarged.values()}
 
 
 def _read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight]) -> _ReadKeys:
@@ -137,9 +146,18 @@ def _read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight]) 
     found = formats_of(file.stored.keys())
     if not found:
         raise EngineError(ErrorCode.NOT_A_LORA, file=file.path)
-    readings = [_ReadKeys(row, index, _keys_of_all(row, index, pairing, weights)) for row, index in found]
+    readings = [
+        _ReadKeys(row, index, _keys_of_all(row, index, pairing, weights), _enlarged(row, index, pairing, weights))
+        for row, index in found
+    ]
     chosen = likeliest({reading.format: len(reading.known) for reading in readings}, file.metadata)
     return next(reading for reading in readings if reading.format is chosen)
+
+
+def _enlarged(row: LoraFormat, index: LoraIndex, pairing: Pairing, weights: list[PairedWeight]) -> dict[str, str]:
+    """The keys of the shapes that weights of a larger fine-tuned side are enlarged to."""
+    keys = {weight.name: row.reshape_key(pairing.family, weight.name) for weight in weights if weight.may_be_enlarged}
+    return {name: key for name, key in keys.items() if key is not None and index.found({"reshape": key})}
 
 
 def _keys_of_all(
@@ -176,13 +194,18 @@ def _read(weight: PairedWeight, finetuned: Checkpoint, original: Checkpoint, res
     return found
 
 
-def _measure(file: Checkpoint, keys: tuple[str, ...], weight: PairedWeight, weights: Weights) -> tuple[float, float]:
-    """|delta|^2 and |delta - what the LoRA adds|^2, in float64, a few rows at a time, where the weights are."""
-    delta_rows, shape = _delta_rows(weights)
+def _measure(
+    file: Checkpoint, keys: tuple[str, ...], weight: PairedWeight, weights: Weights, *, enlarged: bool
+) -> tuple[float, float]:
+    """|delta|^2 and |delta - what the LoRA adds|^2, in float64, a few rows at a time, where the weights are.
+
+    Of a weight that is enlarged the delta is in the shape of the fine-tuned side, against zero where that is larger.
+    """
+    delta_rows, shape = _delta_rows(weights, enlarged=enlarged)
     rows = shape[0] if shape else 1
     columns = math.prod(shape[1:])
     stored = [read_stored(file, file.stored[key]) for key in keys]
-    _check_shapes(file, keys, stored, weight)
+    _check_shapes(file, keys, stored, tuple(shape))
     _check_finite(file, keys, stored)
     step = max(1, _CHUNK_BYTES // (8 * max(1, columns)))
     total = lost = 0.0
@@ -202,7 +225,22 @@ def _measure(file: Checkpoint, keys: tuple[str, ...], weight: PairedWeight, weig
     return total, lost
 
 
-def _delta_rows(weights: Weights) -> tuple[Callable[[slice], torch.Tensor], torch.Size]:
+def _grown_energy(weight: PairedWeight, weights: Weights) -> float:
+    """Energy of what the fine-tuned side has beyond the original's shape, against zero, in float64."""
+    if weight.common is None or not weight.grown_numel:
+        return 0.0
+    if weights.delta is not None:
+        return weights.delta.grown_energy
+    assert weights.sides is not None
+    tuned = weights.sides[0].decoded()
+    tuned = tuned.reshape(tuned.shape[0], -1)
+    common = weight.common[0], math.prod(weight.common[1:])
+    step = max(1, _CHUNK_BYTES // (8 * max(1, tuned.shape[1])))
+    shape = tuned.shape[0], tuned.shape[1]
+    return energy_of_parts(tuned[part].to(torch.float32) for part in grown_parts(shape, common, step))
+
+
+def _delta_rows(weights: Weights, *, enlarged: bool) -> tuple[Callable[[slice], torch.Tensor], torch.Size]:
     """A function that gives rows of the difference in float64, (rows, columns), and the weight's shape."""
     if weights.delta is not None:
         values = weights.delta.values
@@ -213,19 +251,22 @@ def _delta_rows(weights: Weights) -> tuple[Callable[[slice], torch.Tensor], torc
     tuned, base = (side.reshape(side.shape[0] if side.dim() else 1, -1) for side in both)
 
     def rows(piece: slice) -> torch.Tensor:
-        delta = torch.zeros_like(base[piece], dtype=torch.float64)
-        common, breadth = max(0, min(delta.shape[0], tuned.shape[0] - piece.start)), min(tuned.shape[1], base.shape[1])
+        delta = torch.zeros_like((tuned if enlarged else base)[piece], dtype=torch.float64)
+        if enlarged:
+            delta.copy_(tuned[piece])
+        height, breadth = (min(sizes) for sizes in zip(tuned.shape, base.shape, strict=True))
+        common = max(0, min(len(delta), height - piece.start))
         ours, theirs = (side[piece][:common, :breadth].to(torch.float32) for side in (tuned, base))
         delta[:common, :breadth] = ours.to(torch.float64) - theirs.to(torch.float64)
         return delta
 
-    return rows, both[1].shape
+    return rows, both[0 if enlarged else 1].shape
 
 
-def _check_shapes(file: Checkpoint, keys: tuple[str, ...], stored: list[torch.Tensor], weight: PairedWeight) -> None:
+def _check_shapes(file: Checkpoint, keys: tuple[str, ...], stored: list[torch.Tensor], shape: tuple[int, ...]) -> None:
     if not keys:
         return
-    rows, columns = (weight.shape[0], math.prod(weight.shape[1:])) if weight.shape else (1, 1)
+    rows, columns = (shape[0], math.prod(shape[1:])) if shape else (1, 1)
     if len(stored) == 1:
         fits = stored[0].numel() == rows * columns
     else:

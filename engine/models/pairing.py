@@ -81,6 +81,11 @@ class PairedWeight:
         return {word: ours - theirs for word, ours, theirs in sizes if ours > theirs}
 
     @property
+    def may_be_enlarged(self) -> bool:
+        """Whether the original's weight can be filled up to the fine-tuned one; with more outputs its bias ends."""
+        return self.kind in ("matrix", "conv") and not self.lacking and self.grown.keys() in ({"rows"}, {"inputs"})
+
+    @property
     def grown_numel(self) -> int:
         """Parameters of the fine-tuned side that have no counterpart in the original."""
         return 0 if self.common is None else math.prod(self.finetuned.shape) - math.prod(self.common)

@@ -125,7 +125,7 @@ def make_plan(
     """
     selection, method = select(pairing, settings), LayerMethod.of(settings)
     _check_one_decomposition(settings, also)
-    unusual, resized = _unusual(settings), _resized(selection.extracted)
+    unusual = _unusual(settings)
     outputs = plan_outputs(pairing, selection, (settings, *also), hardware, method, output_dir)
     method = replace(method, storing=_rules(outputs))
     held = {name for output in outputs for name in output.keys}
@@ -151,7 +151,7 @@ def make_plan(
             *pairing.notices,
             *unusual,
             *(notice for output in outputs for notice in output_notices(output, pairing.family)),
-            *(notice for notice in resized if notice.name in held),
+            *_resized(layers, outputs, pairing, method),
         ),
         could_write_whole=_could_write_whole(pairing, settings, outputs[0].format),
     )
@@ -192,19 +192,20 @@ def _unusual(settings: ExtractionSettings) -> tuple[Notice, ...]:
     return (Notice(NoticeCode.ADAPTIVE_PARAM_UNUSUAL, data=data),)
 
 
-def _resized(weights: Sequence[PairedWeight]) -> tuple[Notice, ...]:
-    """A remark on each weight of which the common part alone is paired."""
-    return tuple(
-        Notice(
-            NoticeCode.COMMON_PART_PAIRED,
-            weight.name,
-            {
-                "grown": weight.grown,
-                "lacking": weight.lacking,
-                "common": list(weight.common),
-                "parameters": weight.grown_numel,
-            },
-        )
-        for weight in weights
-        if weight.common is not None
-    )
+def _resized(
+    weights: Sequence[PairedWeight], outputs: Sequence[Output], pairing: Pairing, method: LayerMethod
+) -> tuple[Notice, ...]:
+    """A remark on each weight of which the common part alone is paired, and what becomes of the new one."""
+
+    def notice(weight: PairedWeight) -> Notice:
+        able = weight.may_be_enlarged and method.stores_factors(weight.kind)
+        data = {
+            "grown": weight.grown,
+            "lacking": weight.lacking,
+            "parameters": weight.grown_numel,
+            "enlarged": all(weight.name in output.enlarged for output in outputs),
+            "offered": able and all(output.format.reshape_key(pairing.family, weight.name) for output in outputs),
+        }
+        return Notice(NoticeCode.COMMON_PART_PAIRED, weight.name, data)
+
+    return tuple(notice(weight) for weight in weights if weight.common is not None)

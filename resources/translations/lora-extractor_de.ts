@@ -4435,6 +4435,16 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>Switch on “{setting}” ({option}) to write the new part too, for {program}.</source>
+        <translation>Mit „{setting}“ ({option}) wird auch der neue Teil geschrieben, für {program}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The chosen format has no way to enlarge it.</source>
+        <translation>Das gewählte Format kann es nicht vergrößern.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>The folder holds more than one model: {name} is opened, and not {names}.</source>
         <translation>Im Ordner ist mehr als ein Modell: Geöffnet ist {name}, nicht {names}.</translation>
     </message>
@@ -4594,6 +4604,14 @@
     </message>
     <message numerus="yes">
         <location filename="../../app/text/notices.py"/>
+        <source>{count} new input channels are written as they are, which enlarges the weight</source>
+        <translation>
+            <numerusform>{count} neuer Eingangskanal wird geschrieben, wie er ist, was das Gewicht vergrößert</numerusform>
+            <numerusform>{count} neue Eingangskanäle werden geschrieben, wie sie sind, was das Gewicht vergrößert</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
         <source>{count} new output channels are not in the file</source>
         <translation>
             <numerusform>{count} neuer Ausgangskanal ist nicht in der Datei</numerusform>
@@ -4606,6 +4624,14 @@
         <translation>
             <numerusform>{count} neue Zeile ist nicht in der Datei</numerusform>
             <numerusform>{count} neue Zeilen sind nicht in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new rows are written as they are, which enlarges the weight</source>
+        <translation>
+            <numerusform>{count} neue Zeile wird geschrieben, wie sie ist, was das Gewicht vergrößert</numerusform>
+            <numerusform>{count} neue Zeilen werden geschrieben, wie sie sind, was das Gewicht vergrößert</numerusform>
         </translation>
     </message>
     <message>
@@ -4711,8 +4737,8 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
-        <source>{name}: {extents}. What both models have is compared.</source>
-        <translation>{name}: {extents}. Verglichen wird, was beide Modelle haben.</translation>
+        <source>{name}: {extents}. What both models have is compared.{remedy}</source>
+        <translation>{name}: {extents}. Verglichen wird, was beide Modelle haben.{remedy}</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -5407,8 +5433,8 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
-        <source>Also write weights that only the fine-tuned model has, whole, as .set_weight.</source>
-        <translation>Auch Gewichte schreiben, die nur das feinabgestimmte Modell hat, ganz, als .set_weight.</translation>
+        <source>Also write weights that only the fine-tuned model has, whole, as .set_weight, and new rows and input channels of others, as .reshape_weight.</source>
+        <translation>Auch Gewichte, die nur das feinabgestimmte Modell hat, ganz als .set_weight schreiben, und neue Zeilen und Eingangskanäle anderer als .reshape_weight.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5591,6 +5617,7 @@
         <translation>Verfahren</translation>
     </message>
     <message>
+        <location filename="../../app/text/notices.py"/>
         <location filename="../../engine/settings.py"/>
         <source>New weights</source>
         <translation>Neue Gewichte</translation>
