@@ -19,6 +19,7 @@ from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
 from engine.checkpoints.rounded import compared
 from engine.checkpoints.tensors import read_encoded, read_stored
+from engine.decompose.delta import energy_of_parts, grown_parts
 from engine.decompose.method import StoredPart
 from engine.errors import EngineError, ErrorCode
 from engine.events import VerifyProgress
@@ -79,6 +80,7 @@ def verify(
             with stoppable(ThreadWork(lambda: cancel.cancelled, weight.name)):
                 sides = _read(weight, finetuned, original, None if enlarged else residents)
                 found, plain = _measure(file, keys[weight.name], weight, sides, enlarged=enlarged)
+                grown = 0.0 if enlarged else _grown_energy(weight, sides)
             if keys[weight.name]:
                 layers.append(_judged(file, weight, keys[weight.name], found, plain))
             elif found.total > 0.0:
@@ -88,8 +90,8 @@ def verify(
                         weight.name, LeaveOutReason.EXCLUDED, detail, numel=weight.numel, component=weight.component
                     )
                 )
-            sums.add(found)
-            plain_sums.add(plain or found)
+            sums.add(found, grown)
+            plain_sums.add(plain or found, grown)
             yield VerifyProgress(index + 1, len(weights), weight.name)
         yield Verification(
             layers=tuple(layers),
@@ -127,10 +129,10 @@ class _Sums:
     total: float = 0.0
     lost: float = 0.0
 
-    def add(self, measured: _Measured) -> None:
-        """Count a weight; one that is broken in the models has no change to keep."""
+    def add(self, measured: _Measured, grown: float) -> None:
+        """Count a weight and what it has grown by; one that is broken in the models has no change to keep."""
         if math.isfinite(measured.total):
-            self.total, self.lost = self.total + measured.total, self.lost + measured.lost
+            self.total, self.lost = self.total + measured.total + grown, self.lost + measured.lost + grown
 
     @property
     def mean(self) -> float:
@@ -266,6 +268,21 @@ def _measure(
                 delta -= scale * (up @ stored[1].reshape(rank, -1).to(delta.device, torch.float64))
             sum_of[1] += float(delta.square().sum())
     return _Measured(*sums[0]), _Measured(*sums[1]) if plain_rows else None
+
+
+def _grown_energy(weight: PairedWeight, weights: Weights) -> float:
+    """Energy of what the fine-tuned side has beyond the original's shape, against zero, in float64."""
+    if weight.common is None or not weight.grown_numel:
+        return 0.0
+    if weights.delta is not None:
+        return weights.delta.grown_energy
+    assert weights.sides is not None
+    tuned = weights.sides[0].decoded()
+    tuned = tuned.reshape(tuned.shape[0], -1)
+    common = weight.common[0], math.prod(weight.common[1:])
+    step = max(1, _CHUNK_BYTES // (8 * max(1, tuned.shape[1])))
+    shape = tuned.shape[0], tuned.shape[1]
+    return energy_of_parts(tuned[part].to(torch.float32) for part in grown_parts(shape, common, step))
 
 
 _Rows = Callable[[slice], torch.Tensor]

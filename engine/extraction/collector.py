@@ -79,7 +79,7 @@ class OutputCollector:
         """Count a layer that is in the file, or is not; returns its row as it stands in this file."""
         name = outcome.row.name if outcome.row else outcome.left_out.name if outcome.left_out else ""
         held = name in self._output.keys  # if not, the reason is among the plan's
-        self._count_grown(name, outcome.grown_energy)
+        self._count_grown(name, outcome)
         if outcome.row is None or not held:
             self.measured(name, outcome.delta_energy)
             if outcome.left_out is not None and held and not (self._enlarges(name) and _compared(outcome)):
@@ -91,15 +91,15 @@ class OutputCollector:
         self._energy_kept += row.energy_retained * row.delta_energy
         return row
 
-    def _count_grown(self, name: str, energy: float) -> None:
-        """Add the energy of what a weight has beyond the original's shape, against zero."""
-        if self._enlarges(name):
-            self.whole_energy += energy
-        else:
-            self.lost_energy += energy
-
     def _enlarges(self, name: str) -> bool:
         return "reshape" in self._output.keys.get(name, {})
+
+    def _count_grown(self, name: str, outcome: LayerOutcome) -> None:
+        """Add the energy of what a weight has beyond the original's shape, against zero."""
+        if self._enlarges(name) and _compared(outcome):
+            self.whole_energy += outcome.grown_energy
+        else:
+            self.lost_energy += outcome.grown_energy
 
     def measured(self, name: str, energy: float) -> None:
         """Add |delta|^2 of a weight that is not in the file, such as one that is measured only."""
