@@ -225,7 +225,7 @@ def _choice(value: dict[object, object], inner: dict[str, dict[object, object]])
     known = next((name for name in _STATE if name in inner), None)
     if known is not None:
         return known
-    if any(isinstance(entry, PickledTensor) for entry in value.values()):
+    if any(isinstance(entry, PickledTensor) and entry.shape for entry in value.values()):  # more than a count of steps
         return None
     return next(iter(inner)) if len(inner) == 1 else None
 
@@ -255,6 +255,8 @@ def _flat(value: object, held: dict[int, bool]) -> dict[str, PickledTensor]:
             continue
         seen.add(id(table))
         for name, entry in table.items():
+            if not isinstance(name, str):
+                continue
             if isinstance(entry, PickledTensor):
                 found.setdefault(f"{start}{name}", entry)
             elif _is_model(name, entry, held, _DEPTH):
