@@ -14,7 +14,7 @@ from app.cli.profiles import profile_name
 from app.cli.progress import Console, RunDisplay
 from app.storage.decompositions import open_store
 from app.storage.profiles import ProfileStore
-from app.text.models import components_text, container_text, layout_text, link_text
+from app.text.models import components_text, container_text, family_text, layout_text, link_text
 from app.text.notices import counted, format_bytes, format_seconds, format_share, notice_text, reason_text
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
@@ -203,7 +203,7 @@ def _model_words(summary: ModelSummary) -> str:
     quantised = f"quantised, cannot be read: {summary.quantisation}" if summary.quantisation else ""
     encoded = [f"{count} in {title}" for title, count in summary.encodings]
     facts = [
-        summary.family_title,
+        family_text(summary),
         layout_text(summary),
         components_text(summary),
         f"{summary.tensors} tensors",

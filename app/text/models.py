@@ -22,7 +22,7 @@ _COMPONENTS = {
 def model_facts(summary: ModelSummary) -> list[str]:
     """Family, layout, components, container, encoding and size, each a few words."""
     facts = (
-        summary.family_title,
+        family_text(summary),
         layout_text(summary),
         components_text(summary),
         container_text(summary),
@@ -32,11 +32,20 @@ def model_facts(summary: ModelSummary) -> list[str]:
     return [fact for fact in facts if fact]
 
 
+def family_text(summary: ModelSummary) -> str:
+    """``Flux.1``, ``Anima (by names only)``."""
+    if not summary.by_names_only:
+        return summary.family_title
+    return translate(CONTEXT, "{family} (by names only)").format(family=summary.family_title)
+
+
 def layout_text(summary: ModelSummary) -> str:
     """Whose names the weights have; empty for the original program's."""
-    if not any(layout.startswith("diffusers") for layout in summary.layouts):
-        return ""
-    return translate(CONTEXT, "diffusers' names")
+    words = (
+        ("diffusers", translate(CONTEXT, "diffusers' names")),
+        ("llama_cpp", translate(CONTEXT, "llama.cpp's names")),
+    )
+    return ", ".join(text for word, text in words if any(word in layout for layout in summary.layouts))
 
 
 def components_text(summary: ModelSummary) -> str:

@@ -4518,6 +4518,11 @@
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
+        <source>llama.cpp's names</source>
+        <translation>Namen von llama.cpp</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
         <source>other parts</source>
         <translation>andere Teile</translation>
     </message>
@@ -4530,6 +4535,11 @@
         <location filename="../../app/text/models.py"/>
         <source>{container} in {count} parts</source>
         <translation>{container} in {count} Teilen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>{family} (by names only)</source>
+        <translation>{family} (nur nach Namen)</translation>
     </message>
 </context>
 <context>
