@@ -99,7 +99,7 @@ def work_on(
     total, norm = delta.energy, math.sqrt(delta.original_energy) if delta.original_energy > 0.0 else 0.0
     reason, grown = _left_out(delta, method, norm), _finite(delta.grown_energy)
     if reason is not None:
-        left_out = LeftOut(weight.name, reason, "", weight.numel, weight.component)
+        left_out = LeftOut(weight.name, reason, numel=weight.numel, component=weight.component)
         return LayerOutcome(None, left_out, _finite(total), delta.original_energy, grown_energy=grown)
     svd, stored = _decomposed(weight, delta, method, reserve)
     row = layer_row(weight, svd, stored[0].how, total=total, original=delta.original_energy, grown=grown)

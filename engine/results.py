@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,8 @@ class LeftOut:
     name: str
     reason: LeaveOutReason
     detail: str = ""
-    numel: int = 0
-    component: str = ""
+    numel: int = field(default=0, kw_only=True)
+    component: str = field(default="", kw_only=True)
 
 
 ENOUGH_COMPARED = 0.9

@@ -71,6 +71,7 @@ def run_extraction(
 ) -> ExtractionResult:
     """Plan and run on a terminal, showing progress."""
     plan = session.plan(settings, hardware, output_dir)
+    _print_left_out(console, plan)
     result: ExtractionResult | None = None
     try:
         with RunDisplay(console) as display, closing(session.extract(plan, cancel)) as events:
@@ -236,19 +237,38 @@ def _detail(item: LeftOut) -> dict[str, str]:
     return {"detail": item.detail} if item.detail else {}
 
 
+def _print_left_out(console: Console, plan: Plan) -> None:
+    """Before the start: what will not be in the file, and a warning where that is so much that it should be known."""
+    if plan.left_out:
+        console.line(f"Left out: {counted(len(plan.left_out), 'tensor')}.")
+    for line in left_out_lines(plan.left_out):
+        console.line(f"  {line}")
+    whole = plan.could_write_whole
+    if whole:
+        console.line(f"--set-weight would write {counted(whole, 'weight')} of the fine-tuned model alone, whole.")
+    _warn_of_coverage(console, plan.coverage)
+
+
 def _print_coverage(console: Console, coverage: Coverage) -> None:
     """What cannot be compared, and a warning where that is so much that a share says little."""
-    warning = coverage_warning(coverage)
-    for sentence in (*absent_sentences(coverage), *(() if warning else uncompared_sentences(coverage))):
+    if not coverage_warning(coverage):
+        for sentence in uncompared_sentences(coverage):
+            console.line(sentence)
+    _warn_of_coverage(console, coverage)
+
+
+def _warn_of_coverage(console: Console, coverage: Coverage) -> None:
+    for sentence in absent_sentences(coverage):
         console.line(sentence)
+    warning = coverage_warning(coverage)
     if warning:
         console.warning(warning)
 
 
 def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> None:
     output = result.outputs[0]
-    planned = {item.name for item in plan.left_out}
-    found = [item for item in result.left_out if item.name not in planned]
+    planned = {(item.name, item.reason) for item in plan.left_out}
+    found = [item for item in result.left_out if (item.name, item.reason) not in planned]
     if found:
         console.line(f"{counted(len(found), 'more tensor')} left out:")
     for line in left_out_lines(found):

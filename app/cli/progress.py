@@ -12,8 +12,7 @@ from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from app.text.debug_report import DebugReport
-from app.text.headline import absent_sentences, coverage_warning, kept_so_far
-from app.text.left_out import left_out_lines
+from app.text.headline import kept_so_far
 from app.text.notices import counted, finishing_text, format_bytes, format_seconds, notice_text
 from engine.events import BatchSizeChanged, Event, FinishingStep, Notice, NoticeCode, OutOfMemory, Planned
 from engine.events import Progress as ProgressEvent
@@ -104,13 +103,6 @@ class RunDisplay:
                 f"{counted(len(event.left_out), 'tensor')} left out; "
                 f"the file will have up to {format_bytes(event.output_bytes)}."
             )
-            for line in left_out_lines(event.left_out):
-                self._console.line(f"  {line}")
-            for sentence in absent_sentences(event.coverage):
-                self._console.line(sentence)
-            warning = coverage_warning(event.coverage)
-            if warning:
-                self._console.warning(warning)
             self._task = self._bar.add_task("extracting", total=1.0, words="")
         elif isinstance(event, Notice):
             self._keeps = self._keeps and event.code is not NoticeCode.JOURNAL_OFF

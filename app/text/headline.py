@@ -35,8 +35,13 @@ def kept_clause(mean: float, coverage: Coverage) -> str:
     if coverage.share < ENOUGH_COMPARED:
         text = _tr("covers only {share} of the parameters and keeps {mean} of their change")
     clause = text.format(mean=format_share(mean), share=format_share(coverage.share))
-    rest = _not_in_file(coverage)
+    rest = not_in_file(coverage)
     return _tr("{clause}; {rest}").format(clause=clause, rest=rest) if rest else clause
+
+
+def capital_clause(mean: float, coverage: Coverage) -> str:
+    """The clause as a sentence of its own."""
+    return f"{_capital(kept_clause(mean, coverage))}."
 
 
 def kept_sentence(mean: float, worst: float, coverage: Coverage) -> str:
@@ -68,6 +73,15 @@ def coverage_title(coverage: Coverage) -> str:
     return text.format(count=whole(count))
 
 
+def compared_title(coverage: Coverage) -> str:
+    """The warning in a few words once it is done; empty where enough was compared."""
+    if coverage.share < ENOUGH_COMPARED:
+        return _tr("Only {share} of the parameters were compared").format(share=format_share(coverage.share))
+    count = len(coverage.unmatched_blocks)
+    text = plural(CONTEXT, "{count} whole block was not compared", "{count} whole blocks were not compared", count)
+    return text.format(count=whole(count)) if count else ""
+
+
 def short_title(coverage: Coverage) -> str:
     """The same where there is room for very few words."""
     if coverage.share < ENOUGH_COMPARED:
@@ -80,17 +94,34 @@ def coverage_warning(coverage: Coverage) -> str:
     title = coverage_title(coverage)
     if not title:
         return ""
-    remedy = _tr("Are these the two models that belong together, and is each of them complete?")
-    return " ".join((f"{title}.", *uncompared_sentences(coverage), remedy))
+    return " ".join((f"{title}.", *uncompared_sentences(coverage), together()))
 
 
-def uncompared_remarks(coverage: Coverage) -> list[str]:
-    """What a card says of it before the start: one remark, or none."""
-    warning = coverage_warning(coverage)
-    if warning:
-        return [warning]
-    sentences = uncompared_sentences(coverage)
-    return [" ".join(sentences)] if sentences else []
+def before_the_start(coverage: Coverage) -> list[str]:
+    """What a card says of it before the start, the first one short; empty where all is compared."""
+    if coverage.complete:
+        return []
+    rest = not_in_file(coverage)
+    short = f"{_capital(rest)}." if rest else ""
+    if coverage.enough:
+        return [text for text in (short, *uncompared_sentences(coverage)) if text]
+    return [_tr("{rest} {question}").format(rest=short, question=together()).strip(), coverage_warning(coverage)]
+
+
+def together() -> str:
+    """What to ask oneself where too little can be compared."""
+    return _tr("Do these two models belong together, and is each of them complete?")
+
+
+def whole_offer(count: int) -> str:
+    """That weights which only the fine-tuned model has could be written whole; empty where none can."""
+    text = plural(
+        CONTEXT,
+        "\u201cNew weights\u201d among the options writes {count} of them whole.",
+        "\u201cNew weights\u201d among the options writes {count} of them whole.",
+        count,
+    )
+    return text.format(count=whole(count)) if count else ""
 
 
 def uncompared_sentences(coverage: Coverage) -> list[str]:
@@ -116,8 +147,8 @@ def uncompared_sentences(coverage: Coverage) -> list[str]:
     if grown:
         text = plural(
             CONTEXT,
-            "{things} has nothing to be compared with.",
-            "{things} have nothing to be compared with.",
+            "{things} is not in the original and counts as not kept.",
+            "{things} are not in the original and count as not kept.",
             coverage.new_rows + coverage.new_channels,
         )
         sentences.append(text.format(things=_listed(grown)))
@@ -161,7 +192,7 @@ def unrelated_warning(changes: LargeChange) -> str:
     return notice_text(Notice(NoticeCode.LARGE_CHANGE, data=asdict(changes))) if changes.unrelated else ""
 
 
-def _not_in_file(coverage: Coverage) -> str:
+def not_in_file(coverage: Coverage) -> str:
     """What of the fine-tuned model is not in the file: a clause; of the original where that is all there is."""
     things = _grown(coverage)
     blocks = len(coverage.unmatched_blocks)
@@ -180,6 +211,10 @@ def _not_in_file(coverage: Coverage) -> str:
         coverage.missing,
     )
     return text.format(things=_with_blocks(counted(coverage.missing, "weight"), blocks))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _grown(coverage: Coverage) -> list[str]:

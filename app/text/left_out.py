@@ -13,6 +13,7 @@ from engine.results import LeaveOutReason, LeftOut
 CONTEXT = "left_out"
 _tr = translator("left_out")
 MOST_LINES = 10
+_MOST_KINDS = 6  # groups of names that differ in numbers alone; where there are more, whole stacks are easier to read
 _REASONS = tuple(LeaveOutReason)
 
 
@@ -59,7 +60,7 @@ def group_left_out(left_out: Iterable[LeftOut], most: int = MOST_LINES) -> tuple
     items = tuple(left_out)
     groups = _grouped(items, _REMAINING[0])
     for pattern in _REMAINING[1:]:
-        if len(groups) <= most:
+        if len(groups) <= (min(most, _MOST_KINDS) if pattern is _stack else most):
             break
         groups = _grouped(items, pattern)
     return groups
@@ -69,7 +70,7 @@ def left_out_lines(left_out: Sequence[LeftOut], most: int = MOST_LINES) -> list[
     """A line for each group, at most so many; the last one counts the rest."""
     groups = group_left_out(left_out, most)
     shown = groups if len(groups) <= most else groups[: most - 1]
-    text = _tr("{pattern}: {why} ({size})")
+    text = _tr("{pattern}: {why} \u00b7 {size}")
     lines = [text.format(pattern=group.pattern, why=group.why, size=group.size) for group in shown]
     rest = tuple(item for group in groups[len(shown) :] for item in group.items)
     if rest:

@@ -210,6 +210,15 @@ def notice_text(notice: Notice) -> str:
     return translate(CONTEXT, template).format_map(values)
 
 
+def names_text(names: Sequence[str]) -> str:
+    """``a, b``, and no more of them than are read at a glance: ``a, b, c, d and 7 more``."""
+    listed = ", ".join(names[:_NAMES_SHOWN])
+    if len(names) <= _NAMES_SHOWN:
+        return listed
+    text = translate("errors", "{names} and {count} more")
+    return text.format(names=listed, count=whole(len(names) - _NAMES_SHOWN))
+
+
 def _remedy_of_growth(data: dict[str, Any]) -> str:
     """What can be done about the new part of a weight: a sentence, or nothing where there is none."""
     if not data["grown"] or data["enlarged"]:
@@ -218,15 +227,6 @@ def _remedy_of_growth(data: dict[str, Any]) -> str:
         text = translate("messages", "Switch on “{setting}” ({option}) to write the new part too, for {program}.")
         return " " + text.format(setting=translate("settings", "New weights"), option="--set-weight", program="ComfyUI")
     return " " + translate("messages", "The chosen format has no way to enlarge it.")
-
-
-def names_text(names: Sequence[str]) -> str:
-    """``a, b``, and no more of them than are read at a glance: ``a, b, c, d and 7 more``."""
-    listed = ", ".join(names[:_NAMES_SHOWN])
-    if len(names) <= _NAMES_SHOWN:
-        return listed
-    text = translate("errors", "{names} and {count} more")
-    return text.format(names=listed, count=whole(len(names) - _NAMES_SHOWN))
 
 
 def _extents(data: dict[str, Any]) -> Iterator[str]:

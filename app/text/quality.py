@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.text.headline import coverage_title, kept_clause, unrelated_warning
+from app.text.headline import capital_clause, compared_title, unrelated_warning
 from app.text.notices import counted, format_bytes, format_share
 from app.text.translation import plural, translator, whole
 from engine.analysis.exploration import Answer, Exploration, Span
@@ -48,7 +48,7 @@ def headline(quality: Quality) -> str:
     if quality.large_changes.unrelated:
         return _tr("The two models have little in common")
     if not quality.coverage.enough:
-        return coverage_title(quality.coverage)
+        return compared_title(quality.coverage)
     return {
         Level.NEARLY_ALL: _tr("Keeps nearly all of the change"),
         Level.MOST: _tr("Keeps most of the change"),
@@ -140,14 +140,14 @@ def remarks(quality: Quality) -> tuple[str, ...]:
     )
     share = share_text(quality.left_out_share)
     words = (text.format(layers=counted(count, "layer"), share=share) for shown, text, count in found if shown)
-    return (*_of_what(quality), *words)
+    return tuple(words)
 
 
-def _of_what(quality: Quality) -> tuple[str, ...]:
-    """What the share does not speak of, and what speaks against it."""
-    coverage = quality.coverage
-    compared = () if coverage.complete else (kept_clause(quality.mean, coverage),)
-    return tuple(text for text in (*compared, unrelated_warning(quality.large_changes)) if text)
+def of_what(quality: Quality) -> str:
+    """What speaks against the share, or what it does not speak of; empty where there is neither."""
+    unrelated = unrelated_warning(quality.large_changes)
+    compared = "" if quality.coverage.complete else capital_clause(quality.mean, quality.coverage)
+    return " ".join(text for text in (unrelated, compared) if text)
 
 
 def mean_text(quality: Quality) -> str:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.text.headline import absent_sentences, coverage_title, short_title, uncompared_remarks, unrelated_warning
+from app.text.headline import (
+    absent_sentences,
+    before_the_start,
+    coverage_title,
+    short_title,
+    unrelated_warning,
+    whole_offer,
+)
 from app.text.notices import notice_text
 from app.text.translation import whole
 from app.text.window_text import NOT_OF_THE_MODELS, why_not
@@ -125,7 +132,8 @@ class WindowPlan(QObject):
             return
         if answer.plan is not None:
             plan = answer.plan
-            remarks = [*self._unrelated(answer.request), *uncompared_remarks(plan.coverage)]
+            remarks = [*self._unrelated(answer.request), *before_the_start(plan.coverage)]
+            remarks += [whole_offer(plan.could_write_whole)] if plan.coverage.unmatched else []
             remarks += [notice_text(item) for item in plan.notices if item.code not in SAID_ELSEWHERE]
             remarks += absent_sentences(plan.coverage)
             parts = _parts_text(Counter(weight.component for weight in plan.layers))
@@ -138,7 +146,7 @@ class WindowPlan(QObject):
         elif answer.error is not None and answer.error.code in NOT_OF_THE_MODELS and answer.pair is not None:
             found = answer.pair
             parts, title = _parts_text(Counter(found.components)), short_title(found.coverage)
-            remarks = uncompared_remarks(found.coverage)
+            remarks = before_the_start(found.coverage)
             self._pair.show_matched(found.matched, found.left_out, parts, remarks, warning=title)
         elif answer.error is not None:
             self._pair.show_error(answer.error)
@@ -148,10 +156,9 @@ class WindowPlan(QObject):
     @Slot(object)
     def _on_run_event(self, event: RunAnswer) -> None:
         """Remember of a finished run whether its two models have anything in common."""
-        current = self._controller.current
-        if isinstance(event, Extracted) and current is not None:
-            models = current.request.finetuned, current.request.original
-            self._known = models, unrelated_warning(event.result.large_changes)
+        ran = self._controller.ran
+        if isinstance(event, Extracted) and ran is not None:
+            self._known = (ran.finetuned, ran.original), unrelated_warning(event.result.large_changes)
 
     def _unrelated(self, request: PlanRequest) -> list[str]:
         """What the last run found of this pair: that the original is probably another model's."""

@@ -18,6 +18,7 @@ import torch
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
 from engine.checkpoints.tensors import read_encoded, read_stored
+from engine.decompose.delta import energy_of_parts, grown_parts
 from engine.decompose.method import StoredPart
 from engine.errors import EngineError, ErrorCode
 from engine.events import VerifyProgress
@@ -79,13 +80,18 @@ def verify(
             with stoppable(ThreadWork(lambda: cancel.cancelled, weight.name)):
                 sides = _read(weight, finetuned, original, None if enlarged else residents)
                 total, lost = _measure(file, keys[weight.name], weight, sides, enlarged=enlarged)
+                grown = 0.0 if enlarged else _grown_energy(weight, sides)
             if keys[weight.name]:
                 layers.append(_judged(file, weight, keys[weight.name], total, lost))
             elif total > 0.0:
                 detail = "not in the LoRA"
-                left_out.append(LeftOut(weight.name, LeaveOutReason.EXCLUDED, detail, weight.numel, weight.component))
+                left_out.append(
+                    LeftOut(
+                        weight.name, LeaveOutReason.EXCLUDED, detail, numel=weight.numel, component=weight.component
+                    )
+                )
             if math.isfinite(total):  # a layer that is broken in the models has no change to keep
-                total_energy, total_lost = total_energy + total, total_lost + lost
+                total_energy, total_lost = total_energy + total + grown, total_lost + lost + grown
             yield VerifyProgress(index + 1, len(weights), weight.name)
         yield Verification(
             layers=tuple(layers),
@@ -217,6 +223,21 @@ def _measure(
             delta -= scale * (up @ stored[1].reshape(rank, -1).to(delta.device, torch.float64))
         lost += float(delta.square().sum())
     return total, lost
+
+
+def _grown_energy(weight: PairedWeight, weights: Weights) -> float:
+    """Energy of what the fine-tuned side has beyond the original's shape, against zero, in float64."""
+    if weight.common is None or not weight.grown_numel:
+        return 0.0
+    if weights.delta is not None:
+        return weights.delta.grown_energy
+    assert weights.sides is not None
+    tuned = weights.sides[0].decoded()
+    tuned = tuned.reshape(tuned.shape[0], -1)
+    common = weight.common[0], math.prod(weight.common[1:])
+    step = max(1, _CHUNK_BYTES // (8 * max(1, tuned.shape[1])))
+    shape = tuned.shape[0], tuned.shape[1]
+    return energy_of_parts(tuned[part].to(torch.float32) for part in grown_parts(shape, common, step))
 
 
 def _delta_rows(weights: Weights, *, enlarged: bool) -> tuple[Callable[[slice], torch.Tensor], torch.Size]:

@@ -28,7 +28,8 @@ class OutputCollector:
         writer: the file's temporary form.
         rows: of the report.
         left_out: tensors that are not in the file, with the reasons.
-        lost_energy: |delta|^2 of what is not in the file.
+        lost_energy: |delta|^2 of what is not in the file, grown parts of weights included.
+        whole_energy: of grown parts that the file holds as they are.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class OutputCollector:
         self._rule = plan.method.storing.index(output.storing)
         self.rows: list[LayerResult] = []
         self.left_out: list[LeftOut] = list(output.left_out)
-        self.lost_energy = self._energy = self._energy_kept = 0.0
+        self.lost_energy = self.whole_energy = self._energy = self._energy_kept = 0.0
         self._misses_change = False
         self._missing = frozenset(output.missing)
         self._whole: list[str] = []
@@ -78,6 +79,7 @@ class OutputCollector:
         """Count a layer that is in the file, or is not; returns its row as it stands in this file."""
         name = outcome.row.name if outcome.row else outcome.left_out.name if outcome.left_out else ""
         held = name in self._output.keys  # if not, the reason is among the plan's
+        self._count_grown(name, outcome)
         if outcome.row is None or not held:
             self.measured(name, outcome.delta_energy)
             if outcome.left_out is not None and held and not (self._enlarges(name) and _compared(outcome)):
@@ -90,7 +92,14 @@ class OutputCollector:
         return row
 
     def _enlarges(self, name: str) -> bool:
-        return "reshape" in self._output.keys[name]
+        return "reshape" in self._output.keys.get(name, {})
+
+    def _count_grown(self, name: str, outcome: LayerOutcome) -> None:
+        """Add the energy of what a weight has beyond the original's shape, against zero."""
+        if self._enlarges(name) and _compared(outcome):
+            self.whole_energy += outcome.grown_energy
+        else:
+            self.lost_energy += outcome.grown_energy
 
     def measured(self, name: str, energy: float) -> None:
         """Add |delta|^2 of a weight that is not in the file, such as one that is measured only."""
@@ -117,7 +126,7 @@ class OutputCollector:
             EngineError: ``output_unwritable`` or ``disk_full``.
         """
         plan, output = self._plan, self._output
-        rows, sources, figures = self.rows, self._sources, quality(self.rows, self.lost_energy)
+        rows, sources, figures = self.rows, self._sources, quality(self.rows, self.lost_energy, self.whole_energy)
         totals = run | {"set_weights": self._whole}
         if output.enlarged:
             totals |= {"enlarged_weights": sorted(output.enlarged)}
@@ -139,8 +148,8 @@ class OutputCollector:
 
     def energy_so_far(self) -> float | None:
         """Share of the change kept over the layers done."""
-        total = self._energy + self.lost_energy
-        return self._energy_kept / total if self.rows and total else None
+        total = self._energy + self.lost_energy + self.whole_energy
+        return (self._energy_kept + self.whole_energy) / total if self.rows and total else None
 
 
 def _compared(outcome: LayerOutcome) -> bool:

@@ -35,10 +35,16 @@ class Quality:
     worst: float
 
 
-def quality(rows: list[LayerResult], lost_energy: float) -> Quality:
-    """Sum up the layers; `lost_energy` is |delta|^2 of matched weights that are not in the file."""
-    total = sum(row.delta_energy for row in rows) + lost_energy
-    kept = sum(row.energy_retained * row.delta_energy for row in rows)
+def quality(rows: list[LayerResult], lost_energy: float, whole_energy: float = 0.0) -> Quality:
+    """Sum up the layers.
+
+    Args:
+        rows: of the file.
+        lost_energy: |delta|^2 of what is not in the file: of matched weights, and of grown parts against zero.
+        whole_energy: of grown parts that the file holds as they are.
+    """
+    total = sum(row.delta_energy for row in rows) + lost_energy + whole_energy
+    kept = sum(row.energy_retained * row.delta_energy for row in rows) + whole_energy
     return Quality(mean=kept / total if total else 0.0, worst=min((row.energy_retained for row in rows), default=0.0))
 
 

@@ -216,7 +216,7 @@ class ExtractionRun:
         for index, outcome in group:
             if self._plan.tasks[index].measured:
                 for collector in self._collectors:
-                    collector.measured(self._plan.tasks[index].weight.name, outcome.delta_energy)
+                    collector.measured(self._plan.tasks[index].weight.name, outcome.delta_energy + outcome.grown_energy)
             else:
                 self._finish(index, outcome)
             self._progress.settle(index)
@@ -238,7 +238,7 @@ class ExtractionRun:
                 collector.write_whole(name, tensor)
             return
         detail = f"in {finetuned.name}"
-        left_out = LeftOut(name, LeaveOutReason.NON_FINITE, detail, tensor.numel(), view.component)
+        left_out = LeftOut(name, LeaveOutReason.NON_FINITE, detail, numel=tensor.numel(), component=view.component)
         for collector in self._collectors:
             collector.leave_out(left_out)
         self._layer_events.leave_out(left_out, str(finetuned.path))

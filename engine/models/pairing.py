@@ -204,7 +204,9 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
     for weight in pairing.weights:
         if weight.component not in settings.components:
             component, numel = weight.component, weight.numel
-            left_out.append(LeftOut(weight.name, LeaveOutReason.COMPONENT_NOT_CHOSEN, component, numel, component))
+            left_out.append(
+                LeftOut(weight.name, LeaveOutReason.COMPONENT_NOT_CHOSEN, component, numel=numel, component=component)
+            )
             continue
         reason = _unwanted(weight, settings)
         if reason is None:
@@ -212,7 +214,7 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
             left_out += _grown_part(weight)
         else:
             measured.append(weight)
-            left_out.append(LeftOut(weight.name, reason, "", weight.numel, weight.component))
+            left_out.append(LeftOut(weight.name, reason, numel=weight.numel, component=weight.component))
     return Selection(tuple(extracted), tuple(measured), new, tuple(left_out))
 
 
@@ -220,7 +222,9 @@ def _grown_part(weight: PairedWeight) -> list[LeftOut]:
     detail = ", ".join(f"{count} new {word}" for word, count in weight.grown.items())
     if not detail:
         return []
-    return [LeftOut(weight.name, LeaveOutReason.GROWN_PART, detail, weight.grown_numel, weight.component)]
+    return [
+        LeftOut(weight.name, LeaveOutReason.GROWN_PART, detail, numel=weight.grown_numel, component=weight.component)
+    ]
 
 
 def _new_weights(pairing: Pairing, settings: ExtractionSettings) -> dict[str, WeightView]:
@@ -245,7 +249,8 @@ def _unwanted(weight: PairedWeight, settings: ExtractionSettings) -> LeaveOutRea
 
 def _unmatched(name: str, view: WeightView, reason: LeaveOutReason) -> LeftOut:
     detail = f"{view.source.stored_dtype} {list(view.source.shape)}"
-    return LeftOut(name, reason, detail, math.prod(view.shape) if view.is_weight else 0, view.component)
+    numel = math.prod(view.shape) if view.is_weight else 0
+    return LeftOut(name, reason, detail, numel=numel, component=view.component)
 
 
 def _odd(name: str, tuned: WeightView, base: WeightView, common: Mapping[str, tuple[int, ...]]) -> LeftOut | None:
@@ -255,12 +260,14 @@ def _odd(name: str, tuned: WeightView, base: WeightView, common: Mapping[str, tu
     if tuned.shape != base.shape and name not in common:
         detail = f"{list(tuned.shape)} in the fine-tuned model, {list(base.shape)} in the original"
         numel = max(math.prod(tuned.shape), math.prod(base.shape))
-        return LeftOut(name, LeaveOutReason.SHAPE_DIFFERS, detail, numel, base.component)
+        return LeftOut(name, LeaveOutReason.SHAPE_DIFFERS, detail, numel=numel, component=base.component)
     if 0 in base.shape or 0 in tuned.shape:
         return LeftOut(name, LeaveOutReason.EMPTY, str(list(base.shape)))
     if len(base.shape) > MAX_DIMENSIONS and name.endswith(".weight"):
         numel = math.prod(base.shape)
-        return LeftOut(name, LeaveOutReason.TOO_MANY_DIMENSIONS, str(list(base.shape)), numel, base.component)
+        return LeftOut(
+            name, LeaveOutReason.TOO_MANY_DIMENSIONS, str(list(base.shape)), numel=numel, component=base.component
+        )
     return None
 
 

@@ -197,7 +197,11 @@ def _outside(selection: Selection, enlarged: Collection[str]) -> list[LeftOut]:
 def _not_in_format(details: Mapping[str, str], selection: Selection) -> list[LeftOut]:
     sizes = {name: (math.prod(view.shape), view.component) for name, view in selection.new.items()}
     sizes |= {weight.name: (weight.numel, weight.component) for weight in selection.extracted}
-    return [LeftOut(name, LeaveOutReason.NOT_IN_FORMAT, detail, *sizes[name]) for name, detail in details.items()]
+    reason = LeaveOutReason.NOT_IN_FORMAT
+    return [
+        LeftOut(name, reason, detail, numel=sizes[name][0], component=sizes[name][1])
+        for name, detail in details.items()
+    ]
 
 
 def output_notices(output: Output, family: Family) -> tuple[Notice, ...]:

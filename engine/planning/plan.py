@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.checkpoints import WeightView
 from engine.decompose.method import LayerMethod, StoringRule
 from engine.events import Notice, NoticeCode
+from engine.formats.lora_format import LoraFormat
 from engine.models.pairing import PairedWeight, Pairing, select
 from engine.planning.costs import journal_bytes, measuring_work, work
 from engine.planning.output import Output, output_notices, plan_outputs
@@ -38,6 +39,8 @@ class Plan:
         journal_bytes: largest size of the run's journal.
         batches: which of `layers` are worked on together.
         notices: remarks that can be made before the start.
+        could_write_whole: how many weights that only the fine-tuned model has the first file would hold if
+            ``set_weight`` were on.
     """
 
     pairing: Pairing
@@ -54,6 +57,7 @@ class Plan:
     journal_bytes: int
     batches: tuple[tuple[int, ...], ...]
     notices: tuple[Notice, ...]
+    could_write_whole: int
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
@@ -149,6 +153,15 @@ def make_plan(
             *(notice for output in outputs for notice in output_notices(output, pairing.family)),
             *_resized(layers, outputs, pairing, method),
         ),
+        could_write_whole=_could_write_whole(pairing, settings, outputs[0].format),
+    )
+
+
+def _could_write_whole(pairing: Pairing, settings: ExtractionSettings, lora: LoraFormat) -> int:
+    views = {} if settings.set_weight else pairing.only_finetuned
+    return sum(
+        view.is_weight and view.component in settings.components and lora.whole_key(pairing.family, name) is not None
+        for name, view in views.items()
     )
 
 

@@ -115,7 +115,7 @@ def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: Side
     if reason is not None:
         broken = _broken_file(fields, files)
         detail = f"in {broken.name}" if broken else ""
-        left_out = LeftOut(weight.name, reason, detail, weight.numel, weight.component)
+        left_out = LeftOut(weight.name, reason, detail, numel=weight.numel, component=weight.component)
         return LayerOutcome(None, left_out, total, original, grown_energy=grown, broken_file=broken, kept=True)
     svd, bound = None, False
     if fields["what"] == "difference":

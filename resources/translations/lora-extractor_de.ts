@@ -4002,7 +4002,7 @@
     <name>headline</name>
     <message>
         <location filename="../../app/text/headline.py"/>
-        <source>Are these the two models that belong together, and is each of them complete?</source>
+        <source>Do these two models belong together, and is each of them complete?</source>
         <translation>Gehören diese beiden Modelle zusammen, und ist jedes vollständig?</translation>
     </message>
     <message>
@@ -4014,6 +4014,11 @@
         <location filename="../../app/text/headline.py"/>
         <source>Only {share} of the parameters can be compared</source>
         <translation>Nur {share} der Parameter sind vergleichbar</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Only {share} of the parameters were compared</source>
+        <translation>Nur {share} der Parameter wurden verglichen</translation>
     </message>
     <message>
         <location filename="../../app/text/headline.py"/>
@@ -4128,6 +4133,14 @@
             <numerusform>{count} ganze Blöcke sind nicht vergleichbar</numerusform>
         </translation>
     </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} whole blocks were not compared</source>
+        <translation>
+            <numerusform>{count} ganzer Block wurde nicht verglichen</numerusform>
+            <numerusform>{count} ganze Blöcke wurden nicht verglichen</numerusform>
+        </translation>
+    </message>
     <message>
         <location filename="../../app/text/headline.py"/>
         <source>{mean} of the change kept so far</source>
@@ -4148,6 +4161,11 @@
         <source>{others} and {last}</source>
         <translation>{others} und {last}</translation>
     </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{rest} {question}</source>
+        <translation>{rest} {question}</translation>
+    </message>
     <message numerus="yes">
         <location filename="../../app/text/headline.py"/>
         <source>{things} are not in the file</source>
@@ -4158,10 +4176,10 @@
     </message>
     <message numerus="yes">
         <location filename="../../app/text/headline.py"/>
-        <source>{things} have nothing to be compared with.</source>
+        <source>{things} are not in the original and count as not kept.</source>
         <translation>
-            <numerusform>{things} hat kein Gegenstück.</numerusform>
-            <numerusform>{things} haben kein Gegenstück.</numerusform>
+            <numerusform>{things} fehlt im Original und zählt als nicht erhalten.</numerusform>
+            <numerusform>{things} fehlen im Original und zählen als nicht erhalten.</numerusform>
         </translation>
     </message>
     <message numerus="yes">
@@ -4178,6 +4196,14 @@
         <translation>
             <numerusform>{weights} ({count} ganzer Block)</numerusform>
             <numerusform>{weights} ({count} ganze Blöcke)</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>“New weights” among the options writes {count} of them whole.</source>
+        <translation>
+            <numerusform>„Neue Gewichte“ in den Optionen schreibt {count} davon ganz.</numerusform>
+            <numerusform>„Neue Gewichte“ in den Optionen schreibt {count} davon ganz.</numerusform>
         </translation>
     </message>
 </context>
@@ -4216,8 +4242,8 @@
     </message>
     <message>
         <location filename="../../app/text/left_out.py"/>
-        <source>{pattern}: {why} ({size})</source>
-        <translation>{pattern}: {why} ({size})</translation>
+        <source>{pattern}: {why} · {size}</source>
+        <translation>{pattern}: {why} · {size}</translation>
     </message>
 </context>
 <context>

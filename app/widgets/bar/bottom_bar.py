@@ -228,7 +228,8 @@ class BottomBar(BarParts):
         assert card is not None
         optional = [self.copy_path, *((self.copy_command,) if card.command else ()), self.folder]
         always = (self.open_folder, self.verify, self.extract)
-        self._show(card.headline(), card.detail(), always, optional, extra=card.extra(), extra_tone=card.extra_tone)
+        tone, extra, extra_tone = "warning" if card.warns else "", card.extra(), card.extra_tone
+        self._show(card.headline(), card.detail(), always, optional, tone=tone, extra=extra, extra_tone=extra_tone)
         for label in (self.detail, self.extra):
             label.set_more(card.tooltip())
 

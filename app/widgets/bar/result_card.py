@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.text.headline import coverage_warning, kept_clause, kept_sentence, unrelated_warning
+from app.text.headline import coverage_warning, kept_clause, kept_sentence, together, unrelated_warning
 from app.text.notices import format_bytes, format_seconds, format_share
 from app.text.translation import translate
 from app.text.verification import ClaimedQuality, agrees, quality_text, verdict, verification_lines
@@ -82,7 +82,8 @@ class ResultCard:
         if self.tone and self.lines:
             return translate("result", "\u26a0 {text}").format(text=" ".join(self.lines[1:] or self.lines))
         if self.warns:
-            return translate("result", "\u26a0 {text}").format(text=self._warnings()[0])
+            unrelated = unrelated_warning(self.result.large_changes)
+            return translate("result", "\u26a0 {text}").format(text=unrelated or together())
         weakest = self._weakest(NAMES_SHOWN)
         return translate("result", "Kept least: {layers}").format(layers=SEPARATOR.join(weakest)) if weakest else ""
 

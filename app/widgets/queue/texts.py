@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.storage.job_queue import Job, JobResult, Jobs, JobState, QueueStore, count
 from app.storage.json_store import StoreTrouble
-from app.text.headline import coverage_title, coverage_warning, kept_clause, unrelated_warning
+from app.text.headline import capital_clause, coverage_title, coverage_warning, unrelated_warning
 from app.text.notices import counted, format_bytes, format_seconds, format_share
 from app.text.translation import plural, short_number, translator
 from app.work.queue_runner import QueueSummary
@@ -179,9 +179,8 @@ def failure_details(job: Job) -> str:
 
 def _of_result(result: JobResult) -> list[str]:
     """The sentence on what a file keeps, and what speaks against it."""
-    kept = kept_clause(result.mean, result.coverage)
     found = (
-        f"{kept[:1].upper()}{kept[1:]}.",
+        capital_clause(result.mean, result.coverage),
         unrelated_warning(result.large_changes),
         coverage_warning(result.coverage),
     )
@@ -195,9 +194,8 @@ def _written(result: JobResult) -> Outcome:
     if unrelated:
         return Outcome(_tr("\u26a0 {text}").format(text=unrelated), facts, tone="warning", wraps=True)
     if not result.coverage.complete:
-        clause = kept_clause(result.mean, result.coverage)
-        clause = clause[:1].upper() + clause[1:]
-        text = clause if result.speaks else _tr("\u26a0 {text}").format(text=clause)
+        sentence = capital_clause(result.mean, result.coverage)
+        text = sentence if result.speaks else _tr("\u26a0 {text}").format(text=sentence)
         return Outcome(text, facts, tone="" if result.speaks else "warning", wraps=True)
     kept = _tr("Keeps {mean}, weakest layer {worst}")
     return Outcome(kept.format(mean=format_share(result.mean), worst=format_share(result.worst)), facts)
