@@ -119,7 +119,7 @@ def _repeatable(coarse: WeightSource, fine: WeightSource) -> bool:
     """Whether numbers of one source can be rounded as another is stored, and that is the coarser or a dtype."""
     if coarse.encoding == RAW == fine.encoding:
         return True
-    return encoding_of(coarse).rounding is not None and _bits(coarse) < _bits(fine)
+    return encoding_of(coarse).repeats(coarse) and _bits(coarse) < _bits(fine)
 
 
 def _form(source: WeightSource) -> tuple[str, str]:
@@ -145,4 +145,4 @@ def _titles(finetuned: WeightView, original: WeightView) -> tuple[str, str]:
 
 
 def _title(source: WeightSource) -> str:
-    return dtype_title(source.dtype) if source.encoding == RAW else encoding_of(source).title
+    return dtype_title(source.dtype) if source.encoding == RAW else encoding_of(source).title_of(source)

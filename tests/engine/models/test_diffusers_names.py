@@ -9,6 +9,7 @@ import layout_models
 import pytest
 import torch
 import unet_layout_models
+from diffusers import QwenImageTransformer2DModel
 from layout_models import LayoutModel
 from model_files import Tensors, save_model
 
@@ -200,3 +201,43 @@ def test_a_layout_that_says_it_ran_is_among_the_models_here(layout: object) -> N
     assert layout in [LAYOUTS[MODELS[name]().layout] for name in MODELS] or layout in (
         LAYOUTS["open_clip"], LAYOUTS["clip_2022"]
     )  # fmt: skip
+
+
+def test_qwen_image_has_the_same_names_everywhere() -> None:
+    model = QwenImageTransformer2DModel(
+        patch_size=2, in_channels=16, out_channels=4, num_layers=1, attention_head_dim=16, num_attention_heads=2,
+        joint_attention_dim=20, axes_dims_rope=(4, 6, 6),
+    )  # fmt: skip
+    names = set(model.state_dict())
+    assert layout_of(names) is None
+    assert detect_family(names).key == "qwen_image"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["transformer.", "model.diffusion_model.", "diffusion_model.", "module.transformer."]
+)
+def test_diffusers_names_are_known_behind_any_prefix(prefix: str, tmp_path: Path) -> None:
+    model = layout_models.flux()
+    native = model.native(0)
+    converted = {prefix + key: tensor for key, tensor in model.converted(native).items()}
+    with open_checkpoint(save_model(tmp_path / "model.safetensors", converted)) as theirs:
+        named = name_tensors(theirs)
+        assert set(named.views) == {"diffusion_model." + key for key in native}
+        assert (named.family.key, named.left_out) == ("flux", ())
+
+
+@pytest.mark.parametrize("lost", ["transformer_blocks.1.attn.to_k.bias", "single_transformer_blocks.0.proj_mlp.weight"])
+def test_a_part_that_is_not_there_leaves_the_others_named_as_unmatched(lost: str, tmp_path: Path) -> None:
+    model = layout_models.flux()
+    native = model.native(0)
+    converted = model.converted(native)
+    del converted[lost]
+    with (
+        open_checkpoint(save_model(tmp_path / "tuned.safetensors", converted)) as tuned,
+        open_checkpoint(native_file(tmp_path / "base.safetensors", model, native)) as base,
+    ):
+        pairing = pair(tuned, base)
+        paired = {part.name for weight in pairing.weights for part in weight.finetuned.parts}
+        named = {item.name.removeprefix("diffusion_model.") for item in pairing.left_out}
+    assert paired | named >= set(converted)
+    assert len(named - set(converted)) == 1  # the original's whole weight
