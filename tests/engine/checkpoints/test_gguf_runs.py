@@ -16,6 +16,7 @@ from simulated_device import Memory, SimulatedDevice, largest_share
 from torch_memory import peak_bytes
 
 from engine.cancel import CancelToken
+from engine.checkpoints.encodings import gguf, gguf_decode
 from engine.decompose.workspace import worked_in_pieces
 from engine.devices.buffer_pool import BufferPool
 from engine.devices.device import Device
@@ -44,8 +45,8 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"{module}.PART_VALUES", 1 << 12)
     for module in ("decompose.workspace", "decompose.delta", "decompose.factors", "streamed_delta", "planning.costs"):
         monkeypatch.setattr(f"engine.{module}.CHUNK_BYTES", 1 << 14)
-    for module in ("gguf", "gguf_decode"):
-        monkeypatch.setattr(f"engine.checkpoints.encodings.{module}.CHUNK_VALUES", 1 << 12)
+    for module in (gguf, gguf_decode):
+        monkeypatch.setattr(module, "CHUNK_VALUES", 1 << 12)
     for name in ("_IN_CACHE", "_ON_DEVICE"):
         monkeypatch.setattr(f"engine.checkpoints.encodings.raw_round.{name}", 1 << 12)
     monkeypatch.setattr("engine.planning.costs.CASTING_BYTES", 1 << 17)
