@@ -35,6 +35,7 @@ class ModelSummary:
         notices: remarks on the file and its names.
         files: how many it has.
         link: where `path`, or the first of its files, leads as a link; None where it is none.
+        by_names_only: the family's names are known from other programs' sources alone, see `Family.by_names_only`.
         layouts: whose names its components have, in words, where those are not the native ones.
     """
 
@@ -54,6 +55,7 @@ class ModelSummary:
     files: int = 1
     link: Path | None = None
     layouts: tuple[str, ...] = ()
+    by_names_only: bool = False
 
     @property
     def name(self) -> str:
@@ -124,6 +126,7 @@ def inspect_model(path: Path) -> ModelSummary:
             files=len(checkpoint.files),
             link=_link(checkpoint),
             layouts=tuple(dict.fromkeys(layout.title for layout in named.layouts if layout.family)),
+            by_names_only=named.family.by_names_only,
         )
 
 

@@ -4930,6 +4930,10 @@
         <translation>Verweis auf {place}</translation>
     </message>
     <message>
+        <source>llama.cpp's names</source>
+        <translation type="vanished">Namen von llama.cpp</translation>
+    </message>
+    <message>
         <location filename="../../app/text/models.py"/>
         <source>other parts</source>
         <translation>andere Teile</translation>
@@ -4943,6 +4947,11 @@
         <location filename="../../app/text/models.py"/>
         <source>{container} in {count} parts</source>
         <translation>{container} in {count} Teilen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>{family} (by names only)</source>
+        <translation>{family} (nur nach Namen)</translation>
     </message>
 </context>
 <context>
