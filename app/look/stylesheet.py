@@ -35,6 +35,7 @@ QToolTip { background: $control; color: $text; border: 1px solid $border; paddin
 QFrame[panel="plain"] { background: $panel; border: 1px solid $border; border-radius: 10px; }
 QFrame[panel="plain"][dropping="true"] { border: 1px solid $accent; background: $accent_background; }
 QFrame[panel="plain"][trouble="true"] { border: 1px solid $bad; }
+QFrame[panel="plain"][caution="true"] { border: 2px solid $warning; }
 QFrame[panel="accent"] { background: $accent_background; border: 1px solid $accent_background; border-radius: 10px; }
 QFrame[panel="bar"] { background: $panel; border: none; border-top: 1px solid $border; }
 QWidget[surface="clear"], QScrollArea[surface="clear"] { background: transparent; border: none; }

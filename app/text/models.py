@@ -27,7 +27,7 @@ _LAYOUTS = (
 def model_facts(summary: ModelSummary) -> list[str]:
     """Family, layout, components, container, encoding and size, each a few words."""
     facts = (
-        summary.family_title,
+        family_text(summary),
         layout_text(summary),
         components_text(summary),
         container_text(summary),
@@ -35,6 +35,13 @@ def model_facts(summary: ModelSummary) -> list[str]:
         format_bytes(summary.size_bytes),
     )
     return [fact for fact in facts if fact]
+
+
+def family_text(summary: ModelSummary) -> str:
+    """``Flux.1``, ``Anima (by names only)``."""
+    if not summary.by_names_only:
+        return summary.family_title
+    return translate(CONTEXT, "{family} (by names only)").format(family=summary.family_title)
 
 
 def layout_text(summary: ModelSummary) -> str:

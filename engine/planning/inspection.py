@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.checkpoints import Checkpoint
@@ -16,7 +16,8 @@ from engine.formats.registry import is_lora
 from engine.models.blocks import find_blocks
 from engine.models.names import name_tensors
 from engine.models.pairing import Pairing, select
-from engine.results import LeftOut
+from engine.planning.coverage import cover
+from engine.results import Coverage, LeftOut
 from engine.settings import ExtractionSettings
 
 
@@ -34,6 +35,7 @@ class ModelSummary:
         notices: remarks on the file and its names.
         files: how many it has.
         link: where `path`, or the first of its files, leads as a link; None where it is none.
+        by_names_only: the family's names are known from other programs' sources alone, see `Family.by_names_only`.
         layouts: whose names its components have, in words, where those are not the native ones.
     """
 
@@ -53,6 +55,7 @@ class ModelSummary:
     files: int = 1
     link: Path | None = None
     layouts: tuple[str, ...] = ()
+    by_names_only: bool = False
 
     @property
     def name(self) -> str:
@@ -70,6 +73,7 @@ class PairSummary:
     family_title: str
     components: dict[str, int]
     blocks: int
+    coverage: Coverage = field(default_factory=Coverage)
 
 
 def open_model(path: Path) -> Checkpoint:
@@ -83,8 +87,8 @@ def open_model(path: Path) -> Checkpoint:
         _refuse_lora(checkpoint)
         quantisation = checkpoint.quantisation
         if quantisation is not None:
-            file, scheme = checkpoint.path, quantisation.title
-            raise EngineError(ErrorCode.QUANTISED, file=file, tensor=quantisation.example, scheme=scheme)
+            data = {"scheme": quantisation.title, "reason": quantisation.remedy}
+            raise EngineError(ErrorCode.QUANTISED, file=checkpoint.path, tensor=quantisation.example, **data)
     except EngineError:
         checkpoint.close()
         raise
@@ -102,8 +106,8 @@ def inspect_model(path: Path) -> ModelSummary:
         named = name_tensors(checkpoint)
         quantisation = checkpoint.quantisation
         dtypes = Counter(part.dtype for part in checkpoint.stored.values())
-        found = (encoding_of(source) for source in checkpoint.weights.values())
-        encodings = Counter(encoding.title for encoding in found if not encoding.plain)
+        encoded = ((encoding_of(source), source) for source in checkpoint.weights.values())
+        encodings = Counter(encoding.title_of(source) for encoding, source in encoded if not encoding.plain)
         blocks = {block.name for block in find_blocks(named.family, set(named.views)).values()}
         return ModelSummary(
             path=checkpoint.path,
@@ -122,6 +126,7 @@ def inspect_model(path: Path) -> ModelSummary:
             files=len(checkpoint.files),
             link=_link(checkpoint),
             layouts=tuple(dict.fromkeys(layout.title for layout in named.layouts if layout.family)),
+            by_names_only=named.family.by_names_only,
         )
 
 
@@ -135,6 +140,7 @@ def summarise_pair(pairing: Pairing, settings: ExtractionSettings) -> PairSummar
         family_title=pairing.family.title,
         components=dict(Counter(weight.component for weight in selection.extracted)),
         blocks=len({weight.block.name for weight in selection.extracted if weight.block.name}),
+        coverage=cover(pairing, settings.components, selection.new),
     )
 
 

@@ -31,15 +31,16 @@ def find(entries: Iterable[Entry], weight: PairedWeight, method: LayerMethod) ->
     return next((entry for entry in able if same_run(entry.fields, method)), able[0] if able else None)
 
 
-def find_measured(entries: Iterable[Entry], weight: PairedWeight) -> float | None:
-    """|delta|^2 of a weight, from any record of it."""
-    return next((float(entry.fields["delta_energy"]) for entry in entries if _same_weight(entry.fields, weight)), None)
+def find_measured(entries: Iterable[Entry], weight: PairedWeight) -> tuple[float, float] | None:
+    """|delta|^2 of a weight and the energy of what it has grown by, from any record of it."""
+    found = (entry.fields for entry in entries if _same_weight(entry.fields, weight))
+    return next(((float(fields["delta_energy"]), grown_energy(fields)) for fields in found), None)
 
 
 def superseded(old: Entry, new: Entry) -> bool:
     """Whether whatever an old record can answer, a new one can."""
     mine, other = new.fields, old.fields
-    if not _of_sides(other, mine.get("sides")):
+    if not _of_sides(other, mine.get("sides")) or mine.get("rounding") != other.get("rounding"):
         return False
     if other.get("what") == "written":  # nothing but the file it speaks of
         return bool(mine.get("what") == "written" and mine.get("part") == other.get("part"))
@@ -95,21 +96,49 @@ def left_out_reason(fields: dict[str, Any], method: LayerMethod) -> LeaveOutReas
 
 
 def _same_weight(fields: dict[str, Any], weight: PairedWeight) -> bool:
-    if fields.get("shape") != list(weight.shape) or fields.get("common_rows") != weight.common_rows:
+    if fields.get("shape") != list(weight.shape) or not _of_common_part(fields, weight):
+        return False
+    if fields.get("rounding") != rounding_key(weight):  # the first version's say nothing, and rounded nothing
         return False
     return _of_sides(fields, sides_key(weight))
+
+
+def rounding_key(weight: PairedWeight) -> str | None:
+    """Which side was rounded before they were subtracted; None where both are stored in the same form.
+
+    That neither was is another key than None: what was found of a weight that differs by rounding alone is so too.
+    """
+    return None if weight.rounding is None else weight.rounding.key
+
+
+def _of_common_part(fields: dict[str, Any], weight: PairedWeight) -> bool:
+    """Whether a record is of the same part of the weight; the first version noted the rows, and no grown energy."""
+    if "common" in fields or weight.common is None:
+        return bool(fields.get("common") == (weight.common and list(weight.common)) and not fields.get("common_rows"))
+    rows_alone = weight.common[1:] == weight.shape[1:]
+    return bool(rows_alone and not weight.grown_numel and fields.get("common_rows") == weight.common[0])
+
+
+def grown_energy(fields: dict[str, Any]) -> float:
+    """What a record's weight has beyond the original's shape; 0 for records of weights that have nothing there."""
+    return float(fields.get("grown_energy", 0.0))
 
 
 def _of_sides(fields: dict[str, Any], sides: Any) -> bool:
     """Whether a record was made from sides that came out of their files in this way, see `sides_key`."""
     if "sides" in fields or sides is None:
         return bool(fields.get("sides") == sides)
-    return all(encodings == [RAW] and layout in _LAYOUTS_BEFORE for encodings, layout in sides)  # no others were read
+    return all(side[0] == [RAW] and side[1] in _LAYOUTS_BEFORE for side in sides)  # no others were read
 
 
 def sides_key(weight: PairedWeight) -> list[list[Any]]:
-    """How the numbers of either side came out of its files, JSON values: its encodings, and the layout of its names."""
-    return [[list(view.encodings), view.layout] for view in (weight.finetuned, weight.original)]
+    """How the numbers of either side came out of its files, JSON values.
+
+    Its encodings, the layout of its names, and what the encodings were told, where that is anything: it may come from a
+    file that the fingerprint does not cover.
+    """
+    views = weight.finetuned, weight.original
+    return [[list(view.encodings), view.layout, *([view.parameters] if view.parameters else [])] for view in views]
 
 
 def same_run(fields: dict[str, Any], method: LayerMethod) -> bool:

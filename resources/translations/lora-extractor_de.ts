@@ -297,11 +297,6 @@
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
-        <source>{share} of the change kept so far</source>
-        <translation>bisher {share} der Änderung erhalten</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{time} gone</source>
         <translation>{time} vergangen</translation>
     </message>
@@ -309,6 +304,11 @@
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{time} left</source>
         <translation>noch {time}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>⚠ {text}</source>
+        <translation>⚠ {text}</translation>
     </message>
 </context>
 <context>
@@ -949,6 +949,11 @@
         <source>{mark} {name}: {judgement}</source>
         <translation>{mark} {name}: {judgement}</translation>
     </message>
+    <message>
+        <location filename="../../app/widgets/bar/last_result.py"/>
+        <source>⚠ Last: {name}: {warning}</source>
+        <translation>⚠ Zuletzt: {name}: {warning}</translation>
+    </message>
 </context>
 <context>
     <name>LayerModel</name>
@@ -1203,8 +1208,13 @@
     <name>LeftOutModel</name>
     <message>
         <location filename="../../app/widgets/models/left_out_dialog.py"/>
-        <source>Layer</source>
-        <translation>Schicht</translation>
+        <source>Layers</source>
+        <translation>Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/left_out_dialog.py"/>
+        <source>Size</source>
+        <translation>Größe</translation>
     </message>
     <message>
         <location filename="../../app/widgets/models/left_out_dialog.py"/>
@@ -1725,8 +1735,8 @@
     </message>
     <message>
         <location filename="../../app/system/notifications.py"/>
-        <source>{name}: {size}, keeps {share} of the change</source>
-        <translation>{name}: {size}, erhält {share} der Änderung</translation>
+        <source>{name}: {size}, {kept}</source>
+        <translation>{name}: {size}, {kept}</translation>
     </message>
 </context>
 <context>
@@ -1860,8 +1870,18 @@
     </message>
     <message>
         <location filename="../../app/widgets/models/pair_card.py"/>
+        <source>{headline}, {left_out}</source>
+        <translation>{headline}, {left_out}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>⚠ No LoRA from these</source>
         <translation>⚠ Daraus wird kein LoRA</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/pair_card.py"/>
+        <source>⚠ {text}</source>
+        <translation>⚠ {text}</translation>
     </message>
 </context>
 <context>
@@ -2008,6 +2028,11 @@
         <location filename="../../app/widgets/result/quality_panel.py"/>
         <source>{share} on average</source>
         <translation>{share} im Mittel</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/quality_panel.py"/>
+        <source>{share} on average of what was compared</source>
+        <translation>im Mittel {share} des Verglichenen</translation>
     </message>
 </context>
 <context>
@@ -2251,8 +2276,8 @@
     </message>
     <message>
         <location filename="../../app/text/log_lines.py"/>
-        <source>Keeps {mean} of the change, {worst} in the weakest layer; {time}</source>
-        <translation>Erhält {mean} der Änderung, {worst} in der schwächsten Schicht; {time}</translation>
+        <source>It {kept}; {time}</source>
+        <translation>Das LoRA {kept}; {time}</translation>
     </message>
     <message>
         <location filename="../../app/text/log_lines.py"/>
@@ -2772,6 +2797,14 @@
     </message>
 </context>
 <context>
+    <name>WindowPlan</name>
+    <message>
+        <location filename="../../app/window/plan_presenter.py"/>
+        <source>Little in common</source>
+        <translation>Wenig gemeinsam</translation>
+    </message>
+</context>
+<context>
     <name>WindowQueue</name>
     <message>
         <location filename="../../app/window/queue_presenter.py"/>
@@ -3145,6 +3178,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose another fine-tuned model or another original.</source>
+        <translation>Ein anderes feinabgestimmtes Modell oder ein anderes Original wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose another fine-tuned model or another original; one of them may be a copy of the other.</source>
         <translation>Ein anderes feinabgestimmtes Modell oder ein anderes Original wählen; eines kann eine Kopie des anderen sein.</translation>
     </message>
@@ -3480,6 +3518,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>The two models differ by rounding alone: one is the other saved in another number format.</source>
+        <translation>Die beiden Modelle unterscheiden sich nur durch Rundung: Eines ist das andere, in einem anderen Zahlenformat gespeichert.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>The two models have the same values in all {layers} selected weights.</source>
         <translation>Die beiden Modelle haben in allen {layers} ausgewählten Gewichten dieselben Werte.</translation>
     </message>
@@ -3550,6 +3593,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Update LoRA Extractor, or use the version it was made from (fp16, bf16).</source>
+        <translation>LoRA Extractor aktualisieren oder die Fassung verwenden, aus der sie entstand (fp16, bf16).</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Use 1 to 80 printable characters.</source>
         <translation>1 bis 80 druckbare Zeichen verwenden.</translation>
     </message>
@@ -3565,8 +3613,17 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Use the model as Q2_K to Q6_K, Q4_0 to Q8_0, IQ4_NL, IQ4_XS, F16 or BF16 instead.</source>
+        <translation>Das Modell stattdessen als Q2_K bis Q6_K, Q4_0 bis Q8_0, IQ4_NL, IQ4_XS, F16 oder BF16 verwenden.</translation>
+    </message>
+    <message>
         <source>Use the model's fp16, bf16, plain or scaled fp8 version; others are not supported yet.</source>
-        <translation>Die Fassung in fp16, bf16, einfachem oder skaliertem fp8 verwenden; andere werden noch nicht unterstützt.</translation>
+        <translation type="vanished">Die Fassung in fp16, bf16, einfachem oder skaliertem fp8 verwenden; andere werden noch nicht unterstützt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Use the version it was made from (fp16, bf16), or one in fp8, int8, nvfp4, nf4 or GGUF.</source>
+        <translation>Die Fassung verwenden, aus der sie entstand (fp16, bf16), oder eine in fp8, int8, nvfp4, nf4 oder GGUF.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3655,6 +3712,16 @@
         <location filename="../../app/text/errors.py"/>
         <source>{file} holds values that no profile can have.</source>
         <translation>{file} enthält Werte, die kein Profil haben kann.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} holds weights in a format that is not known here: {scheme} (seen at {tensor}).</source>
+        <translation>{file} enthält Gewichte in einem hier unbekannten Format: {scheme} (gesehen bei {tensor}).</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} holds weights of a type that cannot be read: {scheme} (seen at {tensor}).</source>
+        <translation>{file} enthält Gewichte eines Typs, der nicht gelesen werden kann: {scheme} (zu sehen an {tensor}).</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4031,11 +4098,251 @@
     </message>
 </context>
 <context>
+    <name>headline</name>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Do these two models belong together, and is each of them complete?</source>
+        <translation>Gehören diese beiden Modelle zusammen, und ist jedes vollständig?</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Only {share} can be compared</source>
+        <translation>Nur {share} vergleichbar</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Only {share} of the parameters can be compared</source>
+        <translation>Nur {share} der Parameter sind vergleichbar</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Only {share} of the parameters were compared</source>
+        <translation>Nur {share} der Parameter wurden verglichen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>The fine-tuned model has no {part}: it is not compared.</source>
+        <translation>Im feinabgestimmten Modell fehlt: {part}. Das wird nicht verglichen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>The original has no {part}: it is not compared.</source>
+        <translation>Im Original fehlt: {part}. Das wird nicht verglichen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>VAE</source>
+        <translation>VAE</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>covers only {share} of the parameters and keeps {mean} of their change</source>
+        <translation>deckt nur {share} der Parameter ab und erhält {mean} ihrer Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>denoiser</source>
+        <translation>Denoiser</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>keeps {mean} of the change</source>
+        <translation>erhält {mean} der Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>keeps {mean} of what could be compared ({share} of the parameters)</source>
+        <translation>erhält {mean} des Vergleichbaren ({share} der Parameter)</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>only {share} of the parameters compared, of those {mean} kept so far</source>
+        <translation>nur {share} der Parameter verglichen, davon bisher {mean} erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>other part</source>
+        <translation>anderer Teil</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>text encoder</source>
+        <translation>Text-Encoder</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>text encoder {name}</source>
+        <translation>Text-Encoder {name}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{clause}, {worst} in the weakest layer</source>
+        <translation>{clause}, {worst} in der schwächsten Schicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{clause}; {rest}</source>
+        <translation>{clause}; {rest}</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} new input channels</source>
+        <translation>
+            <numerusform>{count} neuer Eingangskanal</numerusform>
+            <numerusform>{count} neue Eingangskanäle</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} new rows</source>
+        <translation>
+            <numerusform>{count} neue Zeile</numerusform>
+            <numerusform>{count} neue Zeilen</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} of {blocks} do not match: {names}.</source>
+        <translation>
+            <numerusform>{count} von {blocks} passt nicht: {names}.</numerusform>
+            <numerusform>{count} von {blocks} passen nicht: {names}.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} weights of the fine-tuned model have no counterpart.</source>
+        <translation>
+            <numerusform>{count} Gewicht des feinabgestimmten Modells hat kein Gegenstück.</numerusform>
+            <numerusform>{count} Gewichte des feinabgestimmten Modells haben kein Gegenstück.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} weights of the original have no counterpart.</source>
+        <translation>
+            <numerusform>{count} Gewicht des Originals hat kein Gegenstück.</numerusform>
+            <numerusform>{count} Gewichte des Originals haben kein Gegenstück.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} whole blocks cannot be compared</source>
+        <translation>
+            <numerusform>{count} ganzer Block ist nicht vergleichbar</numerusform>
+            <numerusform>{count} ganze Blöcke sind nicht vergleichbar</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} whole blocks were not compared</source>
+        <translation>
+            <numerusform>{count} ganzer Block wurde nicht verglichen</numerusform>
+            <numerusform>{count} ganze Blöcke wurden nicht verglichen</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{mean} of the change kept so far</source>
+        <translation>bisher {mean} der Änderung erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{mean} of what is compared kept so far</source>
+        <translation>bisher {mean} des Vergleichbaren erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{names} and {count} more</source>
+        <translation>{names} und {count} weitere</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{others} and {last}</source>
+        <translation>{others} und {last}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{rest} {question}</source>
+        <translation>{rest} {question}</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{things} are not in the file</source>
+        <translation>
+            <numerusform>{things} fehlt in der Datei</numerusform>
+            <numerusform>{things} fehlen in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{things} are not in the original and count as not kept.</source>
+        <translation>
+            <numerusform>{things} fehlt im Original und zählt als nicht erhalten.</numerusform>
+            <numerusform>{things} fehlen im Original und zählen als nicht erhalten.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{things} of the original have no counterpart</source>
+        <translation>
+            <numerusform>{things} des Originals hat kein Gegenstück</numerusform>
+            <numerusform>{things} des Originals haben kein Gegenstück</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{weights} ({count} whole blocks)</source>
+        <translation>
+            <numerusform>{weights} ({count} ganzer Block)</numerusform>
+            <numerusform>{weights} ({count} ganze Blöcke)</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>“New weights” among the options writes {count} of them whole.</source>
+        <translation>
+            <numerusform>„Neue Gewichte“ in den Optionen schreibt {count} davon ganz.</numerusform>
+            <numerusform>„Neue Gewichte“ in den Optionen schreibt {count} davon ganz.</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
     <name>language</name>
     <message>
         <location filename="../../app/text/language.py"/>
         <source>As the system</source>
         <translation>Wie das System</translation>
+    </message>
+</context>
+<context>
+    <name>left_out</name>
+    <message>
+        <location filename="../../app/text/left_out.py"/>
+        <source>and more: {size}</source>
+        <translation>und weitere: {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/left_out.py"/>
+        <source>{count} billion parameters</source>
+        <translation>{count} Milliarden Parameter</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/left_out.py"/>
+        <source>{count} million parameters</source>
+        <translation>{count} Millionen Parameter</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/left_out.py"/>
+        <source>{count} parameters</source>
+        <translation>
+            <numerusform>{count} Parameter</numerusform>
+            <numerusform>{count} Parameter</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/left_out.py"/>
+        <source>{pattern}: {why} · {size}</source>
+        <translation>{pattern}: {why} · {size}</translation>
     </message>
 </context>
 <context>
@@ -4222,6 +4529,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>Most of the difference can only be rounding.</source>
+        <translation>Der größte Teil des Unterschieds kann nur Rundung sein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>Of this file for {name}, diffusers loads only the layers in blocks.</source>
         <translation>Von dieser Datei für {name} lädt diffusers nur die Schichten in Blöcken.</translation>
     </message>
@@ -4229,6 +4541,31 @@
         <location filename="../../app/text/notices.py"/>
         <source>Of {file} the weights under {name} are used, and not those under {names}.</source>
         <translation>Aus {file} werden die Gewichte unter {name} verwendet, nicht die unter {names}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>Switch on “{setting}” ({option}) to write the new part too, for {program}.</source>
+        <translation>Mit „{setting}“ ({option}) wird auch der neue Teil geschrieben, für {program}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The chosen format has no way to enlarge it.</source>
+        <translation>Das gewählte Format kann es nicht vergrößern.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}. That rounding cannot be repeated exactly, so the LoRA will hold it too; a fine-tuned model in a finer format would be better.</source>
+        <translation>Das feinabgestimmte Modell speichert {layers} von {of} in {finetuned}, das Original in {original}. Diese Rundung lässt sich nicht genau wiederholen, also enthält das LoRA auch sie; ein feinabgestimmtes Modell in einem feineren Format wäre besser.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}. They are compared as stored, so the LoRA will hold that rounding too; with “Round the original” it does not.</source>
+        <translation>Das feinabgestimmte Modell speichert {layers} von {of} in {finetuned}, das Original in {original}. Verglichen wird, was gespeichert ist, also enthält das LoRA auch diese Rundung; mit „Original runden“ nicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}: they are compared with the original rounded the same way.</source>
+        <translation>Das feinabgestimmte Modell speichert {layers} von {of} in {finetuned}, das Original in {original}: Verglichen wird mit dem ebenso gerundeten Original.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4252,6 +4589,16 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>The original stores {layers} of {of} in {original}, the fine-tuned model in {finetuned}. They are compared as stored, so the LoRA will undo that rounding too; an original in a finer format would need none of that.</source>
+        <translation>Das Original speichert {layers} von {of} in {original}, das feinabgestimmte Modell in {finetuned}. Verglichen wird, was gespeichert ist, also macht das LoRA auch diese Rundung rückgängig; mit einem Original in einem feineren Format wäre das nicht nötig.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The original stores {layers} of {of} in {original}, the fine-tuned model in {finetuned}: they are compared with the fine-tuned model rounded the same way.</source>
+        <translation>Das Original speichert {layers} von {of} in {original}, das feinabgestimmte Modell in {finetuned}: Verglichen wird mit dem ebenso gerundeten feinabgestimmten Modell.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>The rank limit of {rank} cut {layers} short; raise the rank to keep what the rule asked for.</source>
         <translation>Der Höchstrang {rank} hat {layers} gekürzt; ein höherer Rang erhält, was die Regel verlangt.</translation>
     </message>
@@ -4269,6 +4616,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>a bias, norm or parameter, and those are switched off</source>
         <translation>ein Bias, eine Norm oder ein Parameter, und die sind abgeschaltet</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>a part that the original does not have</source>
+        <translation>ein Teil, den das Original nicht hat</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4357,6 +4709,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>the same in both models but for rounding to {form}</source>
+        <translation>bis auf die Rundung auf {form} in beiden Modellen gleich</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>the shapes differ</source>
         <translation>die Formen sind verschieden</translation>
     </message>
@@ -4366,6 +4723,54 @@
         <translation>
             <numerusform>{count} Byte</numerusform>
             <numerusform>{count} Byte</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} input channels of the original are not in the fine-tuned model and stay as they are</source>
+        <translation>
+            <numerusform>{count} Eingangskanal des Originals fehlt im feinabgestimmten Modell und bleibt, wie er ist</numerusform>
+            <numerusform>{count} Eingangskanäle des Originals fehlen im feinabgestimmten Modell und bleiben, wie sie sind</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new input channels are not in the file</source>
+        <translation>
+            <numerusform>{count} neuer Eingangskanal ist nicht in der Datei</numerusform>
+            <numerusform>{count} neue Eingangskanäle sind nicht in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new input channels are written as they are, which enlarges the weight</source>
+        <translation>
+            <numerusform>{count} neuer Eingangskanal wird geschrieben, wie er ist, was das Gewicht vergrößert</numerusform>
+            <numerusform>{count} neue Eingangskanäle werden geschrieben, wie sie sind, was das Gewicht vergrößert</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new output channels are not in the file</source>
+        <translation>
+            <numerusform>{count} neuer Ausgangskanal ist nicht in der Datei</numerusform>
+            <numerusform>{count} neue Ausgangskanäle sind nicht in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new rows are not in the file</source>
+        <translation>
+            <numerusform>{count} neue Zeile ist nicht in der Datei</numerusform>
+            <numerusform>{count} neue Zeilen sind nicht in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new rows are written as they are, which enlarges the weight</source>
+        <translation>
+            <numerusform>{count} neue Zeile wird geschrieben, wie sie ist, was das Gewicht vergrößert</numerusform>
+            <numerusform>{count} neue Zeilen werden geschrieben, wie sie sind, was das Gewicht vergrößert</numerusform>
         </translation>
     </message>
     <message>
@@ -4382,6 +4787,22 @@
         <location filename="../../app/text/notices.py"/>
         <source>{count} of {of} layers changed by more than half of their weight. Is this the right original model?</source>
         <translation>{count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Ist das das richtige Originalmodell?</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} output channels of the original are not in the fine-tuned model and stay as they are</source>
+        <translation>
+            <numerusform>{count} Ausgangskanal des Originals fehlt im feinabgestimmten Modell und bleibt, wie er ist</numerusform>
+            <numerusform>{count} Ausgangskanäle des Originals fehlen im feinabgestimmten Modell und bleiben, wie sie sind</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} rows of the original are not in the fine-tuned model and stay as they are</source>
+        <translation>
+            <numerusform>{count} Zeile des Originals fehlt im feinabgestimmten Modell und bleibt, wie sie ist</numerusform>
+            <numerusform>{count} Zeilen des Originals fehlen im feinabgestimmten Modell und bleiben, wie sie sind</numerusform>
+        </translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4440,6 +4861,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>{name} is stored in one of the models alone, as the other one uses its embeddings for it; it is compared with these.</source>
+        <translation>{name} ist nur in einem der Modelle gespeichert, weil das andere dafür seine Einbettungen verwendet; verglichen wird mit diesen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>{name} names parts that are not in the folder or have no weights: {names}.</source>
         <translation>{name} nennt Teile, die im Ordner fehlen oder keine Gewichte haben: {names}.</translation>
     </message>
@@ -4449,9 +4875,28 @@
         <translation>{name} hat der Prozessor bearbeitet: Auf dem Gerät fehlte Platz oder eine Operation.</translation>
     </message>
     <message>
+        <source>{name}: {extents}. What both models have is compared.</source>
+        <translation type="vanished">{name}: {extents}. Verglichen wird, was beide Modelle haben.</translation>
+    </message>
+    <message>
         <location filename="../../app/text/notices.py"/>
-        <source>{name}: the vocabulary was resized; the {common} common rows of {original} are used.</source>
-        <translation>{name}: Das Vokabular hat eine andere Größe; verwendet werden die {common} gemeinsamen Zeilen von {original}.</translation>
+        <source>{name}: {extents}. What both models have is compared.{remedy}</source>
+        <translation>{name}: {extents}. Verglichen wird, was beide Modelle haben.{remedy}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{tensors} of experts, such as {name}, hold square matrices, and nothing says which side is the output; the rows are taken for it.</source>
+        <translation>{tensors} von Experten, zum Beispiel {name}, enthalten quadratische Matrizen, und nichts sagt, welche Seite der Ausgang ist; die Zeilen gelten als Ausgang.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{tensors}, such as {name}, keep the rows of two projections in turns, which the other model has in tensors of their own. They are left out.</source>
+        <translation>{tensors}, zum Beispiel {name}, enthalten abwechselnd die Zeilen zweier Projektionen, die im anderen Modell eigene Tensoren sind. Sie werden ausgelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{tensors}, such as {name}, may be the experts of a mixture by their shape, or convolutions; nothing says which, so they are taken for convolutions.</source>
+        <translation>{tensors}, zum Beispiel {name}, können der Form nach die Experten einer Mischung sein oder Faltungen; nichts sagt, was zutrifft, deshalb gelten sie als Faltungen.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4495,6 +4940,10 @@
         <translation>Verweis auf {place}</translation>
     </message>
     <message>
+        <source>llama.cpp's names</source>
+        <translation type="vanished">Namen von llama.cpp</translation>
+    </message>
+    <message>
         <location filename="../../app/text/models.py"/>
         <source>other parts</source>
         <translation>andere Teile</translation>
@@ -4508,6 +4957,11 @@
         <location filename="../../app/text/models.py"/>
         <source>{container} in {count} parts</source>
         <translation>{container} in {count} Teilen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>{family} (by names only)</source>
+        <translation>{family} (nur nach Namen)</translation>
     </message>
 </context>
 <context>
@@ -4680,6 +5134,11 @@
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
+        <source>The two models have little in common</source>
+        <translation>Die beiden Modelle haben wenig gemeinsam</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
         <source>The type “Adaptive, energy” gives weak layers a higher rank than the others.</source>
         <translation>Der Typ „Adaptiv, Energie“ gibt schwachen Schichten einen höheren Rang als den anderen.</translation>
     </message>
@@ -4727,6 +5186,11 @@
         <location filename="../../app/text/quality.py"/>
         <source>{layers} did not change</source>
         <translation>{layers} ohne Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
+        <source>{layers} did not change, {rounded} of them but for rounding</source>
+        <translation>{layers} unverändert, davon {rounded} bis auf Rundung</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -4980,6 +5444,11 @@
         <source>{time} left</source>
         <translation>noch {time}</translation>
     </message>
+    <message>
+        <location filename="../../app/widgets/queue/texts.py"/>
+        <source>⚠ {text}</source>
+        <translation>⚠ {text}</translation>
+    </message>
 </context>
 <context>
     <name>rank_modes</name>
@@ -5058,11 +5527,6 @@
     </message>
     <message>
         <location filename="../../app/widgets/bar/result_card.py"/>
-        <source>keeps {mean} of the change, {worst} in the weakest layer</source>
-        <translation>erhält {mean} der Änderung, {worst} in der schwächsten Schicht</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bar/result_card.py"/>
         <source>not verified</source>
         <translation>nicht geprüft</translation>
     </message>
@@ -5131,8 +5595,17 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Also write weights that only the fine-tuned model has, whole, as .set_weight, and new rows and input channels of others, as .reshape_weight.</source>
+        <translation>Auch Gewichte, die nur das feinabgestimmte Modell hat, ganz als .set_weight schreiben, und neue Zeilen und Eingangskanäle anderer als .reshape_weight.</translation>
+    </message>
+    <message>
         <source>Also write weights that only the fine-tuned model has, whole, as .set_weight.</source>
-        <translation>Auch Gewichte schreiben, die nur das feinabgestimmte Modell hat, ganz, als .set_weight.</translation>
+        <translation type="vanished">Auch Gewichte schreiben, die nur das feinabgestimmte Modell hat, ganz, als .set_weight.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Automatic</source>
+        <translation>Automatisch</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5183,6 +5656,11 @@
         <location filename="../../engine/settings.py"/>
         <source>ComfyUI</source>
         <translation>ComfyUI</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Compare with the original rounded to the fine-tuned model's number format, so that rounding is not taken for change. auto: where the fine-tuned model is the coarser one. on: also round the fine-tuned model where the original is the coarser one. off: compare both as stored. A weight that differs by rounding alone is always left out.</source>
+        <translation>Mit dem Original vergleichen, gerundet auf das Zahlenformat des feinabgestimmten Modells, damit Rundung nicht als Änderung gilt. auto: wo das feinabgestimmte Modell gröber ist. on: auch das feinabgestimmte Modell runden, wo das Original gröber ist. off: vergleichen, was gespeichert ist. Ein Gewicht, das sich nur durch Rundung unterscheidet, wird immer weggelassen.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5315,6 +5793,7 @@
         <translation>Verfahren</translation>
     </message>
     <message>
+        <location filename="../../app/text/notices.py"/>
         <location filename="../../engine/settings.py"/>
         <source>New weights</source>
         <translation>Neue Gewichte</translation>
@@ -5328,6 +5807,16 @@
         <location filename="../../engine/settings.py"/>
         <source>Number format of the file. fp16 suits nearly everything; a tensor that fp16 would damage is stored in fp32 and reported.</source>
         <translation>Zahlenformat der Datei. fp16 passt fast immer; ein Tensor, dem fp16 schaden würde, wird in fp32 gespeichert und gemeldet.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Off</source>
+        <translation>Aus</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>On, both ways</source>
+        <translation>Ein, in beiden Richtungen</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5373,6 +5862,11 @@
         <location filename="../../engine/settings.py"/>
         <source>Read ahead</source>
         <translation>Vorauslesen</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Round the original</source>
+        <translation>Original runden</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5582,6 +6076,11 @@
     </message>
     <message>
         <location filename="../../app/text/verification.py"/>
+        <source>Rounding is not counted as change there; of the plain difference of the two files it keeps {mean}, {worst} in the weakest layer.</source>
+        <translation>Rundung gilt dabei nicht als Änderung; vom reinen Unterschied der beiden Dateien behält es {mean}, in der schwächsten Schicht {worst}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/verification.py"/>
         <source>That agrees with what the file says of itself.</source>
         <translation>Das stimmt mit dem überein, was die Datei von sich sagt.</translation>
     </message>
@@ -5594,11 +6093,6 @@
         <location filename="../../app/text/verification.py"/>
         <source>The file says of itself {mean} and {worst}: {points} percentage points apart. Are these the models that it was extracted from?</source>
         <translation>Die Datei sagt von sich {mean} und {worst}: {points} Prozentpunkte Abstand. Sind das die Modelle, aus denen sie extrahiert wurde?</translation>
-    </message>
-    <message>
-        <location filename="../../app/text/verification.py"/>
-        <source>keeps {mean} of the change, {worst} in the weakest layer</source>
-        <translation>erhält {mean} der Änderung, {worst} in der schwächsten Schicht</translation>
     </message>
     <message>
         <location filename="../../app/text/verification.py"/>
@@ -5638,8 +6132,13 @@
     </message>
     <message>
         <location filename="../../app/text/verification.py"/>
-        <source>{name}: keeps {mean} of the change, {worst} in the weakest of {layers}.</source>
-        <translation>{name}: erhält {mean} der Änderung, {worst} in der schwächsten von {layers}.</translation>
+        <source>{name}: {kept}, {worst} in the weakest of {layers}.</source>
+        <translation>{name}: {kept}, {worst} in der schwächsten von {layers}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/verification.py"/>
+        <source>{name}: {kept}; {worst} in the weakest of {layers}.</source>
+        <translation>{name}: {kept}; {worst} in der schwächsten von {layers}.</translation>
     </message>
 </context>
 <context>

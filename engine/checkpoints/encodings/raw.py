@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.checkpoints.dtypes import DTYPES
-from engine.checkpoints.encodings.encoding import Claim, Encoding
-from engine.checkpoints.stored import RAW, StoredTensor, WeightSource
+from engine.checkpoints.encodings.encoding import CASTING_BYTES, Claim, Encoding, Unclaimed
+from engine.checkpoints.stored import RAW, WeightSource
 
 
 class Raw(Encoding):
@@ -15,9 +15,10 @@ class Raw(Encoding):
     key = RAW
     title = "plain numbers"
     decoder = "engine.checkpoints.encodings.raw_decode"
+    rounding = "engine.checkpoints.encodings.raw_round"
     plain = True
 
-    def claim(self, stored: Mapping[str, StoredTensor], metadata: Mapping[str, str]) -> Claim:
+    def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
         """See `Encoding.claim`; takes all whose dtype is known."""
         return Claim(
             tuple(
@@ -35,3 +36,7 @@ class Raw(Encoding):
     def decoded_bytes(self, source: WeightSource) -> int:
         """See `Encoding.decoded_bytes`: the part itself is the result."""
         return 0
+
+    def rounding_bytes(self, source: WeightSource) -> int:
+        """See `Encoding.rounding_bytes`."""
+        return CASTING_BYTES

@@ -18,7 +18,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 from app.text.notices import notice_text
 from engine.checkpoints.header_snapshot import HeaderSnapshot, remember
 from engine.checkpoints.pair_ref import ModelRef
-from engine.checkpoints.tensors import read_stored, read_view
+from engine.checkpoints.tensors import read_view
 from engine.errors import EngineError, ErrorCode
 from engine.events import NoticeCode
 from engine.models.names import name_tensors
@@ -86,7 +86,13 @@ def test_a_pipeline_is_opened_with_all_its_components(
     }
     with open_model(folder / chosen) as model:
         assert set(model.stored) == set(expected)
-        assert all(torch.equal(read_stored(model, part), expected[name]) for name, part in model.stored.items())
+        views = name_tensors(model).views
+        for view in views.values():
+            if view.plain:
+                stored = expected[view.source.name]
+                assert torch.equal(
+                    read_view(model, view).reshape(stored.shape), stored
+                )  # some are kernels of one point
         model.check_unchanged()
     files = len(list(folder.glob("*/*.safetensors")))
     assert (summary.path, summary.name, summary.container, summary.files) == (folder, "flux", "diffusers", files)

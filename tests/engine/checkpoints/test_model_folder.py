@@ -95,7 +95,7 @@ def test_a_large_collection_is_not_read_through(tmp_path: Path) -> None:
     assert len(error.data["names"]) == 33
 
 
-@pytest.mark.parametrize("content", [(), ("notes.txt",), ("config.json", "model.onnx")])
+@pytest.mark.parametrize("content", [(), ("notes.txt",), ("notes.txt", "picture.png")])
 def test_a_folder_without_a_model_says_so(tmp_path: Path, content: tuple[str, ...]) -> None:
     inside = folder(tmp_path)
     for name in content:
