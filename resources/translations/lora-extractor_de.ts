@@ -4913,6 +4913,11 @@
     <name>models</name>
     <message>
         <location filename="../../app/text/models.py"/>
+        <source>Tencent's names</source>
+        <translation>Namen von Tencent</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
         <source>VAE</source>
         <translation>VAE</translation>
     </message>
@@ -4928,6 +4933,11 @@
             <numerusform>diffusers-Ordner, {count} Datei</numerusform>
             <numerusform>diffusers-Ordner, {count} Dateien</numerusform>
         </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>diffusers names</source>
+        <translation>Namen von diffusers</translation>
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
