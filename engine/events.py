@@ -21,7 +21,6 @@ class NoticeCode(str, Enum):
     DIFFUSERS_READS_BLOCKS = "diffusers_reads_blocks"
     DIFFUSERS_REFUSES = "diffusers_refuses"
     DIFFUSERS_READS_NOTHING = "diffusers_reads_nothing"
-    COMMON_ROWS_PAIRED = "common_rows_paired"
     STORED_FP32 = "stored_fp32"
     LAYERS_CAPPED = "layers_capped"
     CLAMP_KEPT = "clamp_kept"
@@ -41,8 +40,13 @@ class NoticeCode(str, Enum):
     FILE_CHOSEN = "file_chosen"
     COMPONENTS_ABSENT = "components_absent"
     OTHER_DENOISERS = "other_denoisers"
+    COMMON_PART_PAIRED = "common_part_paired"
     EMA_USED = "ema_used"
     SEVERAL_MODELS = "several_models"
+    TAKEN_FOR_CONVOLUTIONS = "taken_for_convolutions"
+    EXPERTS_INTERLEAVED = "experts_interleaved"
+    EXPERTS_SQUARE = "experts_square"
+    EMBEDDINGS_TIED = "embeddings_tied"
 
 
 @dataclass(frozen=True)

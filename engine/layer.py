@@ -30,6 +30,7 @@ class LayerOutcome:
         left_out: None where the layer is extracted.
         delta_energy: |delta|^2; 0 where it is not finite.
         original_energy: |original|^2.
+        grown_energy: of what the fine-tuned side has beyond the original's shape, see `Delta`; 0 if it is not finite.
         seconds: time by stage, without the writing.
         broken_file: the side with the non-finite value, where that is the reason.
         svd: the decomposition on the host, for the journal; None where there is none.
@@ -54,6 +55,7 @@ class LayerOutcome:
     on_cpu: bool = False
     kept: bool = False
     bound: bool = False
+    grown_energy: float = 0.0
 
     @property
     def nbytes(self) -> int:
@@ -95,26 +97,28 @@ def work_on(
         EngineError: ``dtype_overflow``.
     """
     total, norm = delta.energy, math.sqrt(delta.original_energy) if delta.original_energy > 0.0 else 0.0
-    reason = _left_out(delta, method, norm)
+    reason, grown = _left_out(delta, method, norm), _finite(delta.grown_energy)
     if reason is not None:
-        energy = total if math.isfinite(total) else 0.0
-        return LayerOutcome(None, LeftOut(weight.name, reason), energy, delta.original_energy)
+        left_out = LeftOut(weight.name, reason)
+        return LayerOutcome(None, left_out, _finite(total), delta.original_energy, grown_energy=grown)
     svd, stored = _decomposed(weight, delta, method, reserve)
-    row = layer_row(weight, svd, stored[0].how, total=total, original=delta.original_energy)
+    row = layer_row(weight, svd, stored[0].how, total=total, original=delta.original_energy, grown=grown)
     difference = None
     if svd is None and not method.full and isinstance(delta, Delta):
         difference = delta.values.cpu()
     host = None if svd is None else replace(svd, u=svd.u.cpu(), vh=svd.vh.cpu())
-    return LayerOutcome(row, None, total, delta.original_energy, svd=host, difference=difference, stored=stored)
+    measured = LayerOutcome(row, None, total, delta.original_energy, grown_energy=grown)
+    return replace(measured, svd=host, difference=difference, stored=stored)
 
 
 def measure(delta: Delta | MeasuredDelta) -> LayerOutcome:
     """Only |delta|^2, of a weight that is not extracted; 0 where it is not finite."""
-    return LayerOutcome(None, None, delta.energy if math.isfinite(delta.energy) else 0.0, delta.original_energy)
+    grown = _finite(delta.grown_energy)
+    return LayerOutcome(None, None, _finite(delta.energy), delta.original_energy, grown_energy=grown)
 
 
 def layer_row(
-    weight: PairedWeight, svd: TruncatedSvd | None, how: Storing, *, total: float, original: float
+    weight: PairedWeight, svd: TruncatedSvd | None, how: Storing, *, total: float, original: float, grown: float = 0.0
 ) -> LayerResult:
     """A layer's row of the report; its seconds are filled in later."""
     return LayerResult(
@@ -134,6 +138,7 @@ def layer_row(
         stored_dtype=how.dtype,
         solver=svd.solver if svd else "",
         seconds=StageSeconds(),
+        grown_energy=grown,
     )
 
 
@@ -150,12 +155,16 @@ def stored_row(row: LayerResult, how: Storing) -> LayerResult:
 
 
 def _left_out(delta: Delta | MeasuredDelta, method: LayerMethod, norm: float) -> LeaveOutReason | None:
-    if not math.isfinite(delta.energy):
+    if not math.isfinite(delta.energy + delta.grown_energy):
         return LeaveOutReason.NON_FINITE
     if delta.energy == 0.0:
         return LeaveOutReason.UNCHANGED
     small = math.sqrt(delta.energy) <= method.min_change * norm
     return LeaveOutReason.BELOW_MIN_CHANGE if small else None
+
+
+def _finite(energy: float) -> float:
+    return energy if math.isfinite(energy) else 0.0
 
 
 def _decomposed(

@@ -25,6 +25,7 @@ class LeaveOutReason(str, Enum):
     UNCHANGED = "unchanged"
     BELOW_MIN_CHANGE = "below_min_change"
     NON_FINITE = "non_finite"
+    GROWN_PART = "grown_part"
     OTHER_MODEL = "other_model"
 
 
@@ -103,6 +104,8 @@ class LayerResult:
         stored_dtype: safetensors name of the stored dtype, ``F16``, ``BF16`` or ``F32``.
         solver: which algorithm decided the answer; empty for stored differences.
         seconds: time by stage.
+        grown_energy: squared norm of what the fine-tuned weight has beyond the original's shape, which is not in the
+            layer; in the JSON report where there is such a part.
     """
 
     name: str
@@ -121,6 +124,7 @@ class LayerResult:
     stored_dtype: str
     solver: str
     seconds: StageSeconds
+    grown_energy: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from engine.decompose.delta import (
     Delta,
     SquaresInCache,
     energy,
+    energy_of_parts,
+    grown_parts,
     row_energies,
     subtract_in_cache,
     total_of_rows,
@@ -42,6 +44,7 @@ class MeasuredDelta:
     pieces: UnreadPair
     energy: float
     original_energy: float
+    grown_energy: float = 0.0
 
 
 class UnreadPair(Pieces):
@@ -66,7 +69,7 @@ class UnreadPair(Pieces):
         self.read_seconds = 0.0
         self._weight, self._checkpoints = weight, checkpoints
         self._sides = (_Side(checkpoints[0], weight.finetuned, note), _Side(checkpoints[1], weight.original, note))
-        self._common = self.shape[0] if weight.common_rows is None else weight.common_rows
+        self._common = self.shape if weight.common is None else _matrix(weight.common)
         self._values: torch.Tensor | None = None
 
     def piece(self, start: int, stop: int) -> torch.Tensor:
@@ -81,7 +84,7 @@ class UnreadPair(Pieces):
         Raises:
             EngineError: see `Checkpoint.read_into`.
         """
-        return MeasuredDelta(self, *self._over(None))
+        return MeasuredDelta(self, *self._over(None), self._grown_energy())
 
     def filled(self, memory: HostBuffer) -> Delta:
         """The delta whole, in the shape of the original, with its norm: what `engine.decompose.delta.subtract` gives.
@@ -94,7 +97,7 @@ class UnreadPair(Pieces):
         """
         count = self.shape[0] * self.shape[1]
         flat = memory.take(4 * count).view(torch.float32)
-        return Delta(flat.view(self._weight.shape), *self._over(flat))
+        return Delta(flat.view(self._weight.shape), *self._over(flat), self._grown_energy())
 
     def broken_file(self) -> Path:
         """The file with the first value that is NaN or infinite: one of the fine-tuned model's, else the original's."""
@@ -112,7 +115,7 @@ class UnreadPair(Pieces):
 
     def _over(self, flat: torch.Tensor | None) -> tuple[float, float]:
         """The squared norms of the delta and of the original, as `subtract` measures them; `flat` is filled."""
-        if self._weight.common_rows is not None:
+        if self._weight.common is not None:
             total, original = self._over_rows(flat)
         elif not all(side.view.plain for side in self._sides):
             total, original = self._over_turned(flat)
@@ -135,7 +138,7 @@ class UnreadPair(Pieces):
         return total, original
 
     def _over_rows(self, flat: torch.Tensor | None) -> tuple[float, float]:
-        """By rows of the weight: where a side has another number of them."""
+        """By rows of the weight: where the sides differ in their shapes."""
         rows, columns = self.shape
         squares: tuple[list[torch.Tensor], ...] = ([], [])
         step = max(1, PART_VALUES // columns)
@@ -183,13 +186,32 @@ class UnreadPair(Pieces):
         """A part of the delta, in memory that is used again."""
         height, width = rows[1] - rows[0], columns[1] - columns[0]
         values = self._memory(height * width).view(height, width)
-        common = max(0, min(height, self._common - rows[0]))
-        if common:  # the smaller side ends before rows without a counterpart
-            ours = self._read(0, (rows[0], rows[0] + common), columns)
-            theirs = self._read(1, (rows[0], rows[0] + common), columns)
-            subtract_in_cache(ours.reshape(-1), theirs.reshape(-1), values[:common].view(-1))
+        common, breadth = (
+            max(0, min(size, end - start))
+            for size, end, start in zip((height, width), self._common, (rows[0], columns[0]), strict=True)
+        )
+        if common and breadth:  # the smaller side ends before rows and columns without a counterpart
+            part = (rows[0], rows[0] + common), (columns[0], columns[0] + breadth)
+            ours, theirs = self._read(0, *part), self._read(1, *part)
+            if breadth == width:
+                subtract_in_cache(ours.reshape(-1), theirs.reshape(-1), values[:common].view(-1))
+            else:
+                values[:common, :breadth].copy_(ours).sub_(theirs.to(torch.float32))
         values[common:] = 0.0
+        values[:, breadth:] = 0.0
         return values
+
+    def _grown_energy(self) -> float:
+        """What `subtract` measures of the fine-tuned side beyond the common part."""
+        if not self._weight.grown_numel:
+            return 0.0
+        shape = _matrix(self._weight.finetuned.shape)
+        parts = grown_parts(shape, self._common, max(1, PART_VALUES // shape[1]))
+        return energy_of_parts(self._read_grown(rows, columns) for rows, columns in parts)
+
+    def _read_grown(self, rows: slice, columns: slice) -> torch.Tensor:
+        check()
+        return self._read(0, (rows.start, rows.stop), (columns.start, columns.stop)).to(torch.float32)
 
     def _read(self, side: int, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
         return self._timed(self._sides[side].block, rows, columns)
@@ -318,7 +340,7 @@ class _EncodedPiece:
         self._checkpoint, self._piece, self._note = checkpoint, piece, note
         self.height, self.width = _matrix(piece.shape)
         first = piece_of(piece.source, 0, 1) if piece.source.shape and piece.source.shape[0] else piece
-        self._by_rows = first.rows is None and piece.rows is None and not piece.transposed
+        self._by_rows = first.rows is None and piece.rows is None and not (piece.transposed or piece.single)
         self._whole: torch.Tensor | None = None
 
     def block(self, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:

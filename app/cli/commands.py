@@ -14,7 +14,8 @@ from app.cli.profiles import profile_name
 from app.cli.progress import Console, RunDisplay
 from app.storage.decompositions import open_store
 from app.storage.profiles import ProfileStore
-from app.text.notices import counted, format_bytes, format_seconds, format_share, reason_text
+from app.text.models import components_text, container_text, family_text, layout_text, link_text
+from app.text.notices import counted, format_bytes, format_seconds, format_share, notice_text, reason_text
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, VerifyProgress
@@ -190,17 +191,31 @@ def _model_object(summary: ModelSummary) -> dict[str, Any]:
         "path": str(summary.path),
         "dtypes": dict(summary.dtypes),
         "encodings": dict(summary.encodings),
+        "name": summary.name,
+        "link": None if summary.link is None else str(summary.link),
+        "layouts": list(summary.layouts),
+        "notices": [{"code": notice.code.value, "text": notice_text(notice)} for notice in summary.notices],
     }
 
 
 def _model_words(summary: ModelSummary) -> str:
     dtypes = ", ".join(name.lower() for name, _ in summary.dtypes[:3])
-    quantised = f" · quantised, cannot be read: {summary.quantisation}" if summary.quantisation else ""
-    encoded = "".join(f" · {count} in {title}" for title, count in summary.encodings)
-    return (
-        f"{summary.path.name}: {summary.family_title} · {summary.tensors} tensors · {dtypes}"
-        f" · {format_bytes(summary.size_bytes)}{encoded}{quantised}"
-    )
+    quantised = f"quantised, cannot be read: {summary.quantisation}" if summary.quantisation else ""
+    encoded = [f"{count} in {title}" for title, count in summary.encodings]
+    facts = [
+        family_text(summary),
+        layout_text(summary),
+        components_text(summary),
+        f"{summary.tensors} tensors",
+        container_text(summary),
+        dtypes,
+        format_bytes(summary.size_bytes),
+        *encoded,
+        quantised,
+        link_text(summary),
+    ]
+    words = " \u00b7 ".join(fact for fact in facts if fact)
+    return "\n".join((f"{summary.name}: {words}", *map(notice_text, summary.notices)))
 
 
 def _detail(item: LeftOut) -> dict[str, str]:

@@ -34,7 +34,7 @@ FILE = "<file>"
 
 _LEAST_INSIDE_WORDS = 5  # a name of so many letters is replaced inside of words too
 _PLACEHOLDER = re.compile(r"(<[a-z -]+>)")
-_FOREIGN_MODELS = (".ckpt", ".pt", ".pth", ".gguf", ".bin")
+_FOREIGN_MODELS = (".ckpt", ".pt", ".pth", ".bin")
 _ROOT = re.compile(
     r"""
       file:/                                # an address of a file

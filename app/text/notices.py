@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from app.text.translation import decimal, marked, plural, short_number, translate, whole
 from engine.events import FinishingStep, Notice, NoticeCode
@@ -31,6 +32,7 @@ REASONS: dict[LeaveOutReason, str] = {
     LeaveOutReason.UNCHANGED: marked("messages", "the same in both models"),
     LeaveOutReason.BELOW_MIN_CHANGE: marked("messages", "changed less than the limit"),
     LeaveOutReason.NON_FINITE: marked("messages", "contains NaN or infinite values"),
+    LeaveOutReason.GROWN_PART: marked("messages", "a part that the original does not have"),
     LeaveOutReason.OTHER_MODEL: marked("messages", "belongs to another model in the same file"),
 }
 
@@ -54,8 +56,26 @@ NOTICES: dict[NoticeCode, str] = {
     ),
     NoticeCode.DIFFUSERS_REFUSES: marked("messages", "diffusers may refuse this file for {name}."),
     NoticeCode.DIFFUSERS_READS_NOTHING: marked("messages", "diffusers loads nothing of this file for {name}."),
-    NoticeCode.COMMON_ROWS_PAIRED: marked(
-        "messages", "{name}: the vocabulary was resized; the {common} common rows of {original} are used."
+    NoticeCode.COMMON_PART_PAIRED: marked("messages", "{name}: {extents}. What both models have is compared."),
+    NoticeCode.TAKEN_FOR_CONVOLUTIONS: marked(
+        "messages",
+        "{tensors}, such as {name}, may be the experts of a mixture by their shape, or convolutions; nothing says "
+        "which, so they are taken for convolutions.",
+    ),
+    NoticeCode.EXPERTS_INTERLEAVED: marked(
+        "messages",
+        "{tensors}, such as {name}, keep the rows of two projections in turns, which the other model has in tensors of "
+        "their own. They are left out.",
+    ),
+    NoticeCode.EXPERTS_SQUARE: marked(
+        "messages",
+        "{tensors} of experts, such as {name}, hold square matrices, and nothing says which side is the output; the "
+        "rows are taken for it.",
+    ),
+    NoticeCode.EMBEDDINGS_TIED: marked(
+        "messages",
+        "{name} is stored in one of the models alone, as the other one uses its embeddings for it; it is compared with "
+        "these.",
     ),
     NoticeCode.STORED_FP32: marked("messages", "{name} is stored in fp32: {dtype} would lose too much of it."),
     NoticeCode.LAYERS_CAPPED: marked(
@@ -177,6 +197,8 @@ def notice_text(notice: Notice) -> str:
         values["moment"] = format_moment(str(data.get("started", "")))
     if notice.code is NoticeCode.OVER_BUDGET:
         values |= {name: format_bytes(data[name]) for name in ("needed", "budget")}
+    if notice.code is NoticeCode.COMMON_PART_PAIRED:
+        values["extents"] = "; ".join(_extents(data))
     if notice.code is NoticeCode.ADAPTIVE_PARAM_UNUSUAL:
         values["best"] = short_number(RECOMMENDED_ADAPTIVE_PARAM[data["lora_type"]][2])
         values |= {name: short_number(data[name]) for name in ("value", "low", "high")}
@@ -194,6 +216,51 @@ def names_text(names: Sequence[str]) -> str:
         return listed
     text = translate("errors", "{names} and {count} more")
     return text.format(names=listed, count=whole(len(names) - _NAMES_SHOWN))
+
+
+def _extents(data: dict[str, Any]) -> Iterator[str]:
+    """What either side of a weight has beyond the other, as parts of a sentence."""
+    for word, count in data["grown"].items():
+        forms = {
+            "rows": plural(
+                "messages", "{count} new row is not in the file", "{count} new rows are not in the file", count
+            ),
+            "outputs": plural(
+                "messages",
+                "{count} new output channel is not in the file",
+                "{count} new output channels are not in the file",
+                count,
+            ),
+            "inputs": plural(
+                "messages",
+                "{count} new input channel is not in the file",
+                "{count} new input channels are not in the file",
+                count,
+            ),
+        }
+        yield forms[word].format(count=whole(count))
+    for word, count in data["lacking"].items():
+        forms = {
+            "rows": plural(
+                "messages",
+                "{count} row of the original is not in the fine-tuned model and stays as it is",
+                "{count} rows of the original are not in the fine-tuned model and stay as they are",
+                count,
+            ),
+            "outputs": plural(
+                "messages",
+                "{count} output channel of the original is not in the fine-tuned model and stays as it is",
+                "{count} output channels of the original are not in the fine-tuned model and stay as they are",
+                count,
+            ),
+            "inputs": plural(
+                "messages",
+                "{count} input channel of the original is not in the fine-tuned model and stays as it is",
+                "{count} input channels of the original are not in the fine-tuned model and stay as they are",
+                count,
+            ),
+        }
+        yield forms[word].format(count=whole(count))
 
 
 def finishing_text(event: FinishingStep) -> str:

@@ -202,9 +202,9 @@ def _delta_rows(weights: Weights) -> tuple[Callable[[slice], torch.Tensor], torc
 
     def rows(piece: slice) -> torch.Tensor:
         delta = torch.zeros_like(base[piece], dtype=torch.float64)
-        common = max(0, min(delta.shape[0], tuned.shape[0] - piece.start))
-        ours, theirs = tuned[piece][:common].to(torch.float32), base[piece][:common].to(torch.float32)
-        delta[:common] = ours.to(torch.float64) - theirs.to(torch.float64)
+        common, breadth = max(0, min(delta.shape[0], tuned.shape[0] - piece.start)), min(tuned.shape[1], base.shape[1])
+        ours, theirs = (side[piece][:common, :breadth].to(torch.float32) for side in (tuned, base))
+        delta[:common, :breadth] = ours.to(torch.float64) - theirs.to(torch.float64)
         return delta
 
     return rows, both[1].shape

@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from engine.checkpoints.encodings import ClaimedWeights, claim_weights
+from engine.checkpoints.encodings import ClaimedWeights, Unclaimed, claim_weights
+from engine.checkpoints.model_config import read_config
 from engine.checkpoints.model_file import ModelFile
 from engine.checkpoints.names_of_files import model_name
 from engine.checkpoints.quantisation import Quantisation
 from engine.checkpoints.stored import StoredTensor, WeightSource
-from engine.errors import EngineError
+from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
 
 _Self = TypeVar("_Self", bound="Checkpoint")
+_SMALL_BYTES = 1 << 16  # of a tensor that is read to understand others
+_ALL_SMALL_BYTES = 1 << 26  # of all of them: what is read stays in memory
 
 
 class Checkpoint:
@@ -62,6 +65,9 @@ class Checkpoint:
         self.components: Mapping[str, Mapping[str, str]] = components or {}
         self.size_bytes = sum(file.size_bytes for file in self.files)
         self.header_sha256 = _one_hash([file.header_sha256 for file in self.files])
+        self._small: dict[str, bytes] = {}
+        self._small_bytes = 0
+        self._configs: dict[int, dict[str, Any]] = {}
 
     @property
     def weights(self) -> Mapping[str, WeightSource]:
@@ -100,8 +106,10 @@ class Checkpoint:
     ) -> ClaimedWeights:
         """Divide what a component stores among the encodings, and give the weights their names in the model."""
         try:
-            claimed = claim_weights(stored, metadata)
+            claimed = claim_weights(Unclaimed(stored, partial(self._read_small_in, start), self.config_of), metadata)
         except EngineError as error:
+            if error.file is not None:
+                raise
             part = stored.get(error.tensor or "")
             file = self.path if part is None else self.file_of(part)
             tensor = start + error.tensor if error.tensor else None
@@ -111,6 +119,10 @@ class Checkpoint:
         weights = {start + name: replace(weight, name=start + name) for name, weight in claimed.weights.items()}
         unreadable = claimed.unreadable and replace(claimed.unreadable, example=start + claimed.unreadable.example)
         return ClaimedWeights(weights, unreadable)
+
+    def _read_small_in(self, start: str, part: StoredTensor) -> bytes:
+        """What `read_small` gives for a tensor of a component, by its name in its own files."""
+        return self.read_small(replace(part, name=start + part.name))
 
     @property
     def name(self) -> str:
@@ -140,6 +152,38 @@ class Checkpoint:
         if len(buffer) != part.nbytes:
             raise ValueError(f"{part.name}: buffer of {len(buffer)} bytes for {part.nbytes}")
         self.files[part.file].read(buffer, part.offset, part.name)
+
+    def read_small(self, part: StoredTensor) -> bytes:
+        """The contents of a small tensor that says how others are to be read: JSON, a shape. Kept once read.
+
+        Raises:
+            EngineError: ``header_invalid`` where it is too large for that; see `read_into`.
+        """
+        if part.name not in self._small:
+            self._small_bytes += part.nbytes
+            if part.nbytes > _SMALL_BYTES or self._small_bytes > _ALL_SMALL_BYTES:
+                reason = f"{part.name} has {part.nbytes:,} bytes, which is too much for a description of weights"
+                raise EngineError(ErrorCode.HEADER_INVALID, file=self.file_of(part), tensor=part.name, reason=reason)
+            content = bytearray(part.nbytes)
+            self.read_into(part, memoryview(content))
+            self._small[part.name] = bytes(content)
+        return self._small[part.name]
+
+    def config_of(self, part: StoredTensor) -> Mapping[str, Any]:
+        """The ``config.json`` in the folder of the file that a stored tensor lies in; empty where there is none.
+
+        What of it decides numbers goes into `WeightSource.parameters`, and so into the keys of records.
+
+        Raises:
+            EngineError: ``file_unreadable`` or ``header_invalid``, with that file.
+        """
+        if part.file not in self._configs:
+            self._configs[part.file] = read_config(self.file_of(part).parent)
+        return self._configs[part.file]
+
+    def descriptions(self) -> tuple[Mapping[str, bytes], Mapping[int, Mapping[str, Any]]]:
+        """What was read so far beside the headers: contents of small tensors by name, configs by the files' indexes."""
+        return self._small, self._configs
 
     def fingerprint(self) -> str:
         """Identify the contents of all files, see `ModelFile.fingerprint`; hexadecimal.

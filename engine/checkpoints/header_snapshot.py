@@ -5,6 +5,7 @@ With it a pair whose layers are all in the cache can be exported again when its 
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ class HeaderSnapshot(Checkpoint):
             KeyError, TypeError, ValueError: they are not those of `remember`.
         """
         stored = {
-            str(name): StoredTensor(str(name), str(dtype), tuple(map(int, shape)), int(nbytes))
-            for name, dtype, shape, nbytes in words["tensors"]
+            str(name): StoredTensor(str(name), str(dtype), tuple(map(int, shape)), int(nbytes), *map(int, file))
+            for name, dtype, shape, nbytes, *file in words["tensors"]
         }
         metadata = {str(name): str(text) for name, text in words["metadata"].items()}
         components = {str(start): dict(texts) for start, texts in dict(words.get("components", {})).items()}
@@ -33,6 +34,8 @@ class HeaderSnapshot(Checkpoint):
         self.size_bytes = int(words["size_bytes"])
         self.header_sha256 = str(words["header_sha256"])
         self._fingerprint = str(words["fingerprint"])
+        self._small = {str(name): base64.b64decode(text) for name, text in dict(words.get("contents", {})).items()}
+        self._configs = {int(file): dict(config) for file, config in dict(words.get("configs", {})).items()}
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -47,19 +50,32 @@ class HeaderSnapshot(Checkpoint):
         """Refuse: `EngineError` ``file_missing``."""
         raise EngineError(ErrorCode.FILE_MISSING, file=self.path, tensor=part.name)
 
+    def config_of(self, part: StoredTensor) -> Mapping[str, Any]:
+        """See `Checkpoint.config_of`: what it was when the model was remembered."""
+        return self._configs.get(part.file, {})
+
     def fingerprint(self) -> str:
         """See `Checkpoint.fingerprint`."""
         return self._fingerprint
 
 
 def remember(checkpoint: Checkpoint) -> dict[str, Any]:
-    """A checkpoint's headers as JSON values, for `HeaderSnapshot`."""
+    """A checkpoint's headers, and what was read to understand them, as JSON values, for `HeaderSnapshot`."""
+    _ = checkpoint.weights  # reads what describes them
+    contents, configs = checkpoint.descriptions()
     return {
         "path": str(checkpoint.path.absolute()),
         "size_bytes": checkpoint.size_bytes,
         "header_sha256": checkpoint.header_sha256,
         "metadata": dict(checkpoint.metadata),
         "components": {start: dict(texts) for start, texts in checkpoint.components.items()},
-        "tensors": [[part.name, part.dtype, part.shape, part.nbytes] for part in checkpoint.stored.values()],
+        "tensors": [_words_of(part) for part in checkpoint.stored.values()],
+        "contents": {name: base64.b64encode(content).decode() for name, content in contents.items()},
+        "configs": {str(file): dict(config) for file, config in configs.items() if config},
         "fingerprint": checkpoint.fingerprint(),
     }
+
+
+def _words_of(part: StoredTensor) -> list[Any]:
+    """A stored tensor without its place in the file; the file's index where it is not the first one."""
+    return [part.name, part.dtype, part.shape, part.nbytes, *([part.file] if part.file else [])]

@@ -19,6 +19,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.steps import check
 
 _PIECES, _PIECE_BYTES = 256, 64 * 1024
+_HASHED_AT_ONCE = 1 << 20
 _LEAST_PIECES = 4  # of each file of a model in many files
 _READ_CHUNK = 1 << 25  # a run that is to stop stops between two of them
 _MOST_OPEN = 64  # of all models; macOS gives a process 256 files
@@ -65,6 +66,17 @@ class ModelFile:
         """
         self.header_sha256 = hashlib.sha256(header).hexdigest()
         self._data_start = data_start
+
+    def note_header_before(self, data_start: int) -> None:
+        """The same where the header is all that lies before `data_start`; it is hashed without being held.
+
+        Raises:
+            EngineError: see `read`.
+        """
+        digest = hashlib.sha256()
+        for start in range(0, data_start, _HASHED_AT_ONCE):
+            digest.update(self.bytes_at(start, min(_HASHED_AT_ONCE, data_start - start)))
+        self.header_sha256, self._data_start = digest.hexdigest(), data_start
 
     def bytes_at(self, offset: int, length: int) -> bytes:
         """A few bytes; see `read`."""

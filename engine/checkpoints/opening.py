@@ -14,7 +14,6 @@ from engine.checkpoints.sharded import SHARDED_ENDINGS, index_beside, open_index
 from engine.errors import EngineError, ErrorCode
 
 _FOREIGN_MAGIC = (
-    (b"GGUF", "GGUF"),
     (b"PK\x03\x04", "PyTorch pickle"),
     (b"\x80\x02", "PyTorch pickle"),
     (b"\x80\x04", "PyTorch pickle"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engine.checkpoints.gguf_types import BLOCK_TYPES
 from engine.checkpoints.stored import StoredTensor
 
 
@@ -71,6 +72,8 @@ def _fp8_scale(stored: Mapping[str, StoredTensor]) -> str | None:
 
 
 def _packed_title(info: StoredTensor) -> str | None:
+    if info.dtype in BLOCK_TYPES:
+        return f"GGUF {info.dtype}"
     if info.dtype in ("F4", "F8_E8M0"):
         return "block-scaled 4-bit or 8-bit floats"
     if (

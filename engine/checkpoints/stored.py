@@ -96,11 +96,13 @@ class Piece:
         source: what is read; already limited to the rows that are wanted where its encoding can do that.
         rows: first row and the one after the last that are taken of the decoded source; None takes all.
         transposed: the file stores (in, out) where the view is (out, in).
+        single: only one row is taken, and it is the piece without the first dimension: one of a stack of matrices.
     """
 
     source: WeightSource
     rows: tuple[int, int] | None = None
     transposed: bool = False
+    single: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -108,6 +110,8 @@ class Piece:
         shape = self.source.shape
         if self.rows is not None:
             shape = (self.rows[1] - self.rows[0], *shape[1:])
+        if self.single:
+            shape = shape[1:]
         return shape[::-1] if self.transposed else shape
 
     @property
@@ -125,12 +129,14 @@ class WeightView:
         shape: of the whole.
         pieces: at least one.
         layout: key of the layout whose names the file has, see `engine.models.layouts`.
+        expert: its number where the file holds it in one tensor with the matrices of other experts, `source.name`.
     """
 
     component: str
     shape: tuple[int, ...]
     pieces: tuple[Piece, ...]
     layout: str = "native"
+    expert: int | None = None
 
     @classmethod
     def of(cls, source: WeightSource, component: str, *, layout: str = "native") -> WeightView:

@@ -75,6 +75,8 @@ class EncodedWeight:
             raise EngineError(ErrorCode.DECODING_FAILED, file=self.path, tensor=piece.source.name, **data) from error
         if piece.rows is not None:
             values = values[piece.rows[0] : piece.rows[1]]
+        if piece.single:
+            values = values[0]
         return values.T.contiguous() if piece.transposed else values
 
     def broken_part(self) -> StoredTensor | None:

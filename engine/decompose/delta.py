@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -24,19 +25,21 @@ class Delta:
         values: float32, in the shape of the original.
         energy: squared Frobenius norm; not finite where a value is not.
         original_energy: the original's.
+        grown_energy: squared norm of what the fine-tuned side has beyond the shape of the original, against zero.
     """
 
     values: torch.Tensor
     energy: float
     original_energy: float
+    grown_energy: float = 0.0
 
 
 def subtract(tuned: torch.Tensor, base: torch.Tensor, memory: HostBuffer | None = None) -> Delta:
     """float32(tuned) - float32(base), in the shape of `base`, on their device, with its norm.
 
-    Beside the result it takes one piece of `CHUNK_BYTES`. Where a vocabulary was resized the two differ in their number
-    of rows: the common rows are subtracted, further rows of the original have a zero delta, further rows of the
-    fine-tuned side have no place.
+    Beside the result it takes one piece of `CHUNK_BYTES`. Where the shapes differ, as those of a resized vocabulary or
+    of a first layer with more inputs, the common part is subtracted: what the original has beyond it has a zero delta,
+    and what the fine-tuned side has beyond it has no place and is measured alone.
 
     Args:
         tuned: the fine-tuned side, any floating dtype.
@@ -135,17 +138,45 @@ def _subtract_in_rows(tuned: torch.Tensor, base: torch.Tensor, values: torch.Ten
 
 
 def _subtract_common(tuned: torch.Tensor, base: torch.Tensor, flat: torch.Tensor) -> Delta:
-    """Where the numbers of rows differ."""
-    values, rows = flat.view(base.shape).zero_(), min(tuned.shape[0], base.shape[0])
-    values[:rows].copy_(tuned[:rows])
+    """Where the shapes differ, in one or both of the first two dimensions."""
+    values = flat.view(base.shape).zero_()
+    rows, *inner = (slice(0, min(sizes)) for sizes in zip(tuned.shape, base.shape, strict=True))
+    values[(rows, *inner)].copy_(tuned[(rows, *inner)])
     step = max(1, CHUNK_BYTES // (4 * max(1, base[0].numel())))
     original = 0.0
     for start in range(0, len(base), step):
         check()
         other = base[start : start + step].to(torch.float32)
-        original += energy(other)
-        values[start : min(rows, start + step)].sub_(other[: max(0, rows - start)])
-    return Delta(values, energy(values), original)
+        original += _energy_by_rows(other.reshape(len(other), -1))
+        common = slice(0, max(0, rows.stop - start)), *inner
+        values[(slice(start, min(rows.stop, start + step)), *inner)].sub_(other[common])
+    total = _energy_by_rows(values.view(len(values), -1))
+    matrix, common_columns = tuned.reshape(len(tuned), -1), math.prod(part.stop for part in inner)
+    parts = grown_parts((len(tuned), matrix.shape[1]), (rows.stop, common_columns), step)
+    grown = energy_of_parts(matrix[part].to(torch.float32) for part in parts)
+    return Delta(values, total, original, grown)
+
+
+def _energy_by_rows(rows: torch.Tensor) -> float:
+    """The same as `energy`, summed by rows also where there is one column."""
+    total = total_of_rows(row_energies(rows))
+    low, high = SAFE_SQUARES
+    return total if low < total < high or math.isnan(total) else energy(rows)
+
+
+def grown_parts(shape: tuple[int, int], common: tuple[int, int], step: int) -> Iterator[tuple[slice, slice]]:
+    """The parts of a matrix outside of its first rows and columns, at most `step` rows at a time."""
+    (rows, columns), (inside, breadth) = shape, common
+    for start in range(0, inside, step) if breadth < columns else ():
+        yield slice(start, min(inside, start + step)), slice(breadth, columns)
+    for start in range(inside, rows, step):
+        yield slice(start, min(rows, start + step)), slice(0, columns)
+
+
+def energy_of_parts(parts: Iterable[torch.Tensor]) -> float:
+    """Squared norm of several matrices together, in float64 on the host."""
+    squares = [torch.linalg.vector_norm(part.cpu(), dim=1, dtype=torch.float64).square() for part in parts]
+    return float(torch.cat(squares).sum()) if squares else 0.0
 
 
 def energy(tensor: torch.Tensor) -> float:

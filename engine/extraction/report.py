@@ -135,6 +135,8 @@ def report(
 def _row(row: LayerResult, method: LayerMethod) -> dict[str, Any]:
     entry = asdict(row)
     del entry["block"]
+    if not row.grown_energy:
+        del entry["grown_energy"]
     entry["seconds"] = row.seconds.total
     entry["stage_seconds"] = asdict(row.seconds)
     entry["shape"] = list(row.shape)

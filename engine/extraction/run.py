@@ -191,7 +191,8 @@ class ExtractionRun:
         if position in ready:
             return ready.pop(position)
         if position in journal.earlier.measured:
-            return LayerOutcome(None, None, journal.earlier.measured[position], kept=True)
+            energy, grown = journal.earlier.measured[position]
+            return LayerOutcome(None, None, energy, grown_energy=grown, kept=True)
         if position not in journal.earlier.layers:
             return None
         with self._at_disk():

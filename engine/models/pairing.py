@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
 from engine.checkpoints import Checkpoint, WeightView
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
-from engine.models.alignment import name_pair
+from engine.models.aligned_names import name_pair
 from engine.models.blocks import Block, find_blocks
-from engine.models.families import GENERIC, VOCABULARY_NAMES, Family
+from engine.models.common_parts import common_parts, is_vocabulary
+from engine.models.experts import align_experts
+from engine.models.families import GENERIC, Family
+from engine.models.language_models import pair_tied, turn_conv1d
 from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings
 
 WeightKind = Literal["matrix", "conv", "bias", "norm", "parameter"]
+Extent = Literal["rows", "outputs", "inputs"]
+"""What the first two dimensions of a weight count: the rows of a vocabulary, or output channels; input channels."""
 _UNMATCHED = (
     LeaveOutReason.ONLY_FINETUNED,
     LeaveOutReason.ONLY_ORIGINAL,
@@ -39,7 +45,8 @@ class PairedWeight:
         finetuned: the fine-tuned side.
         original: the original side.
         block: where it stands.
-        common_rows: for a resized vocabulary, how many rows both sides have; None pairs all rows.
+        common: shape of the part that both sides have, where their shapes differ: the first entries along each
+            dimension. The delta is zero outside of it. None where the shapes are equal.
     """
 
     name: str
@@ -49,12 +56,34 @@ class PairedWeight:
     finetuned: WeightView
     original: WeightView
     block: Block
-    common_rows: int | None = None
+    common: tuple[int, ...] | None = None
 
     @property
     def numel(self) -> int:
         """Number of elements of the delta."""
         return math.prod(self.shape)
+
+    @property
+    def grown(self) -> dict[Extent, int]:
+        """What the fine-tuned side has beyond the original: how many of what along the dimensions that differ."""
+        return self._extents(self.finetuned.shape, self.shape)
+
+    @property
+    def lacking(self) -> dict[Extent, int]:
+        """What the original has beyond the fine-tuned side."""
+        return self._extents(self.shape, self.finetuned.shape)
+
+    def _extents(self, longer: tuple[int, ...], shorter: tuple[int, ...]) -> dict[Extent, int]:
+        if self.common is None:
+            return {}
+        words: tuple[Extent, Extent] = ("rows" if is_vocabulary(self.name) else "outputs", "inputs")
+        sizes = zip(words, longer, shorter, strict=False)
+        return {word: ours - theirs for word, ours, theirs in sizes if ours > theirs}
+
+    @property
+    def grown_numel(self) -> int:
+        """Parameters of the fine-tuned side that have no counterpart in the original."""
+        return 0 if self.common is None else math.prod(self.finetuned.shape) - math.prod(self.common)
 
 
 @dataclass(frozen=True)
@@ -105,23 +134,26 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
         EngineError: ``no_common_weights`` where nothing matches.
     """
     tuned, base = name_pair(finetuned, original)
+    aligned = align_experts(turn_conv1d(tuned.views), turn_conv1d(base.views))
+    tuned_views, base_views, tied = pair_tied(aligned.tuned, aligned.base)
+    tuned, base = replace(tuned, views=tuned_views), replace(base, views=base_views)
     family = base.family if base.family is not GENERIC else tuned.family
     blocks = find_blocks(family, set(base.views))
     left_out = [*tuned.left_out, *(item for item in base.left_out if item not in tuned.left_out)]
     only_finetuned = {name: view for name, view in tuned.views.items() if name not in base.views}
     left_out += [_unmatched(name, view, LeaveOutReason.ONLY_FINETUNED) for name, view in only_finetuned.items()]
     weights: list[PairedWeight] = []
+    common = common_parts(tuned.views, base.views)
     for name, view in base.views.items():
         other = tuned.views.get(name)
         if other is None:
             left_out.append(_unmatched(name, view, LeaveOutReason.ONLY_ORIGINAL))
-        elif (reason := _odd(name, other, view)) is not None:
+        elif (reason := _odd(name, other, view, common)) is not None:
             left_out.append(reason)
         else:
-            common = min(other.shape[0], view.shape[0]) if other.shape != view.shape else None
             kind = _kind(name, view.shape, base.views)
             block = blocks.get(name, Block())
-            weights.append(PairedWeight(name, kind, view.component, view.shape, other, view, block, common))
+            weights.append(PairedWeight(name, kind, view.component, view.shape, other, view, block, common.get(name)))
     odd = [item for item in left_out if item.reason not in _UNMATCHED]
     if not weights and odd:
         raise EngineError(
@@ -141,7 +173,7 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
             other_example=next(iter(original.stored)),
         )
     weights.sort(key=lambda weight: (weight.component, weight.block.order, _natural(weight.name)))
-    notices = (*finetuned.notices, *original.notices, *tuned.notices, *base.notices)
+    notices = (*finetuned.notices, *original.notices, *tuned.notices, *base.notices, *aligned.notices, *tied)
     return Pairing(family, tuple(weights), tuple(left_out), only_finetuned, notices)
 
 
@@ -162,10 +194,16 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
         reason = _unwanted(weight, settings)
         if reason is None:
             extracted.append(weight)
+            left_out += _grown_part(weight)
         else:
             measured.append(weight)
             left_out.append(LeftOut(weight.name, reason))
     return Selection(tuple(extracted), tuple(measured), new, tuple(left_out))
+
+
+def _grown_part(weight: PairedWeight) -> list[LeftOut]:
+    detail = ", ".join(f"{count} new {word}" for word, count in weight.grown.items())
+    return [LeftOut(weight.name, LeaveOutReason.GROWN_PART, detail)] if detail else []
 
 
 def _new_weights(pairing: Pairing, settings: ExtractionSettings) -> dict[str, WeightView]:
@@ -192,11 +230,11 @@ def _unmatched(name: str, view: WeightView, reason: LeaveOutReason) -> LeftOut:
     return LeftOut(name, reason, f"{view.source.stored_dtype} {list(view.source.shape)}")
 
 
-def _odd(name: str, tuned: WeightView, base: WeightView) -> LeftOut | None:
+def _odd(name: str, tuned: WeightView, base: WeightView, common: Mapping[str, tuple[int, ...]]) -> LeftOut | None:
     for view in (tuned, base):
         if not view.is_weight:
             return LeftOut(name, LeaveOutReason.NOT_FLOAT, view.source.stored_dtype)
-    if tuned.shape != base.shape and not _resized_vocabulary(name, tuned.shape, base.shape):
+    if tuned.shape != base.shape and name not in common:
         detail = f"{list(tuned.shape)} in the fine-tuned model, {list(base.shape)} in the original"
         return LeftOut(name, LeaveOutReason.SHAPE_DIFFERS, detail)
     if 0 in base.shape or 0 in tuned.shape:
@@ -204,10 +242,6 @@ def _odd(name: str, tuned: WeightView, base: WeightView) -> LeftOut | None:
     if len(base.shape) > MAX_DIMENSIONS and name.endswith(".weight"):
         return LeftOut(name, LeaveOutReason.TOO_MANY_DIMENSIONS, str(list(base.shape)))
     return None
-
-
-def _resized_vocabulary(name: str, tuned: tuple[int, ...], base: tuple[int, ...]) -> bool:
-    return len(tuned) == len(base) == 2 and tuned[1] == base[1] and any(part in name for part in VOCABULARY_NAMES)
 
 
 def _kind(name: str, shape: tuple[int, ...], views: dict[str, WeightView]) -> WeightKind:

@@ -9,7 +9,7 @@ from engine.checkpoints import WeightSource, WeightView
 from engine.models import wrappers
 from engine.models.families import COMPONENT_PREFIXES, FAMILIES, GENERIC, Family
 from engine.models.layouts import NATIVE, Layout, layout_of
-from engine.models.text_encoders import detect_text_encoder
+from engine.models.text_encoders import TextEncoder, detect_text_encoder
 
 DENOISER, VAE = "diffusion_model.", "vae."
 Sources = dict[str, WeightSource]
@@ -52,11 +52,19 @@ def kind_of(sources: Sources) -> Kind | None:
 
 
 def _encoder(shapes: Mapping[str, tuple[int, ...]], layout: Layout) -> Kind | None:
-    """A text encoder by the names and sizes that its layout gives; None for a language model and anything else."""
-    for level in ("", "model."):  # that may be saved without the level of its head
+    found = encoder_of(shapes)
+    if found is None:
+        return None
+    encoder, level = found
+    return Kind(encoder.family, layout, "text_encoders", encoder.canonical + level)
+
+
+def encoder_of(shapes: Mapping[str, tuple[int, ...]]) -> tuple[TextEncoder, str] | None:
+    """A text encoder by its names and sizes, and the level that they lack; None for a language model, and else."""
+    for level in ("", "model."):  # that is missing where a model was saved without its head
         encoder = detect_text_encoder({level + name: shape for name, shape in shapes.items()} if level else shapes)
         if encoder is not None:
-            return Kind(encoder.family, layout, "text_encoders", encoder.canonical + level)
+            return encoder, level
     return None
 
 

@@ -65,7 +65,8 @@ def _row(
     widths: Mapping[str, tuple[int, ...]] | None = None,
     least_rows: Mapping[str, int] | None = None,
 ) -> TextEncoder:
-    family = Family(clip, title, signature, (stack,), _DETECTION + module, absent=absent, text_encoder=True)
+    key = "llama3" if clip == "llama" else clip  # not that of the language models
+    family = Family(key, title, signature, (stack,), _DETECTION + module, absent=absent, text_encoder=True)
     return TextEncoder(family, clip, widths or {}, least_rows or {})
 
 

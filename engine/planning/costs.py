@@ -139,7 +139,7 @@ def _piece_part_bytes(piece: Piece, values: int) -> int:
         return values * DTYPES[source.dtype].bits // 8
     rows = min(source.shape[0], max(1, values * source.shape[0] // max(1, source.numel)))
     part = piece_of(source, 0, rows)
-    if piece.transposed or part.rows is not None:  # held decoded while the layer is at work
+    if piece.transposed or piece.single or part.rows is not None:  # held decoded while the layer is at work
         part = piece
     own = part.source
     return sum(stored.nbytes for stored in own.parts) + own.value_bytes + encoding_of(own).scratch_bytes(own)

@@ -35,6 +35,7 @@ class ModelSummary:
         notices: remarks on the file and its names.
         files: how many it has.
         link: where `path`, or the first of its files, leads as a link; None where it is none.
+        by_names_only: the family's names are known from other programs' sources alone, see `Family.by_names_only`.
         layouts: keys of the layouts that its names follow, see `engine.models.layouts`; none where all are native.
     """
 
@@ -54,6 +55,7 @@ class ModelSummary:
     files: int = 1
     link: Path | None = None
     layouts: tuple[str, ...] = ()
+    by_names_only: bool = False
 
     @property
     def name(self) -> str:
@@ -123,6 +125,7 @@ def inspect_model(path: Path) -> ModelSummary:
             files=len(checkpoint.files),
             link=_link(checkpoint),
             layouts=tuple(sorted({view.layout for view in named.views.values()} - {"native"})),
+            by_names_only=named.family.by_names_only,
         )
 
 

@@ -175,9 +175,18 @@ def _unusual(settings: ExtractionSettings) -> tuple[Notice, ...]:
 
 
 def _resized(weights: Sequence[PairedWeight]) -> tuple[Notice, ...]:
-    """A remark on each vocabulary of which the common rows alone are paired."""
+    """A remark on each weight of which the common part alone is paired."""
     return tuple(
-        Notice(NoticeCode.COMMON_ROWS_PAIRED, weight.name, {"common": weight.common_rows, "original": weight.shape[0]})
+        Notice(
+            NoticeCode.COMMON_PART_PAIRED,
+            weight.name,
+            {
+                "grown": weight.grown,
+                "lacking": weight.lacking,
+                "common": list(weight.common),
+                "parameters": weight.grown_numel,
+            },
+        )
         for weight in weights
-        if weight.common_rows is not None
+        if weight.common is not None
     )

@@ -21,12 +21,12 @@ class EarlierRuns:
 
     Attributes:
         layers: by index in the plan's layers.
-        measured: |delta|^2 by index behind the layers.
+        measured: |delta|^2 and the energy of what has grown, by index behind the layers.
         stopped: journals of stopped runs among those that the records are in, newest first.
     """
 
     layers: dict[int, Entry] = field(default_factory=dict)
-    measured: dict[int, float] = field(default_factory=dict)
+    measured: dict[int, tuple[float, float]] = field(default_factory=dict)
     stopped: tuple[Journal, ...] = ()
 
     @property
@@ -62,7 +62,7 @@ def _in_journals(plan: Plan, pair: PairStore) -> EarlierRuns:
         entry = find(pair.entries(weight.name), weight, plan.method)
         if entry is not None:
             layers[index] = entry
-    measured: dict[int, float] = {}
+    measured: dict[int, tuple[float, float]] = {}
     for index, weight in enumerate(plan.measured, len(plan.layers)):
         energy = find_measured(pair.entries(weight.name), weight)
         if energy is not None:

@@ -26,6 +26,7 @@ from engine.resume.reuse import (
     clamped_alike,
     decided,
     export_key,
+    grown_energy,
     left_out_reason,
     number,
     policy_key,
@@ -54,9 +55,11 @@ def make_record(
         "shape": list(weight.shape),
         "delta_energy": outcome.delta_energy,
         "original_energy": outcome.original_energy if math.isfinite(outcome.original_energy) else None,
-        "common_rows": weight.common_rows,
+        "common_rows": None,  # which the first version's records have instead of the common part
         "sides": sides_key(weight),
     }
+    if weight.common is not None:
+        fields |= {"common": list(weight.common), "grown_energy": outcome.grown_energy}
     if outcome.left_out is not None:
         file = outcome.broken_file
         fields["finetuned_broken"] = None if file is None else file in finetuned
@@ -107,11 +110,12 @@ def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: Side
     record = entry.load() if has_arrays else Record(entry.name, entry.fields, {})
     fields = record.fields
     total, original = float(fields["delta_energy"]), number(fields["original_energy"])
+    grown = grown_energy(fields)
     reason = left_out_reason(fields, method)
     if reason is not None:
         broken = _broken_file(fields, files)
         left_out = LeftOut(weight.name, reason, f"in {broken.name}" if broken else "")
-        return LayerOutcome(None, left_out, total, original, broken_file=broken, kept=True)
+        return LayerOutcome(None, left_out, total, original, grown_energy=grown, broken_file=broken, kept=True)
     svd, bound = None, False
     if fields["what"] == "difference":
         stored = _differences(record, method, total)
@@ -122,8 +126,8 @@ def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: Side
         stored = tuple(_factors(fields, svd, weight, method, rule) for rule in method.storing)
         new = [item for item, rule in zip(stored, method.storing, strict=True) if not decided(fields, method, rule)]
         bound = any(item.how.clamp == "clamped" for item in new)
-    row = layer_row(weight, svd, stored[0].how, total=total, original=original)
-    return LayerOutcome(row, None, total, original, stored=stored, kept=True, bound=bound)
+    row = layer_row(weight, svd, stored[0].how, total=total, original=original, grown=grown)
+    return LayerOutcome(row, None, total, original, grown_energy=grown, stored=stored, kept=True, bound=bound)
 
 
 def _differences(record: Record, method: LayerMethod, total: float) -> tuple[Stored, ...]:

@@ -31,9 +31,10 @@ def find(entries: Iterable[Entry], weight: PairedWeight, method: LayerMethod) ->
     return next((entry for entry in able if same_run(entry.fields, method)), able[0] if able else None)
 
 
-def find_measured(entries: Iterable[Entry], weight: PairedWeight) -> float | None:
-    """|delta|^2 of a weight, from any record of it."""
-    return next((float(entry.fields["delta_energy"]) for entry in entries if _same_weight(entry.fields, weight)), None)
+def find_measured(entries: Iterable[Entry], weight: PairedWeight) -> tuple[float, float] | None:
+    """|delta|^2 of a weight and the energy of what it has grown by, from any record of it."""
+    found = (entry.fields for entry in entries if _same_weight(entry.fields, weight))
+    return next(((float(fields["delta_energy"]), grown_energy(fields)) for fields in found), None)
 
 
 def superseded(old: Entry, new: Entry) -> bool:
@@ -95,9 +96,22 @@ def left_out_reason(fields: dict[str, Any], method: LayerMethod) -> LeaveOutReas
 
 
 def _same_weight(fields: dict[str, Any], weight: PairedWeight) -> bool:
-    if fields.get("shape") != list(weight.shape) or fields.get("common_rows") != weight.common_rows:
+    if fields.get("shape") != list(weight.shape) or not _of_common_part(fields, weight):
         return False
     return _of_sides(fields, sides_key(weight))
+
+
+def _of_common_part(fields: dict[str, Any], weight: PairedWeight) -> bool:
+    """Whether a record is of the same part of the weight; the first version noted the rows, and no grown energy."""
+    if "common" in fields or weight.common is None:
+        return bool(fields.get("common") == (weight.common and list(weight.common)) and not fields.get("common_rows"))
+    rows_alone = weight.common[1:] == weight.shape[1:]
+    return bool(rows_alone and not weight.grown_numel and fields.get("common_rows") == weight.common[0])
+
+
+def grown_energy(fields: dict[str, Any]) -> float:
+    """What a record's weight has beyond the original's shape; 0 for records of weights that have nothing there."""
+    return float(fields.get("grown_energy", 0.0))
 
 
 def _of_sides(fields: dict[str, Any], sides: Any) -> bool:

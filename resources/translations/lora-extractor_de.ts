@@ -3111,7 +3111,7 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose a file.</source>
-        <translation type="unfinished"></translation>
+        <translation>Wählen Sie eine Datei.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3131,7 +3131,7 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose a model's file or its index.</source>
-        <translation type="unfinished"></translation>
+        <translation>Wählen Sie die Datei eines Modells oder ihr Verzeichnis (Index).</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3258,17 +3258,17 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Get the file again.</source>
-        <translation type="unfinished"></translation>
+        <translation>Laden Sie die Datei noch einmal.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Get the model from a source that you trust.</source>
-        <translation type="unfinished"></translation>
+        <translation>Nehmen Sie das Modell aus einer Quelle, der Sie vertrauen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Get what is missing of the model and put it into the same folder: {names}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Laden Sie, was vom Modell fehlt, und legen Sie es in denselben Ordner: {names}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3432,7 +3432,7 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>The index is damaged or was written by a faulty program; get it again.</source>
-        <translation type="unfinished"></translation>
+        <translation>Der Index ist beschädigt oder stammt von einem fehlerhaften Programm; laden Sie ihn noch einmal.</translation>
     </message>
     <message>
         <source>The model in the folder {file} is split into several files, which is not supported yet.</source>
@@ -3481,7 +3481,7 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>The two are not parts of one model; get the model again.</source>
-        <translation type="unfinished"></translation>
+        <translation>Die beiden sind nicht Teile eines Modells; laden Sie das Modell noch einmal.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3510,7 +3510,7 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>There is no model in the folder {file}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Im Ordner {file} ist kein Modell.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3678,22 +3678,22 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>{file} is missing, one of {count} files that {index} names.</source>
-        <translation type="unfinished"></translation>
+        <translation>{file} fehlt, eine von {count} Dateien, die {index} nennt.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>{file} is missing, one of {count} numbered files of a model.</source>
-        <translation type="unfinished"></translation>
+        <translation>{file} fehlt, eine von {count} nummerierten Dateien eines Modells.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>{file} is no index of a model: it does not say which file a tensor lies in.</source>
-        <translation type="unfinished"></translation>
+        <translation>{file} ist kein Index eines Modells: Darin steht nicht, in welcher Datei ein Tensor liegt.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>{file} is no index of a model: it is not valid JSON.</source>
-        <translation type="unfinished"></translation>
+        <translation>{file} ist kein Index eines Modells: Es ist kein gültiges JSON.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3718,12 +3718,12 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>{file} names {tensor} twice.</source>
-        <translation type="unfinished"></translation>
+        <translation>{file} nennt {tensor} zweimal.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>{file} says that {tensor} lies in “{part}”, which is not opened: {detail}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Nach {file} liegt {tensor} in „{part}“; das wird nicht geöffnet: {detail}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3768,12 +3768,12 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>{part} and the index do not belong together; get both again.</source>
-        <translation type="unfinished"></translation>
+        <translation>{part} und der Index gehören nicht zusammen; laden Sie beide noch einmal.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>{part} holds {tensor}, which {file} does not name.</source>
-        <translation type="unfinished"></translation>
+        <translation>{part} enthält {tensor}, das {file} nicht nennt.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3823,17 +3823,17 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>{tensor} is not in {part}, where {file} says it is.</source>
-        <translation type="unfinished"></translation>
+        <translation>{tensor} ist nicht in {part}, wo es nach {file} sein soll.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>{tensor} lies both in {other} and in {part} ({file}).</source>
-        <translation type="unfinished"></translation>
+        <translation>{tensor} liegt sowohl in {other} als auch in {part} ({file}).</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>{tensor} lies in {part}, and {file} says that it lies in {other}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{tensor} liegt in {part}, nach {file} aber in {other}.</translation>
     </message>
 </context>
 <context>
@@ -4187,7 +4187,7 @@
     <message>
         <location filename="../../app/text/notices.py"/>
         <source>The folder holds more than one model: {name} is opened, and not {names}.</source>
-        <translation type="unfinished"></translation>
+        <translation>Im Ordner ist mehr als ein Modell: Geöffnet ist {name}, nicht {names}.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4202,7 +4202,7 @@
     <message>
         <location filename="../../app/text/notices.py"/>
         <source>The model has more than one denoiser: {name} is used. For {names} choose that folder by itself.</source>
-        <translation type="unfinished"></translation>
+        <translation>Das Modell hat mehr als ein Denoiser: Verwendet wird {name}. Für {names} wählen Sie diesen Ordner allein.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4223,6 +4223,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>a bias, norm or parameter, and those are switched off</source>
         <translation>ein Bias, eine Norm oder ein Parameter, und die sind abgeschaltet</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>a part that the original does not have</source>
+        <translation>ein Teil, den das Original nicht hat</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4322,6 +4327,38 @@
             <numerusform>{count} Byte</numerusform>
         </translation>
     </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} input channels of the original are not in the fine-tuned model and stay as they are</source>
+        <translation>
+            <numerusform>{count} Eingangskanal des Originals fehlt im feinabgestimmten Modell und bleibt, wie er ist</numerusform>
+            <numerusform>{count} Eingangskanäle des Originals fehlen im feinabgestimmten Modell und bleiben, wie sie sind</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new input channels are not in the file</source>
+        <translation>
+            <numerusform>{count} neuer Eingangskanal ist nicht in der Datei</numerusform>
+            <numerusform>{count} neue Eingangskanäle sind nicht in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new output channels are not in the file</source>
+        <translation>
+            <numerusform>{count} neuer Ausgangskanal ist nicht in der Datei</numerusform>
+            <numerusform>{count} neue Ausgangskanäle sind nicht in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new rows are not in the file</source>
+        <translation>
+            <numerusform>{count} neue Zeile ist nicht in der Datei</numerusform>
+            <numerusform>{count} neue Zeilen sind nicht in der Datei</numerusform>
+        </translation>
+    </message>
     <message>
         <location filename="../../app/text/notices.py"/>
         <source>{count} of {all_layers} come from the cache; the others follow.</source>
@@ -4336,6 +4373,22 @@
         <location filename="../../app/text/notices.py"/>
         <source>{count} of {of} layers changed by more than half of their weight. Is this the right original model?</source>
         <translation>{count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Ist das das richtige Originalmodell?</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} output channels of the original are not in the fine-tuned model and stay as they are</source>
+        <translation>
+            <numerusform>{count} Ausgangskanal des Originals fehlt im feinabgestimmten Modell und bleibt, wie er ist</numerusform>
+            <numerusform>{count} Ausgangskanäle des Originals fehlen im feinabgestimmten Modell und bleiben, wie sie sind</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} rows of the original are not in the fine-tuned model and stay as they are</source>
+        <translation>
+            <numerusform>{count} Zeile des Originals fehlt im feinabgestimmten Modell und bleibt, wie sie ist</numerusform>
+            <numerusform>{count} Zeilen des Originals fehlen im feinabgestimmten Modell und bleiben, wie sie sind</numerusform>
+        </translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4380,12 +4433,12 @@
     <message>
         <location filename="../../app/text/notices.py"/>
         <source>{name} is one of {files} files of a model; all of them are opened.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} ist eine von {files} Dateien eines Modells; alle sind geöffnet.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
         <source>{name} is one of {files} numbered files without an index; all of them are opened as one model.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} ist eine von {files} nummerierten Dateien ohne Index; alle sind als ein Modell geöffnet.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4394,8 +4447,13 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>{name} is stored in one of the models alone, as the other one uses its embeddings for it; it is compared with these.</source>
+        <translation>{name} ist nur in einem der Modelle gespeichert, weil das andere dafür seine Einbettungen verwendet; verglichen wird mit diesen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>{name} names parts that are not in the folder or have no weights: {names}.</source>
-        <translation type="unfinished"></translation>
+        <translation>{name} nennt Teile, die im Ordner fehlen oder keine Gewichte haben: {names}.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4404,13 +4462,84 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
-        <source>{name}: the vocabulary was resized; the {common} common rows of {original} are used.</source>
-        <translation>{name}: Das Vokabular hat eine andere Größe; verwendet werden die {common} gemeinsamen Zeilen von {original}.</translation>
+        <source>{name}: {extents}. What both models have is compared.</source>
+        <translation>{name}: {extents}. Verglichen wird, was beide Modelle haben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{tensors} of experts, such as {name}, hold square matrices, and nothing says which side is the output; the rows are taken for it.</source>
+        <translation>{tensors} von Experten, zum Beispiel {name}, enthalten quadratische Matrizen, und nichts sagt, welche Seite der Ausgang ist; die Zeilen gelten als Ausgang.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{tensors}, such as {name}, keep the rows of two projections in turns, which the other model has in tensors of their own. They are left out.</source>
+        <translation>{tensors}, zum Beispiel {name}, enthalten abwechselnd die Zeilen zweier Projektionen, die im anderen Modell eigene Tensoren sind. Sie werden ausgelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{tensors}, such as {name}, may be the experts of a mixture by their shape, or convolutions; nothing says which, so they are taken for convolutions.</source>
+        <translation>{tensors}, zum Beispiel {name}, können der Form nach die Experten einer Mischung sein oder Faltungen; nichts sagt, was zutrifft, deshalb gelten sie als Faltungen.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
         <source>{value} is unusual for {lora_type}: between {low} and {high} is recommended, for instance {best}.</source>
         <translation>{value} ist unüblich für {lora_type}: Empfohlen ist {low} bis {high}, zum Beispiel {best}.</translation>
+    </message>
+</context>
+<context>
+    <name>models</name>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>VAE</source>
+        <translation>VAE</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>denoiser</source>
+        <translation>Denoiser</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/models.py"/>
+        <source>diffusers folders, {count} files</source>
+        <translation>
+            <numerusform>diffusers-Ordner, {count} Datei</numerusform>
+            <numerusform>diffusers-Ordner, {count} Dateien</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>diffusers' names</source>
+        <translation>Namen von diffusers</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>link to {place}</source>
+        <translation>Verweis auf {place}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>llama.cpp's names</source>
+        <translation>Namen von llama.cpp</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>other parts</source>
+        <translation>andere Teile</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>text encoders</source>
+        <translation>Text-Encoder</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>{container} in {count} parts</source>
+        <translation>{container} in {count} Teilen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>{family} (by names only)</source>
+        <translation>{family} (nur nach Namen)</translation>
     </message>
 </context>
 <context>

@@ -43,6 +43,11 @@ def gguf(path: Path) -> Path:
     return path
 
 
+def old_gguf(path: Path) -> Path:
+    path.write_bytes(b"GGUF" + struct.pack("<III", 1, 1, 0) + bytes(64))
+    return path
+
+
 def pickle_of_torch(path: Path) -> Path:
     torch.save(matrices(1), path)
     return path
@@ -90,7 +95,8 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "an entry that is a number": ("header_invalid", lambda to: write_raw(to, {"a": 3}, bytes(8))),
     "odd metadata": ("header_invalid", lambda to: write_raw(to, {"__metadata__": {"x": 1}, "a": A}, bytes(8))),
     "a text file": ("not_a_model", text_file),
-    "gguf": ("unsupported_container", gguf),
+    "gguf": ("header_invalid", gguf),
+    "gguf of the first version": ("unsupported_container", old_gguf),
     "a pickle": ("unsupported_container", pickle_of_torch),
     "an old pickle": ("unsupported_container", old_pickle_of_torch),
     "a zip file": ("unsupported_container", zip_archive),

@@ -10,19 +10,22 @@ from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent,
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout
 
 from app.look.icons import icon
-from app.text.notices import format_bytes
+from app.text.models import link_text, model_facts
+from app.text.notices import notice_text
 from app.text.translation import plural, whole
 from app.text.window_text import breakable, short_error_text
 from app.widgets.basics.basics import ElidedLabel, icon_size, push_button, scaled, set_look, wrapped_label
 from app.widgets.basics.drops import accept_copy, dropped_paths
 from engine.checkpoints.containers import model_endings
-from engine.checkpoints.dtypes import dtype_title
+from engine.checkpoints.names_of_files import MODEL_INDEX, model_name
 from engine.errors import EngineError
 from engine.planning.inspection import ModelSummary
 
 LEAST_HEIGHT = 70  # with usual text; larger text takes what it needs
 CAPTION_WIDTH = 80  # which of the two cards it is can be read in this
 ARROW = "\u25be"
+INDEX_FILES = ("*.index.json", "*.index.*.json", MODEL_INDEX)
+"""Patterns of the files that stand for a model in several."""
 
 
 class ModelCard(QFrame):
@@ -136,28 +139,22 @@ class ModelCard(QFrame):
     def show_reading(self, path: Path) -> None:
         """A model is chosen and its header is being read."""
         self.path = path
-        self._show(path.name, self.tr("Reading\u2026"))
+        self._show(model_name(path), self.tr("Reading\u2026"))
 
     def show_summary(self, summary: ModelSummary) -> None:
         """Say what the model is."""
-        kinds = [dtype_title(name) for name, _count in summary.dtypes]
-        encodings = [title for title, _count in summary.encodings]
-        precision = summary.quantisation or " + ".join(list(dict.fromkeys(encodings or kinds))[:2])
-        parts = (
-            summary.family_title,
-            plural("ModelCard", "{count} tensor", "{count} tensors", summary.tensors).format(
-                count=whole(summary.tensors)
-            ),
-            precision,
-            format_bytes(summary.size_bytes),
-        )
-        self._show(summary.path.name, " \u00b7 ".join(part for part in parts if part))
-        self.setToolTip(str(summary.path))
+        self._show(summary.name, " \u00b7 ".join(model_facts(summary)))
+        tensors = plural("ModelCard", "{count} tensor", "{count} tensors", summary.tensors)
+        remarks = [notice_text(notice) for notice in summary.notices]
+        if remarks:
+            self.detail.setText(breakable(f"{self.detail.text()}\n{remarks[0]}"))
+        lines = (str(summary.path), link_text(summary), tensors.format(count=whole(summary.tensors)), *remarks)
+        self.setToolTip("\n".join(line for line in lines if line))
 
     def show_error(self, error: EngineError) -> None:
         """Say what is wrong with the model and what to do."""
         message, remedy = short_error_text(error)
-        name = self.path.name if self.path else ""
+        name = model_name(self.path) if self.path else ""
         self._show(name, breakable(f"\u26a0 {message} {remedy}".strip()))
         set_look(self.detail, "tone", "bad")
         set_look(self, "trouble", True)
@@ -168,7 +165,7 @@ class ModelCard(QFrame):
         """Let the person pick a file."""
         start = self.path or (Path(self._recent[0]) if self._recent else None)
         models, every = self.tr("Models"), self.tr("All files")
-        endings = " ".join(f"*{ending}" for ending in model_endings())
+        endings = " ".join((*(f"*{ending}" for ending in model_endings()), *INDEX_FILES))
         file, _ = QFileDialog.getOpenFileName(
             self, self._caption, str(start.parent) if start else "", f"{models} ({endings});;{every} (*)"
         )

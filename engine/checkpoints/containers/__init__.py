@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.checkpoints.checkpoint import Checkpoint
-from engine.checkpoints.containers import safetensors
+from engine.checkpoints.containers import gguf, safetensors
 
 HEAD_BYTES = 64
 """How much of a file's beginning `Container.recognises` sees."""
@@ -31,7 +31,8 @@ class Container:
 
 
 CONTAINERS: list[Container] = [
-    Container("safetensors", (".safetensors", ".sft"), safetensors.recognises, safetensors.open_file)
+    Container("safetensors", (".safetensors", ".sft"), safetensors.recognises, safetensors.open_file),
+    Container("GGUF", (".gguf",), gguf.recognises, gguf.open_file),
 ]
 """In the order in which they are asked."""
 

@@ -6,17 +6,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.checkpoints.encodings.encoding import Claim, Encoding
+from engine.checkpoints.encodings.encoding import Claim, Encoding, Unclaimed
+from engine.checkpoints.encodings.gguf import GGUF_ENCODINGS
 from engine.checkpoints.encodings.raw import Raw
 from engine.checkpoints.encodings.scaled_fp8 import ScaledFp8
 from engine.checkpoints.quantisation import Quantisation, quantisation_of
-from engine.checkpoints.stored import RAW, Piece, StoredTensor, WeightSource, WeightView
+from engine.checkpoints.stored import RAW, Piece, WeightSource, WeightView
 
 __all__ = [
     "ENCODINGS",
     "Claim",
     "ClaimedWeights",
     "Encoding",
+    "Unclaimed",
     "claim_weights",
     "decoded_bytes",
     "encoding_of",
@@ -24,7 +26,7 @@ __all__ = [
     "scratch_bytes",
 ]
 
-ENCODINGS: list[Encoding] = [ScaledFp8(), Raw()]
+ENCODINGS: list[Encoding] = [ScaledFp8(), *GGUF_ENCODINGS, Raw()]
 """In the order in which they are asked; the last one takes everything that is left."""
 
 
@@ -41,22 +43,25 @@ class ClaimedWeights:
     unreadable: Quantisation | None
 
 
-def claim_weights(stored: Mapping[str, StoredTensor], metadata: Mapping[str, str]) -> ClaimedWeights:
+def claim_weights(left: Unclaimed, metadata: Mapping[str, str]) -> ClaimedWeights:
     """Divide what a model stores among the encodings.
+
+    Args:
+        left: everything that is stored; what is claimed is taken out.
+        metadata: the container's texts.
 
     Raises:
         EngineError: see `Encoding.claim`.
     """
-    left, weights = dict(stored), list[WeightSource]()
+    place = {name: index for index, name in enumerate(left)}
+    weights = list[WeightSource]()
     unreadable = None
     for encoding in ENCODINGS:
         if encoding.key == RAW:
             unreadable = quantisation_of(left, metadata)
         claim = encoding.claim(left, metadata)
         weights += claim.weights
-        for name in (*claim.beside, *(part.name for weight in claim.weights for part in weight.parts)):
-            left.pop(name, None)
-    place = {name: index for index, name in enumerate(stored)}
+        left.remove((*claim.beside, *(part.name for weight in claim.weights for part in weight.parts)))
     weights.sort(key=lambda weight: place[weight.parts[0].name])
     return ClaimedWeights({weight.name: weight for weight in weights}, unreadable)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from engine.checkpoints.stored import StoredTensor, WeightSource
 
@@ -23,6 +24,47 @@ class Claim:
     beside: frozenset[str] = frozenset()
 
 
+class Unclaimed(Mapping[str, StoredTensor]):
+    """What no encoding has claimed yet, by name, in the order of the files."""
+
+    def __init__(
+        self,
+        stored: Mapping[str, StoredTensor],
+        read: Callable[[StoredTensor], bytes],
+        config_of: Callable[[StoredTensor], Mapping[str, Any]],
+    ) -> None:
+        """Begin with everything that a model stores.
+
+        Args:
+            stored: by name.
+            read: see `Checkpoint.read_small`.
+            config_of: see `Checkpoint.config_of`.
+        """
+        self._stored, self._read, self._config_of = dict(stored), read, config_of
+
+    def __getitem__(self, name: str) -> StoredTensor:
+        return self._stored[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stored)
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def read(self, part: StoredTensor) -> bytes:
+        """The bytes of a small tensor, such as JSON or a shape; see `Checkpoint.read_small`."""
+        return self._read(part)
+
+    def config_of(self, part: StoredTensor) -> Mapping[str, Any]:
+        """The ``config.json`` beside the file that a tensor lies in; see `Checkpoint.config_of`."""
+        return self._config_of(part)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Take out what was claimed."""
+        for name in names:
+            self._stored.pop(name, None)
+
+
 class Encoding(ABC):
     """One way to store weights. Its module imports no torch; `decode` stands in the module that `decoder` names.
 
@@ -39,16 +81,16 @@ class Encoding(ABC):
     decoder: str
 
     @abstractmethod
-    def claim(self, stored: Mapping[str, StoredTensor], metadata: Mapping[str, str]) -> Claim:
-        """Find the weights of this encoding, by names and headers alone.
+    def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
+        """Find the weights of this encoding, by names, headers and the contents of small tensors.
 
         Args:
-            stored: what no encoding before this one has claimed, in the order of the files.
+            stored: what no encoding before this one has claimed, in the order of the files; reads small tensors.
             metadata: the container's texts.
 
         Raises:
             EngineError: ``header_invalid`` with the tensor, where something belongs to this encoding and cannot be
-                right. The file is added by the caller.
+                right. The file is added by the caller. Also what reading raises.
         """
 
     def rows(self, source: WeightSource, start: int, stop: int) -> WeightSource | None:

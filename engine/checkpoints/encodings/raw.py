@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.checkpoints.dtypes import DTYPES
-from engine.checkpoints.encodings.encoding import Claim, Encoding
-from engine.checkpoints.stored import RAW, StoredTensor, WeightSource
+from engine.checkpoints.encodings.encoding import Claim, Encoding, Unclaimed
+from engine.checkpoints.stored import RAW, WeightSource
 
 
 class Raw(Encoding):
@@ -16,7 +16,7 @@ class Raw(Encoding):
     title = "plain numbers"
     decoder = "engine.checkpoints.encodings.raw_decode"
 
-    def claim(self, stored: Mapping[str, StoredTensor], metadata: Mapping[str, str]) -> Claim:
+    def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
         """See `Encoding.claim`; takes all whose dtype is known."""
         return Claim(
             tuple(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from engine.checkpoints.encodings.encoding import Claim, Encoding
+from engine.checkpoints.encodings.encoding import Claim, Encoding, Unclaimed
 from engine.checkpoints.stored import StoredTensor, WeightSource
 from engine.errors import EngineError, ErrorCode
 
@@ -26,7 +26,7 @@ class ScaledFp8(Encoding):
     title = "scaled fp8 (ComfyUI)"
     decoder = "engine.checkpoints.encodings.scaled_fp8_decode"
 
-    def claim(self, stored: Mapping[str, StoredTensor], metadata: Mapping[str, str]) -> Claim:
+    def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
         """See `Encoding.claim`. Weights without a scale are left to others: they are plain numbers."""
         prefixes = tuple(name.removesuffix(_MARKER) for name in stored if _is_marker(name))
         weights: list[WeightSource] = []

@@ -1,14 +1,16 @@
 """A folder stands for the one model in it; whatever else it holds is named, with what to do."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import torch
-from model_files import PREFIX, matrices, save_model
+from model_files import PREFIX, Tensors, matrices, save_model
 
 from engine.checkpoints import open_checkpoint
 from engine.errors import EngineError, ErrorCode
+from engine.events import Notice, NoticeCode
 from engine.planning.inspection import inspect_model
 from engine.session import Session
 
@@ -21,6 +23,11 @@ def save_lora(path: Path) -> Path:
 def folder(at: Path, name: str = "model") -> Path:
     (at / name).mkdir()
     return at / name
+
+
+def numbered(count: int, number: int) -> Tensors:
+    """Weights whose names no other number gives."""
+    return {f"{number}.{name}": tensor for name, tensor in matrices(count).items()}
 
 
 def refused(path: Path) -> EngineError:
@@ -88,7 +95,7 @@ def test_a_large_collection_is_not_read_through(tmp_path: Path) -> None:
     assert len(error.data["names"]) == 33
 
 
-@pytest.mark.parametrize("content", [(), ("notes.txt",), ("model.ckpt", "model.gguf")])
+@pytest.mark.parametrize("content", [(), ("notes.txt",), ("notes.txt", "picture.png")])
 def test_a_folder_without_a_model_says_so(tmp_path: Path, content: tuple[str, ...]) -> None:
     inside = folder(tmp_path)
     for name in content:
@@ -96,27 +103,68 @@ def test_a_folder_without_a_model_says_so(tmp_path: Path, content: tuple[str, ..
     assert refused(inside).data == {"reason": "empty", "names": []}
 
 
-@pytest.mark.parametrize(("names", "index"), [("numbered", True), ("numbered", False), ("free", True)])
-def test_a_model_in_several_files_is_told_as_such(tmp_path: Path, names: str, index: bool) -> None:
-    inside = folder(tmp_path)
-    parts = [f"model-{number:05}-of-00002.safetensors" for number in (1, 2)]
-    if names == "free":
-        parts = ["first.safetensors", "second.safetensors"]
-    for part in parts:
-        save_model(inside / part, matrices(1))
-    if index:
-        table = {"weight_map": dict(zip(("a.weight", "b.weight"), parts, strict=True))}
-        (inside / "model.safetensors.index.json").write_text(json.dumps(table))
-    assert refused(inside).data["reason"] == "sharded"
-
-
-def test_the_whole_model_beside_its_parts_is_taken(tmp_path: Path) -> None:
+def test_the_whole_model_beside_its_parts_is_taken_and_said(tmp_path: Path) -> None:
     inside = folder(tmp_path)
     whole = save_model(inside / "consolidated.safetensors", matrices(2))
     for number in (1, 2):
         save_model(inside / f"model-{number:05}-of-00002.safetensors", matrices(1))
     (inside / "model.safetensors.index.json").write_text("not JSON")
-    assert inspect_model(inside).path == whole
+    summary = inspect_model(inside)
+    assert summary.path == whole
+    assert summary.notices == (Notice(NoticeCode.FILE_CHOSEN, whole.name, {"names": ["model.safetensors.index.json"]}),)
+
+
+def test_a_small_file_beside_a_model_in_parts_is_not_taken_for_it(tmp_path: Path) -> None:
+    inside = folder(tmp_path)
+    save_model(inside / "extra.safetensors", matrices(1))
+    for number in (1, 2):
+        save_model(inside / f"model-{number:05}-of-00002.safetensors", numbered(10, number))
+    summary = inspect_model(inside)
+    assert (summary.path.name, summary.files) == ("model-00001-of-00002.safetensors", 2)
+
+
+@pytest.mark.parametrize("others", [("fp16",), ("fp16", "non_ema"), ("bf16", "fp16")])
+def test_of_variants_the_plain_one_is_taken_and_said(others: tuple[str, ...], tmp_path: Path) -> None:
+    inside = folder(tmp_path)
+    plain = save_model(inside / "model.safetensors", matrices(1))
+    names = [save_model(inside / f"model.{variant}.safetensors", matrices(1)).name for variant in others]
+    summary = inspect_model(inside)
+    assert summary.path == plain
+    assert summary.notices == (Notice(NoticeCode.FILE_CHOSEN, plain.name, {"names": names}),)
+
+
+def test_a_variant_alone_is_the_model(tmp_path: Path) -> None:
+    inside = folder(tmp_path)
+    variant = save_model(inside / "model.fp16.safetensors", matrices(1))
+    assert inspect_model(inside).path == variant
+
+
+def test_a_folder_of_the_hugging_face_cache_is_the_state_that_main_names(tmp_path: Path) -> None:
+    cache = folder(tmp_path, "models--people--their-model")
+    blobs = folder(cache, "blobs")
+    for state, seed in (("1" * 40, 1), ("2" * 40, 2), ("3" * 40, 3)):
+        blob = save_model(blobs / f"blob{seed}", matrices(2, seed=seed))
+        (cache / "snapshots" / state).mkdir(parents=True)
+        (cache / "snapshots" / state / "model.safetensors").symlink_to(f"../../blobs/{blob.name}")
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text("2" * 40)
+    summary = inspect_model(cache)
+    assert summary.path == cache / "snapshots" / ("2" * 40) / "model.safetensors"
+    assert summary.link == blobs / "blob2"
+
+
+@pytest.mark.parametrize("main", ["../../elsewhere", "", "/etc", "nowhere", "a" * 5000])
+def test_a_cache_whose_main_leads_nowhere_has_the_newest_state(main: str, tmp_path: Path) -> None:
+    cache = folder(tmp_path, "models--people--their-model")
+    for number, state in enumerate(("1" * 40, "2" * 40)):
+        (cache / "snapshots" / state).mkdir(parents=True)
+        save_model(cache / "snapshots" / state / "model.safetensors", matrices(2))
+        os.utime(cache / "snapshots" / state, (number, number))
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text(main)
+    (tmp_path / "elsewhere").mkdir()
+    save_model(tmp_path / "elsewhere" / "model.safetensors", matrices(1))
+    assert inspect_model(cache).path.parent.name == "2" * 40
 
 
 def test_the_only_part_of_a_model_is_all_of_it(tmp_path: Path) -> None:
@@ -124,15 +172,6 @@ def test_the_only_part_of_a_model_is_all_of_it(tmp_path: Path) -> None:
     model = save_model(inside / "model-00001-of-00001.safetensors", matrices(2))
     (inside / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a.weight": model.name}}))
     assert inspect_model(inside).path == model
-
-
-@pytest.mark.parametrize("index", [True, False])
-def test_a_diffusers_folder_is_told_as_such(tmp_path: Path, index: bool) -> None:
-    inside = folder(tmp_path)
-    save_model(folder(inside, "transformer") / "diffusion_pytorch_model.safetensors", matrices(1))
-    if index:
-        (inside / "model_index.json").write_text("{}")
-    assert refused(inside).data["reason"] == "diffusers"
 
 
 def test_a_lora_is_never_looked_for_in_a_folder(tmp_path: Path) -> None:

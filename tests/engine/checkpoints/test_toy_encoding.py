@@ -247,7 +247,7 @@ def test_records_answer_only_for_the_encoding_they_were_made_with(tmp_path: Path
 
 def test_a_record_that_names_no_encoding_answers_for_plain_numbers_alone(nibbles: None, tmp_path: Path) -> None:
     before = {"what": "measured", "delta_energy": 2.0, "original_energy": 1.0, "common_rows": None}
-    for pair, found in ((plain_pair(tmp_path), 2.0), (encoded_pair(tmp_path), None)):
+    for pair, found in ((plain_pair(tmp_path), (2.0, 0.0)), (encoded_pair(tmp_path), None)):
         with Session(*pair) as session:
             weight = session.weights(SETTINGS)[0]
             entry: Any = type("Entry", (), {"fields": before | {"shape": list(weight.shape)}})
@@ -325,7 +325,7 @@ def test_records_answer_only_for_the_layout_they_were_made_with(tmp_path: Path) 
     known = {"what": "measured", "delta_energy": 2.0, "common_rows": None, "shape": list(weight.shape)}
     new: Any = type("Entry", (), {"fields": known | {"sides": sides_key(weight)}})
     of_before: Any = type("Entry", (), {"fields": known})
-    assert [find_measured([entry], weight) for entry in (new, of_before)] == [2.0, 2.0]
+    assert [find_measured([entry], weight) for entry in (new, of_before)] == [(2.0, 0.0), (2.0, 0.0)]
     assert [find_measured([entry], other) for entry in (new, of_before)] == [None, None]
 
 

@@ -213,18 +213,21 @@ def test_tensors_that_cannot_be_used_are_named_with_the_reason(tmp_path: Path) -
         "first_stage_model.conv.weight": random_tensor(4, 4, seed=2),
         f"{PREFIX}position_ids": torch.arange(4),
         f"{PREFIX}conv_in.weight": random_tensor(4, 4, 3, 3, seed=3),
+        f"{PREFIX}wider.weight": random_tensor(4, 4, seed=7),
         f"{PREFIX}empty.weight": torch.zeros(0, 4),
         f"{PREFIX}six.weight": random_tensor(1, 2, 1, 2, 1, 2, seed=6),
         f"{PREFIX}gone.weight": random_tensor(4, 4, seed=4),
     }
     tuned = changed(base, [f"{PREFIX}layers.0.weight"])
     tuned[f"{PREFIX}conv_in.weight"] = random_tensor(4, 9, 3, 3, seed=5)
+    tuned[f"{PREFIX}wider.weight"] = random_tensor(6, 8, seed=8)
     del tuned[f"{PREFIX}gone.weight"]
     assert run(saved(tmp_path, tuned, base), tmp_path).left_out == {
         "model_ema.layers0weight": "ema_copy",
         "vae.conv.weight": "component_not_chosen",
         "diffusion_model.position_ids": "not_float",
-        "diffusion_model.conv_in.weight": "shape_differs",
+        "diffusion_model.conv_in.weight": "grown_part",
+        "diffusion_model.wider.weight": "shape_differs",
         "diffusion_model.empty.weight": "empty",
         "diffusion_model.six.weight": "too_many_dimensions",
         "diffusion_model.gone.weight": "only_original",

@@ -1,0 +1,103 @@
+"""What files of language models hide: matrices stored as (in, out), and embeddings that are the last layer too.
+
+Sources: transformers 5, pytorch_utils.Conv1D and the models that use it (models/gpt2, openai, imagegpt, ...), and
+``tie_word_embeddings`` of modeling_utils.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from engine.checkpoints import WeightView
+from engine.events import Notice, NoticeCode
+
+Views = dict[str, WeightView]
+CONV1D = "conv1d"
+"""Layout in the key of records: those that were made of the matrix as it is stored never answer for the turned one."""
+_CONV1D_MODULES = (".c_attn.weight", ".c_proj.weight", ".c_fc.weight", ".q_attn.weight")
+# What may be stored once: the last layer or the embeddings of T5's halves, and the embeddings that they are.
+_ALWAYS_TIED = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
+_TIED = {
+    "lm_head.weight": ("embed_tokens.weight", "wte.weight", "shared.weight", "word_embeddings.weight"),
+    "encoder.embed_tokens.weight": ("shared.weight",),
+    "decoder.embed_tokens.weight": ("shared.weight",),
+    "cls.predictions.decoder.weight": ("word_embeddings.weight",),
+    "predictions.decoder.weight": ("word_embeddings.weight",),
+}
+
+
+def turn_conv1d(views: Views) -> Views:
+    """Matrices of GPT-2's Conv1D as (out, in); those of programs that keep them as other models do stay as they are.
+
+    The bias of a matrix is as long as its output. A square matrix is stored as the others of its model are.
+    """
+    names = [name for name, view in views.items() if name.endswith(_CONV1D_MODULES) and len(view.shape) == 2]
+    found = {_is_turned(name, views) for name in names} - {None}
+    if found != {True}:
+        return views
+    chosen = {name for name in names if len(views[name].pieces) == 1}
+    return {name: _turned(view) if name in chosen else view for name, view in views.items()}
+
+
+def _is_turned(name: str, views: Views) -> bool | None:
+    rows, columns = views[name].shape
+    bias = views.get(name.removesuffix("weight") + "bias")
+    if rows == columns:
+        return None
+    if bias is not None and bias.shape in ((rows,), (columns,)):
+        return bias.shape == (columns,)
+    return columns == 3 * rows if name.endswith(".c_attn.weight") and 3 in (rows / columns, columns / rows) else None
+
+
+def _turned(view: WeightView) -> WeightView:
+    (piece,) = view.pieces
+    pieces = (replace(piece, transposed=not piece.transposed),)
+    return replace(view, shape=view.shape[::-1], pieces=pieces, layout=CONV1D)
+
+
+def pair_tied(
+    tuned: Views, base: Views, configs: tuple[Mapping[str, object], Mapping[str, object]] = ({}, {})
+) -> tuple[Views, Views, tuple[Notice, ...]]:
+    """Give a side that stores its embeddings alone the last layer that they are, where the other side stores both.
+
+    A model without its last layer looks alike: it is told apart by its ``config.json``, else by its names, which then
+    begin at the embeddings.
+
+    Args:
+        tuned: the fine-tuned model by canonical name.
+        base: the original.
+        configs: of each, what its ``config.json`` says; empty where there is none.
+
+    Returns:
+        Both, and what there is to say.
+    """
+    notices: list[Notice] = []
+    sides = []
+    for mine, other, config in ((tuned, base, configs[0]), (base, tuned, configs[1])):
+        added = {}
+        for head, view in other.items():
+            if head in mine or not head.endswith(tuple(_TIED)):
+                continue
+            embeddings = _embeddings(head, view, mine, config)
+            if embeddings is not None:
+                added[head] = embeddings
+                notices.append(Notice(NoticeCode.EMBEDDINGS_TIED, head, {"by": embeddings.source.name}))
+        sides.append(mine | added)
+    return sides[0], sides[1], tuple(notices)
+
+
+def _embeddings(head: str, view: WeightView, views: Views, config: Mapping[str, object]) -> WeightView | None:
+    """The embeddings of a model that are its last layer, too; None where it has none, or nothing says so."""
+    ending = max((name for name in _TIED if head.endswith(name)), key=len)
+    start = head.removesuffix(ending)
+    found = [
+        other
+        for name, other in views.items()
+        if name.startswith(start) and name.endswith(_TIED[ending]) and other.component == view.component
+    ]
+    if len(found) != 1 or len(view.shape) != 2 or found[0].shape[1:] != view.shape[1:]:
+        return None
+    said = config.get("tie_word_embeddings")
+    tied = "." in found[0].source.name.removesuffix(".weight") if said is None else bool(said)
+    return found[0] if tied or ending in _ALWAYS_TIED else None

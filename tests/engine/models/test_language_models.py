@@ -1,0 +1,177 @@
+"""Language models: matrices that GPT-2 keeps turned, tied embeddings, and vocabularies that were resized."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from extraction_runs import EXACT, run, verified
+from model_files import Tensors, random_tensor
+from safetensors.torch import load_file
+from tiny_language_models import VOCABULARY, WIDTH, files, in_memory, model, saved
+
+from engine.checkpoints import open_checkpoint
+from engine.checkpoints.tensors import read_view
+from engine.decompose.delta import subtract
+from engine.events import NoticeCode
+from engine.models.pairing import Pairing, pair
+from engine.resume.reuse import find_measured, sides_key
+
+CONV1D = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+
+
+def paired(folder: Path, tuned: Tensors, base: Tensors) -> tuple[Pairing, dict[str, torch.Tensor]]:
+    paths = files(folder, tuned, base)
+    with open_checkpoint(paths[0]) as left, open_checkpoint(paths[1]) as right:
+        pairing = pair(left, right)
+        return pairing, {
+            weight.name: subtract(read_view(left, weight.finetuned), read_view(right, weight.original)).values
+            for weight in pairing.weights
+        }
+
+
+def with_linear(tensors: Tensors) -> Tensors:
+    """The same model as programs keep it that have no Conv1D."""
+    turned = tuple(f"{module}.weight" for module in CONV1D)
+    return {name: tensor.T if name.endswith(turned) else tensor for name, tensor in tensors.items()}
+
+
+def changed(tensors: Tensors, rank: int = 2, size: float = 0.1) -> Tensors:
+    def change(at: int, tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.dim() < 2:
+            return size * random_tensor(*tensor.shape, seed=at)
+        return size * random_tensor(len(tensor), rank, seed=at) @ random_tensor(rank, tensor.shape[1], seed=at + 1)
+
+    return {name: tensor + change(at, tensor) for at, (name, tensor) in enumerate(tensors.items())}
+
+
+@pytest.mark.parametrize("tuned_form", ["conv1d", "linear"])
+@pytest.mark.parametrize("base_form", ["conv1d", "linear"])
+def test_conv1d_is_out_by_in_whoever_wrote_the_file(tuned_form: str, base_form: str, tmp_path: Path) -> None:
+    base = saved(model("gpt2"), tmp_path / "saved")
+    tuned = changed(base)
+    sides = [with_linear(side) if form == "linear" else side for side, form in ((tuned, tuned_form), (base, base_form))]
+    pairing, deltas = paired(tmp_path, *sides)
+    assert pairing.left_out == ()
+    for at in (0, 1):
+        for module in CONV1D:
+            name = f"h.{at}.{module}.weight"
+            expected = (tuned[f"transformer.{name}"] - base[f"transformer.{name}"]).T
+            assert torch.equal(deltas[f"diffusion_model.{name}"], expected), name
+
+
+def test_the_lora_of_conv1d_is_lapacks_best_of_the_turned_change(tmp_path: Path) -> None:
+    base = saved(model("gpt2"), tmp_path / "saved")
+    tuned = {
+        name: tensor + 0.1 * random_tensor(*tensor.shape, seed=at) for at, (name, tensor) in enumerate(base.items())
+    }
+    pair_of = files(tmp_path, tuned, base)
+    ran = run(pair_of, tmp_path, rank=3, output_dtype="fp32", clamp_quantile=False)
+    lora = load_file(ran.lora)
+    for module in CONV1D:
+        stem = f"diffusion_model.h.1.{module}"
+        up, down = lora[f"{stem}.lora_up.weight"].double(), lora[f"{stem}.lora_down.weight"].double()
+        name = f"transformer.h.1.{module}.weight"
+        delta = (tuned[name].double() - base[name].double()).T.numpy()
+        lost = float(np.square(np.linalg.svd(delta, compute_uv=False)[3:]).sum())
+        found = float(np.square(delta - (up @ down).numpy()).sum())
+        assert found == pytest.approx(lost, rel=1e-4)
+    assert verified(pair_of, ran.lora).mean_energy_retained == pytest.approx(
+        ran.result.outputs[0].mean_energy_retained, abs=1e-6
+    )
+
+
+def test_a_record_of_the_matrix_as_it_is_stored_never_answers_for_the_turned_one(tmp_path: Path) -> None:
+    base = saved(model("gpt2"), tmp_path / "saved")
+    pairing, _ = paired(tmp_path, changed(base), base)
+    weight = next(weight for weight in pairing.weights if weight.name.endswith("h.0.attn.c_proj.weight"))
+    plain = replace(
+        weight,
+        finetuned=replace(weight.finetuned, layout="native"),
+        original=replace(weight.original, layout="native"),
+    )
+    known = {"what": "measured", "delta_energy": 2.0, "common_rows": None, "shape": [WIDTH, WIDTH]}
+    for fields in (known, known | {"sides": sides_key(plain)}):
+        entry = type("Entry", (), {"fields": fields})
+        assert find_measured([entry], weight) is None  # type: ignore[list-item]
+        assert find_measured([entry], plain) == (2.0, 0.0)  # type: ignore[list-item]
+
+
+def test_models_that_keep_modules_of_these_names_as_others_do_are_left_as_they_are(tmp_path: Path) -> None:
+    base = with_linear(saved(model("gpt2"), tmp_path / "saved"))
+    pairing, _ = paired(tmp_path, base, base)
+    assert {view.layout for weight in pairing.weights for view in (weight.finetuned, weight.original)} == {"native"}
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama_tied"])
+@pytest.mark.parametrize("stored_by", ["tuned", "base"])
+def test_a_tied_last_layer_is_compared_with_the_embeddings_that_it_is(
+    stored_by: str, family: str, tmp_path: Path
+) -> None:
+    made = model(family)
+    without, both = saved(made, tmp_path / "saved"), in_memory(made)
+    assert both.keys() - without.keys() == {"lm_head.weight"}
+    pairing, deltas = paired(tmp_path, *((both, without) if stored_by == "tuned" else (without, both)))
+    assert pairing.left_out == ()
+    assert not any(delta.any() for delta in deltas.values())
+    assert "diffusion_model.lm_head.weight" in deltas
+    (notice,) = pairing.notices
+    assert (notice.code, notice.name) == (NoticeCode.EMBEDDINGS_TIED, "diffusion_model.lm_head.weight")
+
+
+def test_the_change_of_an_untied_last_layer_is_that_from_the_embeddings(tmp_path: Path) -> None:
+    made = model("llama_tied")
+    base = saved(made, tmp_path / "saved")
+    tuned = in_memory(made)
+    change = random_tensor(VOCABULARY, WIDTH, seed=4)
+    tuned["lm_head.weight"] = tuned["lm_head.weight"] + change
+    _, deltas = paired(tmp_path, tuned, base)
+    torch.testing.assert_close(deltas["diffusion_model.lm_head.weight"], change, rtol=0, atol=1e-6)
+
+
+def test_a_model_without_its_last_layer_is_not_taken_for_a_tied_one(tmp_path: Path) -> None:
+    made = model("llama")
+    base = saved(made.model, tmp_path / "saved")  # type: ignore[arg-type]
+    pairing, _ = paired(tmp_path, in_memory(made), base)
+    assert [item.name.split(".")[-2] for item in pairing.left_out] == ["lm_head"]
+
+
+@pytest.mark.parametrize("rows", [VOCABULARY + 12, VOCABULARY + 1, VOCABULARY - 7, 64])
+def test_a_resized_vocabulary_pairs_its_common_rows_and_counts_the_others(rows: int, tmp_path: Path) -> None:
+    made = model("llama")
+    base = saved(made, tmp_path / "base")
+    made.resize_token_embeddings(rows)  # type: ignore[operator]
+    tuned = saved(made, tmp_path / "tuned")
+    tuned = changed(tuned)
+    pairing, deltas = paired(tmp_path, tuned, base)
+    assert pairing.left_out == ()
+    common = min(rows, VOCABULARY)
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        weight = next(weight for weight in pairing.weights if weight.name.endswith(name))
+        beyond = ({"rows": rows - VOCABULARY}, {}) if rows > VOCABULARY else ({}, {"rows": VOCABULARY - rows})
+        assert (weight.grown, weight.lacking) == beyond
+        delta = deltas[weight.name]
+        assert torch.equal(delta[:common], tuned[name][:common] - base[name][:common])
+        assert not delta[common:].any()
+
+
+def test_the_energy_of_new_rows_is_measured_and_in_the_report(tmp_path: Path) -> None:
+    made = model("llama")
+    base = saved(made, tmp_path / "base")
+    made.resize_token_embeddings(VOCABULARY + 12)  # type: ignore[operator]
+    tuned = saved(made, tmp_path / "tuned")
+    tuned = changed(tuned)
+    ran = run(files(tmp_path, tuned, base), tmp_path, **EXACT)
+    assert ran.left_out == dict.fromkeys(
+        ("diffusion_model.model.embed_tokens.weight", "diffusion_model.lm_head.weight"), "grown_part"
+    )
+    report = json.loads(ran.result.outputs[0].report.read_text())
+    measured = {row["name"]: row["grown_energy"] for row in report["layers"] if "grown_energy" in row}
+    assert measured == {
+        f"diffusion_model.{name}": pytest.approx(float(tuned[name][VOCABULARY:].double().square().sum()), rel=1e-9)
+        for name in ("model.embed_tokens.weight", "lm_head.weight")
+    }
