@@ -7,12 +7,15 @@ from pathlib import Path
 
 import layout_models
 import pytest
+import sdxl_pipeline
 import torch
 import unet_layout_models
 from diffusers import (
+    EulerDiscreteScheduler,
     HunyuanImageTransformer2DModel,
     HunyuanVideo15Transformer3DModel,
     QwenImageTransformer2DModel,
+    StableDiffusionXLPipeline,
 )
 from layout_models import LayoutModel
 from model_files import Tensors, save_model
@@ -224,6 +227,28 @@ def test_a_text_encoder_as_transformers_saves_it_has_the_names_of_the_one_in_a_s
         converted, own = name_tensors(theirs), name_tensors(ours)
         assert set(converted.views) == set(own.views)
         assert all(key.startswith("text_encoders.clip_l.transformer.text_model.") for key in own.views)
+
+
+def test_a_pipeline_in_folders_is_the_single_file_of_the_same_model(tmp_path: Path) -> None:
+    model, vae = sdxl_pipeline.build(0), unet_layout_models.vae()
+    native = vae.native(0)
+    decoder = vae.build()
+    decoder.load_state_dict(vae.converted(native))
+    whole = load_file(sdxl_pipeline.save(model, tmp_path / "networks.safetensors"))
+    whole |= {f"first_stage_model.{key}": tensor for key, tensor in native.items()}
+    StableDiffusionXLPipeline(
+        vae=decoder, text_encoder=model.clip_l, text_encoder_2=model.clip_g, tokenizer=None, tokenizer_2=None,
+        unet=model.unet, scheduler=EulerDiscreteScheduler(steps_offset=1),
+    ).save_pretrained(tmp_path / "pipeline")  # fmt: skip
+    with (
+        open_checkpoint(tmp_path / "pipeline") as tuned,
+        open_checkpoint(save_model(tmp_path / "single.safetensors", whole)) as base,
+    ):
+        pairing = pair(tuned, base)
+        assert (pairing.family.key, pairing.left_out) == ("sdxl", ())
+        assert {weight.component for weight in pairing.weights} == {"denoiser", "text_encoders", "vae"}
+        for weight in pairing.weights:
+            assert torch.equal(read_view(tuned, weight.finetuned), read_view(base, weight.original)), weight.name
 
 
 LATER_HUNYUAN: dict[str, Callable[[], torch.nn.Module]] = {
