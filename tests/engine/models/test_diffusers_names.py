@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import comfy_kitchen
 import layout_models
 import pytest
 import sdxl_pipeline
@@ -20,6 +21,7 @@ from diffusers import (
 from layout_models import LayoutModel
 from model_files import Tensors, save_model
 from safetensors.torch import load_file
+from scaled_models import scaled
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from engine.checkpoints import Checkpoint, open_checkpoint
@@ -330,3 +332,23 @@ def test_a_part_that_is_not_there_leaves_the_others_named_as_unmatched(lost: str
         named = {item.name.removeprefix("diffusion_model.") for item in pairing.left_out}
     assert paired | named >= set(converted)
     assert len(named - set(converted)) == 1  # the original's whole weight
+
+
+def test_parts_that_are_scaled_by_themselves_are_joined_and_swapped_as_numbers(tmp_path: Path) -> None:
+    model = layout_models.flux()
+    stored: Tensors = {"scaled_fp8": torch.zeros(2).to(torch.float8_e4m3fn)}
+    numbers: Tensors = {}
+    for key, tensor in model.converted(model.native(0)).items():
+        if tensor.dim() != 2:
+            stored[key] = numbers[key] = tensor
+            continue
+        stored[key], scale = scaled(tensor)
+        stored[key.removesuffix("weight") + "scale_weight"] = scale
+        numbers[key] = comfy_kitchen.dequantize_per_tensor_fp8(stored[key], scale, torch.float32)
+    parts = [numbers[f"single_transformer_blocks.0.{part}.weight"] for part in
+             ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp")]  # fmt: skip
+    scale, shift = numbers["norm_out.linear.weight"].chunk(2)
+    with open_checkpoint(save_model(tmp_path / "model.safetensors", stored)) as theirs:
+        found = values(theirs, name_tensors(theirs))
+    assert torch.equal(found["diffusion_model.single_blocks.0.linear1.weight"], torch.cat(parts))
+    assert torch.equal(found["diffusion_model.final_layer.adaLN_modulation.1.weight"], torch.cat([shift, scale]))
