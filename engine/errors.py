@@ -49,6 +49,7 @@ class ErrorCode(str, Enum):
     INTERNAL = "internal"
     SHARD_MISSING = "shard_missing"
     INDEX_INVALID = "index_invalid"
+    PART_UNKNOWN = "part_unknown"
 
 
 class EngineError(Exception):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 from engine.checkpoints import WeightSource, WeightView
 from engine.models import wrappers
@@ -13,6 +14,7 @@ from engine.models.text_encoders import TextEncoder, detect_text_encoder
 
 DENOISER, VAE = "diffusion_model.", "vae."
 Sources = dict[str, WeightSource]
+_FEWEST = 3  # tensors of which it can be said that all their names begin alike
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,22 @@ def behind(start: str, sources: Sources) -> Sources:
 
 
 def recognised(sources: Sources, group: str = "") -> tuple[str, Sources] | None:
-    """The shortest beginning of wrapper words, at least the group's, behind which a model or components stand."""
-    for start in wrappers.starts(sources):
+    """The shortest beginning, at least the group's, behind which a model or components stand; and what stands there.
+
+    It consists of wrapper words, or of any words where every name begins with them.
+    """
+    for start in (*wrappers.starts(sources), *_common_starts(sources)):
         if start.startswith(group):
             inner = behind(start, sources)
             if is_checkpoint(inner) or kind_of(inner) is not None:
                 return start, inner
     return None
+
+
+def _common_starts(sources: Sources) -> list[str]:
+    """What all names begin with, word by word."""
+    if len(sources) < _FEWEST:
+        return []
+    first, last = min(sources).split("."), max(sources).split(".")
+    common = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first[:-1], last[:-1], strict=False))]
+    return ["".join(word + "." for word in common[:count]) for count in range(1, len(common) + 1)]

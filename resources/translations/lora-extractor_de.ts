@@ -3204,6 +3204,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose one of: {available}. Without a choice the first is used.</source>
+        <translation>Eines von diesen wählen: {available}. Ohne Wahl wird das erste verwendet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose the original model that the fine-tuned one was made from.</source>
         <translation>Das Originalmodell wählen, aus dem das feinabgestimmte entstanden ist.</translation>
     </message>
@@ -3279,6 +3284,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Leave out &lt; &gt; : " | ? * and names such as CON.</source>
         <translation>Ohne &lt; &gt; : " | ? * und Namen wie CON.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Leave out what follows the file's name.</source>
+        <translation>Weglassen, was auf den Dateinamen folgt.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3637,8 +3647,18 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} holds no model {name}.</source>
+        <translation>{file} enthält kein Modell {name}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} holds no tensors.</source>
         <translation>{file} enthält keine Tensoren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} holds one model, and none that is called {name}.</source>
+        <translation>{file} enthält ein einziges Modell, und keines namens {name}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4396,9 +4416,13 @@
         <translation>{day}. {month} {year}, {time}</translation>
     </message>
     <message>
-        <location filename="../../app/text/notices.py"/>
         <source>{file} holds several models: {name} is used, not {others}.</source>
-        <translation>{file} enthält mehrere Modelle: {name} wird verwendet, nicht {others}.</translation>
+        <translation type="vanished">{file} enthält mehrere Modelle: {name} wird verwendet, nicht {others}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{file} holds several models: {name} is used, not {others}. On the command line {file}#{other} chooses another.</source>
+        <translation>{file} enthält mehrere Modelle: {name} wird verwendet, nicht {others}. Auf der Befehlszeile wählt {file}#{other} ein anderes.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
