@@ -47,6 +47,9 @@ class NoticeCode(str, Enum):
     EXPERTS_INTERLEAVED = "experts_interleaved"
     EXPERTS_SQUARE = "experts_square"
     EMBEDDINGS_TIED = "embeddings_tied"
+    COMPARED_ROUNDED = "compared_rounded"
+    FINETUNED_COARSER = "finetuned_coarser"
+    ORIGINAL_COARSER = "original_coarser"
 
 
 @dataclass(frozen=True)

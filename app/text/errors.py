@@ -44,7 +44,7 @@ ERRORS: dict[ErrorCode, tuple[str, str]] = {
         marked("errors", "{file} holds quantised weights: {scheme} (seen at {tensor})."),
         marked(
             "errors",
-            "Use the model's fp16, bf16, plain or scaled fp8 version; others are not supported yet.",
+            "Use the version it was made from (fp16, bf16), or one in fp8, int8, nvfp4, nf4 or GGUF.",
         ),
     ),
     ErrorCode.SAME_FILE: (
@@ -199,6 +199,10 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "{tensor} lies both in {other} and in {part} ({file})."),
         marked("errors", "The two are not parts of one model; get the model again."),
     ),
+    (ErrorCode.QUANTISED, "gguf"): (
+        marked("errors", "{file} holds weights of a type that cannot be read: {scheme} (seen at {tensor})."),
+        marked("errors", "Use the model as Q2_K to Q6_K, Q4_0 to Q8_0, IQ4_NL, IQ4_XS, F16 or BF16 instead."),
+    ),
     (ErrorCode.OUTPUT_UNWRITABLE, "is_file"): (
         marked("errors", "The output folder {file} is a file."),
         marked("errors", "Choose a folder for the output."),
@@ -223,16 +227,16 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "The output folder {file} cannot be made, because {at} is not there."),
         marked("errors", "Connect the drive, or choose another output folder."),
     ),
+    (ErrorCode.QUANTISED, "unknown_format"): (
+        marked("errors", "{file} holds weights in a format that is not known here: {scheme} (seen at {tensor})."),
+        marked("errors", "Update LoRA Extractor, or use the version it was made from (fp16, bf16)."),
+    ),
     (ErrorCode.HEADER_INVALID, "tensor"): (
         marked("errors", "The header of {file} is broken at {tensor}: {reason}."),
         marked("errors", "The file is damaged or was written by a faulty program; get it again."),
     ),
     (ErrorCode.FORMAT_UNSUITABLE, "no_names"): (
         marked("errors", "The format of {format} has no names for the layers of such models ({family})."),
-        marked("errors", "Choose another format: {available}."),
-    ),
-    (ErrorCode.FORMAT_UNSUITABLE, "other_names"): (
-        marked("errors", "The format of {format} names the layers of {family} otherwise than these files do."),
         marked("errors", "Choose another format: {available}."),
     ),
     (ErrorCode.FORMAT_UNSUITABLE, "full"): (
@@ -250,6 +254,10 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
     (ErrorCode.NON_FINITE, "several"): (
         marked("errors", "{tensor} in {file} contains NaN or infinite values, and {more}. Nothing was written."),
         marked("errors", "Get an undamaged file, or leave such layers out with --skip-nonfinite."),
+    ),
+    (ErrorCode.NO_DIFFERENCE, "rounding"): (
+        marked("errors", "The two models differ by rounding alone: one is the other saved in another number format."),
+        marked("errors", "Choose another fine-tuned model or another original."),
     ),
     (ErrorCode.DISK_FULL, "before"): (
         marked("errors", "The LoRA needs up to {needed} and {file} has {free} free."),
@@ -397,6 +405,8 @@ def _variant(error: EngineError, more_layers: int) -> str:
         return "before" if "needed" in error.data else "while"
     if error.code is ErrorCode.NON_FINITE and more_layers:
         return "several"
+    if error.code is ErrorCode.QUANTISED and str(error.data.get("scheme")).startswith("GGUF "):
+        return "gguf"
     if error.code is ErrorCode.HEADER_INVALID and error.tensor:
         return "tensor"
     return str(error.data.get("reason"))

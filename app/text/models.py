@@ -33,10 +33,8 @@ def model_facts(summary: ModelSummary) -> list[str]:
 
 
 def layout_text(summary: ModelSummary) -> str:
-    """Whose names the weights have; empty for the original program's."""
-    if not any(layout.startswith("diffusers") for layout in summary.layouts):
-        return ""
-    return translate(CONTEXT, "diffusers' names")
+    """Whose names the weights have; empty for those of the model's own program."""
+    return ", ".join(summary.layouts)
 
 
 def components_text(summary: ModelSummary) -> str:

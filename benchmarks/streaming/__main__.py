@@ -21,6 +21,7 @@ from benchmarks.streaming.budget import budget_rows, budget_table
 from benchmarks.streaming.cache import cache_rows, cache_table
 from benchmarks.streaming.measuring import STATUS, Workplace
 from benchmarks.streaming.memory import memory_rows, memory_table
+from benchmarks.streaming.opening import opening_rows, opening_table
 from benchmarks.streaming.prefetch import prefetch_rows, prefetch_table
 from benchmarks.streaming.profiles import gpu_rows, profile_rows, profile_table
 from benchmarks.streaming.reading import reading_rows, reading_table
@@ -88,6 +89,7 @@ PARTS: dict[str, Part] = {
     "resident": _part(resident_rows, resident_table),
     "cache": _part(cache_rows, cache_table),
     "reading": _part(reading_rows, reading_table),
+    "opening": _part(opening_rows, opening_table),
     "gpu": _part(gpu_rows, profile_table),
 }
 

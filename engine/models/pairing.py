@@ -10,16 +10,18 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from engine.checkpoints import Checkpoint, WeightView
+from engine.checkpoints.encodings import cut_to
+from engine.checkpoints.rounding import Rounding, rounding_between
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
-from engine.models.aligned_names import name_pair
+from engine.models.alignment import name_pair
 from engine.models.blocks import Block, find_blocks
 from engine.models.common_parts import common_parts, is_vocabulary
 from engine.models.experts import align_experts
 from engine.models.families import GENERIC, Family
 from engine.models.language_models import name_shared, pair_tied, turn_conv1d
 from engine.results import LeaveOutReason, LeftOut
-from engine.settings import ExtractionSettings
+from engine.settings import ExtractionSettings, RoundOriginal
 
 WeightKind = Literal["matrix", "conv", "bias", "norm", "parameter"]
 Extent = Literal["rows", "outputs", "inputs"]
@@ -48,6 +50,7 @@ class PairedWeight:
         block: where it stands.
         common: shape of the part that both sides have, where their shapes differ: the first entries along each
             dimension. The delta is zero outside of it. None where the shapes are equal.
+        rounding: how the sides are compared where they are stored in different forms; None where they are not.
     """
 
     name: str
@@ -58,11 +61,16 @@ class PairedWeight:
     original: WeightView
     block: Block
     common: tuple[int, ...] | None = None
+    rounding: Rounding | None = None
 
     @property
     def numel(self) -> int:
         """Number of elements of the delta."""
         return math.prod(self.shape)
+
+    def rounded(self, choice: RoundOriginal) -> PairedWeight:
+        """The same weight, compared as a setting wants it."""
+        return self if self.rounding is None else replace(self, rounding=self.rounding.under(choice))
 
     @property
     def grown(self) -> dict[Extent, int]:
@@ -110,6 +118,11 @@ class Pairing:
     only_finetuned: dict[str, WeightView]
     notices: tuple[Notice, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The canonical names of all weights of both models, matched or not."""
+        return (*(weight.name for weight in self.weights), *(item.name for item in self.left_out))
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -149,14 +162,17 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
     common = common_parts(tuned.views, base.views)
     for name, view in base.views.items():
         other = tuned.views.get(name)
+        if other is not None and other.shape != view.shape:
+            other, view = cut_to(other, view.shape) or other, cut_to(view, other.shape) or view
         if other is None:
             left_out.append(_unmatched(name, view, LeaveOutReason.ONLY_ORIGINAL))
         elif (reason := _odd(name, other, view, common)) is not None:
             left_out.append(reason)
         else:
             kind = _kind(name, view.shape, base.views)
-            block = blocks.get(name, Block())
-            weights.append(PairedWeight(name, kind, view.component, view.shape, other, view, block, common.get(name)))
+            block, rounding = blocks.get(name, Block()), rounding_between(other, view)
+            sides = view.shape, other, view
+            weights.append(PairedWeight(name, kind, view.component, *sides, block, common.get(name), rounding))
     odd = [item for item in left_out if item.reason not in _UNMATCHED]
     if not weights and odd:
         raise EngineError(
@@ -202,7 +218,7 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
     measured: list[PairedWeight] = []
     new = _new_weights(pairing, settings)
     left_out = [item for item in pairing.left_out if item.name not in new]
-    for weight in pairing.weights:
+    for weight in (weight.rounded(settings.round_original) for weight in pairing.weights):
         if weight.component not in settings.components:
             component, numel = weight.component, weight.numel
             left_out.append(

@@ -36,7 +36,7 @@ class ModelSummary:
         notices: remarks on the file and its names.
         files: how many it has.
         link: where `path`, or the first of its files, leads as a link; None where it is none.
-        layouts: keys of the layouts that its names follow, see `engine.models.layouts`; none where all are native.
+        layouts: whose names its components have, in words, where those are not the native ones.
     """
 
     path: Path
@@ -86,8 +86,8 @@ def open_model(path: Path) -> Checkpoint:
         _refuse_lora(checkpoint)
         quantisation = checkpoint.quantisation
         if quantisation is not None:
-            file, scheme = checkpoint.path, quantisation.title
-            raise EngineError(ErrorCode.QUANTISED, file=file, tensor=quantisation.example, scheme=scheme)
+            data = {"scheme": quantisation.title, "reason": quantisation.remedy}
+            raise EngineError(ErrorCode.QUANTISED, file=checkpoint.path, tensor=quantisation.example, **data)
     except EngineError:
         checkpoint.close()
         raise
@@ -106,7 +106,7 @@ def inspect_model(path: Path) -> ModelSummary:
         quantisation = checkpoint.quantisation
         dtypes = Counter(part.dtype for part in checkpoint.stored.values())
         encoded = (source for source in checkpoint.weights.values() if source.encoding != RAW)
-        encodings = Counter(encoding_of(source).title for source in encoded)
+        encodings = Counter(encoding_of(source).title_of(source) for source in encoded)
         blocks = {block.name for block in find_blocks(named.family, set(named.views)).values()}
         return ModelSummary(
             path=checkpoint.path,
@@ -124,7 +124,7 @@ def inspect_model(path: Path) -> ModelSummary:
             notices=(*checkpoint.notices, *named.notices),
             files=len(checkpoint.files),
             link=_link(checkpoint),
-            layouts=tuple(sorted({view.layout for view in named.views.values()} - {"native"})),
+            layouts=tuple(dict.fromkeys(layout.title for layout in named.layouts if layout.family)),
         )
 
 

@@ -1691,8 +1691,8 @@
     </message>
     <message>
         <location filename="../../app/widgets/models/models_row.py"/>
-        <source>The model that was trained: a .safetensors file.</source>
-        <translation>Das trainierte Modell: eine .safetensors-Datei.</translation>
+        <source>The model that was trained: its file or its folder.</source>
+        <translation>Das trainierte Modell: seine Datei oder sein Ordner.</translation>
     </message>
 </context>
 <context>
@@ -3178,6 +3178,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose another fine-tuned model or another original.</source>
+        <translation>Ein anderes feinabgestimmtes Modell oder ein anderes Original wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose another fine-tuned model or another original; one of them may be a copy of the other.</source>
         <translation>Ein anderes feinabgestimmtes Modell oder ein anderes Original wählen; eines kann eine Kopie des anderen sein.</translation>
     </message>
@@ -3433,11 +3438,6 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
-        <source>The format of {format} names the layers of {family} otherwise than these files do.</source>
-        <translation>Das Format von {format} nennt die Schichten von {family} anders als diese Dateien.</translation>
-    </message>
-    <message>
-        <location filename="../../app/text/errors.py"/>
         <source>The header of {file} is broken at {tensor}: {reason}.</source>
         <translation>Der Kopf von {file} ist bei {tensor} fehlerhaft: {reason}.</translation>
     </message>
@@ -3495,6 +3495,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>The two are not parts of one model; get the model again.</source>
         <translation>Die beiden sind nicht Teile eines Modells; laden Sie das Modell noch einmal.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>The two models differ by rounding alone: one is the other saved in another number format.</source>
+        <translation>Die beiden Modelle unterscheiden sich nur durch Rundung: Eines ist das andere, in einem anderen Zahlenformat gespeichert.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3558,6 +3563,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Update LoRA Extractor, or use the version it was made from (fp16, bf16).</source>
+        <translation>LoRA Extractor aktualisieren oder die Fassung verwenden, aus der sie entstand (fp16, bf16).</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Use 1 to 80 printable characters.</source>
         <translation>1 bis 80 druckbare Zeichen verwenden.</translation>
     </message>
@@ -3573,8 +3583,13 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
-        <source>Use the model's fp16, bf16, plain or scaled fp8 version; others are not supported yet.</source>
-        <translation>Die Fassung in fp16, bf16, einfachem oder skaliertem fp8 verwenden; andere werden noch nicht unterstützt.</translation>
+        <source>Use the model as Q2_K to Q6_K, Q4_0 to Q8_0, IQ4_NL, IQ4_XS, F16 or BF16 instead.</source>
+        <translation>Das Modell stattdessen als Q2_K bis Q6_K, Q4_0 bis Q8_0, IQ4_NL, IQ4_XS, F16 oder BF16 verwenden.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Use the version it was made from (fp16, bf16), or one in fp8, int8, nvfp4, nf4 or GGUF.</source>
+        <translation>Die Fassung verwenden, aus der sie entstand (fp16, bf16), oder eine in fp8, int8, nvfp4, nf4 oder GGUF.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3658,6 +3673,16 @@
         <location filename="../../app/text/errors.py"/>
         <source>{file} holds values that no profile can have.</source>
         <translation>{file} enthält Werte, die kein Profil haben kann.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} holds weights in a format that is not known here: {scheme} (seen at {tensor}).</source>
+        <translation>{file} enthält Gewichte in einem hier unbekannten Format: {scheme} (gesehen bei {tensor}).</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} holds weights of a type that cannot be read: {scheme} (seen at {tensor}).</source>
+        <translation>{file} enthält Gewichte eines Typs, der nicht gelesen werden kann: {scheme} (zu sehen an {tensor}).</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4430,6 +4455,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>Most of the difference can only be rounding.</source>
+        <translation>Der größte Teil des Unterschieds kann nur Rundung sein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>Of this file for {name}, diffusers loads only the layers in blocks.</source>
         <translation>Von dieser Datei für {name} lädt diffusers nur die Schichten in Blöcken.</translation>
     </message>
@@ -4442,6 +4472,21 @@
         <location filename="../../app/text/notices.py"/>
         <source>The chosen format has no way to enlarge it.</source>
         <translation>Das gewählte Format kann es nicht vergrößern.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}. That rounding cannot be repeated exactly, so the LoRA will hold it too; a fine-tuned model in a finer format would be better.</source>
+        <translation>Das feinabgestimmte Modell speichert {layers} von {of} in {finetuned}, das Original in {original}. Diese Rundung lässt sich nicht genau wiederholen, also enthält das LoRA auch sie; ein feinabgestimmtes Modell in einem feineren Format wäre besser.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}. They are compared as stored, so the LoRA will hold that rounding too; with “Round the original” it does not.</source>
+        <translation>Das feinabgestimmte Modell speichert {layers} von {of} in {finetuned}, das Original in {original}. Verglichen wird, was gespeichert ist, also enthält das LoRA auch diese Rundung; mit „Original runden“ nicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}: they are compared with the original rounded the same way.</source>
+        <translation>Das feinabgestimmte Modell speichert {layers} von {of} in {finetuned}, das Original in {original}: Verglichen wird mit dem ebenso gerundeten Original.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4462,6 +4507,16 @@
         <location filename="../../app/text/notices.py"/>
         <source>The model has more than one denoiser: {name} is used. For {names} choose that folder by itself.</source>
         <translation>Das Modell hat mehr als ein Denoiser: Verwendet wird {name}. Für {names} wählen Sie diesen Ordner allein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The original stores {layers} of {of} in {original}, the fine-tuned model in {finetuned}. They are compared as stored, so the LoRA will undo that rounding too; an original in a finer format would need none of that.</source>
+        <translation>Das Original speichert {layers} von {of} in {original}, das feinabgestimmte Modell in {finetuned}. Verglichen wird, was gespeichert ist, also macht das LoRA auch diese Rundung rückgängig; mit einem Original in einem feineren Format wäre das nicht nötig.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The original stores {layers} of {of} in {original}, the fine-tuned model in {finetuned}: they are compared with the fine-tuned model rounded the same way.</source>
+        <translation>Das Original speichert {layers} von {of} in {original}, das feinabgestimmte Modell in {finetuned}: Verglichen wird mit dem ebenso gerundeten feinabgestimmten Modell.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4572,6 +4627,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>the same in both models</source>
         <translation>in beiden Modellen gleich</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>the same in both models but for rounding to {form}</source>
+        <translation>bis auf die Rundung auf {form} in beiden Modellen gleich</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4780,11 +4840,6 @@
             <numerusform>diffusers-Ordner, {count} Datei</numerusform>
             <numerusform>diffusers-Ordner, {count} Dateien</numerusform>
         </translation>
-    </message>
-    <message>
-        <location filename="../../app/text/models.py"/>
-        <source>diffusers' names</source>
-        <translation>Namen von diffusers</translation>
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
@@ -5029,6 +5084,11 @@
         <location filename="../../app/text/quality.py"/>
         <source>{layers} did not change</source>
         <translation>{layers} ohne Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
+        <source>{layers} did not change, {rounded} of them but for rounding</source>
+        <translation>{layers} unverändert, davon {rounded} bis auf Rundung</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -5438,6 +5498,11 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Automatic</source>
+        <translation>Automatisch</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Balanced</source>
         <translation>Ausgewogen</translation>
     </message>
@@ -5485,6 +5550,11 @@
         <location filename="../../engine/settings.py"/>
         <source>ComfyUI</source>
         <translation>ComfyUI</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Compare with the original rounded to the fine-tuned model's number format, so that rounding is not taken for change. auto: where the fine-tuned model is the coarser one. on: also round the fine-tuned model where the original is the coarser one. off: compare both as stored. A weight that differs by rounding alone is always left out.</source>
+        <translation>Mit dem Original vergleichen, gerundet auf das Zahlenformat des feinabgestimmten Modells, damit Rundung nicht als Änderung gilt. auto: wo das feinabgestimmte Modell gröber ist. on: auch das feinabgestimmte Modell runden, wo das Original gröber ist. off: vergleichen, was gespeichert ist. Ein Gewicht, das sich nur durch Rundung unterscheidet, wird immer weggelassen.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5634,6 +5704,16 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Off</source>
+        <translation>Aus</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>On, both ways</source>
+        <translation>Ein, in beiden Richtungen</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Only layers</source>
         <translation>Nur Schichten</translation>
     </message>
@@ -5676,6 +5756,11 @@
         <location filename="../../engine/settings.py"/>
         <source>Read ahead</source>
         <translation>Vorauslesen</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Round the original</source>
+        <translation>Original runden</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5882,6 +5967,11 @@
         <location filename="../../app/text/verification.py"/>
         <source>Format: {title}.</source>
         <translation>Format: {title}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/verification.py"/>
+        <source>Rounding is not counted as change there; of the plain difference of the two files it keeps {mean}, {worst} in the weakest layer.</source>
+        <translation>Rundung gilt dabei nicht als Änderung; vom reinen Unterschied der beiden Dateien behält es {mean}, in der schwächsten Schicht {worst}.</translation>
     </message>
     <message>
         <location filename="../../app/text/verification.py"/>

@@ -102,7 +102,8 @@ class Gguf(Encoding):
         if HEAD_ROWS in source.parameters:
             return _scratch_of_heads(source, _SCRATCH[self.kind])
         stored = source.parts[0].nbytes // self._block.nbytes * self._block.values
-        return int(min(stored, CHUNK_VALUES) * _SCRATCH[self.kind]) + _TABLES
+        more = self._block.nbytes if SKIPPED in source.parameters else 0  # other rows of that number may touch one more
+        return int(min(stored, CHUNK_VALUES) * _SCRATCH[self.kind]) + _TABLES + more
 
 
 class GgufPlain(Encoding):
@@ -191,4 +192,5 @@ def _scratch_of_heads(source: WeightSource, numbers: float) -> int:
     width = source.numel // rows
     count = min(rows, max(1, CHUNK_VALUES // max(1, width)))
     line = part.nbytes // max(1, part.shape[0])
-    return int(count * (line + numbers * width + _ROW_INDEX)) + _TABLES
+    more = line * int(source.parameters[HEAD_ROWS]) if SKIPPED in source.parameters else 0  # as in `Gguf`
+    return int(count * (line + numbers * width + _ROW_INDEX)) + _TABLES + more

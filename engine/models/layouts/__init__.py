@@ -7,14 +7,20 @@ from collections.abc import Collection
 from engine.models.families import FAMILIES, GENERIC, Family
 from engine.models.layouts.clip import CLIP_2022, OPEN_CLIP
 from engine.models.layouts.flux import CHROMA, FLUX, FLUX2, HUNYUAN_VIDEO, HUNYUAN_VIDEO_TENCENT
+from engine.models.layouts.language import SIGHTED
 from engine.models.layouts.layout import Fuse, Layout, Rename, Swap
+from engine.models.layouts.lumina import LUMINA2, Z_IMAGE
+from engine.models.layouts.mmdit import AURAFLOW, SD3
+from engine.models.layouts.unet import SD1, SDXL, VAE
 from engine.models.layouts.video import LTX, WAN
 
 __all__ = [
     "CLIP_2022",
+    "HUNYUAN_VIDEO_TENCENT",
     "LAYOUTS",
     "NATIVE",
     "OPEN_CLIP",
+    "SD1",
     "Fuse",
     "Layout",
     "Rename",
@@ -36,6 +42,14 @@ LAYOUTS = {
         HUNYUAN_VIDEO_TENCENT,
         WAN,
         LTX,
+        SD3,
+        AURAFLOW,
+        LUMINA2,
+        Z_IMAGE,
+        SDXL,
+        SD1,
+        VAE,
+        SIGHTED,
     )
 }
 _FAMILIES = {family.key: family for family in FAMILIES}
@@ -52,5 +66,5 @@ def layout_of(names: Collection[str]) -> tuple[Family, Layout] | None:
     """
     for layout in LAYOUTS.values():
         if layout.fits(names):
-            return _FAMILIES.get(layout.family, GENERIC), layout
+            return _FAMILIES.get(layout.family, GENERIC), layout.for_stored(names)
     return None
