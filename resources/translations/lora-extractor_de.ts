@@ -764,6 +764,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/result/explore_panel.py"/>
+        <source>Kept of what was compared</source>
+        <translation>Vom Verglichenen erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>Rank</source>
         <translation>Rang</translation>
     </message>
