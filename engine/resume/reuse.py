@@ -40,7 +40,7 @@ def find_measured(entries: Iterable[Entry], weight: PairedWeight) -> tuple[float
 def superseded(old: Entry, new: Entry) -> bool:
     """Whether whatever an old record can answer, a new one can."""
     mine, other = new.fields, old.fields
-    if not _of_sides(other, mine.get("sides")):
+    if not _of_sides(other, mine.get("sides")) or mine.get("rounding") != other.get("rounding"):
         return False
     if other.get("what") == "written":  # nothing but the file it speaks of
         return bool(mine.get("what") == "written" and mine.get("part") == other.get("part"))
@@ -98,7 +98,17 @@ def left_out_reason(fields: dict[str, Any], method: LayerMethod) -> LeaveOutReas
 def _same_weight(fields: dict[str, Any], weight: PairedWeight) -> bool:
     if fields.get("shape") != list(weight.shape) or not _of_common_part(fields, weight):
         return False
+    if fields.get("rounding") != rounding_key(weight):  # the first version's say nothing, and rounded nothing
+        return False
     return _of_sides(fields, sides_key(weight))
+
+
+def rounding_key(weight: PairedWeight) -> str | None:
+    """Which side was rounded before they were subtracted; None where both are stored in the same form.
+
+    That neither was is another key than None: what was found of a weight that differs by rounding alone is so too.
+    """
+    return None if weight.rounding is None else weight.rounding.key
 
 
 def _of_common_part(fields: dict[str, Any], weight: PairedWeight) -> bool:

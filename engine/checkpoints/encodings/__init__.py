@@ -14,6 +14,7 @@ from engine.checkpoints.encodings.encoding import Claim, Encoding, Unclaimed
 from engine.checkpoints.encodings.gguf import GGUF_ENCODINGS
 from engine.checkpoints.encodings.raw import Raw
 from engine.checkpoints.encodings.scaled_fp8 import ScaledFp8
+from engine.checkpoints.encodings.strided import StridedNumbers
 from engine.checkpoints.encodings.weight_scale import BlockFp8, ModelOptNvfp4, WeightScale
 from engine.checkpoints.quantisation import Quantisation, quantisation_of
 from engine.checkpoints.stored import RAW, Piece, WeightSource, WeightView
@@ -29,6 +30,7 @@ __all__ = [
     "decoded_bytes",
     "encoding_of",
     "piece_of",
+    "read_by_rows",
     "scratch_bytes",
 ]
 
@@ -43,6 +45,7 @@ ENCODINGS: list[Encoding] = [
     BlockFp8(),
     WeightScale(),
     *GGUF_ENCODINGS,
+    StridedNumbers(),
     Raw(),
 ]
 """In the order in which they are asked; the last one takes everything that is left."""
@@ -103,6 +106,13 @@ def piece_of(source: WeightSource, start: int, stop: int, *, transposed: bool = 
     """The piece of a weight's rows: read by themselves where the encoding can do that."""
     rows = encoding_of(source).rows(source, start, stop)
     return Piece(source, (start, stop), transposed) if rows is None else Piece(rows, None, transposed)
+
+
+def read_by_rows(piece: Piece) -> bool:
+    """Whether some rows of a piece can be read and decoded without the others."""
+    source = piece.source
+    first = piece_of(source, 0, 1) if source.shape and source.shape[0] else piece
+    return first.rows is None and piece.rows is None and not (piece.transposed or piece.single)
 
 
 def decoded_bytes(view: WeightView) -> int:

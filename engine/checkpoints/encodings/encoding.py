@@ -10,6 +10,8 @@ from typing import Any
 from engine.checkpoints.quantisation import Quantisation
 from engine.checkpoints.stored import StoredTensor, WeightSource
 
+CASTING_BYTES = 16 * 1024 * 1024  # what a cast takes beside its result, see `engine.checkpoints.encodings.raw_round`
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -77,11 +79,18 @@ class Encoding(ABC):
         decoder: module with ``decode(source: WeightSource, parts: Sequence[torch.Tensor]) -> torch.Tensor``. The parts
             are on one device, in their stored shape and dtype ((nbytes,) uint8 where torch has no such dtype); the
             result has the source's shape and dtype and is on the same device. It must not change the parts.
+        rounding: module with ``round_like(values: torch.Tensor, source: WeightSource, parts: Sequence[torch.Tensor]) ->
+            torch.Tensor``: numbers of the source's shape, in any floating dtype, as this weight would give them had
+            they been stored in its place, with its own scales; in the source's shape and dtype. Finite numbers stay
+            finite, others do not become finite. None where what encoders do cannot be repeated exactly.
+        plain: whether the numbers are stored as they are, so that nobody needs to hear of it.
     """
 
     key: str
     title: str
     decoder: str
+    rounding: str | None = None
+    plain: bool = False
 
     @abstractmethod
     def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
@@ -114,4 +123,12 @@ class Encoding(ABC):
 
     def scratch_bytes(self, source: WeightSource) -> int:
         """Memory that `decode` takes beside the parts and its result."""
+        return 0
+
+    def repeats(self, source: WeightSource) -> bool:
+        """Whether `round_like` repeats for a weight exactly what its encoder did."""
+        return self.rounding is not None
+
+    def rounding_bytes(self, source: WeightSource) -> int:
+        """Memory that `round_like` takes beside its result."""
         return 0

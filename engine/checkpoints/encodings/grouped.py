@@ -24,7 +24,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.checkpoints.encodings.encoding import Encoding
+from engine.checkpoints.encodings.encoding import CASTING_BYTES, Encoding
 from engine.checkpoints.encodings.side_data import SCALE_DTYPES, blocks, described, refuse
 from engine.checkpoints.stored import StoredTensor, WeightSource
 
@@ -137,6 +137,7 @@ class Grouped(Encoding):
     """Base of the encodings that have such a recipe; they only claim."""
 
     decoder = "engine.checkpoints.encodings.grouped_decode"
+    rounding = "engine.checkpoints.encodings.grouped_round"
 
     def rows(self, source: WeightSource, start: int, stop: int) -> WeightSource:
         """See `Encoding.rows`."""
@@ -179,6 +180,21 @@ class Grouped(Encoding):
         limited = self.rows(source, 0, shape[0])
         parameters = {name: value for name, value in limited.parameters.items() if name != "padding"}
         return replace(limited, shape=shape, parameters=parameters)
+
+    def repeats(self, source: WeightSource) -> bool:
+        """See `Encoding.repeats`: for fp8 and int8 that was only divided by its scales.
+
+        Of packed codes, zero points and rotations it is not known in which order and dtype an encoder rounded.
+        """
+        given = source.parameters
+        known = source.stored_dtype in ("F8_E4M3", "F8_E5M2", "I8") and set(given["roles"]) <= {"weight", "scale"}
+        return known and not {"codes", "rotation", "constant"} & set(given)
+
+    def rounding_bytes(self, source: WeightSource) -> int:
+        """See `Encoding.rounding_bytes`: the scales in float32, and some rows in several forms."""
+        scale, rows = part_of(source, "scale"), rows_of(source)
+        own = 0 if scale is None else 4 * math.prod(scale.shape) + self._scale_scratch(source, scale, rows)
+        return own + CASTING_BYTES + 48 * codes_in_row(source)
 
     def scratch_bytes(self, source: WeightSource) -> int:
         """See `Encoding.scratch_bytes`: what unpacking, the scales in float32, and rotating take, one after another."""
