@@ -73,6 +73,7 @@ def _float8(layer: Layer) -> WeightSource:
 
 
 def _int8(layer: Layer) -> WeightSource:
+    layer.check_weight("I8")
     turned = layer.option("convrot", False)
     if not isinstance(turned, bool):
         refuse(layer.weight.name, f"{layer.says} says convrot is {short(turned)}")
