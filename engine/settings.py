@@ -188,7 +188,8 @@ class ExtractionSettings(BaseModel):
     set_weight: bool = Field(
         False,
         title="New weights",
-        description="Also write weights that only the fine-tuned model has, whole, as .set_weight.",
+        description="Also write weights that only the fine-tuned model has, whole, as .set_weight, and new rows and "
+        "input channels of others, as .reshape_weight.",
         json_schema_extra={"advanced": True},
     )
     skip_nonfinite: bool = Field(

@@ -262,6 +262,19 @@ class UnreadPair(Pieces):
         return self._values[:count]
 
 
+def read_grown(checkpoint: Checkpoint, weight: PairedWeight) -> torch.Tensor:
+    """The rows or the columns that the fine-tuned side of a weight has beyond the original, as a float32 matrix.
+
+    Raises:
+        EngineError: see `Checkpoint.read_into`.
+    """
+    rows, columns = _matrix(weight.finetuned.shape)
+    inside, breadth = _matrix(weight.shape)
+    side = _Side(checkpoint, weight.finetuned, lambda count: None)
+    start = (inside, 0) if inside < rows else (0, breadth)
+    return side.block((start[0], rows), (start[1], columns)).to(torch.float32, copy=True)
+
+
 class _Side:
     """One side of a weight, read in parts into memory that is used again."""
 

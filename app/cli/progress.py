@@ -106,8 +106,8 @@ class RunDisplay:
             self._task = self._bar.add_task("extracting", total=1.0, words="")
         elif isinstance(event, Notice):
             self._keeps = self._keeps and event.code is not NoticeCode.JOURNAL_OFF
-            if event.code is not NoticeCode.LARGE_CHANGE:  # stands at the end, beside what the file keeps
-                self._console.line(notice_text(event))
+            say = self._console.warning if event.code is NoticeCode.LARGE_CHANGE else self._console.line
+            say(notice_text(event))
         elif isinstance(event, FinishingStep):
             self._console.line(finishing_text(event))
         elif isinstance(event, ProgressEvent):

@@ -58,7 +58,7 @@ NOTICES: dict[NoticeCode, str] = {
     ),
     NoticeCode.DIFFUSERS_REFUSES: marked("messages", "diffusers may refuse this file for {name}."),
     NoticeCode.DIFFUSERS_READS_NOTHING: marked("messages", "diffusers loads nothing of this file for {name}."),
-    NoticeCode.COMMON_PART_PAIRED: marked("messages", "{name}: {extents}. What both models have is compared."),
+    NoticeCode.COMMON_PART_PAIRED: marked("messages", "{name}: {extents}. What both models have is compared.{remedy}"),
     NoticeCode.TAKEN_FOR_CONVOLUTIONS: marked(
         "messages",
         "{tensors}, such as {name}, may be the experts of a mixture by their shape, or convolutions; nothing says "
@@ -129,6 +129,9 @@ NOTICES: dict[NoticeCode, str] = {
     ),
     NoticeCode.FILE_CHOSEN: marked(
         "messages", "The folder holds more than one model: {name} is opened, and not {names}."
+    ),
+    NoticeCode.STATE_CHOSEN: marked(
+        "messages", "Of {file} the weights under {name} are used, and not those under {names}."
     ),
     NoticeCode.OTHER_DENOISERS: marked(
         "messages", "The model has more than one denoiser: {name} is used. For {names} choose that folder by itself."
@@ -235,6 +238,7 @@ def notice_text(notice: Notice) -> str:
         values |= {name: format_bytes(data[name]) for name in ("needed", "budget")}
     if notice.code is NoticeCode.COMMON_PART_PAIRED:
         values["extents"] = "; ".join(_extents(data))
+        values["remedy"] = _remedy_of_growth(data)
     if notice.code is NoticeCode.ADAPTIVE_PARAM_UNUSUAL:
         values["best"] = short_number(RECOMMENDED_ADAPTIVE_PARAM[data["lora_type"]][2])
         values |= {name: short_number(data[name]) for name in ("value", "low", "high")}
@@ -254,6 +258,16 @@ def _template(notice: Notice) -> str:
     return NOTICES[notice.code]
 
 
+def _remedy_of_growth(data: dict[str, Any]) -> str:
+    """What can be done about the new part of a weight: a sentence, or nothing where there is none."""
+    if not data["grown"] or data["enlarged"]:
+        return ""
+    if data["offered"]:
+        text = translate("messages", "Switch on “{setting}” ({option}) to write the new part too, for {program}.")
+        return " " + text.format(setting=translate("settings", "New weights"), option="--set-weight", program="ComfyUI")
+    return " " + translate("messages", "The chosen format has no way to enlarge it.")
+
+
 def names_text(names: Sequence[str]) -> str:
     """``a, b``, and no more of them than are read at a glance: ``a, b, c, d and 7 more``."""
     listed = ", ".join(names[:_NAMES_SHOWN])
@@ -266,46 +280,66 @@ def names_text(names: Sequence[str]) -> str:
 def _extents(data: dict[str, Any]) -> Iterator[str]:
     """What either side of a weight has beyond the other, as parts of a sentence."""
     for word, count in data["grown"].items():
-        forms = {
-            "rows": plural(
-                "messages", "{count} new row is not in the file", "{count} new rows are not in the file", count
-            ),
-            "outputs": plural(
-                "messages",
-                "{count} new output channel is not in the file",
-                "{count} new output channels are not in the file",
-                count,
-            ),
-            "inputs": plural(
-                "messages",
-                "{count} new input channel is not in the file",
-                "{count} new input channels are not in the file",
-                count,
-            ),
-        }
-        yield forms[word].format(count=whole(count))
+        yield (_written if data["enlarged"] else _not_written)(word, count).format(count=whole(count))
     for word, count in data["lacking"].items():
-        forms = {
-            "rows": plural(
-                "messages",
-                "{count} row of the original is not in the fine-tuned model and stays as it is",
-                "{count} rows of the original are not in the fine-tuned model and stay as they are",
-                count,
-            ),
-            "outputs": plural(
-                "messages",
-                "{count} output channel of the original is not in the fine-tuned model and stays as it is",
-                "{count} output channels of the original are not in the fine-tuned model and stay as they are",
-                count,
-            ),
-            "inputs": plural(
-                "messages",
-                "{count} input channel of the original is not in the fine-tuned model and stays as it is",
-                "{count} input channels of the original are not in the fine-tuned model and stay as they are",
-                count,
-            ),
-        }
-        yield forms[word].format(count=whole(count))
+        yield _lacking(word, count).format(count=whole(count))
+
+
+def _not_written(word: str, count: int) -> str:
+    if word == "rows":
+        return plural("messages", "{count} new row is not in the file", "{count} new rows are not in the file", count)
+    if word == "outputs":
+        return plural(
+            "messages",
+            "{count} new output channel is not in the file",
+            "{count} new output channels are not in the file",
+            count,
+        )
+    return plural(
+        "messages",
+        "{count} new input channel is not in the file",
+        "{count} new input channels are not in the file",
+        count,
+    )
+
+
+def _written(word: str, count: int) -> str:
+    if word == "rows":
+        return plural(
+            "messages",
+            "{count} new row is written as it is, which enlarges the weight",
+            "{count} new rows are written as they are, which enlarges the weight",
+            count,
+        )
+    return plural(
+        "messages",
+        "{count} new input channel is written as it is, which enlarges the weight",
+        "{count} new input channels are written as they are, which enlarges the weight",
+        count,
+    )
+
+
+def _lacking(word: str, count: int) -> str:
+    if word == "rows":
+        return plural(
+            "messages",
+            "{count} row of the original is not in the fine-tuned model and stays as it is",
+            "{count} rows of the original are not in the fine-tuned model and stay as they are",
+            count,
+        )
+    if word == "outputs":
+        return plural(
+            "messages",
+            "{count} output channel of the original is not in the fine-tuned model and stays as it is",
+            "{count} output channels of the original are not in the fine-tuned model and stay as they are",
+            count,
+        )
+    return plural(
+        "messages",
+        "{count} input channel of the original is not in the fine-tuned model and stays as it is",
+        "{count} input channels of the original are not in the fine-tuned model and stay as they are",
+        count,
+    )
 
 
 def finishing_text(event: FinishingStep) -> str:

@@ -8,8 +8,8 @@ extraction's own. Works on any LoRA of a format that has a row in `engine.format
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
 from engine.checkpoints.rounded import compared
 from engine.checkpoints.tensors import read_encoded, read_stored
+from engine.decompose.delta import energy_of_parts, grown_parts
 from engine.decompose.method import StoredPart
 from engine.errors import EngineError, ErrorCode
 from engine.events import VerifyProgress
@@ -75,8 +76,11 @@ def verify(
         sums, plain_sums = _Sums(), _Sums()
         for index, weight in enumerate(weights):
             cancel.check()
+            enlarged = weight.name in read.enlarged
             with stoppable(ThreadWork(lambda: cancel.cancelled, weight.name)):
-                found, plain = _measure(file, keys[weight.name], weight, _read(weight, finetuned, original, residents))
+                sides = _read(weight, finetuned, original, None if enlarged else residents)
+                found, plain = _measure(file, keys[weight.name], weight, sides, enlarged=enlarged)
+                grown = 0.0 if enlarged else _grown_energy(weight, sides)
             if keys[weight.name]:
                 layers.append(_judged(file, weight, keys[weight.name], found, plain))
             elif found.total > 0.0:
@@ -86,8 +90,8 @@ def verify(
                         weight.name, LeaveOutReason.EXCLUDED, detail, numel=weight.numel, component=weight.component
                     )
                 )
-            sums.add(found)
-            plain_sums.add(plain or found)
+            sums.add(found, grown)
+            plain_sums.add(plain or found, grown)
             yield VerifyProgress(index + 1, len(weights), weight.name)
         yield Verification(
             layers=tuple(layers),
@@ -106,7 +110,8 @@ def verify(
 def _whole(read: _ReadKeys, pairing: Pairing) -> set[str]:
     """The weights that only the fine-tuned model has and that the LoRA holds as they are."""
     keys = set(read.index.whole)
-    return {name for name in pairing.only_finetuned if read.format.whole_key(pairing.family, name) in keys}
+    names = {name for name in pairing.only_finetuned if read.format.whole_key(pairing.family, name) in keys}
+    return names | {*read.enlarged}
 
 
 @dataclass(frozen=True)
@@ -124,10 +129,10 @@ class _Sums:
     total: float = 0.0
     lost: float = 0.0
 
-    def add(self, measured: _Measured) -> None:
-        """Count a weight; one that is broken in the models has no change to keep."""
+    def add(self, measured: _Measured, grown: float) -> None:
+        """Count a weight and what it has grown by; one that is broken in the models has no change to keep."""
         if math.isfinite(measured.total):
-            self.total, self.lost = self.total + measured.total, self.lost + measured.lost
+            self.total, self.lost = self.total + measured.total + grown, self.lost + measured.lost + grown
 
     @property
     def mean(self) -> float:
@@ -158,15 +163,19 @@ def _components(settings: dict[str, Any]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _ReadKeys:
-    """A LoRA's keys as one format reads them: of each weight up, down and perhaps alpha, the difference, or none."""
+    """A LoRA's keys as one format reads them: of each weight up, down and perhaps alpha, the difference, or none.
+
+    Of weights that are enlarged to the fine-tuned model's shape, `enlarged` has the key that says so.
+    """
 
     format: LoraFormat
     index: LoraIndex
     keys: dict[str, tuple[str, ...]]
+    enlarged: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def known(self) -> set[str]:
-        return {key for found in self.keys.values() for key in found}
+        return {key for found in self.keys.values() for key in found} | {*self.enlarged.values()}
 
 
 def _read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight]) -> _ReadKeys:
@@ -178,9 +187,18 @@ def _read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight]) 
     found = formats_of(file.stored.keys())
     if not found:
         raise EngineError(ErrorCode.NOT_A_LORA, file=file.path)
-    readings = [_ReadKeys(row, index, _keys_of_all(row, index, pairing, weights)) for row, index in found]
+    readings = [
+        _ReadKeys(row, index, _keys_of_all(row, index, pairing, weights), _enlarged(row, index, pairing, weights))
+        for row, index in found
+    ]
     chosen = likeliest({reading.format: len(reading.known) for reading in readings}, file.metadata)
     return next(reading for reading in readings if reading.format is chosen)
+
+
+def _enlarged(row: LoraFormat, index: LoraIndex, pairing: Pairing, weights: list[PairedWeight]) -> dict[str, str]:
+    """The keys of the shapes that weights of a larger fine-tuned side are enlarged to."""
+    keys = {weight.name: row.reshape_key(pairing.family, weight.name) for weight in weights if weight.may_be_enlarged}
+    return {name: key for name, key in keys.items() if key is not None and index.found({"reshape": key})}
 
 
 def _keys_of_all(
@@ -219,17 +237,18 @@ def _read(weight: PairedWeight, finetuned: Checkpoint, original: Checkpoint, res
 
 
 def _measure(
-    file: Checkpoint, keys: tuple[str, ...], weight: PairedWeight, weights: Weights
+    file: Checkpoint, keys: tuple[str, ...], weight: PairedWeight, weights: Weights, *, enlarged: bool
 ) -> tuple[_Measured, _Measured | None]:
     """What the LoRA keeps of a weight's change, and of the plain difference where that is another one.
 
-    In float64, a few rows at a time, where the weights are.
+    In float64, a few rows at a time, where the weights are. Of a weight that is enlarged the delta is in the shape of
+    the fine-tuned side, against zero where that is larger.
     """
-    delta_rows, plain_rows, shape = _delta_rows(weight, weights)
+    delta_rows, plain_rows, shape = _delta_rows(weight, weights, enlarged=enlarged)
     rows = shape[0] if shape else 1
     columns = math.prod(shape[1:])
     stored = [read_stored(file, file.stored[key]) for key in keys]
-    _check_shapes(file, keys, stored, weight)
+    _check_shapes(file, keys, stored, tuple(shape))
     _check_finite(file, keys, stored)
     step = max(1, _CHUNK_BYTES // (8 * max(1, columns)))
     sums = [[0.0, 0.0] for _ in ((delta_rows, plain_rows) if plain_rows else (delta_rows,))]
@@ -251,10 +270,25 @@ def _measure(
     return _Measured(*sums[0]), _Measured(*sums[1]) if plain_rows else None
 
 
+def _grown_energy(weight: PairedWeight, weights: Weights) -> float:
+    """Energy of what the fine-tuned side has beyond the original's shape, against zero, in float64."""
+    if weight.common is None or not weight.grown_numel:
+        return 0.0
+    if weights.delta is not None:
+        return weights.delta.grown_energy
+    assert weights.sides is not None
+    tuned = weights.sides[0].decoded()
+    tuned = tuned.reshape(tuned.shape[0], -1)
+    common = weight.common[0], math.prod(weight.common[1:])
+    step = max(1, _CHUNK_BYTES // (8 * max(1, tuned.shape[1])))
+    shape = tuned.shape[0], tuned.shape[1]
+    return energy_of_parts(tuned[part].to(torch.float32) for part in grown_parts(shape, common, step))
+
+
 _Rows = Callable[[slice], torch.Tensor]
 
 
-def _delta_rows(weight: PairedWeight, weights: Weights) -> tuple[_Rows, _Rows | None, torch.Size]:
+def _delta_rows(weight: PairedWeight, weights: Weights, *, enlarged: bool) -> tuple[_Rows, _Rows | None, torch.Size]:
     """Functions that give rows of the difference in float64, (rows, columns), and the weight's shape.
 
     The first is of the difference that was extracted; the second of the plain one, where that may be another.
@@ -266,22 +300,30 @@ def _delta_rows(weight: PairedWeight, weights: Weights) -> tuple[_Rows, _Rows | 
     assert weights.sides is not None
     plain = compared(weights.sides, None)
     assert plain is not None, "nothing is rounded"
-    plain_rows = _difference_rows(*plain)
+    plain_rows, shape = _difference_rows(*plain, enlarged=enlarged), plain[0 if enlarged else 1].shape
     if weight.rounding is None:
-        return plain_rows, None, plain[1].shape
+        return plain_rows, None, shape
     both = compared(weights.sides, weight.rounding)
     if both is None:  # the same but for rounding
-        return lambda piece: torch.zeros_like(plain_rows(piece)), plain_rows, plain[1].shape
-    return _difference_rows(*both), plain_rows, plain[1].shape
+        tuned, base = plain
+        common = tuple(map(slice, map(min, tuned.shape, base.shape)))
+        both = (tuned, tuned[common]) if enlarged else (base, base)
+    return _difference_rows(*both, enlarged=enlarged), plain_rows, shape
 
 
-def _difference_rows(tuned: torch.Tensor, base: torch.Tensor) -> _Rows:
-    """A function that gives rows of the difference of two tensors in float64, (rows, columns)."""
+def _difference_rows(tuned: torch.Tensor, base: torch.Tensor, *, enlarged: bool) -> _Rows:
+    """A function that gives rows of the difference of two tensors in float64, (rows, columns).
+
+    Of different shapes it is in the original's, or where that is enlarged in the fine-tuned side's.
+    """
     tuned, base = (side.reshape(side.shape[0] if side.dim() else 1, -1) for side in (tuned, base))
 
     def rows(piece: slice) -> torch.Tensor:
-        delta = torch.zeros_like(base[piece], dtype=torch.float64)
-        common, breadth = max(0, min(delta.shape[0], tuned.shape[0] - piece.start)), min(tuned.shape[1], base.shape[1])
+        delta = torch.zeros_like((tuned if enlarged else base)[piece], dtype=torch.float64)
+        if enlarged:
+            delta.copy_(tuned[piece])
+        height, breadth = (min(sizes) for sizes in zip(tuned.shape, base.shape, strict=True))
+        common = max(0, min(len(delta), height - piece.start))
         ours, theirs = (side[piece][:common, :breadth].to(torch.float32) for side in (tuned, base))
         delta[:common, :breadth] = ours.to(torch.float64) - theirs.to(torch.float64)
         return delta
@@ -289,10 +331,10 @@ def _difference_rows(tuned: torch.Tensor, base: torch.Tensor) -> _Rows:
     return rows
 
 
-def _check_shapes(file: Checkpoint, keys: tuple[str, ...], stored: list[torch.Tensor], weight: PairedWeight) -> None:
+def _check_shapes(file: Checkpoint, keys: tuple[str, ...], stored: list[torch.Tensor], shape: tuple[int, ...]) -> None:
     if not keys:
         return
-    rows, columns = (weight.shape[0], math.prod(weight.shape[1:])) if weight.shape else (1, 1)
+    rows, columns = (shape[0], math.prod(shape[1:])) if shape else (1, 1)
     if len(stored) == 1:
         fits = stored[0].numel() == rows * columns
     else:

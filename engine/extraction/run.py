@@ -172,7 +172,7 @@ class ExtractionRun:
         """Write everything whose turn it is; returns the index whose turn is next."""
         group: list[tuple[int, LayerOutcome]] = []
         while (outcome := self._available(position, ready, journal)) is not None:
-            if outcome.stored:
+            if outcome.stored or outcome.left_out is not None:  # of which a new part may be written all the same
                 with self._at_disk():
                     for collector in self._collectors:
                         outcome = collector.write(position, outcome)

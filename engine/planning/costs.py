@@ -43,6 +43,15 @@ def stored_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule) -
     return min(method.policy.rank, rows, columns) * (rows + columns) * size + 4
 
 
+def enlarging_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule) -> int:
+    """What is added to that where the weight is enlarged: its new part, an identity, and zeros beside the factors."""
+    size = DTYPES[SAFETENSORS_DTYPES[rule.output_dtype]].bits // 8
+    (rows, columns), (more_rows, more_columns) = matrix_shape(weight.shape), matrix_shape(weight.finetuned.shape)
+    rank = min(method.policy.rank, rows, columns)
+    new = min(more_rows - rows or more_rows, more_columns - columns or more_columns)
+    return ((rank + new) * (more_rows + more_columns) - rank * (rows + columns)) * size + 8 * len(weight.shape)
+
+
 def journal_bytes(weight: PairedWeight, method: LayerMethod) -> int:
     """Largest size of a weight's record in the journal; the file itself is the journal of ``full``."""
     if method.full:

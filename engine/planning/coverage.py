@@ -21,7 +21,7 @@ def cover(pairing: Pairing, components: Collection[str], whole: Collection[str] 
     Args:
         pairing: the two models.
         components: the chosen parts.
-        whole: canonical names of weights that only the fine-tuned model has and that the file holds as they are.
+        whole: canonical names of weights that the file holds as they are in what only the fine-tuned model has of them.
     """
     weights = [weight for weight in pairing.weights if weight.component in components]
     rest = [
@@ -31,6 +31,8 @@ def cover(pairing: Pairing, components: Collection[str], whole: Collection[str] 
     rest = [item for item in rest if part_of(item.component, item.name) not in absent]
     in_file = [item for item in rest if item.name in whole]
     outside = [item for item in rest if item.name not in whole]
+    enlarged = [weight for weight in weights if weight.name in whole]
+    others = [weight for weight in weights if weight.name not in whole]
     tuned = sum(math.prod(weight.finetuned.shape) for weight in weights) + _numel(rest, *_TUNED)
     base = sum(math.prod(weight.original.shape) for weight in weights)
     base += _numel(rest, *(reason for reason in _UNCOMPARED if reason is not LeaveOutReason.ONLY_FINETUNED))
@@ -41,10 +43,10 @@ def cover(pairing: Pairing, components: Collection[str], whole: Collection[str] 
     ]
     return Coverage(
         compared=sum(map(_compared, weights)),
-        whole=_numel(in_file, *_TUNED),
+        whole=_numel(in_file, *_TUNED) + sum(weight.grown_numel for weight in enlarged),
         parameters=max(tuned, base),
-        new_rows=sum({grown for weight in weights if (grown := _grown(weight, 0))}),
-        new_channels=sum({grown for weight in weights if (grown := _grown(weight, 1))}),
+        new_rows=sum({grown for weight in others if (grown := _grown(weight, 0))}),
+        new_channels=sum({grown for weight in others if (grown := _grown(weight, 1))}),
         unmatched=sum(item.reason in _TUNED for item in outside),
         missing=sum(item.reason is LeaveOutReason.ONLY_ORIGINAL for item in outside) + sum(map(_shrunk, weights)),
         blocks=len(matched_blocks | counts.keys()),

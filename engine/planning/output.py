@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from engine.formats.output_path import check_writable, first_free, numbered, out
 from engine.formats.registry import format_named, formats_for
 from engine.models.families import Family
 from engine.models.pairing import PairedWeight, Pairing, Selection
-from engine.planning.costs import matrix_shape, stored_bytes
+from engine.planning.costs import enlarging_bytes, matrix_shape, stored_bytes
 from engine.planning.coverage import cover
 from engine.results import Coverage, LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -69,6 +69,11 @@ class Output:
     output_bytes: int
     identity: str
     coverage: Coverage
+
+    @property
+    def enlarged(self) -> frozenset[str]:
+        """The names of weights that it enlarges to the fine-tuned model's shape, new part included."""
+        return frozenset(name for name, parts in self.keys.items() if "reshape" in parts)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -138,7 +143,7 @@ def _output(
     folder, stem = output_folder_and_stem(output_dir, settings, hardware, row.stem)
     numbers[folder, stem] = first_free(folder, stem, numbers[folder, stem] + 1)
     _check_suits(row, pairing.family, method)
-    found = {weight.name: _keys(row, pairing.family, weight, method) for weight in selection.extracted}
+    found = {weight.name: _keys(row, pairing.family, weight, method, settings) for weight in selection.extracted}
     taken = {key: name for name, parts in reversed(found.items()) for key in parts.values()}  # by the first weight
     keys = {name: parts for name, parts in found.items() if parts and _owner(taken, parts) == name}
     if selection.extracted and not keys:
@@ -159,7 +164,9 @@ def _output(
     all_keys = [key for parts in keys.values() for key in parts.values()]
     unsaid = _unsaid(selection)
     header_bytes = header_room((*all_keys, *whole_keys.values()), _texts(settings, hardware, unsaid))
+    enlarged = {name for name, parts in keys.items() if "reshape" in parts}
     size = _LENGTH_BYTES + header_bytes + sum(stored_bytes(weight, method, rule) for weight in held)
+    size += sum(enlarging_bytes(weight, method, rule) for weight in held if weight.name in enlarged)
     return Output(
         made_with=settings.model_dump(mode="json"),
         made_with_text=settings.model_dump_json(exclude={"resume", *unsaid}),
@@ -170,15 +177,22 @@ def _output(
         storing=rule,
         keys=keys,
         whole_keys=whole_keys,
-        left_out=(*selection.left_out, *_not_in_format({name: details[name] for name in names}, selection)),
+        left_out=(*_outside(selection, enlarged), *_not_in_format({name: details[name] for name in names}, selection)),
         folder=folder,
         stem=stem,
         name=numbered(stem, numbers[folder, stem]),
         header_bytes=header_bytes,
         output_bytes=size + sum(selection.new[name].value_bytes for name in whole_keys),
         identity=_identity(settings, hardware, stem, header_bytes, unsaid),
-        coverage=cover(pairing, settings.components, whole_keys),
+        coverage=cover(pairing, settings.components, {*whole_keys, *enlarged}),
     )
+
+
+def _outside(selection: Selection, enlarged: Collection[str]) -> list[LeftOut]:
+    """What is left out whatever the format, without the new parts of the weights that are enlarged."""
+    return [
+        item for item in selection.left_out if item.reason is not LeaveOutReason.GROWN_PART or item.name not in enlarged
+    ]
 
 
 def _not_in_format(details: Mapping[str, str], selection: Selection) -> list[LeftOut]:
@@ -215,8 +229,15 @@ def unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
     return EngineError(ErrorCode.FORMAT_UNSUITABLE, reason=reason, available=others, **names)
 
 
-def _keys(row: LoraFormat, family: Family, weight: PairedWeight, method: LayerMethod) -> LayerKeys:
-    return row.keys(family, weight.name, weight.kind, factors=method.stores_factors(weight.kind))
+def _keys(
+    row: LoraFormat, family: Family, weight: PairedWeight, method: LayerMethod, settings: ExtractionSettings
+) -> LayerKeys:
+    factors = method.stores_factors(weight.kind)
+    keys = row.keys(family, weight.name, weight.kind, factors=factors)
+    if not (keys and factors and settings.set_weight and weight.may_be_enlarged):
+        return keys
+    key = row.reshape_key(family, weight.name)
+    return keys if key is None else {**keys, "reshape": key}
 
 
 def _owner(taken: Mapping[str, str], parts: LayerKeys) -> str:

@@ -11,6 +11,7 @@ from engine.checkpoints import WeightView
 from engine.checkpoints.rounding import Rounding
 from engine.decompose.method import LayerMethod, StoringRule
 from engine.events import Notice, NoticeCode
+from engine.formats.lora_format import LoraFormat
 from engine.models.pairing import PairedWeight, Pairing, select
 from engine.planning.costs import journal_bytes, measuring_work, work
 from engine.planning.output import Output, output_notices, plan_outputs
@@ -40,6 +41,8 @@ class Plan:
         journal_bytes: largest size of the run's journal.
         batches: which of `layers` are worked on together.
         notices: remarks that can be made before the start.
+        could_write_whole: how many weights that only the fine-tuned model has the first file would hold if
+            ``set_weight`` were on.
     """
 
     pairing: Pairing
@@ -56,6 +59,7 @@ class Plan:
     journal_bytes: int
     batches: tuple[tuple[int, ...], ...]
     notices: tuple[Notice, ...]
+    could_write_whole: int
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
@@ -82,19 +86,6 @@ class Plan:
     def coverage(self) -> Coverage:
         """Of how much of the models the first file's figures will speak."""
         return self.outputs[0].coverage
-
-    @property
-    def could_write_whole(self) -> int:
-        """How many weights that only the fine-tuned model has the first file would hold if ``set_weight`` were on."""
-        if self.settings.set_weight:
-            return 0
-        wanted = [
-            name
-            for name, view in self.pairing.only_finetuned.items()
-            if view.component in self.settings.components and view.is_weight
-        ]
-        lora = self.outputs[0].format
-        return sum(lora.whole_key(self.pairing.family, name) is not None for name in wanted)
 
     @property
     def folder(self) -> Path:
@@ -136,7 +127,7 @@ def make_plan(
     """
     selection, method = select(pairing, settings), LayerMethod.of(settings)
     _check_one_decomposition(settings, also)
-    unusual, resized = _unusual(settings), _resized(selection.extracted)
+    unusual = _unusual(settings)
     outputs = plan_outputs(pairing, selection, (settings, *also), hardware, method, output_dir)
     method = replace(method, storing=_rules(outputs))
     held = {name for output in outputs for name in output.keys}
@@ -165,8 +156,17 @@ def make_plan(
             *pairing.notices,
             *unusual,
             *(notice for output in outputs for notice in output_notices(output, pairing.family)),
-            *(notice for notice in resized if notice.name in held),
+            *_resized(layers, outputs, pairing, method),
         ),
+        could_write_whole=_could_write_whole(pairing, settings, outputs[0].format),
+    )
+
+
+def _could_write_whole(pairing: Pairing, settings: ExtractionSettings, lora: LoraFormat) -> int:
+    views = {} if settings.set_weight else pairing.only_finetuned
+    return sum(
+        view.is_weight and view.component in settings.components and lora.whole_key(pairing.family, name) is not None
+        for name, view in views.items()
     )
 
 
@@ -238,19 +238,20 @@ def _rounding_notice(code: NoticeCode, group: Sequence[PairedWeight], weights: S
     return Notice(code, largest.name, data)
 
 
-def _resized(weights: Sequence[PairedWeight]) -> tuple[Notice, ...]:
-    """A remark on each weight of which the common part alone is paired."""
-    return tuple(
-        Notice(
-            NoticeCode.COMMON_PART_PAIRED,
-            weight.name,
-            {
-                "grown": weight.grown,
-                "lacking": weight.lacking,
-                "common": list(weight.common),
-                "parameters": weight.grown_numel,
-            },
-        )
-        for weight in weights
-        if weight.common is not None
-    )
+def _resized(
+    weights: Sequence[PairedWeight], outputs: Sequence[Output], pairing: Pairing, method: LayerMethod
+) -> tuple[Notice, ...]:
+    """A remark on each weight of which the common part alone is paired, and what becomes of the new one."""
+
+    def notice(weight: PairedWeight) -> Notice:
+        able = weight.may_be_enlarged and method.stores_factors(weight.kind)
+        data = {
+            "grown": weight.grown,
+            "lacking": weight.lacking,
+            "parameters": weight.grown_numel,
+            "enlarged": all(weight.name in output.enlarged for output in outputs),
+            "offered": able and all(output.format.reshape_key(pairing.family, weight.name) for output in outputs),
+        }
+        return Notice(NoticeCode.COMMON_PART_PAIRED, weight.name, data)
+
+    return tuple(notice(weight) for weight in weights if weight.common is not None)

@@ -764,6 +764,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/result/explore_panel.py"/>
+        <source>Kept of what was compared</source>
+        <translation>Vom Verglichenen erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>Rank</source>
         <translation>Rang</translation>
     </message>
@@ -3278,6 +3283,16 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Get a version of it as .safetensors, or one from a source that you trust.</source>
+        <translation>Nehmen Sie eine Fassung als .safetensors oder eine aus einer Quelle, der Sie vertrauen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Get a version of the model as .safetensors.</source>
+        <translation>Nehmen Sie eine Fassung des Modells als .safetensors.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Get an undamaged file, or leave such layers out with --skip-nonfinite.</source>
         <translation>Eine unbeschädigte Datei besorgen oder solche Schichten mit --skip-nonfinite weglassen.</translation>
     </message>
@@ -3305,6 +3320,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Leave out &lt; &gt; : " | ? * and names such as CON.</source>
         <translation>Ohne &lt; &gt; : " | ? * und Namen wie CON.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Load and save it as .safetensors with the program that wrote it.</source>
+        <translation>Laden Sie es mit dem Programm, das es geschrieben hat, und speichern Sie es als .safetensors.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3437,8 +3457,9 @@
         <translation>Das Format von {format} enthält nur Faktoren, und der Typ full speichert ganze Differenzen.</translation>
     </message>
     <message>
+        <location filename="../../app/text/errors.py"/>
         <source>The format of {format} names the layers of {family} otherwise than these files do.</source>
-        <translation type="vanished">Das Format von {format} nennt die Schichten von {family} anders als diese Dateien.</translation>
+        <translation>Das Format von {format} nennt die Schichten von {family} anders als diese Dateien.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3562,6 +3583,16 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Unpack it, and choose the model's file.</source>
+        <translation>Entpacken Sie es, und wählen Sie die Datei des Modells.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Unpack the archive, or get a version of the model as .safetensors.</source>
+        <translation>Entpacken Sie das Archiv oder nehmen Sie eine Fassung des Modells als .safetensors.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Update LoRA Extractor, or export the profile again with this version.</source>
         <translation>LoRA Extractor aktualisieren oder das Profil mit dieser Version noch einmal exportieren.</translation>
     </message>
@@ -3669,6 +3700,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} holds a tensor whose numbers are stored conjugated or negated.</source>
+        <translation>{file} enthält einen Tensor, dessen Zahlen konjugiert oder mit umgekehrtem Vorzeichen gespeichert sind.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} holds no tensors.</source>
         <translation>{file} enthält keine Tensoren.</translation>
     </message>
@@ -3699,8 +3735,23 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} is a TorchScript program and no file of weights.</source>
+        <translation>{file} ist ein TorchScript-Programm und keine Datei mit Gewichten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is a folder.</source>
         <translation>{file} ist ein Ordner.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is a pickle, but not one that torch.save wrote.</source>
+        <translation>{file} ist ein Pickle, aber keines von torch.save.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is a zip archive without a model of PyTorch in it.</source>
+        <translation>{file} ist ein Zip-Archiv ohne ein Modell von PyTorch darin.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3774,6 +3825,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} wants to make a {name}, which no weights need. Nothing of it was run.</source>
+        <translation>{file} will {name} erzeugen; das braucht kein Modell. Nichts davon wurde ausgeführt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} was chosen for both models, so there is no difference to extract.</source>
         <translation>{file} wurde für beide Modelle gewählt; es gibt keine Differenz zu extrahieren.</translation>
     </message>
@@ -3781,6 +3837,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>{file} was written by a newer version of LoRA Extractor.</source>
         <translation>{file} stammt von einer neueren Version von LoRA Extractor.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} was written on a machine that stores numbers the other way round.</source>
+        <translation>{file} stammt von einem Rechner, der Zahlen in umgekehrter Folge der Bytes speichert.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3861,6 +3922,16 @@
         <location filename="../../app/text/errors.py"/>
         <source>{tensor} in {file} has another shape than the weight it belongs to.</source>
         <translation>{tensor} in {file} hat eine andere Form als das zugehörige Gewicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} in {file} is a view of other numbers that cannot be read by itself.</source>
+        <translation>{tensor} in {file} ist eine Sicht auf andere Zahlen, die sich nicht für sich lesen lässt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} in {file} is compressed, which no model's file is.</source>
+        <translation>{tensor} in {file} ist komprimiert; das ist keine Datei eines Modells.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4473,6 +4544,21 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>Of {file} the weights under {name} are used, and not those under {names}.</source>
+        <translation>Aus {file} werden die Gewichte unter {name} verwendet, nicht die unter {names}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>Switch on “{setting}” ({option}) to write the new part too, for {program}.</source>
+        <translation>Mit „{setting}“ ({option}) wird auch der neue Teil geschrieben, für {program}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The chosen format has no way to enlarge it.</source>
+        <translation>Das gewählte Format kann es nicht vergrößern.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}. That rounding cannot be repeated exactly, so the LoRA will hold it too; a fine-tuned model in a finer format would be better.</source>
         <translation>Das feinabgestimmte Modell speichert {layers} von {of} in {finetuned}, das Original in {original}. Diese Rundung lässt sich nicht genau wiederholen, also enthält das LoRA auch sie; ein feinabgestimmtes Modell in einem feineren Format wäre besser.</translation>
     </message>
@@ -4662,6 +4748,14 @@
     </message>
     <message numerus="yes">
         <location filename="../../app/text/notices.py"/>
+        <source>{count} new input channels are written as they are, which enlarges the weight</source>
+        <translation>
+            <numerusform>{count} neuer Eingangskanal wird geschrieben, wie er ist, was das Gewicht vergrößert</numerusform>
+            <numerusform>{count} neue Eingangskanäle werden geschrieben, wie sie sind, was das Gewicht vergrößert</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
         <source>{count} new output channels are not in the file</source>
         <translation>
             <numerusform>{count} neuer Ausgangskanal ist nicht in der Datei</numerusform>
@@ -4674,6 +4768,14 @@
         <translation>
             <numerusform>{count} neue Zeile ist nicht in der Datei</numerusform>
             <numerusform>{count} neue Zeilen sind nicht in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new rows are written as they are, which enlarges the weight</source>
+        <translation>
+            <numerusform>{count} neue Zeile wird geschrieben, wie sie ist, was das Gewicht vergrößert</numerusform>
+            <numerusform>{count} neue Zeilen werden geschrieben, wie sie sind, was das Gewicht vergrößert</numerusform>
         </translation>
     </message>
     <message>
@@ -4778,9 +4880,13 @@
         <translation>{name} hat der Prozessor bearbeitet: Auf dem Gerät fehlte Platz oder eine Operation.</translation>
     </message>
     <message>
-        <location filename="../../app/text/notices.py"/>
         <source>{name}: {extents}. What both models have is compared.</source>
-        <translation>{name}: {extents}. Verglichen wird, was beide Modelle haben.</translation>
+        <translation type="vanished">{name}: {extents}. Verglichen wird, was beide Modelle haben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{name}: {extents}. What both models have is compared.{remedy}</source>
+        <translation>{name}: {extents}. Verglichen wird, was beide Modelle haben.{remedy}</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4807,6 +4913,11 @@
     <name>models</name>
     <message>
         <location filename="../../app/text/models.py"/>
+        <source>Tencent's names</source>
+        <translation>Namen von Tencent</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
         <source>VAE</source>
         <translation>VAE</translation>
     </message>
@@ -4825,8 +4936,17 @@
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
+        <source>diffusers names</source>
+        <translation>Namen von diffusers</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
         <source>link to {place}</source>
         <translation>Verweis auf {place}</translation>
+    </message>
+    <message>
+        <source>llama.cpp's names</source>
+        <translation type="vanished">Namen von llama.cpp</translation>
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
@@ -4842,6 +4962,11 @@
         <location filename="../../app/text/models.py"/>
         <source>{container} in {count} parts</source>
         <translation>{container} in {count} Teilen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>{family} (by names only)</source>
+        <translation>{family} (nur nach Namen)</translation>
     </message>
 </context>
 <context>
@@ -5475,8 +5600,12 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Also write weights that only the fine-tuned model has, whole, as .set_weight, and new rows and input channels of others, as .reshape_weight.</source>
+        <translation>Auch Gewichte, die nur das feinabgestimmte Modell hat, ganz als .set_weight schreiben, und neue Zeilen und Eingangskanäle anderer als .reshape_weight.</translation>
+    </message>
+    <message>
         <source>Also write weights that only the fine-tuned model has, whole, as .set_weight.</source>
-        <translation>Auch Gewichte schreiben, die nur das feinabgestimmte Modell hat, ganz, als .set_weight.</translation>
+        <translation type="vanished">Auch Gewichte schreiben, die nur das feinabgestimmte Modell hat, ganz, als .set_weight.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5669,6 +5798,7 @@
         <translation>Verfahren</translation>
     </message>
     <message>
+        <location filename="../../app/text/notices.py"/>
         <location filename="../../engine/settings.py"/>
         <source>New weights</source>
         <translation>Neue Gewichte</translation>

@@ -162,10 +162,12 @@ class PairCard(QFrame):
         self.headline.setText(self.tr("\u26a0 {text}").format(text=warning) if warning else headline)
         count = whole(len(left_out))
         text = plural("PairCard", "{count} left out", "{count} left out", len(left_out)).format(count=count)
-        if warning:
+        if warning and left_out:
             text = self.tr("{headline}, {left_out}").format(headline=headline, left_out=text)
+        elif warning:
+            text = headline
         self.left_out.setText(text)
-        self.left_out.setVisible(bool(left_out))
+        self.left_out.setVisible(bool(left_out or warning))
         self.why.setVisible(bool(left_out))
         self.detail.setText(detail)
         self.remark.setText("")

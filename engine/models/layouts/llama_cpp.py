@@ -28,6 +28,10 @@ _LAYER = renamed(
     ("ffn_gate", "mlp.gate_proj"),
     ("ffn_up", "mlp.up_proj"),
     ("ffn_down", "mlp.down_proj"),
+    ("ffn_gate_inp", "mlp.gate"),
+    ("ffn_gate_exps", "mlp.experts.gate_proj"),
+    ("ffn_up_exps", "mlp.experts.up_proj"),
+    ("ffn_down_exps", "mlp.experts.down_proj"),
     start=(_BLOCK, _HF),
 )
 _GEMMA_NORMS = (
@@ -80,9 +84,10 @@ GEMMA = Layout(
 )
 T5 = Layout("llama_cpp_t5", "llama.cpp", _SOURCE, _t5_rows("wi_1"))
 T5_UNGATED = Layout("llama_cpp_t5_ungated", "llama.cpp", _SOURCE, _t5_rows("wi"))
+LLAMA_CPP = (LLAMA, GEMMA, T5, T5_UNGATED)
 
 ARCHITECTURES: Mapping[str, Layout] = {
-    **dict.fromkeys(("llama", "mistral3", "qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma"), LLAMA),
+    **dict.fromkeys(("llama", "mistral3", "qwen2", "qwen2vl", "qwen3", "qwen3vl", "qwen3moe", "gemma"), LLAMA),
     **dict.fromkeys(("gemma2", "gemma3"), GEMMA),
     **dict.fromkeys(("t5", "t5encoder"), T5),
 }

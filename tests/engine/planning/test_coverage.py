@@ -198,3 +198,70 @@ def test_an_original_of_another_model_is_known_by_the_size_of_the_changes(tmp_pa
     assert unrelated.large_changes.of == sum(tensor.dim() > 1 for tensor in base.values())
     related = run(saved(tmp_path, changed(base), base), tmp_path).result
     assert (related.large_changes.layers, related.large_changes.unrelated) == (0, False)
+
+
+GROWN = {
+    "model.embed_tokens.weight": ((36, 12), (24, 12)),
+    f"{PREFIX}input_blocks.0.0.weight": ((8, 9, 3, 3), (8, 4, 3, 3)),
+}
+
+
+def grown_pair(folder: Path, name: str) -> tuple[Tensors, Tensors, tuple[Path, Path]]:
+    """One weight of the fine-tuned model is larger, and its new part is random."""
+    larger, smaller = GROWN[name]
+    start = PREFIX if name.startswith(PREFIX) else ""
+    base = {f"{start}layers.{n}.weight": random_tensor(20, 16, seed=n) for n in range(3)}
+    base[name] = random_tensor(*smaller, seed=50)
+    tuned = changed(base)
+    whole = random_tensor(*larger, seed=60)
+    whole[tuple(slice(0, size) for size in smaller)] = tuned[name]
+    tuned[name] = whole
+    return tuned, base, saved(folder, tuned, base)
+
+
+@pytest.mark.parametrize("name", list(GROWN))
+def test_a_grown_part_counts_with_its_own_energy_as_not_kept(name: str, tmp_path: Path) -> None:
+    tuned, base, pair = grown_pair(tmp_path, name)
+    common = tuple(slice(0, size) for size in base[name].shape)
+    whole = {key: tensor[common] if key == name else tensor for key, tensor in tuned.items()}
+    change = sum(energy(whole[key] - base[key]) for key in base)
+    grown = energy(tuned[name]) - energy(tuned[name][common])
+    ran = run(pair, tmp_path, **EXACT)
+    kept = ran.result.outputs[0].mean_energy_retained
+    assert kept == pytest.approx(change / (change + grown), abs=1e-6)
+    assert verified(pair, ran.lora).mean_energy_retained == pytest.approx(kept, abs=1e-6)
+    assert ran.result.outputs[0].coverage.compared == sum(sizes(pair[1]).values())
+    assert ran.result.outputs[0].coverage.parameters == sum(sizes(pair[0]).values())
+
+
+def test_new_rows_and_channels_are_counted(tmp_path: Path) -> None:
+    rows, channels = (coverage(grown_pair(tmp_path, name)[2]) for name in GROWN)
+    assert (rows.new_rows, rows.new_channels) == (12, 0)
+    assert (channels.new_rows, channels.new_channels) == (0, 5)
+
+
+def test_the_rows_of_one_larger_vocabulary_are_counted_once(tmp_path: Path) -> None:
+    tuned, base, _ = grown_pair(tmp_path, "model.embed_tokens.weight")
+    tuned["lm_head.weight"], base["lm_head.weight"] = random_tensor(36, 12, seed=3), random_tensor(24, 12, seed=4)
+    assert coverage(saved(tmp_path, tuned, base)).new_rows == 12
+
+
+def test_a_grown_part_that_was_measured_only_counts_too(tmp_path: Path) -> None:
+    name = f"{PREFIX}input_blocks.0.0.weight"
+    tuned, base, pair = grown_pair(tmp_path, name)
+    kept = sum(energy(tuned[key] - base[key]) for key in base if key != name)
+    common = tuple(slice(0, size) for size in base[name].shape)
+    lost = energy(tuned[name][common] - base[name]) + energy(tuned[name]) - energy(tuned[name][common])
+    ran = run(pair, tmp_path, exclude="*input_blocks*", **EXACT)
+    assert ran.result.outputs[0].mean_energy_retained == pytest.approx(kept / (kept + lost), abs=1e-6)
+
+
+def test_a_grown_part_that_the_file_enlarges_the_weight_by_is_kept(tmp_path: Path) -> None:
+    _, _, pair = grown_pair(tmp_path, f"{PREFIX}input_blocks.0.0.weight")
+    ran = run(pair, tmp_path, set_weight=True, **EXACT)
+    output = ran.result.outputs[0]
+    assert output.mean_energy_retained == pytest.approx(1.0, abs=1e-6)
+    assert output.coverage.complete
+    found = verified(pair, ran.lora)
+    assert found.mean_energy_retained == pytest.approx(1.0, abs=1e-6)
+    assert found.coverage.complete
