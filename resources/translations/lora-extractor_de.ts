@@ -764,6 +764,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/result/explore_panel.py"/>
+        <source>Kept of what was compared</source>
+        <translation>Vom Verglichenen erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>Rank</source>
         <translation>Rang</translation>
     </message>
@@ -4908,6 +4913,11 @@
     <name>models</name>
     <message>
         <location filename="../../app/text/models.py"/>
+        <source>Tencent's names</source>
+        <translation>Namen von Tencent</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
         <source>VAE</source>
         <translation>VAE</translation>
     </message>
@@ -4923,6 +4933,11 @@
             <numerusform>diffusers-Ordner, {count} Datei</numerusform>
             <numerusform>diffusers-Ordner, {count} Dateien</numerusform>
         </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>diffusers names</source>
+        <translation>Namen von diffusers</translation>
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
