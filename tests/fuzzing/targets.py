@@ -54,7 +54,9 @@ def safetensors_header(folder: Path, rng: random.Random) -> Path:
     """A header whose values were exchanged, with a right length most times."""
     header, data = _parted(_safetensors())
     text = json_of(header, rng)
-    length = len(text) if rng.random() < 0.9 else rng.choice((0, 1, len(text) - 1, len(text) + 1, 1 << 40, 1 << 63))
+    length = (
+        len(text) if rng.random() < 0.9 else rng.choice((0, 1, max(0, len(text) - 1), len(text) + 1, 1 << 40, 1 << 63))
+    )
     return _written(folder / "model.safetensors", struct.pack("<Q", length) + text + data)
 
 
