@@ -139,6 +139,11 @@ QTableView { background: $panel; border: none; color: $text; outline: none; grid
     selection-background-color: $accent_background; selection-color: $text; }
 QTableView::item { border: none; border-top: 1px solid $border; padding: 0 8px; }
 QTableView::item:selected { background: $accent_background; color: $text; }
+QTreeView[rows="roomy"] { background: $panel; border: none; border-radius: 7px; color: $text; outline: none;
+    selection-background-color: $accent_background; selection-color: $text; }
+QTreeView[rows="roomy"]::item { border: none; min-height: 26px; padding: 0 6px; }
+QTreeView[rows="roomy"]::item:hover { background: transparent; }
+QTreeView[rows="roomy"]::item:selected { background: $accent_background; color: $text; }
 QHeaderView { background: $panel; border: none; }
 QHeaderView::section { background: $panel; color: $muted; border: none; padding: 4px 11px; }
 QHeaderView::section:hover { color: $text; }

@@ -104,7 +104,7 @@ def _without_numbers(item: LeftOut) -> str:
 
 def _stack(item: LeftOut) -> str:
     name = _without_numbers(item)
-    return name[: name.index("*") + 1] + ".*" if "*" in name else ".".join(name.split(".")[:2]) + ".*"
+    return name[: name.index("*") + 1] if "*" in name else ".".join(name.split(".")[:2]) + ".*"
 
 
 def _part(item: LeftOut) -> str:

@@ -80,10 +80,10 @@ def verification_lines(lora: Path, verification: Verification, claimed: ClaimedQ
             worst=format_share(verification.worst_energy_retained),
             layers=counted(len(verification.layers), "layer"),
         ),
-        _compared(verification, claimed),
     ]
     if not verification.coverage.enough:
         lines.append(coverage_warning(verification.coverage))
+    lines.append(_compared(verification, claimed))
     plain = plain_text(verification)
     if plain:
         lines.append(plain)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.contents import WeightFiles, component_folders, models_in, preferred
-from engine.checkpoints.names_of_files import MODEL_INDEX, fault_of_name, index_of
+from engine.checkpoints.names_of_files import MODEL_INDEX, fault_of_name, index_of, split_part
 from engine.checkpoints.opening import open_checkpoint
 from engine.checkpoints.sharded import names_of
 from engine.errors import EngineError, ErrorCode
@@ -22,7 +22,7 @@ def open_chosen(path: Path, is_lora: IsLora) -> Checkpoint:
     """Open the model that a path stands for: a file, an index, a part of a model, or a folder with one model in it.
 
     Args:
-        path: a file or a folder.
+        path: a file or a folder; of a file with several models one of them, see `split_part`.
         is_lora: see `IsLora`.
 
     Raises:
@@ -30,11 +30,13 @@ def open_chosen(path: Path, is_lora: IsLora) -> Checkpoint:
             a folder that cannot be listed; see `open_checkpoint`.
     """
     try:
+        path, part = split_part(path)
         place, notices = _meant(path, is_lora)
     except OSError as error:
         raise EngineError(ErrorCode.FILE_UNREADABLE, file=path, reason=error.strerror or str(error)) from error
     checkpoint = open_checkpoint(place)
     checkpoint.notices = (*notices, *checkpoint.notices)
+    checkpoint.part = part
     return checkpoint
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from engine.checkpoints import Checkpoint, WeightSource, WeightView
+from engine.errors import EngineError
 from engine.events import Notice, NoticeCode
 from engine.models import wrappers
 from engine.models.families import COMPONENT_PREFIXES, GENERIC, WRAPPER_PREFIXES, Family
@@ -52,8 +53,18 @@ def name_tensors(checkpoint: Checkpoint, model: str | None = None) -> NamedModel
 
     Args:
         checkpoint: opened.
-        model: which of several models in the file, one of `NamedModel.models`; None takes the likeliest.
+        model: which of several models in the file, one of `NamedModel.models`; None takes the one that was chosen with
+            the file, else the likeliest.
+
+    Raises:
+        EngineError: ``part_unknown`` where the file has no model of the name that was chosen with it.
     """
+    if checkpoint.part and model is None:
+        try:
+            named = _name_weights(checkpoint.weights, checkpoint.path.name, checkpoint.part)
+        except EngineError as error:
+            raise EngineError(error.code, file=checkpoint.path, **error.data) from error
+        return replace(named, models=("",))  # no other is to be tried
     if checkpoint.components:
         return _name_components(checkpoint)
     layout = llama_cpp_layout(checkpoint.weights, checkpoint.metadata)

@@ -168,4 +168,5 @@ def weakest_rows(rows: tuple[LayerResult, ...], count: int) -> list[LayerResult]
 
 def tone_of(verification: Verification, claimed: ClaimedQuality | None) -> str:
     """``warning`` where a verification found something to look at; else empty."""
-    return "" if agrees(verification, claimed) and not verification.unknown_keys else "warning"
+    sound = agrees(verification, claimed) and not verification.unknown_keys
+    return "" if sound and verification.coverage.enough else "warning"

@@ -16,7 +16,7 @@ from app.widgets.basics.window_placement import resize_on_screen
 from engine.results import LeftOut
 
 NAME, SIZE, WHY = range(3)
-OPEN_UP_TO = 3  # groups that are shown with all their tensors from the start
+OPEN_UP_TO = 12  # tensors that are all shown from the start, below their groups
 
 
 class LeftOutModel(QStandardItemModel):
@@ -76,6 +76,7 @@ class LeftOutDialog(QDialog):
         tree.setAccessibleName(self.tr("What is left out"))
         tree.setModel(self.model)
         tree.setUniformRowHeights(True)
+        tree.setProperty("rows", "roomy")
         tree.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         tree.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -85,7 +86,7 @@ class LeftOutDialog(QDialog):
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(SIZE, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(WHY, QHeaderView.ResizeMode.Stretch)
-        if len(self.model.groups) <= OPEN_UP_TO:
+        if sum(len(group.items) for group in self.model.groups) <= OPEN_UP_TO:
             tree.expandAll()
         return tree
 

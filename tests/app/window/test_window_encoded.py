@@ -63,7 +63,7 @@ def test_a_gguf_file_is_named_on_its_card_and_extracted(
     real_window: MainWindow, qtbot: QtBot, home: Path, tmp_path: Path
 ) -> None:
     pair = gguf_pair(tmp_path)
-    real_window.frame.options.show_settings(ExtractionSettings(**{**EXACT, "rank": 128}))
+    real_window.frame.options.show_settings(ExtractionSettings(**{**EXACT, "rank": 128, "round_original": "off"}))
     lora = extracted(real_window, qtbot, pair.files, home)
     text = real_window.frame.models.finetuned.detail.text()
     assert "GGUF" in text

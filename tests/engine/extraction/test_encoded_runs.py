@@ -46,6 +46,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.decompose.workspace._LARGE", 2048 * 64)
     for module in ("grouped", "grouped_decode", "bitsandbytes", "comfy_w4"):
         monkeypatch.setattr(f"engine.checkpoints.encodings.{module}.CHUNK_VALUES", 1 << 13, raising=False)
+        monkeypatch.setattr(f"engine.checkpoints.encodings.{module}.ROTATED_VALUES", 1 << 12, raising=False)
 
 
 def encoded_pair(folder: Path, kind: str) -> tuple[Path, Path]:

@@ -26,11 +26,6 @@ from engine.models.pairing import pair
 UNMAPPED = {
     "rope_freqs",  # made by the converter, in no Hugging Face file
     "blk.1.attn_rot_embd",
-    "blk.1.ffn_gate_inp",  # mixtures of experts
-    "blk.1.ffn_gate_exps",
-    "blk.1.ffn_down_exps",
-    "blk.1.ffn_up_exps",
-    "blk.1.ffn_gate_inp_shexp",
     "dec.blk.1.cross_attn_rel_b",  # in no T5 that has weights
 }
 
