@@ -165,7 +165,7 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
     ),
     (ErrorCode.IS_DIRECTORY, "unusable"): (
         marked("errors", "No file in the folder {file} is a model that can be used: {names}."),
-        marked("errors", "Choose a .safetensors file with a model's weights."),
+        marked("errors", "Choose a file with a model's weights: .safetensors, .gguf, .ckpt, .pt, .pth or .bin."),
     ),
     (ErrorCode.PICKLE_REFUSED, "class"): (
         marked("errors", "{file} wants to make a {name}, which no weights need. Nothing of it was run."),
@@ -312,8 +312,8 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "Free some space or choose another output folder."),
     ),
     (ErrorCode.NOT_A_MODEL, "no_header"): (
-        marked("errors", "{file} is not a safetensors model."),
-        marked("errors", "Choose a .safetensors file with a model's weights."),
+        marked("errors", "{file} is no model in a format that is known."),
+        marked("errors", "Choose a file with a model's weights: .safetensors, .gguf, .ckpt, .pt, .pth or .bin."),
     ),
     (ErrorCode.NOT_CACHED, "no_pair"): (
         marked("errors", "No pair of models in the cache begins with {name}."),
