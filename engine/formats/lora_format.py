@@ -93,6 +93,10 @@ class LoraFormat(ABC):
     one_alpha: bool = False
     own_prefixes: bool = False
 
+    def for_model(self, family: Family, names: Iterable[str]) -> LoraFormat:
+        """The format for one model, where its keys depend on how many blocks there are: the canonical names of all."""
+        return self
+
     @abstractmethod
     def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
         """The keys of a stored layer; none where the format cannot hold it.
@@ -110,6 +114,10 @@ class LoraFormat(ABC):
 
     def whole_key(self, family: Family, name: str) -> str | None:
         """The key of a weight that is set as a whole; None where the format has none."""
+        return None
+
+    def reshape_key(self, family: Family, name: str) -> str | None:
+        """The key of the shape that a weight is enlarged to before its factors are added; None where it cannot be."""
         return None
 
     @abstractmethod

@@ -329,14 +329,6 @@ FAMILIES: tuple[Family, ...] = (
         ),
     ),
     Family(
-        "unet_diffusers",
-        "Stable Diffusion U-Net (diffusers names)",
-        ("down_blocks.0.resnets.0.conv1.weight", "mid_block.resnets.0.conv1.weight"),
-        ("down_blocks", "mid_block", "up_blocks"),
-        "ComfyUI comfy/lora.py reads lora_unet_<diffusers name with underscores>",
-        parts={"down_blocks": "input", "mid_block": "middle", "up_blocks": "output"},
-    ),
-    Family(
         "llama",
         "Language model (Llama, Qwen, Mistral, Gemma)",
         ("model.layers.0.self_attn.q_proj.weight", "model.embed_tokens.weight"),

@@ -16,7 +16,7 @@ from engine.events import Notice, NoticeCode
 from engine.models import wrappers
 from engine.models.families import COMPONENT_PREFIXES, GENERIC, WRAPPER_PREFIXES, Family
 from engine.models.layouts import LAYOUTS, NATIVE, Layout
-from engine.models.llama_cpp import llama_cpp_layout
+from engine.models.layouts.llama_cpp import llama_cpp_layout
 from engine.models.models_in_file import duplicate, models_in
 from engine.models.pipelines import in_order, place_of
 from engine.models.recognition import (

@@ -47,22 +47,23 @@ def _levels_of_stored(names: Collection[str], way: str) -> list[_Level]:
         if match is None or match[1] != way:
             continue
         level = levels.setdefault(int(match[2]), _Level())
-        if match[3] == "resnets":
+        if match[3] in ("resnets", "attentions"):
             level.resnets = max(level.resnets, int(match[4]) + 1)
-        elif match[3] == "attentions":
-            level.attention = True
+            level.attention |= match[3] == "attentions"
         else:
             level.resampled = True
-    return [levels[number] for number in sorted(levels)]
+    return [levels.get(number, _Level()) for number in range(max(levels, default=-1) + 1)]
 
 
 def _levels_of_canonical(names: Collection[str], way: str) -> list[_Level]:
-    """The levels ``input`` or ``output`` by the original's names."""
+    """The levels ``input`` or ``output`` by the original's names; none where a layer is missing among them."""
     layers: dict[int, set[tuple[int, str]]] = {}
     for name in names:
         match = _CANONICAL.match(name)
         if match is not None and match[1] == way:
             layers.setdefault(int(match[2]), set()).add((int(match[3]), match[4]))
+    if layers.keys() != set(range(len(layers))):
+        return []
     if way == "input":
         layers.pop(0, None)  # the first convolution
     levels = [_Level()]
@@ -78,6 +79,10 @@ def _levels_of_canonical(names: Collection[str], way: str) -> list[_Level]:
 
 
 def _unet_rows(down: list[_Level], up: list[_Level]) -> tuple[Row, ...]:
+    """The rows of a whole U-Net; none of one that lacks levels, or the sampling between them, by which they count."""
+    whole = all(all(level.resampled for level in levels[:-1]) for levels in (down, up))
+    if not whole or not down or len(down) != len(up) or not all(level.resnets for level in (*down, *up)):
+        return ()
     rows = list[Row](
         renamed(
             ("conv_in", "input_blocks.0.0"),

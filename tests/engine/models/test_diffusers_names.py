@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import comfy_kitchen
 import layout_models
 import pytest
+import sdxl_pipeline
 import torch
 import unet_layout_models
+from diffusers import (
+    EulerDiscreteScheduler,
+    HunyuanImageTransformer2DModel,
+    HunyuanVideo15Transformer3DModel,
+    QwenImageTransformer2DModel,
+    StableDiffusionXLPipeline,
+)
 from layout_models import LayoutModel
 from model_files import Tensors, save_model
+from safetensors.torch import load_file
+from scaled_models import scaled
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from engine.checkpoints import Checkpoint, open_checkpoint
 from engine.checkpoints.tensors import read_view
-from engine.models.layouts import LAYOUTS, layout_of
+from engine.models.layouts import LAYOUTS, Layout, layout_of
 from engine.models.names import NamedModel, detect_family, name_tensors
 from engine.models.pairing import pair
 
@@ -26,6 +38,7 @@ MODELS: dict[str, Callable[[], LayoutModel]] = {
     "wan": layout_models.wan,
     "wan_vace": layout_models.wan_vace,
     "ltx": layout_models.ltx,
+    "ltx2": layout_models.ltx2,
     "sd3": layout_models.sd3,
     "auraflow": layout_models.auraflow,
     "lumina2": layout_models.lumina2,
@@ -196,7 +209,146 @@ def test_no_other_layout_and_no_other_family_takes_the_names_for_its_own(name: s
 
 
 @pytest.mark.parametrize("layout", [layout for layout in LAYOUTS.values() if layout.ran], ids=lambda layout: layout.key)
-def test_a_layout_that_says_it_ran_is_among_the_models_here(layout: object) -> None:
-    assert layout in [LAYOUTS[MODELS[name]().layout] for name in MODELS] or layout in (
-        LAYOUTS["open_clip"], LAYOUTS["clip_2022"]
+def test_a_layout_that_says_it_ran_is_among_the_models_here(layout: Layout) -> None:
+    models = [make() for make in MODELS.values()]
+    ran = {model.layout for model in models} | {model.native_layout for model in models}
+    assert layout.key in ran | {"open_clip", "clip_2022"}  # which sdxl_pipeline and the next test have
+
+
+def test_a_text_encoder_as_transformers_saves_it_has_the_names_of_the_one_in_a_single_file(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 768, "intermediate_size": 32, "num_attention_heads": 2, "num_hidden_layers": 1}
+    model = CLIPTextModel(CLIPTextConfig(**sizes, vocab_size=50, max_position_embeddings=8))
+    model.save_pretrained(tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    assert "encoder.layers.0.mlp.fc1.weight" in state  # transformers 5 leaves out a level that other files have
+    single = {f"cond_stage_model.transformer.text_model.{key}": tensor for key, tensor in state.items()}
+    with (
+        open_checkpoint(tmp_path / "model.safetensors") as theirs,
+        open_checkpoint(save_model(tmp_path / "single.safetensors", single)) as ours,
+    ):
+        converted, own = name_tensors(theirs), name_tensors(ours)
+        assert set(converted.views) == set(own.views)
+        assert all(key.startswith("text_encoders.clip_l.transformer.text_model.") for key in own.views)
+
+
+def test_a_pipeline_in_folders_is_the_single_file_of_the_same_model(tmp_path: Path) -> None:
+    model, vae = sdxl_pipeline.build(0), unet_layout_models.vae()
+    native = vae.native(0)
+    decoder = vae.build()
+    decoder.load_state_dict(vae.converted(native))
+    whole = load_file(sdxl_pipeline.save(model, tmp_path / "networks.safetensors"))
+    whole |= {f"first_stage_model.{key}": tensor for key, tensor in native.items()}
+    StableDiffusionXLPipeline(
+        vae=decoder, text_encoder=model.clip_l, text_encoder_2=model.clip_g, tokenizer=None, tokenizer_2=None,
+        unet=model.unet, scheduler=EulerDiscreteScheduler(steps_offset=1),
+    ).save_pretrained(tmp_path / "pipeline")  # fmt: skip
+    with (
+        open_checkpoint(tmp_path / "pipeline") as tuned,
+        open_checkpoint(save_model(tmp_path / "single.safetensors", whole)) as base,
+    ):
+        pairing = pair(tuned, base)
+        assert (pairing.family.key, pairing.left_out) == ("sdxl", ())
+        assert {weight.component for weight in pairing.weights} == {"denoiser", "text_encoders", "vae"}
+        for weight in pairing.weights:
+            assert torch.equal(read_view(tuned, weight.finetuned), read_view(base, weight.original)), weight.name
+
+
+LATER_HUNYUAN: dict[str, Callable[[], torch.nn.Module]] = {
+    "hunyuan_video15": lambda: HunyuanVideo15Transformer3DModel(
+        in_channels=4, out_channels=4, num_attention_heads=3, attention_head_dim=16, num_layers=1,
+        num_refiner_layers=1, text_embed_dim=20, text_embed_2_dim=14, image_embed_dim=10, rope_axes_dim=(4, 6, 6),
+        use_meanflow=True,
+    ),
+    "hunyuan_image": lambda: HunyuanImageTransformer2DModel(
+        in_channels=4, out_channels=4, num_attention_heads=3, attention_head_dim=16, num_layers=1, num_single_layers=1,
+        num_refiner_layers=1, text_embed_dim=20, text_embed_2_dim=14, rope_axes_dim=(8, 8), guidance_embeds=True,
+        use_meanflow=True,
+    ),
+}  # fmt: skip
+HUNYUAN_PARTS = (
+    "img_in.", "txt_in.", "byt5_in.", "vision_in.", "time_in.", "time_r_in.", "guidance_in.", "cond_type_embedding.",
+    "double_blocks.", "single_blocks.", "final_layer.",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("family", LATER_HUNYUAN)
+def test_every_weight_of_diffusers_later_hunyuan_models_has_a_name_of_the_family(family: str, tmp_path: Path) -> None:
+    state = {key: tensor.clone() for key, tensor in LATER_HUNYUAN[family]().state_dict().items()}
+    with open_checkpoint(save_model(tmp_path / "model.safetensors", state)) as theirs:
+        named = name_tensors(theirs)
+        assert (named.family.key, named.left_out, stored_in(named)) == (family, (), set(state))
+    names = {key.removeprefix("diffusion_model.") for key in named.views}
+    assert all(key.startswith(HUNYUAN_PARTS) for key in names)
+    assert not [key for key in names if ".attn." in key or "transformer" in key or "linear_" in key]
+    assert detect_family(names).key == family
+
+
+@pytest.mark.parametrize("name", ["flux", "chroma", "flux2"])
+def test_norms_whose_scales_are_called_weights_pair_with_those_of_the_original(name: str, tmp_path: Path) -> None:
+    model = MODELS[name]()
+    native = model.native(0)
+    renamed = {key.replace(".scale", ".weight"): tensor for key, tensor in native.items()}
+    with open_checkpoint(save_model(tmp_path / "model.safetensors", renamed)) as theirs:
+        named = name_tensors(theirs)
+        assert set(named.views) == {"diffusion_model." + key for key in native}
+        assert (named.family.key, named.left_out) == (name, ())
+
+
+def test_qwen_image_has_the_same_names_everywhere() -> None:
+    model = QwenImageTransformer2DModel(
+        patch_size=2, in_channels=16, out_channels=4, num_layers=1, attention_head_dim=16, num_attention_heads=2,
+        joint_attention_dim=20, axes_dims_rope=(4, 6, 6),
     )  # fmt: skip
+    names = set(model.state_dict())
+    assert layout_of(names) is None
+    assert detect_family(names).key == "qwen_image"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["transformer.", "model.diffusion_model.", "diffusion_model.", "module.transformer."]
+)
+def test_diffusers_names_are_known_behind_any_prefix(prefix: str, tmp_path: Path) -> None:
+    model = layout_models.flux()
+    native = model.native(0)
+    converted = {prefix + key: tensor for key, tensor in model.converted(native).items()}
+    with open_checkpoint(save_model(tmp_path / "model.safetensors", converted)) as theirs:
+        named = name_tensors(theirs)
+        assert set(named.views) == {"diffusion_model." + key for key in native}
+        assert (named.family.key, named.left_out) == ("flux", ())
+
+
+@pytest.mark.parametrize("lost", ["transformer_blocks.1.attn.to_k.bias", "single_transformer_blocks.0.proj_mlp.weight"])
+def test_a_part_that_is_not_there_leaves_the_others_named_as_unmatched(lost: str, tmp_path: Path) -> None:
+    model = layout_models.flux()
+    native = model.native(0)
+    converted = model.converted(native)
+    del converted[lost]
+    with (
+        open_checkpoint(save_model(tmp_path / "tuned.safetensors", converted)) as tuned,
+        open_checkpoint(native_file(tmp_path / "base.safetensors", model, native)) as base,
+    ):
+        pairing = pair(tuned, base)
+        paired = {part.name for weight in pairing.weights for part in weight.finetuned.parts}
+        named = {item.name.removeprefix("diffusion_model.") for item in pairing.left_out}
+    assert paired | named >= set(converted)
+    assert len(named - set(converted)) == 1  # the original's whole weight
+
+
+def test_parts_that_are_scaled_by_themselves_are_joined_and_swapped_as_numbers(tmp_path: Path) -> None:
+    model = layout_models.flux()
+    stored: Tensors = {"scaled_fp8": torch.zeros(2).to(torch.float8_e4m3fn)}
+    numbers: Tensors = {}
+    for key, tensor in model.converted(model.native(0)).items():
+        if tensor.dim() != 2:
+            stored[key] = numbers[key] = tensor
+            continue
+        stored[key], scale = scaled(tensor)
+        stored[key.removesuffix("weight") + "scale_weight"] = scale
+        numbers[key] = comfy_kitchen.dequantize_per_tensor_fp8(stored[key], scale, torch.float32)
+    parts = [numbers[f"single_transformer_blocks.0.{part}.weight"] for part in
+             ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp")]  # fmt: skip
+    scale, shift = numbers["norm_out.linear.weight"].chunk(2)
+    with open_checkpoint(save_model(tmp_path / "model.safetensors", stored)) as theirs:
+        found = values(theirs, name_tensors(theirs))
+    assert torch.equal(found["diffusion_model.single_blocks.0.linear1.weight"], torch.cat(parts))
+    assert torch.equal(found["diffusion_model.final_layer.adaLN_modulation.1.weight"], torch.cat([shift, scale]))
