@@ -42,6 +42,7 @@ class NoticeCode(str, Enum):
     OTHER_DENOISERS = "other_denoisers"
     COMMON_PART_PAIRED = "common_part_paired"
     EMA_USED = "ema_used"
+    STATE_CHOSEN = "state_chosen"
     SEVERAL_MODELS = "several_models"
     TAKEN_FOR_CONVOLUTIONS = "taken_for_convolutions"
     EXPERTS_INTERLEAVED = "experts_interleaved"

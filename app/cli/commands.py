@@ -23,7 +23,7 @@ from app.text.headline import (
     unrelated_warning,
 )
 from app.text.left_out import left_out_lines
-from app.text.models import components_text, container_text, layout_text, link_text
+from app.text.models import components_text, container_text, family_text, layout_text, link_text
 from app.text.notices import counted, format_bytes, format_seconds, format_share, notice_text
 from app.text.verification import plain_text
 from engine.cancel import CancelToken
@@ -225,7 +225,7 @@ def _model_words(summary: ModelSummary) -> str:
     quantised = f"quantised, cannot be read: {summary.quantisation}" if summary.quantisation else ""
     encoded = [f"{count} in {title}" for title, count in summary.encodings]
     facts = [
-        summary.family_title,
+        family_text(summary),
         layout_text(summary),
         components_text(summary),
         f"{summary.tensors} tensors",

@@ -159,6 +159,38 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "No file in the folder {file} is a model that can be used: {names}."),
         marked("errors", "Choose a .safetensors file with a model's weights."),
     ),
+    (ErrorCode.PICKLE_REFUSED, "class"): (
+        marked("errors", "{file} wants to make a {name}, which no weights need. Nothing of it was run."),
+        marked("errors", "Get a version of it as .safetensors, or one from a source that you trust."),
+    ),
+    (ErrorCode.PICKLE_REFUSED, "negated"): (
+        marked("errors", "{file} holds a tensor whose numbers are stored conjugated or negated."),
+        marked("errors", "Load and save it as .safetensors with the program that wrote it."),
+    ),
+    (ErrorCode.PICKLE_REFUSED, "view"): (
+        marked("errors", "{tensor} in {file} is a view of other numbers that cannot be read by itself."),
+        marked("errors", "Load and save it as .safetensors with the program that wrote it."),
+    ),
+    (ErrorCode.UNSUPPORTED_CONTAINER, "compressed"): (
+        marked("errors", "{tensor} in {file} is compressed, which no model's file is."),
+        marked("errors", "Unpack the archive, or get a version of the model as .safetensors."),
+    ),
+    (ErrorCode.UNSUPPORTED_CONTAINER, "program"): (
+        marked("errors", "{file} is a TorchScript program and no file of weights."),
+        marked("errors", "Get a version of the model as .safetensors."),
+    ),
+    (ErrorCode.UNSUPPORTED_CONTAINER, "byte_order"): (
+        marked("errors", "{file} was written on a machine that stores numbers the other way round."),
+        marked("errors", "Get a version of the model as .safetensors."),
+    ),
+    (ErrorCode.NOT_A_MODEL, "plain_zip"): (
+        marked("errors", "{file} is a zip archive without a model of PyTorch in it."),
+        marked("errors", "Unpack it, and choose the model's file."),
+    ),
+    (ErrorCode.NOT_A_MODEL, "plain_pickle"): (
+        marked("errors", "{file} is a pickle, but not one that torch.save wrote."),
+        marked("errors", "Get a version of the model as .safetensors."),
+    ),
     (ErrorCode.SHARD_MISSING, "index"): (
         marked("errors", "{file} is missing, one of {count} files that {index} names."),
         marked("errors", "Get what is missing of the model and put it into the same folder: {names}."),
@@ -237,6 +269,10 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
     ),
     (ErrorCode.FORMAT_UNSUITABLE, "no_names"): (
         marked("errors", "The format of {format} has no names for the layers of such models ({family})."),
+        marked("errors", "Choose another format: {available}."),
+    ),
+    (ErrorCode.FORMAT_UNSUITABLE, "other_names"): (
+        marked("errors", "The format of {format} names the layers of {family} otherwise than these files do."),
         marked("errors", "Choose another format: {available}."),
     ),
     (ErrorCode.FORMAT_UNSUITABLE, "full"): (

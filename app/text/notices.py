@@ -130,6 +130,9 @@ NOTICES: dict[NoticeCode, str] = {
     NoticeCode.FILE_CHOSEN: marked(
         "messages", "The folder holds more than one model: {name} is opened, and not {names}."
     ),
+    NoticeCode.STATE_CHOSEN: marked(
+        "messages", "Of {file} the weights under {name} are used, and not those under {names}."
+    ),
     NoticeCode.OTHER_DENOISERS: marked(
         "messages", "The model has more than one denoiser: {name} is used. For {names} choose that folder by itself."
     ),
@@ -255,15 +258,6 @@ def _template(notice: Notice) -> str:
     return NOTICES[notice.code]
 
 
-def names_text(names: Sequence[str]) -> str:
-    """``a, b``, and no more of them than are read at a glance: ``a, b, c, d and 7 more``."""
-    listed = ", ".join(names[:_NAMES_SHOWN])
-    if len(names) <= _NAMES_SHOWN:
-        return listed
-    text = translate("errors", "{names} and {count} more")
-    return text.format(names=listed, count=whole(len(names) - _NAMES_SHOWN))
-
-
 def _remedy_of_growth(data: dict[str, Any]) -> str:
     """What can be done about the new part of a weight: a sentence, or nothing where there is none."""
     if not data["grown"] or data["enlarged"]:
@@ -272,6 +266,15 @@ def _remedy_of_growth(data: dict[str, Any]) -> str:
         text = translate("messages", "Switch on “{setting}” ({option}) to write the new part too, for {program}.")
         return " " + text.format(setting=translate("settings", "New weights"), option="--set-weight", program="ComfyUI")
     return " " + translate("messages", "The chosen format has no way to enlarge it.")
+
+
+def names_text(names: Sequence[str]) -> str:
+    """``a, b``, and no more of them than are read at a glance: ``a, b, c, d and 7 more``."""
+    listed = ", ".join(names[:_NAMES_SHOWN])
+    if len(names) <= _NAMES_SHOWN:
+        return listed
+    text = translate("errors", "{names} and {count} more")
+    return text.format(names=listed, count=whole(len(names) - _NAMES_SHOWN))
 
 
 def _extents(data: dict[str, Any]) -> Iterator[str]:

@@ -241,8 +241,8 @@ def _measure(
 ) -> tuple[_Measured, _Measured | None]:
     """What the LoRA keeps of a weight's change, and of the plain difference where that is another one.
 
-    In float64, a few rows at a time, where the weights are. Of a weight that is enlarged the difference is in the shape
-    of the fine-tuned side, against zero where that is larger.
+    In float64, a few rows at a time, where the weights are. Of a weight that is enlarged the delta is in the shape of
+    the fine-tuned side, against zero where that is larger.
     """
     delta_rows, plain_rows, shape = _delta_rows(weight, weights, enlarged=enlarged)
     rows = shape[0] if shape else 1
@@ -305,12 +305,17 @@ def _delta_rows(weight: PairedWeight, weights: Weights, *, enlarged: bool) -> tu
         return plain_rows, None, shape
     both = compared(weights.sides, weight.rounding)
     if both is None:  # the same but for rounding
-        return lambda piece: torch.zeros_like(plain_rows(piece)), plain_rows, shape
+        tuned, base = plain
+        common = tuple(map(slice, map(min, tuned.shape, base.shape)))
+        both = (tuned, tuned[common]) if enlarged else (base, base)
     return _difference_rows(*both, enlarged=enlarged), plain_rows, shape
 
 
 def _difference_rows(tuned: torch.Tensor, base: torch.Tensor, *, enlarged: bool) -> _Rows:
-    """A function that gives rows of the difference of two tensors in float64, (rows, columns)."""
+    """A function that gives rows of the difference of two tensors in float64, (rows, columns).
+
+    Of different shapes it is in the original's, or where that is enlarged in the fine-tuned side's.
+    """
     tuned, base = (side.reshape(side.shape[0] if side.dim() else 1, -1) for side in (tuned, base))
 
     def rows(piece: slice) -> torch.Tensor:

@@ -1,7 +1,8 @@
 """Model families as data: how to recognise one, its stacks of blocks, what its keys are called. One row each.
 
 `source` says where the names come from. `ran` tells whether a consumer that really ran (diffusers' own
-converter and model, in the tests) has confirmed them; the other rows were checked against the source only.
+converter and model, or transformers' model, in the tests) has confirmed them; the other rows were checked against the
+source only, and `by_names_only` where that is no package that could be run.
 """
 
 from __future__ import annotations
@@ -102,6 +103,7 @@ FAMILIES: tuple[Family, ...] = (
         _DIFFUSERS_KEYS,
         absent=("input_blocks.1.1.time_stack.0.attn1.to_q.weight",),
         parts=_UNET_PARTS,
+        ran=True,
     ),
     Family(
         "svd",
@@ -111,6 +113,7 @@ FAMILIES: tuple[Family, ...] = (
         _DETECTION,
         parts=_UNET_PARTS,
         architecture="stable-video-diffusion/lora",
+        by_names_only=True,
     ),
     Family(
         "sd3",
@@ -119,6 +122,7 @@ FAMILIES: tuple[Family, ...] = (
         ("joint_blocks",),
         _DIFFUSERS_KEYS,
         architecture="stable-diffusion-v3/lora",
+        ran=True,
     ),
     Family(
         "flux2",
@@ -127,6 +131,7 @@ FAMILIES: tuple[Family, ...] = (
         ("double_blocks", "single_blocks"),
         _DIFFUSERS_KEYS,
         architecture="flux-2-dev/lora",
+        ran=True,
     ),
     Family(
         "chroma",
@@ -135,6 +140,7 @@ FAMILIES: tuple[Family, ...] = (
         ("double_blocks", "single_blocks"),
         _DIFFUSERS_KEYS,
         architecture="chroma/lora",
+        ran=True,
     ),
     Family(
         "hunyuan_video",
@@ -144,6 +150,7 @@ FAMILIES: tuple[Family, ...] = (
         _DIFFUSERS_KEYS,
         absent=("vision_in.proj.0.weight", "byt5_in.fc1.weight"),
         architecture="hunyuan-video/lora",
+        ran=True,
     ),
     Family(
         "hunyuan_video15",
@@ -152,6 +159,7 @@ FAMILIES: tuple[Family, ...] = (
         ("double_blocks", "single_blocks"),
         "diffusers, scripts/convert_hunyuan_video1_5_to_diffusers.py; " + _DETECTION,
         architecture="hunyuan-video-1.5/lora",
+        by_names_only=True,
     ),
     Family(
         "hunyuan_image",
@@ -161,6 +169,7 @@ FAMILIES: tuple[Family, ...] = (
         "diffusers, scripts/convert_hunyuan_image_to_diffusers.py; " + _DETECTION,
         absent=("vision_in.proj.0.weight",),
         architecture="hunyuan-image-2.1/lora",
+        by_names_only=True,
     ),
     Family(
         "flux",
@@ -203,6 +212,7 @@ FAMILIES: tuple[Family, ...] = (
         ("transformer_blocks",),
         "diffusers 0.42, models/transformers/transformer_qwenimage.py; ComfyUI keeps these names",
         architecture="qwen-image/lora",
+        ran=True,
     ),
     Family(
         "ltx",
@@ -212,6 +222,7 @@ FAMILIES: tuple[Family, ...] = (
         _DIFFUSERS_KEYS,
         absent=("audio_adaln_single.linear.weight",),
         architecture="ltx-video/lora",
+        ran=True,
     ),
     Family(
         "ltx2",
@@ -228,6 +239,7 @@ FAMILIES: tuple[Family, ...] = (
         ("context_refiner", "noise_refiner", "layers"),
         _DIFFUSERS_KEYS,
         architecture="z-image/lora",
+        ran=True,
     ),
     Family(
         "lumina2",
@@ -237,6 +249,7 @@ FAMILIES: tuple[Family, ...] = (
         _DIFFUSERS_KEYS,
         absent=("layers.0.adaLN_modulation.0.weight",),
         architecture="lumina-2/lora",
+        ran=True,
     ),
     Family(
         "auraflow",
@@ -245,6 +258,7 @@ FAMILIES: tuple[Family, ...] = (
         ("double_layers", "single_layers"),
         _DIFFUSERS_KEYS,
         architecture="auraflow/lora",
+        ran=True,
     ),
     Family(
         "cosmos",
@@ -270,6 +284,7 @@ FAMILIES: tuple[Family, ...] = (
         ("llm_adapter.blocks", "blocks"),
         _DETECTION,
         architecture="anima/lora",
+        by_names_only=True,
     ),
     Family(
         "hidream",
@@ -278,6 +293,7 @@ FAMILIES: tuple[Family, ...] = (
         ("double_stream_blocks", "single_stream_blocks"),
         "diffusers 0.42, loaders/single_file_utils.py, convert_hidream_transformer_to_diffusers; ComfyUI has them",
         architecture="hidream-i1/lora",
+        ran=True,
     ),
     Family(
         "pixart",
@@ -287,6 +303,7 @@ FAMILIES: tuple[Family, ...] = (
         "diffusers, scripts/convert_pixart_sigma_to_diffusers.py; " + _DETECTION,
         architecture="pixart-sigma/lora",
         variants=(Variant("PixArt-alpha", "ar_embedder.mlp.0.weight"), Variant("PixArt-Sigma", "t_block.1.weight")),
+        by_names_only=True,
     ),
     Family(
         "pixart_diffusers",
@@ -295,6 +312,7 @@ FAMILIES: tuple[Family, ...] = (
         ("transformer_blocks",),
         "diffusers 0.42, models/transformers/pixart_transformer_2d.py; ComfyUI reads transformer.<name>, comfy/lora.py",
         architecture="pixart-sigma/lora",
+        ran=True,
     ),
     Family(
         "stable_cascade",
@@ -316,6 +334,7 @@ FAMILIES: tuple[Family, ...] = (
         ("model.layers.0.self_attn.q_proj.weight", "model.embed_tokens.weight"),
         ("model.layers",),
         _TRANSFORMERS,
+        ran=True,
     ),
     Family(
         "llama_base",
@@ -323,6 +342,7 @@ FAMILIES: tuple[Family, ...] = (
         ("layers.0.self_attn.q_proj.weight", "embed_tokens.weight"),
         ("layers",),
         _TRANSFORMERS,
+        ran=True,
     ),
     Family(
         "gpt2",
@@ -330,6 +350,7 @@ FAMILIES: tuple[Family, ...] = (
         ("h.0.attn.c_attn.weight", "wte.weight"),
         ("h",),
         _TRANSFORMERS,
+        ran=True,
     ),
     Family(
         "bert",
@@ -337,6 +358,7 @@ FAMILIES: tuple[Family, ...] = (
         ("encoder.layer.0.attention.self.query.weight", "embeddings.word_embeddings.weight"),
         ("encoder.layer",),
         _TRANSFORMERS,
+        ran=True,
     ),
 )
 GENERIC = Family("generic", "Model", (), (), "the file itself")

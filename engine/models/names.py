@@ -6,6 +6,7 @@ A canonical name is what ComfyUI calls the weight, ``diffusion_model.<native nam
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -18,10 +19,11 @@ from engine.models.layouts.llama_cpp import llama_cpp_layout
 from engine.models.models_in_file import duplicate, models_in
 from engine.models.pipelines import in_order, place_of
 from engine.models.recognition import DENOISER as DENOISER
-from engine.models.recognition import Kind, Sources, behind, is_checkpoint, kind_of, recognised
+from engine.models.recognition import Kind, Sources, behind, encoder_of, is_checkpoint, kind_of, recognised
 from engine.models.recognition import detect_family as detect_family
-from engine.models.text_encoders import detect_text_encoder
 from engine.results import LeaveOutReason, LeftOut
+
+_ENCODER = re.compile(r"text_encoders\.[^.]+\.transformer\.")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def name_tensors(checkpoint: Checkpoint, model: str | None = None) -> NamedModel
 def _name_llama_cpp(weights: Mapping[str, WeightSource], layout: Layout) -> NamedModel:
     """Name the weights of a GGUF file as those of the Hugging Face model that it was made from."""
     views = layout.views(weights, "other")
-    found = recognised({name: view.source for name, view in views})
+    found = recognised({name: replace(view.source, shape=view.shape) for name, view in views})
     start, kind = ("", Kind(GENERIC)) if found is None else (found[0], kind_of(found[1]) or Kind(GENERIC))
     named = {kind.canonical + name.removeprefix(start): replace(view, component=kind.component) for name, view in views}
     return NamedModel(kind.family, named, (), layouts=(layout,))
@@ -193,15 +195,15 @@ def _name_components(checkpoint: Checkpoint) -> NamedModel:
     views: dict[str, WeightView] = {}
     left_out: list[LeftOut] = []
     notices: list[Notice] = []
-    denoisers: list[str] = []
     layouts: list[Layout] = []
+    denoisers: list[str] = []
     for start in in_order(checkpoint.components):
         folder = start.removesuffix("/")
         weights = checkpoint.weights_in(start)
         named = _name_weights(weights, folder)
-        component, canonical = place_of(folder)
+        component, canonical = place_of(folder, family.key)
         if component == "text_encoders":
-            named, canonical = _as_text_encoder(named, canonical, views)
+            named = _as_text_encoder(named, folder, canonical)
         if component == "denoiser":
             denoisers.append(folder)
             if len(denoisers) > 1:
@@ -209,9 +211,9 @@ def _name_components(checkpoint: Checkpoint) -> NamedModel:
                 left_out += [LeftOut(start + name, LeaveOutReason.DUPLICATE_NAME, detail) for name in weights]
                 continue
             family = named.family
-        layouts += named.layouts
         left_out += [replace(item, name=start + item.name) for item in named.left_out]
         notices += named.notices
+        layouts += named.layouts
         for name, view in named.views.items():
             here = name if view.component == component else canonical + name.removeprefix(DENOISER)
             if here in views:
@@ -224,21 +226,18 @@ def _name_components(checkpoint: Checkpoint) -> NamedModel:
     return NamedModel(family, views, tuple(left_out), tuple(notices), tuple(dict.fromkeys(layouts)))
 
 
-def _as_text_encoder(named: NamedModel, canonical: str, beside: Mapping[str, WeightView]) -> tuple[NamedModel, str]:
-    """A text encoder's folder, and how its canonical names begin: its place says what a language model in it is for.
+def _as_text_encoder(named: NamedModel, folder: str, place: str) -> NamedModel:
+    """A component in a text encoder's folder under canonical names.
 
-    The second of two CLIP encoders whose width says nothing is SDXL's and SD 3's CLIP-G.
+    What it is its header tells; where that names no size, its place among the model's encoders does. A language model
+    is an encoder here, whatever its size and with its head.
     """
-    inner = {name.removeprefix(DENOISER): view for name, view in named.views.items()}
-    encoder = detect_text_encoder({name: view.shape for name, view in inner.items() if name != "lm_head.weight"})
-    if encoder is not None:
-        return named, encoder.canonical
-    if any(name in beside for name in named.views):
-        views = {
-            name.replace("text_encoders.clip_l.", "text_encoders.clip_g.", 1): it for name, it in named.views.items()
-        }
-        return replace(named, views=views), canonical
-    return named, canonical
+    inner = {_ENCODER.sub("", name.removeprefix(DENOISER)): view for name, view in named.views.items()}
+    found = encoder_of({name: view.shape for name, view in inner.items() if name != "lm_head.weight"})
+    start = place
+    if found is not None and (found[0].widths or folder in place):
+        start = found[0].canonical + found[1]
+    return replace(named, views={start + name: replace(it, component="text_encoders") for name, it in inner.items()})
 
 
 def _in_folder(start: str, component: str, view: WeightView) -> WeightView:

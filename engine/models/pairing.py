@@ -14,7 +14,7 @@ from engine.checkpoints.encodings import cut_to
 from engine.checkpoints.rounding import Rounding, rounding_between
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
-from engine.models.alignment import name_pair
+from engine.models.aligned_names import name_pair
 from engine.models.blocks import Block, find_blocks
 from engine.models.common_parts import common_parts, is_vocabulary
 from engine.models.experts import align_experts
@@ -23,6 +23,7 @@ from engine.models.language_models import name_shared, pair_tied, turn_conv1d
 from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings, RoundOriginal
 
+Views = dict[str, WeightView]
 WeightKind = Literal["matrix", "conv", "bias", "norm", "parameter"]
 Extent = Literal["rows", "outputs", "inputs"]
 """What the first two dimensions of a weight count: the rows of a vocabulary, or output channels; input channels."""
@@ -152,6 +153,7 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
     aligned = align_experts(turn_conv1d(tuned.views), turn_conv1d(base.views), configs)
     tuned_views, base_views, duplicates = name_shared(aligned.tuned, aligned.base)
     tuned_views, base_views, tied = pair_tied(tuned_views, base_views, configs)
+    tuned_views, base_views = _without_padding(tuned_views, base_views)
     tuned, base = replace(tuned, views=tuned_views), replace(base, views=base_views)
     family = base.family if base.family is not GENERIC else tuned.family
     blocks = find_blocks(family, set(base.views))
@@ -162,8 +164,6 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
     common = common_parts(tuned.views, base.views)
     for name, view in base.views.items():
         other = tuned.views.get(name)
-        if other is not None and other.shape != view.shape:
-            other, view = cut_to(other, view.shape) or other, cut_to(view, other.shape) or view
         if other is None:
             left_out.append(_unmatched(name, view, LeaveOutReason.ONLY_ORIGINAL))
         elif (reason := _odd(name, other, view, common)) is not None:
@@ -194,6 +194,16 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
     weights.sort(key=lambda weight: (weight.component, weight.block.order, _natural(weight.name)))
     notices = (*finetuned.notices, *original.notices, *tuned.notices, *base.notices, *aligned.notices, *tied)
     return Pairing(family, tuple(weights), tuple(left_out), only_finetuned, notices)
+
+
+def _without_padding(tuned: Views, base: Views) -> tuple[Views, Views]:
+    """Both sides, what an encoding has padded cut to the other side's shape."""
+    ours, theirs = dict(tuned), dict(base)
+    for name in tuned.keys() & base.keys():
+        one, other = tuned[name], base[name]
+        if one.shape != other.shape:
+            ours[name], theirs[name] = cut_to(one, other.shape) or one, cut_to(other, one.shape) or other
+    return ours, theirs
 
 
 def _config(checkpoint: Checkpoint) -> Mapping[str, object]:

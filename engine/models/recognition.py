@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 from engine.checkpoints import WeightSource, WeightView
 from engine.models import wrappers
 from engine.models.families import COMPONENT_PREFIXES, FAMILIES, GENERIC, Family
 from engine.models.layouts import NATIVE, Layout, layout_of
-from engine.models.text_encoders import detect_text_encoder
+from engine.models.text_encoders import TextEncoder, detect_text_encoder
 
 DENOISER, VAE = "diffusion_model.", "vae."
 Sources = dict[str, WeightSource]
+_FEWEST = 3  # tensors of which it can be said that all their names begin alike
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,19 @@ def kind_of(sources: Sources) -> Kind | None:
 
 
 def _encoder(shapes: Mapping[str, tuple[int, ...]], layout: Layout) -> Kind | None:
-    """A text encoder by the names and sizes that its layout gives; None for a language model and anything else."""
-    for level in ("", "model."):  # that may be saved without the level of its head
+    found = encoder_of(shapes)
+    if found is None:
+        return None
+    encoder, level = found
+    return Kind(encoder.family, layout, "text_encoders", encoder.canonical + level)
+
+
+def encoder_of(shapes: Mapping[str, tuple[int, ...]]) -> tuple[TextEncoder, str] | None:
+    """A text encoder by its names and sizes, and the level that they lack; None for a language model, and else."""
+    for level in ("", "model."):  # that is missing where a model was saved without its head
         encoder = detect_text_encoder({level + name: shape for name, shape in shapes.items()} if level else shapes)
         if encoder is not None:
-            return Kind(encoder.family, layout, "text_encoders", encoder.canonical + level)
+            return encoder, level
     return None
 
 
@@ -76,10 +86,22 @@ def behind(start: str, sources: Sources) -> Sources:
 
 
 def recognised(sources: Sources, group: str = "") -> tuple[str, Sources] | None:
-    """The shortest beginning of wrapper words, at least the group's, behind which a model or components stand."""
-    for start in wrappers.starts(sources):
+    """The shortest beginning, at least the group's, behind which a model or components stand; and what stands there.
+
+    It consists of wrapper words, or of any words where every name begins with them.
+    """
+    for start in (*wrappers.starts(sources), *_common_starts(sources)):
         if start.startswith(group):
             inner = behind(start, sources)
             if is_checkpoint(inner) or kind_of(inner) is not None:
                 return start, inner
     return None
+
+
+def _common_starts(sources: Sources) -> list[str]:
+    """What all names begin with, word by word."""
+    if len(sources) < _FEWEST:
+        return []
+    first, last = min(sources).split("."), max(sources).split(".")
+    common = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first[:-1], last[:-1], strict=False))]
+    return ["".join(word + "." for word in common[:count]) for count in range(1, len(common) + 1)]

@@ -10,7 +10,6 @@ from engine.checkpoints import Checkpoint
 from engine.checkpoints.encodings import encoding_of
 from engine.checkpoints.folder import open_chosen
 from engine.checkpoints.names_of_files import model_name
-from engine.checkpoints.stored import RAW
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
 from engine.formats.registry import is_lora
@@ -36,6 +35,7 @@ class ModelSummary:
         notices: remarks on the file and its names.
         files: how many it has.
         link: where `path`, or the first of its files, leads as a link; None where it is none.
+        by_names_only: the family's names are known from other programs' sources alone, see `Family.by_names_only`.
         layouts: whose names its components have, in words, where those are not the native ones.
     """
 
@@ -55,6 +55,7 @@ class ModelSummary:
     files: int = 1
     link: Path | None = None
     layouts: tuple[str, ...] = ()
+    by_names_only: bool = False
 
     @property
     def name(self) -> str:
@@ -105,8 +106,8 @@ def inspect_model(path: Path) -> ModelSummary:
         named = name_tensors(checkpoint)
         quantisation = checkpoint.quantisation
         dtypes = Counter(part.dtype for part in checkpoint.stored.values())
-        encoded = (source for source in checkpoint.weights.values() if source.encoding != RAW)
-        encodings = Counter(encoding_of(source).title_of(source) for source in encoded)
+        encoded = ((encoding_of(source), source) for source in checkpoint.weights.values())
+        encodings = Counter(encoding.title_of(source) for encoding, source in encoded if not encoding.plain)
         blocks = {block.name for block in find_blocks(named.family, set(named.views)).values()}
         return ModelSummary(
             path=checkpoint.path,
@@ -125,6 +126,7 @@ def inspect_model(path: Path) -> ModelSummary:
             files=len(checkpoint.files),
             link=_link(checkpoint),
             layouts=tuple(dict.fromkeys(layout.title for layout in named.layouts if layout.family)),
+            by_names_only=named.family.by_names_only,
         )
 
 

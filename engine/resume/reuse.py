@@ -128,12 +128,17 @@ def _of_sides(fields: dict[str, Any], sides: Any) -> bool:
     """Whether a record was made from sides that came out of their files in this way, see `sides_key`."""
     if "sides" in fields or sides is None:
         return bool(fields.get("sides") == sides)
-    return all(encodings == [RAW] and layout in _LAYOUTS_BEFORE for encodings, layout in sides)  # no others were read
+    return all(side[0] == [RAW] and side[1] in _LAYOUTS_BEFORE for side in sides)  # no others were read
 
 
 def sides_key(weight: PairedWeight) -> list[list[Any]]:
-    """How the numbers of either side came out of its files, JSON values: its encodings, and the layout of its names."""
-    return [[list(view.encodings), view.layout] for view in (weight.finetuned, weight.original)]
+    """How the numbers of either side came out of its files, JSON values.
+
+    Its encodings, the layout of its names, and what the encodings were told, where that is anything: it may come from a
+    file that the fingerprint does not cover.
+    """
+    views = weight.finetuned, weight.original
+    return [[list(view.encodings), view.layout, *([view.parameters] if view.parameters else [])] for view in views]
 
 
 def same_run(fields: dict[str, Any], method: LayerMethod) -> bool:

@@ -3283,6 +3283,16 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Get a version of it as .safetensors, or one from a source that you trust.</source>
+        <translation>Nehmen Sie eine Fassung als .safetensors oder eine aus einer Quelle, der Sie vertrauen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Get a version of the model as .safetensors.</source>
+        <translation>Nehmen Sie eine Fassung des Modells als .safetensors.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Get an undamaged file, or leave such layers out with --skip-nonfinite.</source>
         <translation>Eine unbeschädigte Datei besorgen oder solche Schichten mit --skip-nonfinite weglassen.</translation>
     </message>
@@ -3310,6 +3320,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Leave out &lt; &gt; : " | ? * and names such as CON.</source>
         <translation>Ohne &lt; &gt; : " | ? * und Namen wie CON.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Load and save it as .safetensors with the program that wrote it.</source>
+        <translation>Laden Sie es mit dem Programm, das es geschrieben hat, und speichern Sie es als .safetensors.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3443,6 +3458,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>The format of {format} names the layers of {family} otherwise than these files do.</source>
+        <translation>Das Format von {format} nennt die Schichten von {family} anders als diese Dateien.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>The header of {file} is broken at {tensor}: {reason}.</source>
         <translation>Der Kopf von {file} ist bei {tensor} fehlerhaft: {reason}.</translation>
     </message>
@@ -3563,6 +3583,16 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Unpack it, and choose the model's file.</source>
+        <translation>Entpacken Sie es, und wählen Sie die Datei des Modells.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Unpack the archive, or get a version of the model as .safetensors.</source>
+        <translation>Entpacken Sie das Archiv oder nehmen Sie eine Fassung des Modells als .safetensors.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Update LoRA Extractor, or export the profile again with this version.</source>
         <translation>LoRA Extractor aktualisieren oder das Profil mit dieser Version noch einmal exportieren.</translation>
     </message>
@@ -3666,6 +3696,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} holds a tensor whose numbers are stored conjugated or negated.</source>
+        <translation>{file} enthält einen Tensor, dessen Zahlen konjugiert oder mit umgekehrtem Vorzeichen gespeichert sind.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} holds no tensors.</source>
         <translation>{file} enthält keine Tensoren.</translation>
     </message>
@@ -3696,8 +3731,23 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} is a TorchScript program and no file of weights.</source>
+        <translation>{file} ist ein TorchScript-Programm und keine Datei mit Gewichten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is a folder.</source>
         <translation>{file} ist ein Ordner.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is a pickle, but not one that torch.save wrote.</source>
+        <translation>{file} ist ein Pickle, aber keines von torch.save.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is a zip archive without a model of PyTorch in it.</source>
+        <translation>{file} ist ein Zip-Archiv ohne ein Modell von PyTorch darin.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3771,6 +3821,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} wants to make a {name}, which no weights need. Nothing of it was run.</source>
+        <translation>{file} will {name} erzeugen; das braucht kein Modell. Nichts davon wurde ausgeführt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} was chosen for both models, so there is no difference to extract.</source>
         <translation>{file} wurde für beide Modelle gewählt; es gibt keine Differenz zu extrahieren.</translation>
     </message>
@@ -3778,6 +3833,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>{file} was written by a newer version of LoRA Extractor.</source>
         <translation>{file} stammt von einer neueren Version von LoRA Extractor.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} was written on a machine that stores numbers the other way round.</source>
+        <translation>{file} stammt von einem Rechner, der Zahlen in umgekehrter Folge der Bytes speichert.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3858,6 +3918,16 @@
         <location filename="../../app/text/errors.py"/>
         <source>{tensor} in {file} has another shape than the weight it belongs to.</source>
         <translation>{tensor} in {file} hat eine andere Form als das zugehörige Gewicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} in {file} is a view of other numbers that cannot be read by itself.</source>
+        <translation>{tensor} in {file} ist eine Sicht auf andere Zahlen, die sich nicht für sich lesen lässt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} in {file} is compressed, which no model's file is.</source>
+        <translation>{tensor} in {file} ist komprimiert; das ist keine Datei eines Modells.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4470,6 +4540,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>Of {file} the weights under {name} are used, and not those under {names}.</source>
+        <translation>Aus {file} werden die Gewichte unter {name} verwendet, nicht die unter {names}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>Switch on “{setting}” ({option}) to write the new part too, for {program}.</source>
         <translation>Mit „{setting}“ ({option}) wird auch der neue Teil geschrieben, für {program}.</translation>
     </message>
@@ -4830,6 +4905,11 @@
     <name>models</name>
     <message>
         <location filename="../../app/text/models.py"/>
+        <source>Tencent's names</source>
+        <translation>Namen von Tencent</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
         <source>VAE</source>
         <translation>VAE</translation>
     </message>
@@ -4845,6 +4925,11 @@
             <numerusform>diffusers-Ordner, {count} Datei</numerusform>
             <numerusform>diffusers-Ordner, {count} Dateien</numerusform>
         </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>diffusers names</source>
+        <translation>Namen von diffusers</translation>
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
@@ -4865,6 +4950,11 @@
         <location filename="../../app/text/models.py"/>
         <source>{container} in {count} parts</source>
         <translation>{container} in {count} Teilen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>{family} (by names only)</source>
+        <translation>{family} (nur nach Namen)</translation>
     </message>
 </context>
 <context>

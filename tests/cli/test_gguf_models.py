@@ -15,7 +15,7 @@ from llama_cpp_converter import save_converted, tiny_state
 from model_files import PREFIX, Tensors, random_tensor, save_model
 from native_models import NATIVE_MODELS, state_of
 
-FULL = ("--rank", EXACT["rank"], "--output-dtype", "fp32", "--no-clamp-quantile", "--json")
+FULL = ("--rank", EXACT["rank"], "--output-dtype", "fp32", "--no-clamp-quantile", "--round-original", "off", "--json")
 OURS = "diffusion_model."
 
 

@@ -265,6 +265,50 @@ def ltx() -> LayoutModel:
     )  # fmt: skip
 
 
+def ltx2() -> LayoutModel:
+    """Video of width 24 and audio of width 12, with attention from either to the other."""
+    shapes: Shapes = {"scale_shift_table": (2, 24), "audio_scale_shift_table": (2, 12)}
+    for start, width in (("", 24), ("audio_", 12)):
+        shapes |= linear(f"{start}patchify_proj", width, 8) | linear(f"{start}proj_out", 8, width)
+        shapes |= mlp(f"{start}caption_projection", 20, width, ("linear_1", "linear_2"))
+    modulations = (
+        ("adaln_single", 24, 6), ("audio_adaln_single", 12, 6), ("av_ca_video_scale_shift_adaln_single", 24, 4),
+        ("av_ca_audio_scale_shift_adaln_single", 12, 4), ("av_ca_a2v_gate_adaln_single", 24, 1),
+        ("av_ca_v2a_gate_adaln_single", 12, 1),
+    )  # fmt: skip
+    for name, width, parts in modulations:
+        shapes |= mlp(f"{name}.emb.timestep_embedder", 256, width, ("linear_1", "linear_2"))
+        shapes |= linear(f"{name}.linear", parts * width, width)
+    start = "transformer_blocks.0"
+    for name, width, parts in (
+        ("scale_shift_table", 24, 6),
+        ("audio_scale_shift_table", 12, 6),
+        ("scale_shift_table_a2v_ca_video", 24, 5),
+        ("scale_shift_table_a2v_ca_audio", 12, 5),
+    ):
+        shapes[f"{start}.{name}"] = (parts, width)
+    attention = (
+        # name, width of queries, of keys and values, inside
+        ("attn1", 24, 24, 24), ("attn2", 24, 24, 24), ("audio_attn1", 12, 12, 12), ("audio_attn2", 12, 12, 12),
+        ("audio_to_video_attn", 24, 12, 12), ("video_to_audio_attn", 12, 24, 12),
+    )  # fmt: skip
+    for name, queries, keys, inner in attention:
+        shapes |= linear(f"{start}.{name}.to_q", inner, queries) | linear(f"{start}.{name}.to_out.0", queries, inner)
+        shapes |= linear(f"{start}.{name}.to_k", inner, keys) | linear(f"{start}.{name}.to_v", inner, keys)
+        shapes |= {f"{start}.{name}.{part}_norm.weight": (inner,) for part in "qk"}
+    for name, width in (("ff", 24), ("audio_ff", 12)):
+        shapes |= linear(f"{start}.{name}.net.0.proj", 4 * width, width)
+        shapes |= linear(f"{start}.{name}.net.2", width, 4 * width)
+    return LayoutModel(
+        "ltx2", "ltx2_diffusers", shapes, converters.convert_ltx2_transformer_to_diffusers,
+        lambda: diffusers.LTX2VideoTransformer3DModel(
+            in_channels=8, out_channels=8, num_attention_heads=2, attention_head_dim=12, cross_attention_dim=24,
+            audio_in_channels=8, audio_out_channels=8, audio_num_attention_heads=2, audio_attention_head_dim=6,
+            audio_cross_attention_dim=12, num_layers=1, caption_channels=20,
+        ),
+    )  # fmt: skip
+
+
 def sd3() -> LayoutModel:
     """SD 3.5: norms of queries and keys, and a second attention in the first block."""
     shapes: Shapes = {"pos_embed": (1, 64, 24), "x_embedder.proj.weight": (24, 4, 2, 2), "x_embedder.proj.bias": (24,)}

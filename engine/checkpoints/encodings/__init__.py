@@ -14,6 +14,7 @@ from engine.checkpoints.encodings.encoding import Claim, Encoding, Unclaimed
 from engine.checkpoints.encodings.gguf import GGUF_ENCODINGS
 from engine.checkpoints.encodings.raw import Raw
 from engine.checkpoints.encodings.scaled_fp8 import ScaledFp8
+from engine.checkpoints.encodings.strided import StridedNumbers
 from engine.checkpoints.encodings.weight_scale import BlockFp8, ModelOptNvfp4, WeightScale
 from engine.checkpoints.quantisation import Quantisation, quantisation_of
 from engine.checkpoints.stored import RAW, Piece, WeightSource, WeightView
@@ -44,6 +45,7 @@ ENCODINGS: list[Encoding] = [
     BlockFp8(),
     WeightScale(),
     *GGUF_ENCODINGS,
+    StridedNumbers(),
     Raw(),
 ]
 """In the order in which they are asked; the last one takes everything that is left."""

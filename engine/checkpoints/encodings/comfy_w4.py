@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.checkpoints.encodings.comfy_layers import Layer, layers
 from engine.checkpoints.encodings.encoding import Claim, Encoding, Unclaimed
-from engine.checkpoints.encodings.grouped import CHUNK_VALUES, MAX_ROTATION, misfit
+from engine.checkpoints.encodings.grouped import CHUNK_VALUES, MAX_ROTATION, misfit, rotation_bytes
 from engine.checkpoints.encodings.side_data import SCALE_DTYPES, refuse
 from engine.checkpoints.quantisation import Quantisation
 from engine.checkpoints.stored import StoredTensor, WeightSource
@@ -64,7 +64,8 @@ class ComfyW4(Encoding):
         rows, columns = source.shape
         chunk = min(rows, max(1, CHUNK_VALUES // columns))
         groups = rows * columns // int(source.parameters["group"])
-        return max(2048 + 2 * chunk * columns, 12 * groups + 4 * rows, 6 * chunk * columns)
+        rotated = rotation_bytes(source.numel, source.parameters["rotation"]) if "rotation" in source.parameters else 0
+        return max(2048 + 2 * chunk * columns, 12 * groups + 4 * rows, rotated)
 
 
 def _tabled(layer: Layer) -> WeightSource | Quantisation:

@@ -83,12 +83,14 @@ class Encoding(ABC):
             torch.Tensor``: numbers of the source's shape, in any floating dtype, as this weight would give them had
             they been stored in its place, with its own scales; in the source's shape and dtype. Finite numbers stay
             finite, others do not become finite. None where what encoders do cannot be repeated exactly.
+        plain: whether the numbers are stored as they are, so that nobody needs to hear of it.
     """
 
     key: str
     title: str
     decoder: str
     rounding: str | None = None
+    plain: bool = False
 
     @abstractmethod
     def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:

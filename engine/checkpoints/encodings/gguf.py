@@ -56,6 +56,8 @@ _SCRATCH = {
     "Q6_K": 6.0,
     "IQ4_XS": 9.1875,
 }
+_ROUNDING, _REPEATED = "engine.checkpoints.encodings.gguf_round", ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1")
+_ROUNDED = 6 * 4  # bytes for each value of a chunk that rounding takes: the numbers, their codes, what they are off by
 _ROW_INDEX = 8 * 8  # for each row that is looked up: which head, place, half and pair it is
 _TABLES = 256  # bytes: shifts of bits, what nibbles stand for
 
@@ -68,10 +70,13 @@ class Gguf(Encoding):
     def __init__(self, kind: str) -> None:
         """Take a type, a name of `BLOCK_TYPES`."""
         self.kind, self.key, self.title = kind, f"gguf_{kind.lower()}", f"GGUF {kind}"
+        self.rounding = _ROUNDING if kind in _REPEATED else None
         self._block = BLOCK_TYPES[kind]
 
     def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
         """See `Encoding.claim`."""
+        if VERSION_KEY not in metadata:
+            return Claim()
         return Claim(
             tuple(
                 WeightSource(part.name, part.shape, "F32", self.key, (part,), _undoing(part, metadata))
@@ -105,6 +110,10 @@ class Gguf(Encoding):
         more = self._block.nbytes if SKIPPED in source.parameters else 0  # other rows of that number may touch one more
         return int(min(stored, CHUNK_VALUES) * _SCRATCH[self.kind]) + _TABLES + more
 
+    def rounding_bytes(self, source: WeightSource) -> int:
+        """See `Encoding.rounding_bytes`."""
+        return self.scratch_bytes(source) + _ROUNDED * min(source.numel + 2 * self._block.values, CHUNK_VALUES)
+
 
 class GgufPlain(Encoding):
     """Plain numbers that llama.cpp's converter turned or shifted."""
@@ -112,9 +121,12 @@ class GgufPlain(Encoding):
     key = "gguf_plain"
     title = "GGUF, plain numbers as llama.cpp orders them"
     decoder = "engine.checkpoints.encodings.gguf_decode"
+    rounding = "engine.checkpoints.encodings.gguf_round"
 
     def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
         """See `Encoding.claim`."""
+        if VERSION_KEY not in metadata:
+            return Claim()
         plain = (part for part in stored.values() if part.dtype in DTYPES and DTYPES[part.dtype].is_weight)
         found = ((part, _undoing(part, metadata)) for part in plain)
         return Claim(
@@ -139,6 +151,10 @@ class GgufPlain(Encoding):
             return _scratch_of_heads(source, 4.0 if bits != 32 else 0.0)
         return 4 * min(source.numel, CHUNK_VALUES) if bits != 32 else 0
 
+    def rounding_bytes(self, source: WeightSource) -> int:
+        """See `Encoding.rounding_bytes`."""
+        return self.scratch_bytes(source) + _ROUNDED * min(source.numel, CHUNK_VALUES)
+
 
 GGUF_ENCODINGS: tuple[Encoding, ...] = (*(Gguf(kind) for kind in _SCRATCH), GgufPlain())
 
@@ -149,7 +165,7 @@ def _undoing(part: StoredTensor, metadata: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         EngineError: ``header_invalid`` where the header does not say how many heads there are, or cannot be right.
     """
-    architecture = metadata.get("general.architecture") if VERSION_KEY in metadata else None
+    architecture = metadata.get("general.architecture")
     if architecture in SHIFTED_NORMS and part.name.endswith(_NORM):
         return {SHIFT: -1.0}
     match = _ATTENTION.fullmatch(part.name) if architecture in PAIRED_ROWS else None

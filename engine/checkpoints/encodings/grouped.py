@@ -29,9 +29,12 @@ from engine.checkpoints.encodings.side_data import SCALE_DTYPES, blocks, describ
 from engine.checkpoints.stored import StoredTensor, WeightSource
 
 CHUNK_VALUES = 1 << 20
-"""Values that are unpacked or rotated at once: large enough for an accelerator, small beside a layer."""
+"""Values that are unpacked at once: large enough for an accelerator, small beside a layer."""
+ROTATED_VALUES = 1 << 18
+"""Values that are rotated at once: they are gone over several times, in a processor's cache."""
 TILE_ROWS, TILE_COLUMNS = 128, 4
 MAX_ROTATION = 4096
+_TRANSPOSING_BYTES = 1 << 14  # what torch takes to turn a matrix on a processor, whatever its size
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,11 @@ def part_of(source: WeightSource, role: str) -> StoredTensor | None:
     """The part of a role."""
     roles = source.parameters["roles"]
     return source.parts[roles.index(role)] if role in roles else None
+
+
+def rotation_bytes(values: int, group: int) -> int:
+    """Memory that undoing a rotation takes."""
+    return 10 * min(values, max(group, ROTATED_VALUES // group * group)) + _TRANSPOSING_BYTES
 
 
 def is_single(scale: StoredTensor) -> bool:
@@ -198,10 +206,12 @@ class Grouped(Encoding):
         if "codes" in given:
             per_byte = 8 // CODES[given["codes"]].bits
             steps.append(4 * 256 * per_byte + 4 * chunk * width // per_byte)
+        elif source.stored_dtype != "I8":
+            steps.append(2 * 4 * 256 + 4 * chunk * width)
         scales = [part for role in ("scale", "zero") if (part := part_of(source, role)) is not None]
         steps += [self._scale_scratch(source, part, rows) for part in scales]
         if "rotation" in given:
-            steps.append(6 * chunk * width + 64)
+            steps.append(rotation_bytes(rows * width, given["rotation"]))
         if (columns := part_of(source, "columns")) is not None:
             steps.append(4 * math.prod(columns.shape))
         return padded + max(steps)

@@ -16,6 +16,7 @@ class Raw(Encoding):
     title = "plain numbers"
     decoder = "engine.checkpoints.encodings.raw_decode"
     rounding = "engine.checkpoints.encodings.raw_round"
+    plain = True
 
     def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
         """See `Encoding.claim`; takes all whose dtype is known."""

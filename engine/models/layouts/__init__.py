@@ -6,13 +6,21 @@ from collections.abc import Collection
 
 from engine.models.families import FAMILIES, GENERIC, Family
 from engine.models.layouts.clip import CLIP_2022, OPEN_CLIP
-from engine.models.layouts.flux import CHROMA, FLUX, FLUX2, HUNYUAN_VIDEO, HUNYUAN_VIDEO_TENCENT
+from engine.models.layouts.flux import CHROMA, FLUX, FLUX2, NORM_WEIGHTS
+from engine.models.layouts.hunyuan import (
+    HUNYUAN_IMAGE,
+    HUNYUAN_TENCENT,
+    HUNYUAN_VIDEO,
+    HUNYUAN_VIDEO15,
+    HUNYUAN_VIDEO_TENCENT,
+)
 from engine.models.layouts.language import SIGHTED
 from engine.models.layouts.layout import Fuse, Layout, Rename, Swap
+from engine.models.layouts.llama_cpp import LLAMA_CPP
 from engine.models.layouts.lumina import LUMINA2, Z_IMAGE
 from engine.models.layouts.mmdit import AURAFLOW, SD3
 from engine.models.layouts.unet import SD1, SDXL, VAE
-from engine.models.layouts.video import LTX, WAN
+from engine.models.layouts.video import LTX, LTX2, WAN
 
 __all__ = [
     "CLIP_2022",
@@ -38,10 +46,14 @@ LAYOUTS = {
         FLUX,
         FLUX2,
         CHROMA,
+        *NORM_WEIGHTS,
         HUNYUAN_VIDEO,
-        HUNYUAN_VIDEO_TENCENT,
+        HUNYUAN_VIDEO15,
+        HUNYUAN_IMAGE,
+        *HUNYUAN_TENCENT,
         WAN,
         LTX,
+        LTX2,
         SD3,
         AURAFLOW,
         LUMINA2,
@@ -50,6 +62,7 @@ LAYOUTS = {
         SD1,
         VAE,
         SIGHTED,
+        *LLAMA_CPP,
     )
 }
 _FAMILIES = {family.key: family for family in FAMILIES}

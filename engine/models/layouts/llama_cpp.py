@@ -84,6 +84,7 @@ GEMMA = Layout(
 )
 T5 = Layout("llama_cpp_t5", "llama.cpp", _SOURCE, _t5_rows("wi_1"))
 T5_UNGATED = Layout("llama_cpp_t5_ungated", "llama.cpp", _SOURCE, _t5_rows("wi"))
+LLAMA_CPP = (LLAMA, GEMMA, T5, T5_UNGATED)
 
 ARCHITECTURES: Mapping[str, Layout] = {
     **dict.fromkeys(("llama", "mistral3", "qwen2", "qwen2vl", "qwen3", "qwen3vl", "qwen3moe", "gemma"), LLAMA),

@@ -89,7 +89,10 @@ def test_a_pipeline_is_opened_with_all_its_components(
         views = name_tensors(model).views
         for view in views.values():
             if view.plain:
-                assert torch.equal(read_view(model, view), expected[view.source.name])
+                stored = expected[view.source.name]
+                assert torch.equal(
+                    read_view(model, view).reshape(stored.shape), stored
+                )  # some are kernels of one point
         model.check_unchanged()
     files = len(list(folder.glob("*/*.safetensors")))
     assert (summary.path, summary.name, summary.container, summary.files) == (folder, "flux", "diffusers", files)

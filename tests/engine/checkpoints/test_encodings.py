@@ -141,6 +141,7 @@ LARGE = {"comfy nvfp4": (300, 1100), "comfy mxfp8": (300, 1100), "comfy nvfp4 sm
 def test_decoding_takes_the_memory_that_is_stated(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("grouped", "grouped_decode", "bitsandbytes", "comfy_w4"):
         monkeypatch.setattr(f"engine.checkpoints.encodings.{module}.CHUNK_VALUES", 1 << 14, raising=False)
+        monkeypatch.setattr(f"engine.checkpoints.encodings.{module}.ROTATED_VALUES", 1 << 12, raising=False)
     encoded = KINDS[kind].encode(MODULE, weight_of(LARGE.get(kind, (300, 1024))))
     with open_checkpoint(save_encoded(tmp_path / "model.safetensors", {MODULE: encoded})) as model:
         view = view_of(model, encoded)

@@ -9,12 +9,19 @@ import layout_models
 import pytest
 import torch
 import unet_layout_models
+from diffusers import (
+    HunyuanImageTransformer2DModel,
+    HunyuanVideo15Transformer3DModel,
+    QwenImageTransformer2DModel,
+)
 from layout_models import LayoutModel
 from model_files import Tensors, save_model
+from safetensors.torch import load_file
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from engine.checkpoints import Checkpoint, open_checkpoint
 from engine.checkpoints.tensors import read_view
-from engine.models.layouts import LAYOUTS, layout_of
+from engine.models.layouts import LAYOUTS, Layout, layout_of
 from engine.models.names import NamedModel, detect_family, name_tensors
 from engine.models.pairing import pair
 
@@ -26,6 +33,7 @@ MODELS: dict[str, Callable[[], LayoutModel]] = {
     "wan": layout_models.wan,
     "wan_vace": layout_models.wan_vace,
     "ltx": layout_models.ltx,
+    "ltx2": layout_models.ltx2,
     "sd3": layout_models.sd3,
     "auraflow": layout_models.auraflow,
     "lumina2": layout_models.lumina2,
@@ -196,7 +204,104 @@ def test_no_other_layout_and_no_other_family_takes_the_names_for_its_own(name: s
 
 
 @pytest.mark.parametrize("layout", [layout for layout in LAYOUTS.values() if layout.ran], ids=lambda layout: layout.key)
-def test_a_layout_that_says_it_ran_is_among_the_models_here(layout: object) -> None:
-    assert layout in [LAYOUTS[MODELS[name]().layout] for name in MODELS] or layout in (
-        LAYOUTS["open_clip"], LAYOUTS["clip_2022"]
+def test_a_layout_that_says_it_ran_is_among_the_models_here(layout: Layout) -> None:
+    models = [make() for make in MODELS.values()]
+    ran = {model.layout for model in models} | {model.native_layout for model in models}
+    assert layout.key in ran | {"open_clip", "clip_2022"}  # which sdxl_pipeline and the next test have
+
+
+def test_a_text_encoder_as_transformers_saves_it_has_the_names_of_the_one_in_a_single_file(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 768, "intermediate_size": 32, "num_attention_heads": 2, "num_hidden_layers": 1}
+    model = CLIPTextModel(CLIPTextConfig(**sizes, vocab_size=50, max_position_embeddings=8))
+    model.save_pretrained(tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    assert "encoder.layers.0.mlp.fc1.weight" in state  # transformers 5 leaves out a level that other files have
+    single = {f"cond_stage_model.transformer.text_model.{key}": tensor for key, tensor in state.items()}
+    with (
+        open_checkpoint(tmp_path / "model.safetensors") as theirs,
+        open_checkpoint(save_model(tmp_path / "single.safetensors", single)) as ours,
+    ):
+        converted, own = name_tensors(theirs), name_tensors(ours)
+        assert set(converted.views) == set(own.views)
+        assert all(key.startswith("text_encoders.clip_l.transformer.text_model.") for key in own.views)
+
+
+LATER_HUNYUAN: dict[str, Callable[[], torch.nn.Module]] = {
+    "hunyuan_video15": lambda: HunyuanVideo15Transformer3DModel(
+        in_channels=4, out_channels=4, num_attention_heads=3, attention_head_dim=16, num_layers=1,
+        num_refiner_layers=1, text_embed_dim=20, text_embed_2_dim=14, image_embed_dim=10, rope_axes_dim=(4, 6, 6),
+        use_meanflow=True,
+    ),
+    "hunyuan_image": lambda: HunyuanImageTransformer2DModel(
+        in_channels=4, out_channels=4, num_attention_heads=3, attention_head_dim=16, num_layers=1, num_single_layers=1,
+        num_refiner_layers=1, text_embed_dim=20, text_embed_2_dim=14, rope_axes_dim=(8, 8), guidance_embeds=True,
+        use_meanflow=True,
+    ),
+}  # fmt: skip
+HUNYUAN_PARTS = (
+    "img_in.", "txt_in.", "byt5_in.", "vision_in.", "time_in.", "time_r_in.", "guidance_in.", "cond_type_embedding.",
+    "double_blocks.", "single_blocks.", "final_layer.",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("family", LATER_HUNYUAN)
+def test_every_weight_of_diffusers_later_hunyuan_models_has_a_name_of_the_family(family: str, tmp_path: Path) -> None:
+    state = {key: tensor.clone() for key, tensor in LATER_HUNYUAN[family]().state_dict().items()}
+    with open_checkpoint(save_model(tmp_path / "model.safetensors", state)) as theirs:
+        named = name_tensors(theirs)
+        assert (named.family.key, named.left_out, stored_in(named)) == (family, (), set(state))
+    names = {key.removeprefix("diffusion_model.") for key in named.views}
+    assert all(key.startswith(HUNYUAN_PARTS) for key in names)
+    assert not [key for key in names if ".attn." in key or "transformer" in key or "linear_" in key]
+    assert detect_family(names).key == family
+
+
+@pytest.mark.parametrize("name", ["flux", "chroma", "flux2"])
+def test_norms_whose_scales_are_called_weights_pair_with_those_of_the_original(name: str, tmp_path: Path) -> None:
+    model = MODELS[name]()
+    native = model.native(0)
+    renamed = {key.replace(".scale", ".weight"): tensor for key, tensor in native.items()}
+    with open_checkpoint(save_model(tmp_path / "model.safetensors", renamed)) as theirs:
+        named = name_tensors(theirs)
+        assert set(named.views) == {"diffusion_model." + key for key in native}
+        assert (named.family.key, named.left_out) == (name, ())
+
+
+def test_qwen_image_has_the_same_names_everywhere() -> None:
+    model = QwenImageTransformer2DModel(
+        patch_size=2, in_channels=16, out_channels=4, num_layers=1, attention_head_dim=16, num_attention_heads=2,
+        joint_attention_dim=20, axes_dims_rope=(4, 6, 6),
     )  # fmt: skip
+    names = set(model.state_dict())
+    assert layout_of(names) is None
+    assert detect_family(names).key == "qwen_image"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["transformer.", "model.diffusion_model.", "diffusion_model.", "module.transformer."]
+)
+def test_diffusers_names_are_known_behind_any_prefix(prefix: str, tmp_path: Path) -> None:
+    model = layout_models.flux()
+    native = model.native(0)
+    converted = {prefix + key: tensor for key, tensor in model.converted(native).items()}
+    with open_checkpoint(save_model(tmp_path / "model.safetensors", converted)) as theirs:
+        named = name_tensors(theirs)
+        assert set(named.views) == {"diffusion_model." + key for key in native}
+        assert (named.family.key, named.left_out) == ("flux", ())
+
+
+@pytest.mark.parametrize("lost", ["transformer_blocks.1.attn.to_k.bias", "single_transformer_blocks.0.proj_mlp.weight"])
+def test_a_part_that_is_not_there_leaves_the_others_named_as_unmatched(lost: str, tmp_path: Path) -> None:
+    model = layout_models.flux()
+    native = model.native(0)
+    converted = model.converted(native)
+    del converted[lost]
+    with (
+        open_checkpoint(save_model(tmp_path / "tuned.safetensors", converted)) as tuned,
+        open_checkpoint(native_file(tmp_path / "base.safetensors", model, native)) as base,
+    ):
+        pairing = pair(tuned, base)
+        paired = {part.name for weight in pairing.weights for part in weight.finetuned.parts}
+        named = {item.name.removeprefix("diffusion_model.") for item in pairing.left_out}
+    assert paired | named >= set(converted)
+    assert len(named - set(converted)) == 1  # the original's whole weight
