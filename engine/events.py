@@ -42,11 +42,15 @@ class NoticeCode(str, Enum):
     OTHER_DENOISERS = "other_denoisers"
     COMMON_PART_PAIRED = "common_part_paired"
     EMA_USED = "ema_used"
+    STATE_CHOSEN = "state_chosen"
     SEVERAL_MODELS = "several_models"
     TAKEN_FOR_CONVOLUTIONS = "taken_for_convolutions"
     EXPERTS_INTERLEAVED = "experts_interleaved"
     EXPERTS_SQUARE = "experts_square"
     EMBEDDINGS_TIED = "embeddings_tied"
+    COMPARED_ROUNDED = "compared_rounded"
+    FINETUNED_COARSER = "finetuned_coarser"
+    ORIGINAL_COARSER = "original_coarser"
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,14 @@ class LeftOut:
     """One tensor that is not extracted, with the reason and what there is to say about it.
 
     Attributes:
+        name: of the tensor.
+        reason: why.
+        detail: what there is to say about it.
         numel: its number of elements, of the larger one where it is in both models; 0 where it is no weight, or a copy
             of another one.
         component: which part of the model it belongs to; empty where that is not known.
+        rounded_to: of an unchanged one, the form in words that one side is the other rounded to; empty where both are
+            stored in the same form.
     """
 
     name: str
@@ -46,6 +51,7 @@ class LeftOut:
     detail: str = ""
     numel: int = field(default=0, kw_only=True)
     component: str = field(default="", kw_only=True)
+    rounded_to: str = field(default="", kw_only=True)
 
 
 ENOUGH_COMPARED = 0.9
@@ -176,6 +182,8 @@ class LayerResult:
         seconds: time by stage.
         grown_energy: squared norm of what the fine-tuned weight has beyond the original's shape, which is not in the
             layer; in the JSON report where there is such a part.
+        rounded: the side that was rounded as the other one is stored before they were subtracted, ``original`` or
+            ``finetuned``; empty where none was.
     """
 
     name: str
@@ -195,6 +203,7 @@ class LayerResult:
     solver: str
     seconds: StageSeconds
     grown_energy: float = 0.0
+    rounded: str = ""
 
 
 LARGE_CHANGE = 0.5
@@ -311,12 +320,17 @@ class Reusable:
 
 @dataclass(frozen=True)
 class VerifiedLayer:
-    """One layer of the LoRA, measured; `rank` is None for a stored difference."""
+    """One layer of the LoRA, measured; `rank` is None for a stored difference.
+
+    Where a side was rounded for the LoRA, or is the other one rounded, `plain_energy_retained` is the share of the
+    difference of what both sides stand for; else None.
+    """
 
     name: str
     rank: int | None
     energy_retained: float
     relative_error: float
+    plain_energy_retained: float | None = None
 
 
 @dataclass(frozen=True)
@@ -332,6 +346,10 @@ class Verification:
         key_format: the key of the format that it is in.
         format_title: what people call that.
         coverage: of how much of the models the share speaks.
+        round_original: how the LoRA says its sides were compared, see the setting; None where it does not say.
+        plain_mean_energy_retained: the mean against the difference of what both models stand for, nothing rounded;
+            None where that is the same difference.
+        plain_worst_energy_retained: the smallest share likewise.
     """
 
     layers: tuple[VerifiedLayer, ...]
@@ -342,3 +360,6 @@ class Verification:
     key_format: str
     format_title: str
     coverage: Coverage = Coverage()
+    round_original: str | None = None
+    plain_mean_energy_retained: float | None = None
+    plain_worst_energy_retained: float | None = None

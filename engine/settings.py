@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 LoraType = Literal["standard", "full", "adaptive_ratio", "adaptive_quantile", "adaptive_energy", "adaptive_fro"]
 Algorithm = Literal["svd_linalg", "svd_lowrank"]
 OutputDtype = Literal["fp16", "bf16", "fp32"]
+RoundOriginal = Literal["auto", "on", "off"]
 SAFETENSORS_DTYPES: dict[OutputDtype, str] = {"fp16": "F16", "bf16": "BF16", "fp32": "F32"}
 Component = Literal["denoiser", "text_encoders", "vae", "other"]
 VramUsageMode = Literal["conservative", "balanced", "aggressive"]
@@ -152,6 +153,18 @@ class ExtractionSettings(BaseModel):
         description="Leave out layers whose relative change |delta| / |original| is at or below this. "
         "0 leaves out only exactly unchanged layers.",
         json_schema_extra={"advanced": True, "step": 0.001},
+    )
+    round_original: RoundOriginal = Field(
+        "auto",
+        title="Round the original",
+        description="Compare with the original rounded to the fine-tuned model's number format, so that rounding is "
+        "not taken for change. auto: where the fine-tuned model is the coarser one. on: also round the fine-tuned "
+        "model where the original is the coarser one. off: compare both as stored. A weight that differs by rounding "
+        "alone is always left out.",
+        json_schema_extra={
+            "advanced": True,
+            "choice_titles": {"auto": "Automatic", "on": "On, both ways", "off": "Off"},
+        },
     )
     components: Annotated[tuple[Component, ...], BeforeValidator(_split_list)] = Field(
         ("denoiser", "text_encoders"),

@@ -23,8 +23,9 @@ from app.text.headline import (
     unrelated_warning,
 )
 from app.text.left_out import left_out_lines
-from app.text.models import components_text, container_text, layout_text, link_text
+from app.text.models import components_text, container_text, family_text, layout_text, link_text
 from app.text.notices import counted, format_bytes, format_seconds, format_share, notice_text
+from app.text.verification import plain_text
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, VerifyProgress
@@ -185,6 +186,9 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     _print_coverage(console, answer.coverage)
     kept = kept_sentence(answer.mean_energy_retained, answer.worst_energy_retained, answer.coverage)
     console.line(f"{counted(len(answer.layers), 'layer')}. The LoRA {kept}.")
+    plain = plain_text(answer)
+    if plain:
+        console.line(plain)
     console.line(f"Its format is {answer.format_title}'s.")
     if answer.left_out:
         console.line(f"{len(answer.left_out)} changed weights are not in the LoRA and count as nothing kept.")
@@ -198,6 +202,9 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         "worst_energy_retained": answer.worst_energy_retained,
         "key_format": answer.key_format,
         **answer.coverage.document(),
+        "round_original": answer.round_original,
+        "plain_mean_energy_retained": answer.plain_mean_energy_retained,
+        "plain_worst_energy_retained": answer.plain_worst_energy_retained,
     }
 
 
@@ -218,7 +225,7 @@ def _model_words(summary: ModelSummary) -> str:
     quantised = f"quantised, cannot be read: {summary.quantisation}" if summary.quantisation else ""
     encoded = [f"{count} in {title}" for title, count in summary.encodings]
     facts = [
-        summary.family_title,
+        family_text(summary),
         layout_text(summary),
         components_text(summary),
         f"{summary.tensors} tensors",
@@ -285,3 +292,6 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
         console.line(f"It {clause} in {layers}, {worst} in the weakest; {left_out}")
     else:
         console.line(f"It {clause}. The weakest of {layers} keeps {worst}; {left_out}")
+    rounded = sum(bool(item.rounded_to) for item in result.left_out)
+    if rounded:
+        console.line(f"{counted(rounded, 'tensor')} of those differ by rounding alone, which is no change.")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from app.text.notices import counted, reason_text
+from app.text.notices import counted, left_out_text, reason_text
 from app.text.translation import decimal, plural, translator, whole
 from engine.results import LeaveOutReason, LeftOut
 
@@ -39,10 +39,8 @@ class LeftOutGroup:
     @property
     def why(self) -> str:
         """The reason in words, with the detail where all of them share one."""
-        details = {item.detail for item in self.items}
-        detail = details.pop() if len(details) == 1 else ""
-        words = reason_text(self.reason)
-        return f"{words} ({detail})" if detail else words
+        texts = {left_out_text(item) for item in self.items}
+        return texts.pop() if len(texts) == 1 else reason_text(self.reason)
 
     @property
     def size(self) -> str:

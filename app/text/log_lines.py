@@ -13,6 +13,7 @@ from app.text.notices import (
     format_bytes,
     format_seconds,
     format_share,
+    left_out_text,
     notice_text,
     reason_text,
 )
@@ -64,6 +65,8 @@ WARNINGS = (
     NoticeCode.JOURNAL_SET_ASIDE,
     NoticeCode.JOURNAL_OFF,
     NoticeCode.OVER_BUDGET,
+    NoticeCode.FINETUNED_COARSER,
+    NoticeCode.ORIGINAL_COARSER,
 )
 
 
@@ -93,7 +96,7 @@ def event_lines(event: Event) -> Iterator[Line]:
         time = format_seconds(row.seconds.total)
         yield Level.DEBUG, text.format(name=row.name, rank=rank, kept=format_share(row.energy_retained), time=time)
     elif isinstance(event, LayerSkipped):
-        reason = reason_text(event.left_out.reason)
+        reason = left_out_text(event.left_out) if event.left_out.rounded_to else reason_text(event.left_out.reason)
         yield Level.INFO, _tr("{name} is left out: {reason}").format(name=event.left_out.name, reason=reason)
     elif isinstance(event, BatchDone) and (event.wall_seconds or event.seconds.total) > 60:
         text = _tr("Batch {number} took {time}")

@@ -17,12 +17,17 @@ _COMPONENTS = {
     "vae": marked("models", "VAE"),
     "other": marked("models", "other parts"),
 }
+_LAYOUTS = (
+    # titles of `engine.models.layouts` that are words; names of programs are the same everywhere
+    marked("models", "diffusers names"),
+    marked("models", "Tencent's names"),
+)
 
 
 def model_facts(summary: ModelSummary) -> list[str]:
     """Family, layout, components, container, encoding and size, each a few words."""
     facts = (
-        summary.family_title,
+        family_text(summary),
         layout_text(summary),
         components_text(summary),
         container_text(summary),
@@ -32,11 +37,16 @@ def model_facts(summary: ModelSummary) -> list[str]:
     return [fact for fact in facts if fact]
 
 
+def family_text(summary: ModelSummary) -> str:
+    """``Flux.1``, ``Anima (by names only)``."""
+    if not summary.by_names_only:
+        return summary.family_title
+    return translate(CONTEXT, "{family} (by names only)").format(family=summary.family_title)
+
+
 def layout_text(summary: ModelSummary) -> str:
-    """Whose names the weights have; empty for the original program's."""
-    if not any(layout.startswith("diffusers") for layout in summary.layouts):
-        return ""
-    return translate(CONTEXT, "diffusers' names")
+    """Whose names the weights have; empty for those of the model's own program."""
+    return ", ".join(translate(CONTEXT, layout) for layout in summary.layouts)
 
 
 def components_text(summary: ModelSummary) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.text.translation import decimal, marked, plural, short_number, translate, whole
 from engine.events import FinishingStep, Notice, NoticeCode
-from engine.results import LeaveOutReason
+from engine.results import LeaveOutReason, LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM
 from engine.steps import StepKind
 
@@ -35,6 +35,8 @@ REASONS: dict[LeaveOutReason, str] = {
     LeaveOutReason.GROWN_PART: marked("messages", "a part that the original does not have"),
     LeaveOutReason.OTHER_MODEL: marked("messages", "belongs to another model in the same file"),
 }
+
+UNCHANGED_BUT_ROUNDED = marked("messages", "the same in both models but for rounding to {form}")
 
 NOTICES: dict[NoticeCode, str] = {
     NoticeCode.LARGE_CHANGE: marked(
@@ -128,6 +130,9 @@ NOTICES: dict[NoticeCode, str] = {
     NoticeCode.FILE_CHOSEN: marked(
         "messages", "The folder holds more than one model: {name} is opened, and not {names}."
     ),
+    NoticeCode.STATE_CHOSEN: marked(
+        "messages", "Of {file} the weights under {name} are used, and not those under {names}."
+    ),
     NoticeCode.OTHER_DENOISERS: marked(
         "messages", "The model has more than one denoiser: {name} is used. For {names} choose that folder by itself."
     ),
@@ -138,7 +143,33 @@ NOTICES: dict[NoticeCode, str] = {
         "messages", "{file} holds the weights of this model only as an EMA copy ({name}): that copy is used."
     ),
     NoticeCode.SEVERAL_MODELS: marked("messages", "{file} holds several models: {name} is used, not {others}."),
+    NoticeCode.COMPARED_ROUNDED: marked(
+        "messages",
+        "The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}: they are compared "
+        "with the original rounded the same way.",
+    ),
+    NoticeCode.FINETUNED_COARSER: marked(
+        "messages",
+        "The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}. They are compared as "
+        "stored, so the LoRA will hold that rounding too; with \u201cRound the original\u201d it does not.",
+    ),
+    NoticeCode.ORIGINAL_COARSER: marked(
+        "messages",
+        "The original stores {layers} of {of} in {original}, the fine-tuned model in {finetuned}. They are compared as "
+        "stored, so the LoRA will undo that rounding too; an original in a finer format would need none of that.",
+    ),
 }
+ROUNDING = marked("messages", "Most of the difference can only be rounding.")
+NOT_REPEATABLE = marked(
+    "messages",
+    "The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}. That rounding cannot be "
+    "repeated exactly, so the LoRA will hold it too; a fine-tuned model in a finer format would be better.",
+)
+ROUNDED_FINETUNED = marked(
+    "messages",
+    "The original stores {layers} of {of} in {original}, the fine-tuned model in {finetuned}: they are compared with "
+    "the fine-tuned model rounded the same way.",
+)
 ABOUT_ALL_LAYERS: dict[NoticeCode, str] = {
     # the same where it is true of every layer
     NoticeCode.RESUMED: marked("messages", "All {all_layers} come from the run of {moment} that was stopped."),
@@ -180,12 +211,20 @@ def reason_text(reason: LeaveOutReason) -> str:
     return translate(CONTEXT, REASONS[reason])
 
 
+def left_out_text(item: LeftOut) -> str:
+    """The same with what there is to say about it."""
+    if item.rounded_to:
+        return translate(CONTEXT, UNCHANGED_BUT_ROUNDED).format(form=item.rounded_to)
+    words = reason_text(item.reason)
+    return f"{words} ({item.detail})" if item.detail else words
+
+
 def notice_text(notice: Notice) -> str:
     """A remark as one or two plain sentences."""
     data = notice.data
     count, of = data.get("layers", 0), data.get("of", 0)
     about_all = notice.code in ABOUT_ALL_LAYERS and count == of
-    template = ABOUT_ALL_LAYERS[notice.code] if about_all else NOTICES[notice.code]
+    template = ABOUT_ALL_LAYERS[notice.code] if about_all else _template(notice)
     values = {**data, "name": notice.name, "count": count, "of": of}
     if isinstance(data.get("names"), list):
         values["names"] = names_text(data["names"])
@@ -207,16 +246,16 @@ def notice_text(notice: Notice) -> str:
         unnamed = translate(CONTEXT, "the one without a prefix")
         values["name"] = notice.name or unnamed
         values["others"] = ", ".join(name or unnamed for name in data["others"])
-    return translate(CONTEXT, template).format_map(values)
+    text = translate(CONTEXT, template).format_map(values)
+    return f"{translate(CONTEXT, ROUNDING)} {text}" if data.get("most") else text
 
 
-def names_text(names: Sequence[str]) -> str:
-    """``a, b``, and no more of them than are read at a glance: ``a, b, c, d and 7 more``."""
-    listed = ", ".join(names[:_NAMES_SHOWN])
-    if len(names) <= _NAMES_SHOWN:
-        return listed
-    text = translate("errors", "{names} and {count} more")
-    return text.format(names=listed, count=whole(len(names) - _NAMES_SHOWN))
+def _template(notice: Notice) -> str:
+    if notice.code is NoticeCode.FINETUNED_COARSER and not notice.data.get("repeatable"):
+        return NOT_REPEATABLE
+    if notice.code is NoticeCode.ORIGINAL_COARSER and notice.data.get("rounded"):
+        return ROUNDED_FINETUNED
+    return NOTICES[notice.code]
 
 
 def _remedy_of_growth(data: dict[str, Any]) -> str:
@@ -227,6 +266,15 @@ def _remedy_of_growth(data: dict[str, Any]) -> str:
         text = translate("messages", "Switch on “{setting}” ({option}) to write the new part too, for {program}.")
         return " " + text.format(setting=translate("settings", "New weights"), option="--set-weight", program="ComfyUI")
     return " " + translate("messages", "The chosen format has no way to enlarge it.")
+
+
+def names_text(names: Sequence[str]) -> str:
+    """``a, b``, and no more of them than are read at a glance: ``a, b, c, d and 7 more``."""
+    listed = ", ".join(names[:_NAMES_SHOWN])
+    if len(names) <= _NAMES_SHOWN:
+        return listed
+    text = translate("errors", "{names} and {count} more")
+    return text.format(names=listed, count=whole(len(names) - _NAMES_SHOWN))
 
 
 def _extents(data: dict[str, Any]) -> Iterator[str]:

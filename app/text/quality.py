@@ -134,13 +134,12 @@ def remarks(quality: Quality) -> tuple[str, ...]:
         (quality.clamping_cost, _tr("clamping cost {layers} more than 1 %"), quality.clamping_cost),
         (limited, _tr("{layers} cut short by the rank limit"), quality.capped),
         (left_out, _tr("{share} of the change left out"), 0),
-        (quality.unchanged, _tr("{layers} did not change"), quality.unchanged),
+        (quality.unchanged, _unchanged(quality.rounded), quality.unchanged),
         (quality.unclamped, _not_clamped(quality.unclamped), quality.unclamped),
         (quality.wider, _tr("{layers} in fp32 to keep precision"), quality.wider),
     )
-    share = share_text(quality.left_out_share)
-    words = (text.format(layers=counted(count, "layer"), share=share) for shown, text, count in found if shown)
-    return tuple(words)
+    values = {"share": share_text(quality.left_out_share), "rounded": whole(quality.rounded)}
+    return tuple(text.format(layers=counted(count, "layer"), **values) for shown, text, count in found if shown)
 
 
 def of_what(quality: Quality) -> str:
@@ -148,6 +147,12 @@ def of_what(quality: Quality) -> str:
     unrelated = unrelated_warning(quality.large_changes)
     compared = "" if quality.coverage.complete else capital_clause(quality.mean, quality.coverage)
     return " ".join(text for text in (unrelated, compared) if text)
+
+
+def _unchanged(rounded: int) -> str:
+    if rounded:
+        return _tr("{layers} did not change, {rounded} of them but for rounding")
+    return _tr("{layers} did not change")
 
 
 def mean_text(quality: Quality) -> str:

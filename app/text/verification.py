@@ -84,6 +84,9 @@ def verification_lines(lora: Path, verification: Verification, claimed: ClaimedQ
     if not verification.coverage.enough:
         lines.append(coverage_warning(verification.coverage))
     lines.append(_compared(verification, claimed))
+    plain = plain_text(verification)
+    if plain:
+        lines.append(plain)
     if verification.left_out:
         lines.append(
             _named(
@@ -110,6 +113,19 @@ def verification_lines(lora: Path, verification: Verification, claimed: ClaimedQ
         )
     lines.append(translate("verification", "Format: {title}.").format(title=verification.format_title))
     return lines
+
+
+def plain_text(verification: Verification) -> str:
+    """How much it keeps of the difference with nothing rounded, where that is another one; else nothing."""
+    mean, worst = verification.plain_mean_energy_retained, verification.plain_worst_energy_retained
+    if mean is None or worst is None:
+        return ""
+    text = translate(
+        "verification",
+        "Rounding is not counted as change there; of the plain difference of the two files it keeps {mean}, {worst} in "
+        "the weakest layer.",
+    )
+    return text.format(mean=format_share(mean), worst=format_share(worst))
 
 
 def _compared(verification: Verification, claimed: ClaimedQuality | None) -> str:

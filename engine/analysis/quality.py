@@ -83,6 +83,7 @@ class Quality:
         advice: what to try next; None where nothing is worth it.
         coverage: of how much of the models the share speaks.
         large_changes: layers that changed beyond recognition.
+        rounded: of the unchanged layers those that are the same but for rounding.
     """
 
     level: Level
@@ -100,6 +101,7 @@ class Quality:
     advice: Advice | None
     coverage: Coverage
     large_changes: LargeChange
+    rounded: int = 0
 
     @property
     def good(self) -> bool:
@@ -144,6 +146,7 @@ def judge(settings: ExtractionSettings, result: ExtractionResult, exploration: E
         advice=_advice(settings, mean, rows, exploration, left_out_by_choice=by_choice),
         coverage=result.coverage,
         large_changes=result.large_changes,
+        rounded=sum(bool(item.rounded_to) for item in result.left_out),
     )
 
 

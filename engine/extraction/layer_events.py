@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from engine.checkpoints import Checkpoint
 from engine.devices.device import MemoryUse
@@ -26,7 +27,7 @@ class LayerEvents:
     def __init__(self, plan: Plan, checkpoints: tuple[Checkpoint, Checkpoint], emit: Callable[[Event], None]) -> None:
         self._plan, self._emit = plan, emit
         self._finetuned, self._original = checkpoints
-        self.done = self.kept = self._bounds = self._rows = 0
+        self.done = self.kept = self._bounds = self._rows = self._rounded = 0
         self._broken: dict[str, str] = {}
         self._warned_large = False
         self._says_unclamped = plan.settings.own_clamp_limit
@@ -56,6 +57,7 @@ class LayerEvents:
         elif outcome.left_out is not None:
             if outcome.left_out.reason is LeaveOutReason.NON_FINITE:
                 self.leave_out(outcome.left_out, str(outcome.broken_file or self._finetuned.path))
+            self._rounded += bool(outcome.left_out.rounded_to)
             self._emit(LayerSkipped(index, outcome.left_out))
         self._note_batch(index, outcome, memory)
 
@@ -83,7 +85,8 @@ class LayerEvents:
             EngineError: ``no_difference`` or ``input_changed``.
         """
         if not all(files):
-            raise EngineError(ErrorCode.NO_DIFFERENCE, file=self._finetuned.path, layers=len(self._plan.layers))
+            data: dict[str, Any] = {"rounded": self._rounded, "reason": "rounding"} if self._rounded else {}
+            raise EngineError(ErrorCode.NO_DIFFERENCE, file=self._finetuned.path, layers=len(self._plan.layers), **data)
         self._finetuned.check_unchanged()
         self._original.check_unchanged()
         if not self._warned_large:

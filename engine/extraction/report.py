@@ -92,6 +92,9 @@ def metadata(
         "modelspec.date": started,
         "modelspec.description": f"LoRA extracted from {finetuned.name} minus {original.name}",
     }
+    if any(task.weight.rounding is not None for task in plan.tasks):
+        texts["lora_extractor.round_original"] = plan.settings.round_original
+        texts["lora_extractor.rounded_layers"] = str(sum(bool(row.rounded) for row in rows))
     if plan.pairing.family.architecture:
         texts["modelspec.architecture"] = plan.pairing.family.architecture
     return texts | output.format.metadata(facts)
@@ -132,6 +135,8 @@ def report(
             "stored_fp32": sum(_is_fallback(row, output) for row in rows),
             "large_changes": asdict(count_large_changes(rows)),
             **output.coverage.document(),
+            "rounded": sum(bool(row.rounded) for row in rows),
+            "unchanged_but_rounded": sum(bool(item.rounded_to) for item in left_out),
             **run,
         },
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "system": platform.platform()},

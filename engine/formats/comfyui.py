@@ -20,7 +20,7 @@ from engine.models.names import DENOISER
 _FACTORS: dict[StoredPart, str] = {"up": ".lora_up.weight", "down": ".lora_down.weight", "alpha": ".alpha"}
 _PREFIXES: dict[str, str] = {
     # family -> what stands for `diffusion_model.`; empty where ComfyUI has no loader for such models
-    "unet_diffusers": "lora_unet_",
+    "pixart_diffusers": "transformer.",
     **dict.fromkeys(("llama", "llama_base", "gpt2", "bert"), ""),
 }
 _DIFFERENCE, _BIAS_DIFFERENCE, _WHOLE, _RESHAPE = ".diff", ".diff_b", ".set_weight", ".reshape_weight"
@@ -82,10 +82,7 @@ def _base(family: Family, name: str) -> str:
     module, prefix = name.removesuffix(".weight"), _prefix(family)
     if not module.startswith(DENOISER) or not prefix:
         return module
-    inner = module[len(DENOISER) :]
-    if prefix.endswith("_"):  # the kohya spelling, which ComfyUI knows for diffusers' U-Net names
-        inner = inner.replace(".", "_")
-    return prefix + inner
+    return prefix + module[len(DENOISER) :]
 
 
 def _prefix(family: Family) -> str:

@@ -15,6 +15,7 @@ from engine.decompose.method import StoredPart
 from engine.events import Notice, NoticeCode
 from engine.formats.lora_format import LayerKeys, LoraFacts, LoraFormat, LoraIndex, index_of
 from engine.models.families import Family
+from engine.models.layouts import HUNYUAN_VIDEO_TENCENT, NATIVE, SD1, Layout
 from engine.models.names import DENOISER
 
 _ENDINGS: dict[StoredPart, str] = {"up": ".lora_up.weight", "down": ".lora_down.weight", "alpha": ".alpha"}
@@ -23,7 +24,7 @@ _PREFIXES = (_UNET, "lora_te_", "lora_te1_", "lora_te2_", "lora_te3_")
 _TE_OF_FLUX = {"clip_l": "lora_te1_", "t5xxl": "lora_te3_"}
 _TEXT_ENCODERS: dict[str, dict[str, str]] = {
     # family -> what stands for `text_encoders.<clip>.transformer.`; of other families text encoders are not trained
-    "unet_diffusers": {"clip_l": "lora_te_", "clip_h": "lora_te_"},
+    "sd1": {"clip_l": "lora_te_", "clip_h": "lora_te_"},
     "sdxl": {"clip_l": "lora_te1_", "clip_g": "lora_te2_"},
     "sd3": {"clip_l": "lora_te1_", "clip_g": "lora_te2_", "t5xxl": "lora_te3_"},
     "flux": _TE_OF_FLUX,
@@ -31,12 +32,15 @@ _TEXT_ENCODERS: dict[str, dict[str, str]] = {
 }
 _LAYERS_OF_TEXT_ENCODERS = ("text_model.encoder.layers.", "encoder.block.")  # of CLIP, of T5
 """Trainers know no others, and diffusers refuses a file with a text projection whose rank differs from the layers'."""
-_POSITIONS = "relative_attention_bias.weight"  # a table whose rows are taken, not a layer that multiplies
+_POSITIONS = "relative_attention_bias"  # a table whose rows are taken, not a layer that multiplies
 
 _MODULES = {"flux": "networks.lora_flux", "chroma": "networks.lora_flux", "sd3": "networks.lora_sd3"}
 _MODULES |= {"wan": "networks.lora_wan", "qwen_image": "networks.lora_qwen_image", "lumina2": "networks.lora_lumina"}
 _BASE_MODELS = {"sdxl": "sdxl_base_v1-0", "flux": "flux1", "wan": "wan", "qwen_image": "qwen_image"}
 _BASE_MODELS |= {"hunyuan_video": "hunyuan_video"}
+
+_TRAINERS = {"sd1": SD1, "hunyuan_video": HUNYUAN_VIDEO_TENCENT}
+"""Families whose denoiser trainers name otherwise than ComfyUI does: the U-Net of SD 1.x and 2.x as diffusers."""
 
 _NO_NAMES = ("generic", "llama", "llama_base", "gpt2", "bert")
 _IN_DIFFUSERS: dict[str, NoticeCode] = {
@@ -60,9 +64,20 @@ class Kohya(LoraFormat):
     one_alpha = True
     own_prefixes = True
 
+    def __init__(self, trainers: Layout = NATIVE) -> None:
+        """Without a layout of one model's names, families that trainers name otherwise have no keys."""
+        self._trainers = trainers
+
+    def for_model(self, family: Family, names: Iterable[str]) -> Kohya:
+        """See `LoraFormat.for_model`."""
+        layout = _TRAINERS.get(family.key)
+        if layout is None:
+            return self
+        return Kohya(layout.for_canonical({name.removeprefix(DENOISER) for name in names}))
+
     def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
         """See `LoraFormat.keys`. Biases, norms and bare parameters have no place, nor what trainers leave alone."""
-        base = _base(family, name) if factors and kind in ("matrix", "conv") else None
+        base = self._base(family, name) if factors and kind in ("matrix", "conv") else None
         return {} if base is None else {part: base + ending for part, ending in _ENDINGS.items()}
 
     def parse(self, keys: Iterable[str]) -> LoraIndex | None:
@@ -71,9 +86,9 @@ class Kohya(LoraFormat):
 
     def problem(self, family: Family) -> str | None:
         """``other_names`` where a trainer's model has other names than the file, ``no_names`` where there is none."""
-        if family.key == "sd1":
+        if family.key == "pixart_diffusers":
             return "other_names"
-        return "no_names" if family.key in _NO_NAMES else None
+        return "no_names" if family.key in _NO_NAMES or family.text_encoder else None
 
     def notices(self, family: Family) -> tuple[Notice, ...]:
         """See `LoraFormat.notices`: what diffusers does not load of it."""
@@ -94,14 +109,24 @@ class Kohya(LoraFormat):
             texts["ss_base_model_version"] = _BASE_MODELS[facts.family.key]
         return texts
 
+    def _base(self, family: Family, name: str) -> str | None:
+        """The name of a weight's module; None where it has none."""
+        if name.startswith(DENOISER):
+            return self._base_of_denoiser(family, name[len(DENOISER) :])
+        return _base_of_text_encoder(family, name.removesuffix(".weight"))
 
-def _base(family: Family, name: str) -> str | None:
-    """The name of a weight's module; None where it has none."""
-    module = name.removesuffix(".weight")
-    if name.startswith(DENOISER):
-        return _UNET + module[len(DENOISER) :].replace(".", "_")
+    def _base_of_denoiser(self, family: Family, inner: str) -> str | None:
+        if family.key in _TRAINERS and not self._trainers.rows:  # its names are not known
+            return None
+        named = self._trainers.stored_names(inner)
+        if len(named) > 1:
+            return None
+        return _UNET + named[0].removesuffix(".weight").replace(".", "_")
+
+
+def _base_of_text_encoder(family: Family, module: str) -> str | None:
     part, _, inner = module.partition(".transformer.")
     prefix = _TEXT_ENCODERS.get(family.key, {}).get(part.removeprefix("text_encoders."))
-    if prefix is None or not inner.startswith(_LAYERS_OF_TEXT_ENCODERS) or name.endswith(_POSITIONS):
+    if prefix is None or not inner.startswith(_LAYERS_OF_TEXT_ENCODERS) or module.endswith(_POSITIONS):
         return None
     return prefix + inner.replace(".", "_")

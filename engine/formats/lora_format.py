@@ -93,6 +93,10 @@ class LoraFormat(ABC):
     one_alpha: bool = False
     own_prefixes: bool = False
 
+    def for_model(self, family: Family, names: Iterable[str]) -> LoraFormat:
+        """The format for one model, where its keys depend on how many blocks there are: the canonical names of all."""
+        return self
+
     @abstractmethod
     def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
         """The keys of a stored layer; none where the format cannot hold it.

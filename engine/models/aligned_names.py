@@ -1,4 +1,4 @@
-"""The names of a pair: which of several models in a file, and wrapper words that keep the same weights apart."""
+"""Both models of a pair named so that their weights meet: which model of a file, which words in front and inside."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from itertools import product
 
 from engine.checkpoints import Checkpoint, WeightView
 from engine.models import wrappers
-from engine.models.names import DENOISER, NamedModel, duplicate, name_tensors
+from engine.models.models_in_file import duplicate
+from engine.models.names import NamedModel, name_tensors
+from engine.models.recognition import DENOISER
 
 _COMPONENT = re.compile(r"diffusion_model\.|text_encoders\.[^.]+\.transformer\.|vae\.")
+_NEARLY_ALL = 0.9  # of the weights that the best choice has in common: then the likelier model is taken
 
 
 def name_pair(finetuned: Checkpoint, original: Checkpoint) -> tuple[NamedModel, NamedModel]:
@@ -25,12 +28,8 @@ def name_pair(finetuned: Checkpoint, original: Checkpoint) -> tuple[NamedModel, 
     theirs = [base, *(name_tensors(original, model) for model in base.models[1:])]
     pairs = [align_names(one, other) for one, other in product(ours, theirs)]
     common = [_common(one, other) for one, other in pairs]
-    enough = 0.9 * max(common)
+    enough = _NEARLY_ALL * max(common)
     return next(pair for pair, count in zip(pairs, common, strict=True) if count >= enough)
-
-
-def _common(tuned: NamedModel, base: NamedModel) -> int:
-    return sum(view.shape == tuned.views[name].shape for name, view in base.views.items() if name in tuned.views)
 
 
 def align_names(tuned: NamedModel, base: NamedModel) -> tuple[NamedModel, NamedModel]:
@@ -39,7 +38,7 @@ def align_names(tuned: NamedModel, base: NamedModel) -> tuple[NamedModel, NamedM
     First the beginning that makes most names meet is taken off either side's denoiser; then single names that only
     wrapper words inside keep apart get the shorter of both names. Names that meet as they are stay as they are.
     """
-    tuned, base = _align_starts(tuned, base)
+    tuned, base = _align_starts(*_align_encoders(tuned, base))
     ours, theirs = (_unmatched_by_bare_name(*sides) for sides in ((tuned, base), (base, tuned)))
     renames: tuple[dict[str, str], dict[str, str]] = ({}, {})
     taken = {*tuned.views, *base.views}
@@ -51,6 +50,32 @@ def align_names(tuned: NamedModel, base: NamedModel) -> tuple[NamedModel, NamedM
         if name in (one, other) or name not in taken:
             renames[0][one] = renames[1][other] = name
     return _renamed(tuned, renames[0]), _renamed(base, renames[1])
+
+
+def _common(tuned: NamedModel, base: NamedModel) -> int:
+    return sum(view.shape == tuned.views[name].shape for name, view in base.views.items() if name in tuned.views)
+
+
+def _align_encoders(tuned: NamedModel, base: NamedModel) -> tuple[NamedModel, NamedModel]:
+    """Where one side's names are a text encoder's and the other's a language model's, both are the text encoder."""
+    for one, other in ((tuned, base), (base, tuned)):
+        start = _encoder_start(one)
+        if start is None or one.views.keys() & other.views.keys():
+            continue
+        names = {name: start + name.removeprefix(DENOISER) for name in other.views if name.startswith(DENOISER)}
+        if sum(name in one.views for name in names.values()) * 2 >= len(one.views):
+            views = {names.get(name, name): view for name, view in other.views.items()}
+            views = {name: replace(view, component="text_encoders") for name, view in views.items()}
+            moved = replace(other, family=one.family, views=views)
+            return (one, moved) if one is tuned else (moved, one)
+    return tuned, base
+
+
+def _encoder_start(model: NamedModel) -> str | None:
+    """How all canonical names of a text encoder in a file of its own begin."""
+    found = {match[0] if match else "" for match in map(_COMPONENT.match, model.views)}
+    start = found.pop() if len(found) == 1 else ""
+    return start if start.startswith("text_encoders.") else None
 
 
 def _align_starts(tuned: NamedModel, base: NamedModel) -> tuple[NamedModel, NamedModel]:

@@ -29,11 +29,11 @@ def find_blocks(family: Family, names: set[str]) -> dict[str, Block]:
     """Each name's block. Stacks follow one another in depth; thirds decide the part where names do not."""
     stacks = family.stacks or _find_stacks(names)
     found: dict[tuple[int, int], list[str]] = {}
-    pattern = re.compile(r"^[^.]+\.(?:.*?\.)?(" + "|".join(map(re.escape, stacks)) + r")(?:\.(\d+))?\.")
+    pattern = re.compile(r"^[^.]+\.(?:.*?\.)??(" + "|".join(map(re.escape, stacks)) + r")(?:\.?(\d+))?\.")
     if not stacks:
         return {}
     for name in names:
-        match = pattern.match(name) if name.startswith(DENOISER) else None
+        match = pattern.match(name) if name.startswith(DENOISER) or family.text_encoder else None
         if match:
             found.setdefault((stacks.index(match[1]), int(match[2] or 0)), []).append(name)
     blocks: dict[str, Block] = {}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
 from engine.checkpoints import Checkpoint, WeightView
+from engine.checkpoints.encodings import cut_to
+from engine.checkpoints.rounding import Rounding, rounding_between
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
 from engine.models.aligned_names import name_pair
@@ -18,8 +21,9 @@ from engine.models.experts import align_experts
 from engine.models.families import GENERIC, Family
 from engine.models.language_models import pair_tied, turn_conv1d
 from engine.results import LeaveOutReason, LeftOut
-from engine.settings import ExtractionSettings
+from engine.settings import ExtractionSettings, RoundOriginal
 
+Views = dict[str, WeightView]
 WeightKind = Literal["matrix", "conv", "bias", "norm", "parameter"]
 Extent = Literal["rows", "outputs", "inputs"]
 """What the first two dimensions of a weight count: the rows of a vocabulary, or output channels; input channels."""
@@ -47,6 +51,7 @@ class PairedWeight:
         block: where it stands.
         common: shape of the part that both sides have, where their shapes differ: the first entries along each
             dimension. The delta is zero outside of it. None where the shapes are equal.
+        rounding: how the sides are compared where they are stored in different forms; None where they are not.
     """
 
     name: str
@@ -57,11 +62,16 @@ class PairedWeight:
     original: WeightView
     block: Block
     common: tuple[int, ...] | None = None
+    rounding: Rounding | None = None
 
     @property
     def numel(self) -> int:
         """Number of elements of the delta."""
         return math.prod(self.shape)
+
+    def rounded(self, choice: RoundOriginal) -> PairedWeight:
+        """The same weight, compared as a setting wants it."""
+        return self if self.rounding is None else replace(self, rounding=self.rounding.under(choice))
 
     @property
     def grown(self) -> dict[Extent, int]:
@@ -109,6 +119,11 @@ class Pairing:
     only_finetuned: dict[str, WeightView]
     notices: tuple[Notice, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The canonical names of all weights of both models, matched or not."""
+        return (*(weight.name for weight in self.weights), *(item.name for item in self.left_out))
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -134,8 +149,10 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
         EngineError: ``no_common_weights`` where nothing matches.
     """
     tuned, base = name_pair(finetuned, original)
-    aligned = align_experts(turn_conv1d(tuned.views), turn_conv1d(base.views))
-    tuned_views, base_views, tied = pair_tied(aligned.tuned, aligned.base)
+    configs = (_config(finetuned), _config(original))
+    aligned = align_experts(turn_conv1d(tuned.views), turn_conv1d(base.views), configs)
+    tuned_views, base_views, tied = pair_tied(aligned.tuned, aligned.base, configs)
+    tuned_views, base_views = _without_padding(tuned_views, base_views)
     tuned, base = replace(tuned, views=tuned_views), replace(base, views=base_views)
     family = base.family if base.family is not GENERIC else tuned.family
     blocks = find_blocks(family, set(base.views))
@@ -152,8 +169,9 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
             left_out.append(reason)
         else:
             kind = _kind(name, view.shape, base.views)
-            block = blocks.get(name, Block())
-            weights.append(PairedWeight(name, kind, view.component, view.shape, other, view, block, common.get(name)))
+            block, rounding = blocks.get(name, Block()), rounding_between(other, view)
+            sides = view.shape, other, view
+            weights.append(PairedWeight(name, kind, view.component, *sides, block, common.get(name), rounding))
     odd = [item for item in left_out if item.reason not in _UNMATCHED]
     if not weights and odd:
         raise EngineError(
@@ -177,6 +195,28 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
     return Pairing(family, tuple(weights), tuple(left_out), only_finetuned, notices)
 
 
+def _without_padding(tuned: Views, base: Views) -> tuple[Views, Views]:
+    """Both sides, what an encoding has padded cut to the other side's shape."""
+    ours, theirs = dict(tuned), dict(base)
+    for name in tuned.keys() & base.keys():
+        one, other = tuned[name], base[name]
+        if one.shape != other.shape:
+            ours[name], theirs[name] = cut_to(one, other.shape) or one, cut_to(other, one.shape) or other
+    return ours, theirs
+
+
+def _config(checkpoint: Checkpoint) -> Mapping[str, object]:
+    """What the ``config.json`` beside a model says of its language model; empty where there is none to be read.
+
+    It only decides where names and shapes leave a doubt, so a broken one is no error here.
+    """
+    with suppress(EngineError):
+        config = checkpoint.config_of(next(iter(checkpoint.stored.values())))
+        inner = config.get("text_config")
+        return {**config, **inner} if isinstance(inner, Mapping) else config
+    return {}
+
+
 def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
     """Apply the settings' parts, patterns and bias choice to a pairing.
 
@@ -187,7 +227,7 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
     measured: list[PairedWeight] = []
     new = _new_weights(pairing, settings)
     left_out = [item for item in pairing.left_out if item.name not in new]
-    for weight in pairing.weights:
+    for weight in (weight.rounded(settings.round_original) for weight in pairing.weights):
         if weight.component not in settings.components:
             component, numel = weight.component, weight.numel
             left_out.append(

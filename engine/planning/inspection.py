@@ -10,7 +10,6 @@ from engine.checkpoints import Checkpoint
 from engine.checkpoints.encodings import encoding_of
 from engine.checkpoints.folder import open_chosen
 from engine.checkpoints.names_of_files import model_name
-from engine.checkpoints.stored import RAW
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
 from engine.formats.registry import is_lora
@@ -36,7 +35,8 @@ class ModelSummary:
         notices: remarks on the file and its names.
         files: how many it has.
         link: where `path`, or the first of its files, leads as a link; None where it is none.
-        layouts: keys of the layouts that its names follow, see `engine.models.layouts`; none where all are native.
+        by_names_only: the family's names are known from other programs' sources alone, see `Family.by_names_only`.
+        layouts: whose names its components have, in words, where those are not the native ones.
     """
 
     path: Path
@@ -55,6 +55,7 @@ class ModelSummary:
     files: int = 1
     link: Path | None = None
     layouts: tuple[str, ...] = ()
+    by_names_only: bool = False
 
     @property
     def name(self) -> str:
@@ -86,8 +87,8 @@ def open_model(path: Path) -> Checkpoint:
         _refuse_lora(checkpoint)
         quantisation = checkpoint.quantisation
         if quantisation is not None:
-            file, scheme = checkpoint.path, quantisation.title
-            raise EngineError(ErrorCode.QUANTISED, file=file, tensor=quantisation.example, scheme=scheme)
+            data = {"scheme": quantisation.title, "reason": quantisation.remedy}
+            raise EngineError(ErrorCode.QUANTISED, file=checkpoint.path, tensor=quantisation.example, **data)
     except EngineError:
         checkpoint.close()
         raise
@@ -105,8 +106,8 @@ def inspect_model(path: Path) -> ModelSummary:
         named = name_tensors(checkpoint)
         quantisation = checkpoint.quantisation
         dtypes = Counter(part.dtype for part in checkpoint.stored.values())
-        encoded = (source for source in checkpoint.weights.values() if source.encoding != RAW)
-        encodings = Counter(encoding_of(source).title for source in encoded)
+        encoded = ((encoding_of(source), source) for source in checkpoint.weights.values())
+        encodings = Counter(encoding.title_of(source) for encoding, source in encoded if not encoding.plain)
         blocks = {block.name for block in find_blocks(named.family, set(named.views)).values()}
         return ModelSummary(
             path=checkpoint.path,
@@ -124,7 +125,8 @@ def inspect_model(path: Path) -> ModelSummary:
             notices=(*checkpoint.notices, *named.notices),
             files=len(checkpoint.files),
             link=_link(checkpoint),
-            layouts=tuple(sorted({view.layout for view in named.views.values()} - {"native"})),
+            layouts=tuple(dict.fromkeys(layout.title for layout in named.layouts if layout.family)),
+            by_names_only=named.family.by_names_only,
         )
 
 

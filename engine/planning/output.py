@@ -139,7 +139,7 @@ def _output(
         EngineError: ``output_escapes``, ``format_unknown``, or ``format_unsuitable`` where the format cannot be
             written for these models, or at this type, or holds nothing of what is chosen.
     """
-    row = format_named(settings.key_format)
+    row = format_named(settings.key_format).for_model(pairing.family, pairing.names)
     folder, stem = output_folder_and_stem(output_dir, settings, hardware, row.stem)
     numbers[folder, stem] = first_free(folder, stem, numbers[folder, stem] + 1)
     _check_suits(row, pairing.family, method)
@@ -162,13 +162,14 @@ def _output(
     held = [weight for weight in selection.extracted if weight.name in keys]
     rule = StoringRule.of(settings, _largest_rank(held, method) if row.one_alpha and held else None)
     all_keys = [key for parts in keys.values() for key in parts.values()]
-    header_bytes = header_room((*all_keys, *whole_keys.values()), _texts(settings, hardware))
+    unsaid = _unsaid(selection)
+    header_bytes = header_room((*all_keys, *whole_keys.values()), _texts(settings, hardware, unsaid))
     enlarged = {name for name, parts in keys.items() if "reshape" in parts}
     size = _LENGTH_BYTES + header_bytes + sum(stored_bytes(weight, method, rule) for weight in held)
     size += sum(enlarging_bytes(weight, method, rule) for weight in held if weight.name in enlarged)
     return Output(
         made_with=settings.model_dump(mode="json"),
-        made_with_text=settings.model_dump_json(exclude={"resume"}),
+        made_with_text=settings.model_dump_json(exclude={"resume", *unsaid}),
         title=Path(settings.filename_prefix).name,
         rank=settings.rank if settings.lora_type == "standard" else None,
         rank_label=rank_label(settings),
@@ -182,7 +183,7 @@ def _output(
         name=numbered(stem, numbers[folder, stem]),
         header_bytes=header_bytes,
         output_bytes=size + sum(selection.new[name].value_bytes for name in whole_keys),
-        identity=_identity(settings, hardware, stem, header_bytes),
+        identity=_identity(settings, hardware, stem, header_bytes, unsaid),
         coverage=cover(pairing, settings.components, {*whole_keys, *enlarged}),
     )
 
@@ -223,7 +224,7 @@ def _check_suits(row: LoraFormat, family: Family, method: LayerMethod) -> None:
 
 def unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
     """The error for a format that cannot be used, with the other formats that these models have."""
-    others = [other.title for other in formats_for(family) if other is not row]
+    others = [other.title for other in formats_for(family) if other.key != row.key]
     names = {"format": row.title, "family": family.title}
     return EngineError(ErrorCode.FORMAT_UNSUITABLE, reason=reason, available=others, **names)
 
@@ -249,12 +250,21 @@ def _largest_rank(weights: list[PairedWeight], method: LayerMethod) -> float:
     return float(max(method.policy.cap(matrix_shape(weight.shape)) for weight in weights))
 
 
-def _identity(settings: ExtractionSettings, hardware: HardwareSettings, stem: str, header_bytes: int) -> str:
-    chosen = settings.model_copy(update={"resume": True}).model_dump_json()  # whether it may go on decides no byte
+def _unsaid(selection: Selection) -> set[str]:
+    """Settings that decide nothing of this pair, and so are not in the file: it stays the one of earlier versions."""
+    rounds = any(weight.rounding is not None for weight in (*selection.extracted, *selection.measured))
+    return set() if rounds else {"round_original"}
+
+
+def _identity(
+    settings: ExtractionSettings, hardware: HardwareSettings, stem: str, header_bytes: int, unsaid: set[str]
+) -> str:
+    everything = settings.model_copy(update={"resume": True})  # whether it may go on decides no byte
+    chosen = everything.model_dump_json(exclude=unsaid)
     return "\n".join((chosen, hardware.model_dump_json(exclude={"debug_mode"}), stem, str(header_bytes)))
 
 
-def _texts(settings: ExtractionSettings, hardware: HardwareSettings) -> str:
+def _texts(settings: ExtractionSettings, hardware: HardwareSettings, unsaid: set[str]) -> str:
     """The long texts of the file's metadata."""
-    texts = settings.model_dump_json(exclude={"resume"}), hardware.model_dump_json(exclude={"debug_mode"})
+    texts = settings.model_dump_json(exclude={"resume", *unsaid}), hardware.model_dump_json(exclude={"debug_mode"})
     return json.dumps([*texts, settings.filename_prefix])

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from engine.checkpoints import WeightView
+from engine.checkpoints.rounding import Rounding
 from engine.decompose.method import LayerMethod, StoringRule
 from engine.events import Notice, NoticeCode
 from engine.formats.lora_format import LoraFormat
@@ -19,6 +20,7 @@ from engine.planning.task import Task
 from engine.results import Coverage, LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
+_COARSE_BITS = 8  # of a number; in more its rounding is small beside what training changes
 _OF_AN_OUTPUT = {"key_format", "filename_prefix", "output_dtype", "clamp_quantile", "clamp_max_loss"}
 
 
@@ -130,8 +132,10 @@ def make_plan(
     method = replace(method, storing=_rules(outputs))
     held = {name for output in outputs for name in output.keys}
     layers = tuple(weight for weight in selection.extracted if weight.name in held)
-    unwanted = {weight.name for weight in (*selection.measured, *selection.extracted)} - held
-    measured = tuple(weight for weight in pairing.weights if weight.name in unwanted)
+    chosen = {weight.name: weight for weight in (*selection.measured, *selection.extracted)}
+    measured = tuple(
+        chosen[weight.name] for weight in pairing.weights if weight.name in chosen and weight.name not in held
+    )
     written_whole = {name for output in outputs for name in output.whole_keys}
     return Plan(
         pairing=pairing,
@@ -148,6 +152,7 @@ def make_plan(
         journal_bytes=sum(journal_bytes(weight, method) for weight in layers),
         batches=batches(layers, hardware.batch_size, hardware.prefetch_ahead),
         notices=(
+            *_rounding((*layers, *measured)),
             *pairing.notices,
             *unusual,
             *(notice for output in outputs for notice in output_notices(output, pairing.family)),
@@ -190,6 +195,47 @@ def _unusual(settings: ExtractionSettings) -> tuple[Notice, ...]:
         "high": recommended[1],
     }
     return (Notice(NoticeCode.ADAPTIVE_PARAM_UNUSUAL, data=data),)
+
+
+def _rounding(weights: Sequence[PairedWeight]) -> tuple[Notice, ...]:
+    """Remarks on weights that one side stores more coarsely than the other, so that much of their change is rounding.
+
+    Their data says what the two forms are, how many layers have them, and whether most of the difference can only be
+    rounding: numbers of eight bits or fewer differ by some percent from what they were, and most of the model has them.
+    """
+    groups: dict[NoticeCode, list[PairedWeight]] = {}
+    for weight in weights:
+        code = _rounding_code(weight.rounding)
+        if code is not None:
+            groups.setdefault(code, []).append(weight)
+    return tuple(_rounding_notice(code, group, weights) for code, group in groups.items())
+
+
+def _rounding_code(rounding: Rounding | None) -> NoticeCode | None:
+    if rounding is None:
+        return None
+    if rounding.coarser == "original":
+        return NoticeCode.ORIGINAL_COARSER
+    if rounding.rounded == "original":
+        return NoticeCode.COMPARED_ROUNDED
+    return NoticeCode.FINETUNED_COARSER if rounding.coarser == "finetuned" else None
+
+
+def _rounding_notice(code: NoticeCode, group: Sequence[PairedWeight], weights: Sequence[PairedWeight]) -> Notice:
+    largest = max(group, key=lambda weight: weight.numel)
+    rounding = largest.rounding
+    assert rounding is not None, "others have no such remark"
+    coarse = sum(weight.numel for weight in group if weight.rounding and weight.rounding.bits <= _COARSE_BITS)
+    data = {
+        "layers": len(group),
+        "of": len(weights),
+        "finetuned": rounding.forms[0],
+        "original": rounding.forms[1],
+        "most": 2 * coarse > sum(weight.numel for weight in weights),
+        "rounded": rounding.rounded,
+        "repeatable": bool(rounding.alike),
+    }
+    return Notice(code, largest.name, data)
 
 
 def _resized(

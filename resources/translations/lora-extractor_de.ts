@@ -1696,8 +1696,8 @@
     </message>
     <message>
         <location filename="../../app/widgets/models/models_row.py"/>
-        <source>The model that was trained: a .safetensors file.</source>
-        <translation>Das trainierte Modell: eine .safetensors-Datei.</translation>
+        <source>The model that was trained: its file or its folder.</source>
+        <translation>Das trainierte Modell: seine Datei oder sein Ordner.</translation>
     </message>
 </context>
 <context>
@@ -3183,6 +3183,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose another fine-tuned model or another original.</source>
+        <translation>Ein anderes feinabgestimmtes Modell oder ein anderes Original wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose another fine-tuned model or another original; one of them may be a copy of the other.</source>
         <translation>Ein anderes feinabgestimmtes Modell oder ein anderes Original wählen; eines kann eine Kopie des anderen sein.</translation>
     </message>
@@ -3278,6 +3283,16 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Get a version of it as .safetensors, or one from a source that you trust.</source>
+        <translation>Nehmen Sie eine Fassung als .safetensors oder eine aus einer Quelle, der Sie vertrauen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Get a version of the model as .safetensors.</source>
+        <translation>Nehmen Sie eine Fassung des Modells als .safetensors.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Get an undamaged file, or leave such layers out with --skip-nonfinite.</source>
         <translation>Eine unbeschädigte Datei besorgen oder solche Schichten mit --skip-nonfinite weglassen.</translation>
     </message>
@@ -3305,6 +3320,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Leave out &lt; &gt; : " | ? * and names such as CON.</source>
         <translation>Ohne &lt; &gt; : " | ? * und Namen wie CON.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Load and save it as .safetensors with the program that wrote it.</source>
+        <translation>Laden Sie es mit dem Programm, das es geschrieben hat, und speichern Sie es als .safetensors.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3503,6 +3523,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>The two models differ by rounding alone: one is the other saved in another number format.</source>
+        <translation>Die beiden Modelle unterscheiden sich nur durch Rundung: Eines ist das andere, in einem anderen Zahlenformat gespeichert.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>The two models have the same values in all {layers} selected weights.</source>
         <translation>Die beiden Modelle haben in allen {layers} ausgewählten Gewichten dieselben Werte.</translation>
     </message>
@@ -3558,8 +3583,23 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Unpack it, and choose the model's file.</source>
+        <translation>Entpacken Sie es, und wählen Sie die Datei des Modells.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Unpack the archive, or get a version of the model as .safetensors.</source>
+        <translation>Entpacken Sie das Archiv oder nehmen Sie eine Fassung des Modells als .safetensors.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Update LoRA Extractor, or export the profile again with this version.</source>
         <translation>LoRA Extractor aktualisieren oder das Profil mit dieser Version noch einmal exportieren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Update LoRA Extractor, or use the version it was made from (fp16, bf16).</source>
+        <translation>LoRA Extractor aktualisieren oder die Fassung verwenden, aus der sie entstand (fp16, bf16).</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3578,8 +3618,17 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Use the model as Q2_K to Q6_K, Q4_0 to Q8_0, IQ4_NL, IQ4_XS, F16 or BF16 instead.</source>
+        <translation>Das Modell stattdessen als Q2_K bis Q6_K, Q4_0 bis Q8_0, IQ4_NL, IQ4_XS, F16 oder BF16 verwenden.</translation>
+    </message>
+    <message>
         <source>Use the model's fp16, bf16, plain or scaled fp8 version; others are not supported yet.</source>
-        <translation>Die Fassung in fp16, bf16, einfachem oder skaliertem fp8 verwenden; andere werden noch nicht unterstützt.</translation>
+        <translation type="vanished">Die Fassung in fp16, bf16, einfachem oder skaliertem fp8 verwenden; andere werden noch nicht unterstützt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Use the version it was made from (fp16, bf16), or one in fp8, int8, nvfp4, nf4 or GGUF.</source>
+        <translation>Die Fassung verwenden, aus der sie entstand (fp16, bf16), oder eine in fp8, int8, nvfp4, nf4 oder GGUF.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3651,6 +3700,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} holds a tensor whose numbers are stored conjugated or negated.</source>
+        <translation>{file} enthält einen Tensor, dessen Zahlen konjugiert oder mit umgekehrtem Vorzeichen gespeichert sind.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} holds no tensors.</source>
         <translation>{file} enthält keine Tensoren.</translation>
     </message>
@@ -3666,13 +3720,38 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} holds weights in a format that is not known here: {scheme} (seen at {tensor}).</source>
+        <translation>{file} enthält Gewichte in einem hier unbekannten Format: {scheme} (gesehen bei {tensor}).</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} holds weights of a type that cannot be read: {scheme} (seen at {tensor}).</source>
+        <translation>{file} enthält Gewichte eines Typs, der nicht gelesen werden kann: {scheme} (zu sehen an {tensor}).</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is a LoRA already, not a model.</source>
         <translation>{file} ist schon ein LoRA, kein Modell.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} is a TorchScript program and no file of weights.</source>
+        <translation>{file} ist ein TorchScript-Programm und keine Datei mit Gewichten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is a folder.</source>
         <translation>{file} ist ein Ordner.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is a pickle, but not one that torch.save wrote.</source>
+        <translation>{file} ist ein Pickle, aber keines von torch.save.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is a zip archive without a model of PyTorch in it.</source>
+        <translation>{file} ist ein Zip-Archiv ohne ein Modell von PyTorch darin.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3746,6 +3825,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} wants to make a {name}, which no weights need. Nothing of it was run.</source>
+        <translation>{file} will {name} erzeugen; das braucht kein Modell. Nichts davon wurde ausgeführt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} was chosen for both models, so there is no difference to extract.</source>
         <translation>{file} wurde für beide Modelle gewählt; es gibt keine Differenz zu extrahieren.</translation>
     </message>
@@ -3753,6 +3837,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>{file} was written by a newer version of LoRA Extractor.</source>
         <translation>{file} stammt von einer neueren Version von LoRA Extractor.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} was written on a machine that stores numbers the other way round.</source>
+        <translation>{file} stammt von einem Rechner, der Zahlen in umgekehrter Folge der Bytes speichert.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3833,6 +3922,16 @@
         <location filename="../../app/text/errors.py"/>
         <source>{tensor} in {file} has another shape than the weight it belongs to.</source>
         <translation>{tensor} in {file} hat eine andere Form als das zugehörige Gewicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} in {file} is a view of other numbers that cannot be read by itself.</source>
+        <translation>{tensor} in {file} ist eine Sicht auf andere Zahlen, die sich nicht für sich lesen lässt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} in {file} is compressed, which no model's file is.</source>
+        <translation>{tensor} in {file} ist komprimiert; das ist keine Datei eines Modells.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4435,8 +4534,18 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>Most of the difference can only be rounding.</source>
+        <translation>Der größte Teil des Unterschieds kann nur Rundung sein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>Of this file for {name}, diffusers loads only the layers in blocks.</source>
         <translation>Von dieser Datei für {name} lädt diffusers nur die Schichten in Blöcken.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>Of {file} the weights under {name} are used, and not those under {names}.</source>
+        <translation>Aus {file} werden die Gewichte unter {name} verwendet, nicht die unter {names}.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4447,6 +4556,21 @@
         <location filename="../../app/text/notices.py"/>
         <source>The chosen format has no way to enlarge it.</source>
         <translation>Das gewählte Format kann es nicht vergrößern.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}. That rounding cannot be repeated exactly, so the LoRA will hold it too; a fine-tuned model in a finer format would be better.</source>
+        <translation>Das feinabgestimmte Modell speichert {layers} von {of} in {finetuned}, das Original in {original}. Diese Rundung lässt sich nicht genau wiederholen, also enthält das LoRA auch sie; ein feinabgestimmtes Modell in einem feineren Format wäre besser.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}. They are compared as stored, so the LoRA will hold that rounding too; with “Round the original” it does not.</source>
+        <translation>Das feinabgestimmte Modell speichert {layers} von {of} in {finetuned}, das Original in {original}. Verglichen wird, was gespeichert ist, also enthält das LoRA auch diese Rundung; mit „Original runden“ nicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}: they are compared with the original rounded the same way.</source>
+        <translation>Das feinabgestimmte Modell speichert {layers} von {of} in {finetuned}, das Original in {original}: Verglichen wird mit dem ebenso gerundeten Original.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4467,6 +4591,16 @@
         <location filename="../../app/text/notices.py"/>
         <source>The model has more than one denoiser: {name} is used. For {names} choose that folder by itself.</source>
         <translation>Das Modell hat mehr als ein Denoiser: Verwendet wird {name}. Für {names} wählen Sie diesen Ordner allein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The original stores {layers} of {of} in {original}, the fine-tuned model in {finetuned}. They are compared as stored, so the LoRA will undo that rounding too; an original in a finer format would need none of that.</source>
+        <translation>Das Original speichert {layers} von {of} in {original}, das feinabgestimmte Modell in {finetuned}. Verglichen wird, was gespeichert ist, also macht das LoRA auch diese Rundung rückgängig; mit einem Original in einem feineren Format wäre das nicht nötig.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The original stores {layers} of {of} in {original}, the fine-tuned model in {finetuned}: they are compared with the fine-tuned model rounded the same way.</source>
+        <translation>Das Original speichert {layers} von {of} in {original}, das feinabgestimmte Modell in {finetuned}: Verglichen wird mit dem ebenso gerundeten feinabgestimmten Modell.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4577,6 +4711,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>the same in both models</source>
         <translation>in beiden Modellen gleich</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>the same in both models but for rounding to {form}</source>
+        <translation>bis auf die Rundung auf {form} in beiden Modellen gleich</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4741,6 +4880,10 @@
         <translation>{name} hat der Prozessor bearbeitet: Auf dem Gerät fehlte Platz oder eine Operation.</translation>
     </message>
     <message>
+        <source>{name}: {extents}. What both models have is compared.</source>
+        <translation type="vanished">{name}: {extents}. Verglichen wird, was beide Modelle haben.</translation>
+    </message>
+    <message>
         <location filename="../../app/text/notices.py"/>
         <source>{name}: {extents}. What both models have is compared.{remedy}</source>
         <translation>{name}: {extents}. Verglichen wird, was beide Modelle haben.{remedy}</translation>
@@ -4770,6 +4913,11 @@
     <name>models</name>
     <message>
         <location filename="../../app/text/models.py"/>
+        <source>Tencent's names</source>
+        <translation>Namen von Tencent</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
         <source>VAE</source>
         <translation>VAE</translation>
     </message>
@@ -4788,13 +4936,17 @@
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
-        <source>diffusers' names</source>
+        <source>diffusers names</source>
         <translation>Namen von diffusers</translation>
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
         <source>link to {place}</source>
         <translation>Verweis auf {place}</translation>
+    </message>
+    <message>
+        <source>llama.cpp's names</source>
+        <translation type="vanished">Namen von llama.cpp</translation>
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
@@ -4810,6 +4962,11 @@
         <location filename="../../app/text/models.py"/>
         <source>{container} in {count} parts</source>
         <translation>{container} in {count} Teilen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
+        <source>{family} (by names only)</source>
+        <translation>{family} (nur nach Namen)</translation>
     </message>
 </context>
 <context>
@@ -5034,6 +5191,11 @@
         <location filename="../../app/text/quality.py"/>
         <source>{layers} did not change</source>
         <translation>{layers} ohne Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
+        <source>{layers} did not change, {rounded} of them but for rounding</source>
+        <translation>{layers} unverändert, davon {rounded} bis auf Rundung</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -5442,6 +5604,15 @@
         <translation>Auch Gewichte, die nur das feinabgestimmte Modell hat, ganz als .set_weight schreiben, und neue Zeilen und Eingangskanäle anderer als .reshape_weight.</translation>
     </message>
     <message>
+        <source>Also write weights that only the fine-tuned model has, whole, as .set_weight.</source>
+        <translation type="vanished">Auch Gewichte schreiben, die nur das feinabgestimmte Modell hat, ganz, als .set_weight.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Automatic</source>
+        <translation>Automatisch</translation>
+    </message>
+    <message>
         <location filename="../../engine/settings.py"/>
         <source>Balanced</source>
         <translation>Ausgewogen</translation>
@@ -5490,6 +5661,11 @@
         <location filename="../../engine/settings.py"/>
         <source>ComfyUI</source>
         <translation>ComfyUI</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Compare with the original rounded to the fine-tuned model's number format, so that rounding is not taken for change. auto: where the fine-tuned model is the coarser one. on: also round the fine-tuned model where the original is the coarser one. off: compare both as stored. A weight that differs by rounding alone is always left out.</source>
+        <translation>Mit dem Original vergleichen, gerundet auf das Zahlenformat des feinabgestimmten Modells, damit Rundung nicht als Änderung gilt. auto: wo das feinabgestimmte Modell gröber ist. on: auch das feinabgestimmte Modell runden, wo das Original gröber ist. off: vergleichen, was gespeichert ist. Ein Gewicht, das sich nur durch Rundung unterscheidet, wird immer weggelassen.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5639,6 +5815,16 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Off</source>
+        <translation>Aus</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>On, both ways</source>
+        <translation>Ein, in beiden Richtungen</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Only layers</source>
         <translation>Nur Schichten</translation>
     </message>
@@ -5681,6 +5867,11 @@
         <location filename="../../engine/settings.py"/>
         <source>Read ahead</source>
         <translation>Vorauslesen</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Round the original</source>
+        <translation>Original runden</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5887,6 +6078,11 @@
         <location filename="../../app/text/verification.py"/>
         <source>Format: {title}.</source>
         <translation>Format: {title}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/verification.py"/>
+        <source>Rounding is not counted as change there; of the plain difference of the two files it keeps {mean}, {worst} in the weakest layer.</source>
+        <translation>Rundung gilt dabei nicht als Änderung; vom reinen Unterschied der beiden Dateien behält es {mean}, in der schwächsten Schicht {worst}.</translation>
     </message>
     <message>
         <location filename="../../app/text/verification.py"/>

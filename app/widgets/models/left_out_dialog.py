@@ -9,7 +9,7 @@ from PySide6.QtGui import QGuiApplication, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QAbstractItemView, QDialog, QHBoxLayout, QHeaderView, QTreeView, QVBoxLayout, QWidget
 
 from app.text.left_out import group_left_out, parameters_text
-from app.text.notices import reason_text
+from app.text.notices import left_out_text
 from app.text.translation import plural, whole
 from app.widgets.basics.basics import push_button, wrapped_label
 from app.widgets.basics.window_placement import resize_on_screen
@@ -31,12 +31,12 @@ class LeftOutModel(QStandardItemModel):
             row = _row(group.pattern, group.size, group.why)
             if len(group.items) > 1:
                 for item in group.items:
-                    row[NAME].appendRow(_row(item.name, _size(item), _reason(item)))
+                    row[NAME].appendRow(_row(item.name, _size(item), left_out_text(item)))
             self.appendRow(row)
 
     def as_text(self) -> str:
         """All tensors, tab-separated."""
-        return "\n".join(f"{item.name}\t{_reason(item)}" for item in self._left_out)
+        return "\n".join(f"{item.name}\t{left_out_text(item)}" for item in self._left_out)
 
 
 class LeftOutDialog(QDialog):
@@ -104,8 +104,3 @@ def _row(*texts: str) -> list[QStandardItem]:
 
 def _size(item: LeftOut) -> str:
     return parameters_text(item.numel) if item.numel else ""
-
-
-def _reason(item: LeftOut) -> str:
-    words = reason_text(item.reason)
-    return f"{words} ({item.detail})" if item.detail else words

@@ -6,15 +6,29 @@ from collections.abc import Collection
 
 from engine.models.families import FAMILIES, GENERIC, Family
 from engine.models.layouts.clip import CLIP_2022, OPEN_CLIP
-from engine.models.layouts.flux import CHROMA, FLUX, FLUX2, HUNYUAN_VIDEO, HUNYUAN_VIDEO_TENCENT
+from engine.models.layouts.flux import CHROMA, FLUX, FLUX2, NORM_WEIGHTS
+from engine.models.layouts.hunyuan import (
+    HUNYUAN_IMAGE,
+    HUNYUAN_TENCENT,
+    HUNYUAN_VIDEO,
+    HUNYUAN_VIDEO15,
+    HUNYUAN_VIDEO_TENCENT,
+)
+from engine.models.layouts.language import SIGHTED
 from engine.models.layouts.layout import Fuse, Layout, Rename, Swap
-from engine.models.layouts.video import LTX, WAN
+from engine.models.layouts.llama_cpp import LLAMA_CPP
+from engine.models.layouts.lumina import LUMINA2, Z_IMAGE
+from engine.models.layouts.mmdit import AURAFLOW, SD3
+from engine.models.layouts.unet import SD1, SDXL, VAE
+from engine.models.layouts.video import LTX, LTX2, WAN
 
 __all__ = [
     "CLIP_2022",
+    "HUNYUAN_VIDEO_TENCENT",
     "LAYOUTS",
     "NATIVE",
     "OPEN_CLIP",
+    "SD1",
     "Fuse",
     "Layout",
     "Rename",
@@ -32,10 +46,23 @@ LAYOUTS = {
         FLUX,
         FLUX2,
         CHROMA,
+        *NORM_WEIGHTS,
         HUNYUAN_VIDEO,
-        HUNYUAN_VIDEO_TENCENT,
+        HUNYUAN_VIDEO15,
+        HUNYUAN_IMAGE,
+        *HUNYUAN_TENCENT,
         WAN,
         LTX,
+        LTX2,
+        SD3,
+        AURAFLOW,
+        LUMINA2,
+        Z_IMAGE,
+        SDXL,
+        SD1,
+        VAE,
+        SIGHTED,
+        *LLAMA_CPP,
     )
 }
 _FAMILIES = {family.key: family for family in FAMILIES}
@@ -52,5 +79,5 @@ def layout_of(names: Collection[str]) -> tuple[Family, Layout] | None:
     """
     for layout in LAYOUTS.values():
         if layout.fits(names):
-            return _FAMILIES.get(layout.family, GENERIC), layout
+            return _FAMILIES.get(layout.family, GENERIC), layout.for_stored(names)
     return None

@@ -9,7 +9,7 @@ _CLIP_ROOTS = ("embeddings.", "encoder.", "final_layer_norm.")
 
 OPEN_CLIP = Layout(
     "open_clip",
-    "OpenCLIP",
+    "OpenCLIP's names",
     'diffusers 0.42, loaders/single_file_utils.py, DIFFUSERS_TO_LDM_MAPPING["openclip"]',
     (
         Fuse((_OPEN + "attn.in_proj_weight",), tuple(f"{_CLIP}self_attn.{part}_proj.weight" for part in "qkv")),
@@ -25,10 +25,16 @@ OPEN_CLIP = Layout(
         Rename("positional_embedding", "text_model.embeddings.position_embedding.weight"),
         Rename("text_projection", "text_projection.weight", transposed=True),
     ),
+    component="text_encoders",
+    signature=("token_embedding.weight", "transformer.resblocks.0.attn.in_proj_weight", "ln_final.weight"),
+    ran=True,
 )
 CLIP_2022 = Layout(
     "clip_2022",
     "CLIP without the level text_model",
-    "Stable Diffusion v1 as released in 2022, before transformers added the level",
+    "Stable Diffusion v1 as released in 2022, before transformers added the level; transformers 5 leaves it out again",
     tuple(Rename(root + "{rest}", f"text_model.{root}{{rest}}") for root in _CLIP_ROOTS),
+    component="text_encoders",
+    signature=("embeddings.token_embedding.weight", "encoder.layers.0.self_attn.q_proj.weight"),
+    ran=True,
 )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from engine.models.layouts.layout import Layout, Rename, Row, Swap, fused, renamed
 
-_SINGLE_FILE = "diffusers 0.42, loaders/single_file_utils.py, "
-_COMFYUI_LOADER = "ComfyUI, comfy/supported_models.py, process_unet_state_dict"
+SINGLE_FILE = "diffusers 0.42, loaders/single_file_utils.py, "
 _DOUBLE = ("transformer_blocks.{n}.", "double_blocks.{n}.")
 _SINGLE = ("single_transformer_blocks.{n}.", "single_blocks.{n}.")
 
@@ -42,22 +41,23 @@ def _feed_forward(first: str, second: str) -> tuple[Row, ...]:
     return renamed(*modules, start=_DOUBLE)
 
 
-def _embedders(start: str, *kinds: tuple[str, str]) -> tuple[Row, ...]:
+def embedders(start: str, *kinds: tuple[str, str]) -> tuple[Row, ...]:
+    """Rows of embedders of two layers: what diffusers calls each below `start`, and its original's name."""
     modules = [(f"{start}.{there}_embedder.linear_1", f"{here}.in_layer") for there, here in kinds]
     return renamed(*modules, *((f"{start}.{there}_embedder.linear_2", f"{here}.out_layer") for there, here in kinds))
 
 
 _INPUTS = renamed(("x_embedder", "img_in"), ("context_embedder", "txt_in"))
-_EMBEDDERS = _embedders("time_text_embed", ("timestep", "time_in"), ("text", "vector_in"), ("guidance", "guidance_in"))
-_OUTPUT = renamed(("proj_out", "final_layer.linear"))
-_FINAL_SWAPPED = Swap("norm_out.linear.{rest}", "final_layer.adaLN_modulation.1.{rest}")
-_BLOCKS = (
+EMBEDDERS = embedders("time_text_embed", ("timestep", "time_in"), ("text", "vector_in"), ("guidance", "guidance_in"))
+OUTPUT = renamed(("proj_out", "final_layer.linear"))
+FINAL_SWAPPED = Swap("norm_out.linear.{rest}", "final_layer.adaLN_modulation.1.{rest}")
+BLOCKS = (
     *_attention(*_DOUBLE),
     *_feed_forward("net.0.proj", "net.2"),
     *_single_linears(*_SINGLE),
     *_single_norms(*_SINGLE),
 )
-_MODULATIONS = (
+MODULATIONS = (
     *renamed(("norm1.linear", "img_mod.lin"), ("norm1_context.linear", "txt_mod.lin"), start=_DOUBLE),
     *renamed(("norm.linear", "modulation.lin"), start=_SINGLE),
 )
@@ -65,8 +65,8 @@ _MODULATIONS = (
 FLUX = Layout(
     "flux_diffusers",
     "diffusers names",
-    _SINGLE_FILE + "convert_flux_transformer_checkpoint_to_diffusers",
-    (*_INPUTS, *_EMBEDDERS, *_BLOCKS, *_MODULATIONS, _FINAL_SWAPPED, *_OUTPUT),
+    SINGLE_FILE + "convert_flux_transformer_checkpoint_to_diffusers",
+    (*_INPUTS, *EMBEDDERS, *BLOCKS, *MODULATIONS, FINAL_SWAPPED, *OUTPUT),
     family="flux",
     signature=(
         "x_embedder.weight",
@@ -81,7 +81,7 @@ FLUX = Layout(
 CHROMA = Layout(
     "chroma_diffusers",
     "diffusers names",
-    _SINGLE_FILE + "convert_chroma_transformer_checkpoint_to_diffusers",
+    SINGLE_FILE + "convert_chroma_transformer_checkpoint_to_diffusers",
     (
         *_INPUTS,
         *renamed(
@@ -90,8 +90,8 @@ CHROMA = Layout(
             start=("distilled_guidance_layer.layers.{n}.", "distilled_guidance_layer.layers.{n}."),
         ),
         Rename("distilled_guidance_layer.norms.{n}.weight", "distilled_guidance_layer.norms.{n}.scale"),
-        *_BLOCKS,
-        *_OUTPUT,
+        *BLOCKS,
+        *OUTPUT,
     ),
     family="chroma",
     signature=("distilled_guidance_layer.in_proj.weight", "transformer_blocks.0.attn.add_q_proj.weight"),
@@ -101,10 +101,10 @@ CHROMA = Layout(
 FLUX2 = Layout(
     "flux2_diffusers",
     "diffusers names",
-    _SINGLE_FILE + "convert_flux2_transformer_checkpoint_to_diffusers",
+    SINGLE_FILE + "convert_flux2_transformer_checkpoint_to_diffusers",
     (
         *_INPUTS,
-        *_embedders("time_guidance_embed", ("timestep", "time_in"), ("guidance", "guidance_in")),
+        *embedders("time_guidance_embed", ("timestep", "time_in"), ("guidance", "guidance_in")),
         *renamed(
             *((f"{name}.linear", f"{name}.lin") for name in (
                 "double_stream_modulation_img", "double_stream_modulation_txt", "single_stream_modulation",
@@ -114,86 +114,48 @@ FLUX2 = Layout(
         *_feed_forward("linear_in", "linear_out"),
         *renamed(("attn.to_qkv_mlp_proj", "linear1"), ("attn.to_out", "linear2"), start=_SINGLE),
         *_single_norms(*_SINGLE),
-        _FINAL_SWAPPED,
-        *_OUTPUT,
+        FINAL_SWAPPED,
+        *OUTPUT,
     ),
     family="flux2",
     signature=("single_stream_modulation.linear.weight", "single_transformer_blocks.0.attn.to_qkv_mlp_proj.weight"),
     ran=True,
 )  # fmt: skip
 
-_REFINER = ("context_embedder.token_refiner.refiner_blocks.{n}.", "txt_in.individual_token_refiner.blocks.{n}.")
-HUNYUAN_VIDEO = Layout(
-    "hunyuan_video_diffusers",
-    "diffusers names",
-    _SINGLE_FILE + "convert_hunyuan_video_transformer_to_diffusers; " + _COMFYUI_LOADER,
-    (
-        fused(tuple(f"{_REFINER[0]}attn.to_{part}" for part in "qkv"), f"{_REFINER[1]}self_attn.qkv"),
-        *renamed(
-            ("attn.to_out.0", "self_attn.proj"),
-            ("ff.net.0.proj", "mlp.0"),
-            ("ff.net.2", "mlp.2"),
-            ("norm_out.linear", "adaLN_modulation.1"),
-            ("norm1", "norm1"),
-            ("norm2", "norm2"),
-            start=_REFINER,
-        ),
-        *_embedders(
-            "context_embedder.time_text_embed", ("timestep", "txt_in.t_embedder"), ("text", "txt_in.c_embedder")
-        ),
-        *renamed(("context_embedder.proj_in", "txt_in.input_embedder"), ("x_embedder.proj", "img_in.proj")),
-        *_EMBEDDERS,
-        *_BLOCKS,
-        *_MODULATIONS,
-        _FINAL_SWAPPED,
-        *_OUTPUT,
-    ),
-    family="hunyuan_video",
-    signature=(
-        "context_embedder.token_refiner.refiner_blocks.0.attn.to_q.weight",
-        "single_transformer_blocks.0.attn.to_q.weight",
-    ),
-    ran=True,
-)  # fmt: skip
 
-_TENCENT_REFINER = "txt_in.individual_token_refiner.blocks.{n}."
-_TENCENT_DOUBLE = tuple(
-    (f"double_blocks.{{n}}.{stream}_", f"double_blocks.{{n}}.{stream}_") for stream in ("img", "txt")
-)
-HUNYUAN_VIDEO_TENCENT = Layout(
-    "hunyuan_video_tencent",
-    "Tencent's names",
-    _COMFYUI_LOADER,
-    (
-        *renamed(
-            *((f"{name}.mlp.{at}", f"{name}.{layer}") for name in ("time_in", "guidance_in", "txt_in.t_embedder")
-              for at, layer in ((0, "in_layer"), (2, "out_layer"))),
-            ("txt_in.c_embedder.linear_1", "txt_in.c_embedder.in_layer"),
-            ("txt_in.c_embedder.linear_2", "txt_in.c_embedder.out_layer"),
-        ),
-        *renamed(
-            ("self_attn_qkv", "self_attn.qkv"), ("self_attn_proj", "self_attn.proj"), ("mlp.fc1", "mlp.0"),
-            ("mlp.fc2", "mlp.2"), start=(_TENCENT_REFINER, _TENCENT_REFINER),
-        ),
+def _norms_of_weights(family: str, *signature: str, absent: tuple[str, ...] = ()) -> Layout:
+    """The original's names but for the norms, whose scales are called weights, as ComfyUI names them since 2026."""
+    here = (
         *(
-            row
-            for start in _TENCENT_DOUBLE
-            for row in (
-                *renamed(
-                    ("mod.linear", "mod.lin"), ("attn_qkv", "attn.qkv"), ("attn_proj", "attn.proj"),
-                    ("mlp.fc1", "mlp.0"), ("mlp.fc2", "mlp.2"), start=start,
-                ),
-                Rename(f"{start[0]}attn_q_norm.weight", f"{start[1]}attn.norm.query_norm.scale"),
-                Rename(f"{start[0]}attn_k_norm.weight", f"{start[1]}attn.norm.key_norm.scale"),
-            )
+            f"double_blocks.{{n}}.{stream}_attn.norm.{part}_norm"
+            for stream in ("img", "txt")
+            for part in ("query", "key")
         ),
-        *renamed(("single_blocks.{n}.modulation.linear", "single_blocks.{n}.modulation.lin")),
-        Rename("single_blocks.{n}.q_norm.weight", "single_blocks.{n}.norm.query_norm.scale"),
-        Rename("single_blocks.{n}.k_norm.weight", "single_blocks.{n}.norm.key_norm.scale"),
+        *(f"single_blocks.{{n}}.norm.{part}_norm" for part in ("query", "key")),
+        "distilled_guidance_layer.norms.{n}",
+    )
+    return Layout(
+        f"{family}_norm_weights",
+        "ComfyUI's names of norms",
+        "ComfyUI, comfy/supported_models.py and comfy/model_detection.py: .scale is renamed .weight",
+        tuple(Rename(f"{name}.weight", f"{name}.scale") for name in here),
+        family=family,
+        signature=("double_blocks.0.img_attn.norm.key_norm.weight", *signature),
+        absent=absent,
+    )
+
+
+NORM_WEIGHTS = (
+    _norms_of_weights("flux2", "single_stream_modulation.lin.weight"),
+    _norms_of_weights("chroma", "distilled_guidance_layer.in_proj.weight"),
+    _norms_of_weights(
+        "hunyuan_video",
+        "txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias",
+        absent=("vision_in.proj.0.weight", "byt5_in.fc1.weight"),
     ),
-    family="hunyuan_video",
-    signature=(
-        "txt_in.individual_token_refiner.blocks.0.self_attn_qkv.weight",
-        "double_blocks.0.img_attn_qkv.weight",
+    _norms_of_weights(
+        "flux",
+        "vector_in.in_layer.weight",
+        absent=("txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.bias",),
     ),
-)  # fmt: skip
+)

@@ -9,9 +9,9 @@ that the row does not fit, keeps its name, so that pairing names it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 from engine.checkpoints.encodings import piece_of
 from engine.checkpoints.stored import Piece, WeightSource, WeightView
@@ -116,6 +116,7 @@ class Swap:
 
 
 Row = Rename | Fuse | Swap
+MakeRows = Callable[[Collection[str]], tuple[Row, ...]]
 
 
 @dataclass(frozen=True)
@@ -129,10 +130,13 @@ class Layout:
         source: where the names come from.
         rows: see the module.
         family: key of the family whose denoiser it names; empty where it is of another component.
+        component: that it names: ``denoiser``, ``text_encoders`` or ``vae``.
         signature: names of the layout that all must be present for it to be recognised, component prefix removed.
         absent: names that must not be present.
         ran: whether a consumer that ran (diffusers' own converter and model, in the tests) has confirmed the rows;
             the others were checked against the source only.
+        rows_of_stored: makes the rows from the layout's names of a whole component, where they depend on its depth.
+        rows_of_canonical: the same from the canonical names, without the component's start.
     """
 
     key: str
@@ -140,15 +144,26 @@ class Layout:
     source: str
     rows: tuple[Row, ...] = ()
     family: str = ""
+    component: str = "denoiser"
     signature: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     ran: bool = False
+    rows_of_stored: MakeRows | None = None
+    rows_of_canonical: MakeRows | None = None
 
     def fits(self, names: Collection[str]) -> bool:
         """Whether a component's names carry the signature; never where there is none."""
         if not self.signature:
             return False
         return all(name in names for name in self.signature) and not any(name in names for name in self.absent)
+
+    def for_stored(self, names: Collection[str]) -> Layout:
+        """The layout with the rows of one model, by the layout's names of it."""
+        return self if self.rows_of_stored is None else replace(self, rows=self.rows_of_stored(names))
+
+    def for_canonical(self, names: Collection[str]) -> Layout:
+        """The same by the canonical names of it, without the component's start."""
+        return self if self.rows_of_canonical is None else replace(self, rows=self.rows_of_canonical(names))
 
     def views(self, sources: Mapping[str, WeightSource], component: str) -> Views:
         """The weights of a file by canonical name.
@@ -231,6 +246,7 @@ def _matches(name: str, rows: Sequence[_Direction]) -> Iterator[_Match]:
                 break
 
 
+@lru_cache(maxsize=4096)
 def _pattern(text: str) -> re.Pattern[str]:
     parts = _PLACEHOLDER.split(text)  # text, placeholder, text, ...
     named = (f"(?P<{part}>{_STANDS_FOR[part]})" if at % 2 else re.escape(part) for at, part in enumerate(parts))

@@ -78,3 +78,42 @@ LTX = Layout(
     absent=("audio_proj_in.weight",),
     ran=True,
 )  # fmt: skip
+
+_LTX2_ATTENTION = (
+    "attn1", "attn2", "audio_attn1", "audio_attn2", "audio_to_video_attn", "video_to_audio_attn",
+)  # fmt: skip
+LTX2 = Layout(
+    "ltx2_diffusers",
+    "diffusers names",
+    _SINGLE_FILE + "convert_ltx2_transformer_to_diffusers",
+    (
+        *renamed(
+            ("proj_in", "patchify_proj"),
+            ("audio_proj_in", "audio_patchify_proj"),
+            ("time_embed", "adaln_single"),
+            ("audio_time_embed", "audio_adaln_single"),
+            ("av_cross_attn_video_scale_shift", "av_ca_video_scale_shift_adaln_single"),
+            ("av_cross_attn_audio_scale_shift", "av_ca_audio_scale_shift_adaln_single"),
+            ("av_cross_attn_video_a2v_gate", "av_ca_a2v_gate_adaln_single"),
+            ("av_cross_attn_audio_v2a_gate", "av_ca_v2a_gate_adaln_single"),
+        ),
+        *(
+            Rename(
+                f"transformer_blocks.{{n}}.{stream}_a2v_cross_attn_scale_shift_table",
+                f"transformer_blocks.{{n}}.scale_shift_table_a2v_ca_{stream}",
+            )
+            for stream in ("video", "audio")
+        ),
+        *renamed(
+            *(
+                (f"{attention}.norm_{part}", f"{attention}.{part}_norm")
+                for attention in _LTX2_ATTENTION
+                for part in "qk"
+            ),
+            start=_LTX_BLOCK,
+        ),
+    ),
+    family="ltx2",
+    signature=("proj_in.weight", "audio_proj_in.weight", "time_embed.emb.timestep_embedder.linear_1.weight"),
+    ran=True,
+)

@@ -12,7 +12,8 @@ from model_files import Tensors, random_tensor, save_model
 
 from engine.checkpoints import open_checkpoint
 from engine.checkpoints.tensors import read_view
-from engine.models.layouts import LAYOUTS, OPEN_CLIP, Fuse, Layout, Rename
+from engine.models.families import FAMILIES
+from engine.models.layouts import LAYOUTS, OPEN_CLIP, Fuse, Layout, Rename, Swap
 
 QKV = Layout(
     "toy",
@@ -22,6 +23,8 @@ QKV = Layout(
         Fuse(tuple(f"b.{{n}}.to_{part}.{{rest}}" for part in "qkv"), ("blocks.{n}.qkv.{rest}",)),
         Fuse(("b.{n}.fused",), ("blocks.{n}.one", "blocks.{n}.two")),
         Rename("b.{n}.turned.weight", "blocks.{n}.turned.weight", transposed=True),
+        Rename("b.{n}.pointed.{rest}", "blocks.{n}.pointed.{rest}", kernel=2),
+        Swap("b.{n}.last.{rest}", "blocks.{n}.last.{rest}", unless="b.{n}.more.weight"),
         Rename("b.{n}.{rest}", "blocks.{n}.{rest}"),
     ),
 )
@@ -86,6 +89,43 @@ def test_names_that_no_row_knows_stay_as_they_are(tmp_path: Path) -> None:
     assert QKV.canonical_names("else.weight") == QKV.stored_names("else.weight") == ("else.weight",)
 
 
+@pytest.mark.parametrize("parts", ["qk", "v", "q", "kv"])
+def test_a_bias_that_only_some_parts_have_keeps_its_name_and_the_weights_are_joined(parts: str, tmp_path: Path) -> None:
+    weights = {f"b.0.to_{part}.weight": random_tensor(4, 5, seed=1) for part in "qkv"}
+    biases = {f"b.0.to_{part}.bias": random_tensor(4, seed=2) for part in parts}
+    found = read(tmp_path, weights | biases)
+    assert sorted(found) == ["blocks.0.qkv.weight", *(f"blocks.0.to_{part}.bias" for part in sorted(parts))]
+
+
+def test_the_halves_of_a_swapped_weight_change_places(tmp_path: Path) -> None:
+    weight, bias = random_tensor(6, 4, seed=0), random_tensor(6, seed=1)
+    found = read(tmp_path, {"b.0.last.weight": weight, "b.0.last.bias": bias})
+    assert torch.equal(found["blocks.0.last.weight"], torch.cat([weight[3:], weight[:3]]))
+    assert torch.equal(found["blocks.0.last.bias"], torch.cat([bias[3:], bias[:3]]))
+
+
+def test_a_weight_whose_block_goes_on_is_not_swapped(tmp_path: Path) -> None:
+    last, more = random_tensor(6, 4, seed=0), random_tensor(2, 2, seed=1)
+    found = read(tmp_path, {"b.0.last.weight": last, "b.0.more.weight": more, "b.1.last.weight": last.clone()})
+    assert torch.equal(found["blocks.0.last.weight"], last)
+    assert torch.equal(found["blocks.1.last.weight"], torch.cat([last[3:], last[:3]]))
+
+
+def test_a_weight_without_halves_is_not_swapped(tmp_path: Path) -> None:
+    odd, single = random_tensor(5, 4, seed=0), torch.tensor(2.0)
+    found = read(tmp_path, {"b.0.last.weight": odd, "b.1.last.weight": single})
+    assert torch.equal(found["blocks.0.last.weight"], odd)
+    assert torch.equal(found["blocks.1.last.weight"], single)
+
+
+def test_a_matrix_is_a_convolution_of_one_point_where_its_original_has_one(tmp_path: Path) -> None:
+    matrix, vector, whole = random_tensor(3, 5, seed=0), random_tensor(3, seed=1), random_tensor(3, 5, 1, 1, seed=2)
+    found = read(tmp_path, {"b.0.pointed.weight": matrix, "b.0.pointed.bias": vector, "b.1.pointed.weight": whole})
+    assert torch.equal(found["blocks.0.pointed.weight"], matrix[:, :, None, None])
+    assert torch.equal(found["blocks.0.pointed.bias"], vector)
+    assert torch.equal(found["blocks.1.pointed.weight"], whole)
+
+
 OPEN_CLIP_NAMES = st.sampled_from(
     ["ln_1.weight", "ln_2.bias", "mlp.c_fc.weight", "mlp.c_proj.bias", "attn.out_proj.weight", "attn.in_proj_weight",
      "attn.in_proj_bias"]
@@ -104,6 +144,7 @@ def test_open_clips_names_come_back_from_their_canonical_names(block: int, inner
 def test_a_layout_says_where_its_names_come_from(layout: Layout) -> None:
     assert layout.title
     assert layout.source
+    assert not layout.family or layout.family in {family.key for family in FAMILIES}
 
 
 def test_a_fused_weight_of_no_rows_is_split_into_empty_ones(tmp_path: Path) -> None:

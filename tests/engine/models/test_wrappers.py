@@ -88,6 +88,18 @@ def test_wrapper_words_are_taken_off_on_either_side(family: str, side: str, rena
     assert pairing.family.key == family
 
 
+@pytest.mark.parametrize("start", ["wan.", "flow.inner_model.", "ddp.engine.module."])
+@pytest.mark.parametrize("side", ["tuned", "both"])
+def test_words_that_nobody_listed_are_taken_off_where_every_name_begins_with_them(
+    side: str, start: str, tmp_path: Path
+) -> None:
+    tuned, base = tuned_and_base("wan")
+    names = {f"diffusion_model.{name}" for name in base}
+    base = renamed(base, before(start)) if side == "both" else base
+    pairing = paired(tmp_path, renamed(tuned, before(start)), base)
+    assert ({weight.name for weight in pairing.weights}, pairing.left_out) == (names, ())
+
+
 @pytest.mark.parametrize("renaming", ["pipe.dit.", "generator_ema.model.", "N._checkpoint_wrapped_module", "N.module"])
 def test_the_lora_is_that_of_the_plain_pair(renaming: str, tmp_path: Path) -> None:
     tuned, base = tuned_and_base("wan")
