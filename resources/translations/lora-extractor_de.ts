@@ -3622,10 +3622,6 @@
         <translation>Das Modell stattdessen als Q2_K bis Q6_K, Q4_0 bis Q8_0, IQ4_NL, IQ4_XS, F16 oder BF16 verwenden.</translation>
     </message>
     <message>
-        <source>Use the model's fp16, bf16, plain or scaled fp8 version; others are not supported yet.</source>
-        <translation type="vanished">Die Fassung in fp16, bf16, einfachem oder skaliertem fp8 verwenden; andere werden noch nicht unterstützt.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/errors.py"/>
         <source>Use the version it was made from (fp16, bf16), or one in fp8, int8, nvfp4, nf4 or GGUF.</source>
         <translation>Die Fassung verwenden, aus der sie entstand (fp16, bf16), oder eine in fp8, int8, nvfp4, nf4 oder GGUF.</translation>
@@ -4880,10 +4876,6 @@
         <translation>{name} hat der Prozessor bearbeitet: Auf dem Gerät fehlte Platz oder eine Operation.</translation>
     </message>
     <message>
-        <source>{name}: {extents}. What both models have is compared.</source>
-        <translation type="vanished">{name}: {extents}. Verglichen wird, was beide Modelle haben.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/notices.py"/>
         <source>{name}: {extents}. What both models have is compared.{remedy}</source>
         <translation>{name}: {extents}. Verglichen wird, was beide Modelle haben.{remedy}</translation>
@@ -4943,10 +4935,6 @@
         <location filename="../../app/text/models.py"/>
         <source>link to {place}</source>
         <translation>Verweis auf {place}</translation>
-    </message>
-    <message>
-        <source>llama.cpp's names</source>
-        <translation type="vanished">Namen von llama.cpp</translation>
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
@@ -5602,10 +5590,6 @@
         <location filename="../../engine/settings.py"/>
         <source>Also write weights that only the fine-tuned model has, whole, as .set_weight, and new rows and input channels of others, as .reshape_weight.</source>
         <translation>Auch Gewichte, die nur das feinabgestimmte Modell hat, ganz als .set_weight schreiben, und neue Zeilen und Eingangskanäle anderer als .reshape_weight.</translation>
-    </message>
-    <message>
-        <source>Also write weights that only the fine-tuned model has, whole, as .set_weight.</source>
-        <translation type="vanished">Auch Gewichte schreiben, die nur das feinabgestimmte Modell hat, ganz, als .set_weight.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
