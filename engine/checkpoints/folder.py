@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def files_of_models(path: Path) -> tuple[Path, ...]:
 def _meant(path: Path, is_lora: IsLora) -> tuple[Path, tuple[Notice, ...]]:
     """The path to open, and what is to be said of the choice."""
     if not path.is_dir():
-        return path, ()
+        return _out_of_blobs(path), ()
     folder = _snapshot(path)
     models, pipeline = models_in(folder), component_folders(folder)
     usable = models
@@ -98,6 +99,18 @@ def _snapshot(folder: Path) -> Path:
     if not fault_of_name(main) and snapshots / main in states:
         return snapshots / main
     return max(states, key=lambda state: (state.stat().st_mtime_ns, state.name), default=folder)
+
+
+def _out_of_blobs(path: Path) -> Path:
+    """The name that a file of Hugging Face's cache has in one of the model's states; any other path itself.
+
+    The cache keeps files under their hashes in ``blobs``, where one part of a model does not look like one.
+    """
+    snapshots = path.parent.parent / "snapshots"
+    if path.parent.name != "blobs" or not snapshots.is_dir():
+        return path
+    links = (link for link in sorted(snapshots.glob("**/*")) if link.is_symlink())
+    return next((link for link in links if Path(os.readlink(link)).name == path.name), path)
 
 
 def _without_loras(models: tuple[WeightFiles, ...], is_lora: IsLora) -> tuple[WeightFiles, ...]:
