@@ -352,3 +352,20 @@ def test_parts_that_are_scaled_by_themselves_are_joined_and_swapped_as_numbers(t
         found = values(theirs, name_tensors(theirs))
     assert torch.equal(found["diffusion_model.single_blocks.0.linear1.weight"], torch.cat(parts))
     assert torch.equal(found["diffusion_model.final_layer.adaLN_modulation.1.weight"], torch.cat([shift, scale]))
+
+
+def test_a_unet_that_lacks_what_its_blocks_are_counted_by_is_not_guessed_at(tmp_path: Path) -> None:
+    model = unet_layout_models.sdxl()
+    native = model.native(0)
+    converted = {key: tensor for key, tensor in model.converted(native).items() if "down_blocks.0.down" not in key}
+    with open_checkpoint(save_model(tmp_path / "model.safetensors", converted)) as theirs:
+        named = name_tensors(theirs)
+    assert set(named.views) == {"diffusion_model." + key for key in converted}
+    assert LAYOUTS["sdxl_diffusers"].for_canonical([key for key in native if "input_blocks.3." not in key]).rows == ()
+
+
+def test_tencents_names_come_back_from_the_canonical_ones(tmp_path: Path) -> None:
+    model = layout_models.hunyuan_video()
+    native, layout = model.native(0), LAYOUTS[model.native_layout]
+    back = [layout.stored_names(key) for name in native for key in layout.canonical_names(name)]
+    assert back == [(name,) for name in native]
