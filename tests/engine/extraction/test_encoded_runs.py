@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,8 @@ def simulated(session: Session, folder: Path, memory: Memory, residents: BlockCa
 @pytest.mark.parametrize("kind", KINDS)
 def test_read_in_parts_it_gives_the_same_difference_to_the_bit(kind: str, tmp_path: Path) -> None:
     with Session(*encoded_pair(tmp_path, kind)) as session:
-        for weight in session.weights(SETTINGS):
+        for matched in session.weights(SETTINGS):
+            weight = replace(matched, rounding=None)  # rounding an original alike is tested where that is done
             models = session.finetuned, session.original
             sides = (weight.finetuned, weight.original)
             tuned, base = (read_view(model, view) for model, view in zip(models, sides, strict=True))
