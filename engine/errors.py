@@ -49,6 +49,7 @@ class ErrorCode(str, Enum):
     INTERNAL = "internal"
     SHARD_MISSING = "shard_missing"
     INDEX_INVALID = "index_invalid"
+    PICKLE_REFUSED = "pickle_refused"
     PART_UNKNOWN = "part_unknown"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
 
-from engine.results import ExtractionResult, LayerResult, LeftOut, StageSeconds
+from engine.results import Coverage, ExtractionResult, LayerResult, LeftOut, StageSeconds
 from engine.settings import ExtractionSettings, HardwareSettings
 from engine.steps import StepKind
 
@@ -42,11 +42,15 @@ class NoticeCode(str, Enum):
     OTHER_DENOISERS = "other_denoisers"
     COMMON_PART_PAIRED = "common_part_paired"
     EMA_USED = "ema_used"
+    STATE_CHOSEN = "state_chosen"
     SEVERAL_MODELS = "several_models"
     TAKEN_FOR_CONVOLUTIONS = "taken_for_convolutions"
     EXPERTS_INTERLEAVED = "experts_interleaved"
     EXPERTS_SQUARE = "experts_square"
     EMBEDDINGS_TIED = "embeddings_tied"
+    COMPARED_ROUNDED = "compared_rounded"
+    FINETUNED_COARSER = "finetuned_coarser"
+    ORIGINAL_COARSER = "original_coarser"
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Planned:
         device_used_bytes: what all programs hold of it before the start.
         settings: what is extracted.
         hardware: how the machine is used.
+        coverage: of how much of the models the shares of this run speak.
     """
 
     layers: int
@@ -80,6 +85,7 @@ class Planned:
     device_used_bytes: int
     settings: ExtractionSettings = field(default_factory=ExtractionSettings)
     hardware: HardwareSettings = field(default_factory=HardwareSettings)
+    coverage: Coverage = field(default_factory=Coverage)
 
 
 @dataclass(frozen=True)

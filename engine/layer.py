@@ -99,7 +99,7 @@ def work_on(
     total, norm = delta.energy, math.sqrt(delta.original_energy) if delta.original_energy > 0.0 else 0.0
     reason, grown = _left_out(delta, method, norm), _finite(delta.grown_energy)
     if reason is not None:
-        left_out = LeftOut(weight.name, reason)
+        left_out = left_out_of(weight, reason)
         return LayerOutcome(None, left_out, _finite(total), delta.original_energy, grown_energy=grown)
     svd, stored = _decomposed(weight, delta, method, reserve)
     row = layer_row(weight, svd, stored[0].how, total=total, original=delta.original_energy, grown=grown)
@@ -109,6 +109,18 @@ def work_on(
     host = None if svd is None else replace(svd, u=svd.u.cpu(), vh=svd.vh.cpu())
     measured = LayerOutcome(row, None, total, delta.original_energy, grown_energy=grown)
     return replace(measured, svd=host, difference=difference, stored=stored)
+
+
+def only_rounded(weight: PairedWeight, *, measured: bool) -> LayerOutcome:
+    """The outcome of a weight whose sides differ by rounding alone, which is no change; see `compared`."""
+    return LayerOutcome(None, None if measured else left_out_of(weight, LeaveOutReason.UNCHANGED), 0.0)
+
+
+def left_out_of(weight: PairedWeight, reason: LeaveOutReason) -> LeftOut:
+    """The entry of a layer that turned out to be one that is left out."""
+    rounded = weight.rounding.coarser_form if reason is LeaveOutReason.UNCHANGED and weight.rounding else ""
+    detail = f"rounded to {rounded}" if rounded else ""
+    return LeftOut(weight.name, reason, detail, numel=weight.numel, component=weight.component, rounded_to=rounded)
 
 
 def measure(delta: Delta | MeasuredDelta) -> LayerOutcome:
@@ -139,6 +151,7 @@ def layer_row(
         solver=svd.solver if svd else "",
         seconds=StageSeconds(),
         grown_energy=grown,
+        rounded=(weight.rounding and weight.rounding.rounded) or "",
     )
 
 

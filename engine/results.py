@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 
 class LeaveOutReason(str, Enum):
@@ -31,11 +33,85 @@ class LeaveOutReason(str, Enum):
 
 @dataclass(frozen=True)
 class LeftOut:
-    """One tensor that is not extracted, with the reason and what there is to say about it."""
+    """One tensor that is not extracted, with the reason and what there is to say about it.
+
+    Attributes:
+        name: of the tensor.
+        reason: why.
+        detail: what there is to say about it.
+        numel: its number of elements, of the larger one where it is in both models; 0 where it is no weight, or a copy
+            of another one.
+        component: which part of the model it belongs to; empty where that is not known.
+        rounded_to: of an unchanged one, the form in words that one side is the other rounded to; empty where both are
+            stored in the same form.
+    """
 
     name: str
     reason: LeaveOutReason
     detail: str = ""
+    numel: int = field(default=0, kw_only=True)
+    component: str = field(default="", kw_only=True)
+    rounded_to: str = field(default="", kw_only=True)
+
+
+ENOUGH_COMPARED = 0.9
+"""Below this share of the parameters a figure about the compared ones says little about the models."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Of how much of the two models a share of the change speaks; counted from headers.
+
+    Parts that one of the models lacks entirely, such as a text encoder, are named and not counted, nor are integer
+    tensors and EMA copies.
+
+    Attributes:
+        compared: parameters that both models have, in the chosen parts.
+        whole: parameters that only the fine-tuned model has and that are in the file as they are.
+        parameters: all of the chosen parts, of the model that has more.
+        new_rows, new_channels: by which weights of the fine-tuned model are larger; weights that grew by the same
+            number are counted once, as an embedding and the head of one vocabulary.
+        unmatched: weights of the fine-tuned model that nothing can be subtracted from and that are not in the file.
+        missing: weights of the original that the fine-tuned model lacks, or has smaller.
+        blocks: numbered blocks in either model.
+        unmatched_blocks: the names of those of which no weight is compared.
+        absent_parts: the parts that one side lacks, such as ``text_encoders.clip_l``, each with the side that lacks it.
+    """
+
+    compared: int = 0
+    whole: int = 0
+    parameters: int = 0
+    new_rows: int = 0
+    new_channels: int = 0
+    unmatched: int = 0
+    missing: int = 0
+    blocks: int = 0
+    unmatched_blocks: tuple[str, ...] = ()
+    absent_parts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def share(self) -> float:
+        """Share of the parameters that was compared or is in the file as it is."""
+        return min(1.0, (self.compared + self.whole) / self.parameters) if self.parameters else 1.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything was compared."""
+        return self.share >= 1.0 and not (self.new_rows or self.new_channels or self.unmatched or self.missing)
+
+    @property
+    def enough(self) -> bool:
+        """Whether a share of the change may be taken for one of the models."""
+        return self.share >= ENOUGH_COMPARED and not self.unmatched_blocks
+
+    def document(self) -> dict[str, Any]:
+        """The figures as reports and the command line's JSON have them."""
+        values = asdict(self) | {"unmatched_blocks": list(self.unmatched_blocks)}
+        names = {"compared": "compared_parameters", "whole": "whole_parameters", "unmatched": "unmatched_weights"}
+        names["missing"] = "missing_weights"
+        named = {names.get(name, name): value for name, value in values.items()}
+        absent = [{"part": part, "not_in": side} for part, side in self.absent_parts]
+        return {"coverage": self.share, **named, "absent_parts": absent}
 
 
 @dataclass(frozen=True)
@@ -106,6 +182,8 @@ class LayerResult:
         seconds: time by stage.
         grown_energy: squared norm of what the fine-tuned weight has beyond the original's shape, which is not in the
             layer; in the JSON report where there is such a part.
+        rounded: the side that was rounded as the other one is stored before they were subtracted, ``original`` or
+            ``finetuned``; empty where none was.
     """
 
     name: str
@@ -125,6 +203,33 @@ class LayerResult:
     solver: str
     seconds: StageSeconds
     grown_energy: float = 0.0
+    rounded: str = ""
+
+
+LARGE_CHANGE = 0.5
+"""A layer whose relative change is larger has little in common with its original."""
+
+
+@dataclass(frozen=True)
+class LargeChange:
+    """How many layers changed by more than `LARGE_CHANGE`, of those with factors; of all where none has."""
+
+    layers: int
+    of: int
+
+    @property
+    def unrelated(self) -> bool:
+        """Whether the original is probably not the one that the fine-tuned model was made from."""
+        return 2 * self.layers > self.of
+
+
+def count_large_changes(rows: Iterable[LayerResult]) -> LargeChange:
+    """Count the layers that changed beyond recognition."""
+    counts = {True: [0, 0], False: [0, 0]}
+    for row in rows:
+        count = counts[row.rank is not None]
+        count[0], count[1] = count[0] + (row.relative_change > LARGE_CHANGE), count[1] + 1
+    return LargeChange(*counts[any(counts[True])])
 
 
 @dataclass(frozen=True)
@@ -138,6 +243,7 @@ class OutputFile:
     size_bytes: int
     mean_energy_retained: float
     worst_energy_retained: float
+    coverage: Coverage = Coverage()
 
 
 @dataclass(frozen=True)
@@ -163,6 +269,16 @@ class ExtractionResult:
     read_bytes: int = 0
     copied_bytes: int = 0
     waited_share: float = 0.0
+
+    @property
+    def coverage(self) -> Coverage:
+        """Of how much of the models the first file's figures speak."""
+        return self.outputs[0].coverage
+
+    @property
+    def large_changes(self) -> LargeChange:
+        """The layers that changed beyond recognition."""
+        return count_large_changes(self.rows)
 
     @property
     def layers(self) -> int:
@@ -204,12 +320,17 @@ class Reusable:
 
 @dataclass(frozen=True)
 class VerifiedLayer:
-    """One layer of the LoRA, measured; `rank` is None for a stored difference."""
+    """One layer of the LoRA, measured; `rank` is None for a stored difference.
+
+    Where a side was rounded for the LoRA, or is the other one rounded, `plain_energy_retained` is the share of the
+    difference of what both sides stand for; else None.
+    """
 
     name: str
     rank: int | None
     energy_retained: float
     relative_error: float
+    plain_energy_retained: float | None = None
 
 
 @dataclass(frozen=True)
@@ -224,6 +345,11 @@ class Verification:
         worst_energy_retained: the smallest share over the layers in the LoRA.
         key_format: the key of the format that it is in.
         format_title: what people call that.
+        coverage: of how much of the models the share speaks.
+        round_original: how the LoRA says its sides were compared, see the setting; None where it does not say.
+        plain_mean_energy_retained: the mean against the difference of what both models stand for, nothing rounded;
+            None where that is the same difference.
+        plain_worst_energy_retained: the smallest share likewise.
     """
 
     layers: tuple[VerifiedLayer, ...]
@@ -233,3 +359,7 @@ class Verification:
     worst_energy_retained: float
     key_format: str
     format_title: str
+    coverage: Coverage = Coverage()
+    round_original: str | None = None
+    plain_mean_energy_retained: float | None = None
+    plain_worst_energy_retained: float | None = None

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 LoraType = Literal["standard", "full", "adaptive_ratio", "adaptive_quantile", "adaptive_energy", "adaptive_fro"]
 Algorithm = Literal["svd_linalg", "svd_lowrank"]
 OutputDtype = Literal["fp16", "bf16", "fp32"]
+RoundOriginal = Literal["auto", "on", "off"]
 SAFETENSORS_DTYPES: dict[OutputDtype, str] = {"fp16": "F16", "bf16": "BF16", "fp32": "F32"}
 Component = Literal["denoiser", "text_encoders", "vae", "other"]
 VramUsageMode = Literal["conservative", "balanced", "aggressive"]
@@ -153,6 +154,18 @@ class ExtractionSettings(BaseModel):
         "0 leaves out only exactly unchanged layers.",
         json_schema_extra={"advanced": True, "step": 0.001},
     )
+    round_original: RoundOriginal = Field(
+        "auto",
+        title="Round the original",
+        description="Compare with the original rounded to the fine-tuned model's number format, so that rounding is "
+        "not taken for change. auto: where the fine-tuned model is the coarser one. on: also round the fine-tuned "
+        "model where the original is the coarser one. off: compare both as stored. A weight that differs by rounding "
+        "alone is always left out.",
+        json_schema_extra={
+            "advanced": True,
+            "choice_titles": {"auto": "Automatic", "on": "On, both ways", "off": "Off"},
+        },
+    )
     components: Annotated[tuple[Component, ...], BeforeValidator(_split_list)] = Field(
         ("denoiser", "text_encoders"),
         min_length=1,
@@ -175,7 +188,8 @@ class ExtractionSettings(BaseModel):
     set_weight: bool = Field(
         False,
         title="New weights",
-        description="Also write weights that only the fine-tuned model has, whole, as .set_weight.",
+        description="Also write weights that only the fine-tuned model has, whole, as .set_weight, and new rows and "
+        "input channels of others, as .reshape_weight.",
         json_schema_extra={"advanced": True},
     )
     skip_nonfinite: bool = Field(
@@ -191,6 +205,11 @@ class ExtractionSettings(BaseModel):
         "decompositions. Off: everything is computed anew.",
         json_schema_extra={"advanced": True},
     )
+
+    @property
+    def own_clamp_limit(self) -> bool:
+        """Whether the person changed how much clamping may cost."""
+        return bool(self.clamp_max_loss != type(self).model_fields["clamp_max_loss"].default)
 
 
 class HardwareSettings(BaseModel):

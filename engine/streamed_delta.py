@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from engine.checkpoints import Checkpoint, Piece, StoredTensor, WeightView
-from engine.checkpoints.encodings import piece_of
+from engine.checkpoints.encodings import piece_of, read_by_rows
+from engine.checkpoints.encodings.raw_round import cast
+from engine.checkpoints.rounded import one_dtype, rounded_piece
 from engine.checkpoints.stored import RAW
 from engine.checkpoints.tensors import EncodedWeight, read_encoded, torch_dtype
 from engine.decompose.delta import (
@@ -68,7 +70,13 @@ class UnreadPair(Pieces):
         self.shape = math.prod(weight.shape) // max(1, columns), columns
         self.read_seconds = 0.0
         self._weight, self._checkpoints = weight, checkpoints
-        self._sides = (_Side(checkpoints[0], weight.finetuned, note), _Side(checkpoints[1], weight.original, note))
+        tuned, base = _Side(checkpoints[0], weight.finetuned, note), _Side(checkpoints[1], weight.original, note)
+        self._stored = tuned, base
+        rounded = None if weight.rounding is None else weight.rounding.rounded
+        self._sides: tuple[_AnySide, _AnySide] = (
+            _RoundedSide(tuned, base) if rounded == "finetuned" else tuned,
+            _RoundedSide(base, tuned) if rounded == "original" else base,
+        )
         self._common = self.shape if weight.common is None else _matrix(weight.common)
         self._values: torch.Tensor | None = None
 
@@ -77,6 +85,31 @@ class UnreadPair(Pieces):
         if self.tall:
             return self._block((start, stop), (0, self.shape[1]))
         return self._block((0, self.shape[0]), (start, stop))
+
+    def only_rounded(self) -> bool:
+        """Whether the sides differ by rounding alone and none is rounded before they are subtracted.
+
+        Reads no further than to the first value that says no.
+
+        Raises:
+            EngineError: see `Checkpoint.read_into`.
+        """
+        if self._weight.rounding is None or self._weight.finetuned.shape != self._weight.original.shape:
+            return False
+        tuned, base = self._stored
+        pairs = {"finetuned": (tuned, base), "original": (base, tuned)}
+        return any(self._same(_RoundedSide(*pairs[side]), pairs[side][1]) for side in self._weight.rounding.tested)
+
+    def _same(self, rounded: _RoundedSide, other: _Side) -> bool:
+        rows, columns = self.shape
+        step = max(1, PART_VALUES // max(1, columns))
+        for start in range(0, rows, step):
+            check()
+            part = (start, min(rows, start + step)), (0, columns)
+            ours = self._timed(rounded.block, *part).to(torch.float32)
+            if not torch.equal(ours, self._timed(other.block, *part).to(torch.float32)):
+                return False
+        return True
 
     def measured(self) -> MeasuredDelta:
         """Go over the delta once, for its norm and the original's.
@@ -101,7 +134,7 @@ class UnreadPair(Pieces):
 
     def broken_file(self) -> Path:
         """The file with the first value that is NaN or infinite: one of the fine-tuned model's, else the original's."""
-        for checkpoint, side in zip(self._checkpoints, self._sides, strict=True):
+        for checkpoint, side in zip(self._checkpoints, self._stored, strict=True):
             part = side.broken_part()
             if part is not None:
                 return checkpoint.file_of(part)
@@ -110,14 +143,14 @@ class UnreadPair(Pieces):
     def free(self) -> None:
         """Let go of the memory that pieces are made in."""
         self._values = None
-        for side in self._sides:
+        for side in (*self._sides, *self._stored):
             side.free()
 
     def _over(self, flat: torch.Tensor | None) -> tuple[float, float]:
         """The squared norms of the delta and of the original, as `subtract` measures them; `flat` is filled."""
         if self._weight.common is not None:
             total, original = self._over_rows(flat)
-        elif not all(side.view.plain for side in self._sides):
+        elif not all(side.plain for side in self._sides):
             total, original = self._over_turned(flat)
         else:
             total, original = self._over_values(flat)
@@ -229,6 +262,19 @@ class UnreadPair(Pieces):
         return self._values[:count]
 
 
+def read_grown(checkpoint: Checkpoint, weight: PairedWeight) -> torch.Tensor:
+    """The rows or the columns that the fine-tuned side of a weight has beyond the original, as a float32 matrix.
+
+    Raises:
+        EngineError: see `Checkpoint.read_into`.
+    """
+    rows, columns = _matrix(weight.finetuned.shape)
+    inside, breadth = _matrix(weight.shape)
+    side = _Side(checkpoint, weight.finetuned, lambda count: None)
+    start = (inside, 0) if inside < rows else (0, breadth)
+    return side.block((start[0], rows), (start[1], columns)).to(torch.float32, copy=True)
+
+
 class _Side:
     """One side of a weight, read in parts into memory that is used again."""
 
@@ -244,6 +290,11 @@ class _Side:
         for piece in self._pieces:
             self._ends.append((self._ends[-1] if self._ends else 0) + piece.height)
 
+    @property
+    def plain(self) -> bool:
+        """Whether it can be read in the order of the file."""
+        return self.view.plain
+
     def values(self, start: int, stop: int) -> torch.Tensor:
         """Values of a plain side in the order of the file, (stop - start,)."""
         piece = self._pieces[0]
@@ -252,14 +303,19 @@ class _Side:
 
     def block(self, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
         """Rows and columns of the side as a matrix, whose columns are all dimensions but the first."""
-        parts: list[torch.Tensor] = []
+        parts = [piece.block((start, stop), columns) for piece, (start, stop), _ in self.pieces_within(rows)]
+        if len({part.dtype for part in parts}) > 1:
+            parts = [part.to(torch.float32) for part in parts]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def pieces_within(self, rows: tuple[int, int]) -> Iterator[tuple[_RawPiece | _EncodedPiece, tuple[int, int], int]]:
+        """The pieces that some rows lie in: each with its own rows of them, and the side's row where it begins."""
         first = 0
         for piece, last in zip(self._pieces, self._ends, strict=True):
             start, stop = max(rows[0], first), min(rows[1], last)
             if start < stop:
-                parts.append(piece.block((start - first, stop - first), columns))
+                yield piece, (start - first, stop - first), first
             first = last
-        return parts[0] if len(parts) == 1 else torch.cat([part.to(torch.float32) for part in parts])
 
     def broken_part(self) -> StoredTensor | None:
         """A stored tensor of the first piece that has a value which is not finite."""
@@ -278,6 +334,65 @@ class _Side:
             piece.free()
 
 
+class _RoundedSide:
+    """A side whose numbers are rounded as the other one is stored, see `engine.checkpoints.rounded`."""
+
+    def __init__(self, side: _Side, like: _Side) -> None:
+        self._side, self._like = side, like
+        self._dtype = one_dtype(like.view)
+        self._mixed = len({piece.source.dtype for piece in side.view.pieces}) > 1  # and float32 where it is held
+        self._whole: dict[int, torch.Tensor] = {}
+
+    @property
+    def plain(self) -> bool:
+        """See `_Side.plain`."""
+        return self._side.plain and self._dtype is not None
+
+    def values(self, start: int, stop: int) -> torch.Tensor:
+        """See `_Side.values`."""
+        assert self._dtype is not None, "the side is plain"
+        return cast(self._side.values(start, stop), self._dtype)
+
+    def block(self, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
+        """See `_Side.block`."""
+        if self._dtype is not None:
+            return cast(self._side.block(rows, columns), self._dtype)
+        parts = [self._part(*found, columns) for found in self._like.pieces_within(rows)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _part(
+        self, piece: _RawPiece | _EncodedPiece, own: tuple[int, int], first: int, columns: tuple[int, int]
+    ) -> torch.Tensor:
+        """Rows of a piece of the other side: the numbers there, rounded as it is stored, float32."""
+        if isinstance(piece, _RawPiece):
+            return cast(self._numbers((first + own[0], first + own[1]), columns), piece.dtype).to(torch.float32)
+        if not piece.by_rows:
+            if first not in self._whole:
+                numbers = self._numbers((first, first + piece.height), (0, piece.width))
+                self._whole[first] = rounded_piece(piece.piece, piece.encoded(piece.piece).parts, numbers)
+            return self._whole[first][own[0] : own[1], columns[0] : columns[1]]
+        part = torch.empty((own[1] - own[0], columns[1] - columns[0]), dtype=torch.float32)
+        step = max(1, PART_VALUES // max(1, piece.width))
+        for start in range(own[0], own[1], step):
+            stop = min(own[1], start + step)
+            there = piece_of(piece.piece.source, start, stop)
+            numbers = self._numbers((first + start, first + stop), (0, piece.width))
+            rounded = rounded_piece(there, piece.encoded(there).parts, numbers)
+            part[start - own[0] : stop - own[0]] = rounded[:, columns[0] : columns[1]]
+        return part
+
+    def _numbers(self, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
+        numbers = self._side.block(rows, columns)
+        return numbers.to(torch.float32) if self._mixed else numbers
+
+    def free(self) -> None:
+        """Let go of the memory."""
+        self._whole.clear()
+
+
+_AnySide = _Side | _RoundedSide
+
+
 class _RawPiece:
     """A piece whose bytes are its numbers: any of its rows and columns can be read by themselves."""
 
@@ -286,7 +401,7 @@ class _RawPiece:
         self._stored, self._transposed = piece.source.parts[0], piece.transposed
         dtype = torch_dtype(self._stored.dtype)
         assert dtype is not None, "only floats are subtracted"
-        self._dtype, self._item = dtype, dtype.itemsize
+        self.dtype, self._item = dtype, dtype.itemsize
         shape = self._stored.shape
         self._width = math.prod(shape[1:])  # of the file's rows
         self.height, self.width = _matrix(piece.shape)
@@ -296,7 +411,7 @@ class _RawPiece:
         """Values in the order of the file, (stop - start,)."""
         raw = self._memory((stop - start) * self._item)
         self._read(start * self._item, raw)
-        return raw.view(self._dtype)
+        return raw.view(self.dtype)
 
     def block(self, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
         """See `_Side.block`."""
@@ -316,7 +431,7 @@ class _RawPiece:
             for row in range(height):
                 start = ((rows[0] + row) * self._width + columns[0]) * self._item
                 self._read(start, raw[row * line : (row + 1) * line])
-        return raw.view(self._dtype).view(height, width)
+        return raw.view(self.dtype).view(height, width)
 
     def _read(self, start: int, into: torch.Tensor) -> None:
         data = into.numpy().data
@@ -337,17 +452,16 @@ class _EncodedPiece:
     """A piece that is decoded: rows by themselves where its encoding can do that, else it is held whole."""
 
     def __init__(self, checkpoint: Checkpoint, piece: Piece, note: Callable[[int], None]) -> None:
-        self._checkpoint, self._piece, self._note = checkpoint, piece, note
+        self._checkpoint, self.piece, self._note = checkpoint, piece, note
         self.height, self.width = _matrix(piece.shape)
-        first = piece_of(piece.source, 0, 1) if piece.source.shape and piece.source.shape[0] else piece
-        self._by_rows = first.rows is None and piece.rows is None and not (piece.transposed or piece.single)
+        self.by_rows = read_by_rows(piece)
         self._whole: torch.Tensor | None = None
 
     def block(self, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
         """See `_Side.block`."""
-        if not self._by_rows:
+        if not self.by_rows:
             if self._whole is None:
-                self._whole = self._decoded(self._piece)
+                self._whole = self._decoded(self.piece)
             return self._whole[rows[0] : rows[1], columns[0] : columns[1]]
         step = max(1, PART_VALUES // max(1, self.width))
         if rows[1] - rows[0] <= step:
@@ -360,16 +474,17 @@ class _EncodedPiece:
 
     def broken_part(self) -> StoredTensor:
         """See `EncodedWeight.broken_part`; reads the piece whole."""
-        encoded = self._encoded(self._piece)
+        encoded = self.encoded(self.piece)
         return encoded.broken_part() or encoded.view.parts[0]
 
     def _rows(self, start: int, stop: int) -> torch.Tensor:
-        return self._decoded(piece_of(self._piece.source, start, stop))
+        return self._decoded(piece_of(self.piece.source, start, stop))
 
     def _decoded(self, piece: Piece) -> torch.Tensor:
-        return self._encoded(piece).decoded().reshape(_matrix(piece.shape))
+        return self.encoded(piece).decoded().reshape(_matrix(piece.shape))
 
-    def _encoded(self, piece: Piece) -> EncodedWeight:
+    def encoded(self, piece: Piece) -> EncodedWeight:
+        """Read a piece, or some rows of it, as it is stored."""
         encoded = read_encoded(self._checkpoint, WeightView("", piece.shape, (piece,)))
         self._note(encoded.view.stored_bytes)
         return encoded

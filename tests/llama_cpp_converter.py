@@ -5,6 +5,8 @@ The formulas are those of ``LlamaModel.permute`` and ``GemmaModel.modify_tensors
 
 from __future__ import annotations
 
+import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import numpy as np
 import torch
 from gguf_files import GgufModel, encoded, save_gguf
 from model_files import Tensors
+from safetensors.torch import load_file
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
@@ -23,11 +26,15 @@ from transformers import (
     GemmaForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MixtralConfig,
+    MixtralForCausalLM,
     PreTrainedModel,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
+    Qwen3MoeConfig,
+    Qwen3MoeForCausalLM,
     T5Config,
     T5EncoderModel,
     UMT5Config,
@@ -46,6 +53,8 @@ _SIZES: dict[str, Any] = {
     "tie_word_embeddings": False,
 }
 _T5: dict[str, Any] = {"vocab_size": 96, "d_model": 64, "d_kv": 16, "d_ff": 96, "num_layers": 2, "num_heads": 4}
+_MOE: dict[str, Any] = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+_EXPERT = re.compile(r"(.*\.experts)\.(\d+)\.(\w+)\.weight")
 _GATED = {"feed_forward_proj": "gated-gelu"}
 _LLAMA = {key: value for key, value in _SIZES.items() if key != "head_dim"}
 
@@ -66,6 +75,8 @@ KINDS = {
     "gemma": Kind("gemma", GemmaForCausalLM, GemmaConfig(**_SIZES | {"tie_word_embeddings": True})),
     "gemma2": Kind("gemma2", Gemma2ForCausalLM, Gemma2Config(**_SIZES | {"tie_word_embeddings": True})),
     "gemma3": Kind("gemma3", Gemma3ForCausalLM, Gemma3TextConfig(**_SIZES | {"tie_word_embeddings": True})),
+    "mixtral": Kind("llama", MixtralForCausalLM, MixtralConfig(**_SIZES, num_local_experts=4)),
+    "qwen3moe": Kind("qwen3moe", Qwen3MoeForCausalLM, Qwen3MoeConfig(**_SIZES, **_MOE)),
     "t5": Kind("t5encoder", T5EncoderModel, T5Config(**_T5, **_GATED)),
     "t5 of 2019": Kind("t5encoder", T5EncoderModel, T5Config(**_T5)),
     "umt5": Kind("t5encoder", UMT5EncoderModel, UMT5Config(**_T5, **_GATED)),
@@ -73,15 +84,12 @@ KINDS = {
 
 
 def tiny_state(kind: str, seed: int) -> Tensors:
-    """The weights of a tiny model, all at random, norms and biases too; tied ones once."""
-    with torch.random.fork_rng():
+    """The weights of a tiny model as transformers saves them, all at random, norms and biases too."""
+    with torch.random.fork_rng(), tempfile.TemporaryDirectory() as folder:
         torch.manual_seed(seed)
-        model = KINDS[kind].model(KINDS[kind].config)
-        state = {name: 0.1 * torch.randn(tensor.shape) for name, tensor in model.state_dict().items()}
-    for name in ("encoder.embed_tokens.weight", "lm_head.weight"):
-        if name == "encoder.embed_tokens.weight" or getattr(KINDS[kind].config, "tie_word_embeddings", False):
-            state.pop(name, None)
-    return state
+        KINDS[kind].model(KINDS[kind].config).save_pretrained(folder)
+        state = load_file(Path(folder) / "model.safetensors")
+        return {name: 0.1 * torch.randn(tensor.shape) for name, tensor in sorted(state.items())}
 
 
 def permuted(weight: np.ndarray, heads: int) -> np.ndarray:
@@ -99,7 +107,7 @@ def converted(kind: str, state: Tensors, block_type: str = "") -> GgufModel:
     heads = {"attention.head_count": HEADS, "attention.head_count_kv": KV_HEADS}
     metadata = {f"{row.architecture}.{key}": value for key, value in heads.items()}
     result = GgufModel(architecture=row.architecture, metadata=metadata)
-    for name, tensor in state.items():
+    for name, tensor in _stacked(state).items():
         module, _, parameter = name.rpartition(".")
         data = tensor.numpy()
         if row.architecture == "llama" and module.endswith((".q_proj", ".k_proj")):
@@ -108,11 +116,21 @@ def converted(kind: str, state: Tensors, block_type: str = "") -> GgufModel:
             data = data + np.float32(1)
         theirs = f"{names.get_name(module)}.{parameter}"
         values = torch.from_numpy(np.ascontiguousarray(data))
-        if block_type and values.dim() == 2 and not values.shape[1] % 32:
+        if block_type and values.dim() > 1 and not values.shape[1] % 32:
             result.blocks[theirs] = (block_type, encoded(block_type, values))
         else:
             result.tensors[theirs] = values
     return result
+
+
+def _stacked(state: Tensors) -> Tensors:
+    """The same with the matrices of a layer's experts in one tensor."""
+    experts: dict[str, dict[int, torch.Tensor]] = {}
+    for name, tensor in state.items():
+        if match := _EXPERT.fullmatch(name):
+            experts.setdefault(f"{match[1]}.{match[3]}.weight", {})[int(match[2])] = tensor
+    rest = {name: tensor for name, tensor in state.items() if not _EXPERT.fullmatch(name)}
+    return rest | {name: torch.stack([parts[at] for at in range(len(parts))]) for name, parts in experts.items()}
 
 
 def save_converted(path: Path, kind: str, state: Tensors, block_type: str = "") -> Path:

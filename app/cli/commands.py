@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -14,17 +13,27 @@ from app.cli.profiles import profile_name
 from app.cli.progress import Console, RunDisplay
 from app.storage.decompositions import open_store
 from app.storage.profiles import ProfileStore
+from app.text.headline import (
+    absent_sentences,
+    coverage_title,
+    coverage_warning,
+    kept_clause,
+    kept_sentence,
+    uncompared_sentences,
+    unrelated_warning,
+)
+from app.text.left_out import left_out_lines
 from app.text.models import components_text, container_text, family_text, layout_text, link_text
-from app.text.notices import counted, format_bytes, format_seconds, format_share, notice_text, reason_text
+from app.text.notices import counted, format_bytes, format_seconds, format_share, notice_text
+from app.text.verification import plain_text
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, VerifyProgress
 from engine.planning.inspection import ModelSummary
-from engine.results import ExtractionResult, LeftOut, Verification
+from engine.planning.plan import Plan
+from engine.results import Coverage, ExtractionResult, LeftOut, Verification
 from engine.session import Session, inspect_model
 from engine.settings import ExtractionSettings, HardwareSettings
-
-_SHOWN = 12
 
 
 def extract(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
@@ -63,6 +72,7 @@ def run_extraction(
 ) -> ExtractionResult:
     """Plan and run on a terminal, showing progress."""
     plan = session.plan(settings, hardware, output_dir)
+    _print_left_out(console, plan)
     result: ExtractionResult | None = None
     try:
         with RunDisplay(console) as display, closing(session.extract(plan, cancel)) as events:
@@ -76,7 +86,7 @@ def run_extraction(
         done = f"{display.kept} of {counted(len(plan.layers), 'layer')} are kept; the same command goes on from there."
         raise Cancelled(done) from stopped
     assert result is not None, "a run ends with Finished or an exception"
-    _print_result(console, result)
+    _print_result(console, plan, result)
     return result
 
 
@@ -91,6 +101,7 @@ def extraction_object(result: ExtractionResult) -> dict[str, Any]:
             "size_bytes": output.size_bytes,
             "mean_energy_retained": output.mean_energy_retained,
             "worst_energy_retained": output.worst_energy_retained,
+            "coverage": output.coverage.share,
         }
         for output in result.outputs
     ]
@@ -111,6 +122,8 @@ def extraction_object(result: ExtractionResult) -> dict[str, Any]:
         "read_bytes": result.read_bytes,
         "copied_bytes": result.copied_bytes,
         "waited_share": result.waited_share,
+        "large_changes": asdict(result.large_changes),
+        **result.coverage.document(),
     }
 
 
@@ -129,7 +142,9 @@ def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         for side, path in (("Fine-tuned", parsed.model), ("Original", parsed.original)):
             console.line(f"{side}: {_model_words(inspect_model(path))}")
         console.line(f"{counted(pair.matched, 'weight')} in common, {len(pair.left_out)} left out.")
-        _print_left_out(console, pair.left_out)
+        for line in left_out_lines(pair.left_out):
+            console.line(f"  {line}")
+        _print_coverage(console, pair.coverage)
         answer: dict[str, Any] = {
             "matched": pair.matched,
             "left_out": [{"name": item.name, "reason": item.reason.value} | _detail(item) for item in pair.left_out],
@@ -137,6 +152,7 @@ def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
             "family_title": pair.family_title,
             "components": pair.components,
             "blocks": pair.blocks,
+            "compared": pair.coverage.document(),
         }
         if parsed.deep:
             answer |= _deep(session, settings, cancel, console)
@@ -167,10 +183,12 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
             else:
                 answer = event
     assert answer is not None, "a verification ends with its judgement or an exception"
-    console.line(
-        f"{counted(len(answer.layers), 'layer')}. The LoRA keeps {format_share(answer.mean_energy_retained)} of the "
-        f"change, {format_share(answer.worst_energy_retained)} in the weakest layer."
-    )
+    _print_coverage(console, answer.coverage)
+    kept = kept_sentence(answer.mean_energy_retained, answer.worst_energy_retained, answer.coverage)
+    console.line(f"{counted(len(answer.layers), 'layer')}. The LoRA {kept}.")
+    plain = plain_text(answer)
+    if plain:
+        console.line(plain)
     console.line(f"Its format is {answer.format_title}'s.")
     if answer.left_out:
         console.line(f"{len(answer.left_out)} changed weights are not in the LoRA and count as nothing kept.")
@@ -183,6 +201,10 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         "mean_energy_retained": answer.mean_energy_retained,
         "worst_energy_retained": answer.worst_energy_retained,
         "key_format": answer.key_format,
+        **answer.coverage.document(),
+        "round_original": answer.round_original,
+        "plain_mean_energy_retained": answer.plain_mean_energy_retained,
+        "plain_worst_energy_retained": answer.plain_worst_energy_retained,
     }
 
 
@@ -222,19 +244,54 @@ def _detail(item: LeftOut) -> dict[str, str]:
     return {"detail": item.detail} if item.detail else {}
 
 
-def _print_left_out(console: Console, left_out: tuple[LeftOut, ...]) -> None:
-    for item in left_out[:_SHOWN]:
-        console.line(f"  {item.name}: {reason_text(item.reason)}{f' ({item.detail})' if item.detail else ''}")
-    if len(left_out) > _SHOWN:
-        rest = Counter(item.reason for item in left_out[_SHOWN:])
-        more = ", ".join(f"{count} {reason_text(reason)}" for reason, count in rest.most_common())
-        console.line(f"  and {len(left_out) - _SHOWN} more: {more}")
+def _print_left_out(console: Console, plan: Plan) -> None:
+    """Before the start: what will not be in the file, and a warning where that is so much that it should be known."""
+    if plan.left_out:
+        console.line(f"Left out: {counted(len(plan.left_out), 'tensor')}.")
+    for line in left_out_lines(plan.left_out):
+        console.line(f"  {line}")
+    whole = plan.could_write_whole
+    if whole:
+        console.line(f"--set-weight would write {counted(whole, 'weight')} of the fine-tuned model alone, whole.")
+    _warn_of_coverage(console, plan.coverage)
 
 
-def _print_result(console: Console, result: ExtractionResult) -> None:
+def _print_coverage(console: Console, coverage: Coverage) -> None:
+    """What cannot be compared, and a warning where that is so much that a share says little."""
+    if not coverage_warning(coverage):
+        for sentence in uncompared_sentences(coverage):
+            console.line(sentence)
+    _warn_of_coverage(console, coverage)
+
+
+def _warn_of_coverage(console: Console, coverage: Coverage) -> None:
+    for sentence in absent_sentences(coverage):
+        console.line(sentence)
+    warning = coverage_warning(coverage)
+    if warning:
+        console.warning(warning)
+
+
+def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> None:
     output = result.outputs[0]
+    planned = {(item.name, item.reason) for item in plan.left_out}
+    found = [item for item in result.left_out if (item.name, item.reason) not in planned]
+    if found:
+        console.line(f"{counted(len(found), 'more tensor')} left out:")
+    for line in left_out_lines(found):
+        console.line(f"  {line}")
     console.line(f"Wrote {output.path} ({format_bytes(output.size_bytes)}) in {format_seconds(result.seconds)}.")
-    console.line(
-        f"It keeps {format_share(output.mean_energy_retained)} of the change in {counted(result.layers, 'layer')}, "
-        f"{format_share(output.worst_energy_retained)} in the weakest; {counted(result.skipped, 'tensor')} left out."
+    for warning in filter(None, (unrelated_warning(result.large_changes), coverage_title(output.coverage))):
+        console.warning(warning)
+    clause, worst = (
+        kept_clause(output.mean_energy_retained, output.coverage),
+        format_share(output.worst_energy_retained),
     )
+    layers, left_out = counted(result.layers, "layer"), f"{counted(result.skipped, 'tensor')} left out."
+    if output.coverage.complete:
+        console.line(f"It {clause} in {layers}, {worst} in the weakest; {left_out}")
+    else:
+        console.line(f"It {clause}. The weakest of {layers} keeps {worst}; {left_out}")
+    rounded = sum(bool(item.rounded_to) for item in result.left_out)
+    if rounded:
+        console.line(f"{counted(rounded, 'tensor')} of those differ by rounding alone, which is no change.")

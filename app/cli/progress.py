@@ -12,9 +12,11 @@ from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from app.text.debug_report import DebugReport
-from app.text.notices import counted, finishing_text, format_bytes, format_seconds, format_share, notice_text
+from app.text.headline import kept_so_far
+from app.text.notices import counted, finishing_text, format_bytes, format_seconds, notice_text
 from engine.events import BatchSizeChanged, Event, FinishingStep, Notice, NoticeCode, OutOfMemory, Planned
 from engine.events import Progress as ProgressEvent
+from engine.results import Coverage
 
 _PLAIN_SECONDS = 5.0
 
@@ -28,6 +30,10 @@ class Console:
     def line(self, text: str) -> None:
         """One line for a person."""
         self.rich.print(text, markup=False)
+
+    def warning(self, text: str) -> None:
+        """A line that must not be missed."""
+        self.rich.print(f"Warning: {text}", markup=False, style="bold yellow")
 
     def answer(self, text: str, json_wanted: bool, /) -> None:
         """A line that is the command's own answer: on stdout, unless JSON goes there."""
@@ -68,6 +74,7 @@ class RunDisplay:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._report, self._detailed = DebugReport(), False
+        self._coverage = Coverage()
         self.kept = 0
         self._keeps = True
         self._bar = console.bar()
@@ -86,7 +93,7 @@ class RunDisplay:
     def show(self, event: Event) -> None:
         """Show what is worth showing of an event."""
         if isinstance(event, Planned):
-            self._detailed = event.hardware.debug_mode
+            self._detailed, self._coverage = event.hardware.debug_mode, event.coverage
         lines = self._report.lines(event)
         for line in lines if self._detailed or isinstance(event, (OutOfMemory, BatchSizeChanged)) else ():
             self._console.line(line)
@@ -99,7 +106,8 @@ class RunDisplay:
             self._task = self._bar.add_task("extracting", total=1.0, words="")
         elif isinstance(event, Notice):
             self._keeps = self._keeps and event.code is not NoticeCode.JOURNAL_OFF
-            self._console.line(notice_text(event))
+            say = self._console.warning if event.code is NoticeCode.LARGE_CHANGE else self._console.line
+            say(notice_text(event))
         elif isinstance(event, FinishingStep):
             self._console.line(finishing_text(event))
         elif isinstance(event, ProgressEvent):
@@ -112,7 +120,7 @@ class RunDisplay:
         if progress.remaining is not None:
             words += f" · {format_seconds(progress.remaining)} left"
         if progress.energy_so_far is not None:
-            words += f" · {format_share(progress.energy_so_far)} of the change kept so far"
+            words += f" · {kept_so_far(progress.energy_so_far, self._coverage)}"
         if self._task is not None:
             self._bar.update(self._task, completed=progress.share, words=words)
         if not self._console.rich.is_terminal and time.monotonic() >= self._plain_due:

@@ -35,6 +35,7 @@ QToolTip { background: $control; color: $text; border: 1px solid $border; paddin
 QFrame[panel="plain"] { background: $panel; border: 1px solid $border; border-radius: 10px; }
 QFrame[panel="plain"][dropping="true"] { border: 1px solid $accent; background: $accent_background; }
 QFrame[panel="plain"][trouble="true"] { border: 1px solid $bad; }
+QFrame[panel="plain"][caution="true"] { border: 2px solid $warning; }
 QFrame[panel="accent"] { background: $accent_background; border: 1px solid $accent_background; border-radius: 10px; }
 QFrame[panel="bar"] { background: $panel; border: none; border-top: 1px solid $border; }
 QWidget[surface="clear"], QScrollArea[surface="clear"] { background: transparent; border: none; }
@@ -138,6 +139,11 @@ QTableView { background: $panel; border: none; color: $text; outline: none; grid
     selection-background-color: $accent_background; selection-color: $text; }
 QTableView::item { border: none; border-top: 1px solid $border; padding: 0 8px; }
 QTableView::item:selected { background: $accent_background; color: $text; }
+QTreeView[rows="roomy"] { background: $panel; border: none; border-radius: 7px; color: $text; outline: none;
+    selection-background-color: $accent_background; selection-color: $text; }
+QTreeView[rows="roomy"]::item { border: none; min-height: 26px; padding: 0 6px; }
+QTreeView[rows="roomy"]::item:hover { background: transparent; }
+QTreeView[rows="roomy"]::item:selected { background: $accent_background; color: $text; }
 QHeaderView { background: $panel; border: none; }
 QHeaderView::section { background: $panel; color: $muted; border: none; padding: 4px 11px; }
 QHeaderView::section:hover { color: $text; }

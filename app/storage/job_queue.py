@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from enum import Enum
 from functools import cache
@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from app.storage import paths
 from app.storage.json_store import JsonStore
-from engine.results import ExtractionResult
+from engine.results import Coverage, ExtractionResult, LargeChange
 from engine.settings import ExtractionSettings, HardwareSettings
 
 QUEUE_VERSION = 1
@@ -37,13 +37,29 @@ class JobState(str, Enum):
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a finished job wrote: size in bytes, mean and worst share of the change kept, seconds it took."""
+    """What a finished job wrote.
+
+    Attributes:
+        file: the LoRA.
+        size_bytes: of it.
+        mean, worst: share of the change kept, and in the weakest layer.
+        seconds: it took.
+        coverage: of how much of the models the shares speak.
+        large_changes: layers that changed beyond recognition.
+    """
 
     file: Path
     size_bytes: int
     mean: Share
     worst: Share
     seconds: Share
+    coverage: Coverage = field(default_factory=Coverage)
+    large_changes: LargeChange = field(default_factory=lambda: LargeChange(0, 0))
+
+    @property
+    def speaks(self) -> bool:
+        """Whether the shares say something about the two models."""
+        return self.coverage.enough and not self.large_changes.unrelated
 
 
 @dataclass(frozen=True)
@@ -66,6 +82,7 @@ class Job:
         layers_kept: of a job that was stopped, how many layers the next run finds done, and how many there are.
         interrupted: the program ended while the job ran, so it waits again.
         added, started, ended: when, in UTC.
+        coverage: of how much of the models its shares will speak, once that is known.
     """
 
     id: str
@@ -82,6 +99,7 @@ class Job:
     added: Moment = None
     started: Moment = None
     ended: Moment = None
+    coverage: Coverage | None = None
 
 
 Jobs = tuple[Job, ...]
@@ -100,10 +118,15 @@ def now() -> datetime:
 
 
 def new_job(
-    finetuned: Path, original: Path, extraction: ExtractionSettings, hardware: HardwareSettings, output_dir: Path
+    finetuned: Path,
+    original: Path,
+    extraction: ExtractionSettings,
+    hardware: HardwareSettings,
+    output_dir: Path,
+    coverage: Coverage | None = None,
 ) -> Job:
-    """A job that waits for its turn."""
-    return Job(uuid.uuid4().hex, finetuned, original, extraction, hardware, output_dir, added=now())
+    """A job that waits for its turn; `coverage` where the pair is planned already."""
+    return Job(uuid.uuid4().hex, finetuned, original, extraction, hardware, output_dir, added=now(), coverage=coverage)
 
 
 def waiting_again(job: Job) -> Job:
@@ -123,7 +146,13 @@ def done(job: Job, result: ExtractionResult) -> Job:
     """A job whose file is in place."""
     output = result.outputs[0]
     summary = JobResult(
-        output.path, output.size_bytes, output.mean_energy_retained, output.worst_energy_retained, result.seconds
+        output.path,
+        output.size_bytes,
+        output.mean_energy_retained,
+        output.worst_energy_retained,
+        result.seconds,
+        output.coverage,
+        result.large_changes,
     )
     return replace(job, state=JobState.DONE, result=summary, layers_kept=None, ended=now())
 

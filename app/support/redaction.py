@@ -34,7 +34,6 @@ FILE = "<file>"
 
 _LEAST_INSIDE_WORDS = 5  # a name of so many letters is replaced inside of words too
 _PLACEHOLDER = re.compile(r"(<[a-z -]+>)")
-_FOREIGN_MODELS = (".ckpt", ".pt", ".pth", ".bin")
 _ROOT = re.compile(
     r"""
       file:/                                # an address of a file
@@ -204,7 +203,7 @@ def _name_patterns(
 
 def _model_file() -> re.Pattern[str]:
     """The name of a file that may be a model, with its ending as a group."""
-    endings = "|".join(re.escape(ending) for ending in (*model_endings(), *_FOREIGN_MODELS))
+    endings = "|".join(re.escape(ending) for ending in model_endings())
     return re.compile(rf"[^\s\"'<>()\[\],;]+({endings})\b", re.IGNORECASE)
 
 

@@ -8,7 +8,8 @@ from PySide6.QtCore import QObject, QTimer, Slot
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon, QWidget
 
 from app.look.icons import app_icon
-from app.text.notices import format_bytes, format_share
+from app.text.headline import kept_clause
+from app.text.notices import format_bytes
 from app.text.window_text import short_error_text
 from engine.errors import EngineError
 from engine.results import ExtractionResult
@@ -44,13 +45,13 @@ class Notifier(QObject):
         if not result.outputs:
             return
         output = result.outputs[0]
-        text = self.tr("{name}: {size}, keeps {share} of the change")
+        text = self.tr("{name}: {size}, {kept}")
         self.notify(
             self.tr("The LoRA is ready"),
             text.format(
                 name=output.path.name,
                 size=format_bytes(output.size_bytes),
-                share=format_share(output.mean_energy_retained),
+                kept=kept_clause(output.mean_energy_retained, output.coverage),
             ),
         )
 

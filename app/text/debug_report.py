@@ -14,6 +14,7 @@ from engine.events import (
     OutOfMemory,
     Planned,
 )
+from engine.results import ExtractionResult
 
 _RULE = "=" * 60
 _MIB = 1024 * 1024
@@ -135,12 +136,17 @@ class DebugReport:
             f"Final {self._memory}: {final}, peak {self._share(result.peak_device_bytes)}, "
             f"peak host memory {result.peak_rss_bytes / _MIB:,.0f} MiB",
             f"Layers: {result.layers} written, {result.skipped} left out, {result.capped} cut by the rank cap, "
-            f"{result.kept_unclamped} kept unclamped, {result.layers_reused} from earlier runs",
+            f"{self._unclamped(result)}{result.layers_reused} from earlier runs",
             f"Energy retained: mean {100 * output.mean_energy_retained:.2f}%, "
-            f"worst {100 * output.worst_energy_retained:.2f}%",
+            f"worst {100 * output.worst_energy_retained:.2f}%; "
+            f"{100 * output.coverage.share:.2f}% of the parameters compared",
             f"LoRA saved to: {output.path}",
             _RULE,
         ]
+
+    def _unclamped(self, result: ExtractionResult) -> str:
+        own = self._planned is not None and self._planned.settings.own_clamp_limit
+        return f"{result.kept_unclamped} kept unclamped, " if own else ""
 
     @property
     def _memory(self) -> str:

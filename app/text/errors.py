@@ -44,7 +44,7 @@ ERRORS: dict[ErrorCode, tuple[str, str]] = {
         marked("errors", "{file} holds quantised weights: {scheme} (seen at {tensor})."),
         marked(
             "errors",
-            "Use the model's fp16, bf16, plain or scaled fp8 version; others are not supported yet.",
+            "Use the version it was made from (fp16, bf16), or one in fp8, int8, nvfp4, nf4 or GGUF.",
         ),
     ),
     ErrorCode.SAME_FILE: (
@@ -167,6 +167,38 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "No file in the folder {file} is a model that can be used: {names}."),
         marked("errors", "Choose a .safetensors file with a model's weights."),
     ),
+    (ErrorCode.PICKLE_REFUSED, "class"): (
+        marked("errors", "{file} wants to make a {name}, which no weights need. Nothing of it was run."),
+        marked("errors", "Get a version of it as .safetensors, or one from a source that you trust."),
+    ),
+    (ErrorCode.PICKLE_REFUSED, "negated"): (
+        marked("errors", "{file} holds a tensor whose numbers are stored conjugated or negated."),
+        marked("errors", "Load and save it as .safetensors with the program that wrote it."),
+    ),
+    (ErrorCode.PICKLE_REFUSED, "view"): (
+        marked("errors", "{tensor} in {file} is a view of other numbers that cannot be read by itself."),
+        marked("errors", "Load and save it as .safetensors with the program that wrote it."),
+    ),
+    (ErrorCode.UNSUPPORTED_CONTAINER, "compressed"): (
+        marked("errors", "{tensor} in {file} is compressed, which no model's file is."),
+        marked("errors", "Unpack the archive, or get a version of the model as .safetensors."),
+    ),
+    (ErrorCode.UNSUPPORTED_CONTAINER, "program"): (
+        marked("errors", "{file} is a TorchScript program and no file of weights."),
+        marked("errors", "Get a version of the model as .safetensors."),
+    ),
+    (ErrorCode.UNSUPPORTED_CONTAINER, "byte_order"): (
+        marked("errors", "{file} was written on a machine that stores numbers the other way round."),
+        marked("errors", "Get a version of the model as .safetensors."),
+    ),
+    (ErrorCode.NOT_A_MODEL, "plain_zip"): (
+        marked("errors", "{file} is a zip archive without a model of PyTorch in it."),
+        marked("errors", "Unpack it, and choose the model's file."),
+    ),
+    (ErrorCode.NOT_A_MODEL, "plain_pickle"): (
+        marked("errors", "{file} is a pickle, but not one that torch.save wrote."),
+        marked("errors", "Get a version of the model as .safetensors."),
+    ),
     (ErrorCode.SHARD_MISSING, "index"): (
         marked("errors", "{file} is missing, one of {count} files that {index} names."),
         marked("errors", "Get what is missing of the model and put it into the same folder: {names}."),
@@ -207,6 +239,10 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "{tensor} lies both in {other} and in {part} ({file})."),
         marked("errors", "The two are not parts of one model; get the model again."),
     ),
+    (ErrorCode.QUANTISED, "gguf"): (
+        marked("errors", "{file} holds weights of a type that cannot be read: {scheme} (seen at {tensor})."),
+        marked("errors", "Use the model as Q2_K to Q6_K, Q4_0 to Q8_0, IQ4_NL, IQ4_XS, F16 or BF16 instead."),
+    ),
     (ErrorCode.OUTPUT_UNWRITABLE, "is_file"): (
         marked("errors", "The output folder {file} is a file."),
         marked("errors", "Choose a folder for the output."),
@@ -230,6 +266,10 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
     (ErrorCode.OUTPUT_UNWRITABLE, "no_drive"): (
         marked("errors", "The output folder {file} cannot be made, because {at} is not there."),
         marked("errors", "Connect the drive, or choose another output folder."),
+    ),
+    (ErrorCode.QUANTISED, "unknown_format"): (
+        marked("errors", "{file} holds weights in a format that is not known here: {scheme} (seen at {tensor})."),
+        marked("errors", "Update LoRA Extractor, or use the version it was made from (fp16, bf16)."),
     ),
     (ErrorCode.HEADER_INVALID, "tensor"): (
         marked("errors", "The header of {file} is broken at {tensor}: {reason}."),
@@ -258,6 +298,10 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
     (ErrorCode.NON_FINITE, "several"): (
         marked("errors", "{tensor} in {file} contains NaN or infinite values, and {more}. Nothing was written."),
         marked("errors", "Get an undamaged file, or leave such layers out with --skip-nonfinite."),
+    ),
+    (ErrorCode.NO_DIFFERENCE, "rounding"): (
+        marked("errors", "The two models differ by rounding alone: one is the other saved in another number format."),
+        marked("errors", "Choose another fine-tuned model or another original."),
     ),
     (ErrorCode.DISK_FULL, "before"): (
         marked("errors", "The LoRA needs up to {needed} and {file} has {free} free."),
@@ -405,6 +449,8 @@ def _variant(error: EngineError, more_layers: int) -> str:
         return "before" if "needed" in error.data else "while"
     if error.code is ErrorCode.NON_FINITE and more_layers:
         return "several"
+    if error.code is ErrorCode.QUANTISED and str(error.data.get("scheme")).startswith("GGUF "):
+        return "gguf"
     if error.code is ErrorCode.HEADER_INVALID and error.tensor:
         return "tensor"
     return str(error.data.get("reason"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum
 
+from app.text.headline import absent_sentences, coverage_warning, kept_sentence
 from app.text.memory import batch_size_text, blocks_kept_text, offloaded_text, out_of_memory_text
 from app.text.notices import (
     counted,
@@ -12,6 +13,7 @@ from app.text.notices import (
     format_bytes,
     format_seconds,
     format_share,
+    left_out_text,
     notice_text,
     reason_text,
 )
@@ -63,6 +65,8 @@ WARNINGS = (
     NoticeCode.JOURNAL_SET_ASIDE,
     NoticeCode.JOURNAL_OFF,
     NoticeCode.OVER_BUDGET,
+    NoticeCode.FINETUNED_COARSER,
+    NoticeCode.ORIGINAL_COARSER,
 )
 
 
@@ -79,6 +83,10 @@ def event_lines(event: Event) -> Iterator[Line]:
                 name=event.output_name,
             ),
         )
+        warning = coverage_warning(event.coverage)
+        if warning:
+            yield Level.WARNING, warning
+        yield from ((Level.INFO, sentence) for sentence in absent_sentences(event.coverage))
     elif isinstance(event, Notice):
         yield (Level.WARNING if event.code in WARNINGS else Level.INFO), notice_text(event)
     elif isinstance(event, LayerDone):
@@ -88,7 +96,7 @@ def event_lines(event: Event) -> Iterator[Line]:
         time = format_seconds(row.seconds.total)
         yield Level.DEBUG, text.format(name=row.name, rank=rank, kept=format_share(row.energy_retained), time=time)
     elif isinstance(event, LayerSkipped):
-        reason = reason_text(event.left_out.reason)
+        reason = left_out_text(event.left_out) if event.left_out.rounded_to else reason_text(event.left_out.reason)
         yield Level.INFO, _tr("{name} is left out: {reason}").format(name=event.left_out.name, reason=reason)
     elif isinstance(event, BatchDone) and (event.wall_seconds or event.seconds.total) > 60:
         text = _tr("Batch {number} took {time}")
@@ -118,15 +126,10 @@ def result_lines(result: ExtractionResult) -> Iterator[Line]:
     """What was written, and how good it is."""
     for output in result.outputs:
         yield Level.INFO, _tr("Wrote {path} ({size})").format(path=output.path, size=format_bytes(output.size_bytes))
-        text = _tr("Keeps {mean} of the change, {worst} in the weakest layer; {time}")
-        yield (
-            Level.INFO,
-            text.format(
-                mean=format_share(output.mean_energy_retained),
-                worst=format_share(output.worst_energy_retained),
-                time=format_seconds(result.seconds),
-            ),
-        )
+        text = _tr("It {kept}; {time}")
+        kept = kept_sentence(output.mean_energy_retained, output.worst_energy_retained, output.coverage)
+        level = Level.INFO if output.coverage.enough else Level.WARNING
+        yield level, text.format(kept=kept, time=format_seconds(result.seconds))
     if result.layers_reused:
         text = _tr("{kept} of {layers} came from earlier runs")
         yield Level.INFO, text.format(kept=result.layers_reused, layers=counted(result.layers, "layer"))

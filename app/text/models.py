@@ -17,6 +17,11 @@ _COMPONENTS = {
     "vae": marked("models", "VAE"),
     "other": marked("models", "other parts"),
 }
+_LAYOUTS = (
+    # titles of `engine.models.layouts` that are words; names of programs are the same everywhere
+    marked("models", "diffusers names"),
+    marked("models", "Tencent's names"),
+)
 
 
 def model_facts(summary: ModelSummary) -> list[str]:
@@ -40,12 +45,8 @@ def family_text(summary: ModelSummary) -> str:
 
 
 def layout_text(summary: ModelSummary) -> str:
-    """Whose names the weights have; empty for the original program's."""
-    words = (
-        ("diffusers", translate(CONTEXT, "diffusers' names")),
-        ("llama_cpp", translate(CONTEXT, "llama.cpp's names")),
-    )
-    return ", ".join(text for word, text in words if any(word in layout for layout in summary.layouts))
+    """Whose names the weights have; empty for those of the model's own program."""
+    return ", ".join(translate(CONTEXT, layout) for layout in summary.layouts)
 
 
 def components_text(summary: ModelSummary) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.text.translation import decimal, marked, plural, short_number, translate, whole
 from engine.events import FinishingStep, Notice, NoticeCode
-from engine.results import LeaveOutReason
+from engine.results import LeaveOutReason, LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM
 from engine.steps import StepKind
 
@@ -36,6 +36,8 @@ REASONS: dict[LeaveOutReason, str] = {
     LeaveOutReason.OTHER_MODEL: marked("messages", "belongs to another model in the same file"),
 }
 
+UNCHANGED_BUT_ROUNDED = marked("messages", "the same in both models but for rounding to {form}")
+
 NOTICES: dict[NoticeCode, str] = {
     NoticeCode.LARGE_CHANGE: marked(
         "messages",
@@ -56,7 +58,7 @@ NOTICES: dict[NoticeCode, str] = {
     ),
     NoticeCode.DIFFUSERS_REFUSES: marked("messages", "diffusers may refuse this file for {name}."),
     NoticeCode.DIFFUSERS_READS_NOTHING: marked("messages", "diffusers loads nothing of this file for {name}."),
-    NoticeCode.COMMON_PART_PAIRED: marked("messages", "{name}: {extents}. What both models have is compared."),
+    NoticeCode.COMMON_PART_PAIRED: marked("messages", "{name}: {extents}. What both models have is compared.{remedy}"),
     NoticeCode.TAKEN_FOR_CONVOLUTIONS: marked(
         "messages",
         "{tensors}, such as {name}, may be the experts of a mixture by their shape, or convolutions; nothing says "
@@ -128,6 +130,9 @@ NOTICES: dict[NoticeCode, str] = {
     NoticeCode.FILE_CHOSEN: marked(
         "messages", "The folder holds more than one model: {name} is opened, and not {names}."
     ),
+    NoticeCode.STATE_CHOSEN: marked(
+        "messages", "Of {file} the weights under {name} are used, and not those under {names}."
+    ),
     NoticeCode.OTHER_DENOISERS: marked(
         "messages", "The model has more than one denoiser: {name} is used. For {names} choose that folder by itself."
     ),
@@ -142,7 +147,33 @@ NOTICES: dict[NoticeCode, str] = {
         "{file} holds several models: {name} is used, not {others}. On the command line {file}#{other} chooses "
         "another.",
     ),
+    NoticeCode.COMPARED_ROUNDED: marked(
+        "messages",
+        "The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}: they are compared "
+        "with the original rounded the same way.",
+    ),
+    NoticeCode.FINETUNED_COARSER: marked(
+        "messages",
+        "The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}. They are compared as "
+        "stored, so the LoRA will hold that rounding too; with \u201cRound the original\u201d it does not.",
+    ),
+    NoticeCode.ORIGINAL_COARSER: marked(
+        "messages",
+        "The original stores {layers} of {of} in {original}, the fine-tuned model in {finetuned}. They are compared as "
+        "stored, so the LoRA will undo that rounding too; an original in a finer format would need none of that.",
+    ),
 }
+ROUNDING = marked("messages", "Most of the difference can only be rounding.")
+NOT_REPEATABLE = marked(
+    "messages",
+    "The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}. That rounding cannot be "
+    "repeated exactly, so the LoRA will hold it too; a fine-tuned model in a finer format would be better.",
+)
+ROUNDED_FINETUNED = marked(
+    "messages",
+    "The original stores {layers} of {of} in {original}, the fine-tuned model in {finetuned}: they are compared with "
+    "the fine-tuned model rounded the same way.",
+)
 ABOUT_ALL_LAYERS: dict[NoticeCode, str] = {
     # the same where it is true of every layer
     NoticeCode.RESUMED: marked("messages", "All {all_layers} come from the run of {moment} that was stopped."),
@@ -184,12 +215,20 @@ def reason_text(reason: LeaveOutReason) -> str:
     return translate(CONTEXT, REASONS[reason])
 
 
+def left_out_text(item: LeftOut) -> str:
+    """The same with what there is to say about it."""
+    if item.rounded_to:
+        return translate(CONTEXT, UNCHANGED_BUT_ROUNDED).format(form=item.rounded_to)
+    words = reason_text(item.reason)
+    return f"{words} ({item.detail})" if item.detail else words
+
+
 def notice_text(notice: Notice) -> str:
     """A remark as one or two plain sentences."""
     data = notice.data
     count, of = data.get("layers", 0), data.get("of", 0)
     about_all = notice.code in ABOUT_ALL_LAYERS and count == of
-    template = ABOUT_ALL_LAYERS[notice.code] if about_all else NOTICES[notice.code]
+    template = ABOUT_ALL_LAYERS[notice.code] if about_all else _template(notice)
     values = {**data, "name": notice.name, "count": count, "of": of}
     if isinstance(data.get("names"), list):
         values["names"] = names_text(data["names"])
@@ -203,6 +242,7 @@ def notice_text(notice: Notice) -> str:
         values |= {name: format_bytes(data[name]) for name in ("needed", "budget")}
     if notice.code is NoticeCode.COMMON_PART_PAIRED:
         values["extents"] = "; ".join(_extents(data))
+        values["remedy"] = _remedy_of_growth(data)
     if notice.code is NoticeCode.ADAPTIVE_PARAM_UNUSUAL:
         values["best"] = short_number(RECOMMENDED_ADAPTIVE_PARAM[data["lora_type"]][2])
         values |= {name: short_number(data[name]) for name in ("value", "low", "high")}
@@ -211,7 +251,26 @@ def notice_text(notice: Notice) -> str:
         values["name"] = notice.name or unnamed
         values["others"] = ", ".join(name or unnamed for name in data["others"])
         values["other"] = next(filter(None, data["others"]), notice.name)
-    return translate(CONTEXT, template).format_map(values)
+    text = translate(CONTEXT, template).format_map(values)
+    return f"{translate(CONTEXT, ROUNDING)} {text}" if data.get("most") else text
+
+
+def _template(notice: Notice) -> str:
+    if notice.code is NoticeCode.FINETUNED_COARSER and not notice.data.get("repeatable"):
+        return NOT_REPEATABLE
+    if notice.code is NoticeCode.ORIGINAL_COARSER and notice.data.get("rounded"):
+        return ROUNDED_FINETUNED
+    return NOTICES[notice.code]
+
+
+def _remedy_of_growth(data: dict[str, Any]) -> str:
+    """What can be done about the new part of a weight: a sentence, or nothing where there is none."""
+    if not data["grown"] or data["enlarged"]:
+        return ""
+    if data["offered"]:
+        text = translate("messages", "Switch on “{setting}” ({option}) to write the new part too, for {program}.")
+        return " " + text.format(setting=translate("settings", "New weights"), option="--set-weight", program="ComfyUI")
+    return " " + translate("messages", "The chosen format has no way to enlarge it.")
 
 
 def names_text(names: Sequence[str]) -> str:
@@ -226,46 +285,66 @@ def names_text(names: Sequence[str]) -> str:
 def _extents(data: dict[str, Any]) -> Iterator[str]:
     """What either side of a weight has beyond the other, as parts of a sentence."""
     for word, count in data["grown"].items():
-        forms = {
-            "rows": plural(
-                "messages", "{count} new row is not in the file", "{count} new rows are not in the file", count
-            ),
-            "outputs": plural(
-                "messages",
-                "{count} new output channel is not in the file",
-                "{count} new output channels are not in the file",
-                count,
-            ),
-            "inputs": plural(
-                "messages",
-                "{count} new input channel is not in the file",
-                "{count} new input channels are not in the file",
-                count,
-            ),
-        }
-        yield forms[word].format(count=whole(count))
+        yield (_written if data["enlarged"] else _not_written)(word, count).format(count=whole(count))
     for word, count in data["lacking"].items():
-        forms = {
-            "rows": plural(
-                "messages",
-                "{count} row of the original is not in the fine-tuned model and stays as it is",
-                "{count} rows of the original are not in the fine-tuned model and stay as they are",
-                count,
-            ),
-            "outputs": plural(
-                "messages",
-                "{count} output channel of the original is not in the fine-tuned model and stays as it is",
-                "{count} output channels of the original are not in the fine-tuned model and stay as they are",
-                count,
-            ),
-            "inputs": plural(
-                "messages",
-                "{count} input channel of the original is not in the fine-tuned model and stays as it is",
-                "{count} input channels of the original are not in the fine-tuned model and stay as they are",
-                count,
-            ),
-        }
-        yield forms[word].format(count=whole(count))
+        yield _lacking(word, count).format(count=whole(count))
+
+
+def _not_written(word: str, count: int) -> str:
+    if word == "rows":
+        return plural("messages", "{count} new row is not in the file", "{count} new rows are not in the file", count)
+    if word == "outputs":
+        return plural(
+            "messages",
+            "{count} new output channel is not in the file",
+            "{count} new output channels are not in the file",
+            count,
+        )
+    return plural(
+        "messages",
+        "{count} new input channel is not in the file",
+        "{count} new input channels are not in the file",
+        count,
+    )
+
+
+def _written(word: str, count: int) -> str:
+    if word == "rows":
+        return plural(
+            "messages",
+            "{count} new row is written as it is, which enlarges the weight",
+            "{count} new rows are written as they are, which enlarges the weight",
+            count,
+        )
+    return plural(
+        "messages",
+        "{count} new input channel is written as it is, which enlarges the weight",
+        "{count} new input channels are written as they are, which enlarges the weight",
+        count,
+    )
+
+
+def _lacking(word: str, count: int) -> str:
+    if word == "rows":
+        return plural(
+            "messages",
+            "{count} row of the original is not in the fine-tuned model and stays as it is",
+            "{count} rows of the original are not in the fine-tuned model and stay as they are",
+            count,
+        )
+    if word == "outputs":
+        return plural(
+            "messages",
+            "{count} output channel of the original is not in the fine-tuned model and stays as it is",
+            "{count} output channels of the original are not in the fine-tuned model and stay as they are",
+            count,
+        )
+    return plural(
+        "messages",
+        "{count} input channel of the original is not in the fine-tuned model and stays as it is",
+        "{count} input channels of the original are not in the fine-tuned model and stay as they are",
+        count,
+    )
 
 
 def finishing_text(event: FinishingStep) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.text.headline import capital_clause, compared_title, unrelated_warning
 from app.text.notices import counted, format_bytes, format_share
 from app.text.translation import plural, translator, whole
 from engine.analysis.exploration import Answer, Exploration, Span
@@ -43,7 +44,11 @@ class Line:
 
 
 def headline(quality: Quality) -> str:
-    """How much is kept, in words."""
+    """How much is kept, in words; where that says little, why."""
+    if quality.large_changes.unrelated:
+        return _tr("The two models have little in common")
+    if not quality.coverage.enough:
+        return compared_title(quality.coverage)
     return {
         Level.NEARLY_ALL: _tr("Keeps nearly all of the change"),
         Level.MOST: _tr("Keeps most of the change"),
@@ -129,12 +134,25 @@ def remarks(quality: Quality) -> tuple[str, ...]:
         (quality.clamping_cost, _tr("clamping cost {layers} more than 1 %"), quality.clamping_cost),
         (limited, _tr("{layers} cut short by the rank limit"), quality.capped),
         (left_out, _tr("{share} of the change left out"), 0),
-        (quality.unchanged, _tr("{layers} did not change"), quality.unchanged),
+        (quality.unchanged, _unchanged(quality.rounded), quality.unchanged),
         (quality.unclamped, _not_clamped(quality.unclamped), quality.unclamped),
         (quality.wider, _tr("{layers} in fp32 to keep precision"), quality.wider),
     )
-    share = share_text(quality.left_out_share)
-    return tuple(text.format(layers=counted(count, "layer"), share=share) for shown, text, count in found if shown)
+    values = {"share": share_text(quality.left_out_share), "rounded": whole(quality.rounded)}
+    return tuple(text.format(layers=counted(count, "layer"), **values) for shown, text, count in found if shown)
+
+
+def of_what(quality: Quality) -> str:
+    """What speaks against the share, or what it does not speak of; empty where there is neither."""
+    unrelated = unrelated_warning(quality.large_changes)
+    compared = "" if quality.coverage.complete else capital_clause(quality.mean, quality.coverage)
+    return " ".join(text for text in (unrelated, compared) if text)
+
+
+def _unchanged(rounded: int) -> str:
+    if rounded:
+        return _tr("{layers} did not change, {rounded} of them but for rounding")
+    return _tr("{layers} did not change")
 
 
 def mean_text(quality: Quality) -> str:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.text.headline import coverage_warning, kept_clause, kept_sentence
 from app.text.notices import counted, format_share
 from app.text.translation import decimal, plural, translate, whole
 from engine.checkpoints import open_checkpoint
@@ -64,24 +65,28 @@ def verdict(verification: Verification, claimed: ClaimedQuality | None) -> str:
 
 def quality_text(verification: Verification) -> str:
     """How much the LoRA keeps, as measured."""
-    text = translate("verification", "keeps {mean} of the change, {worst} in the weakest layer")
-    return text.format(
-        mean=format_share(verification.mean_energy_retained), worst=format_share(verification.worst_energy_retained)
-    )
+    return kept_sentence(verification.mean_energy_retained, verification.worst_energy_retained, verification.coverage)
 
 
 def verification_lines(lora: Path, verification: Verification, claimed: ClaimedQuality | None) -> list[str]:
     """All of it, for the log, a tooltip or a dialog: one sentence each, the judgement first."""
-    text = translate("verification", "{name}: keeps {mean} of the change, {worst} in the weakest of {layers}.")
+    text = translate("verification", "{name}: {kept}; {worst} in the weakest of {layers}.")
+    if verification.coverage.complete:
+        text = translate("verification", "{name}: {kept}, {worst} in the weakest of {layers}.")
     lines = [
         text.format(
             name=lora.name,
-            mean=format_share(verification.mean_energy_retained),
+            kept=kept_clause(verification.mean_energy_retained, verification.coverage),
             worst=format_share(verification.worst_energy_retained),
             layers=counted(len(verification.layers), "layer"),
         ),
-        _compared(verification, claimed),
     ]
+    if not verification.coverage.enough:
+        lines.append(coverage_warning(verification.coverage))
+    lines.append(_compared(verification, claimed))
+    plain = plain_text(verification)
+    if plain:
+        lines.append(plain)
     if verification.left_out:
         lines.append(
             _named(
@@ -108,6 +113,19 @@ def verification_lines(lora: Path, verification: Verification, claimed: ClaimedQ
         )
     lines.append(translate("verification", "Format: {title}.").format(title=verification.format_title))
     return lines
+
+
+def plain_text(verification: Verification) -> str:
+    """How much it keeps of the difference with nothing rounded, where that is another one; else nothing."""
+    mean, worst = verification.plain_mean_energy_retained, verification.plain_worst_energy_retained
+    if mean is None or worst is None:
+        return ""
+    text = translate(
+        "verification",
+        "Rounding is not counted as change there; of the plain difference of the two files it keeps {mean}, {worst} in "
+        "the weakest layer.",
+    )
+    return text.format(mean=format_share(mean), worst=format_share(worst))
 
 
 def _compared(verification: Verification, claimed: ClaimedQuality | None) -> str:

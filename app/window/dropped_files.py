@@ -18,7 +18,7 @@ from app.work.model_placement import in_place_of, place
 from engine.checkpoints.containers import model_endings
 
 # Endings that may belong to a model, beside those of the containers: refused with its reason, not for its name.
-FOREIGN = (".ckpt", ".pt", ".pth", ".bin", ".json")
+FOREIGN = (".json",)
 
 
 class WindowFiles(QObject):

@@ -7,6 +7,14 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from app.text.headline import (
+    absent_sentences,
+    before_the_start,
+    coverage_title,
+    short_title,
+    unrelated_warning,
+    whole_offer,
+)
 from app.text.notices import notice_text
 from app.text.translation import whole
 from app.text.window_text import NOT_OF_THE_MODELS, why_not
@@ -15,7 +23,7 @@ from app.widgets.basics.fields import component_title
 from app.widgets.models.pair_card import PairCard
 from app.window.model import WindowModel
 from app.work.controller import ENDED, Controller, State
-from app.work.requests import BackgroundAnswer, Forecast, Models, Prepared
+from app.work.requests import BackgroundAnswer, Extracted, Forecast, Models, PlanRequest, Prepared, RunAnswer
 from engine.events import NoticeCode
 
 # Remarks that the panels make themselves, or that matter only in the log.
@@ -51,8 +59,10 @@ class WindowPlan(QObject):
         self._pair, self._bar = views.pair, views.bar
         self._models: Models = (None, None)
         self._focus_extract = False
+        self._known: tuple[Models, str] = ((None, None), "")
         model.request_changed.connect(self.replan)
         controller.answered.connect(self._on_answer)
+        controller.run_event.connect(self._on_run_event)
         controller.state_changed.connect(self._on_state)
 
     @Slot()
@@ -92,7 +102,8 @@ class WindowPlan(QObject):
             self._bar.show_planning()
         elif current is not None and current.plan is not None:
             plan = current.plan
-            self._bar.show_ready(plan.output_name, plan.output_bytes, plan.folder, current.kept)
+            warning = next(iter(self._unrelated(current.request)), "") or coverage_title(plan.coverage)
+            self._bar.show_ready(plan.output_name, plan.output_bytes, plan.folder, current.kept, warning)
         elif state is State.IDLE:
             self._show_why_not(current)
 
@@ -121,17 +132,38 @@ class WindowPlan(QObject):
             return
         if answer.plan is not None:
             plan = answer.plan
-            remarks = [notice_text(item) for item in plan.notices if item.code not in SAID_ELSEWHERE]
+            remarks = [*self._unrelated(answer.request), *before_the_start(plan.coverage)]
+            remarks += [whole_offer(plan.could_write_whole)] if plan.coverage.unmatched else []
+            remarks += [notice_text(item) for item in plan.notices if item.code not in SAID_ELSEWHERE]
+            remarks += absent_sentences(plan.coverage)
             parts = _parts_text(Counter(weight.component for weight in plan.layers))
             estimate = self._controller.estimate
-            self._pair.show_pair(len(plan.layers), plan.left_out, plan.output_bytes, parts, remarks, estimate)
+            title = short_title(plan.coverage)
+            if not title and self._unrelated(answer.request):
+                title = self.tr("Little in common")
+            size = plan.output_bytes
+            self._pair.show_pair(len(plan.layers), plan.left_out, size, parts, remarks, estimate, warning=title)
         elif answer.error is not None and answer.error.code in NOT_OF_THE_MODELS and answer.pair is not None:
             found = answer.pair
-            self._pair.show_matched(found.matched, found.left_out, _parts_text(Counter(found.components)))
+            parts, title = _parts_text(Counter(found.components)), short_title(found.coverage)
+            remarks = before_the_start(found.coverage)
+            self._pair.show_matched(found.matched, found.left_out, parts, remarks, warning=title)
         elif answer.error is not None:
             self._pair.show_error(answer.error)
         self._refresh_bar()
         self.planned.emit()
+
+    @Slot(object)
+    def _on_run_event(self, event: RunAnswer) -> None:
+        """Remember of a finished run whether its two models have anything in common."""
+        ran = self._controller.ran
+        if isinstance(event, Extracted) and ran is not None:
+            self._known = (ran.finetuned, ran.original), unrelated_warning(event.result.large_changes)
+
+    def _unrelated(self, request: PlanRequest) -> list[str]:
+        """What the last run found of this pair: that the original is probably another model's."""
+        models, warning = self._known
+        return [warning] if warning and models == (request.finetuned, request.original) else []
 
 
 def _parts_text(counts: Counter[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QAction
@@ -19,6 +20,8 @@ from app.work.live_queue import LiveQueue
 from app.work.queue_runner import JobEnded, JobStarted, QueueEvent, QueueRunner, QueueSummary
 from app.work.requests import PlanRequest
 from engine.planning.plan import Plan
+from engine.results import Coverage
+from engine.settings import ExtractionSettings
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,20 @@ class WindowQueue(QObject):
         finetuned, original = request.models
         if finetuned is None or original is None or request.extraction is None or request.hardware is None:
             return
-        self._panel.add_job(new_job(finetuned, original, request.extraction, request.hardware, request.output_dir))
+        coverage = self._coverage(finetuned, original, request.extraction)
+        self._panel.add_job(
+            new_job(finetuned, original, request.extraction, request.hardware, request.output_dir, coverage)
+        )
         self._tabs.show_tab(Tab.QUEUE)
+
+    def _coverage(self, finetuned: Path, original: Path, settings: ExtractionSettings) -> Coverage | None:
+        """How much of a pair can be compared, where that is planned."""
+        current = self._runner.controller.current
+        if current is None or current.plan is None:
+            return None
+        asked = current.request
+        same = (asked.finetuned, asked.original, asked.extraction) == (finetuned, original, settings)
+        return current.plan.coverage if same else None
 
     @Slot()
     def run_all(self) -> None:

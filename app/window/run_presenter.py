@@ -124,7 +124,7 @@ class WindowRun(QObject):
         """Show that a run begins; `job` names it where it is one of the queue."""
         self._request = request
         self._run.start(plan)
-        self._bar.show_started(len(plan.layers), job)
+        self._bar.show_started(len(plan.layers), job, plan.coverage)
 
     @Slot()
     def check_models(self) -> None:

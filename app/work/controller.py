@@ -141,6 +141,11 @@ class Controller(QObject):
         return self._state is State.VERIFYING and self._run.held_up
 
     @property
+    def ran(self) -> PlanRequest | None:
+        """The request of the newest run; None before the first."""
+        return None if self._ran is None else self._ran[0]
+
+    @property
     def keeps_layers(self) -> bool:
         """Whether the layers of the newest run outlive a stop, and the next run will use them."""
         return self._journal_on and self._newest is not None and self._newest.extraction.resume

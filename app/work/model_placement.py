@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.work.requests import Models
 from engine.checkpoints.containers import model_endings
+from engine.checkpoints.names_of_files import index_of, model_name, shard_name
 
 _ORIGINAL_WORDS = r"original|base|vanilla|pretrained|foundation|official|release|flux1"
 _TUNED_WORDS = r"finetuned?|tuned|trained|dream_?booth|custom|merged?|styles?|mix|ft"
@@ -36,7 +37,7 @@ def place(dropped: Sequence[Path], present: Models) -> Placement:
     reports. One goes to the empty side, and to the fine-tuned model where both are empty. Where both are taken
     nothing is replaced without asking.
     """
-    files = list(dict.fromkeys(dropped))
+    files = _one_of_each_model(dropped)
     if len(files) >= 2:
         ranked = sorted(files, key=_leaning, reverse=True)
         decided = _leaning(ranked[0]) > _leaning(ranked[-1])
@@ -67,9 +68,20 @@ def distinguish(first: Path, second: Path) -> tuple[Path, Path]:
     return (first, second) if keys[0] >= keys[1] else (second, first)
 
 
+def _one_of_each_model(files: Sequence[Path]) -> list[Path]:
+    """Each file once, and of the parts and the index of a model the one that came first: it stands for all."""
+    found: dict[tuple[Path, str], Path] = {}
+    for file in files:
+        shard = shard_name(file.name)
+        whole = shard.start + shard.end if shard else index_of(file.name) or file.name
+        found.setdefault((file.parent, whole), file)
+    return list(found.values())
+
+
 def _leaning(path: Path) -> int:
     """Above 0 for names that sound fine-tuned, below for names that sound original."""
-    stem = path.stem if path.suffix.casefold() in model_endings() else path.name
+    named = model_name(path)
+    stem = path.stem if named == path.name and path.suffix.casefold() in model_endings() else named
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", stem)
     name = re.sub(r"[\s.-]+", "_", name.casefold()).replace("fine_tune", "finetune")
     return int(_has_word(name, _TUNED_WORDS)) - int(_has_word(name, _ORIGINAL_WORDS))

@@ -163,10 +163,17 @@ def _kept(session: Session, plan: Plan) -> Reusable | None:
 
 
 def _identity(path: Path) -> tuple[Any, ...]:
-    """What changes when another file takes this path, or a place in this folder."""
+    """What changes when another file takes this path, a place in this folder, or that of a part of the same model."""
+    try:
+        inside = files_of_models(path)
+    except OSError:
+        inside = ()
+    return tuple(map(_state, (path, *inside)))
+
+
+def _state(path: Path) -> tuple[Any, ...]:
     try:
         status = path.stat()
-        inside = files_of_models(path) if path.is_dir() else ()
     except OSError:
         return (path, None, None)
-    return (path, status.st_size, status.st_mtime_ns, *map(_identity, inside))
+    return (path, status.st_size, status.st_mtime_ns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -206,6 +206,7 @@ class QueueRunner(QObject):
             self._go_on_later()
         else:
             self._step = _Step.EXTRACTING
+            self._change(replace(self._job, coverage=answer.plan.coverage))
             self.queue_event.emit(JobStarted(self._job, answer.plan))
             if not self._controller.extract():
                 self._fail(EngineError(ErrorCode.INTERNAL, detail="the planned run could not be started"))

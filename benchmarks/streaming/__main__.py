@@ -1,4 +1,4 @@
-"""``python -m benchmarks.streaming``: memory, budgets, prefetch, profiles, batches, residents, journal, reading."""
+"""``python -m benchmarks.streaming``: memory, budgets, prefetch, profiles, batches, residents, journal, files."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from benchmarks.measuring import machine
 from benchmarks.streaming.batch import batch_rows, batch_table
 from benchmarks.streaming.budget import budget_rows, budget_table
 from benchmarks.streaming.cache import cache_rows, cache_table
+from benchmarks.streaming.gguf import gguf_rows, gguf_table
 from benchmarks.streaming.measuring import STATUS, Workplace
 from benchmarks.streaming.memory import memory_rows, memory_table
+from benchmarks.streaming.opening import opening_rows, opening_table
 from benchmarks.streaming.prefetch import prefetch_rows, prefetch_table
 from benchmarks.streaming.profiles import gpu_rows, profile_rows, profile_table
 from benchmarks.streaming.reading import reading_rows, reading_table
@@ -87,7 +89,9 @@ PARTS: dict[str, Part] = {
     "batch": _part(batch_rows, batch_table),
     "resident": _part(resident_rows, resident_table),
     "cache": _part(cache_rows, cache_table),
+    "gguf": _part(gguf_rows, gguf_table),
     "reading": _part(reading_rows, reading_table),
+    "opening": _part(opening_rows, opening_table),
     "gpu": _part(gpu_rows, profile_table),
 }
 

@@ -8,7 +8,8 @@ import torch
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
-from engine.checkpoints.tensors import read_view
+from engine.checkpoints.rounded import compared
+from engine.checkpoints.tensors import read_encoded
 from engine.models.pairing import PairedWeight
 from engine.steps import ThreadWork, check, stoppable
 
@@ -19,10 +20,12 @@ def compare_weights(
     """Compare the two models weight by weight, by value, whatever their dtypes are.
 
     Yields:
-        The weight, and True where it differs. NaN differs from everything.
+        The weight, and True where it differs. NaN differs from everything; a weight that is the other one rounded as
+        it is stored does not differ.
     """
     for weight in weights:
         with stoppable(ThreadWork(lambda: cancel.cancelled, weight.name)):
             check()
-            tuned, base = read_view(finetuned, weight.finetuned), read_view(original, weight.original)
-        yield weight, not torch.equal(tuned.float(), base.float())
+            sides = read_encoded(finetuned, weight.finetuned), read_encoded(original, weight.original)
+            values = compared(sides, weight.rounding)
+        yield weight, values is not None and not torch.equal(values[0].float(), values[1].float())

@@ -19,7 +19,7 @@ from engine.checkpoints.dtypes import DTYPES
 from engine.decompose.method import LayerMethod
 from engine.decompose.rank_rules import RankPolicy
 from engine.planning.costs import matrix_shape
-from engine.results import ExtractionResult, LayerResult
+from engine.results import Coverage, ExtractionResult, LayerResult
 from engine.settings import ExtractionSettings
 
 LARGEST_RANK = 4096
@@ -79,6 +79,7 @@ class Exploration:
         settings: of the run.
         rows: the layers; each with the most that is known of its decomposition.
         names: of the layers that have factors.
+        coverage: of how much of the models the shares speak.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Exploration:
         mean: float,
         size_bytes: int,
         earlier: Exploration | None = None,
+        coverage: Coverage | None = None,
     ) -> None:
         """Add up what is asked for again and again.
 
@@ -98,8 +100,9 @@ class Exploration:
             mean: share of the whole change that it keeps.
             size_bytes: of its file.
             earlier: of the same models, maybe of a higher rank, which is known then for this run too.
+            coverage: of how much of the models the shares speak; None where that is all.
         """
-        self.settings = settings
+        self.settings, self.coverage = settings, coverage or Coverage()
         self._fixed = size_bytes - sum(map(_bytes_of, rows))
         here = sum(row.delta_energy for row in rows)
         kept = sum(row.energy_retained * row.delta_energy for row in rows)
@@ -126,7 +129,12 @@ class Exploration:
         """The exploration of a finished run, from its first file."""
         output = result.outputs[0]
         return cls(
-            settings, result.rows, mean=output.mean_energy_retained, size_bytes=output.size_bytes, earlier=earlier
+            settings,
+            result.rows,
+            mean=output.mean_energy_retained,
+            size_bytes=output.size_bytes,
+            earlier=earlier,
+            coverage=output.coverage,
         )
 
     @property

@@ -8,7 +8,7 @@ from enum import Enum
 
 from engine.analysis.exploration import LARGEST_RANK, Exploration, Span
 from engine.presets import RANK_STOPS
-from engine.results import ExtractionResult, LayerResult, LeaveOutReason
+from engine.results import Coverage, ExtractionResult, LargeChange, LayerResult, LeaveOutReason
 from engine.settings import ExtractionSettings
 
 SHORT = 0.8
@@ -76,11 +76,14 @@ class Quality:
         limit: that limit.
         clamping_cost: layers that lost a visible share to clamping.
         unchanged: layers that turned out to be the same in both models.
-        unclamped: layers that stayed unclamped because clamping would have cost too much.
+        unclamped: layers that stayed unclamped because clamping would have cost more than the person allows.
         wider: layers stored in fp32 because the chosen precision would have damaged them.
         broken: layers left out because they hold NaN or infinite values.
         left_out_share: share of the change in weights that are not in the file.
         advice: what to try next; None where nothing is worth it.
+        coverage: of how much of the models the share speaks.
+        large_changes: layers that changed beyond recognition.
+        rounded: of the unchanged layers those that are the same but for rounding.
     """
 
     level: Level
@@ -96,11 +99,19 @@ class Quality:
     broken: int
     left_out_share: float
     advice: Advice | None
+    coverage: Coverage
+    large_changes: LargeChange
+    rounded: int = 0
 
     @property
     def good(self) -> bool:
         """Whether there is nothing to warn of."""
-        return self.level.good and not self.broken and not self.clamping_cost
+        return self.level.good and not self.broken and not self.clamping_cost and self.speaks
+
+    @property
+    def speaks(self) -> bool:
+        """Whether the share says something: enough was compared, with an original that belongs to it."""
+        return self.coverage.enough and not self.large_changes.unrelated
 
 
 def judge(settings: ExtractionSettings, result: ExtractionResult, exploration: Exploration) -> Quality:
@@ -128,11 +139,14 @@ def judge(settings: ExtractionSettings, result: ExtractionResult, exploration: E
         limit=settings.rank,
         clamping_cost=len(lost),
         unchanged=reasons[LeaveOutReason.UNCHANGED],
-        unclamped=result.kept_unclamped,
+        unclamped=result.kept_unclamped if settings.own_clamp_limit else 0,
         wider=sum(row.stored_dtype == "F32" for row in rows) if settings.output_dtype != "fp32" else 0,
         broken=reasons[LeaveOutReason.NON_FINITE],
         left_out_share=exploration.left_out_share,
         advice=_advice(settings, mean, rows, exploration, left_out_by_choice=by_choice),
+        coverage=result.coverage,
+        large_changes=result.large_changes,
+        rounded=sum(bool(item.rounded_to) for item in result.left_out),
     )
 
 

@@ -6,12 +6,12 @@ With it a pair whose layers are all in the cache can be exported again when its 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.checkpoints.checkpoint import Checkpoint
-from engine.checkpoints.stored import StoredTensor
+from engine.checkpoints.stored import StoredTensor, Strided
 from engine.errors import EngineError, ErrorCode
 
 
@@ -25,8 +25,10 @@ class HeaderSnapshot(Checkpoint):
             KeyError, TypeError, ValueError: they are not those of `remember`.
         """
         stored = {
-            str(name): StoredTensor(str(name), str(dtype), tuple(map(int, shape)), int(nbytes), *map(int, file))
-            for name, dtype, shape, nbytes, *file in words["tensors"]
+            str(name): StoredTensor(
+                str(name), str(dtype), tuple(map(int, shape)), int(nbytes), file=int(file), view=view
+            )
+            for name, dtype, shape, nbytes, file, view in map(_place_and_view, words["tensors"])
         }
         metadata = {str(name): str(text) for name, text in words["metadata"].items()}
         components = {str(start): dict(texts) for start, texts in dict(words.get("components", {})).items()}
@@ -79,5 +81,15 @@ def remember(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _words_of(part: StoredTensor) -> list[Any]:
-    """A stored tensor without its place in the file; the file's index where it is not the first one."""
-    return [part.name, part.dtype, part.shape, part.nbytes, *([part.file] if part.file else [])]
+    """A stored tensor without its place in the file; with the file's index and its strides where it has them."""
+    words = [part.name, part.dtype, part.shape, part.nbytes]
+    if part.view is not None:
+        return [*words, part.file, part.view.shape, part.view.strides]
+    return [*words, part.file] if part.file else words
+
+
+def _place_and_view(words: Sequence[Any]) -> tuple[Any, Any, Any, Any, Any, Strided | None]:
+    """What `_words_of` wrote down."""
+    name, dtype, shape, nbytes, *more = words
+    sizes = [tuple(map(int, values)) for values in more[1:]]
+    return name, dtype, shape, nbytes, more[0] if more else 0, Strided(*sizes) if sizes else None

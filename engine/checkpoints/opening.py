@@ -13,12 +13,6 @@ from engine.checkpoints.pipeline import open_pipeline
 from engine.checkpoints.sharded import SHARDED_ENDINGS, index_beside, open_index, open_numbered
 from engine.errors import EngineError, ErrorCode
 
-_FOREIGN_MAGIC = (
-    (b"PK\x03\x04", "PyTorch pickle"),
-    (b"\x80\x02", "PyTorch pickle"),
-    (b"\x80\x04", "PyTorch pickle"),
-)
-
 
 def open_checkpoint(path: Path) -> Checkpoint:
     """Open a model and read its headers.
@@ -69,10 +63,7 @@ def open_file(path: Path) -> Checkpoint:
         raise EngineError(ErrorCode.FILE_UNREADABLE, file=path, reason=error.strerror or str(error)) from error
     if not head:
         raise EngineError(ErrorCode.FILE_EMPTY, file=path)
-    for container in CONTAINERS:  # before foreign magic: a length may begin with it, such as 80 04 for 1152 bytes
+    for container in CONTAINERS:  # safetensors first: a length may begin as a pickle does, 80 04 for 1152 bytes
         if container.recognises(path, head):
             return container.open(path)
-    for start, title in _FOREIGN_MAGIC:
-        if head.startswith(start):
-            raise EngineError(ErrorCode.UNSUPPORTED_CONTAINER, file=path, container=title)
     return CONTAINERS[0].open(path)  # which says what is wrong with it

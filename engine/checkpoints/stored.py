@@ -15,6 +15,14 @@ _ALIGNMENT = 64  # bytes; of the parts of a weight that are read into one buffer
 
 
 @dataclass(frozen=True)
+class Strided:
+    """How numbers that lie in another order are walked: sizes, and how many numbers lie between neighbours in each."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class StoredTensor:
     """Bytes that lie in a file, as the container describes them.
 
@@ -25,6 +33,7 @@ class StoredTensor:
         nbytes: its size in the file.
         file: index into `Checkpoint.files`.
         offset: of its first byte from the beginning of that file.
+        view: where its numbers are those of a tensor in another order, which tensor; `shape` is then how many they are.
     """
 
     name: str
@@ -33,6 +42,7 @@ class StoredTensor:
     nbytes: int
     file: int = 0
     offset: int = 0
+    view: Strided | None = None
 
     def rows(self, start: int, stop: int) -> StoredTensor:
         """Entries `start` to `stop` along the first dimension, which lie together in the file."""
@@ -167,6 +177,11 @@ class WeightView:
     def encodings(self) -> tuple[str, ...]:
         """Keys of the encodings of its pieces, each once."""
         return tuple(dict.fromkeys(piece.source.encoding for piece in self.pieces))
+
+    @property
+    def parameters(self) -> list[dict[str, Any]]:
+        """What its encodings need to know beside the stored tensors, piece by piece, where they need anything."""
+        return [dict(piece.source.parameters) for piece in self.pieces if piece.source.parameters]
 
     @property
     def stored_bytes(self) -> int:

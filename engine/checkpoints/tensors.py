@@ -70,7 +70,7 @@ class EncodedWeight:
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             if is_out_of_memory(error) or isinstance(error, NotImplementedError):  # the device lacks it
                 raise
-            encoding = encoding_of(piece.source).title
+            encoding = encoding_of(piece.source).title_of(piece.source)
             data = {"encoding": encoding, "reason": str(error)}
             raise EngineError(ErrorCode.DECODING_FAILED, file=self.path, tensor=piece.source.name, **data) from error
         if piece.rows is not None:

@@ -9,8 +9,8 @@ from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.seed import layer_seed
 from engine.settings import Algorithm, ExtractionSettings, OutputDtype
 
-StoredPart = Literal["up", "down", "alpha", "difference"]
-"""What a stored layer consists of: two factors and their alpha, or the difference alone."""
+StoredPart = Literal["up", "down", "alpha", "difference", "reshape"]
+"""What a stored layer consists of: two factors and their alpha, or the difference alone; factors may say the shape."""
 
 
 @dataclass(frozen=True)

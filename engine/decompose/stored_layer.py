@@ -38,25 +38,28 @@ class Factors(StoredLayer):
         down: (rank, in * kernel sizes).
         alpha: float32 without dimensions.
         kernel: the kernel sizes of a convolution; empty for a matrix.
+        enlarged: the shape that the weight is to be enlarged to before; empty where it stays as it is.
     """
 
     up: torch.Tensor
     down: torch.Tensor
     alpha: torch.Tensor
     kernel: tuple[int, ...] = ()
+    enlarged: tuple[int, ...] = ()
 
     @property
     def parts(self) -> Mapping[StoredPart, torch.Tensor]:
-        """``up`` (out, rank, 1, ...), ``down`` (rank, in, kernel sizes ...) and ``alpha``."""
-        return {
+        """``up`` (out, rank, 1, ...), ``down`` (rank, in, kernel sizes ...), ``alpha``, and perhaps ``reshape``."""
+        parts: dict[StoredPart, torch.Tensor] = {
             "up": self.up.reshape(*self.up.shape, *(1,) * len(self.kernel)),
             "down": self.down.reshape(len(self.down), -1, *self.kernel),
             "alpha": self.alpha,
         }
+        return parts | ({"reshape": torch.tensor(self.enlarged)} if self.enlarged else {})
 
     def moved(self, move: Callable[[torch.Tensor], torch.Tensor]) -> Factors:
         """See `StoredLayer.moved`."""
-        return Factors(move(self.up), move(self.down), move(self.alpha), self.kernel)
+        return Factors(move(self.up), move(self.down), move(self.alpha), self.kernel, self.enlarged)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine.checkpoints.rounding import Rounding
 from engine.checkpoints.tensors import EncodedWeight
 from engine.decompose.delta import Delta
 from engine.devices.buffer_pool import HostBuffer
@@ -26,6 +27,7 @@ class Weights:
         unread: both sides, left in their files; how they are to be worked on is `way`.
         way: see `engine.devices.memory_rules.Need`.
         buffers: lent host memory that the tensors lie in.
+        rounding: how the sides were compared where there is a delta; it is of no use where they are compared otherwise.
     """
 
     sides: tuple[EncodedWeight, EncodedWeight] | None = None
@@ -33,6 +35,11 @@ class Weights:
     unread: UnreadPair | None = None
     way: Way = "whole"
     buffers: tuple[HostBuffer, ...] = ()
+    rounding: Rounding | None = None
+
+    def serve(self, rounding: Rounding | None) -> bool:
+        """Whether the delta of a weight that is compared so can be had from this."""
+        return self.delta is None or self.rounding == rounding
 
     @property
     def nbytes(self) -> int:

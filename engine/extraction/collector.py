@@ -9,12 +9,16 @@ from typing import Any
 import torch
 
 from engine.checkpoints import Checkpoint
+from engine.decompose.enlarged import enlarge
+from engine.decompose.stored_layer import Factors
 from engine.extraction.report import Sources, metadata, quality, report
 from engine.formats.safetensors_writer import Added, SafetensorsWriter
 from engine.layer import LayerOutcome, stored_row
+from engine.planning.costs import matrix_shape
 from engine.planning.output import Output, unsuitable
 from engine.planning.plan import Plan
-from engine.results import LayerResult, LeftOut, OutputFile
+from engine.results import LayerResult, LeaveOutReason, LeftOut, OutputFile
+from engine.streamed_delta import read_grown
 
 
 class OutputCollector:
@@ -24,7 +28,8 @@ class OutputCollector:
         writer: the file's temporary form.
         rows: of the report.
         left_out: tensors that are not in the file, with the reasons.
-        lost_energy: |delta|^2 of what is not in the file.
+        lost_energy: |delta|^2 of what is not in the file, grown parts of weights included.
+        whole_energy: of grown parts that the file holds as they are.
     """
 
     def __init__(
@@ -35,7 +40,7 @@ class OutputCollector:
         self._rule = plan.method.storing.index(output.storing)
         self.rows: list[LayerResult] = []
         self.left_out: list[LeftOut] = list(output.left_out)
-        self.lost_energy = self._energy = self._energy_kept = 0.0
+        self.lost_energy = self.whole_energy = self._energy = self._energy_kept = 0.0
         self._misses_change = False
         self._missing = frozenset(output.missing)
         self._whole: list[str] = []
@@ -53,8 +58,14 @@ class OutputCollector:
         return [self.writer.added(key, tensor) for key, tensor in self._tensors(index, outcome).items()]
 
     def _tensors(self, index: int, outcome: LayerOutcome) -> dict[str, torch.Tensor]:
-        keys = self._output.keys.get(self._plan.layers[index].name)
+        weight = self._plan.layers[index]
+        keys = self._output.keys.get(weight.name)
         layer = outcome.stored[self._rule].layer if outcome.stored and keys else None
+        if keys is not None and "reshape" in keys and _compared(outcome):
+            assert layer is None or isinstance(layer, Factors), "differences enlarge nothing"
+            new = read_grown(self._sources.finetuned, weight)
+            rule, original = self._output.storing, matrix_shape(weight.shape)
+            layer = enlarge(layer, new, original, weight.finetuned.shape, rule)
         return {} if layer is None or keys is None else self._output.format.tensors(keys, layer.parts)
 
     def write_whole(self, name: str, tensor: torch.Tensor) -> None:
@@ -68,9 +79,10 @@ class OutputCollector:
         """Count a layer that is in the file, or is not; returns its row as it stands in this file."""
         name = outcome.row.name if outcome.row else outcome.left_out.name if outcome.left_out else ""
         held = name in self._output.keys  # if not, the reason is among the plan's
+        self._count_grown(name, outcome)
         if outcome.row is None or not held:
             self.measured(name, outcome.delta_energy)
-            if outcome.left_out is not None and held:
+            if outcome.left_out is not None and held and not (self._enlarges(name) and _compared(outcome)):
                 self.left_out.append(outcome.left_out)
             return None
         row = replace(stored_row(outcome.row, outcome.stored[self._rule].how), seconds=outcome.seconds)
@@ -78,6 +90,16 @@ class OutputCollector:
         self._energy += row.delta_energy
         self._energy_kept += row.energy_retained * row.delta_energy
         return row
+
+    def _enlarges(self, name: str) -> bool:
+        return "reshape" in self._output.keys.get(name, {})
+
+    def _count_grown(self, name: str, outcome: LayerOutcome) -> None:
+        """Add the energy of what a weight has beyond the original's shape, against zero."""
+        if self._enlarges(name) and _compared(outcome):
+            self.whole_energy += outcome.grown_energy
+        else:
+            self.lost_energy += outcome.grown_energy
 
     def measured(self, name: str, energy: float) -> None:
         """Add |delta|^2 of a weight that is not in the file, such as one that is measured only."""
@@ -104,8 +126,10 @@ class OutputCollector:
             EngineError: ``output_unwritable`` or ``disk_full``.
         """
         plan, output = self._plan, self._output
-        rows, sources, figures = self.rows, self._sources, quality(self.rows, self.lost_energy)
+        rows, sources, figures = self.rows, self._sources, quality(self.rows, self.lost_energy, self.whole_energy)
         totals = run | {"set_weights": self._whole}
+        if output.enlarged:
+            totals |= {"enlarged_weights": sorted(output.enlarged)}
         path, report_file = self.writer.publish(
             output.stem,
             metadata(plan, output, sources, rows, figures, started),
@@ -119,9 +143,16 @@ class OutputCollector:
             size_bytes=path.stat().st_size,
             mean_energy_retained=figures.mean,
             worst_energy_retained=figures.worst,
+            coverage=output.coverage,
         )
 
     def energy_so_far(self) -> float | None:
         """Share of the change kept over the layers done."""
-        total = self._energy + self.lost_energy
-        return self._energy_kept / total if self.rows and total else None
+        total = self._energy + self.lost_energy + self.whole_energy
+        return (self._energy_kept + self.whole_energy) / total if self.rows and total else None
+
+
+def _compared(outcome: LayerOutcome) -> bool:
+    """Whether a layer was found sound: extracted, or so little changed that the common part is not worth it."""
+    reason = None if outcome.left_out is None else outcome.left_out.reason
+    return reason in (None, LeaveOutReason.UNCHANGED, LeaveOutReason.BELOW_MIN_CHANGE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from engine.checkpoints import Checkpoint
 from engine.devices.device import MemoryUse
@@ -10,9 +11,8 @@ from engine.errors import EngineError, ErrorCode
 from engine.events import BatchDone, Event, LayerDone, LayerSkipped, Notice, NoticeCode
 from engine.layer import LayerOutcome
 from engine.planning.plan import Plan
-from engine.results import LayerResult, LeaveOutReason, LeftOut, StageSeconds
+from engine.results import LARGE_CHANGE, LargeChange, LayerResult, LeaveOutReason, LeftOut, StageSeconds
 
-_LARGE_CHANGE = 0.5
 _ENOUGH_LAYERS = 16
 
 
@@ -27,9 +27,10 @@ class LayerEvents:
     def __init__(self, plan: Plan, checkpoints: tuple[Checkpoint, Checkpoint], emit: Callable[[Event], None]) -> None:
         self._plan, self._emit = plan, emit
         self._finetuned, self._original = checkpoints
-        self.done = self.kept = self._bounds = self._rows = 0
+        self.done = self.kept = self._bounds = self._rows = self._rounded = 0
         self._broken: dict[str, str] = {}
         self._warned_large = False
+        self._says_unclamped = plan.settings.own_clamp_limit
         self._layers_by_kind = {True: [0, 0], False: [0, 0]}  # factors, differences: all, and those changed by much
         self._batch_of = {index: number for number, batch in enumerate(plan.batches) for index in batch}
         self._batch_seconds = StageSeconds()
@@ -50,12 +51,13 @@ class LayerEvents:
         if row is not None:
             self._rows += 1
             count = self._layers_by_kind[row.rank is not None]
-            count[0], count[1] = count[0] + 1, count[1] + (row.relative_change > _LARGE_CHANGE)
+            count[0], count[1] = count[0] + 1, count[1] + (row.relative_change > LARGE_CHANGE)
             self._emit(LayerDone(index, row))
             self._remarks(row, outcome)
         elif outcome.left_out is not None:
             if outcome.left_out.reason is LeaveOutReason.NON_FINITE:
                 self.leave_out(outcome.left_out, str(outcome.broken_file or self._finetuned.path))
+            self._rounded += bool(outcome.left_out.rounded_to)
             self._emit(LayerSkipped(index, outcome.left_out))
         self._note_batch(index, outcome, memory)
 
@@ -83,7 +85,8 @@ class LayerEvents:
             EngineError: ``no_difference`` or ``input_changed``.
         """
         if not all(files):
-            raise EngineError(ErrorCode.NO_DIFFERENCE, file=self._finetuned.path, layers=len(self._plan.layers))
+            data: dict[str, Any] = {"rounded": self._rounded, "reason": "rounding"} if self._rounded else {}
+            raise EngineError(ErrorCode.NO_DIFFERENCE, file=self._finetuned.path, layers=len(self._plan.layers), **data)
         self._finetuned.check_unchanged()
         self._original.check_unchanged()
         if not self._warned_large:
@@ -91,7 +94,7 @@ class LayerEvents:
         counts = {
             NoticeCode.ENERGY_BOUNDS: self._bounds,
             NoticeCode.LAYERS_CAPPED: sum(row.capped for row in files[0]),
-            NoticeCode.CLAMP_KEPT: sum(row.clamp == "kept" for row in files[0]),
+            NoticeCode.CLAMP_KEPT: sum(row.clamp == "kept" for row in files[0]) if self._says_unclamped else 0,
         }
         for code, count in counts.items():
             if count:
@@ -125,6 +128,6 @@ class LayerEvents:
     def _warn_large(self) -> None:
         kind = any(self._layers_by_kind[True])  # factors, where there are any
         of, large = self._layers_by_kind[kind]
-        if 2 * large > of:
+        if LargeChange(large, of).unrelated:
             self._warned_large = True
             self._emit(Notice(NoticeCode.LARGE_CHANGE, data={"layers": large, "of": of}))

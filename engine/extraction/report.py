@@ -19,7 +19,7 @@ from engine.decompose.seed import SOLVER_VERSION
 from engine.formats.lora_format import LoraFacts
 from engine.planning.output import Output
 from engine.planning.plan import Plan
-from engine.results import LayerResult, LeftOut
+from engine.results import LayerResult, LeftOut, count_large_changes
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,16 @@ class Quality:
     worst: float
 
 
-def quality(rows: list[LayerResult], lost_energy: float) -> Quality:
-    """Sum up the layers; `lost_energy` is |delta|^2 of matched weights that are not in the file."""
-    total = sum(row.delta_energy for row in rows) + lost_energy
-    kept = sum(row.energy_retained * row.delta_energy for row in rows)
+def quality(rows: list[LayerResult], lost_energy: float, whole_energy: float = 0.0) -> Quality:
+    """Sum up the layers.
+
+    Args:
+        rows: of the file.
+        lost_energy: |delta|^2 of what is not in the file: of matched weights, and of grown parts against zero.
+        whole_energy: of grown parts that the file holds as they are.
+    """
+    total = sum(row.delta_energy for row in rows) + lost_energy + whole_energy
+    kept = sum(row.energy_retained * row.delta_energy for row in rows) + whole_energy
     return Quality(mean=kept / total if total else 0.0, worst=min((row.energy_retained for row in rows), default=0.0))
 
 
@@ -79,11 +85,16 @@ def metadata(
         "lora_extractor.layers": str(len(rows)),
         "lora_extractor.mean_energy_retained": f"{figures.mean:.8f}",
         "lora_extractor.worst_energy_retained": f"{figures.worst:.8f}",
+        "lora_extractor.coverage": f"{output.coverage.share:.8f}",
+        "lora_extractor.unmatched_blocks": str(len(output.coverage.unmatched_blocks)),
         "modelspec.sai_model_spec": "1.0.0",
         "modelspec.title": output.title,
         "modelspec.date": started,
         "modelspec.description": f"LoRA extracted from {finetuned.name} minus {original.name}",
     }
+    if any(task.weight.rounding is not None for task in plan.tasks):
+        texts["lora_extractor.round_original"] = plan.settings.round_original
+        texts["lora_extractor.rounded_layers"] = str(sum(bool(row.rounded) for row in rows))
     if plan.pairing.family.architecture:
         texts["modelspec.architecture"] = plan.pairing.family.architecture
     return texts | output.format.metadata(facts)
@@ -122,11 +133,18 @@ def report(
             "capped": sum(row.capped for row in rows),
             "kept_unclamped": sum(row.clamp == "kept" for row in rows),
             "stored_fp32": sum(_is_fallback(row, output) for row in rows),
+            "large_changes": asdict(count_large_changes(rows)),
+            **output.coverage.document(),
+            "rounded": sum(bool(row.rounded) for row in rows),
+            "unchanged_but_rounded": sum(bool(item.rounded_to) for item in left_out),
             **run,
         },
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "system": platform.platform()},
         "layers": [_row(row, plan.method) for row in rows],
-        "left_out": [{"name": item.name, "reason": item.reason.value, "detail": item.detail} for item in left_out],
+        "left_out": [
+            {"name": item.name, "reason": item.reason.value, "detail": item.detail, "parameters": item.numel}
+            for item in left_out
+        ],
         "left_out_by_reason": dict(Counter(item.reason.value for item in left_out)),
     }
     return json.dumps(document, indent=1, allow_nan=False, default=str) + "\n"

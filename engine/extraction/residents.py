@@ -102,12 +102,16 @@ class DeviceResidents:
             self._events.offloaded("resident", "limit", gone, sum(sizes[block] for block in gone))
 
     def take(self, task: Task) -> Weights | None:
-        """A layer's weights where they are resident; from then on they count as staged."""
+        """A layer's weights where they are resident; from then on they count as staged.
+
+        A delta of sides that were compared otherwise is dropped.
+        """
         block = block_name(task.weight)
         found = self._blocks.take(self._device.name, block, task.weight.name)
-        if found is not None:
-            self._governor.release(block, found.nbytes)
-        return found
+        if found is None:
+            return None
+        self._governor.release(block, found.nbytes)
+        return found if found.serve(task.weight.rounding) else None
 
     def elsewhere(self, task: Task) -> bool:
         """Whether a layer is resident on another device."""

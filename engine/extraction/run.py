@@ -172,7 +172,7 @@ class ExtractionRun:
         """Write everything whose turn it is; returns the index whose turn is next."""
         group: list[tuple[int, LayerOutcome]] = []
         while (outcome := self._available(position, ready, journal)) is not None:
-            if outcome.stored:
+            if outcome.stored or outcome.left_out is not None:  # of which a new part may be written all the same
                 with self._at_disk():
                     for collector in self._collectors:
                         outcome = collector.write(position, outcome)
@@ -216,7 +216,7 @@ class ExtractionRun:
         for index, outcome in group:
             if self._plan.tasks[index].measured:
                 for collector in self._collectors:
-                    collector.measured(self._plan.tasks[index].weight.name, outcome.delta_energy)
+                    collector.measured(self._plan.tasks[index].weight.name, outcome.delta_energy + outcome.grown_energy)
             else:
                 self._finish(index, outcome)
             self._progress.settle(index)
@@ -237,7 +237,8 @@ class ExtractionRun:
             for collector in self._collectors:
                 collector.write_whole(name, tensor)
             return
-        left_out = LeftOut(name, LeaveOutReason.NON_FINITE, f"in {finetuned.name}")
+        detail = f"in {finetuned.name}"
+        left_out = LeftOut(name, LeaveOutReason.NON_FINITE, detail, numel=tensor.numel(), component=view.component)
         for collector in self._collectors:
             collector.leave_out(left_out)
         self._layer_events.leave_out(left_out, str(finetuned.path))
@@ -308,4 +309,5 @@ def _planned(plan: Plan, executor: LayerExecutor) -> Planned:
         device_used_bytes=executor.sample().device_used_bytes,
         settings=plan.settings,
         hardware=plan.hardware,
+        coverage=plan.coverage,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from engine.checkpoints import Checkpoint
+from engine.checkpoints.rounded import compared
 from engine.checkpoints.tensors import EncodedWeight, read_encoded
 from engine.decompose.delta import Delta, subtract
 from engine.decompose.method import LayerMethod
@@ -18,7 +19,7 @@ from engine.devices.buffer_pool import BufferPool, HostBuffer
 from engine.devices.device import Device
 from engine.devices.memory_rules import Way
 from engine.extraction.block_cache import Weights
-from engine.layer import LayerOutcome, measure, work_on
+from engine.layer import LayerOutcome, measure, only_rounded, work_on
 from engine.models.pairing import PairedWeight
 from engine.planning.task import Task
 from engine.results import LeaveOutReason, StageSeconds
@@ -147,12 +148,17 @@ class LayerStages:
     def _worked(self, task: Task, prefetched: Prefetched, reserve: Callable[[int], None], *, on_cpu: bool) -> Worked:
         began = time.perf_counter()
         unread = prefetched.weights.unread
-        delta: Delta | MeasuredDelta
-        if unread is not None and prefetched.weights.way == "pieces":
+        delta: Delta | MeasuredDelta | None
+        if unread is not None and unread.only_rounded():
+            delta, difference = None, Weights()
+        elif unread is not None and prefetched.weights.way == "pieces":
             delta, difference = unread.measured(), Weights()
         else:
-            delta, difference = self._subtract(prefetched.weights, on_host=on_cpu or self._device.host)
-        outcome = measure(delta) if task.measured else work_on(task.weight, delta, self._method, reserve=reserve)
+            delta, difference = self._subtract(task.weight, prefetched.weights, on_host=on_cpu or self._device.host)
+        if delta is None:
+            outcome = only_rounded(task.weight, measured=task.measured)
+        else:
+            outcome = measure(delta) if task.measured else work_on(task.weight, delta, self._method, reserve=reserve)
         self._device.wait()
         ended = time.perf_counter()
         reading = 0.0 if unread is None else unread.read_seconds
@@ -166,21 +172,25 @@ class LayerStages:
             unread.free()
         return Worked(outcome, prefetched.weights, difference)
 
-    def _subtract(self, weights: Weights, *, on_host: bool) -> tuple[Delta, Weights]:
+    def _subtract(self, weight: PairedWeight, weights: Weights, *, on_host: bool) -> tuple[Delta | None, Weights]:
+        """The difference, and the form in which it could stay; none where the sides differ by rounding alone."""
         if weights.delta is not None:
             self._device.adopt(weights.delta.values)
             return weights.delta, weights
         if weights.unread is not None:
             whole = self._buffers.acquire(4 * weights.unread.shape[0] * weights.unread.shape[1])
             delta = weights.unread.filled(whole)
-            return delta, Weights(delta=delta, buffers=(whole,))
+            return delta, Weights(delta=delta, buffers=(whole,), rounding=weight.rounding)
         assert weights.sides is not None
         for part in (*weights.sides[0].parts, *weights.sides[1].parts):
             self._device.adopt(part)
-        tuned, base = (side.decoded() for side in weights.sides)
+        numbers = compared(weights.sides, weight.rounding)
+        if numbers is None:
+            return None, Weights()
+        tuned, base = numbers
         memory = self._buffers.acquire(4 * base.numel()) if on_host else None
         delta = subtract(tuned, base, memory)
-        return delta, Weights(delta=delta, buffers=(memory,) if memory else ())
+        return delta, Weights(delta=delta, buffers=(memory,) if memory else (), rounding=weight.rounding)
 
     def _outside(self, outcome: LayerOutcome, difference: Weights) -> LayerOutcome:
         """The outcome on the host, with nothing in it that lies in memory which will be used again."""

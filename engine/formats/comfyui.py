@@ -1,7 +1,9 @@
 """ComfyUI's LoRAs. Source: ComfyUI, comfy/lora.py, ``model_lora_keys_unet`` and ``load_lora``.
 
 ComfyUI looks up ``<module>`` of every ``<module>.weight`` and the full name of every other parameter, and
-reads ``.lora_up.weight``, ``.lora_down.weight``, ``.alpha``, ``.diff``, ``.diff_b`` and ``.set_weight`` after it.
+reads ``.lora_up.weight``, ``.lora_down.weight``, ``.alpha``, ``.diff``, ``.diff_b`` and ``.set_weight`` after it. A
+weight with ``.reshape_weight`` is filled up with zeros to that shape before its factors are added (comfy/utils.py,
+``pad_tensor_to_shape``); ``.set_weight`` and ``.diff`` of another shape than the model's are not applied.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ _PREFIXES: dict[str, str] = {
     "pixart_diffusers": "transformer.",
     **dict.fromkeys(("llama", "llama_base", "gpt2", "bert"), ""),
 }
-_DIFFERENCE, _BIAS_DIFFERENCE, _WHOLE = ".diff", ".diff_b", ".set_weight"
+_DIFFERENCE, _BIAS_DIFFERENCE, _WHOLE, _RESHAPE = ".diff", ".diff_b", ".set_weight", ".reshape_weight"
 
 
 class ComfyUI(LoraFormat):
@@ -42,13 +44,18 @@ class ComfyUI(LoraFormat):
         """See `LoraFormat.whole_key`."""
         return _base(family, name) + _WHOLE
 
+    def reshape_key(self, family: Family, name: str) -> str | None:
+        """See `LoraFormat.reshape_key`. Models that ComfyUI does not load have none."""
+        loads = bool(_prefix(family)) or not name.startswith(DENOISER)
+        return _base(family, name) + _RESHAPE if loads else None
+
     def parse(self, keys: Iterable[str]) -> LoraIndex | None:
         """See `LoraFormat.parse`. The layer of a ``.diff_b`` is called ``<module>.bias``."""
         keys = tuple(keys)
         whole = tuple(key for key in keys if key.endswith(_WHOLE))
         biases = {key.removesuffix(_BIAS_DIFFERENCE): key for key in keys if key.endswith(_BIAS_DIFFERENCE)}
         endings: dict[str, StoredPart] = {ending: part for part, ending in _FACTORS.items()}
-        endings[_DIFFERENCE] = "difference"
+        endings |= {_DIFFERENCE: "difference", _RESHAPE: "reshape"}
         rest = [key for key in keys if not key.endswith((_WHOLE, _BIAS_DIFFERENCE))]
         index = index_of(rest, endings) or LoraIndex({}, unknown=tuple(rest))
         layers: dict[str, LayerKeys] = {**index.layers}

@@ -116,6 +116,10 @@ class LoraFormat(ABC):
         """The key of a weight that is set as a whole; None where the format has none."""
         return None
 
+    def reshape_key(self, family: Family, name: str) -> str | None:
+        """The key of the shape that a weight is enlarged to before its factors are added; None where it cannot be."""
+        return None
+
     @abstractmethod
     def parse(self, keys: Iterable[str]) -> LoraIndex | None:
         """Sort the keys of a file; None where none of them is of this format. The inverse of `keys`."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, cast, get_args
 
 from engine.errors import EngineError, ErrorCode
 from engine.formats.comfyui import ComfyUI
 from engine.formats.kohya import Kohya
 from engine.formats.lora_format import LoraFormat, LoraIndex
 from engine.models.families import Family
+from engine.settings import RoundOriginal
 
 FORMATS: tuple[LoraFormat, ...] = (ComfyUI(), Kohya())
 """In the order in which they are offered; the first one is the default."""
@@ -52,6 +53,12 @@ def own_settings(metadata: Mapping[str, str]) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError):
         return {}
     return settings if isinstance(settings, dict) else {}
+
+
+def own_rounding(metadata: Mapping[str, str]) -> RoundOriginal | None:
+    """How the sides were compared for a LoRA, from its metadata; None where they were subtracted as they are stored."""
+    word = metadata.get("lora_extractor.round_original")
+    return cast(RoundOriginal, word) if word in get_args(RoundOriginal) else None
 
 
 def likeliest(known: Mapping[LoraFormat, int], metadata: Mapping[str, str]) -> LoraFormat:

@@ -70,7 +70,8 @@ class LoraFile:
             return Difference(tensors["difference"])
         up, down = tensors["up"].flatten(1), tensors["down"]
         alpha = tensors.get("alpha", torch.tensor(float(len(down)))).reshape(())
-        return Factors(up, down.flatten(1), alpha, tuple(down.shape[2:]))
+        enlarged = tuple(map(int, tensors["reshape"].tolist())) if "reshape" in tensors else ()
+        return Factors(up, down.flatten(1), alpha, tuple(down.shape[2:]), enlarged)
 
     def read_whole(self, key: str) -> torch.Tensor:
         """A tensor of `whole` or `unknown` as it is, for a tool that passes it on.
@@ -96,6 +97,8 @@ class LoraFile:
                 raise self._mismatch(keys[part], "malformed")
         if math.prod(shapes.get("alpha", ())) != 1:
             raise self._mismatch(keys["alpha"], "malformed")
+        if len(shapes.get("reshape", (1,))) != 1:
+            raise self._mismatch(keys["reshape"], "malformed")
         if math.prod(shapes["up"][1:]) != shapes["down"][0]:
             raise self._mismatch(keys["up"], "half")
 

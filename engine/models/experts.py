@@ -9,8 +9,9 @@ Sources of the names and of how they are divided: transformers 5, conversion_map
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from engine.checkpoints import Piece, StoredTensor, WeightSource, WeightView
@@ -46,6 +47,9 @@ _IN_MEMORY = (  # names of modules in files, in memory, and what tells that a mo
     (".block_sparse_moe.", ".mlp.", ".mlp.experts."),  # Mixtral
     (".block_sparse_moe.router.layer.", ".block_sparse_moe.router.", ".block_sparse_moe.router."),  # GraniteMoE
 )
+_USUAL = {"w1": "gate_proj", "w3": "up_proj", "w2": DOWN}  # Mixtral's names of matrices, and everybody else's
+_MIXTRALS = re.compile(r"(\.experts\.(?:\d+\.)?)(w[123])(?=\.weight$|$)")
+_GATES = re.compile(r"\.experts\.(?:\d+\.)?gate_proj(?:\.weight)?$")
 _LONGEST_KERNEL = 16  # of a convolution along one dimension, as far as its shape can tell
 _COUNTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 
@@ -92,7 +96,8 @@ def align_experts(
         configs: of each, what its ``config.json`` says; empty where there is none.
     """
     sides = _same_modules(tuned, base)
-    stacks = tuple(_stacks(side, config) for side, config in zip(sides, configs, strict=True))
+    counts = {config.get(key) for config in configs for key in _COUNTS} - {None}
+    stacks = tuple(_stacks(side, counts) for side in sides)
     notices = _doubtful(sides, {stack.name for side in stacks for stack in side})
     if not any(stacks):
         return Aligned(*sides, notices)
@@ -101,20 +106,23 @@ def align_experts(
     meeting: list[list[_Stack]] = []
     for at in (0, 1):
         modules = {stack.module for stack in stacks[1 - at]}
+        alike = {(stack.module, stack.leaf) for stack in stacks[1 - at]}
         foreign = [
-            stack for stack in stacks[at] if stack.module not in modules and _interleaved(stack, sides[at])
+            stack for stack in stacks[at] if (stack.module, stack.leaf) not in alike and _interleaved(stack, sides[at])
         ]  # which joined halves do not give
         own = [stack for stack in stacks[at] if stack.module in {*modules, *single[1 - at]} and stack not in foreign]
         others = _shapes(own, sides[1 - at], single[1 - at])
         found = _orientations(sides[at], own, others)
         meeting.append(own)
         turned.append(found)
-        notices += _said(NoticeCode.EXPERTS_INTERLEAVED, [item for item in foreign if item.module in single[1 - at]])
+        notices += _said(
+            NoticeCode.EXPERTS_INTERLEAVED, [item for item in foreign if item.module in {*modules, *single[1 - at]}]
+        )
         guessed = [stack for stack in own if stack.name not in found and stack.name in others]
         notices += _said(NoticeCode.EXPERTS_SQUARE, guessed)
-    joined = [_joined(sides[at], meeting[1 - at], single[at]) for at in (0, 1)]
-    divided = [_divided(joined[at], meeting[at], turned[at]) for at in (0, 1)]
-    return Aligned(divided[0], divided[1], notices)
+    divided = [_divided(sides[at], meeting[at], turned[at]) for at in (0, 1)]
+    joined = [_joined(divided[at], meeting[1 - at]) for at in (0, 1)]
+    return Aligned(joined[0], joined[1], notices)
 
 
 def _same_modules(tuned: Views, base: Views) -> tuple[Views, Views]:
@@ -124,14 +132,19 @@ def _same_modules(tuned: Views, base: Views) -> tuple[Views, Views]:
         for in_files, in_memory, mark in _IN_MEMORY:
             if not any(in_files in name for name in other) and any(mark in name for name in other):
                 side = {name.replace(in_files, in_memory): view for name, view in side.items()}
+        if any(_GATES.search(name) for name in other) and not any(_GATES.search(name) for name in side):
+            side = {_MIXTRALS.sub(_by_usual_name, name): view for name, view in side.items()}
         return side
 
     return renamed(tuned, base), renamed(base, tuned)
 
 
-def _stacks(views: Views, config: Mapping[str, object]) -> list[_Stack]:
-    """The tensors of many experts in a model."""
-    counts = {config.get(key) for key in _COUNTS} - {None}
+def _by_usual_name(match: re.Match[str]) -> str:
+    return match[1] + _USUAL[match[2]]
+
+
+def _stacks(views: Views, counts: Collection[object]) -> list[_Stack]:
+    """The tensors of many experts in a model; `counts` are the numbers of experts that a config names."""
     found = []
     for name, view in views.items():
         if len(view.shape) != 3 or 0 in view.shape or not view.is_weight:
@@ -276,8 +289,9 @@ def _interleaved(stack: _Stack, views: Views) -> bool:
     return stack.leaf == GATE_UP and stack.name + "_bias" in views
 
 
-def _joined(views: Views, theirs: list[_Stack], single: Singles) -> Views:
+def _joined(views: Views, theirs: list[_Stack]) -> Views:
     """The same with matrices of single experts joined and named as the other side's tensors keep them."""
+    single = _single_experts(views) if theirs else {}
     replaced: dict[str, tuple[str, WeightView]] = {}
     gone: set[str] = set()
     for stack in theirs:

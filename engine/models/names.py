@@ -16,11 +16,20 @@ from engine.events import Notice, NoticeCode
 from engine.models import wrappers
 from engine.models.families import COMPONENT_PREFIXES, GENERIC, WRAPPER_PREFIXES, Family
 from engine.models.layouts import LAYOUTS, NATIVE, Layout
-from engine.models.llama_cpp import llama_cpp_layout
+from engine.models.layouts.llama_cpp import llama_cpp_layout
 from engine.models.models_in_file import duplicate, models_in
 from engine.models.pipelines import in_order, place_of
+from engine.models.recognition import (
+    COMPONENT_STARTS,
+    Kind,
+    Sources,
+    behind,
+    encoder_of,
+    is_checkpoint,
+    kind_of,
+    recognised,
+)
 from engine.models.recognition import DENOISER as DENOISER
-from engine.models.recognition import Kind, Sources, behind, encoder_of, is_checkpoint, kind_of, recognised
 from engine.models.recognition import detect_family as detect_family
 from engine.results import LeaveOutReason, LeftOut
 
@@ -123,7 +132,8 @@ class _Reading:
         if any(name.startswith(DENOISER) for name in self.views) or not rest:
             self._add(NATIVE.views(rest, "other"))
             return
-        found = recognised(rest)
+        if len(rest) < len(sources):
+            found = recognised(rest)
         if found is not None:
             start, kind = found[0], kind_of(found[1]) or Kind(GENERIC)
         else:
@@ -142,11 +152,11 @@ class _Reading:
         named: list[tuple[str, WeightView]] = []
         prefixed: dict[tuple[str, str, str, str], Sources] = {}
         for whole, source in sources.items():
-            row = next((row for row in COMPONENT_PREFIXES if whole.startswith(row[0])), None)
-            if row is None:
+            if not whole.startswith(COMPONENT_STARTS):
                 rest[whole] = source
-            else:
-                prefixed.setdefault(row, {})[whole[len(row[0]) :]] = source
+                continue
+            row = next(row for row in COMPONENT_PREFIXES if whole.startswith(row[0]))
+            prefixed.setdefault(row, {})[whole[len(row[0]) :]] = source
         for (_, component, canonical, key), inner in prefixed.items():
             start = _start_inside(inner)
             kind = Kind(GENERIC, LAYOUTS[key], component, canonical)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
 from engine.checkpoints import Checkpoint, WeightView
+from engine.checkpoints.encodings import cut_to
+from engine.checkpoints.rounding import Rounding, rounding_between
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
 from engine.models.aligned_names import name_pair
@@ -18,8 +21,9 @@ from engine.models.experts import align_experts
 from engine.models.families import GENERIC, Family
 from engine.models.language_models import pair_tied, turn_conv1d
 from engine.results import LeaveOutReason, LeftOut
-from engine.settings import ExtractionSettings
+from engine.settings import ExtractionSettings, RoundOriginal
 
+Views = dict[str, WeightView]
 WeightKind = Literal["matrix", "conv", "bias", "norm", "parameter"]
 Extent = Literal["rows", "outputs", "inputs"]
 """What the first two dimensions of a weight count: the rows of a vocabulary, or output channels; input channels."""
@@ -47,6 +51,7 @@ class PairedWeight:
         block: where it stands.
         common: shape of the part that both sides have, where their shapes differ: the first entries along each
             dimension. The delta is zero outside of it. None where the shapes are equal.
+        rounding: how the sides are compared where they are stored in different forms; None where they are not.
     """
 
     name: str
@@ -57,11 +62,16 @@ class PairedWeight:
     original: WeightView
     block: Block
     common: tuple[int, ...] | None = None
+    rounding: Rounding | None = None
 
     @property
     def numel(self) -> int:
         """Number of elements of the delta."""
         return math.prod(self.shape)
+
+    def rounded(self, choice: RoundOriginal) -> PairedWeight:
+        """The same weight, compared as a setting wants it."""
+        return self if self.rounding is None else replace(self, rounding=self.rounding.under(choice))
 
     @property
     def grown(self) -> dict[Extent, int]:
@@ -79,6 +89,11 @@ class PairedWeight:
         words: tuple[Extent, Extent] = ("rows" if is_vocabulary(self.name) else "outputs", "inputs")
         sizes = zip(words, longer, shorter, strict=False)
         return {word: ours - theirs for word, ours, theirs in sizes if ours > theirs}
+
+    @property
+    def may_be_enlarged(self) -> bool:
+        """Whether the original's weight can be filled up to the fine-tuned one; with more outputs its bias ends."""
+        return self.kind in ("matrix", "conv") and not self.lacking and self.grown.keys() in ({"rows"}, {"inputs"})
 
     @property
     def grown_numel(self) -> int:
@@ -134,8 +149,10 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
         EngineError: ``no_common_weights`` where nothing matches.
     """
     tuned, base = name_pair(finetuned, original)
-    aligned = align_experts(turn_conv1d(tuned.views), turn_conv1d(base.views))
-    tuned_views, base_views, tied = pair_tied(aligned.tuned, aligned.base)
+    configs = (_config(finetuned), _config(original))
+    aligned = align_experts(turn_conv1d(tuned.views), turn_conv1d(base.views), configs)
+    tuned_views, base_views, tied = pair_tied(aligned.tuned, aligned.base, configs)
+    tuned_views, base_views = _without_padding(tuned_views, base_views)
     tuned, base = replace(tuned, views=tuned_views), replace(base, views=base_views)
     family = base.family if base.family is not GENERIC else tuned.family
     blocks = find_blocks(family, set(base.views))
@@ -152,8 +169,9 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
             left_out.append(reason)
         else:
             kind = _kind(name, view.shape, base.views)
-            block = blocks.get(name, Block())
-            weights.append(PairedWeight(name, kind, view.component, view.shape, other, view, block, common.get(name)))
+            block, rounding = blocks.get(name, Block()), rounding_between(other, view)
+            sides = view.shape, other, view
+            weights.append(PairedWeight(name, kind, view.component, *sides, block, common.get(name), rounding))
     odd = [item for item in left_out if item.reason not in _UNMATCHED]
     if not weights and odd:
         raise EngineError(
@@ -177,6 +195,28 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
     return Pairing(family, tuple(weights), tuple(left_out), only_finetuned, notices)
 
 
+def _without_padding(tuned: Views, base: Views) -> tuple[Views, Views]:
+    """Both sides, what an encoding has padded cut to the other side's shape."""
+    ours, theirs = dict(tuned), dict(base)
+    for name in tuned.keys() & base.keys():
+        one, other = tuned[name], base[name]
+        if one.shape != other.shape:
+            ours[name], theirs[name] = cut_to(one, other.shape) or one, cut_to(other, one.shape) or other
+    return ours, theirs
+
+
+def _config(checkpoint: Checkpoint) -> Mapping[str, object]:
+    """What the ``config.json`` beside a model says of its language model; empty where there is none to be read.
+
+    It only decides where names and shapes leave a doubt, so a broken one is no error here.
+    """
+    with suppress(EngineError):
+        config = checkpoint.config_of(next(iter(checkpoint.stored.values())))
+        inner = config.get("text_config")
+        return {**config, **inner} if isinstance(inner, Mapping) else config
+    return {}
+
+
 def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
     """Apply the settings' parts, patterns and bias choice to a pairing.
 
@@ -187,9 +227,12 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
     measured: list[PairedWeight] = []
     new = _new_weights(pairing, settings)
     left_out = [item for item in pairing.left_out if item.name not in new]
-    for weight in pairing.weights:
+    for weight in (weight.rounded(settings.round_original) for weight in pairing.weights):
         if weight.component not in settings.components:
-            left_out.append(LeftOut(weight.name, LeaveOutReason.COMPONENT_NOT_CHOSEN, weight.component))
+            component, numel = weight.component, weight.numel
+            left_out.append(
+                LeftOut(weight.name, LeaveOutReason.COMPONENT_NOT_CHOSEN, component, numel=numel, component=component)
+            )
             continue
         reason = _unwanted(weight, settings)
         if reason is None:
@@ -197,13 +240,17 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
             left_out += _grown_part(weight)
         else:
             measured.append(weight)
-            left_out.append(LeftOut(weight.name, reason))
+            left_out.append(LeftOut(weight.name, reason, numel=weight.numel, component=weight.component))
     return Selection(tuple(extracted), tuple(measured), new, tuple(left_out))
 
 
 def _grown_part(weight: PairedWeight) -> list[LeftOut]:
     detail = ", ".join(f"{count} new {word}" for word, count in weight.grown.items())
-    return [LeftOut(weight.name, LeaveOutReason.GROWN_PART, detail)] if detail else []
+    if not detail:
+        return []
+    return [
+        LeftOut(weight.name, LeaveOutReason.GROWN_PART, detail, numel=weight.grown_numel, component=weight.component)
+    ]
 
 
 def _new_weights(pairing: Pairing, settings: ExtractionSettings) -> dict[str, WeightView]:
@@ -227,7 +274,9 @@ def _unwanted(weight: PairedWeight, settings: ExtractionSettings) -> LeaveOutRea
 
 
 def _unmatched(name: str, view: WeightView, reason: LeaveOutReason) -> LeftOut:
-    return LeftOut(name, reason, f"{view.source.stored_dtype} {list(view.source.shape)}")
+    detail = f"{view.source.stored_dtype} {list(view.source.shape)}"
+    numel = math.prod(view.shape) if view.is_weight else 0
+    return LeftOut(name, reason, detail, numel=numel, component=view.component)
 
 
 def _odd(name: str, tuned: WeightView, base: WeightView, common: Mapping[str, tuple[int, ...]]) -> LeftOut | None:
@@ -236,11 +285,15 @@ def _odd(name: str, tuned: WeightView, base: WeightView, common: Mapping[str, tu
             return LeftOut(name, LeaveOutReason.NOT_FLOAT, view.source.stored_dtype)
     if tuned.shape != base.shape and name not in common:
         detail = f"{list(tuned.shape)} in the fine-tuned model, {list(base.shape)} in the original"
-        return LeftOut(name, LeaveOutReason.SHAPE_DIFFERS, detail)
+        numel = max(math.prod(tuned.shape), math.prod(base.shape))
+        return LeftOut(name, LeaveOutReason.SHAPE_DIFFERS, detail, numel=numel, component=base.component)
     if 0 in base.shape or 0 in tuned.shape:
         return LeftOut(name, LeaveOutReason.EMPTY, str(list(base.shape)))
     if len(base.shape) > MAX_DIMENSIONS and name.endswith(".weight"):
-        return LeftOut(name, LeaveOutReason.TOO_MANY_DIMENSIONS, str(list(base.shape)))
+        numel = math.prod(base.shape)
+        return LeftOut(
+            name, LeaveOutReason.TOO_MANY_DIMENSIONS, str(list(base.shape)), numel=numel, component=base.component
+        )
     return None
 
 

@@ -6,7 +6,9 @@ import math
 
 from engine.checkpoints import Piece, WeightView
 from engine.checkpoints.dtypes import DTYPES
-from engine.checkpoints.encodings import decoded_bytes, encoding_of, piece_of, scratch_bytes
+from engine.checkpoints.encodings import decoded_bytes, encoding_of, piece_of, read_by_rows, scratch_bytes
+from engine.checkpoints.encodings.encoding import CASTING_BYTES
+from engine.checkpoints.rounding import dtype_of
 from engine.checkpoints.stored import RAW
 from engine.decompose.method import LayerMethod, StoringRule
 from engine.decompose.workspace import (
@@ -39,6 +41,15 @@ def stored_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule) -
         return weight.numel * size
     rows, columns = matrix_shape(weight.shape)
     return min(method.policy.rank, rows, columns) * (rows + columns) * size + 4
+
+
+def enlarging_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule) -> int:
+    """What is added to that where the weight is enlarged: its new part, an identity, and zeros beside the factors."""
+    size = DTYPES[SAFETENSORS_DTYPES[rule.output_dtype]].bits // 8
+    (rows, columns), (more_rows, more_columns) = matrix_shape(weight.shape), matrix_shape(weight.finetuned.shape)
+    rank = min(method.policy.rank, rows, columns)
+    new = min(more_rows - rows or more_rows, more_columns - columns or more_columns)
+    return ((rank + new) * (more_rows + more_columns) - rank * (rows + columns)) * size + 8 * len(weight.shape)
 
 
 def journal_bytes(weight: PairedWeight, method: LayerMethod) -> int:
@@ -104,6 +115,7 @@ def need_within(weight: PairedWeight, method: LayerMethod, ceiling: int, *, meas
         return whole
     part = min(PART_VALUES, weight.numel)
     reading = sum(_part_bytes(view, part) for view in (weight.finetuned, weight.original))
+    reading += _rounded_part_bytes(weight, part)
     ways = []
     if measured:
         ways.append(Need(0, reading + 8 * part, "pieces"))
@@ -121,6 +133,7 @@ def _in_pieces(weight: PairedWeight, method: LayerMethod) -> Need:
     cap = method.policy.cap(shape)
     values = min(piece_length(min(shape)) * min(shape), weight.numel)
     piece = 4 * values + sum(_part_bytes(view, values) for view in (weight.finetuned, weight.original))
+    piece += _rounded_part_bytes(weight, values)
     left_over = 4 * values  # of a piece
     storing = _STORING * 4 * cap * sum(shape) + max(left_over, _JUDGED * shape[1])
     return Need(0, piece + max(piecewise_bytes(shape, cap), storing), "pieces")
@@ -131,6 +144,23 @@ def _part_bytes(view: WeightView, values: int) -> int:
     if view.plain:
         return values * DTYPES[view.source.dtype].bits // 8
     return sum(_piece_part_bytes(piece, values) for piece in view.pieces) + 4 * values  # and the part put together
+
+
+def _rounded_part_bytes(weight: PairedWeight, values: int) -> int:
+    """What rounding takes where the side that is rounded, or compared, is read in parts of so many values."""
+    if weight.rounding is None:
+        return 0
+    most = 0
+    for side in weight.rounding.alike:
+        like = weight.finetuned if side == "original" else weight.original
+        size = CASTING_BYTES + 2 * 4 * values  # a part that is rounded, and put together
+        if dtype_of(like) is None:
+            pieces = [piece for piece in like.pieces if piece.source.encoding != RAW]
+            size += max((_piece_part_bytes(piece, values) for piece in pieces), default=0)
+            size += max((encoding_of(piece.source).rounding_bytes(piece.source) for piece in pieces), default=0)
+            size += sum(4 * 3 * piece.source.numel for piece in pieces if not read_by_rows(piece))
+        most = max(most, size)
+    return most
 
 
 def _piece_part_bytes(piece: Piece, values: int) -> int:
@@ -191,4 +221,35 @@ def _decoding_bytes(weight: PairedWeight, *, host: bool) -> int:
     """What decoding both sides and then subtracting them take beside what was read; nothing for plain numbers."""
     views = weight.finetuned, weight.original
     scratch, decoded = max(map(scratch_bytes, views)), sum(map(decoded_bytes, views))
-    return decoded + max(scratch, _delta_bytes(weight, host=host) + CHUNK_BYTES) if decoded or scratch else 0
+    rounding, rounded = rounding_bytes(weight)
+    if not (decoded or scratch or rounding):
+        return 0
+    return decoded + max(scratch, rounded + max(rounding, _delta_bytes(weight, host=host) + CHUNK_BYTES))
+
+
+def rounding_bytes(weight: PairedWeight) -> tuple[int, int]:
+    """What rounding one side as the other is stored takes: while it is at work, and what it makes.
+
+    Also where neither is rounded before they are subtracted: whether they differ by rounding alone is asked first.
+    """
+    if weight.rounding is None:
+        return 0, 0
+    works, makes = 0, 0
+    for side in weight.rounding.alike:
+        like = weight.finetuned if side == "original" else weight.original
+        dtype = dtype_of(like)
+        if dtype is not None:  # where it is only compared that is done piece by piece
+            made = weight.numel * DTYPES[dtype].bits // 8 if side == weight.rounding.rounded else 0
+            work = CASTING_BYTES
+        else:
+            made = 4 * weight.numel * (1 if len(like.pieces) == 1 else 2)  # and joined
+            work = max(encoding_of(piece.source).rounding_bytes(piece.source) for piece in like.pieces)
+            work += max((4 * 2 * piece.source.numel for piece in like.pieces if _turned(piece)), default=0)
+            work += 4 * weight.numel if side != weight.rounding.rounded else 0  # the other side, to be compared with
+        works, makes = max(works, work), max(makes, made)
+    return works, makes
+
+
+def _turned(piece: Piece) -> bool:
+    """Whether a piece lies otherwise in its source than in its view, so that what is rounded is copied."""
+    return piece.transposed or piece.rows is not None

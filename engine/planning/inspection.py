@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.checkpoints import Checkpoint
 from engine.checkpoints.encodings import encoding_of
 from engine.checkpoints.folder import open_chosen
 from engine.checkpoints.names_of_files import model_name
-from engine.checkpoints.stored import RAW
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
 from engine.formats.registry import is_lora
 from engine.models.blocks import find_blocks
 from engine.models.names import name_tensors
 from engine.models.pairing import Pairing, select
-from engine.results import LeftOut
+from engine.planning.coverage import cover
+from engine.results import Coverage, LeftOut
 from engine.settings import ExtractionSettings
 
 
@@ -36,7 +36,7 @@ class ModelSummary:
         files: how many it has.
         link: where `path`, or the first of its files, leads as a link; None where it is none.
         by_names_only: the family's names are known from other programs' sources alone, see `Family.by_names_only`.
-        layouts: keys of the layouts that its names follow, see `engine.models.layouts`; none where all are native.
+        layouts: whose names its components have, in words, where those are not the native ones.
     """
 
     path: Path
@@ -73,6 +73,7 @@ class PairSummary:
     family_title: str
     components: dict[str, int]
     blocks: int
+    coverage: Coverage = field(default_factory=Coverage)
 
 
 def open_model(path: Path) -> Checkpoint:
@@ -86,8 +87,8 @@ def open_model(path: Path) -> Checkpoint:
         _refuse_lora(checkpoint)
         quantisation = checkpoint.quantisation
         if quantisation is not None:
-            file, scheme = checkpoint.path, quantisation.title
-            raise EngineError(ErrorCode.QUANTISED, file=file, tensor=quantisation.example, scheme=scheme)
+            data = {"scheme": quantisation.title, "reason": quantisation.remedy}
+            raise EngineError(ErrorCode.QUANTISED, file=checkpoint.path, tensor=quantisation.example, **data)
     except EngineError:
         checkpoint.close()
         raise
@@ -105,8 +106,8 @@ def inspect_model(path: Path) -> ModelSummary:
         named = name_tensors(checkpoint)
         quantisation = checkpoint.quantisation
         dtypes = Counter(part.dtype for part in checkpoint.stored.values())
-        encoded = (source for source in checkpoint.weights.values() if source.encoding != RAW)
-        encodings = Counter(encoding_of(source).title for source in encoded)
+        encoded = ((encoding_of(source), source) for source in checkpoint.weights.values())
+        encodings = Counter(encoding.title_of(source) for encoding, source in encoded if not encoding.plain)
         blocks = {block.name for block in find_blocks(named.family, set(named.views)).values()}
         return ModelSummary(
             path=checkpoint.path,
@@ -124,7 +125,7 @@ def inspect_model(path: Path) -> ModelSummary:
             notices=(*checkpoint.notices, *named.notices),
             files=len(checkpoint.files),
             link=_link(checkpoint),
-            layouts=tuple(sorted({view.layout for view in named.views.values()} - {"native"})),
+            layouts=tuple(dict.fromkeys(layout.title for layout in named.layouts if layout.family)),
             by_names_only=named.family.by_names_only,
         )
 
@@ -139,6 +140,7 @@ def summarise_pair(pairing: Pairing, settings: ExtractionSettings) -> PairSummar
         family_title=pairing.family.title,
         components=dict(Counter(weight.component for weight in selection.extracted)),
         blocks=len({weight.block.name for weight in selection.extracted if weight.block.name}),
+        coverage=cover(pairing, settings.components, selection.new),
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ from engine.formats.output_path import check_writable, first_free, numbered, out
 from engine.formats.registry import format_named, formats_for
 from engine.models.families import Family
 from engine.models.pairing import PairedWeight, Pairing, Selection
-from engine.planning.costs import matrix_shape, stored_bytes
-from engine.results import LeaveOutReason, LeftOut
+from engine.planning.costs import enlarging_bytes, matrix_shape, stored_bytes
+from engine.planning.coverage import cover
+from engine.results import Coverage, LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings, HardwareSettings
 
 _LENGTH_BYTES = 8  # the format's own first field
@@ -47,6 +49,7 @@ class Output:
         header_bytes: room to reserve for its header.
         output_bytes: largest size of it.
         identity: everything that decides its bytes, beside the two models.
+        coverage: of how much of the models its figures will speak.
     """
 
     made_with: dict[str, Any]
@@ -65,6 +68,12 @@ class Output:
     header_bytes: int
     output_bytes: int
     identity: str
+    coverage: Coverage
+
+    @property
+    def enlarged(self) -> frozenset[str]:
+        """The names of weights that it enlarges to the fine-tuned model's shape, new part included."""
+        return frozenset(name for name, parts in self.keys.items() if "reshape" in parts)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -134,7 +143,7 @@ def _output(
     folder, stem = output_folder_and_stem(output_dir, settings, hardware, row.stem)
     numbers[folder, stem] = first_free(folder, stem, numbers[folder, stem] + 1)
     _check_suits(row, pairing.family, method)
-    found = {weight.name: _keys(row, pairing.family, weight, method) for weight in selection.extracted}
+    found = {weight.name: _keys(row, pairing.family, weight, method, settings) for weight in selection.extracted}
     taken = {key: name for name, parts in reversed(found.items()) for key in parts.values()}  # by the first weight
     keys = {name: parts for name, parts in found.items() if parts and _owner(taken, parts) == name}
     if selection.extracted and not keys:
@@ -153,11 +162,14 @@ def _output(
     held = [weight for weight in selection.extracted if weight.name in keys]
     rule = StoringRule.of(settings, _largest_rank(held, method) if row.one_alpha and held else None)
     all_keys = [key for parts in keys.values() for key in parts.values()]
-    header_bytes = header_room((*all_keys, *whole_keys.values()), _texts(settings, hardware))
+    unsaid = _unsaid(selection)
+    header_bytes = header_room((*all_keys, *whole_keys.values()), _texts(settings, hardware, unsaid))
+    enlarged = {name for name, parts in keys.items() if "reshape" in parts}
     size = _LENGTH_BYTES + header_bytes + sum(stored_bytes(weight, method, rule) for weight in held)
+    size += sum(enlarging_bytes(weight, method, rule) for weight in held if weight.name in enlarged)
     return Output(
         made_with=settings.model_dump(mode="json"),
-        made_with_text=settings.model_dump_json(exclude={"resume"}),
+        made_with_text=settings.model_dump_json(exclude={"resume", *unsaid}),
         title=Path(settings.filename_prefix).name,
         rank=settings.rank if settings.lora_type == "standard" else None,
         rank_label=rank_label(settings),
@@ -165,14 +177,32 @@ def _output(
         storing=rule,
         keys=keys,
         whole_keys=whole_keys,
-        left_out=(*selection.left_out, *(LeftOut(name, LeaveOutReason.NOT_IN_FORMAT, details[name]) for name in names)),
+        left_out=(*_outside(selection, enlarged), *_not_in_format({name: details[name] for name in names}, selection)),
         folder=folder,
         stem=stem,
         name=numbered(stem, numbers[folder, stem]),
         header_bytes=header_bytes,
         output_bytes=size + sum(selection.new[name].value_bytes for name in whole_keys),
-        identity=_identity(settings, hardware, stem, header_bytes),
+        identity=_identity(settings, hardware, stem, header_bytes, unsaid),
+        coverage=cover(pairing, settings.components, {*whole_keys, *enlarged}),
     )
+
+
+def _outside(selection: Selection, enlarged: Collection[str]) -> list[LeftOut]:
+    """What is left out whatever the format, without the new parts of the weights that are enlarged."""
+    return [
+        item for item in selection.left_out if item.reason is not LeaveOutReason.GROWN_PART or item.name not in enlarged
+    ]
+
+
+def _not_in_format(details: Mapping[str, str], selection: Selection) -> list[LeftOut]:
+    sizes = {name: (math.prod(view.shape), view.component) for name, view in selection.new.items()}
+    sizes |= {weight.name: (weight.numel, weight.component) for weight in selection.extracted}
+    reason = LeaveOutReason.NOT_IN_FORMAT
+    return [
+        LeftOut(name, reason, detail, numel=sizes[name][0], component=sizes[name][1])
+        for name, detail in details.items()
+    ]
 
 
 def output_notices(output: Output, family: Family) -> tuple[Notice, ...]:
@@ -199,8 +229,15 @@ def unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
     return EngineError(ErrorCode.FORMAT_UNSUITABLE, reason=reason, available=others, **names)
 
 
-def _keys(row: LoraFormat, family: Family, weight: PairedWeight, method: LayerMethod) -> LayerKeys:
-    return row.keys(family, weight.name, weight.kind, factors=method.stores_factors(weight.kind))
+def _keys(
+    row: LoraFormat, family: Family, weight: PairedWeight, method: LayerMethod, settings: ExtractionSettings
+) -> LayerKeys:
+    factors = method.stores_factors(weight.kind)
+    keys = row.keys(family, weight.name, weight.kind, factors=factors)
+    if not (keys and factors and settings.set_weight and weight.may_be_enlarged):
+        return keys
+    key = row.reshape_key(family, weight.name)
+    return keys if key is None else {**keys, "reshape": key}
 
 
 def _owner(taken: Mapping[str, str], parts: LayerKeys) -> str:
@@ -213,12 +250,21 @@ def _largest_rank(weights: list[PairedWeight], method: LayerMethod) -> float:
     return float(max(method.policy.cap(matrix_shape(weight.shape)) for weight in weights))
 
 
-def _identity(settings: ExtractionSettings, hardware: HardwareSettings, stem: str, header_bytes: int) -> str:
-    chosen = settings.model_copy(update={"resume": True}).model_dump_json()  # whether it may go on decides no byte
+def _unsaid(selection: Selection) -> set[str]:
+    """Settings that decide nothing of this pair, and so are not in the file: it stays the one of earlier versions."""
+    rounds = any(weight.rounding is not None for weight in (*selection.extracted, *selection.measured))
+    return set() if rounds else {"round_original"}
+
+
+def _identity(
+    settings: ExtractionSettings, hardware: HardwareSettings, stem: str, header_bytes: int, unsaid: set[str]
+) -> str:
+    everything = settings.model_copy(update={"resume": True})  # whether it may go on decides no byte
+    chosen = everything.model_dump_json(exclude=unsaid)
     return "\n".join((chosen, hardware.model_dump_json(exclude={"debug_mode"}), stem, str(header_bytes)))
 
 
-def _texts(settings: ExtractionSettings, hardware: HardwareSettings) -> str:
+def _texts(settings: ExtractionSettings, hardware: HardwareSettings, unsaid: set[str]) -> str:
     """The long texts of the file's metadata."""
-    texts = settings.model_dump_json(exclude={"resume"}), hardware.model_dump_json(exclude={"debug_mode"})
+    texts = settings.model_dump_json(exclude={"resume", *unsaid}), hardware.model_dump_json(exclude={"debug_mode"})
     return json.dumps([*texts, settings.filename_prefix])

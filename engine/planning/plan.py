@@ -8,16 +8,19 @@ from functools import cached_property
 from pathlib import Path
 
 from engine.checkpoints import WeightView
+from engine.checkpoints.rounding import Rounding
 from engine.decompose.method import LayerMethod, StoringRule
 from engine.events import Notice, NoticeCode
+from engine.formats.lora_format import LoraFormat
 from engine.models.pairing import PairedWeight, Pairing, select
 from engine.planning.costs import journal_bytes, measuring_work, work
 from engine.planning.output import Output, output_notices, plan_outputs
 from engine.planning.residency import batches, block_positions
 from engine.planning.task import Task
-from engine.results import LeftOut
+from engine.results import Coverage, LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
+_COARSE_BITS = 8  # of a number; in more its rounding is small beside what training changes
 _OF_AN_OUTPUT = {"key_format", "filename_prefix", "output_dtype", "clamp_quantile", "clamp_max_loss"}
 
 
@@ -38,6 +41,8 @@ class Plan:
         journal_bytes: largest size of the run's journal.
         batches: which of `layers` are worked on together.
         notices: remarks that can be made before the start.
+        could_write_whole: how many weights that only the fine-tuned model has the first file would hold if
+            ``set_weight`` were on.
     """
 
     pairing: Pairing
@@ -54,6 +59,7 @@ class Plan:
     journal_bytes: int
     batches: tuple[tuple[int, ...], ...]
     notices: tuple[Notice, ...]
+    could_write_whole: int
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
@@ -75,6 +81,11 @@ class Plan:
     def left_out(self) -> tuple[LeftOut, ...]:
         """What is not in the first file, and why."""
         return self.outputs[0].left_out
+
+    @property
+    def coverage(self) -> Coverage:
+        """Of how much of the models the first file's figures will speak."""
+        return self.outputs[0].coverage
 
     @property
     def folder(self) -> Path:
@@ -116,13 +127,15 @@ def make_plan(
     """
     selection, method = select(pairing, settings), LayerMethod.of(settings)
     _check_one_decomposition(settings, also)
-    unusual, resized = _unusual(settings), _resized(selection.extracted)
+    unusual = _unusual(settings)
     outputs = plan_outputs(pairing, selection, (settings, *also), hardware, method, output_dir)
     method = replace(method, storing=_rules(outputs))
     held = {name for output in outputs for name in output.keys}
     layers = tuple(weight for weight in selection.extracted if weight.name in held)
-    unwanted = {weight.name for weight in (*selection.measured, *selection.extracted)} - held
-    measured = tuple(weight for weight in pairing.weights if weight.name in unwanted)
+    chosen = {weight.name: weight for weight in (*selection.measured, *selection.extracted)}
+    measured = tuple(
+        chosen[weight.name] for weight in pairing.weights if weight.name in chosen and weight.name not in held
+    )
     written_whole = {name for output in outputs for name in output.whole_keys}
     return Plan(
         pairing=pairing,
@@ -139,11 +152,21 @@ def make_plan(
         journal_bytes=sum(journal_bytes(weight, method) for weight in layers),
         batches=batches(layers, hardware.batch_size, hardware.prefetch_ahead),
         notices=(
+            *_rounding((*layers, *measured)),
             *pairing.notices,
             *unusual,
             *(notice for output in outputs for notice in output_notices(output, pairing.family)),
-            *(notice for notice in resized if notice.name in held),
+            *_resized(layers, outputs, pairing, method),
         ),
+        could_write_whole=_could_write_whole(pairing, settings, outputs[0].format),
+    )
+
+
+def _could_write_whole(pairing: Pairing, settings: ExtractionSettings, lora: LoraFormat) -> int:
+    views = {} if settings.set_weight else pairing.only_finetuned
+    return sum(
+        view.is_weight and view.component in settings.components and lora.whole_key(pairing.family, name) is not None
+        for name, view in views.items()
     )
 
 
@@ -174,19 +197,61 @@ def _unusual(settings: ExtractionSettings) -> tuple[Notice, ...]:
     return (Notice(NoticeCode.ADAPTIVE_PARAM_UNUSUAL, data=data),)
 
 
-def _resized(weights: Sequence[PairedWeight]) -> tuple[Notice, ...]:
-    """A remark on each weight of which the common part alone is paired."""
-    return tuple(
-        Notice(
-            NoticeCode.COMMON_PART_PAIRED,
-            weight.name,
-            {
-                "grown": weight.grown,
-                "lacking": weight.lacking,
-                "common": list(weight.common),
-                "parameters": weight.grown_numel,
-            },
-        )
-        for weight in weights
-        if weight.common is not None
-    )
+def _rounding(weights: Sequence[PairedWeight]) -> tuple[Notice, ...]:
+    """Remarks on weights that one side stores more coarsely than the other, so that much of their change is rounding.
+
+    Their data says what the two forms are, how many layers have them, and whether most of the difference can only be
+    rounding: numbers of eight bits or fewer differ by some percent from what they were, and most of the model has them.
+    """
+    groups: dict[NoticeCode, list[PairedWeight]] = {}
+    for weight in weights:
+        code = _rounding_code(weight.rounding)
+        if code is not None:
+            groups.setdefault(code, []).append(weight)
+    return tuple(_rounding_notice(code, group, weights) for code, group in groups.items())
+
+
+def _rounding_code(rounding: Rounding | None) -> NoticeCode | None:
+    if rounding is None:
+        return None
+    if rounding.coarser == "original":
+        return NoticeCode.ORIGINAL_COARSER
+    if rounding.rounded == "original":
+        return NoticeCode.COMPARED_ROUNDED
+    return NoticeCode.FINETUNED_COARSER if rounding.coarser == "finetuned" else None
+
+
+def _rounding_notice(code: NoticeCode, group: Sequence[PairedWeight], weights: Sequence[PairedWeight]) -> Notice:
+    largest = max(group, key=lambda weight: weight.numel)
+    rounding = largest.rounding
+    assert rounding is not None, "others have no such remark"
+    coarse = sum(weight.numel for weight in group if weight.rounding and weight.rounding.bits <= _COARSE_BITS)
+    data = {
+        "layers": len(group),
+        "of": len(weights),
+        "finetuned": rounding.forms[0],
+        "original": rounding.forms[1],
+        "most": 2 * coarse > sum(weight.numel for weight in weights),
+        "rounded": rounding.rounded,
+        "repeatable": bool(rounding.alike),
+    }
+    return Notice(code, largest.name, data)
+
+
+def _resized(
+    weights: Sequence[PairedWeight], outputs: Sequence[Output], pairing: Pairing, method: LayerMethod
+) -> tuple[Notice, ...]:
+    """A remark on each weight of which the common part alone is paired, and what becomes of the new one."""
+
+    def notice(weight: PairedWeight) -> Notice:
+        able = weight.may_be_enlarged and method.stores_factors(weight.kind)
+        data = {
+            "grown": weight.grown,
+            "lacking": weight.lacking,
+            "parameters": weight.grown_numel,
+            "enlarged": all(weight.name in output.enlarged for output in outputs),
+            "offered": able and all(output.format.reshape_key(pairing.family, weight.name) for output in outputs),
+        }
+        return Notice(NoticeCode.COMMON_PART_PAIRED, weight.name, data)
+
+    return tuple(notice(weight) for weight in weights if weight.common is not None)

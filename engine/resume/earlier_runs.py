@@ -104,4 +104,6 @@ def _stopped(plan: Plan, journals: Iterable[Journal], used: Iterable[Path]) -> t
 
 
 def _that_matter(settings: dict[str, Any]) -> dict[str, Any]:
+    """Those that decide numbers; what an older version did not ask was as it is by default now."""
+    settings = {"round_original": "auto", **settings}
     return {name: value for name, value in settings.items() if name not in ("resume", "filename_prefix")}

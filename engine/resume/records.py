@@ -7,7 +7,7 @@ that the record was not made with, are lower bounds.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,8 @@ from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.factors import Stored, Storing, restore_difference, restore_factors, store_factors
 from engine.decompose.method import LayerMethod, StoringRule
 from engine.decompose.rank_rules import RankPolicy
-from engine.layer import LayerOutcome, layer_row, stored_differences
+from engine.layer import LayerOutcome, layer_row, left_out_of, stored_differences
 from engine.models.pairing import PairedWeight
-from engine.results import LeftOut
 from engine.resume.reuse import (
     STORING_VERSION,
     clamped_alike,
@@ -31,6 +30,7 @@ from engine.resume.reuse import (
     number,
     policy_key,
     rank_of,
+    rounding_key,
     same_run,
     sides_key,
     solver_key,
@@ -60,6 +60,8 @@ def make_record(
     }
     if weight.common is not None:
         fields |= {"common": list(weight.common), "grown_energy": outcome.grown_energy}
+    if weight.rounding is not None:
+        fields["rounding"] = rounding_key(weight)
     if outcome.left_out is not None:
         file = outcome.broken_file
         fields["finetuned_broken"] = None if file is None else file in finetuned
@@ -114,7 +116,9 @@ def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: Side
     reason = left_out_reason(fields, method)
     if reason is not None:
         broken = _broken_file(fields, files)
-        left_out = LeftOut(weight.name, reason, f"in {broken.name}" if broken else "")
+        left_out = left_out_of(weight, reason)
+        if broken is not None:
+            left_out = replace(left_out, detail=f"in {broken.name}")
         return LayerOutcome(None, left_out, total, original, grown_energy=grown, broken_file=broken, kept=True)
     svd, bound = None, False
     if fields["what"] == "difference":

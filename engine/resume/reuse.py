@@ -40,7 +40,7 @@ def find_measured(entries: Iterable[Entry], weight: PairedWeight) -> tuple[float
 def superseded(old: Entry, new: Entry) -> bool:
     """Whether whatever an old record can answer, a new one can."""
     mine, other = new.fields, old.fields
-    if not _of_sides(other, mine.get("sides")):
+    if not _of_sides(other, mine.get("sides")) or mine.get("rounding") != other.get("rounding"):
         return False
     if other.get("what") == "written":  # nothing but the file it speaks of
         return bool(mine.get("what") == "written" and mine.get("part") == other.get("part"))
@@ -98,7 +98,17 @@ def left_out_reason(fields: dict[str, Any], method: LayerMethod) -> LeaveOutReas
 def _same_weight(fields: dict[str, Any], weight: PairedWeight) -> bool:
     if fields.get("shape") != list(weight.shape) or not _of_common_part(fields, weight):
         return False
+    if fields.get("rounding") != rounding_key(weight):  # the first version's say nothing, and rounded nothing
+        return False
     return _of_sides(fields, sides_key(weight))
+
+
+def rounding_key(weight: PairedWeight) -> str | None:
+    """Which side was rounded before they were subtracted; None where both are stored in the same form.
+
+    That neither was is another key than None: what was found of a weight that differs by rounding alone is so too.
+    """
+    return None if weight.rounding is None else weight.rounding.key
 
 
 def _of_common_part(fields: dict[str, Any], weight: PairedWeight) -> bool:
@@ -118,12 +128,17 @@ def _of_sides(fields: dict[str, Any], sides: Any) -> bool:
     """Whether a record was made from sides that came out of their files in this way, see `sides_key`."""
     if "sides" in fields or sides is None:
         return bool(fields.get("sides") == sides)
-    return all(encodings == [RAW] and layout in _LAYOUTS_BEFORE for encodings, layout in sides)  # no others were read
+    return all(side[0] == [RAW] and side[1] in _LAYOUTS_BEFORE for side in sides)  # no others were read
 
 
 def sides_key(weight: PairedWeight) -> list[list[Any]]:
-    """How the numbers of either side came out of its files, JSON values: its encodings, and the layout of its names."""
-    return [[list(view.encodings), view.layout] for view in (weight.finetuned, weight.original)]
+    """How the numbers of either side came out of its files, JSON values.
+
+    Its encodings, the layout of its names, and what the encodings were told, where that is anything: it may come from a
+    file that the fingerprint does not cover.
+    """
+    views = weight.finetuned, weight.original
+    return [[list(view.encodings), view.layout, *([view.parameters] if view.parameters else [])] for view in views]
 
 
 def same_run(fields: dict[str, Any], method: LayerMethod) -> bool:

@@ -297,11 +297,6 @@
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
-        <source>{share} of the change kept so far</source>
-        <translation>bisher {share} der Änderung erhalten</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{time} gone</source>
         <translation>{time} vergangen</translation>
     </message>
@@ -309,6 +304,11 @@
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{time} left</source>
         <translation>noch {time}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>⚠ {text}</source>
+        <translation>⚠ {text}</translation>
     </message>
 </context>
 <context>
@@ -764,6 +764,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/result/explore_panel.py"/>
+        <source>Kept of what was compared</source>
+        <translation>Vom Verglichenen erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>Rank</source>
         <translation>Rang</translation>
     </message>
@@ -948,6 +953,11 @@
         <location filename="../../app/widgets/bar/last_result.py"/>
         <source>{mark} {name}: {judgement}</source>
         <translation>{mark} {name}: {judgement}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/last_result.py"/>
+        <source>⚠ Last: {name}: {warning}</source>
+        <translation>⚠ Zuletzt: {name}: {warning}</translation>
     </message>
 </context>
 <context>
@@ -1203,8 +1213,13 @@
     <name>LeftOutModel</name>
     <message>
         <location filename="../../app/widgets/models/left_out_dialog.py"/>
-        <source>Layer</source>
-        <translation>Schicht</translation>
+        <source>Layers</source>
+        <translation>Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/left_out_dialog.py"/>
+        <source>Size</source>
+        <translation>Größe</translation>
     </message>
     <message>
         <location filename="../../app/widgets/models/left_out_dialog.py"/>
@@ -1681,8 +1696,8 @@
     </message>
     <message>
         <location filename="../../app/widgets/models/models_row.py"/>
-        <source>The model that was trained: a .safetensors file.</source>
-        <translation>Das trainierte Modell: eine .safetensors-Datei.</translation>
+        <source>The model that was trained: its file or its folder.</source>
+        <translation>Das trainierte Modell: seine Datei oder sein Ordner.</translation>
     </message>
 </context>
 <context>
@@ -1725,8 +1740,8 @@
     </message>
     <message>
         <location filename="../../app/system/notifications.py"/>
-        <source>{name}: {size}, keeps {share} of the change</source>
-        <translation>{name}: {size}, erhält {share} der Änderung</translation>
+        <source>{name}: {size}, {kept}</source>
+        <translation>{name}: {size}, {kept}</translation>
     </message>
 </context>
 <context>
@@ -1860,8 +1875,18 @@
     </message>
     <message>
         <location filename="../../app/widgets/models/pair_card.py"/>
+        <source>{headline}, {left_out}</source>
+        <translation>{headline}, {left_out}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>⚠ No LoRA from these</source>
         <translation>⚠ Daraus wird kein LoRA</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/pair_card.py"/>
+        <source>⚠ {text}</source>
+        <translation>⚠ {text}</translation>
     </message>
 </context>
 <context>
@@ -2008,6 +2033,11 @@
         <location filename="../../app/widgets/result/quality_panel.py"/>
         <source>{share} on average</source>
         <translation>{share} im Mittel</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/quality_panel.py"/>
+        <source>{share} on average of what was compared</source>
+        <translation>im Mittel {share} des Verglichenen</translation>
     </message>
 </context>
 <context>
@@ -2251,8 +2281,8 @@
     </message>
     <message>
         <location filename="../../app/text/log_lines.py"/>
-        <source>Keeps {mean} of the change, {worst} in the weakest layer; {time}</source>
-        <translation>Erhält {mean} der Änderung, {worst} in der schwächsten Schicht; {time}</translation>
+        <source>It {kept}; {time}</source>
+        <translation>Das LoRA {kept}; {time}</translation>
     </message>
     <message>
         <location filename="../../app/text/log_lines.py"/>
@@ -2772,6 +2802,14 @@
     </message>
 </context>
 <context>
+    <name>WindowPlan</name>
+    <message>
+        <location filename="../../app/window/plan_presenter.py"/>
+        <source>Little in common</source>
+        <translation>Wenig gemeinsam</translation>
+    </message>
+</context>
+<context>
     <name>WindowQueue</name>
     <message>
         <location filename="../../app/window/queue_presenter.py"/>
@@ -3139,13 +3177,14 @@
         <translation>Einen kürzeren wählen.</translation>
     </message>
     <message>
-        <source>Choose a single .safetensors file.</source>
-        <translation type="vanished">Eine einzelne .safetensors-Datei wählen.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose another file name.</source>
         <translation>Einen anderen Dateinamen wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Choose another fine-tuned model or another original.</source>
+        <translation>Ein anderes feinabgestimmtes Modell oder ein anderes Original wählen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3248,17 +3287,19 @@
         <translation>Platz schaffen oder einen anderen Ausgabeordner wählen.</translation>
     </message>
     <message>
-        <source>Get a version of it in a single .safetensors file.</source>
-        <translation type="vanished">Eine Fassung in einer einzelnen .safetensors-Datei besorgen.</translation>
+        <location filename="../../app/text/errors.py"/>
+        <source>Get a version of it as .safetensors, or one from a source that you trust.</source>
+        <translation>Nehmen Sie eine Fassung als .safetensors oder eine aus einer Quelle, der Sie vertrauen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Get a version of the model as .safetensors.</source>
+        <translation>Nehmen Sie eine Fassung des Modells als .safetensors.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Get an undamaged file, or leave such layers out with --skip-nonfinite.</source>
         <translation>Eine unbeschädigte Datei besorgen oder solche Schichten mit --skip-nonfinite weglassen.</translation>
-    </message>
-    <message>
-        <source>Get or make a version of it in a single .safetensors file.</source>
-        <translation type="vanished">Eine Fassung in einer einzelnen .safetensors-Datei besorgen oder erstellen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3289,6 +3330,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Leave out what follows the file's name.</source>
         <translation>Weglassen, was auf den Dateinamen folgt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Load and save it as .safetensors with the program that wrote it.</source>
+        <translation>Laden Sie es mit dem Programm, das es geschrieben hat, und speichern Sie es als .safetensors.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3396,10 +3442,6 @@
         <translation>Der Dateiname {file} führt aus dem Ausgabeordner hinaus.</translation>
     </message>
     <message>
-        <source>The folder {file} holds a model in diffusers' folders, which is not supported yet.</source>
-        <translation type="vanished">Der Ordner {file} enthält ein Modell in der Ordnerstruktur von diffusers; das wird noch nicht unterstützt.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/errors.py"/>
         <source>The format of {format} cannot be written for these models ({family}).</source>
         <translation>Das Format von {format} kann für diese Modelle nicht geschrieben werden ({family}).</translation>
@@ -3443,10 +3485,6 @@
         <location filename="../../app/text/errors.py"/>
         <source>The index is damaged or was written by a faulty program; get it again.</source>
         <translation>Der Index ist beschädigt oder stammt von einem fehlerhaften Programm; laden Sie ihn noch einmal.</translation>
-    </message>
-    <message>
-        <source>The model in the folder {file} is split into several files, which is not supported yet.</source>
-        <translation type="vanished">Das Modell im Ordner {file} ist auf mehrere Dateien verteilt; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3495,6 +3533,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>The two models differ by rounding alone: one is the other saved in another number format.</source>
+        <translation>Die beiden Modelle unterscheiden sich nur durch Rundung: Eines ist das andere, in einem anderen Zahlenformat gespeichert.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>The two models have the same values in all {layers} selected weights.</source>
         <translation>Die beiden Modelle haben in allen {layers} ausgewählten Gewichten dieselben Werte.</translation>
     </message>
@@ -3507,10 +3550,6 @@
         <location filename="../../app/text/errors.py"/>
         <source>There is more than one model in the folder {file}: {names}.</source>
         <translation>Im Ordner {file} liegt mehr als ein Modell: {names}.</translation>
-    </message>
-    <message>
-        <source>There is no .safetensors file in the folder {file}.</source>
-        <translation type="vanished">Im Ordner {file} liegt keine .safetensors-Datei.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3554,8 +3593,23 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Unpack it, and choose the model's file.</source>
+        <translation>Entpacken Sie es, und wählen Sie die Datei des Modells.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Unpack the archive, or get a version of the model as .safetensors.</source>
+        <translation>Entpacken Sie das Archiv oder nehmen Sie eine Fassung des Modells als .safetensors.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Update LoRA Extractor, or export the profile again with this version.</source>
         <translation>LoRA Extractor aktualisieren oder das Profil mit dieser Version noch einmal exportieren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Update LoRA Extractor, or use the version it was made from (fp16, bf16).</source>
+        <translation>LoRA Extractor aktualisieren oder die Fassung verwenden, aus der sie entstand (fp16, bf16).</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3574,8 +3628,17 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Use the model as Q2_K to Q6_K, Q4_0 to Q8_0, IQ4_NL, IQ4_XS, F16 or BF16 instead.</source>
+        <translation>Das Modell stattdessen als Q2_K bis Q6_K, Q4_0 bis Q8_0, IQ4_NL, IQ4_XS, F16 oder BF16 verwenden.</translation>
+    </message>
+    <message>
         <source>Use the model's fp16, bf16, plain or scaled fp8 version; others are not supported yet.</source>
-        <translation>Die Fassung in fp16, bf16, einfachem oder skaliertem fp8 verwenden; andere werden noch nicht unterstützt.</translation>
+        <translation type="vanished">Die Fassung in fp16, bf16, einfachem oder skaliertem fp8 verwenden; andere werden noch nicht unterstützt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Use the version it was made from (fp16, bf16), or one in fp8, int8, nvfp4, nf4 or GGUF.</source>
+        <translation>Die Fassung verwenden, aus der sie entstand (fp16, bf16), oder eine in fp8, int8, nvfp4, nf4 oder GGUF.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3647,6 +3710,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} holds a tensor whose numbers are stored conjugated or negated.</source>
+        <translation>{file} enthält einen Tensor, dessen Zahlen konjugiert oder mit umgekehrtem Vorzeichen gespeichert sind.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} holds no model {name}.</source>
         <translation>{file} enthält kein Modell {name}.</translation>
     </message>
@@ -3672,13 +3740,38 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} holds weights in a format that is not known here: {scheme} (seen at {tensor}).</source>
+        <translation>{file} enthält Gewichte in einem hier unbekannten Format: {scheme} (gesehen bei {tensor}).</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} holds weights of a type that cannot be read: {scheme} (seen at {tensor}).</source>
+        <translation>{file} enthält Gewichte eines Typs, der nicht gelesen werden kann: {scheme} (zu sehen an {tensor}).</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is a LoRA already, not a model.</source>
         <translation>{file} ist schon ein LoRA, kein Modell.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} is a TorchScript program and no file of weights.</source>
+        <translation>{file} ist ein TorchScript-Programm und keine Datei mit Gewichten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is a folder.</source>
         <translation>{file} ist ein Ordner.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is a pickle, but not one that torch.save wrote.</source>
+        <translation>{file} ist ein Pickle, aber keines von torch.save.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is a zip archive without a model of PyTorch in it.</source>
+        <translation>{file} ist ein Zip-Archiv ohne ein Modell von PyTorch darin.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3752,6 +3845,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} wants to make a {name}, which no weights need. Nothing of it was run.</source>
+        <translation>{file} will {name} erzeugen; das braucht kein Modell. Nichts davon wurde ausgeführt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} was chosen for both models, so there is no difference to extract.</source>
         <translation>{file} wurde für beide Modelle gewählt; es gibt keine Differenz zu extrahieren.</translation>
     </message>
@@ -3759,6 +3857,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>{file} was written by a newer version of LoRA Extractor.</source>
         <translation>{file} stammt von einer neueren Version von LoRA Extractor.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} was written on a machine that stores numbers the other way round.</source>
+        <translation>{file} stammt von einem Rechner, der Zahlen in umgekehrter Folge der Bytes speichert.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3839,6 +3942,16 @@
         <location filename="../../app/text/errors.py"/>
         <source>{tensor} in {file} has another shape than the weight it belongs to.</source>
         <translation>{tensor} in {file} hat eine andere Form als das zugehörige Gewicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} in {file} is a view of other numbers that cannot be read by itself.</source>
+        <translation>{tensor} in {file} ist eine Sicht auf andere Zahlen, die sich nicht für sich lesen lässt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{tensor} in {file} is compressed, which no model's file is.</source>
+        <translation>{tensor} in {file} ist komprimiert; das ist keine Datei eines Modells.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4010,11 +4123,251 @@
     </message>
 </context>
 <context>
+    <name>headline</name>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Do these two models belong together, and is each of them complete?</source>
+        <translation>Gehören diese beiden Modelle zusammen, und ist jedes vollständig?</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Only {share} can be compared</source>
+        <translation>Nur {share} vergleichbar</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Only {share} of the parameters can be compared</source>
+        <translation>Nur {share} der Parameter sind vergleichbar</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>Only {share} of the parameters were compared</source>
+        <translation>Nur {share} der Parameter wurden verglichen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>The fine-tuned model has no {part}: it is not compared.</source>
+        <translation>Im feinabgestimmten Modell fehlt: {part}. Das wird nicht verglichen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>The original has no {part}: it is not compared.</source>
+        <translation>Im Original fehlt: {part}. Das wird nicht verglichen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>VAE</source>
+        <translation>VAE</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>covers only {share} of the parameters and keeps {mean} of their change</source>
+        <translation>deckt nur {share} der Parameter ab und erhält {mean} ihrer Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>denoiser</source>
+        <translation>Denoiser</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>keeps {mean} of the change</source>
+        <translation>erhält {mean} der Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>keeps {mean} of what could be compared ({share} of the parameters)</source>
+        <translation>erhält {mean} des Vergleichbaren ({share} der Parameter)</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>only {share} of the parameters compared, of those {mean} kept so far</source>
+        <translation>nur {share} der Parameter verglichen, davon bisher {mean} erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>other part</source>
+        <translation>anderer Teil</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>text encoder</source>
+        <translation>Text-Encoder</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>text encoder {name}</source>
+        <translation>Text-Encoder {name}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{clause}, {worst} in the weakest layer</source>
+        <translation>{clause}, {worst} in der schwächsten Schicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{clause}; {rest}</source>
+        <translation>{clause}; {rest}</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} new input channels</source>
+        <translation>
+            <numerusform>{count} neuer Eingangskanal</numerusform>
+            <numerusform>{count} neue Eingangskanäle</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} new rows</source>
+        <translation>
+            <numerusform>{count} neue Zeile</numerusform>
+            <numerusform>{count} neue Zeilen</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} of {blocks} do not match: {names}.</source>
+        <translation>
+            <numerusform>{count} von {blocks} passt nicht: {names}.</numerusform>
+            <numerusform>{count} von {blocks} passen nicht: {names}.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} weights of the fine-tuned model have no counterpart.</source>
+        <translation>
+            <numerusform>{count} Gewicht des feinabgestimmten Modells hat kein Gegenstück.</numerusform>
+            <numerusform>{count} Gewichte des feinabgestimmten Modells haben kein Gegenstück.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} weights of the original have no counterpart.</source>
+        <translation>
+            <numerusform>{count} Gewicht des Originals hat kein Gegenstück.</numerusform>
+            <numerusform>{count} Gewichte des Originals haben kein Gegenstück.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} whole blocks cannot be compared</source>
+        <translation>
+            <numerusform>{count} ganzer Block ist nicht vergleichbar</numerusform>
+            <numerusform>{count} ganze Blöcke sind nicht vergleichbar</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} whole blocks were not compared</source>
+        <translation>
+            <numerusform>{count} ganzer Block wurde nicht verglichen</numerusform>
+            <numerusform>{count} ganze Blöcke wurden nicht verglichen</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{mean} of the change kept so far</source>
+        <translation>bisher {mean} der Änderung erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{mean} of what is compared kept so far</source>
+        <translation>bisher {mean} des Vergleichbaren erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{names} and {count} more</source>
+        <translation>{names} und {count} weitere</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{others} and {last}</source>
+        <translation>{others} und {last}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{rest} {question}</source>
+        <translation>{rest} {question}</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{things} are not in the file</source>
+        <translation>
+            <numerusform>{things} fehlt in der Datei</numerusform>
+            <numerusform>{things} fehlen in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{things} are not in the original and count as not kept.</source>
+        <translation>
+            <numerusform>{things} fehlt im Original und zählt als nicht erhalten.</numerusform>
+            <numerusform>{things} fehlen im Original und zählen als nicht erhalten.</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{things} of the original have no counterpart</source>
+        <translation>
+            <numerusform>{things} des Originals hat kein Gegenstück</numerusform>
+            <numerusform>{things} des Originals haben kein Gegenstück</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>{weights} ({count} whole blocks)</source>
+        <translation>
+            <numerusform>{weights} ({count} ganzer Block)</numerusform>
+            <numerusform>{weights} ({count} ganze Blöcke)</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
+        <source>“New weights” among the options writes {count} of them whole.</source>
+        <translation>
+            <numerusform>„Neue Gewichte“ in den Optionen schreibt {count} davon ganz.</numerusform>
+            <numerusform>„Neue Gewichte“ in den Optionen schreibt {count} davon ganz.</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
     <name>language</name>
     <message>
         <location filename="../../app/text/language.py"/>
         <source>As the system</source>
         <translation>Wie das System</translation>
+    </message>
+</context>
+<context>
+    <name>left_out</name>
+    <message>
+        <location filename="../../app/text/left_out.py"/>
+        <source>and more: {size}</source>
+        <translation>und weitere: {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/left_out.py"/>
+        <source>{count} billion parameters</source>
+        <translation>{count} Milliarden Parameter</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/left_out.py"/>
+        <source>{count} million parameters</source>
+        <translation>{count} Millionen Parameter</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/left_out.py"/>
+        <source>{count} parameters</source>
+        <translation>
+            <numerusform>{count} Parameter</numerusform>
+            <numerusform>{count} Parameter</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/left_out.py"/>
+        <source>{pattern}: {why} · {size}</source>
+        <translation>{pattern}: {why} · {size}</translation>
     </message>
 </context>
 <context>
@@ -4201,8 +4554,43 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>Most of the difference can only be rounding.</source>
+        <translation>Der größte Teil des Unterschieds kann nur Rundung sein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>Of this file for {name}, diffusers loads only the layers in blocks.</source>
         <translation>Von dieser Datei für {name} lädt diffusers nur die Schichten in Blöcken.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>Of {file} the weights under {name} are used, and not those under {names}.</source>
+        <translation>Aus {file} werden die Gewichte unter {name} verwendet, nicht die unter {names}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>Switch on “{setting}” ({option}) to write the new part too, for {program}.</source>
+        <translation>Mit „{setting}“ ({option}) wird auch der neue Teil geschrieben, für {program}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The chosen format has no way to enlarge it.</source>
+        <translation>Das gewählte Format kann es nicht vergrößern.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}. That rounding cannot be repeated exactly, so the LoRA will hold it too; a fine-tuned model in a finer format would be better.</source>
+        <translation>Das feinabgestimmte Modell speichert {layers} von {of} in {finetuned}, das Original in {original}. Diese Rundung lässt sich nicht genau wiederholen, also enthält das LoRA auch sie; ein feinabgestimmtes Modell in einem feineren Format wäre besser.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}. They are compared as stored, so the LoRA will hold that rounding too; with “Round the original” it does not.</source>
+        <translation>Das feinabgestimmte Modell speichert {layers} von {of} in {finetuned}, das Original in {original}. Verglichen wird, was gespeichert ist, also enthält das LoRA auch diese Rundung; mit „Original runden“ nicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}: they are compared with the original rounded the same way.</source>
+        <translation>Das feinabgestimmte Modell speichert {layers} von {of} in {finetuned}, das Original in {original}: Verglichen wird mit dem ebenso gerundeten Original.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4223,6 +4611,16 @@
         <location filename="../../app/text/notices.py"/>
         <source>The model has more than one denoiser: {name} is used. For {names} choose that folder by itself.</source>
         <translation>Das Modell hat mehr als ein Denoiser: Verwendet wird {name}. Für {names} wählen Sie diesen Ordner allein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The original stores {layers} of {of} in {original}, the fine-tuned model in {finetuned}. They are compared as stored, so the LoRA will undo that rounding too; an original in a finer format would need none of that.</source>
+        <translation>Das Original speichert {layers} von {of} in {original}, das feinabgestimmte Modell in {finetuned}. Verglichen wird, was gespeichert ist, also macht das LoRA auch diese Rundung rückgängig; mit einem Original in einem feineren Format wäre das nicht nötig.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The original stores {layers} of {of} in {original}, the fine-tuned model in {finetuned}: they are compared with the fine-tuned model rounded the same way.</source>
+        <translation>Das Original speichert {layers} von {of} in {original}, das feinabgestimmte Modell in {finetuned}: Verglichen wird mit dem ebenso gerundeten feinabgestimmten Modell.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4336,6 +4734,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>the same in both models but for rounding to {form}</source>
+        <translation>bis auf die Rundung auf {form} in beiden Modellen gleich</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>the shapes differ</source>
         <translation>die Formen sind verschieden</translation>
     </message>
@@ -4365,6 +4768,14 @@
     </message>
     <message numerus="yes">
         <location filename="../../app/text/notices.py"/>
+        <source>{count} new input channels are written as they are, which enlarges the weight</source>
+        <translation>
+            <numerusform>{count} neuer Eingangskanal wird geschrieben, wie er ist, was das Gewicht vergrößert</numerusform>
+            <numerusform>{count} neue Eingangskanäle werden geschrieben, wie sie sind, was das Gewicht vergrößert</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
         <source>{count} new output channels are not in the file</source>
         <translation>
             <numerusform>{count} neuer Ausgangskanal ist nicht in der Datei</numerusform>
@@ -4377,6 +4788,14 @@
         <translation>
             <numerusform>{count} neue Zeile ist nicht in der Datei</numerusform>
             <numerusform>{count} neue Zeilen sind nicht in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new rows are written as they are, which enlarges the weight</source>
+        <translation>
+            <numerusform>{count} neue Zeile wird geschrieben, wie sie ist, was das Gewicht vergrößert</numerusform>
+            <numerusform>{count} neue Zeilen werden geschrieben, wie sie sind, was das Gewicht vergrößert</numerusform>
         </translation>
     </message>
     <message>
@@ -4485,9 +4904,13 @@
         <translation>{name} hat der Prozessor bearbeitet: Auf dem Gerät fehlte Platz oder eine Operation.</translation>
     </message>
     <message>
-        <location filename="../../app/text/notices.py"/>
         <source>{name}: {extents}. What both models have is compared.</source>
-        <translation>{name}: {extents}. Verglichen wird, was beide Modelle haben.</translation>
+        <translation type="vanished">{name}: {extents}. Verglichen wird, was beide Modelle haben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{name}: {extents}. What both models have is compared.{remedy}</source>
+        <translation>{name}: {extents}. Verglichen wird, was beide Modelle haben.{remedy}</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4514,6 +4937,11 @@
     <name>models</name>
     <message>
         <location filename="../../app/text/models.py"/>
+        <source>Tencent's names</source>
+        <translation>Namen von Tencent</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/models.py"/>
         <source>VAE</source>
         <translation>VAE</translation>
     </message>
@@ -4532,7 +4960,7 @@
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
-        <source>diffusers' names</source>
+        <source>diffusers names</source>
         <translation>Namen von diffusers</translation>
     </message>
     <message>
@@ -4541,9 +4969,8 @@
         <translation>Verweis auf {place}</translation>
     </message>
     <message>
-        <location filename="../../app/text/models.py"/>
         <source>llama.cpp's names</source>
-        <translation>Namen von llama.cpp</translation>
+        <translation type="vanished">Namen von llama.cpp</translation>
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
@@ -4736,6 +5163,11 @@
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
+        <source>The two models have little in common</source>
+        <translation>Die beiden Modelle haben wenig gemeinsam</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
         <source>The type “Adaptive, energy” gives weak layers a higher rank than the others.</source>
         <translation>Der Typ „Adaptiv, Energie“ gibt schwachen Schichten einen höheren Rang als den anderen.</translation>
     </message>
@@ -4783,6 +5215,11 @@
         <location filename="../../app/text/quality.py"/>
         <source>{layers} did not change</source>
         <translation>{layers} ohne Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
+        <source>{layers} did not change, {rounded} of them but for rounding</source>
+        <translation>{layers} unverändert, davon {rounded} bis auf Rundung</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -5036,6 +5473,11 @@
         <source>{time} left</source>
         <translation>noch {time}</translation>
     </message>
+    <message>
+        <location filename="../../app/widgets/queue/texts.py"/>
+        <source>⚠ {text}</source>
+        <translation>⚠ {text}</translation>
+    </message>
 </context>
 <context>
     <name>rank_modes</name>
@@ -5114,11 +5556,6 @@
     </message>
     <message>
         <location filename="../../app/widgets/bar/result_card.py"/>
-        <source>keeps {mean} of the change, {worst} in the weakest layer</source>
-        <translation>erhält {mean} der Änderung, {worst} in der schwächsten Schicht</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bar/result_card.py"/>
         <source>not verified</source>
         <translation>nicht geprüft</translation>
     </message>
@@ -5187,8 +5624,17 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Also write weights that only the fine-tuned model has, whole, as .set_weight, and new rows and input channels of others, as .reshape_weight.</source>
+        <translation>Auch Gewichte, die nur das feinabgestimmte Modell hat, ganz als .set_weight schreiben, und neue Zeilen und Eingangskanäle anderer als .reshape_weight.</translation>
+    </message>
+    <message>
         <source>Also write weights that only the fine-tuned model has, whole, as .set_weight.</source>
-        <translation>Auch Gewichte schreiben, die nur das feinabgestimmte Modell hat, ganz, als .set_weight.</translation>
+        <translation type="vanished">Auch Gewichte schreiben, die nur das feinabgestimmte Modell hat, ganz, als .set_weight.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Automatic</source>
+        <translation>Automatisch</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5239,6 +5685,11 @@
         <location filename="../../engine/settings.py"/>
         <source>ComfyUI</source>
         <translation>ComfyUI</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Compare with the original rounded to the fine-tuned model's number format, so that rounding is not taken for change. auto: where the fine-tuned model is the coarser one. on: also round the fine-tuned model where the original is the coarser one. off: compare both as stored. A weight that differs by rounding alone is always left out.</source>
+        <translation>Mit dem Original vergleichen, gerundet auf das Zahlenformat des feinabgestimmten Modells, damit Rundung nicht als Änderung gilt. auto: wo das feinabgestimmte Modell gröber ist. on: auch das feinabgestimmte Modell runden, wo das Original gröber ist. off: vergleichen, was gespeichert ist. Ein Gewicht, das sich nur durch Rundung unterscheidet, wird immer weggelassen.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5371,6 +5822,7 @@
         <translation>Verfahren</translation>
     </message>
     <message>
+        <location filename="../../app/text/notices.py"/>
         <location filename="../../engine/settings.py"/>
         <source>New weights</source>
         <translation>Neue Gewichte</translation>
@@ -5384,6 +5836,16 @@
         <location filename="../../engine/settings.py"/>
         <source>Number format of the file. fp16 suits nearly everything; a tensor that fp16 would damage is stored in fp32 and reported.</source>
         <translation>Zahlenformat der Datei. fp16 passt fast immer; ein Tensor, dem fp16 schaden würde, wird in fp32 gespeichert und gemeldet.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Off</source>
+        <translation>Aus</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>On, both ways</source>
+        <translation>Ein, in beiden Richtungen</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5429,6 +5891,11 @@
         <location filename="../../engine/settings.py"/>
         <source>Read ahead</source>
         <translation>Vorauslesen</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Round the original</source>
+        <translation>Original runden</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5638,6 +6105,11 @@
     </message>
     <message>
         <location filename="../../app/text/verification.py"/>
+        <source>Rounding is not counted as change there; of the plain difference of the two files it keeps {mean}, {worst} in the weakest layer.</source>
+        <translation>Rundung gilt dabei nicht als Änderung; vom reinen Unterschied der beiden Dateien behält es {mean}, in der schwächsten Schicht {worst}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/verification.py"/>
         <source>That agrees with what the file says of itself.</source>
         <translation>Das stimmt mit dem überein, was die Datei von sich sagt.</translation>
     </message>
@@ -5650,11 +6122,6 @@
         <location filename="../../app/text/verification.py"/>
         <source>The file says of itself {mean} and {worst}: {points} percentage points apart. Are these the models that it was extracted from?</source>
         <translation>Die Datei sagt von sich {mean} und {worst}: {points} Prozentpunkte Abstand. Sind das die Modelle, aus denen sie extrahiert wurde?</translation>
-    </message>
-    <message>
-        <location filename="../../app/text/verification.py"/>
-        <source>keeps {mean} of the change, {worst} in the weakest layer</source>
-        <translation>erhält {mean} der Änderung, {worst} in der schwächsten Schicht</translation>
     </message>
     <message>
         <location filename="../../app/text/verification.py"/>
@@ -5694,8 +6161,13 @@
     </message>
     <message>
         <location filename="../../app/text/verification.py"/>
-        <source>{name}: keeps {mean} of the change, {worst} in the weakest of {layers}.</source>
-        <translation>{name}: erhält {mean} der Änderung, {worst} in der schwächsten von {layers}.</translation>
+        <source>{name}: {kept}, {worst} in the weakest of {layers}.</source>
+        <translation>{name}: {kept}, {worst} in der schwächsten von {layers}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/verification.py"/>
+        <source>{name}: {kept}; {worst} in the weakest of {layers}.</source>
+        <translation>{name}: {kept}; {worst} in der schwächsten von {layers}.</translation>
     </message>
 </context>
 <context>

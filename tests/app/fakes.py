@@ -36,6 +36,7 @@ from engine.planning.inspection import ModelSummary, PairSummary
 from engine.planning.output import Output
 from engine.planning.plan import Plan
 from engine.results import (
+    Coverage,
     ExtractionResult,
     LayerResult,
     LeaveOutReason,
@@ -140,6 +141,7 @@ class FakeSession:
             "folder": output_dir,
             "name": f"fake_rank_{settings.rank}_{number:05}_.safetensors",
             "output_bytes": 310_000_000,
+            "coverage": self.engine.coverage,
         }
         known["outputs"] = (Output(**{item.name: output.get(item.name) for item in fields(Output)}),)
         return Plan(**{item.name: known.get(item.name) for item in fields(Plan)})
@@ -212,6 +214,7 @@ class FakeEngine:
     verify_threads: list[threading.Thread] = field(default_factory=list)
     speed: Speed | None = field(default_factory=lambda: Speed(1e12, 1e9, 0.001))
     calibrations: list[ExtractionSettings] = field(default_factory=list)
+    coverage: Coverage = field(default_factory=Coverage)
     runs: int = 0
     closed_runs: int = 0
 
@@ -272,6 +275,7 @@ class FakeEngine:
             device_used_bytes=3 * GB,
             settings=plan.settings,
             hardware=plan.hardware,
+            coverage=plan.coverage,
         )
         yield Notice(NoticeCode.LARGE_CHANGE, data={"layers": 3, "of": total})
         yield from self.news
@@ -298,6 +302,7 @@ class FakeEngine:
             310_000_000,
             0.938,
             0.874,
+            plan.coverage,
         )
         result = ExtractionResult((output,), tuple(rows), plan.left_out, 41.0, 9 * GB, 3 * GB)
         yield Finished(replace(result, **self.result))

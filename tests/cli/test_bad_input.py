@@ -48,13 +48,13 @@ def old_gguf(path: Path) -> Path:
     return path
 
 
-def pickle_of_torch(path: Path) -> Path:
-    torch.save(matrices(1), path)
+def pickled_program(path: Path) -> Path:
+    torch.save(torch.nn.Linear(2, 2), path)
     return path
 
 
-def old_pickle_of_torch(path: Path) -> Path:
-    torch.save(matrices(1), path, _use_new_zipfile_serialization=False)
+def old_pickled_program(path: Path) -> Path:
+    torch.save(torch.nn.Linear(2, 2), path, _use_new_zipfile_serialization=False)
     return path
 
 
@@ -97,9 +97,9 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a text file": ("not_a_model", text_file),
     "gguf": ("header_invalid", gguf),
     "gguf of the first version": ("unsupported_container", old_gguf),
-    "a pickle": ("unsupported_container", pickle_of_torch),
-    "an old pickle": ("unsupported_container", old_pickle_of_torch),
-    "a zip file": ("unsupported_container", zip_archive),
+    "a pickle of more than tensors": ("pickle_refused", pickled_program),
+    "an old pickle of more than tensors": ("pickle_refused", old_pickled_program),
+    "a zip file": ("not_a_model", zip_archive),
     "a LoRA": ("not_a_model", lora),
 }  # fmt: skip
 

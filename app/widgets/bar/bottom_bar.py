@@ -9,7 +9,8 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QPushButton
 
-from app.text.notices import counted, finishing_text, format_bytes, format_seconds, format_share
+from app.text.headline import kept_so_far
+from app.text.notices import counted, finishing_text, format_bytes, format_seconds
 from app.text.translation import whole
 from app.text.verification import ClaimedQuality, quality_text, verdict, verification_lines
 from app.text.window_text import Blocked, folder_text, kept_text, short_error_text
@@ -18,7 +19,7 @@ from app.widgets.bar.result_card import CheckOutcome, ResultCard, tone_of
 from app.widgets.basics.basics import scaled, set_look
 from engine.errors import EngineError
 from engine.events import FinishingStep, Progress
-from engine.results import ExtractionResult, Reusable, Verification
+from engine.results import Coverage, ExtractionResult, Reusable, Verification
 
 WORDS_WIDTH = 620  # what the words beside the buttons should have at least
 
@@ -45,7 +46,7 @@ class BottomBar(BarParts):
         self._card: ResultCard | None = None
         self._outcome: CheckOutcome | None = None
         self._error: EngineError | None = None
-        self._job = ""
+        self._job, self._coverage = "", Coverage()
         self._connect()
 
     def _connect(self) -> None:
@@ -73,19 +74,36 @@ class BottomBar(BarParts):
         """The plan is being made; for a moment only."""
         self.extract.setEnabled(False)
 
-    def show_ready(self, name: str, size_bytes: int, folder: Path, kept: Reusable | None = None) -> None:
-        """Extract will write this file; `kept` is what earlier runs left for it."""
-        headline = self.tr("Will write {name}").format(name=name)
+    def show_ready(
+        self, name: str, size_bytes: int, folder: Path, kept: Reusable | None = None, warning: str = ""
+    ) -> None:
+        """Extract will write this file.
+
+        Args:
+            name: of the file.
+            size_bytes: at most.
+            folder: where it goes.
+            kept: what earlier runs left for it.
+            warning: what should be known before, in a few words; it takes the first line.
+        """
+        written = self.tr("Will write {name}").format(name=name)
         size, place = self.tr("at most {size}"), self.tr("in {folder}")
         parts = (size.format(size=format_bytes(size_bytes)), kept_text(kept), place.format(folder=folder_text(folder)))
-        detail = " \u00b7 ".join(part for part in parts if part)
-        self._show(headline, detail, (self.folder, self.extract), elide=Qt.TextElideMode.ElideMiddle)
+        detail = " \u00b7 ".join(part for part in ((written, *parts) if warning else parts) if part)
+        headline, tone = (self.tr("\u26a0 {text}").format(text=warning), "warning") if warning else (written, "")
+        self._show(headline, detail, (self.folder, self.extract), tone=tone, elide=Qt.TextElideMode.ElideMiddle)
         self.extract.setEnabled(True)
         self.extract.setToolTip("")
 
-    def show_started(self, layers: int, job: str = "") -> None:
-        """The run has begun; `job` names it where it is one of a queue, which the person may be busy with."""
-        self._card, self._job = None, job
+    def show_started(self, layers: int, job: str = "", coverage: Coverage | None = None) -> None:
+        """The run has begun.
+
+        Args:
+            layers: how many there are.
+            job: names it where it is one of a queue, which the person may be busy with.
+            coverage: of how much of the models its shares speak.
+        """
+        self._card, self._job, self._coverage = None, job, coverage or Coverage()
         self.last.set_output(None)
         self._show(self.tr("Starting\u2026"), counted(layers, "layer"), (self.stop,))
         self.progress.setValue(0)
@@ -103,9 +121,7 @@ class BottomBar(BarParts):
         if progress.remaining is not None:
             parts = [self.tr("{time} left").format(time=format_seconds(progress.remaining))]
         if progress.energy_so_far is not None:
-            parts.append(
-                self.tr("{share} of the change kept so far").format(share=format_share(progress.energy_so_far))
-            )
+            parts.append(kept_so_far(progress.energy_so_far, self._coverage))
         self.detail.setText(" \u00b7 ".join(parts))
         self.progress.setValue(round(progress.share * 1000))
 
@@ -131,8 +147,8 @@ class BottomBar(BarParts):
 
     def show_result(self, result: ExtractionResult, command: str = "") -> None:
         """The run is over and its file is in place; `command` does the same on a command line."""
-        self.last.set_output(result.outputs[0])
         self._card = ResultCard(result, command)
+        self.last.set_output(result.outputs[0], self._card.warning())
         self._show_card()
 
     def show_verifying(self, lora: Path) -> None:
@@ -212,7 +228,8 @@ class BottomBar(BarParts):
         assert card is not None
         optional = [self.copy_path, *((self.copy_command,) if card.command else ()), self.folder]
         always = (self.open_folder, self.verify, self.extract)
-        self._show(card.headline(), card.detail(), always, optional, extra=card.extra(), extra_tone=card.tone)
+        tone, extra, extra_tone = "warning" if card.warns else "", card.extra(), card.extra_tone
+        self._show(card.headline(), card.detail(), always, optional, tone=tone, extra=extra, extra_tone=extra_tone)
         for label in (self.detail, self.extra):
             label.set_more(card.tooltip())
 

@@ -54,11 +54,14 @@ class LastResult(QWidget):
         """Whether there is anything to show."""
         return self._path is not None
 
-    def set_output(self, output: OutputFile | None) -> None:
-        """Remember a LoRA, or forget the one there was."""
+    def set_output(self, output: OutputFile | None, warning: str = "") -> None:
+        """Remember a LoRA, or forget the one there was; `warning` is what speaks against it, in a clause."""
         self._output = output
         self._path = output.path if output is not None else None
-        if output is not None:
+        if output is not None and warning:
+            text = self.tr("\u26a0 Last: {name}: {warning}")
+            self._show(text.format(name=output.path.name, warning=warning), warning, "warning")
+        elif output is not None:
             self._show(self.tr("Last: {name}").format(name=output.path.name))
 
     def show_checked(self, lora: Path, judgement: str, details: str, *, tone: str = "") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app.text.headline import coverage_warning, kept_clause, kept_sentence, together, unrelated_warning
 from app.text.notices import format_bytes, format_seconds, format_share
 from app.text.translation import translate
 from app.text.verification import ClaimedQuality, agrees, quality_text, verdict, verification_lines
@@ -58,37 +59,59 @@ class ResultCard:
 
     def headline(self) -> str:
         """The file."""
-        mark = "\u2713" if self.tone != "warning" else "\u26a0"
+        mark = "\u26a0" if self.tone == "warning" or self.warns else "\u2713"
         return translate("result", "{mark} {name}").format(mark=mark, name=self.path.name)
 
+    @property
+    def warns(self) -> bool:
+        """Whether its figures speak of too little, or of models that do not belong together."""
+        return not self.result.coverage.enough or self.result.large_changes.unrelated
+
     def detail(self) -> str:
-        """Size, time and quality."""
+        """Size, time and quality; the quality first where nobody may miss a part of it."""
         output = self.result.outputs[0]
-        quality = translate("result", "keeps {mean} of the change, {worst} in the weakest layer").format(
-            mean=format_share(output.mean_energy_retained), worst=format_share(output.worst_energy_retained)
+        quality = self.quality or kept_sentence(
+            output.mean_energy_retained, output.worst_energy_retained, output.coverage
         )
-        parts = (
-            format_bytes(output.size_bytes),
-            format_seconds(self.result.seconds),
-            self.quality or quality,
-            self.verdict,
-        )
+        facts = (format_bytes(output.size_bytes), format_seconds(self.result.seconds))
+        parts = (*facts, quality, self.verdict) if output.coverage.complete else (quality, self.verdict, *facts)
         return SEPARATOR.join(part for part in parts if part)
 
     def extra(self) -> str:
         """What is wrong with it, or else the layers that lost most; empty where there is neither."""
         if self.tone and self.lines:
             return translate("result", "\u26a0 {text}").format(text=" ".join(self.lines[1:] or self.lines))
+        if self.warns:
+            unrelated = unrelated_warning(self.result.large_changes)
+            return translate("result", "\u26a0 {text}").format(text=unrelated or together())
         weakest = self._weakest(NAMES_SHOWN)
         return translate("result", "Kept least: {layers}").format(layers=SEPARATOR.join(weakest)) if weakest else ""
 
     def tooltip(self) -> str:
         """All of it, a line each."""
-        lines = list(self.lines)
+        lines = [*self.lines, *self._warnings()]
         weakest = self._weakest(NAMES_IN_TOOLTIP)
         if weakest:
             lines += [translate("result", "The layers that lost most, with the share they keep:"), *weakest]
         return "\n".join(lines)
+
+    @property
+    def extra_tone(self) -> str:
+        """Of the third line."""
+        return self.tone or ("warning" if self.warns else "")
+
+    def warning(self) -> str:
+        """What speaks against it, in a clause; empty where nothing does."""
+        unrelated = unrelated_warning(self.result.large_changes)
+        output = self.result.outputs[0]
+        if self.result.coverage.enough:
+            return unrelated
+        return kept_clause(output.mean_energy_retained, output.coverage)
+
+    def _warnings(self) -> list[str]:
+        """That the models may not belong together, or that too little was compared; the worst first."""
+        found = (unrelated_warning(self.result.large_changes), coverage_warning(self.result.coverage))
+        return [text for text in found if text]
 
     def _weakest(self, count: int) -> list[str]:
         text = translate("result", "{name} {share}")
@@ -145,4 +168,5 @@ def weakest_rows(rows: tuple[LayerResult, ...], count: int) -> list[LayerResult]
 
 def tone_of(verification: Verification, claimed: ClaimedQuality | None) -> str:
     """``warning`` where a verification found something to look at; else empty."""
-    return "" if agrees(verification, claimed) and not verification.unknown_keys else "warning"
+    sound = agrees(verification, claimed) and not verification.unknown_keys
+    return "" if sound and verification.coverage.enough else "warning"

@@ -1,54 +1,42 @@
-"""The list behind "why?": every tensor that is left out, with the reason in words."""
+"""The list behind "why?": what is left out, grouped by reason and name, and in each group every tensor."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Slot
-from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QAbstractItemView, QDialog, QHBoxLayout, QHeaderView, QTableView, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, Slot
+from PySide6.QtGui import QGuiApplication, QStandardItem, QStandardItemModel
+from PySide6.QtWidgets import QAbstractItemView, QDialog, QHBoxLayout, QHeaderView, QTreeView, QVBoxLayout, QWidget
 
-from app.text.notices import reason_text
+from app.text.left_out import group_left_out, parameters_text
+from app.text.notices import left_out_text
 from app.text.translation import plural, whole
 from app.widgets.basics.basics import push_button, wrapped_label
 from app.widgets.basics.window_placement import resize_on_screen
 from engine.results import LeftOut
 
-Index = QModelIndex | QPersistentModelIndex
+NAME, SIZE, WHY = range(3)
+OPEN_UP_TO = 12  # tensors that are all shown from the start, below their groups
 
 
-class LeftOutModel(QAbstractTableModel):
-    """Name and reason."""
+class LeftOutModel(QStandardItemModel):
+    """A row for each group, and below it one for each of its tensors: name, size, reason."""
 
     def __init__(self, left_out: Sequence[LeftOut]) -> None:
         super().__init__()
-        self._rows = [(item.name, _reason(item)) for item in left_out]
-
-    def rowCount(self, parent: Index | None = None) -> int:
-        """One row per tensor."""
-        return 0 if parent is not None and parent.isValid() else len(self._rows)
-
-    def columnCount(self, _parent: Index | None = None) -> int:
-        """Name and reason."""
-        return 2
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        """Text of a cell."""
-        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
-            return self._rows[index.row()][index.column()]
-        return None
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        """Titles of the columns."""
-        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return (self.tr("Layer"), self.tr("Why it is left out"))[section]
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        return None
+        self._left_out = tuple(left_out)
+        self.groups = group_left_out(left_out)
+        self.setHorizontalHeaderLabels([self.tr("Layers"), self.tr("Size"), self.tr("Why it is left out")])
+        for group in self.groups:
+            row = _row(group.pattern, group.size, group.why)
+            if len(group.items) > 1:
+                for item in group.items:
+                    row[NAME].appendRow(_row(item.name, _size(item), left_out_text(item)))
+            self.appendRow(row)
 
     def as_text(self) -> str:
-        """All rows, tab-separated."""
-        return "\n".join("\t".join(row) for row in self._rows)
+        """All tensors, tab-separated."""
+        return "\n".join(f"{item.name}\t{left_out_text(item)}" for item in self._left_out)
 
 
 class LeftOutDialog(QDialog):
@@ -57,7 +45,7 @@ class LeftOutDialog(QDialog):
     def __init__(self, left_out: Sequence[LeftOut], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(self.tr("Left out"))
-        resize_on_screen(self, QSize(760, 440))
+        resize_on_screen(self, QSize(860, 460))
         self.model = LeftOutModel(left_out)
         intro = wrapped_label(
             plural(
@@ -68,16 +56,6 @@ class LeftOutDialog(QDialog):
             ).format(count=whole(len(left_out))),
             "muted",
         )
-        table = QTableView()
-        table.setAccessibleName(self.tr("What is left out"))
-        table.setModel(self.model)
-        table.setShowGrid(False)
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(28)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        table.horizontalHeader().setHighlightSections(False)
         copy = push_button(self.tr("Copy list"))
         copy.clicked.connect(self._copy)
         close = push_button(self.tr("Close"), kind="primary")
@@ -90,14 +68,39 @@ class LeftOutDialog(QDialog):
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(12)
         column.addWidget(intro)
-        column.addWidget(table, 1)
+        column.addWidget(self._tree(), 1)
         column.addLayout(buttons)
+
+    def _tree(self) -> QTreeView:
+        tree = QTreeView()
+        tree.setAccessibleName(self.tr("What is left out"))
+        tree.setModel(self.model)
+        tree.setUniformRowHeights(True)
+        tree.setProperty("rows", "roomy")
+        tree.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        tree.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        header = tree.header()
+        header.setStretchLastSection(False)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(SIZE, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(WHY, QHeaderView.ResizeMode.Stretch)
+        if sum(len(group.items) for group in self.model.groups) <= OPEN_UP_TO:
+            tree.expandAll()
+        return tree
 
     @Slot()
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.model.as_text())
 
 
-def _reason(item: LeftOut) -> str:
-    words = reason_text(item.reason)
-    return f"{words} ({item.detail})" if item.detail else words
+def _row(*texts: str) -> list[QStandardItem]:
+    items = [QStandardItem(text) for text in texts]
+    for item, text in zip(items, texts, strict=True):
+        item.setToolTip(text)
+    return items
+
+
+def _size(item: LeftOut) -> str:
+    return parameters_text(item.numel) if item.numel else ""

@@ -27,7 +27,7 @@ class ModelsRow(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.finetuned = ModelCard(
-            self.tr("Fine-tuned model"), self.tr("The model that was trained: a .safetensors file.")
+            self.tr("Fine-tuned model"), self.tr("The model that was trained: its file or its folder.")
         )
         self.original = ModelCard(self.tr("Original model"), self.tr("The model it was trained from."))
         self.pair = PairCard()

@@ -30,6 +30,7 @@ class PairCard(QFrame):
         self.setAccessibleName(self.tr("The pair"))
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
         self._left_out: tuple[LeftOut, ...] = ()
+        self._warning = ""
         self._pair: tuple[int, str, tuple[str, ...]] | None = None
         self.headline = ElidedLabel("", "title", mode=Qt.TextElideMode.ElideRight)
         self.left_out = text_label("", "on-accent")
@@ -81,18 +82,39 @@ class PairCard(QFrame):
         parts: str,
         remarks: Sequence[str] = (),
         estimate: Estimate | None = None,
+        *,
+        warning: str = "",
     ) -> None:
-        """Say what will be extracted, and what should be known before; `show_estimate` may follow."""
+        """Say what will be extracted, and what should be known before; `show_estimate` may follow.
+
+        Args:
+            layers: how many will be extracted.
+            left_out: what will not, and why.
+            size_bytes: of the file, at most.
+            parts: of the models, in words.
+            remarks: what should be known before, the most important one first.
+            estimate: what it will take, where that is known.
+            warning: why the LoRA may be worth little, in very few words; it takes the headline.
+        """
         headline = plural("PairCard", "{count} layer will be extracted", "{count} layers will be extracted", layers)
         size = self.tr("File: at most {size}").format(size=format_bytes(size_bytes))
-        self._show(headline.format(count=whole(layers)), left_out, size)
+        self._show(headline.format(count=whole(layers)), left_out, size, warning=warning)
         self._pair = size_bytes, parts, tuple(remarks)
         self._show_pair(estimate)
 
-    def show_matched(self, layers: int, left_out: tuple[LeftOut, ...], parts: str) -> None:
+    def show_matched(
+        self,
+        layers: int,
+        left_out: tuple[LeftOut, ...],
+        parts: str,
+        remarks: Sequence[str] = (),
+        *,
+        warning: str = "",
+    ) -> None:
         """The models go together; what keeps the run from starting is said elsewhere."""
         headline = plural("PairCard", "{count} layer matches", "{count} layers match", layers)
-        self._show(headline.format(count=whole(layers)), left_out, parts)
+        self._show(headline.format(count=whole(layers)), left_out, parts, warning=warning)
+        self._show_remarks(remarks)
 
     def show_estimate(self, estimate: Estimate) -> None:
         """Say of the pair that is shown what it will take."""
@@ -120,23 +142,32 @@ class PairCard(QFrame):
         if estimate is not None:
             self.detail.setText(estimate_text(estimate, size_bytes))
         texts = [" ".join(problem_text(problem)) for problem in problems]
-        everything = [*texts, *remarks]
-        remark = breakable(f"\u26a0 {everything[0]}") if everything else ""
-        self.remark.setText(remark)
-        self.remark.setVisible(bool(remark))
-        self._set_bad(any(problem.blocking for problem in problems))
+        blocking = any(problem.blocking for problem in problems)
+        everything = [*remarks, *texts] if self._warning and not blocking else [*texts, *remarks]
+        self._show_remarks(everything)
+        self._set_bad(blocking)
         lines = [*everything, *(estimate_lines(estimate) if estimate is not None else ()), parts]
         self.setToolTip("\n".join(line for line in lines if line))
         self._describe()
 
-    def _show(self, headline: str, left_out: tuple[LeftOut, ...], detail: str, *, bad: bool = False) -> None:
-        self._left_out, self._pair = left_out, None
-        self.headline.setText(headline)
+    def _show_remarks(self, remarks: Sequence[str]) -> None:
+        remark = breakable(f"\u26a0 {remarks[0]}") if remarks else ""
+        self.remark.setText(remark)
+        self.remark.setVisible(bool(remark))
+
+    def _show(
+        self, headline: str, left_out: tuple[LeftOut, ...], detail: str, *, bad: bool = False, warning: str = ""
+    ) -> None:
+        self._left_out, self._pair, self._warning = left_out, None, warning
+        self.headline.setText(self.tr("\u26a0 {text}").format(text=warning) if warning else headline)
         count = whole(len(left_out))
-        self.left_out.setText(
-            plural("PairCard", "{count} left out", "{count} left out", len(left_out)).format(count=count)
-        )
-        self.left_out.setVisible(bool(left_out))
+        text = plural("PairCard", "{count} left out", "{count} left out", len(left_out)).format(count=count)
+        if warning and left_out:
+            text = self.tr("{headline}, {left_out}").format(headline=headline, left_out=text)
+        elif warning:
+            text = headline
+        self.left_out.setText(text)
+        self.left_out.setVisible(bool(left_out or warning))
         self.why.setVisible(bool(left_out))
         self.detail.setText(detail)
         self.remark.setText("")
@@ -148,9 +179,12 @@ class PairCard(QFrame):
 
     def _set_bad(self, bad: bool) -> None:
         """Red needs the plain surface: on the coloured one it could not be read."""
-        set_look(self, "panel", "plain" if bad else "accent")
+        caution = bool(self._warning) and not bad
+        set_look(self, "panel", "plain" if bad or caution else "accent")
         set_look(self, "trouble", bad)
-        set_look(self.remark, "tone", "bad" if bad else "")
+        set_look(self, "caution", caution)
+        set_look(self.headline, "tone", "warning" if caution else "")
+        set_look(self.remark, "tone", "bad" if bad else "warning" if caution else "")
 
     def _describe(self) -> None:
         texts = (self.headline.text(), self.detail.text(), self.remark.text())

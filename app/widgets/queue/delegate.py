@@ -107,7 +107,7 @@ class JobDelegate(QStyledItemDelegate):
         tokens = self._theme.tokens
         upper, lower = _two_lines(area, option.font)
         small = _small(option.font)
-        colour = tokens.bad_text if said.tone == "bad" else tokens.text
+        colour = {"bad": tokens.bad_text, "warning": tokens.warning_text}.get(said.tone, tokens.text)
         if said.wraps:
             first, second = _wrapped(said.first, said.second, small, area.width())
             _write(painter, upper, first, small, colour, RIGHT)

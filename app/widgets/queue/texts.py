@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.storage.job_queue import Job, Jobs, JobState, QueueStore, count
+from app.storage.job_queue import Job, JobResult, Jobs, JobState, QueueStore, count
 from app.storage.json_store import StoreTrouble
+from app.text.headline import capital_clause, coverage_title, coverage_warning, unrelated_warning
 from app.text.notices import counted, format_bytes, format_seconds, format_share
 from app.text.translation import plural, short_number, translator
 from app.work.queue_runner import QueueSummary
@@ -21,7 +22,7 @@ DOT = " \u00b7 "
 class Outcome:
     """What stands at the right of a job: one or two lines; `wraps` where the first may take both.
 
-    `tone` is a text colour of the theme: ``bad``, or empty for the usual ones.
+    `tone` is a text colour of the theme: ``bad``, ``warning``, or empty for the usual ones.
     """
 
     first: str = ""
@@ -69,12 +70,7 @@ def outcome(job: Job, progress: Progress | None, *, stopping: bool = False) -> O
     if job.state is JobState.RUNNING:
         return _running(progress, stopping=stopping)
     if job.state is JobState.DONE and job.result is not None:
-        kept = _tr("Keeps {mean}, weakest layer {worst}")
-        result = job.result
-        return Outcome(
-            kept.format(mean=format_share(result.mean), worst=format_share(result.worst)),
-            DOT.join((format_bytes(result.size_bytes), format_seconds(result.seconds))),
-        )
+        return _written(job.result)
     if job.state is JobState.FAILED and job.failure is not None:
         return Outcome(job.failure.message, job.failure.remedy, tone="bad", wraps=True)
     if job.layers_kept is not None:
@@ -84,7 +80,7 @@ def outcome(job: Job, progress: Progress | None, *, stopping: bool = False) -> O
         return Outcome(_tr("Nothing was written"), _tr("Starts from the first layer"))
     if job.interrupted:
         return Outcome(_tr("Was interrupted"), _goes_on(job))
-    return Outcome()
+    return _waiting(job)
 
 
 def job_tooltip(job: Job) -> str:
@@ -96,6 +92,9 @@ def job_tooltip(job: Job) -> str:
     ]
     if job.result is not None:
         lines[2] = _tr("Wrote: {path}").format(path=job.result.file)
+        lines += _of_result(job.result)
+    elif job.coverage is not None and not job.coverage.enough:
+        lines.append(coverage_warning(job.coverage))
     lines.append(settings_words(job))
     if job.failure is not None:
         lines += [job.failure.message, job.failure.remedy]
@@ -176,6 +175,36 @@ def failure_details(job: Job) -> str:
     if job.failure is None:
         return ""
     return "\n".join(part for part in (job.failure.message, job.failure.remedy, job.failure.details) if part)
+
+
+def _of_result(result: JobResult) -> list[str]:
+    """The sentence on what a file keeps, and what speaks against it."""
+    found = (
+        capital_clause(result.mean, result.coverage),
+        unrelated_warning(result.large_changes),
+        coverage_warning(result.coverage),
+    )
+    return [text for text in found if text]
+
+
+def _written(result: JobResult) -> Outcome:
+    """How good the file of a job is; what its share does not speak of comes with it."""
+    facts = DOT.join((format_bytes(result.size_bytes), format_seconds(result.seconds)))
+    unrelated = unrelated_warning(result.large_changes)
+    if unrelated:
+        return Outcome(_tr("\u26a0 {text}").format(text=unrelated), facts, tone="warning", wraps=True)
+    if not result.coverage.complete:
+        sentence = capital_clause(result.mean, result.coverage)
+        text = sentence if result.speaks else _tr("\u26a0 {text}").format(text=sentence)
+        return Outcome(text, facts, tone="" if result.speaks else "warning", wraps=True)
+    kept = _tr("Keeps {mean}, weakest layer {worst}")
+    return Outcome(kept.format(mean=format_share(result.mean), worst=format_share(result.worst)), facts)
+
+
+def _waiting(job: Job) -> Outcome:
+    """Nothing, or the warning that little of the models can be compared."""
+    title = coverage_title(job.coverage) if job.coverage is not None else ""
+    return Outcome(_tr("\u26a0 {text}").format(text=title), tone="warning", wraps=True) if title else Outcome()
 
 
 def _running(progress: Progress | None, *, stopping: bool) -> Outcome:

@@ -99,6 +99,9 @@ class ExplorePanel(Panel):
             self._say(self.tr("This file holds whole differences only; there is no rank to choose."))
             return
         self._answer = exploration.at(exploration.policy)
+        whole = exploration.coverage.complete
+        self._mean_title.setText(self.tr("Change kept, mean") if whole else self.tr("Kept of what was compared"))
+        self.mean_kept.setAccessibleName(self._mean_title.text())
         self.by.blockSignals(True)
         self.by.clear()
         for place, way in enumerate(ways(exploration, RANK_STOPS)):
@@ -165,7 +168,10 @@ class ExplorePanel(Panel):
         ):
             figure.setAccessibleName(title)
             figure.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            figures.addWidget(text_label(title, "muted"), row, 0)
+            label = text_label(title, "muted")
+            if figure is self.mean_kept:
+                self._mean_title = label
+            figures.addWidget(label, row, 0)
             figures.setRowMinimumHeight(row, scaled(ROW_HEIGHT))
             if bar is None:
                 figures.addWidget(figure, row, 1, 1, 2)

@@ -7,7 +7,7 @@ from html import escape
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtWidgets import QLabel
 
-from app.text.quality import Line, advice_line, explanation, headline, mean_text, remarks, weakest_line
+from app.text.quality import Line, advice_line, explanation, headline, mean_text, of_what, remarks, weakest_line
 from app.text.window_text import breakable
 from app.widgets.basics.basics import Panel, set_look, wrapped_label
 from engine.analysis.quality import Quality
@@ -17,7 +17,7 @@ _LAYER, _RANK = "layer:", "rank:"
 
 
 class QualityPanel(Panel):
-    """A headline with a mark, and at most three lines below it.
+    """A headline with a mark, what its share does not speak of, and at most three lines below it.
 
     Attributes:
         layer_clicked: emitted with the canonical name of a layer.
@@ -30,9 +30,10 @@ class QualityPanel(Panel):
     def __init__(self) -> None:
         super().__init__("")
         self._lines: dict[QLabel, Line] = {}
+        self.of_what = wrapped_label()
         self.weakest, self.advice = self._line(), self._line()
         self.remarks = wrapped_label("", "small")
-        for label in (self.weakest, self.advice, self.remarks):
+        for label in (self.of_what, self.weakest, self.advice, self.remarks):
             self.body.addWidget(label)
         self.body.addStretch(1)
         self.clear()
@@ -46,6 +47,7 @@ class QualityPanel(Panel):
         set_look(self.weakest, "role", "muted")
         self._show(self.weakest, Line(self.tr("After a run, read here how much of the change the LoRA keeps.")))
         self._show(self.advice, None)
+        self.of_what.hide()
         self.remarks.hide()
 
     def show_quality(self, quality: Quality) -> None:
@@ -53,8 +55,14 @@ class QualityPanel(Panel):
         mark = GOOD if quality.good else WARNING
         self.title.setText(self.tr("{mark} {text}").format(mark=mark, text=headline(quality)))
         set_look(self.title, "tone", "good" if quality.good else "warning")
-        self.detail.setText(self.tr("{share} on average").format(share=mean_text(quality)))
+        average = self.tr("{share} on average")
+        if not quality.coverage.complete:
+            average = self.tr("{share} on average of what was compared")
+        self.detail.setText(average.format(share=mean_text(quality)))
         self.setToolTip(explanation())
+        self.of_what.setText(of_what(quality))
+        self.of_what.setVisible(bool(self.of_what.text()))
+        set_look(self.of_what, "tone", "" if quality.speaks else "warning")
         set_look(self.weakest, "role", "")
         self._show(self.weakest, weakest_line(quality))
         self._show(self.advice, advice_line(quality))

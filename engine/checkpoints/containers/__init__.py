@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.checkpoints.checkpoint import Checkpoint
-from engine.checkpoints.containers import gguf, safetensors
+from engine.checkpoints.containers import gguf, pickles, safetensors
 
 HEAD_BYTES = 64
 """How much of a file's beginning `Container.recognises` sees."""
@@ -33,6 +33,7 @@ class Container:
 CONTAINERS: list[Container] = [
     Container("safetensors", (".safetensors", ".sft"), safetensors.recognises, safetensors.open_file),
     Container("GGUF", (".gguf",), gguf.recognises, gguf.open_file),
+    Container("PyTorch pickle", (".ckpt", ".pt", ".pth", ".bin"), pickles.recognises, pickles.open_file),
 ]
 """In the order in which they are asked."""
 

@@ -222,6 +222,8 @@ class _HeaderReader:
         if dimensions > _MAX_DIMENSIONS:
             self._refuse(f"it claims {dimensions:,} dimensions", name)
         sizes = tuple(int(self._scalar(_U64)) for _ in range(dimensions))
+        if 0 in sizes:  # the others could be anything
+            self._refuse("one of its sizes is 0", name)
         number, offset = int(self._scalar(_U32)), int(self._scalar(_U64))
         kind = GGUF_TYPES.get(number)
         if kind is None:
@@ -248,11 +250,11 @@ class _HeaderReader:
             if name in names:
                 self._refuse("the name stands there twice", name)
             names.add(name)
-            if offset < end and tensor.nbytes:
+            if offset < end:
                 self._refuse("its bytes overlap another tensor's", name)
-            end = max(end, offset + tensor.nbytes)
-            if offset + tensor.nbytes > self._size:
-                sizes = {"expected": offset + tensor.nbytes, "actual": self._size}
+            end = offset + tensor.nbytes
+            if end > self._size:
+                sizes = {"expected": end, "actual": self._size}
                 raise EngineError(ErrorCode.FILE_TRUNCATED, file=self._file.path, tensor=name, **sizes)
             original = shapes.get(name, shape)
             if math.prod(original) != math.prod(shape):

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from engine.checkpoints.encodings.bitsandbytes import Bitsandbytes4, Bitsandbytes8
+from engine.checkpoints.encodings.comfy_quant import ComfyQuant
+from engine.checkpoints.encodings.comfy_w4 import ComfyW4
+from engine.checkpoints.encodings.compressed_tensors import CompressedTensors
 from engine.checkpoints.encodings.encoding import Claim, Encoding, Unclaimed
 from engine.checkpoints.encodings.gguf import GGUF_ENCODINGS
 from engine.checkpoints.encodings.raw import Raw
 from engine.checkpoints.encodings.scaled_fp8 import ScaledFp8
+from engine.checkpoints.encodings.strided import StridedNumbers
+from engine.checkpoints.encodings.weight_scale import BlockFp8, ModelOptNvfp4, WeightScale
 from engine.checkpoints.quantisation import Quantisation, quantisation_of
 from engine.checkpoints.stored import RAW, Piece, WeightSource, WeightView
 
@@ -20,13 +26,28 @@ __all__ = [
     "Encoding",
     "Unclaimed",
     "claim_weights",
+    "cut_to",
     "decoded_bytes",
     "encoding_of",
     "piece_of",
+    "read_by_rows",
     "scratch_bytes",
 ]
 
-ENCODINGS: list[Encoding] = [ScaledFp8(), *GGUF_ENCODINGS, Raw()]
+ENCODINGS: list[Encoding] = [
+    ComfyQuant(),
+    ComfyW4(),
+    ScaledFp8(),
+    Bitsandbytes4(),
+    Bitsandbytes8(),
+    CompressedTensors(),
+    ModelOptNvfp4(),
+    BlockFp8(),
+    WeightScale(),
+    *GGUF_ENCODINGS,
+    StridedNumbers(),
+    Raw(),
+]
 """In the order in which they are asked; the last one takes everything that is left."""
 
 
@@ -58,8 +79,9 @@ def claim_weights(left: Unclaimed, metadata: Mapping[str, str]) -> ClaimedWeight
     unreadable = None
     for encoding in ENCODINGS:
         if encoding.key == RAW:
-            unreadable = quantisation_of(left, metadata)
+            unreadable = unreadable or quantisation_of(left)
         claim = encoding.claim(left, metadata)
+        unreadable = unreadable or claim.unreadable
         weights += claim.weights
         left.remove((*claim.beside, *(part.name for weight in claim.weights for part in weight.parts)))
     weights.sort(key=lambda weight: place[weight.parts[0].name])
@@ -71,10 +93,26 @@ def encoding_of(source: WeightSource) -> Encoding:
     return next(encoding for encoding in ENCODINGS if encoding.key == source.encoding)
 
 
+def cut_to(view: WeightView, shape: tuple[int, ...]) -> WeightView | None:
+    """A view whose numbers were padded, in the shape of the other side of a pair; None where that cannot be its own."""
+    piece = view.pieces[0]
+    if len(view.pieces) > 1 or piece.rows is not None or piece.transposed:
+        return None
+    source = encoding_of(piece.source).cut(piece.source, shape)
+    return None if source is None else replace(view, shape=shape, pieces=(Piece(source),))
+
+
 def piece_of(source: WeightSource, start: int, stop: int, *, transposed: bool = False) -> Piece:
     """The piece of a weight's rows: read by themselves where the encoding can do that."""
     rows = encoding_of(source).rows(source, start, stop)
     return Piece(source, (start, stop), transposed) if rows is None else Piece(rows, None, transposed)
+
+
+def read_by_rows(piece: Piece) -> bool:
+    """Whether some rows of a piece can be read and decoded without the others."""
+    source = piece.source
+    first = piece_of(source, 0, 1) if source.shape and source.shape[0] else piece
+    return first.rows is None and piece.rows is None and not (piece.transposed or piece.single)
 
 
 def decoded_bytes(view: WeightView) -> int:

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.checkpoints.quantisation import Quantisation
 from engine.checkpoints.stored import StoredTensor, WeightSource
+
+CASTING_BYTES = 16 * 1024 * 1024  # what a cast takes beside its result, see `engine.checkpoints.encodings.raw_round`
 
 
 @dataclass(frozen=True)
@@ -18,10 +21,12 @@ class Claim:
         weights: weights that it can decode.
         beside: names of stored tensors that belong to them and are no weights: markers, scales of inputs. The parts
             of the weights need not be among them.
+        unreadable: a scheme of this kind that it recognises and cannot decode.
     """
 
     weights: tuple[WeightSource, ...] = ()
     beside: frozenset[str] = frozenset()
+    unreadable: Quantisation | None = None
 
 
 class Unclaimed(Mapping[str, StoredTensor]):
@@ -74,11 +79,18 @@ class Encoding(ABC):
         decoder: module with ``decode(source: WeightSource, parts: Sequence[torch.Tensor]) -> torch.Tensor``. The parts
             are on one device, in their stored shape and dtype ((nbytes,) uint8 where torch has no such dtype); the
             result has the source's shape and dtype and is on the same device. It must not change the parts.
+        rounding: module with ``round_like(values: torch.Tensor, source: WeightSource, parts: Sequence[torch.Tensor]) ->
+            torch.Tensor``: numbers of the source's shape, in any floating dtype, as this weight would give them had
+            they been stored in its place, with its own scales; in the source's shape and dtype. Finite numbers stay
+            finite, others do not become finite. None where what encoders do cannot be repeated exactly.
+        plain: whether the numbers are stored as they are, so that nobody needs to hear of it.
     """
 
     key: str
     title: str
     decoder: str
+    rounding: str | None = None
+    plain: bool = False
 
     @abstractmethod
     def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
@@ -93,8 +105,16 @@ class Encoding(ABC):
                 right. The file is added by the caller. Also what reading raises.
         """
 
+    def title_of(self, source: WeightSource) -> str:
+        """What people call the encoding of one weight, where there are several kinds of it."""
+        return self.title
+
     def rows(self, source: WeightSource, start: int, stop: int) -> WeightSource | None:
         """The source of the decoded rows `start` to `stop` alone; None where they cannot be read by themselves."""
+        return None
+
+    def cut(self, source: WeightSource, shape: tuple[int, ...]) -> WeightSource | None:
+        """The source without padding, where its shape is a true one rounded up; None where that cannot be its shape."""
         return None
 
     def decoded_bytes(self, source: WeightSource) -> int:
@@ -103,4 +123,12 @@ class Encoding(ABC):
 
     def scratch_bytes(self, source: WeightSource) -> int:
         """Memory that `decode` takes beside the parts and its result."""
+        return 0
+
+    def repeats(self, source: WeightSource) -> bool:
+        """Whether `round_like` repeats for a weight exactly what its encoder did."""
+        return self.rounding is not None
+
+    def rounding_bytes(self, source: WeightSource) -> int:
+        """Memory that `round_like` takes beside its result."""
         return 0

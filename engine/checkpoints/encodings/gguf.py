@@ -56,6 +56,8 @@ _SCRATCH = {
     "Q6_K": 6.0,
     "IQ4_XS": 9.1875,
 }
+_ROUNDING, _REPEATED = "engine.checkpoints.encodings.gguf_round", ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1")
+_ROUNDED = 6 * 4  # bytes for each value of a chunk that rounding takes: the numbers, their codes, what they are off by
 _ROW_INDEX = 8 * 8  # for each row that is looked up: which head, place, half and pair it is
 _TABLES = 256  # bytes: shifts of bits, what nibbles stand for
 
@@ -68,6 +70,7 @@ class Gguf(Encoding):
     def __init__(self, kind: str) -> None:
         """Take a type, a name of `BLOCK_TYPES`."""
         self.kind, self.key, self.title = kind, f"gguf_{kind.lower()}", f"GGUF {kind}"
+        self.rounding = _ROUNDING if kind in _REPEATED else None
         self._block = BLOCK_TYPES[kind]
 
     def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
@@ -102,7 +105,12 @@ class Gguf(Encoding):
         if HEAD_ROWS in source.parameters:
             return _scratch_of_heads(source, _SCRATCH[self.kind])
         stored = source.parts[0].nbytes // self._block.nbytes * self._block.values
-        return int(min(stored, CHUNK_VALUES) * _SCRATCH[self.kind]) + _TABLES
+        more = self._block.nbytes if SKIPPED in source.parameters else 0  # other rows of that number may touch one more
+        return int(min(stored, CHUNK_VALUES) * _SCRATCH[self.kind]) + _TABLES + more
+
+    def rounding_bytes(self, source: WeightSource) -> int:
+        """See `Encoding.rounding_bytes`."""
+        return self.scratch_bytes(source) + _ROUNDED * min(source.numel + 2 * self._block.values, CHUNK_VALUES)
 
 
 class GgufPlain(Encoding):
@@ -111,6 +119,7 @@ class GgufPlain(Encoding):
     key = "gguf_plain"
     title = "GGUF, plain numbers as llama.cpp orders them"
     decoder = "engine.checkpoints.encodings.gguf_decode"
+    rounding = "engine.checkpoints.encodings.gguf_round"
 
     def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
         """See `Encoding.claim`."""
@@ -137,6 +146,10 @@ class GgufPlain(Encoding):
         if HEAD_ROWS in source.parameters:
             return _scratch_of_heads(source, 4.0 if bits != 32 else 0.0)
         return 4 * min(source.numel, CHUNK_VALUES) if bits != 32 else 0
+
+    def rounding_bytes(self, source: WeightSource) -> int:
+        """See `Encoding.rounding_bytes`."""
+        return self.scratch_bytes(source) + _ROUNDED * min(source.numel, CHUNK_VALUES)
 
 
 GGUF_ENCODINGS: tuple[Encoding, ...] = (*(Gguf(kind) for kind in _SCRATCH), GgufPlain())
@@ -191,4 +204,5 @@ def _scratch_of_heads(source: WeightSource, numbers: float) -> int:
     width = source.numel // rows
     count = min(rows, max(1, CHUNK_VALUES // max(1, width)))
     line = part.nbytes // max(1, part.shape[0])
-    return int(count * (line + numbers * width + _ROW_INDEX)) + _TABLES
+    more = line * int(source.parameters[HEAD_ROWS]) if SKIPPED in source.parameters else 0  # as in `Gguf`
+    return int(count * (line + numbers * width + _ROW_INDEX)) + _TABLES + more

@@ -23,29 +23,42 @@ def nibbles(packed: torch.Tensor) -> torch.Tensor:
     return torch.cat((packed & 15, packed >> 4), dim=-1)
 
 
+def codes_of(kind: str, blocks: torch.Tensor) -> torch.Tensor:
+    """The whole numbers of a type of blocks that are multiplied by its scale, as (blocks, 32) float32."""
+    if kind == "Q8_0":
+        return blocks[:, 2:].view(torch.int8).to(torch.float32)
+    if kind == "Q4_0":
+        return nibbles(blocks[:, 2:]).to(torch.float32).sub_(8)
+    if kind == "Q4_1":
+        return nibbles(blocks[:, 4:]).to(torch.float32)
+    if kind == "Q5_0":
+        return _five_bits(blocks, 2).sub_(16)
+    return _five_bits(blocks, 4)
+
+
 def q8_0(blocks: torch.Tensor) -> torch.Tensor:
     """d, 32 signed bytes: d * q."""
-    return blocks[:, 2:].view(torch.int8).to(torch.float32).mul_(halves(blocks, 0))
+    return codes_of("Q8_0", blocks).mul_(halves(blocks, 0))
 
 
 def q4_0(blocks: torch.Tensor) -> torch.Tensor:
     """d, 16 bytes of nibbles: d * (q - 8)."""
-    return nibbles(blocks[:, 2:]).to(torch.float32).sub_(8).mul_(halves(blocks, 0))
+    return codes_of("Q4_0", blocks).mul_(halves(blocks, 0))
 
 
 def q4_1(blocks: torch.Tensor) -> torch.Tensor:
     """d, m, 16 bytes of nibbles: d * q + m."""
-    return nibbles(blocks[:, 4:]).to(torch.float32).mul_(halves(blocks, 0)).add_(halves(blocks, 2))
+    return codes_of("Q4_1", blocks).mul_(halves(blocks, 0)).add_(halves(blocks, 2))
 
 
 def q5_0(blocks: torch.Tensor) -> torch.Tensor:
     """d, 32 fifth bits, 16 bytes of nibbles: d * (q - 16)."""
-    return _five_bits(blocks, 2).sub_(16).mul_(halves(blocks, 0))
+    return codes_of("Q5_0", blocks).mul_(halves(blocks, 0))
 
 
 def q5_1(blocks: torch.Tensor) -> torch.Tensor:
     """d, m, 32 fifth bits, 16 bytes of nibbles: d * q + m."""
-    return _five_bits(blocks, 4).mul_(halves(blocks, 0)).add_(halves(blocks, 2))
+    return codes_of("Q5_1", blocks).mul_(halves(blocks, 0)).add_(halves(blocks, 2))
 
 
 def iq4_nl(blocks: torch.Tensor) -> torch.Tensor:

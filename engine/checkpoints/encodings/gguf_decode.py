@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -10,6 +11,7 @@ from engine.checkpoints.encodings import gguf_blocks, gguf_k_blocks
 from engine.checkpoints.encodings.gguf import CHUNK_VALUES, HEAD_ROWS, SHIFT, SKIPPED
 from engine.checkpoints.gguf_types import BLOCK_TYPES
 from engine.checkpoints.stored import WeightSource
+from engine.steps import check
 
 DECODERS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "Q8_0": gguf_blocks.q8_0,
@@ -27,51 +29,81 @@ DECODERS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """Some of what is stored, and which of a weight's numbers it holds.
+
+    Attributes:
+        lines: whole blocks, (count, bytes) uint8, or rows of plain numbers.
+        first: the first of the weight's numbers that it holds, and
+        last: the one behind the last; one after another in the order of the weight.
+        skipped: numbers of the chunk before the first one.
+    """
+
+    lines: torch.Tensor
+    first: int
+    last: int
+    skipped: int
+
+
 def decode(source: WeightSource, parts: Sequence[torch.Tensor]) -> torch.Tensor:
     """The numbers in float32, in the shape of the source, whose parameters stand in `encodings.gguf`."""
-    (stored,) = parts
-    values = torch.empty(source.numel, dtype=torch.float32, device=stored.device)
-    skipped, head_rows = int(source.parameters.get(SKIPPED, 0)), int(source.parameters.get(HEAD_ROWS, 0))
-    if head_rows:
-        _decode_heads(source, stored, values, head_rows, skipped)
-    else:
-        _decode_run(source, stored, values, skipped)
+    values = torch.empty(source.numel, dtype=torch.float32, device=parts[0].device)
+    for chunk in chunks(source, parts[0]):
+        numbers = numbers_of(source, chunk.lines)
+        values[chunk.first : chunk.last] = numbers[chunk.skipped : chunk.skipped + chunk.last - chunk.first]
+        del numbers, chunk  # before the next ones are made
     shift = float(source.parameters.get(SHIFT, 0.0))
     return (values.add_(shift) if shift else values).reshape(source.shape)
 
 
-def _decode_run(source: WeightSource, stored: torch.Tensor, values: torch.Tensor, skipped: int) -> None:
-    """Values one after another, without the first `skipped` and what lies behind them in the last block."""
+def chunks(source: WeightSource, stored: torch.Tensor) -> Iterator[Chunk]:
+    """Go over what is stored of a weight, some of it at a time, in the order of the weight's numbers."""
+    if HEAD_ROWS in source.parameters:
+        yield from _of_heads(source, stored)
+    else:
+        yield from _of_run(source, stored)
+
+
+def numbers_of(source: WeightSource, lines: torch.Tensor) -> torch.Tensor:
+    """The numbers of a chunk's lines, float32, one after another."""
+    kind = BLOCK_TYPES.get(source.stored_dtype)
+    return (lines.to(torch.float32) if kind is None else DECODERS[kind.name](lines)).view(-1)
+
+
+def _of_run(source: WeightSource, stored: torch.Tensor) -> Iterator[Chunk]:
+    """Numbers one after another, without those of the first and the last block that are not the weight's."""
     kind = BLOCK_TYPES.get(source.stored_dtype)
     width, line = (kind.values, kind.nbytes) if kind else (1, 1)
-    blocks = stored.reshape(-1, line)
+    lines, count = stored.reshape(-1, line), source.numel
+    before = int(source.parameters.get(SKIPPED, 0))
     step = max(1, CHUNK_VALUES // width)
-    for start in range(0, len(blocks), step):
-        chunk = _numbers(source, blocks[start : start + step]).view(-1)
-        first = start * width - skipped
-        place = slice(max(0, first), min(len(values), first + len(chunk)))
-        values[place] = chunk[place.start - first : place.stop - first]
-        del chunk  # before the next one is made
+    for start in range(0, len(lines), step):
+        check()
+        begin = start * width - before
+        some = lines[start : start + step]
+        first = max(0, begin)
+        yield Chunk(some, first, min(count, begin + len(some) * width), first - begin)
 
 
-def _decode_heads(
-    source: WeightSource, stored: torch.Tensor, values: torch.Tensor, head_rows: int, skipped: int
-) -> None:
+def _of_heads(source: WeightSource, stored: torch.Tensor) -> Iterator[Chunk]:
     """Rows that lie as pairs: row 2 j + i of a head is stored where row j + i * half of it belongs."""
-    rows = source.shape[0]
+    kind = BLOCK_TYPES.get(source.stored_dtype)
+    rows, head_rows = source.shape[0], int(source.parameters[HEAD_ROWS])
+    before = int(source.parameters.get(SKIPPED, 0))
     width = source.numel // max(1, rows)
     lines = stored.reshape(int(source.parts[0].shape[0]), -1)
     step = max(1, CHUNK_VALUES // max(1, width))
     for start in range(0, rows, step):
+        check()
         stop = min(rows, start + step)
-        row = torch.arange(start + skipped, stop + skipped, device=stored.device)
-        head, place = row // head_rows, row % head_rows
-        half, pair = place // (head_rows // 2), place % (head_rows // 2)
-        chosen = lines[head * head_rows + 2 * pair + half]
-        values[start * width : stop * width] = _numbers(source, chosen).view(-1)
+        some = lines[_stored_rows(start + before, stop + before, head_rows, stored.device)]
+        yield Chunk(some if kind is None else some.view(-1, kind.nbytes), start * width, stop * width, 0)
+        del some
 
 
-def _numbers(source: WeightSource, lines: torch.Tensor) -> torch.Tensor:
-    """Whole blocks, or plain numbers, as float32."""
-    kind = BLOCK_TYPES.get(source.stored_dtype)
-    return lines.to(torch.float32) if kind is None else DECODERS[kind.name](lines.reshape(-1, kind.nbytes))
+def _stored_rows(start: int, stop: int, head_rows: int, device: torch.device) -> torch.Tensor:
+    """Where rows of a weight are stored, counted from its first head."""
+    row = torch.arange(start, stop, device=device)
+    head, place = row // head_rows, row % head_rows
+    return head * head_rows + 2 * (place % (head_rows // 2)) + place // (head_rows // 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.checkpoints.dtypes import DTYPES
-from engine.checkpoints.encodings.encoding import Claim, Encoding, Unclaimed
+from engine.checkpoints.encodings.encoding import CASTING_BYTES, Claim, Encoding, Unclaimed
 from engine.checkpoints.stored import RAW, WeightSource
 
 
@@ -15,6 +15,8 @@ class Raw(Encoding):
     key = RAW
     title = "plain numbers"
     decoder = "engine.checkpoints.encodings.raw_decode"
+    rounding = "engine.checkpoints.encodings.raw_round"
+    plain = True
 
     def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
         """See `Encoding.claim`; takes all whose dtype is known."""
@@ -34,3 +36,7 @@ class Raw(Encoding):
     def decoded_bytes(self, source: WeightSource) -> int:
         """See `Encoding.decoded_bytes`: the part itself is the result."""
         return 0
+
+    def rounding_bytes(self, source: WeightSource) -> int:
+        """See `Encoding.rounding_bytes`."""
+        return CASTING_BYTES

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from engine.checkpoints.encodings.encoding import Claim, Encoding, Unclaimed
+from engine.checkpoints.encodings.encoding import CASTING_BYTES, Claim, Encoding, Unclaimed
 from engine.checkpoints.stored import StoredTensor, WeightSource
 from engine.errors import EngineError, ErrorCode
 
@@ -25,6 +25,7 @@ class ScaledFp8(Encoding):
     key = "scaled_fp8"
     title = "scaled fp8 (ComfyUI)"
     decoder = "engine.checkpoints.encodings.scaled_fp8_decode"
+    rounding = "engine.checkpoints.encodings.scaled_fp8_round"
 
     def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
         """See `Encoding.claim`. Weights without a scale are left to others: they are plain numbers."""
@@ -52,6 +53,10 @@ class ScaledFp8(Encoding):
         weight, scale = source.parts
         parts = weight.rows(start, stop), scale.rows(start, stop) if _by_row(scale, weight) else scale
         return replace(source, shape=parts[0].shape, parts=parts)
+
+    def rounding_bytes(self, source: WeightSource) -> int:
+        """See `Encoding.rounding_bytes`: some rows in several forms."""
+        return CASTING_BYTES + 32 * (source.numel // max(1, source.shape[0]))
 
 
 def _is_marker(name: str) -> bool:

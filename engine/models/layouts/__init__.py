@@ -16,6 +16,7 @@ from engine.models.layouts.hunyuan import (
 )
 from engine.models.layouts.language import SIGHTED
 from engine.models.layouts.layout import Fuse, Layout, Rename, Swap
+from engine.models.layouts.llama_cpp import LLAMA_CPP
 from engine.models.layouts.lumina import LUMINA2, Z_IMAGE
 from engine.models.layouts.mmdit import AURAFLOW, SD3
 from engine.models.layouts.unet import SD1, SDXL, VAE
@@ -61,6 +62,7 @@ LAYOUTS = {
         SD1,
         VAE,
         SIGHTED,
+        *LLAMA_CPP,
     )
 }
 _FAMILIES = {family.key: family for family in FAMILIES}

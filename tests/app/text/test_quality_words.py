@@ -203,7 +203,7 @@ def test_what_was_decided_on_the_way_is_remarked() -> None:
         3: {"energy_before": 0.99, "energy_retained": 0.9},
     }
     broken = (LeftOut("x", LeaveOutReason.NON_FINITE), LeftOut("y", LeaveOutReason.UNCHANGED))
-    quality = judge(*finished(changes=changes, left_out=broken, rank=24))
+    quality = judge(*finished(changes=changes, left_out=broken, rank=24, clamp_max_loss=1e-4))
     assert remarks(quality) == (
         "1 layer with broken values left out",
         "clamping cost 1 layer more than 1 %",
@@ -212,6 +212,8 @@ def test_what_was_decided_on_the_way_is_remarked() -> None:
         "1 layer in fp32 to keep precision",
     )
     assert not quality.good
+    unasked = judge(*finished(changes=changes, left_out=broken, rank=24))
+    assert not any("clamped" in text for text in remarks(unasked))
     assert remarks(judge(*finished(changes={0: {"stored_dtype": "F32"}}, output_dtype="fp32"))) == ()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import comfyui_consumer
 import pytest
 from extraction_runs import EXACT
+from gguf_models import gguf_pair
 from model_files import PREFIX, random_tensor
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
@@ -56,6 +57,24 @@ def test_scaled_fp8_is_named_on_its_card_and_extracted(
     for name, tensor in files.tuned.items():
         change = tensor.double() - files.base[name].double()
         assert float((found[name] - change).norm() / change.norm()) < 2e-6, name
+
+
+def test_a_gguf_file_is_named_on_its_card_and_extracted(
+    real_window: MainWindow, qtbot: QtBot, home: Path, tmp_path: Path
+) -> None:
+    pair = gguf_pair(tmp_path)
+    real_window.frame.options.show_settings(ExtractionSettings(**{**EXACT, "rank": 128, "round_original": "off"}))
+    lora = extracted(real_window, qtbot, pair.files, home)
+    text = real_window.frame.models.finetuned.detail.text()
+    assert "GGUF" in text
+    assert "GGUF Q4_K" in text
+    assert "GGUF" not in real_window.frame.models.original.detail.text()
+    found = comfyui_consumer.load_lora(lora)
+    base = {f"diffusion_model.{name}": tensor for name, tensor in pair.base.items()}
+    changes = comfyui_consumer.changes(found, base)
+    for name, tensor in pair.tuned.items():
+        change = tensor.double() - pair.base[name].double()
+        assert float((changes[f"diffusion_model.{name}"] - change).norm() / change.norm()) < 2e-6, name
 
 
 def test_a_container_of_the_tests_can_be_chosen_dropped_and_extracted(

@@ -60,3 +60,18 @@ def test_folders_are_told_apart_by_their_whole_names(tmp_path: Path) -> None:
         folder.mkdir()
     assert distinguish(*folders) == tuple(folders)
     assert distinguish(*reversed(folders)) == tuple(folders)
+
+
+def test_the_parts_of_a_model_that_are_dropped_together_are_one_model() -> None:
+    parts = [Path(f"tuned/model-0000{number}-of-00003.safetensors") for number in (2, 1, 3)]
+    index = Path("tuned/model.safetensors.index.json")
+    assert place([*parts, index], (None, None)).models == (parts[0], None)
+    assert place([*parts, Path("base/model-00001-of-00002.safetensors")], (None, None)).models == (
+        parts[0],
+        Path("base/model-00001-of-00002.safetensors"),
+    )
+
+
+def test_a_model_in_parts_is_told_apart_by_its_folder() -> None:
+    tuned, base = (Path(f"{name}/model.safetensors.index.json") for name in ("my-finetune", "qwen-base"))
+    assert distinguish(base, tuned) == (tuned, base)

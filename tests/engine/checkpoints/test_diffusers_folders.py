@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import sdxl_pipeline
 import torch
 from diffusers import AutoencoderKL
 from model_files import Tensors, matrices, save_model
@@ -235,3 +236,16 @@ def test_scales_of_a_component_are_read_with_it(tmp_path: Path) -> None:
         (view,) = name_tensors(model).views.values()
         assert torch.equal(read_view(model, view), weight.float() * 0.5)
         assert view.source.name == "transformer/a.weight"
+
+
+def test_an_sdxl_in_folders_names_the_text_encoders_as_one_in_a_file(tmp_path: Path) -> None:
+    model = sdxl_pipeline.build(0)
+    folder = tmp_path / "sdxl"
+    for name, network in zip(("unet", "text_encoder", "text_encoder_2"), model.networks, strict=True):
+        network.save_pretrained(folder / name)  # type: ignore[operator]
+    single = sdxl_pipeline.save(model, tmp_path / "sdxl.safetensors")
+    with Session(folder, single) as session:
+        clips = {weight.name.split(".")[1] for weight in session.pairing.weights if "text_encoders" in weight.name}
+        denoiser = [weight for weight in session.pairing.weights if weight.component == "denoiser"]
+    assert clips == {"clip_l", "clip_g"}
+    assert len(denoiser) > 100

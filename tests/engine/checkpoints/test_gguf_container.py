@@ -144,6 +144,7 @@ INVALID = {
     "too many dimensions": RawGguf(tensors=[tensor_entry("a.weight", [1] * 9, 0, 0)], data=FOUR),
     "a billion dimensions": RawGguf(tensors=[text("a.weight") + struct.pack("<I", 10**9) + bytes(40)]),
     "a shape that overflows": RawGguf(tensors=[tensor_entry("a.weight", [1 << 32, 1 << 32], 0, 0)], data=FOUR),
+    "a size of 0": RawGguf(tensors=[tensor_entry("a.weight", [0, HUGE], 0, 0)], data=FOUR),
     "a row that is no whole block": RawGguf(tensors=[tensor_entry("a.weight", [48, 2], 2, 0)], data=bytes(54)),
     "blocks without a row": RawGguf(tensors=[tensor_entry("a.weight", [], 2, 0)], data=bytes(54)),
     "an offset between the alignments": RawGguf(tensors=[tensor_entry("a.weight", [4], 0, 16)], data=bytes(64)),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from extraction_runs import run, verified
-from model_files import Tensors, random_tensor
+from gguf_files import GgufModel, save_gguf
+from model_files import Tensors, random_tensor, save_model
 from safetensors.torch import load_file
 from tiny_language_models import EXPERTS, LAYERS, files, in_memory, model, saved
 
@@ -286,3 +288,82 @@ def test_experts_in_an_encoded_tensor_are_decoded_one_by_one(side: str, tmp_path
             parts = UnreadPair((left, right), weight, lambda count: None).filled(memory)
             assert torch.equal(parts.values, whole)
             assert need_within(weight, LayerMethod.of(ExtractionSettings()), 1, measured=False).total > 0
+
+
+def in_llama_cpps_names(tensors: Tensors) -> Tensors:
+    """A tiny Qwen3 MoE in memory as llama.cpp's converter names it: a tensor for each projection of all experts."""
+    modules = {
+        "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.q_proj": "attn_q",
+        "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
+        "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm", "mlp.gate": "ffn_gate_inp",
+    }  # fmt: skip
+    outside = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
+    found: Tensors = {}
+    for name, tensor in tensors.items():
+        start, _, rest = name.partition("layers.")
+        module = rest.partition(".")[2].removesuffix(".weight")
+        block = f"blk.{rest.partition('.')[0]}."
+        if not rest:
+            found[outside[start.removesuffix(".weight")] + ".weight"] = tensor
+        elif module == "mlp.experts.gate_up_proj":
+            found[f"{block}ffn_gate_exps.weight"], found[f"{block}ffn_up_exps.weight"] = tensor.chunk(2, dim=1)
+        elif module == "mlp.experts.down_proj":
+            found[f"{block}ffn_down_exps.weight"] = tensor
+        else:
+            found[f"{block}{modules[module]}.weight"] = tensor
+    return found
+
+
+@pytest.mark.parametrize("base_form", ["memory", "file", "gguf"])
+def test_experts_in_llama_cpps_form_meet_those_of_others(base_form: str, tmp_path: Path) -> None:
+    made = model("qwen3_moe")
+    memory, file = in_memory(made), saved(made, tmp_path / "saved")
+    tuned = save_gguf(tmp_path / "tuned.gguf", GgufModel(in_llama_cpps_names(memory), architecture="qwen3moe"))
+    if base_form == "gguf":
+        base = save_gguf(tmp_path / "base.gguf", GgufModel(in_llama_cpps_names(memory), architecture="qwen3moe"))
+    else:
+        base = save_model(tmp_path / "base.safetensors", memory if base_form == "memory" else file)
+    with open_checkpoint(tuned) as left, open_checkpoint(base) as right:
+        pairing = pair(left, right)
+        assert pairing.left_out == ()
+        assert len(experts(pairing)) == LAYERS * EXPERTS * (2 if base_form == "memory" else 3)
+        for weight in pairing.weights:
+            ours, theirs = read_view(left, weight.finetuned), read_view(right, weight.original)
+            assert torch.equal(ours, theirs), weight.name
+
+
+def test_mixtrals_matrices_meet_those_with_usual_names(tmp_path: Path) -> None:
+    made = model("mixtral")
+    base = saved(made, tmp_path / "saved")
+    usual = {"w1": "gate_proj", "w3": "up_proj", "w2": "down_proj"}
+    tuned = {name.replace("block_sparse_moe", "mlp"): tensor for name, tensor in base.items()}
+    for old, new in usual.items():
+        tuned = {name.replace(f".{old}.weight", f".{new}.weight"): tensor for name, tensor in tuned.items()}
+    pairing, deltas = paired(tmp_path, tuned, base)
+    assert pairing.left_out == ()
+    assert not any(delta.any() for delta in deltas.values())
+
+
+@pytest.mark.parametrize("side", ["tuned", "base", "both"])
+def test_a_config_tells_experts_from_convolutions(side: str, tmp_path: Path) -> None:
+    """Where neither name nor shape does; one side's is enough."""
+    tensors = mixture({"mixer.proj.weight": (8, 24, 32)})
+    found = {}
+    for config in ({"num_local_experts": 8}, {"num_local_experts": 6}, {}):
+        paths = []
+        for name in ("tuned", "base"):
+            folder = tmp_path / str(len(found)) / name
+            folder.mkdir(parents=True)
+            paths.append(save_model(folder / "model.safetensors", tensors))
+            if side in (name, "both"):
+                (folder / "config.json").write_text(json.dumps({"text_config": config}))
+        with open_checkpoint(paths[0]) as left, open_checkpoint(paths[1]) as right:
+            found[len(found)] = len(experts(pair(left, right)))
+    assert list(found.values()) == [8, 0, 0]
+
+
+def test_a_broken_config_is_no_hindrance(tmp_path: Path) -> None:
+    tensors = mixture({"mlp.experts.w1.weight": (4, 12, 16)})
+    (tmp_path / "config.json").write_text("{")
+    pairing, _ = paired(tmp_path, tensors, tensors)
+    assert len(experts(pairing)) == 4

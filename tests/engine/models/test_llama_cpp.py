@@ -19,18 +19,13 @@ from engine.checkpoints import Checkpoint, Piece, WeightView, open_checkpoint
 from engine.checkpoints.encodings import encoding_of, piece_of
 from engine.checkpoints.tensors import decode, read_encoded, read_view
 from engine.errors import EngineError, ErrorCode
-from engine.models.llama_cpp import ARCHITECTURES, T5, T5_UNGATED
+from engine.models.layouts.llama_cpp import ARCHITECTURES, T5, T5_UNGATED
 from engine.models.names import name_tensors
 from engine.models.pairing import pair
 
 UNMAPPED = {
     "rope_freqs",  # made by the converter, in no Hugging Face file
     "blk.1.attn_rot_embd",
-    "blk.1.ffn_gate_inp",  # mixtures of experts
-    "blk.1.ffn_gate_exps",
-    "blk.1.ffn_down_exps",
-    "blk.1.ffn_up_exps",
-    "blk.1.ffn_gate_inp_shexp",
     "dec.blk.1.cross_attn_rel_b",  # in no T5 that has weights
 }
 
@@ -55,7 +50,7 @@ def numbers(model: Checkpoint) -> dict[str, torch.Tensor]:
     """All weights of a model by the names of its Hugging Face original."""
     named = name_tensors(model)
     assert not named.left_out
-    start = re.compile(r"diffusion_model\.|text_encoders\.[^.]+\.transformer\.")
+    start = re.compile(r"^(diffusion_model|text_encoders\.[^.]+\.transformer)\.")
     return {start.sub("", name): read_view(model, view) for name, view in named.views.items()}
 
 

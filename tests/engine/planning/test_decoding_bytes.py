@@ -10,13 +10,15 @@ from model_files import Tensors, random_tensor, save_model
 from torch_memory import peak_bytes
 
 from engine.checkpoints import Checkpoint, Piece, WeightView, open_checkpoint
+from engine.checkpoints.rounded import compared
+from engine.checkpoints.rounding import rounding_between
 from engine.checkpoints.tensors import read_encoded
 from engine.decompose.delta import subtract
 from engine.decompose.method import LayerMethod
 from engine.models.blocks import Block
 from engine.models.pairing import PairedWeight
 from engine.planning.costs import measuring_need
-from engine.settings import ExtractionSettings
+from engine.settings import ExtractionSettings, RoundOriginal
 
 CHUNK = 1 << 12
 HALF = torch.float16
@@ -64,6 +66,54 @@ def test_decoding_and_subtracting_take_what_the_books_say(
 
     def work() -> object:
         values = tuned.decoded(), base.decoded()
+        return subtract(*values)
+
+    stated = measuring_need(weight, LayerMethod.of(ExtractionSettings()), host=False).work
+    took = peak_bytes(work)
+    assert took <= stated
+    assert stated < 2.1 * took, "the books do not ask for far more either"
+
+
+F32, BF16, FP8 = torch.float32, torch.bfloat16, torch.float8_e4m3fn
+ROUNDED: dict[str, tuple[Tensors, Tensors, RoundOriginal]] = {
+    "to bf16": (plain((256, 192), dtypes=(BF16,)), plain((256, 192), dtypes=(F32,)), "auto"),
+    "to fp8": (plain((256, 192), dtypes=(FP8,)), plain((256, 192), dtypes=(BF16,)), "auto"),
+    "to scaled fp8": (scaled(256, 192), plain((256, 192), dtypes=(BF16,)), "auto"),
+    "like several pieces": (
+        scaled(128, 192) | {"b.weight": random_tensor(128, 192, seed=2).half()},
+        plain((256, 192), dtypes=(F32,)),
+        "auto",
+    ),
+    "the fine-tuned side": (plain((256, 192), dtypes=(BF16,)), scaled(256, 192), "on"),
+    "only compared with a dtype": (plain((256, 192), dtypes=(FP8,)), plain((256, 192), dtypes=(BF16,)), "off"),
+    "only compared with scaled fp8": (scaled(256, 192), plain((256, 192), dtypes=(BF16,)), "off"),
+}
+
+
+@pytest.mark.parametrize("case", ROUNDED)
+def test_rounding_takes_what_the_books_say(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("decompose.delta", "planning.costs"):
+        monkeypatch.setattr(f"engine.{module}.CHUNK_BYTES", CHUNK)
+    monkeypatch.setattr("engine.decompose.delta._CHUNK", CHUNK // 16)
+    monkeypatch.setattr("engine.checkpoints.encodings.raw_round._IN_CACHE", CHUNK // 16)
+    monkeypatch.setattr("engine.checkpoints.encodings.scaled_fp8_round._BLOCK", 192)
+    for module in ("planning.costs", "checkpoints.encodings.raw", "checkpoints.encodings.scaled_fp8"):
+        monkeypatch.setattr(f"engine.{module}.CASTING_BYTES", 8 * CHUNK)
+    *sides, choice = ROUNDED[case]
+    paths = [save_model(tmp_path / f"{number}.safetensors", tensors) for number, tensors in enumerate(sides)]
+    with open_checkpoint(paths[0]) as tuned, open_checkpoint(paths[1]) as base:
+        views = joined(tuned, ()), joined(base, ())
+        found = rounding_between(*views)
+        assert found is not None
+        weight = PairedWeight(
+            "w.weight", "matrix", "denoiser", views[1].shape, *views, Block(), rounding=found.under(choice)
+        )
+        read = read_encoded(tuned, views[0]), read_encoded(base, views[1])
+    changed = read[0].mapped(lambda part: part.clone() if part.numel() < 3 else (0.5 * part.float()).to(part.dtype))
+
+    def work() -> object:
+        values = compared((changed, read[1]), weight.rounding)
+        assert values is not None
         return subtract(*values)
 
     stated = measuring_need(weight, LayerMethod.of(ExtractionSettings()), host=False).work

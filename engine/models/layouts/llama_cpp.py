@@ -10,23 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from engine.checkpoints.gguf_types import VERSION_KEY
-from engine.models.layouts import Layout, Rename
+from engine.models.layouts.layout import Layout, Rename, renamed
 
 _SOURCE = "llama.cpp, gguf-py/gguf/tensor_mapping.py"
 _HF, _BLOCK = "model.layers.{n}.", "blk.{n}."
 
 
-def _rows(start: str, canonical_start: str, *modules: tuple[str, str]) -> tuple[Rename, ...]:
-    """Rows of modules, with all their parameters."""
-    return tuple(
-        Rename(f"{start}{stored}.{{rest}}", f"{canonical_start}{canonical}.{{rest}}") for stored, canonical in modules
-    )
-
-
-_OUTSIDE = _rows("", "", ("token_embd", "model.embed_tokens"), ("output_norm", "model.norm"), ("output", "lm_head"))
-_LAYER = _rows(
-    _BLOCK,
-    _HF,
+_OUTSIDE = renamed(("token_embd", "model.embed_tokens"), ("output_norm", "model.norm"), ("output", "lm_head"))
+_LAYER = renamed(
     ("attn_norm", "input_layernorm"),
     ("attn_q", "self_attn.q_proj"),
     ("attn_k", "self_attn.k_proj"),
@@ -37,15 +28,18 @@ _LAYER = _rows(
     ("ffn_gate", "mlp.gate_proj"),
     ("ffn_up", "mlp.up_proj"),
     ("ffn_down", "mlp.down_proj"),
+    ("ffn_gate_inp", "mlp.gate"),
+    ("ffn_gate_exps", "mlp.experts.gate_proj"),
+    ("ffn_up_exps", "mlp.experts.up_proj"),
+    ("ffn_down_exps", "mlp.experts.down_proj"),
+    start=(_BLOCK, _HF),
 )
 _GEMMA_NORMS = (
     ("post_attention_norm", "post_attention_layernorm"),
     ("ffn_norm", "pre_feedforward_layernorm"),
     ("post_ffw_norm", "post_feedforward_layernorm"),
 )
-_T5_OUTSIDE = _rows(
-    "",
-    "",
+_T5_OUTSIDE = renamed(
     ("token_embd", "shared"),
     ("enc.output_norm", "encoder.final_layer_norm"),
     ("dec.output_norm", "decoder.final_layer_norm"),
@@ -55,16 +49,16 @@ _T5_OUTSIDE = _rows(
 
 def _t5_attention(stored: str, canonical: str, start: str = "attn") -> tuple[Rename, ...]:
     names = (f"{start}_q", "q"), (f"{start}_k", "k"), (f"{start}_v", "v"), (f"{start}_o", "o")
-    return _rows(stored, canonical, *names, (f"{start}_rel_b", "relative_attention_bias"))
+    return renamed(*names, (f"{start}_rel_b", "relative_attention_bias"), start=(stored, canonical))
 
 
 def _t5_stack(stored: str, canonical: str, up: str, *, feed_forward: int) -> tuple[Rename, ...]:
     inner = f"{canonical}layer.{feed_forward}."
     return (
-        *_rows(stored, canonical, ("attn_norm", "layer.0.layer_norm")),
+        *renamed(("attn_norm", "layer.0.layer_norm"), start=(stored, canonical)),
         *_t5_attention(stored, f"{canonical}layer.0.SelfAttention."),
-        *_rows(stored, inner, ("ffn_norm", "layer_norm"), ("ffn_gate", "DenseReluDense.wi_0")),
-        *_rows(stored, f"{inner}DenseReluDense.", ("ffn_up", up), ("ffn_down", "wo")),
+        *renamed(("ffn_norm", "layer_norm"), ("ffn_gate", "DenseReluDense.wi_0"), start=(stored, inner)),
+        *renamed(("ffn_up", up), ("ffn_down", "wo"), start=(stored, f"{inner}DenseReluDense.")),
     )
 
 
@@ -74,7 +68,7 @@ def _t5_rows(up: str) -> tuple[Rename, ...]:
         *_T5_OUTSIDE,
         *_t5_stack("enc.blk.{n}.", "encoder.block.{n}.", up, feed_forward=1),
         *_t5_stack(stored, canonical, up, feed_forward=2),
-        *_rows(stored, canonical, ("cross_attn_norm", "layer.1.layer_norm")),
+        *renamed(("cross_attn_norm", "layer.1.layer_norm"), start=(stored, canonical)),
         *_t5_attention(stored, f"{canonical}layer.1.EncDecAttention.", "cross_attn"),
     )
 
@@ -83,14 +77,17 @@ LLAMA = Layout(
     "llama_cpp",
     "llama.cpp",
     _SOURCE,
-    (*_OUTSIDE, *_LAYER, *_rows(_BLOCK, _HF, ("ffn_norm", "post_attention_layernorm"))),
+    (*_OUTSIDE, *_LAYER, *renamed(("ffn_norm", "post_attention_layernorm"), start=(_BLOCK, _HF))),
 )
-GEMMA = Layout("llama_cpp_gemma", "llama.cpp", _SOURCE, (*_OUTSIDE, *_LAYER, *_rows(_BLOCK, _HF, *_GEMMA_NORMS)))
+GEMMA = Layout(
+    "llama_cpp_gemma", "llama.cpp", _SOURCE, (*_OUTSIDE, *_LAYER, *renamed(*_GEMMA_NORMS, start=(_BLOCK, _HF)))
+)
 T5 = Layout("llama_cpp_t5", "llama.cpp", _SOURCE, _t5_rows("wi_1"))
 T5_UNGATED = Layout("llama_cpp_t5_ungated", "llama.cpp", _SOURCE, _t5_rows("wi"))
+LLAMA_CPP = (LLAMA, GEMMA, T5, T5_UNGATED)
 
 ARCHITECTURES: Mapping[str, Layout] = {
-    **dict.fromkeys(("llama", "mistral3", "qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma"), LLAMA),
+    **dict.fromkeys(("llama", "mistral3", "qwen2", "qwen2vl", "qwen3", "qwen3vl", "qwen3moe", "gemma"), LLAMA),
     **dict.fromkeys(("gemma2", "gemma3"), GEMMA),
     **dict.fromkeys(("t5", "t5encoder"), T5),
 }
