@@ -241,9 +241,9 @@ class _Machine:
         self.call(tuple(arguments))
 
     def object(self) -> None:
-        called, *arguments = self.marked()
-        self.stack.append(called)
-        self.call(tuple(arguments))
+        items = self.marked()
+        self.stack.append(items[0])
+        self.call(tuple(items[1:]))
 
     def build(self) -> None:
         state = self.stack.pop()

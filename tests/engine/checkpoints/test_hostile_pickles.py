@@ -216,6 +216,7 @@ HOSTILE = {
     "an append to a number": b"\x80\x02K\x01K\x02a.",
     "a call of a number": b"\x80\x02K\x01)R.",
     "a state for a number": b"\x80\x02K\x01}b.",
+    "an object of nothing": b"\x80\x02(o.",
     "an extension": b"\x80\x02\x82\x01.",
     "an unknown instruction": b"\x80\x02\xfe.",
     "a persistent id of one number": b"\x80\x02K\x05Q.",
