@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,9 +82,6 @@ def ones(part: torch.Tensor) -> torch.Tensor:
     if part.dtype in (torch.uint8, torch.float8_e8m0fnu):
         return torch.full_like(part.view(torch.uint8), 127).view(part.dtype)
     return torch.ones(part.shape).to(part.dtype)
-
-
-TWINS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"ignored": ones, "off by one": rolled, "swapped": swapped}
 
 
 def twins(source: WeightSource, parts: tuple[torch.Tensor, ...]) -> dict[str, tuple[torch.Tensor, ...]]:
