@@ -50,6 +50,7 @@ class ErrorCode(str, Enum):
     SHARD_MISSING = "shard_missing"
     INDEX_INVALID = "index_invalid"
     PICKLE_REFUSED = "pickle_refused"
+    PART_UNKNOWN = "part_unknown"
 
 
 class EngineError(Exception):

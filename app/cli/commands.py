@@ -15,7 +15,7 @@ from app.storage.decompositions import open_store
 from app.storage.profiles import ProfileStore
 from app.text.headline import (
     absent_sentences,
-    coverage_title,
+    compared_title,
     coverage_warning,
     kept_clause,
     kept_sentence,
@@ -281,7 +281,7 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
     for line in left_out_lines(found):
         console.line(f"  {line}")
     console.line(f"Wrote {output.path} ({format_bytes(output.size_bytes)}) in {format_seconds(result.seconds)}.")
-    for warning in filter(None, (unrelated_warning(result.large_changes), coverage_title(output.coverage))):
+    for warning in filter(None, (unrelated_warning(result.large_changes), compared_title(output.coverage))):
         console.warning(warning)
     clause, worst = (
         kept_clause(output.mean_energy_retained, output.coverage),

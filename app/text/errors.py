@@ -61,6 +61,10 @@ ERRORS: dict[ErrorCode, tuple[str, str]] = {
         marked("errors", "{file} and {other} have the same weights by name, but none can be used: {example}, {why}."),
         marked("errors", "Choose versions of the two models with the same shapes and floating-point weights."),
     ),
+    ErrorCode.PART_UNKNOWN: (
+        marked("errors", "{file} holds no model {name}."),
+        marked("errors", "Choose one of: {available}. Without a choice the first is used."),
+    ),
     ErrorCode.NOTHING_SELECTED: (
         marked("errors", "None of the {matched} matching weights is selected."),
         marked("errors", "Change the parts, the name patterns, or the biases option."),
@@ -147,6 +151,10 @@ ERRORS: dict[ErrorCode, tuple[str, str]] = {
 
 VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
     # code and reason: cause, remedy; for codes with several reasons
+    (ErrorCode.PART_UNKNOWN, "one_model"): (
+        marked("errors", "{file} holds one model, and none that is called {name}."),
+        marked("errors", "Leave out what follows the file's name."),
+    ),
     (ErrorCode.IS_DIRECTORY, "empty"): (
         marked("errors", "There is no model in the folder {file}."),
         marked("errors", "Choose a folder with one model in it, or the model's file."),
@@ -157,7 +165,7 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
     ),
     (ErrorCode.IS_DIRECTORY, "unusable"): (
         marked("errors", "No file in the folder {file} is a model that can be used: {names}."),
-        marked("errors", "Choose a .safetensors file with a model's weights."),
+        marked("errors", "Choose a file with a model's weights: .safetensors, .gguf, .ckpt, .pt, .pth or .bin."),
     ),
     (ErrorCode.PICKLE_REFUSED, "class"): (
         marked("errors", "{file} wants to make a {name}, which no weights need. Nothing of it was run."),
@@ -304,8 +312,8 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "Free some space or choose another output folder."),
     ),
     (ErrorCode.NOT_A_MODEL, "no_header"): (
-        marked("errors", "{file} is not a safetensors model."),
-        marked("errors", "Choose a .safetensors file with a model's weights."),
+        marked("errors", "{file} is no model in a format that is known."),
+        marked("errors", "Choose a file with a model's weights: .safetensors, .gguf, .ckpt, .pt, .pth or .bin."),
     ),
     (ErrorCode.NOT_CACHED, "no_pair"): (
         marked("errors", "No pair of models in the cache begins with {name}."),

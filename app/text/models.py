@@ -9,6 +9,7 @@ from engine.planning.inspection import ModelSummary
 
 CONTEXT = "models"
 _SHOWN = 2  # precisions in a model that has many
+_LONG_NAME, _HASH_SHOWN = 40, 12
 
 _COMPONENTS = {
     # component: in words; the denoiser goes without saying where there is nothing else
@@ -75,6 +76,15 @@ def precision_text(summary: ModelSummary) -> str:
     kinds = [dtype_title(name) for name, _count in summary.dtypes]
     encodings = [title for title, _count in summary.encodings]
     return " + ".join(list(dict.fromkeys(encodings or kinds))[:_SHOWN])
+
+
+def short_link_text(summary: ModelSummary) -> str:
+    """The same in few words: the name and the folder of what a link leads to, hashes cut off."""
+    if summary.link is None:
+        return ""
+    name, folder = summary.link.name, summary.link.parent.name
+    name = name if len(name) <= _LONG_NAME else f"{name[:_HASH_SHOWN]}\u2026"
+    return translate(CONTEXT, "link to {place}").format(place=f"\u2026/{folder}/{name}")
 
 
 def link_text(summary: ModelSummary) -> str:

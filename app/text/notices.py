@@ -142,7 +142,11 @@ NOTICES: dict[NoticeCode, str] = {
     NoticeCode.EMA_USED: marked(
         "messages", "{file} holds the weights of this model only as an EMA copy ({name}): that copy is used."
     ),
-    NoticeCode.SEVERAL_MODELS: marked("messages", "{file} holds several models: {name} is used, not {others}."),
+    NoticeCode.SEVERAL_MODELS: marked(
+        "messages",
+        "{file} holds several models: {name} is used, not {others}. On the command line {file}#{other} chooses "
+        "another.",
+    ),
     NoticeCode.COMPARED_ROUNDED: marked(
         "messages",
         "The fine-tuned model stores {layers} of {of} in {finetuned}, the original in {original}: they are compared "
@@ -246,6 +250,7 @@ def notice_text(notice: Notice) -> str:
         unnamed = translate(CONTEXT, "the one without a prefix")
         values["name"] = notice.name or unnamed
         values["others"] = ", ".join(name or unnamed for name in data["others"])
+        values["other"] = next(filter(None, data["others"]), notice.name)
     text = translate(CONTEXT, template).format_map(values)
     return f"{translate(CONTEXT, ROUNDING)} {text}" if data.get("most") else text
 

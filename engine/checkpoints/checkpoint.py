@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from engine.checkpoints.encodings import ClaimedWeights, Unclaimed, claim_weights
 from engine.checkpoints.model_config import read_config
 from engine.checkpoints.model_file import ModelFile
-from engine.checkpoints.names_of_files import model_name
+from engine.checkpoints.names_of_files import PART, model_name
 from engine.checkpoints.quantisation import Quantisation
 from engine.checkpoints.stored import StoredTensor, WeightSource
 from engine.errors import EngineError, ErrorCode
@@ -35,6 +35,7 @@ class Checkpoint:
         metadata: the container's own texts.
         components: of a model in folders, one for each part: what its names begin with in `stored`, and its own texts.
         notices: what the container has to say of it, such as that one part was chosen and all were opened.
+        part: which of several models in the file is meant, by the words before its names; empty for the likeliest.
         size_bytes: of all files together.
         header_sha256: hash of the header, or of the headers' hashes; hexadecimal.
     """
@@ -63,6 +64,7 @@ class Checkpoint:
         self.path, self.container, self.files = path, container, tuple(files)
         self.stored, self.metadata, self.notices = stored, metadata, tuple(notices)
         self.components: Mapping[str, Mapping[str, str]] = components or {}
+        self.part = ""
         self.size_bytes = sum(file.size_bytes for file in self.files)
         self.header_sha256 = _one_hash([file.header_sha256 for file in self.files])
         self._small: dict[str, bytes] = {}
@@ -127,7 +129,7 @@ class Checkpoint:
     @property
     def name(self) -> str:
         """What people call the model, see `model_name`."""
-        return model_name(self.path)
+        return model_name(self.path) + (PART + self.part if self.part else "")
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -135,7 +137,9 @@ class Checkpoint:
         return tuple(file.path for file in self.files)
 
     def is_same(self, other: Checkpoint) -> bool:
-        """Whether both are made of the very same files, whatever their paths are called."""
+        """Whether both are the same model of the very same files, whatever their paths are called."""
+        if self.part != other.part:
+            return False
         mine, theirs = ([path.stat() for path in model.paths] for model in (self, other))
         return {(file.st_dev, file.st_ino) for file in mine} == {(file.st_dev, file.st_ino) for file in theirs}
 
@@ -186,12 +190,13 @@ class Checkpoint:
         return self._small, self._configs
 
     def fingerprint(self) -> str:
-        """Identify the contents of all files, see `ModelFile.fingerprint`; hexadecimal.
+        """Identify the contents of all files, see `ModelFile.fingerprint`, and the part that is meant; hexadecimal.
 
         Raises:
             EngineError: see `read_into`.
         """
-        return _one_hash([file.fingerprint(len(self.files)) for file in self.files])
+        contents = _one_hash([file.fingerprint(len(self.files)) for file in self.files])
+        return hashlib.sha256(f"{contents}{PART}{self.part}".encode()).hexdigest() if self.part else contents
 
     def check_unchanged(self) -> None:
         """Raise `EngineError` ``input_changed`` if one of the files is not the one that was opened."""

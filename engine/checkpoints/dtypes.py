@@ -52,6 +52,6 @@ DTYPES: dict[str, DtypeInfo] = {
 
 
 def dtype_title(name: str) -> str:
-    """What people call a dtype: ``fp16``, ``fp8``, ``i64``."""
+    """What people call a dtype: ``fp16``, ``fp8``, ``i64``; what is none of these as its container does: ``Q4_K``."""
     info = DTYPES.get(name)
-    return (info and info.title) or name.lower()
+    return name if info is None else info.title or name.lower()

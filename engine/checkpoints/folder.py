@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.contents import WeightFiles, component_folders, models_in, preferred
-from engine.checkpoints.names_of_files import MODEL_INDEX, fault_of_name, index_of
+from engine.checkpoints.names_of_files import MODEL_INDEX, fault_of_name, index_of, split_part
 from engine.checkpoints.opening import open_checkpoint
 from engine.checkpoints.sharded import names_of
 from engine.errors import EngineError, ErrorCode
@@ -22,7 +23,7 @@ def open_chosen(path: Path, is_lora: IsLora) -> Checkpoint:
     """Open the model that a path stands for: a file, an index, a part of a model, or a folder with one model in it.
 
     Args:
-        path: a file or a folder.
+        path: a file or a folder; of a file with several models one of them, see `split_part`.
         is_lora: see `IsLora`.
 
     Raises:
@@ -30,11 +31,13 @@ def open_chosen(path: Path, is_lora: IsLora) -> Checkpoint:
             a folder that cannot be listed; see `open_checkpoint`.
     """
     try:
+        path, part = split_part(path)
         place, notices = _meant(path, is_lora)
     except OSError as error:
         raise EngineError(ErrorCode.FILE_UNREADABLE, file=path, reason=error.strerror or str(error)) from error
     checkpoint = open_checkpoint(place)
     checkpoint.notices = (*notices, *checkpoint.notices)
+    checkpoint.part = part
     return checkpoint
 
 
@@ -61,7 +64,7 @@ def files_of_models(path: Path) -> tuple[Path, ...]:
 def _meant(path: Path, is_lora: IsLora) -> tuple[Path, tuple[Notice, ...]]:
     """The path to open, and what is to be said of the choice."""
     if not path.is_dir():
-        return path, ()
+        return _out_of_blobs(path), ()
     folder = _snapshot(path)
     models, pipeline = models_in(folder), component_folders(folder)
     usable = models
@@ -96,6 +99,18 @@ def _snapshot(folder: Path) -> Path:
     if not fault_of_name(main) and snapshots / main in states:
         return snapshots / main
     return max(states, key=lambda state: (state.stat().st_mtime_ns, state.name), default=folder)
+
+
+def _out_of_blobs(path: Path) -> Path:
+    """The name that a file of Hugging Face's cache has in one of the model's states; any other path itself.
+
+    The cache keeps files under their hashes in ``blobs``, where one part of a model does not look like one.
+    """
+    snapshots = path.parent.parent / "snapshots"
+    if path.parent.name != "blobs" or not snapshots.is_dir():
+        return path
+    links = (link for link in sorted(snapshots.glob("**/*")) if link.is_symlink())
+    return next((link for link in links if Path(os.readlink(link)).name == path.name), path)
 
 
 def _without_loras(models: tuple[WeightFiles, ...], is_lora: IsLora) -> tuple[WeightFiles, ...]:

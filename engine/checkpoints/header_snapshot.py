@@ -35,6 +35,7 @@ class HeaderSnapshot(Checkpoint):
         super().__init__(Path(str(words["path"])), "cache", (), stored, metadata, components=components)
         self.size_bytes = int(words["size_bytes"])
         self.header_sha256 = str(words["header_sha256"])
+        self.part = str(words.get("part", ""))
         self._fingerprint = str(words["fingerprint"])
         self._small = {str(name): base64.b64decode(text) for name, text in dict(words.get("contents", {})).items()}
         self._configs = {int(file): dict(config) for file, config in dict(words.get("configs", {})).items()}
@@ -74,6 +75,7 @@ def remember(checkpoint: Checkpoint) -> dict[str, Any]:
         "tensors": [_words_of(part) for part in checkpoint.stored.values()],
         "contents": {name: base64.b64encode(content).decode() for name, content in contents.items()},
         "configs": {str(file): dict(config) for file, config in configs.items() if config},
+        "part": checkpoint.part,
         "fingerprint": checkpoint.fingerprint(),
     }
 

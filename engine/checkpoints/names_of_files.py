@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+PART = "#"
+"""What stands between a path and the word for one of several models in its file."""
 MODEL_INDEX = "model_index.json"
 """What lists the components of a model in diffusers' folders."""
 DENOISERS = ("transformer", "unet", "transformer_2", "prior", "decoder")
@@ -77,6 +79,16 @@ def fault_of_name(name: object) -> str | None:
     if _DEVICES.match(name):
         return "it is the name of a device"
     return "it is too long" if len(name.encode("utf-8", "surrogatepass")) > 255 else None
+
+
+def split_part(path: Path) -> tuple[Path, str]:
+    """A path, and which of several models in the file behind it is meant: what follows a ``#`` that is in no name.
+
+    ``checkpoint.pt#critic`` is the critic in ``checkpoint.pt``, unless a file is called so.
+    """
+    name, mark, part = path.name.rpartition(PART)
+    whole = path.with_name(name) if mark and name and part else path
+    return (whole, part) if whole is not path and not path.exists() and whole.exists() else (path, "")
 
 
 def model_name(path: Path) -> str:

@@ -17,10 +17,12 @@ class ModelRef:
     Attributes:
         paths: all its files; the first is the one to open.
         fingerprint: see `Checkpoint.fingerprint`.
+        part: see `Checkpoint.part`.
     """
 
     paths: tuple[Path, ...]
     fingerprint: str
+    part: str = ""
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> ModelRef:
@@ -30,7 +32,7 @@ class ModelRef:
             EngineError: see `Checkpoint.read_into`.
         """
         paths = dict.fromkeys(path.absolute() for path in (checkpoint.path, *checkpoint.paths))
-        return cls(tuple(paths), checkpoint.fingerprint())
+        return cls(tuple(paths), checkpoint.fingerprint(), checkpoint.part)
 
     def open(self) -> Checkpoint:
         """Open the model again.
@@ -39,6 +41,7 @@ class ModelRef:
             EngineError: ``input_changed`` where it is not the same; see `open_checkpoint`.
         """
         checkpoint = open_checkpoint(self.paths[0])
+        checkpoint.part = self.part
         try:
             if checkpoint.fingerprint() != self.fingerprint:
                 raise EngineError(ErrorCode.INPUT_CHANGED, file=self.paths[0])

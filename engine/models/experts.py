@@ -96,7 +96,7 @@ def align_experts(
         configs: of each, what its ``config.json`` says; empty where there is none.
     """
     sides = _same_modules(tuned, base)
-    counts = {config.get(key) for config in configs for key in _COUNTS} - {None}
+    counts = {config.get(key) for config in configs for key in _COUNTS} - {None, 0, 1}
     stacks = tuple(_stacks(side, counts) for side in sides)
     notices = _doubtful(sides, {stack.name for side in stacks for stack in side})
     if not any(stacks):
@@ -153,7 +153,7 @@ def _stacks(views: Views, counts: Collection[object]) -> list[_Stack]:
             continue
         modules, leaf = _divided_name(name)
         by_name = _of_experts(modules, leaf)
-        if by_name or (by_name is None and view.shape[0] in counts):
+        if by_name or (by_name is None and name.endswith(".weight") and view.shape[0] in counts):
             module = ".".join(modules if "experts" in modules else (*modules, "experts"))
             found.append(_Stack(name, view, module, _ONE_NAME.get(leaf, leaf)))
     return found

@@ -11,17 +11,16 @@ from dataclasses import replace
 
 from engine.checkpoints import WeightView
 from engine.events import Notice, NoticeCode
+from engine.results import LeaveOutReason, LeftOut
 
 Views = dict[str, WeightView]
+_SHARED, _ALIASES = "shared.weight", ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")  # T5's embeddings
 CONV1D = "conv1d"
 """Layout in the key of records: those that were made of the matrix as it is stored never answer for the turned one."""
 _CONV1D_MODULES = (".c_attn.weight", ".c_proj.weight", ".c_fc.weight", ".q_attn.weight")
-# What may be stored once: the last layer or the embeddings of T5's halves, and the embeddings that they are.
-_ALWAYS_TIED = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
+# The last layer, and the embeddings that it is tied to.
 _TIED = {
     "lm_head.weight": ("embed_tokens.weight", "wte.weight", "shared.weight", "word_embeddings.weight"),
-    "encoder.embed_tokens.weight": ("shared.weight",),
-    "decoder.embed_tokens.weight": ("shared.weight",),
     "cls.predictions.decoder.weight": ("word_embeddings.weight",),
     "predictions.decoder.weight": ("word_embeddings.weight",),
 }
@@ -100,4 +99,26 @@ def _embeddings(head: str, view: WeightView, views: Views, config: Mapping[str, 
         return None
     said = config.get("tie_word_embeddings")
     tied = "." in found[0].source.name.removesuffix(".weight") if said is None else bool(said)
-    return found[0] if tied or ending in _ALWAYS_TIED else None
+    return found[0] if tied else None
+
+
+def name_shared(tuned: Views, base: Views) -> tuple[Views, Views, tuple[LeftOut, ...]]:
+    """T5's embeddings under one name: the halves of the model have them under names of their own, the same numbers.
+
+    Returns:
+        Both, and the tensors of one side that have the place of another one that is used.
+    """
+    left_out: list[LeftOut] = []
+
+    def named(mine: Views, other: Views) -> Views:
+        for alias in [name for name in mine if name.endswith(_ALIASES) and name not in other]:
+            shared = alias.removesuffix(next(ending for ending in _ALIASES if alias.endswith(ending))) + _SHARED
+            if shared in mine:
+                detail = f"{shared} has the same place and is used"
+                left_out.append(LeftOut(alias, LeaveOutReason.DUPLICATE_NAME, detail, component=mine[alias].component))
+                mine = {name: view for name, view in mine.items() if name != alias}
+            elif shared in other:
+                mine = {shared if name == alias else name: view for name, view in mine.items()}
+        return mine
+
+    return named(tuned, base), named(base, tuned), tuple(left_out)

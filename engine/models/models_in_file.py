@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from engine.checkpoints import WeightSource
+from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.models import wrappers
 from engine.models.families import EMA_PREFIXES
@@ -30,8 +31,20 @@ class ModelsInFile:
     left_out: tuple[LeftOut, ...]
 
     def chosen(self, model: str | None) -> str:
-        """The model that was asked for, or the likeliest; empty where the file is one model."""
-        return model if model in self.models else next(iter(self.models), "")
+        """The model that was asked for, or the likeliest; empty where the file is one model.
+
+        Raises:
+            EngineError: ``part_unknown`` where no model's names begin so.
+        """
+        if model is None:
+            return next(iter(self.models), "")
+        begin = model.rstrip(".") + "."
+        found = next((start for start in self.models if model == start or start.startswith(begin)), None)
+        if found is None:
+            available = [start.rstrip(".") for start in self.models if start]
+            reason = "" if available else "one_model"
+            raise EngineError(ErrorCode.PART_UNKNOWN, name=model.rstrip("."), available=available, reason=reason)
+        return found
 
     def others(self, chosen: str) -> list[LeftOut]:
         """The tensors of all other models."""

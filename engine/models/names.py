@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from engine.checkpoints import Checkpoint, WeightSource, WeightView
+from engine.errors import EngineError
 from engine.events import Notice, NoticeCode
 from engine.models import wrappers
 from engine.models.families import COMPONENT_PREFIXES, GENERIC, WRAPPER_PREFIXES, Family
@@ -18,8 +19,17 @@ from engine.models.layouts import LAYOUTS, NATIVE, Layout
 from engine.models.layouts.llama_cpp import llama_cpp_layout
 from engine.models.models_in_file import duplicate, models_in
 from engine.models.pipelines import in_order, place_of
+from engine.models.recognition import (
+    COMPONENT_STARTS,
+    Kind,
+    Sources,
+    behind,
+    encoder_of,
+    is_checkpoint,
+    kind_of,
+    recognised,
+)
 from engine.models.recognition import DENOISER as DENOISER
-from engine.models.recognition import Kind, Sources, behind, encoder_of, is_checkpoint, kind_of, recognised
 from engine.models.recognition import detect_family as detect_family
 from engine.results import LeaveOutReason, LeftOut
 
@@ -52,8 +62,18 @@ def name_tensors(checkpoint: Checkpoint, model: str | None = None) -> NamedModel
 
     Args:
         checkpoint: opened.
-        model: which of several models in the file, one of `NamedModel.models`; None takes the likeliest.
+        model: which of several models in the file, one of `NamedModel.models`; None takes the one that was chosen with
+            the file, else the likeliest.
+
+    Raises:
+        EngineError: ``part_unknown`` where the file has no model of the name that was chosen with it.
     """
+    if checkpoint.part and model is None:
+        try:
+            named = _name_weights(checkpoint.weights, checkpoint.path.name, checkpoint.part)
+        except EngineError as error:
+            raise EngineError(error.code, file=checkpoint.path, **error.data) from error
+        return replace(named, models=("",))  # no other is to be tried
     if checkpoint.components:
         return _name_components(checkpoint)
     layout = llama_cpp_layout(checkpoint.weights, checkpoint.metadata)
@@ -112,7 +132,8 @@ class _Reading:
         if any(name.startswith(DENOISER) for name in self.views) or not rest:
             self._add(NATIVE.views(rest, "other"))
             return
-        found = recognised(rest)
+        if len(rest) < len(sources):
+            found = recognised(rest)
         if found is not None:
             start, kind = found[0], kind_of(found[1]) or Kind(GENERIC)
         else:
@@ -131,11 +152,11 @@ class _Reading:
         named: list[tuple[str, WeightView]] = []
         prefixed: dict[tuple[str, str, str, str], Sources] = {}
         for whole, source in sources.items():
-            row = next((row for row in COMPONENT_PREFIXES if whole.startswith(row[0])), None)
-            if row is None:
+            if not whole.startswith(COMPONENT_STARTS):
                 rest[whole] = source
-            else:
-                prefixed.setdefault(row, {})[whole[len(row[0]) :]] = source
+                continue
+            row = next(row for row in COMPONENT_PREFIXES if whole.startswith(row[0]))
+            prefixed.setdefault(row, {})[whole[len(row[0]) :]] = source
         for (_, component, canonical, key), inner in prefixed.items():
             start = _start_inside(inner)
             kind = Kind(GENERIC, LAYOUTS[key], component, canonical)

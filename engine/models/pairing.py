@@ -19,7 +19,7 @@ from engine.models.blocks import Block, find_blocks
 from engine.models.common_parts import common_parts, is_vocabulary
 from engine.models.experts import align_experts
 from engine.models.families import GENERIC, Family
-from engine.models.language_models import pair_tied, turn_conv1d
+from engine.models.language_models import name_shared, pair_tied, turn_conv1d
 from engine.results import LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings, RoundOriginal
 
@@ -151,12 +151,13 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
     tuned, base = name_pair(finetuned, original)
     configs = (_config(finetuned), _config(original))
     aligned = align_experts(turn_conv1d(tuned.views), turn_conv1d(base.views), configs)
-    tuned_views, base_views, tied = pair_tied(aligned.tuned, aligned.base, configs)
+    tuned_views, base_views, duplicates = name_shared(aligned.tuned, aligned.base)
+    tuned_views, base_views, tied = pair_tied(tuned_views, base_views, configs)
     tuned_views, base_views = _without_padding(tuned_views, base_views)
     tuned, base = replace(tuned, views=tuned_views), replace(base, views=base_views)
     family = base.family if base.family is not GENERIC else tuned.family
     blocks = find_blocks(family, set(base.views))
-    left_out = [*tuned.left_out, *(item for item in base.left_out if item not in tuned.left_out)]
+    left_out = [*tuned.left_out, *(item for item in base.left_out if item not in tuned.left_out), *duplicates]
     only_finetuned = {name: view for name, view in tuned.views.items() if name not in base.views}
     left_out += [_unmatched(name, view, LeaveOutReason.ONLY_FINETUNED) for name, view in only_finetuned.items()]
     weights: list[PairedWeight] = []

@@ -14,6 +14,7 @@ from engine.models.text_encoders import TextEncoder, detect_text_encoder
 
 DENOISER, VAE = "diffusion_model.", "vae."
 Sources = dict[str, WeightSource]
+COMPONENT_STARTS = tuple(prefix for prefix, *_ in COMPONENT_PREFIXES)
 _FEWEST = 3  # tensors of which it can be said that all their names begin alike
 
 
@@ -49,7 +50,8 @@ def kind_of(sources: Sources) -> Kind | None:
     if layout.component == "vae":
         return Kind(family, layout, "vae", VAE)
     if layout.component == "text_encoders":
-        return _encoder({name: view.shape for name, view in layout.views(sources, "text_encoders")}, layout)
+        named = {name: view.shape for name, view in layout.views(sources, "text_encoders")}
+        return _encoder(named, layout) or Kind(GENERIC)  # a model with sight that ComfyUI has no encoder of
     return Kind(family, layout)
 
 
@@ -77,7 +79,7 @@ def detect_family(names: Collection[str]) -> Family:
 
 def is_checkpoint(sources: Sources) -> bool:
     """Whether names begin with a component."""
-    return any(name.startswith(prefix) for name in sources for prefix, *_ in COMPONENT_PREFIXES)
+    return any(name.startswith(COMPONENT_STARTS) for name in sources)
 
 
 def behind(start: str, sources: Sources) -> Sources:
@@ -93,7 +95,10 @@ def recognised(sources: Sources, group: str = "") -> tuple[str, Sources] | None:
     for start in (*wrappers.starts(sources), *_common_starts(sources)):
         if start.startswith(group):
             inner = behind(start, sources)
-            if is_checkpoint(inner) or kind_of(inner) is not None:
+            kind = kind_of(inner)
+            if kind is not None and kind.component == "text_encoders" and len(inner) < len(sources):
+                continue  # part of something larger, such as a model with sight
+            if is_checkpoint(inner) or kind is not None:
                 return start, inner
     return None
 

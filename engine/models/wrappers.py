@@ -62,19 +62,21 @@ def _is_leading(word: str) -> bool:
     return word in WRAPPERS or is_ema(word) or role_of(word) > 0
 
 
-def leading_words(name: str) -> list[str]:
+def leading_words(name: str) -> tuple[str, ...]:
     """The words of all three kinds that a name begins with. The last word, a parameter, is never one of them."""
-    words: list[str] = []
-    for word in name.split(".")[:-1]:
-        if not _is_leading(word):
-            break
-        words.append(word)
-    return words
+    begin = 0
+    while (end := name.find(".", begin)) >= 0 and _is_leading(name[begin:end]):
+        begin = end + 1
+    return tuple(name[:begin].split(".")[:-1])
 
 
 def model_start(name: str) -> str:
     """The beginning of a name up to the last leading word that tells models apart; empty where none does."""
-    words = leading_words(name)
+    return _model_start(leading_words(name))
+
+
+@lru_cache(maxsize=4096)
+def _model_start(words: tuple[str, ...]) -> str:
     last = max((at for at, word in enumerate(words) if is_ema(word) or role_of(word)), default=-1)
     return "".join(word + "." for word in words[: last + 1])
 
@@ -82,7 +84,7 @@ def model_start(name: str) -> str:
 def starts(names: Iterable[str]) -> list[str]:
     """All beginnings of the names that consist of leading words, shortest first; the empty one is always there."""
     found = {""}
-    for words in {tuple(leading_words(name)) for name in names}:
+    for words in set(map(leading_words, names)):
         found.update("".join(word + "." for word in words[:count]) for count in range(1, len(words) + 1))
     return sorted(found, key=lambda start: (start.count("."), start))
 
@@ -96,11 +98,15 @@ def preference(start: str) -> tuple[bool, bool, int]:
 
 def without_always(name: str) -> str:
     """A name without the words that no module is called."""
+    if "._" not in name and not name.startswith("_"):  # as all of them begin
+        return name
     return ".".join(word for word in name.split(".") if word not in ALWAYS)
 
 
 def without_module(name: str) -> str:
     """A name without the word ``module``, which stands inside the names too where single blocks were wrapped."""
+    if "module." not in name:
+        return name
     *words, last = name.split(".")
     return ".".join((*(word for word in words if word != "module"), last))
 

@@ -12,6 +12,7 @@ from engine.results import Coverage, LeaveOutReason, LeftOut
 
 _TUNED = (LeaveOutReason.ONLY_FINETUNED, LeaveOutReason.SHAPE_DIFFERS, LeaveOutReason.TOO_MANY_DIMENSIONS)
 _UNCOMPARED = (*_TUNED, LeaveOutReason.ONLY_ORIGINAL)
+_BUFFERS = ("position_ids", "num_batches_tracked")  # counters, which some files store as floating-point numbers
 _BLOCK_WEIGHTS = 2  # at least; a single numbered weight is no block
 
 
@@ -24,9 +25,8 @@ def cover(pairing: Pairing, components: Collection[str], whole: Collection[str] 
         whole: canonical names of weights that the file holds as they are in what only the fine-tuned model has of them.
     """
     weights = [weight for weight in pairing.weights if weight.component in components]
-    rest = [
-        item for item in pairing.left_out if item.reason in _UNCOMPARED and item.numel and item.component in components
-    ]
+    unmatched = (item for item in pairing.left_out if item.reason in _UNCOMPARED and item.component in components)
+    rest = [item for item in unmatched if item.numel and not item.name.endswith(_BUFFERS)]
     absent = _absent_parts(weights, rest)
     rest = [item for item in rest if part_of(item.component, item.name) not in absent]
     in_file = [item for item in rest if item.name in whole]

@@ -162,9 +162,9 @@ def _output(
     held = [weight for weight in selection.extracted if weight.name in keys]
     rule = StoringRule.of(settings, _largest_rank(held, method) if row.one_alpha and held else None)
     all_keys = [key for parts in keys.values() for key in parts.values()]
+    enlarged = {name for name, parts in keys.items() if "reshape" in parts}
     unsaid = _unsaid(selection)
     header_bytes = header_room((*all_keys, *whole_keys.values()), _texts(settings, hardware, unsaid))
-    enlarged = {name for name, parts in keys.items() if "reshape" in parts}
     size = _LENGTH_BYTES + header_bytes + sum(stored_bytes(weight, method, rule) for weight in held)
     size += sum(enlarging_bytes(weight, method, rule) for weight in held if weight.name in enlarged)
     return Output(

@@ -3123,11 +3123,6 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
-        <source>Choose a .safetensors file with a model's weights.</source>
-        <translation>Eine .safetensors-Datei mit den Gewichten eines Modells wählen.</translation>
-    </message>
-    <message>
-        <location filename="../../app/text/errors.py"/>
         <source>Choose a LoRA that consists of plain factors.</source>
         <translation>Ein LoRA wählen, das aus einfachen Faktoren besteht.</translation>
     </message>
@@ -3140,6 +3135,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Choose a file with a model's weights.</source>
         <translation>Eine Datei mit den Gewichten eines Modells wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Choose a file with a model's weights: .safetensors, .gguf, .ckpt, .pt, .pth or .bin.</source>
+        <translation>Wählen Sie eine Datei mit den Gewichten eines Modells: .safetensors, .gguf, .ckpt, .pt, .pth oder .bin.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3243,6 +3243,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose one of: {available}. Without a choice the first is used.</source>
+        <translation>Eines von diesen wählen: {available}. Ohne Wahl wird das erste verwendet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose the original model that the fine-tuned one was made from.</source>
         <translation>Das Originalmodell wählen, aus dem das feinabgestimmte entstanden ist.</translation>
     </message>
@@ -3320,6 +3325,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Leave out &lt; &gt; : " | ? * and names such as CON.</source>
         <translation>Ohne &lt; &gt; : " | ? * und Namen wie CON.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Leave out what follows the file's name.</source>
+        <translation>Weglassen, was auf den Dateinamen folgt.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3622,10 +3632,6 @@
         <translation>Das Modell stattdessen als Q2_K bis Q6_K, Q4_0 bis Q8_0, IQ4_NL, IQ4_XS, F16 oder BF16 verwenden.</translation>
     </message>
     <message>
-        <source>Use the model's fp16, bf16, plain or scaled fp8 version; others are not supported yet.</source>
-        <translation type="vanished">Die Fassung in fp16, bf16, einfachem oder skaliertem fp8 verwenden; andere werden noch nicht unterstützt.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/errors.py"/>
         <source>Use the version it was made from (fp16, bf16), or one in fp8, int8, nvfp4, nf4 or GGUF.</source>
         <translation>Die Fassung verwenden, aus der sie entstand (fp16, bf16), oder eine in fp8, int8, nvfp4, nf4 oder GGUF.</translation>
@@ -3705,8 +3711,18 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} holds no model {name}.</source>
+        <translation>{file} enthält kein Modell {name}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} holds no tensors.</source>
         <translation>{file} enthält keine Tensoren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} holds one model, and none that is called {name}.</source>
+        <translation>{file} enthält ein einziges Modell, und keines namens {name}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3790,6 +3806,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} is no model in a format that is known.</source>
+        <translation>{file} ist kein Modell in einem bekannten Format.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is not a LoRA.</source>
         <translation>{file} ist kein LoRA.</translation>
     </message>
@@ -3797,11 +3818,6 @@
         <location filename="../../app/text/errors.py"/>
         <source>{file} is not a hardware profile.</source>
         <translation>{file} ist kein Hardware-Profil.</translation>
-    </message>
-    <message>
-        <location filename="../../app/text/errors.py"/>
-        <source>{file} is not a safetensors model.</source>
-        <translation>{file} ist kein safetensors-Modell.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4816,8 +4832,8 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
-        <source>{file} holds several models: {name} is used, not {others}.</source>
-        <translation>{file} enthält mehrere Modelle: {name} wird verwendet, nicht {others}.</translation>
+        <source>{file} holds several models: {name} is used, not {others}. On the command line {file}#{other} chooses another.</source>
+        <translation>{file} enthält mehrere Modelle: {name} wird verwendet, nicht {others}. Auf der Befehlszeile wählt {file}#{other} ein anderes.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4880,10 +4896,6 @@
         <translation>{name} hat der Prozessor bearbeitet: Auf dem Gerät fehlte Platz oder eine Operation.</translation>
     </message>
     <message>
-        <source>{name}: {extents}. What both models have is compared.</source>
-        <translation type="vanished">{name}: {extents}. Verglichen wird, was beide Modelle haben.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/notices.py"/>
         <source>{name}: {extents}. What both models have is compared.{remedy}</source>
         <translation>{name}: {extents}. Verglichen wird, was beide Modelle haben.{remedy}</translation>
@@ -4943,10 +4955,6 @@
         <location filename="../../app/text/models.py"/>
         <source>link to {place}</source>
         <translation>Verweis auf {place}</translation>
-    </message>
-    <message>
-        <source>llama.cpp's names</source>
-        <translation type="vanished">Namen von llama.cpp</translation>
     </message>
     <message>
         <location filename="../../app/text/models.py"/>
@@ -5602,10 +5610,6 @@
         <location filename="../../engine/settings.py"/>
         <source>Also write weights that only the fine-tuned model has, whole, as .set_weight, and new rows and input channels of others, as .reshape_weight.</source>
         <translation>Auch Gewichte, die nur das feinabgestimmte Modell hat, ganz als .set_weight schreiben, und neue Zeilen und Eingangskanäle anderer als .reshape_weight.</translation>
-    </message>
-    <message>
-        <source>Also write weights that only the fine-tuned model has, whole, as .set_weight.</source>
-        <translation type="vanished">Auch Gewichte schreiben, die nur das feinabgestimmte Modell hat, ganz, als .set_weight.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>

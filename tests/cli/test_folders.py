@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from calls import Call, assert_refused
-from model_files import matrices, save_model
+from model_files import PREFIX, matrices, save_model
 from safetensors import safe_open
 
 
@@ -31,6 +31,36 @@ def test_two_folders_are_extracted_from_as_their_files_are(extract: Call, tmp_pa
     with safe_open(one, "pt") as first, safe_open(other, "pt") as second:
         assert set(first.keys()) == set(second.keys()) != set()
         assert all(torch.equal(first.get_tensor(name), second.get_tensor(name)) for name in set(first.keys()))
+
+
+@pytest.mark.parametrize("form", ["shards", "one shard", "diffusers", "pickle"])
+def test_a_pair_in_any_container_gives_the_lora_of_its_files(form: str, extract: Call, tmp_path: Path) -> None:
+    pair = folders(tmp_path)
+    expected = extract((pair[0] / "model.safetensors", pair[1] / "model.safetensors"), "--json", "--no-resume")
+    chosen = tuple(in_form(form, tmp_path / f"{form}-{side.name}", seed=50 * index) for index, side in enumerate(pair))
+    found = extract(chosen, "--json", "--no-resume")
+    assert found.code == 0, found.err
+    assert found.json["mean_energy_retained"] == expected.json["mean_energy_retained"]
+    with safe_open(expected.json["output"], "pt") as first, safe_open(found.json["output"], "pt") as second:
+        assert set(first.keys()) == set(second.keys()) != set()
+        assert all(torch.equal(first.get_tensor(name), second.get_tensor(name)) for name in set(first.keys()))
+
+
+def in_form(form: str, at: Path, seed: int) -> Path:
+    """The model of `folders` in another container: what is to be chosen."""
+    tensors = matrices(2, seed=seed)
+    at.mkdir()
+    if form == "pickle":
+        torch.save({"state_dict": tensors, "epoch": 1}, at / "model.ckpt")
+        return at / "model.ckpt"
+    if form == "diffusers":
+        (at / "transformer").mkdir()
+        plain = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
+        save_model(at / "transformer" / "diffusion_pytorch_model.safetensors", plain)
+        return at
+    for number, (name, tensor) in enumerate(tensors.items(), 1):
+        save_model(at / f"model-{number:05}-of-00002.safetensors", {name: tensor})
+    return at if form == "shards" else at / "model-00002-of-00002.safetensors"
 
 
 def test_inspecting_a_folder_tells_the_file_in_it(call: Call, tmp_path: Path) -> None:

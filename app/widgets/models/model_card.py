@@ -10,7 +10,7 @@ from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent,
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout
 
 from app.look.icons import icon
-from app.text.models import link_text, model_facts
+from app.text.models import link_text, model_facts, short_link_text
 from app.text.notices import notice_text
 from app.text.translation import plural, whole
 from app.text.window_text import breakable, short_error_text
@@ -143,11 +143,11 @@ class ModelCard(QFrame):
 
     def show_summary(self, summary: ModelSummary) -> None:
         """Say what the model is."""
-        self._show(summary.name, " \u00b7 ".join(model_facts(summary)))
+        facts = " \u00b7 ".join(model_facts(summary))
         tensors = plural("ModelCard", "{count} tensor", "{count} tensors", summary.tensors)
         remarks = [notice_text(notice) for notice in summary.notices]
-        if remarks:
-            self.detail.setText(breakable(f"{self.detail.text()}\n{remarks[0]}"))
+        remark = remarks[0] if remarks else short_link_text(summary)
+        self._show(summary.name, breakable(f"{facts}\n{remark}") if remark else facts)
         lines = (str(summary.path), link_text(summary), tensors.format(count=whole(summary.tensors)), *remarks)
         self.setToolTip("\n".join(line for line in lines if line))
 

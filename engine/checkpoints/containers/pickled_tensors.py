@@ -37,12 +37,15 @@ _REBUILD = {
     Name("torch._utils", "_rebuild_tensor_v2"): None,
     Name("torch._utils", "_rebuild_tensor_v3"): 6,
 }
+_SUBCLASS = Name("torch._tensor", "_rebuild_from_type_v2")  # of a tensor with attributes: function, class, arguments
+_PLAIN_CLASSES = (Name("torch", "Tensor"), Name("torch.nn.parameter", "Parameter"))
 _SHAPES = (Name("torch", "Size"),)
 _INERT = {
     # of trainers and of numpy: described, never made
     Name("torch", "device"),
     Name("torch.serialization", "_get_layout"),
     Name("_codecs", "encode"),
+    Name("collections", "Counter"),
     Name("builtins", "set"),
     Name("__builtin__", "set"),
     Name("builtins", "frozenset"),
@@ -136,9 +139,16 @@ def torch_meaning(storages: dict[str, Storage]) -> Meaning:
 def _check_name(name: Name) -> None:
     if name in _ORDERED or name in _PARAMETER or name in _REBUILD or name in _SHAPES or name in _INERT:
         return
-    if name in _UNTYPED or (name.module == "torch" and (name.name in _STORAGES or name.name in _TORCH_DTYPES)):
+    if name in _UNTYPED or name in _PLAIN_CLASSES or name == _SUBCLASS or _element_of(name) is not None:
+        return
+    if name.module == "torch" and name.name in _TORCH_DTYPES:
         return
     raise PickleRefusal(str(name))
+
+
+def _element_of(kind: Name) -> str | None:
+    """The dtype of a storage's elements by its class; None where it is none."""
+    return _STORAGES.get(kind.name) if kind.module in ("torch", "torch.cuda") else None
 
 
 def _call(name: Name, arguments: tuple[object, ...]) -> object:
@@ -156,6 +166,10 @@ def _call(name: Name, arguments: tuple[object, ...]) -> object:
         return arguments[0]
     if name in _REBUILD:
         return _tensor(name, arguments)
+    if name == _SUBCLASS and len(arguments) >= 3 and arguments[1] in _PLAIN_CLASSES:
+        function, inner = arguments[0], arguments[2]
+        if isinstance(function, Name) and (function in _REBUILD or function in _PARAMETER) and isinstance(inner, tuple):
+            return _call(function, inner)
     raise PickleRefusal(str(name))
 
 
@@ -203,7 +217,7 @@ def _storage(found: object, known: dict[str, Storage]) -> Storage:
     kind, key, numel = found[1], found[2], found[4]
     if not isinstance(kind, Name) or not isinstance(key, str) or type(numel) is not int or numel < 0:
         raise PickleFormatError("it refers to a storage that makes no sense")
-    dtype = "U8" if kind in _UNTYPED else _STORAGES.get(kind.name) if kind.module == "torch" else None
+    dtype = "U8" if kind in _UNTYPED else _element_of(kind)
     if dtype is None:
         raise PickleRefusal(str(kind))
     storage = Storage(key, dtype, numel)

@@ -75,6 +75,8 @@ class Gguf(Encoding):
 
     def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
         """See `Encoding.claim`."""
+        if VERSION_KEY not in metadata:
+            return Claim()
         return Claim(
             tuple(
                 WeightSource(part.name, part.shape, "F32", self.key, (part,), _undoing(part, metadata))
@@ -123,6 +125,8 @@ class GgufPlain(Encoding):
 
     def claim(self, stored: Unclaimed, metadata: Mapping[str, str]) -> Claim:
         """See `Encoding.claim`."""
+        if VERSION_KEY not in metadata:
+            return Claim()
         plain = (part for part in stored.values() if part.dtype in DTYPES and DTYPES[part.dtype].is_weight)
         found = ((part, _undoing(part, metadata)) for part in plain)
         return Claim(
@@ -161,7 +165,7 @@ def _undoing(part: StoredTensor, metadata: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         EngineError: ``header_invalid`` where the header does not say how many heads there are, or cannot be right.
     """
-    architecture = metadata.get("general.architecture") if VERSION_KEY in metadata else None
+    architecture = metadata.get("general.architecture")
     if architecture in SHIFTED_NORMS and part.name.endswith(_NORM):
         return {SHIFT: -1.0}
     match = _ATTENTION.fullmatch(part.name) if architecture in PAIRED_ROWS else None

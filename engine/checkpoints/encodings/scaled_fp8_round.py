@@ -50,19 +50,22 @@ def stored_codes(values: torch.Tensor, stored: torch.Tensor, factors: torch.Tens
     largest = 128.0 if stored.dtype is torch.int8 else torch.finfo(stored.dtype).max
     bound = 2.0 * largest * divisors.abs()  # beyond it a quotient may not be finite
     numbers = torch.where(numbers.isinf(), numbers, numbers.clamp(-bound, bound))
+    first, *_ = _codes(numbers / divisors, stored.dtype)
+    codes, found = first.view(torch.uint8).view(-1), stored.reshape(-1).view(torch.uint8)
+    other = (codes != found).nonzero().squeeze(1)
+    if len(other):
+        by = divisors.expand(stored.shape).reshape(-1)[other] if divisors.numel() > 1 else divisors.view(-1)
+        own, wanted = values.reshape(-1)[other], found[other]
+        some = codes[other]
+        for quotients in _quotients(own, numbers.view(-1)[other], by):
+            for again in _codes(quotients, stored.dtype):
+                some = torch.where(again.view(torch.uint8) == wanted, wanted, some)
+        codes[other] = some
+    return codes.view(stored.dtype).view(stored.shape)
+
+
+def _quotients(values: torch.Tensor, numbers: torch.Tensor, divisors: torch.Tensor) -> Iterator[torch.Tensor]:
     inverse = divisors.reciprocal()
-    found, codes = stored.view(torch.uint8), None
-    for quotients in _quotients(values, numbers, divisors, inverse):
-        for other in _codes(quotients, stored.dtype):
-            mine = other.view(torch.uint8)
-            codes = mine if codes is None else torch.where(mine == found, mine, codes)
-    assert codes is not None, "there is a quotient"
-    return codes.view(stored.dtype)
-
-
-def _quotients(
-    values: torch.Tensor, numbers: torch.Tensor, divisors: torch.Tensor, inverse: torch.Tensor
-) -> Iterator[torch.Tensor]:
     yield numbers / divisors
     yield numbers * inverse
     if values.dtype is not torch.float32:
@@ -74,6 +77,6 @@ def _codes(quotients: torch.Tensor, dtype: torch.dtype) -> Iterator[torch.Tensor
     if dtype is not torch.int8:
         yield cast(quotients, dtype)
         return
-    whole = quotients.to(torch.float32).round()  # of two as near the even one
+    whole = quotients.round()  # of two as near the even one
     for least in _LEAST_INTEGERS:
         yield whole.clamp(least, 127).nan_to_num(0.0).to(torch.int8)

@@ -91,14 +91,17 @@ HUNYUAN_IMAGE = Layout(
 )
 
 
-def _tencent_stream(stream: str) -> tuple[Row, ...]:
-    """One stream of a double block. The later models have queries, keys and values by themselves."""
+def _tencent_stream(stream: str, *, divided: bool) -> tuple[Row, ...]:
+    """One stream of a double block; `divided` models usually have queries, keys and values by themselves."""
     start = f"double_blocks.{{n}}.{stream}_"
-    return (
+    attention = [
+        *renamed(("attn_qkv", "attn.qkv"), start=(start, start)),
         fused(tuple(f"{start}attn_{part}" for part in "qkv"), f"{start}attn.qkv"),
+    ]
+    return (
+        *(reversed(attention) if divided else attention),
         *renamed(
             ("mod.linear", "mod.lin"),
-            ("attn_qkv", "attn.qkv"),
             ("attn_proj", "attn.proj"),
             ("mlp.fc1", "mlp.0"),
             ("mlp.fc2", "mlp.2"),
@@ -109,7 +112,7 @@ def _tencent_stream(stream: str) -> tuple[Row, ...]:
     )
 
 
-_TENCENT_ROWS = (
+_TENCENT_ROWS: tuple[Row, ...] = (
     *renamed(
         *(
             (f"{name}.mlp.{at}", f"{name}.{layer}")
@@ -126,20 +129,19 @@ _TENCENT_ROWS = (
         ("mlp.fc2", "mlp.2"),
         start=(_REFINER[1], _REFINER[1]),
     ),
-    *_tencent_stream("img"),
-    *_tencent_stream("txt"),
     *renamed(("single_blocks.{n}.modulation.linear", "single_blocks.{n}.modulation.lin")),
     Rename("single_blocks.{n}.q_norm.weight", "single_blocks.{n}.norm.query_norm.scale"),
     Rename("single_blocks.{n}.k_norm.weight", "single_blocks.{n}.norm.key_norm.scale"),
 )
 
 
-def _tencent(family: str, source: str, *signature: str, absent: tuple[str, ...] = ()) -> Layout:
+def _tencent(family: str, source: str, *signature: str, absent: tuple[str, ...] = (), divided: bool = False) -> Layout:
+    streams = (row for stream in ("img", "txt") for row in _tencent_stream(stream, divided=divided))
     return Layout(
         f"{family}_tencent",
         "Tencent's names",
         source + _COMFYUI_LOADER,
-        _TENCENT_ROWS,
+        (*_TENCENT_ROWS, *streams),
         family=family,
         signature=("txt_in.individual_token_refiner.blocks.0.self_attn_qkv.weight", *signature),
         absent=absent,
@@ -157,6 +159,7 @@ HUNYUAN_TENCENT = (
         "diffusers, scripts/convert_hunyuan_video1_5_to_diffusers.py; ",
         "byt5_in.fc1.weight",
         "vision_in.proj.0.weight",
+        divided=True,
     ),
     _tencent(
         "hunyuan_image",

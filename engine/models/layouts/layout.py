@@ -186,7 +186,7 @@ class Layout:
 
     def _views_of(self, name: str, sources: Mapping[str, WeightSource], component: str) -> tuple[Views, Sequence[str]]:
         """The canonical weights that a name belongs to, and all names that they are made of."""
-        for match in _matches(name, self._from_stored):
+        for match in self._from_stored.matches(name):
             if match.unless not in sources and all(other in sources for other in match.here):
                 recipes = match.row.recipes([sources[other] for other in match.here])
                 if recipes is not None:
@@ -196,33 +196,19 @@ class Layout:
 
     def canonical_names(self, stored: str) -> tuple[str, ...]:
         """The canonical names of what the layout calls so: several where they are parts of it."""
-        return next((match.there for match in _matches(stored, self._from_stored)), (stored,))
+        return next((match.there for match in self._from_stored.matches(stored)), (stored,))
 
     def stored_names(self, canonical: str) -> tuple[str, ...]:
         """The layout's names of a canonical weight: several where it is divided among them."""
-        return next((match.there for match in _matches(canonical, self._from_canonical)), (canonical,))
+        return next((match.there for match in self._from_canonical.matches(canonical)), (canonical,))
 
     @cached_property
-    def _from_stored(self) -> list[_Direction]:
-        return [_Direction(row, *row.names()) for row in self.rows]
+    def _from_stored(self) -> _Reader:
+        return _Reader([(row, *row.names()) for row in self.rows])
 
     @cached_property
-    def _from_canonical(self) -> list[_Direction]:
-        return [_Direction(row, *reversed(row.names())) for row in self.rows]
-
-
-@dataclass(frozen=True)
-class _Direction:
-    """A row read in one direction."""
-
-    row: Row
-    here: tuple[str, ...]
-    there: tuple[str, ...]
-
-    @cached_property
-    def patterns(self) -> tuple[tuple[str, re.Pattern[str]], ...]:
-        """What a name has to begin with, which is quickly seen, and the whole pattern."""
-        return tuple((_PLACEHOLDER.split(text, maxsplit=1)[0], _pattern(text)) for text in self.here)
+    def _from_canonical(self) -> _Reader:
+        return _Reader([(row, row.names()[1], row.names()[0]) for row in self.rows])
 
 
 @dataclass(frozen=True)
@@ -235,15 +221,43 @@ class _Match:
     unless: str
 
 
-def _matches(name: str, rows: Sequence[_Direction]) -> Iterator[_Match]:
-    for row in rows:
-        for start, pattern in row.patterns:
-            match = pattern.fullmatch(name) if name.startswith(start) else None
-            if match is not None:
-                values = match.groupdict()
-                unless = _filled((row.row.unless if isinstance(row.row, Swap) else "",), values)
-                yield _Match(row.row, _filled(row.here, values), _filled(row.there, values), *unless)
-                break
+@dataclass(frozen=True)
+class _Entry:
+    """One pattern of a row in the direction that it is read in, and what a name has to begin with to match it."""
+
+    start: str
+    pattern: re.Pattern[str]
+    row: Row
+    here: tuple[str, ...]
+    there: tuple[str, ...]
+
+
+class _Reader:
+    """Rows read in one direction. Which of them a name can match is found once for all names that begin alike."""
+
+    def __init__(self, rows: Sequence[tuple[Row, tuple[str, ...], tuple[str, ...]]]) -> None:
+        self._entries = [
+            _Entry(_PLACEHOLDER.split(text, maxsplit=1)[0], _pattern(text), row, here, there)
+            for row, here, there in rows
+            for text in here
+        ]
+        self._near: dict[str, list[_Entry]] = {}
+
+    def matches(self, name: str) -> Iterator[_Match]:
+        """The rows that a name belongs to, in their order."""
+        last: Row | None = None
+        for entry in self._candidates(name):
+            match = entry.pattern.fullmatch(name) if name.startswith(entry.start) else None
+            if match is not None and entry.row is not last:
+                last, values = entry.row, match.groupdict()
+                unless = _filled((last.unless if isinstance(last, Swap) else "",), values)
+                yield _Match(last, _filled(entry.here, values), _filled(entry.there, values), *unless)
+
+    def _candidates(self, name: str) -> list[_Entry]:
+        head = ".".join(name.split(".", 2)[:2])
+        if head not in self._near:
+            self._near[head] = [it for it in self._entries if it.start[: len(head)] == head[: len(it.start)]]
+        return self._near[head]
 
 
 @lru_cache(maxsize=4096)
@@ -254,7 +268,12 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def _filled(texts: tuple[str, ...], values: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(_PLACEHOLDER.sub(lambda found: values[found[1]], text) for text in texts)
+    found = []
+    for text in texts:
+        for name, value in values.items():
+            text = text.replace(f"{{{name}}}", value)
+        found.append(text)
+    return tuple(found)
 
 
 def _joined(pieces: tuple[Piece, ...]) -> Recipe:

@@ -34,7 +34,7 @@ from engine.store import DecompositionStore
 from engine.streamed_delta import UnreadPair
 
 SETTINGS = ExtractionSettings(filename_prefix="lora", rank=8)
-KINDS = {"tuned": {}, "both": {"both": True}, "llama": {"llama": True}, "both llama": {"llama": True, "both": True}}
+KINDS = {"tuned": {}, "both": {"both": True}, "llama": {"llama": True}}
 
 
 @pytest.fixture(autouse=True)

@@ -153,6 +153,18 @@ def test_a_folder_of_the_hugging_face_cache_is_the_state_that_main_names(tmp_pat
     assert summary.link == blobs / "blob2"
 
 
+def test_a_part_that_is_chosen_by_its_hash_in_the_cache_stands_for_the_whole_model(tmp_path: Path) -> None:
+    cache = folder(tmp_path, "models--people--their-model")
+    blobs = folder(cache, "blobs")
+    state = cache / "snapshots" / ("1" * 40)
+    state.mkdir(parents=True)
+    for number in (1, 2):
+        save_model(blobs / f"hash{number}", numbered(2, number))
+        (state / f"model-{number:05}-of-00002.safetensors").symlink_to(f"../../blobs/hash{number}")
+    summary = inspect_model(blobs / "hash2")
+    assert (summary.files, summary.tensors, summary.name) == (2, 4, "people/their-model")
+
+
 @pytest.mark.parametrize("main", ["../../elsewhere", "", "/etc", "nowhere", "a" * 5000])
 def test_a_cache_whose_main_leads_nowhere_has_the_newest_state(main: str, tmp_path: Path) -> None:
     cache = folder(tmp_path, "models--people--their-model")

@@ -109,6 +109,15 @@ def test_a_module_s_state_is_read_with_what_torch_notes_beside_it(form: bool, tm
         assert_same(contents(model), dict(state))
 
 
+@BOTH
+def test_attributes_of_tensors_change_nothing(form: bool, tmp_path: Path) -> None:
+    tensor, parameter = random_tensor(3, 4, seed=1), torch.nn.Parameter(random_tensor(3, 4, seed=2))
+    for noted in (tensor, parameter):
+        noted.note = "of a trainer"  # type: ignore[attr-defined]
+    with open_checkpoint(save(tmp_path / "model.pt", {"a": tensor, "b": parameter}, form)) as model:
+        assert_same(contents(model), {"a": tensor, "b": parameter})
+
+
 def lightning(state: Tensors) -> dict[str, Any]:
     optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(3, 3))])
     optimiser.param_groups[0]["params"][0].sum().backward()

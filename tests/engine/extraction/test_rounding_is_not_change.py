@@ -14,17 +14,17 @@ import comfyui_consumer
 import pytest
 import torch
 from extraction_runs import EXACT, Run, run, verified
-from model_files import PREFIX, Tensors, matrices, random_tensor, save_model
+from model_files import PREFIX, Tensors, matrices, save_model
+from rounding_pairs import plain_pair
 from safetensors import safe_open
 from scaled_models import scaled
 
 from engine.cancel import CancelToken
 from engine.errors import EngineError, ErrorCode
-from engine.events import Finished, Notice, NoticeCode
-from engine.results import ExtractionResult, LeaveOutReason
+from engine.events import Notice, NoticeCode
+from engine.results import LeaveOutReason
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
-from engine.store import DecompositionStore
 
 F32, F16, BF16, E4M3 = torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn
 
@@ -183,17 +183,6 @@ def test_of_a_fine_tune_saved_in_bf16_only_what_was_trained_is_in_the_file(tmp_p
     assert ran.result.layers == 4
     assert reasons(ran) == {"unchanged": len(SDXL) - 4}
     assert all(item.rounded_to == "bf16" for item in ran.result.left_out)
-
-
-def plain_pair(folder: Path, tuned: torch.dtype, base: torch.dtype, *, change: float = 0.1) -> tuple[Path, Path]:
-    """Four matrices, two of them trained in float32, then saved; the others only saved, from the finer of the two."""
-    finer = min(tuned, base, key=lambda dtype: torch.finfo(dtype).eps)
-    sides: tuple[Tensors, Tensors] = ({}, {})
-    for index, (name, weight) in enumerate(matrices(4).items()):
-        released = weight.to(finer)
-        trained = released.float() + change * random_tensor(*weight.shape, seed=50) if index < 2 else released
-        sides[0][name], sides[1][name] = trained.to(tuned), released.to(base)
-    return save_model(folder / "tuned.safetensors", sides[0]), save_model(folder / "base.safetensors", sides[1])
 
 
 SAVED = [(BF16, F32), (F16, F32), (E4M3, BF16), (E4M3, F32), (BF16, F16), (F16, BF16)]
@@ -408,94 +397,9 @@ def test_a_lora_that_says_nothing_of_rounding_is_held_against_the_plain_differen
     assert len(plain.left_out) == 2, "what was only saved again differs as it is stored"
 
 
-HARDWARE = HardwareSettings(device="cpu")
-
-
-def stored_run(pair: tuple[Path, Path], folder: Path, store: DecompositionStore, **settings: Any) -> ExtractionResult:
-    with Session(*pair, store) as session:
-        plan = session.plan(ExtractionSettings(filename_prefix="lora", **settings), HARDWARE, folder)
-        *_, last = session.extract(plan, CancelToken())
-    assert isinstance(last, Finished)
-    return last.result
-
-
-def test_records_answer_only_runs_that_compare_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1790000000")
-    pair, store = plain_pair(tmp_path, BF16, F32), DecompositionStore(tmp_path / "store")
-    fresh = {choice: run(pair, tmp_path / f"fresh {choice}", round_original=choice) for choice in ("auto", "off")}
-    reused = []
-    for choice in ("auto", "off", "auto", "off", "on"):
-        result = stored_run(pair, tmp_path / "out", store, round_original=choice)
-        reused.append(result.layers_reused)
-        if choice in fresh:
-            assert [row.energy_retained for row in result.rows] == [
-                row.energy_retained for row in fresh[choice].result.rows
-            ]
-            assert [(item.name, item.rounded_to) for item in result.left_out] == [
-                (item.name, item.rounded_to) for item in fresh[choice].result.left_out
-            ]
-    assert reused == [0, 0, 4, 4, 4], "on and auto round alike here"
-
-
-def test_records_of_the_first_version_answer_only_where_nothing_can_be_rounded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for dtypes, expected in (((BF16, F32), 0), ((BF16, BF16), 4)):
-        folder = tmp_path / str(expected)
-        folder.mkdir()
-        pair, store = plain_pair(folder, *dtypes), DecompositionStore(folder / "store")
-        with monkeypatch.context() as earlier:  # which wrote records without the field
-            earlier.setattr("engine.models.pairing.rounding_between", lambda finetuned, original: None)
-            stored_run(pair, folder / "out", store)
-        for choice in ("auto", "off"):
-            result = stored_run(pair, folder / f"out {choice}", store, round_original=choice)
-            assert result.layers_reused == expected
-
-
-def test_a_resident_difference_serves_only_a_run_that_compares_alike(tmp_path: Path) -> None:
-    pair = plain_pair(tmp_path, BF16, F32)
-    hardware = HardwareSettings(device="cpu", memory_budget=1 << 30, blocks_in_gpu=40)
-    energies: dict[str, list[list[float]]] = {"auto": [], "off": []}
-    with Session(*pair) as session:
-        for choice in ("auto", "off", "auto", "off"):
-            settings = ExtractionSettings(filename_prefix="lora", round_original=choice)  # type: ignore[arg-type]
-            *_, last = session.extract(session.plan(settings, hardware, tmp_path / "out"), CancelToken())
-            assert isinstance(last, Finished)
-            assert session.resident_bytes > 0
-            energies[choice].append([row.delta_energy for row in last.result.rows])
-            *_, found = session.verify(last.result.outputs[0].path, CancelToken())
-            assert found.mean_energy_retained == pytest.approx(  # type: ignore[union-attr]
-                last.result.outputs[0].mean_energy_retained, abs=1e-6
-            )
-    for first, second in energies.values():
-        assert first == second
-    assert energies["auto"] != energies["off"]
-
-
 def test_comparing_two_models_calls_rounding_no_difference(tmp_path: Path) -> None:
     pair = plain_pair(tmp_path, BF16, F32)
     with Session(*pair) as session:
         weights = session.weights(ExtractionSettings())
         found = {weight.name: differs for weight, differs in session.compare(weights, CancelToken())}
     assert list(found.values()) == [True, True, False, False]
-
-
-def test_what_a_stopped_run_of_full_left_belongs_to_one_setting_where_that_decides_anything(tmp_path: Path) -> None:
-    identities = {}
-    for dtypes in ((BF16, F32), (BF16, BF16)):
-        folder = tmp_path / str(dtypes[1])
-        folder.mkdir()
-        pair = plain_pair(folder, *dtypes)
-        with Session(*pair) as session:
-            identities[dtypes[1]] = {
-                session.plan(
-                    ExtractionSettings(lora_type="full", round_original=choice),  # type: ignore[arg-type]
-                    HARDWARE,
-                    folder,
-                )
-                .outputs[0]
-                .identity
-                for choice in ("auto", "off")
-            }
-    assert len(identities[F32]) == 2
-    assert len(identities[BF16]) == 1

@@ -67,7 +67,7 @@ def test_what_a_model_may_have_too_makes_none(key: str) -> None:
     assert not is_lora(["first.weight", key])
 
 
-NAMED_BY_DEPTH = ("kohya", "sd1")  # see test_kohya_unet.py
+NAMED_BY_DEPTH = ("kohya", "sd1")  # see test_kohya_layouts.py
 
 
 @pytest.mark.parametrize(

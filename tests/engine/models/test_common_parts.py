@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from engine.events import NoticeCode
 from engine.models.pairing import Pairing, pair, select
 from engine.planning.plan import make_plan
 from engine.results import LeaveOutReason
+from engine.resume.reuse import find_measured
 from engine.settings import ExtractionSettings, HardwareSettings
 
 
@@ -116,3 +118,26 @@ def test_a_vocabulary_of_another_width_is_not_paired_in_parts(tmp_path: Path) ->
     sides = [model(embed_tokens__weight=(500, columns)) for columns in (16, 8)]
     sides[0]["embed_tokens.weight"] = torch.ones(510, 16)
     assert left_out_of(paired(tmp_path, *sides)) == {"diffusion_model.embed_tokens.weight"}
+
+
+def test_records_without_the_energy_of_what_has_grown_answer_only_where_nothing_has(tmp_path: Path) -> None:
+    """The first version noted the common rows alone."""
+    for tuned, base, answers in (((512, 8), (500, 8), False), ((500, 8), (512, 8), True)):
+        pairing = paired(tmp_path, model(lm_head__weight=tuned), model(lm_head__weight=base))
+        weight = weight_of(pairing, "lm_head.weight")
+        before = {"what": "measured", "delta_energy": 2.0, "common_rows": 500, "shape": list(base)}
+        entry: Any = type("Entry", (), {"fields": before})
+        assert (find_measured([entry], weight) is not None) is answers
+        now: Any = type(
+            "Entry", (), {"fields": before | {"common_rows": None, "common": [500, 8], "grown_energy": 3.0}}
+        )
+        assert find_measured([now], weight) == (2.0, 3.0)
+        other: Any = type("Entry", (), {"fields": before | {"common_rows": None, "common": [400, 8]}})
+        assert find_measured([other], weight) is None
+
+
+def test_a_record_of_a_whole_weight_never_answers_for_a_common_part(tmp_path: Path) -> None:
+    pairing = paired(tmp_path, model(conv_in__weight=(8, 9, 3, 3)), model(conv_in__weight=(8, 4, 3, 3)))
+    weight = weight_of(pairing, "conv_in.weight")
+    entry: Any = type("Entry", (), {"fields": {"delta_energy": 2.0, "common_rows": None, "shape": [8, 4, 3, 3]}})
+    assert find_measured([entry], weight) is None

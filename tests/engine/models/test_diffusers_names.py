@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import comfy_kitchen
 import layout_models
 import pytest
+import sdxl_pipeline
 import torch
 import unet_layout_models
 from diffusers import (
+    EulerDiscreteScheduler,
     HunyuanImageTransformer2DModel,
     HunyuanVideo15Transformer3DModel,
     QwenImageTransformer2DModel,
+    StableDiffusionXLPipeline,
 )
 from layout_models import LayoutModel
 from model_files import Tensors, save_model
 from safetensors.torch import load_file
+from scaled_models import scaled
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from engine.checkpoints import Checkpoint, open_checkpoint
@@ -226,6 +231,28 @@ def test_a_text_encoder_as_transformers_saves_it_has_the_names_of_the_one_in_a_s
         assert all(key.startswith("text_encoders.clip_l.transformer.text_model.") for key in own.views)
 
 
+def test_a_pipeline_in_folders_is_the_single_file_of_the_same_model(tmp_path: Path) -> None:
+    model, vae = sdxl_pipeline.build(0), unet_layout_models.vae()
+    native = vae.native(0)
+    decoder = vae.build()
+    decoder.load_state_dict(vae.converted(native))
+    whole = load_file(sdxl_pipeline.save(model, tmp_path / "networks.safetensors"))
+    whole |= {f"first_stage_model.{key}": tensor for key, tensor in native.items()}
+    StableDiffusionXLPipeline(
+        vae=decoder, text_encoder=model.clip_l, text_encoder_2=model.clip_g, tokenizer=None, tokenizer_2=None,
+        unet=model.unet, scheduler=EulerDiscreteScheduler(steps_offset=1),
+    ).save_pretrained(tmp_path / "pipeline")  # fmt: skip
+    with (
+        open_checkpoint(tmp_path / "pipeline") as tuned,
+        open_checkpoint(save_model(tmp_path / "single.safetensors", whole)) as base,
+    ):
+        pairing = pair(tuned, base)
+        assert (pairing.family.key, pairing.left_out) == ("sdxl", ())
+        assert {weight.component for weight in pairing.weights} == {"denoiser", "text_encoders", "vae"}
+        for weight in pairing.weights:
+            assert torch.equal(read_view(tuned, weight.finetuned), read_view(base, weight.original)), weight.name
+
+
 LATER_HUNYUAN: dict[str, Callable[[], torch.nn.Module]] = {
     "hunyuan_video15": lambda: HunyuanVideo15Transformer3DModel(
         in_channels=4, out_channels=4, num_attention_heads=3, attention_head_dim=16, num_layers=1,
@@ -305,3 +332,40 @@ def test_a_part_that_is_not_there_leaves_the_others_named_as_unmatched(lost: str
         named = {item.name.removeprefix("diffusion_model.") for item in pairing.left_out}
     assert paired | named >= set(converted)
     assert len(named - set(converted)) == 1  # the original's whole weight
+
+
+def test_parts_that_are_scaled_by_themselves_are_joined_and_swapped_as_numbers(tmp_path: Path) -> None:
+    model = layout_models.flux()
+    stored: Tensors = {"scaled_fp8": torch.zeros(2).to(torch.float8_e4m3fn)}
+    numbers: Tensors = {}
+    for key, tensor in model.converted(model.native(0)).items():
+        if tensor.dim() != 2:
+            stored[key] = numbers[key] = tensor
+            continue
+        stored[key], scale = scaled(tensor)
+        stored[key.removesuffix("weight") + "scale_weight"] = scale
+        numbers[key] = comfy_kitchen.dequantize_per_tensor_fp8(stored[key], scale, torch.float32)
+    parts = [numbers[f"single_transformer_blocks.0.{part}.weight"] for part in
+             ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp")]  # fmt: skip
+    scale, shift = numbers["norm_out.linear.weight"].chunk(2)
+    with open_checkpoint(save_model(tmp_path / "model.safetensors", stored)) as theirs:
+        found = values(theirs, name_tensors(theirs))
+    assert torch.equal(found["diffusion_model.single_blocks.0.linear1.weight"], torch.cat(parts))
+    assert torch.equal(found["diffusion_model.final_layer.adaLN_modulation.1.weight"], torch.cat([shift, scale]))
+
+
+def test_a_unet_that_lacks_what_its_blocks_are_counted_by_is_not_guessed_at(tmp_path: Path) -> None:
+    model = unet_layout_models.sdxl()
+    native = model.native(0)
+    converted = {key: tensor for key, tensor in model.converted(native).items() if "down_blocks.0.down" not in key}
+    with open_checkpoint(save_model(tmp_path / "model.safetensors", converted)) as theirs:
+        named = name_tensors(theirs)
+    assert set(named.views) == {"diffusion_model." + key for key in converted}
+    assert LAYOUTS["sdxl_diffusers"].for_canonical([key for key in native if "input_blocks.3." not in key]).rows == ()
+
+
+def test_tencents_names_come_back_from_the_canonical_ones(tmp_path: Path) -> None:
+    model = layout_models.hunyuan_video()
+    native, layout = model.native(0), LAYOUTS[model.native_layout]
+    back = [layout.stored_names(key) for name in native for key in layout.canonical_names(name)]
+    assert back == [(name,) for name in native]

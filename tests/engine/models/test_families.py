@@ -19,7 +19,7 @@ from engine.formats.registry import FORMATS
 from engine.models.blocks import find_blocks
 from engine.models.families import FAMILIES, Family
 from engine.models.layer_blocks import block_of
-from engine.models.recognition import detect_family, kind_of
+from engine.models.recognition import detect_family, kind_of, recognised
 from engine.models.text_encoders import TEXT_ENCODERS
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -371,6 +371,16 @@ def test_a_language_model_with_its_head_stays_one(name: str) -> None:
     kind = kind_of(sources(shapes_of(causal(name))))
     assert kind is not None
     assert kind.family.key == "llama"
+
+
+@pytest.mark.parametrize("levels", [("model.language_model.", "model.visual."), ("language_model.model.", "vision.")])
+def test_a_language_model_with_sight_that_is_no_encoder_of_comfyuis_is_none(levels: tuple[str, str]) -> None:
+    inner = {name.removeprefix("model."): shape for name, shape in shapes_of(sized("Qwen3", 2560)).items()}
+    shapes = {levels[0] + name: shape for name, shape in inner.items()}
+    shapes[levels[1] + "deepstack_merger_list.0.norm.weight"] = (WIDTH,)
+    found = recognised(sources(shapes))
+    kind = None if found is None else kind_of(found[1])
+    assert kind is None or kind.component == "denoiser"
 
 
 def test_a_text_encoder_saved_without_the_level_of_its_head_gets_it_back() -> None:

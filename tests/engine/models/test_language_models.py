@@ -13,12 +13,14 @@ from extraction_runs import EXACT, run, verified
 from model_files import Tensors, random_tensor
 from safetensors.torch import load_file
 from tiny_language_models import VOCABULARY, WIDTH, files, in_memory, model, saved
+from transformers import T5Config, T5EncoderModel
 
 from engine.checkpoints import open_checkpoint
 from engine.checkpoints.tensors import read_view
 from engine.decompose.delta import subtract
 from engine.events import NoticeCode
 from engine.models.pairing import Pairing, pair
+from engine.results import LeaveOutReason
 from engine.resume.reuse import find_measured, sides_key
 
 CONV1D = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
@@ -138,6 +140,45 @@ def test_a_model_without_its_last_layer_is_not_taken_for_a_tied_one(tmp_path: Pa
     base = saved(made.model, tmp_path / "saved")  # type: ignore[arg-type]
     pairing, _ = paired(tmp_path, in_memory(made), base)
     assert [item.name.split(".")[-2] for item in pairing.left_out] == ["lm_head"]
+
+
+@pytest.mark.parametrize(("tied", "left_out"), [(True, []), (False, ["lm_head"]), (None, [])])
+def test_a_config_decides_whether_the_last_layer_is_tied(
+    tied: bool | None, left_out: list[str], tmp_path: Path
+) -> None:
+    made = model("llama_tied")
+    base, tuned = saved(made, tmp_path / "saved"), in_memory(made)
+    if tied is not None:
+        (tmp_path / "config.json").write_text(json.dumps({"tie_word_embeddings": tied}))
+    pairing, _ = paired(tmp_path, tuned, base)
+    assert [item.name.split(".")[-2] for item in pairing.left_out] == left_out
+
+
+ALIAS, SHARED = "encoder.embed_tokens.weight", "shared.weight"
+
+
+@pytest.mark.parametrize("tuned_names", [(ALIAS,), (SHARED,), (ALIAS, SHARED)])
+@pytest.mark.parametrize("base_names", [(ALIAS,), (SHARED,), (ALIAS, SHARED)])
+def test_t5_has_its_embeddings_once_whichever_of_the_names_are_stored(
+    base_names: tuple[str, ...], tuned_names: tuple[str, ...], tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    made = T5EncoderModel(T5Config(vocab_size=50, d_model=16, d_kv=8, d_ff=24, num_layers=2, num_heads=2))
+    stored = saved(made, tmp_path / "saved")
+    assert SHARED in stored
+    sides = [
+        {name: tensor for name, tensor in stored.items() if name != SHARED}
+        | {name: stored[SHARED].clone() for name in names}
+        for names in (tuned_names, base_names)
+    ]
+    pairing, deltas = paired(tmp_path, *sides)
+    assert not any(delta.any() for delta in deltas.values())
+    assert any(name.endswith((ALIAS, SHARED)) for name in deltas)
+    assert {item.reason for item in pairing.left_out} <= {
+        LeaveOutReason.DUPLICATE_NAME, LeaveOutReason.ONLY_FINETUNED, LeaveOutReason.ONLY_ORIGINAL,
+    }  # fmt: skip
+    if ALIAS not in {*tuned_names} & {*base_names}:
+        assert {item.reason for item in pairing.left_out} <= {LeaveOutReason.DUPLICATE_NAME}
 
 
 @pytest.mark.parametrize("rows", [VOCABULARY + 12, VOCABULARY + 1, VOCABULARY - 7, 64])

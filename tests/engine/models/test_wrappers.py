@@ -15,12 +15,18 @@ from model_files import Tensors, matrices, random_tensor, save_model
 from native_models import NATIVE_MODELS, state_of
 from safetensors.torch import load_file
 
+from app.text.errors import error_text
 from engine.checkpoints import open_checkpoint
+from engine.checkpoints.header_snapshot import HeaderSnapshot, remember
+from engine.checkpoints.pair_ref import ModelRef
+from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.models.names import name_tensors
 from engine.models.pairing import Pairing, pair
 from engine.models.wrappers import ALWAYS, WRAPPERS, dotted
+from engine.planning.inspection import inspect_model
 from engine.results import LeaveOutReason
+from engine.session import Session
 
 Renaming = Callable[[str], str]
 
@@ -312,6 +318,55 @@ def test_each_of_several_models_can_be_named(tmp_path: Path) -> None:
         for model in models:
             views = name_tensors(checkpoint, model).views
             assert views["diffusion_model.head.modulation"].source.name == f"{model}head.modulation"
+
+
+@pytest.mark.parametrize("part", ["critic", "critic.model", "generator_ema"])
+def test_a_model_in_a_file_is_chosen_behind_its_path(part: str, tmp_path: Path) -> None:
+    tuned, base = tuned_and_base("wan")
+    file = save_model(tmp_path / "all.safetensors", self_forcing(tuned, {name: 2 * it for name, it in base.items()}))
+    original = save_model(tmp_path / "base.safetensors", base)
+    with Session(file.with_name(f"all.safetensors#{part}"), original) as session:
+        used = {weight.finetuned.source.name for weight in session.pairing.weights}
+        assert used == {f"{part.removesuffix('.model')}.model.{name}" for name in base}
+        with Session(file, original) as likeliest:
+            assert session.finetuned.fingerprint() != likeliest.finetuned.fingerprint()  # no record answers for both
+        again = HeaderSnapshot(remember(session.finetuned))
+        assert (again.part, again.name) == (part, f"all.safetensors#{part}")
+        assert name_tensors(again).views.keys() == name_tensors(session.finetuned).views.keys()
+        with ModelRef.of(session.finetuned).open() as elsewhere:
+            assert elsewhere.part == part
+
+
+def test_two_models_of_one_file_are_a_pair(tmp_path: Path) -> None:
+    tuned, base = tuned_and_base("wan")
+    file = save_model(tmp_path / "all.safetensors", self_forcing(tuned, base))
+    with Session(file, file.with_name("all.safetensors#generator_ema")) as session:
+        assert len(session.pairing.weights) == len(base)
+    with pytest.raises(EngineError) as caught, Session(file, file):
+        pass
+    assert caught.value.code is ErrorCode.SAME_FILE
+
+
+@pytest.mark.parametrize(
+    ("several", "available"), [(True, ["generator.model", "generator_ema.model", "critic.model"]), (False, [])]
+)
+def test_a_model_that_the_file_does_not_hold_is_refused_with_those_it_holds(
+    several: bool, available: list[str], tmp_path: Path
+) -> None:
+    tuned, base = tuned_and_base("wan")
+    file = save_model(tmp_path / "model.safetensors", self_forcing(tuned, base) if several else tuned)
+    with pytest.raises(EngineError) as caught:
+        inspect_model(file.with_name("model.safetensors#teacher"))
+    assert (caught.value.code, caught.value.data["available"]) == (ErrorCode.PART_UNKNOWN, available)
+    message, remedy = error_text(caught.value)
+    assert "teacher" in message
+    assert all(name in remedy for name in available)
+
+
+def test_a_file_whose_own_name_has_the_sign_is_opened(tmp_path: Path) -> None:
+    save_model(tmp_path / "model.safetensors", {"a.weight": torch.ones(2, 2)})
+    file = save_model(tmp_path / "model.safetensors#2.safetensors", {"b.weight": torch.ones(2, 2)})
+    assert inspect_model(file).path == file
 
 
 def test_a_discriminator_that_is_part_of_a_model_of_no_family_stays_a_part(tmp_path: Path) -> None:

@@ -129,6 +129,7 @@ def test_integers_and_averaged_copies_are_not_counted(tmp_path: Path) -> None:
     odd = {
         f"{PREFIX}position_ids": torch.arange(77),
         f"{PREFIX}num_batches_tracked": torch.tensor(3),
+        f"{PREFIX}embeddings.position_ids": torch.arange(77, dtype=torch.float16),
         "model_ema.head.weight": random_tensor(12, 12, seed=2),
     }
     assert coverage(saved(tmp_path, changed(base) | odd, base)) == coverage(saved(tmp_path, changed(base), base))

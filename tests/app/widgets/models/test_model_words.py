@@ -62,8 +62,10 @@ def test_a_plain_denoiser_in_one_file_is_said_in_few_words(tmp_path: Path) -> No
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
 def test_a_card_says_where_a_link_leads(qtbot: QtBot, tmp_path: Path) -> None:
-    model = save_model(tmp_path / "blob", matrices(2))
+    (tmp_path / "blobs").mkdir()
+    model = save_model(tmp_path / "blobs" / ("3f2a" * 16), matrices(2))
     link = tmp_path / "model.safetensors"
-    link.symlink_to("blob")
+    link.symlink_to(model)
     card = shown(qtbot, link)
+    assert "link to \u2026/blobs/3f2a3f2a3f2a\u2026" in card.detail.text().replace("\u200b", "")
     assert card.toolTip().splitlines()[:2] == [str(link), f"link to {model}"]

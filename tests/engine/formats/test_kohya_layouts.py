@@ -1,9 +1,10 @@
-"""Kohya's names of SD 1.x and 2.x are those of diffusers' U-Net, whatever names the files have."""
+"""Trainers name SD 1.x and 2.x as diffusers and HunyuanVideo as Tencent does: so does Kohya's format, from any file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import layout_models
 import pytest
 import torch
 import unet_layout_models
@@ -82,3 +83,13 @@ def test_without_the_whole_model_there_are_no_names_that_could_be_wrong() -> Non
     name = "diffusion_model.input_blocks.4.1.transformer_blocks.0.attn1.to_q.weight"
     assert Kohya().keys(SD1, name, "matrix", factors=True) == {}
     assert Kohya().for_model(SD1, [name]).keys(SD1, name, "matrix", factors=True) == {}
+
+
+@pytest.mark.parametrize("converted", [False, True], ids=["Tencent's names", "diffusers names"])
+def test_hunyuan_video_has_tencents_names_as_its_trainers_write_them(converted: bool, tmp_path: Path) -> None:
+    model = layout_models.hunyuan_video()
+    native = model.native(0)
+    pair = files(model, native, tmp_path, converted=converted)
+    keys = load_file(run(pair, tmp_path, key_format="kohya", **EXACT).lora)
+    modules = [name.removesuffix(".weight") for name, value in native.items() if value.dim() > 1]
+    assert {key.split(".")[0] for key in keys} == {f"lora_unet_{name.replace('.', '_')}" for name in modules}
