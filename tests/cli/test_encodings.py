@@ -13,7 +13,7 @@ from encoded_weights import KINDS, Encoded, save_encoded, weight_of
 from extraction_runs import EXACT
 from model_files import Tensors, save_model
 
-FULL = ("--rank", EXACT["rank"], "--output-dtype", "fp32", "--no-clamp-quantile", "--json")
+FULL = ("--rank", EXACT["rank"], "--output-dtype", "fp32", "--no-clamp-quantile", "--round-original", "off", "--json")
 SHAPE = (130, 192)
 LAYERS = ("blocks.0.attn.proj", "blocks.1.attn.proj")
 PREFIX, OURS = "model.diffusion_model.", "diffusion_model."
