@@ -160,6 +160,8 @@ def scaled(stored: Unclaimed, weight: StoredTensor, scale: StoredTensor) -> dict
     """
     if not weight.nbytes:
         refuse(weight.name, f"{described(weight)} is empty")
+    if not scale.nbytes:
+        misfit(scale, weight)
     if scale.dtype in _EXPONENTS:
         if (
             len(weight.shape) != 2

@@ -116,6 +116,7 @@ BROKEN: dict[str, tuple[Callable[[], Tensors], str]] = {
         lambda: changed("int8 in groups, shifted", "weight_zero_point", short),
         "weight_zero_point",
     ),
+    "int8: no groups": (lambda: changed("int8 in groups", "weight_scale", lambda p: p[:, :0]), "weight_scale"),
     "mxfp8: other groups": (lambda: changed("mxfp8", "weight_scale", short), "weight_scale"),
     "int4: no shape": (lambda: without("int4 in groups", "weight_shape"), "weight_packed"),
     "int4: a shape of three": (
