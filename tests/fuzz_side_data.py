@@ -239,7 +239,8 @@ def _case(folder: Path, case: Case) -> str:
     config.unlink(missing_ok=True)
     if case.config is not None:
         config.write_bytes(case.config)
-    return outcome(save_model(folder / "model.safetensors", case.tensors, case.metadata or None))
+    tensors = {name: part.clone() for name, part in case.tensors.items()}  # none shares its memory with another
+    return outcome(save_model(folder / "model.safetensors", tensors, case.metadata or None))
 
 
 if __name__ == "__main__":

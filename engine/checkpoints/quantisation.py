@@ -45,7 +45,7 @@ _SUFFIXES: tuple[tuple[str, str], ...] = (
     (".weight_scale", "scaled weights"),
     (".scale_weight", "scaled fp8 (ComfyUI)"),
 )
-_WHOLE_NUMBERS = ("I8", "U8", "I16", "U16", "I32", "U32", "I64")
+_WHOLE_NUMBERS = ("I8", "U8", "I16", "U16", "I32", "U32")
 
 
 def quantisation_of(stored: Mapping[str, StoredTensor]) -> Quantisation | None:

@@ -17,7 +17,7 @@ from toys.container import TOY_CONTAINER, save_toy
 
 from engine.checkpoints.containers import CONTAINERS
 
-FULL = ("--rank", EXACT["rank"], "--output-dtype", "fp32", "--no-clamp-quantile", "--json")
+FULL = ("--rank", EXACT["rank"], "--output-dtype", "fp32", "--no-clamp-quantile", "--round-original", "off", "--json")
 
 
 def test_scaled_fp8_is_inspected_extracted_and_verified(call: Call, extract: Call, tmp_path: Path) -> None:

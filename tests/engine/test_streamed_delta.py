@@ -3,161 +3,41 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from model_files import PREFIX, random_tensor, save_model
+from model_files import random_tensor
 from spectra import delta_of, optimum, product_error
+from streamed_pairs import (
+    Case,
+    filled,
+    fused,
+    grown,
+    held,
+    in_pieces,
+    opened,
+    plain,
+    plain_rows,
+    resized,
+    scaled,
+    sides_of,
+    small_parts,  # noqa: F401 - a fixture for every test here
+    turned,
+    unread,
+)
 from torch_memory import peak_bytes
 
-from engine.checkpoints import Checkpoint, Piece, WeightView, open_checkpoint
-from engine.checkpoints.encodings import piece_of
-from engine.checkpoints.rounded import compared
-from engine.checkpoints.rounding import rounding_between
-from engine.checkpoints.tensors import read_encoded, read_view
-from engine.decompose import workspace
-from engine.decompose.delta import Delta, subtract
+from engine.decompose.delta import Delta
 from engine.decompose.method import LayerMethod
-from engine.devices.buffer_pool import BufferPool
 from engine.layer import LayerOutcome, work_on
-from engine.models.blocks import Block
-from engine.models.pairing import PairedWeight, WeightKind
 from engine.planning.costs import need, need_within
-from engine.settings import ExtractionSettings, RoundOriginal
+from engine.settings import ExtractionSettings
 from engine.streamed_delta import MeasuredDelta, UnreadPair
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16, torch.float8_e4m3fn]
-CHUNK, PART = 1 << 8, 1 << 11  # of a delta, and of what is read at once: as they divide each other in the program
-
-
-@pytest.fixture(autouse=True)
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small matrices are read in many parts and worked on in many pieces."""
-    monkeypatch.setattr("engine.decompose.delta._CHUNK", CHUNK)
-    monkeypatch.setattr("engine.streamed_delta.PART_VALUES", PART)
-    for module in ("engine.decompose.delta", "engine.streamed_delta"):
-        monkeypatch.setattr(f"{module}.CHUNK_BYTES", 1 << 14)
-    monkeypatch.setattr(workspace, "CHUNK_BYTES", 1 << 14)
-
-
-@contextmanager
-def opened(
-    folder: Path, tuned: torch.Tensor, base: torch.Tensor, **changed: Any
-) -> Iterator[tuple[tuple[Checkpoint, Checkpoint], PairedWeight]]:
-    """Two files of one weight each, and the weight; `changed` replaces what the pairing found."""
-    paths = (
-        save_model(folder / "tuned.safetensors", {PREFIX + "layers.0.weight": tuned}),
-        save_model(folder / "base.safetensors", {PREFIX + "layers.0.weight": base}),
-    )
-    with open_checkpoint(paths[0]) as finetuned, open_checkpoint(paths[1]) as original:
-        views = [WeightView.of(next(iter(side.weights.values())), "denoiser") for side in (finetuned, original)]
-        kind: WeightKind = {1: "bias", 2: "matrix"}.get(base.dim(), "conv")  # type: ignore[assignment]
-        weight = PairedWeight("layers.0.weight", kind, "denoiser", views[1].shape, *views, Block("", "layers", 0))
-        yield (finetuned, original), replace(weight, **changed)
-
-
-def sides_of(checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> tuple[torch.Tensor, torch.Tensor]:
-    return read_view(checkpoints[0], weight.finetuned), read_view(checkpoints[1], weight.original)
-
-
-def held(checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> Delta:
-    return subtract(read_view(checkpoints[0], weight.finetuned), read_view(checkpoints[1], weight.original))
-
-
-def unread(checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> UnreadPair:
-    return UnreadPair(checkpoints, weight, lambda count: None)
-
-
-def filled(checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> Delta:
-    return unread(checkpoints, weight).filled(BufferPool(0, pinned=False).acquire(4 * weight.numel))
-
-
-Case = Callable[[Path], Any]
-
-
-def plain(shape: tuple[int, ...], tuned: torch.dtype, base: torch.dtype, scale: float = 1.0) -> Case:
-    sides = [(scale * random_tensor(*shape, seed=seed)).to(dtype) for seed, dtype in ((0, tuned), (1, base))]
-    return lambda folder: opened(folder, *sides)
-
-
-def resized(rows: tuple[int, int], columns: int) -> Case:
-    return grown((rows[0], columns), (rows[1], columns))
-
-
-def grown(tuned: tuple[int, ...], base: tuple[int, ...]) -> Case:
-    """Sides whose shapes differ; their common part is paired."""
-    sides = [random_tensor(*shape, seed=seed).bfloat16() for seed, shape in enumerate((tuned, base))]
-    return lambda folder: opened(folder, *sides, common=tuple(map(min, tuned, base)))
-
-
-def turned(which: tuple[bool, bool], shape: tuple[int, int] = (170, 37)) -> Case:
-    """Sides that their files hold the other way round."""
-    sides = [random_tensor(*(shape[::-1] if way else shape), seed=seed) for seed, way in enumerate(which)]
-
-    @contextmanager
-    def case(folder: Path) -> Iterator[Any]:
-        with opened(folder, *sides, shape=shape) as (checkpoints, weight):
-            views = [
-                replace(view, shape=shape, pieces=(Piece(view.source, transposed=way),))
-                for view, way in zip((weight.finetuned, weight.original), which, strict=True)
-            ]
-            yield checkpoints, replace(weight, finetuned=views[0], original=views[1])
-
-    return case
-
-
-def fused(shape: tuple[int, int] = (60, 37), at: int = 60) -> Case:
-    """The fine-tuned side is some rows of a larger tensor."""
-    tuned, base = random_tensor(3 * shape[0], shape[1], seed=0).half(), random_tensor(*shape, seed=1)
-
-    @contextmanager
-    def case(folder: Path) -> Iterator[Any]:
-        with opened(folder, tuned, base) as (checkpoints, weight):
-            view = replace(
-                weight.finetuned, shape=shape, pieces=(piece_of(weight.finetuned.source, at, at + shape[0]),)
-            )
-            yield checkpoints, replace(weight, finetuned=view)
-
-    return case
-
-
-def in_pieces(*files: dict[str, torch.Tensor], turned: tuple[str, ...] = ()) -> Case:
-    """Either side is all weights of its file, joined one below the other; some of them turned."""
-
-    @contextmanager
-    def case(folder: Path) -> Iterator[Any]:
-        paths = [save_model(folder / f"{number}.safetensors", tensors) for number, tensors in enumerate(files)]
-        with open_checkpoint(paths[0]) as finetuned, open_checkpoint(paths[1]) as original:
-            views = []
-            for model in (finetuned, original):
-                pieces = [Piece(source, transposed=name in turned) for name, source in model.weights.items()]
-                shape = (sum(piece.shape[0] for piece in pieces), pieces[0].shape[1])
-                views.append(WeightView("denoiser", shape, tuple(pieces)))
-            yield (
-                (finetuned, original),
-                PairedWeight("w.weight", "matrix", "denoiser", views[1].shape, *views, Block("", "layers", 0)),
-            )
-
-    return case
-
-
-def scaled(*shape: int, seed: int, by_row: bool = False, name: str = "a") -> dict[str, torch.Tensor]:
-    """A weight in ComfyUI's scaled fp8."""
-    weight = random_tensor(*shape, seed=seed)
-    scale = weight.abs().amax(dim=1, keepdim=True) / 448 if by_row else weight.abs().max() / 448
-    parts = {"weight": (weight / scale).to(torch.float8_e4m3fn), "scale_weight": scale}
-    return {"scaled_fp8": torch.zeros(2).to(torch.float8_e4m3fn)} | {f"{name}.{part}": parts[part] for part in parts}
-
-
-def plain_rows(rows: int, columns: int, dtype: torch.dtype = torch.bfloat16) -> dict[str, torch.Tensor]:
-    return {"b.weight": random_tensor(rows, columns, seed=7).to(dtype)}
-
 
 CASES: dict[str, Case] = {
     **{f"{str(dtype)[6:]} and bf16": plain((170, 37), dtype, torch.bfloat16) for dtype in DTYPES},
@@ -365,154 +245,3 @@ def test_a_layer_read_in_parts_takes_no_more_than_was_planned(
             return work_on(weight, unread(checkpoints, weight).measured(), method)
 
         assert peak_bytes(work) <= stated < whole
-
-
-def rounded(case: Case, choice: RoundOriginal = "auto") -> Case:
-    """The same pair of files, compared as the setting says."""
-
-    @contextmanager
-    def compared_case(folder: Path) -> Iterator[Any]:
-        with case(folder) as (checkpoints, weight):
-            found = rounding_between(weight.finetuned, weight.original)
-            assert found is not None
-            yield checkpoints, replace(weight, rounding=found.under(choice))
-
-    return compared_case
-
-
-def held_rounded(checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> Delta | None:
-    views = (weight.finetuned, weight.original)
-    both = [read_encoded(model, view) for model, view in zip(checkpoints, views, strict=True)]
-    numbers = compared((both[0], both[1]), weight.rounding)
-    return None if numbers is None else subtract(*numbers)
-
-
-ROUNDED: dict[str, Case] = {
-    "fp8 against bf16": rounded(plain((170, 37), torch.float8_e4m3fn, torch.bfloat16)),
-    "bf16 against fp32, wide": rounded(plain((37, 170), torch.bfloat16, torch.float32)),
-    "bf16 against fp16": rounded(plain((170, 37), torch.bfloat16, torch.float16)),
-    "bf16 against fp8, both ways": rounded(plain((170, 37), torch.bfloat16, torch.float8_e4m3fn), "on"),
-    "larger vocabulary": rounded(
-        lambda folder: opened(
-            folder,
-            random_tensor(190, 37, seed=0).to(torch.float8_e4m3fn),
-            random_tensor(170, 37, seed=1),
-            common=(170, 37),
-        )
-    ),
-    "turned": rounded(
-        in_pieces(
-            {"a.weight": random_tensor(37, 170, seed=3).bfloat16()},
-            plain_rows(170, 37, torch.float32),
-            turned=("a.weight",),
-        )
-    ),
-    "joined of two dtypes": rounded(
-        in_pieces(
-            {"a.weight": random_tensor(80, 37, seed=3).half()} | plain_rows(90, 37), plain_rows(170, 37, torch.float32)
-        )
-    ),
-    "scaled fp8": rounded(in_pieces(scaled(170, 37, seed=4), plain_rows(170, 37))),
-    "scaled fp8 by row, against two dtypes": rounded(
-        in_pieces(
-            scaled(170, 37, seed=4, by_row=True),
-            {"a.weight": random_tensor(80, 37, seed=3)} | plain_rows(90, 37),
-        )
-    ),
-    "wide in scaled fp8": rounded(in_pieces(scaled(37, 170, seed=4, by_row=True), plain_rows(37, 170))),
-    "turned in scaled fp8": rounded(
-        in_pieces(scaled(37, 170, seed=4, by_row=True), plain_rows(170, 37), turned=("a.weight",))
-    ),
-    "scaled fp8 joined with plain rows": rounded(
-        in_pieces(scaled(100, 37, seed=4) | plain_rows(70, 37), plain_rows(170, 37, torch.float32))
-    ),
-    "scaled fp8 original, both ways": rounded(in_pieces(plain_rows(170, 37), scaled(170, 37, seed=4)), "on"),
-}
-
-
-@pytest.mark.parametrize("case", ROUNDED.values(), ids=ROUNDED)
-def test_a_rounded_delta_is_the_same_bit_by_bit_whichever_way_it_is_read(tmp_path: Path, case: Case) -> None:
-    with case(tmp_path) as (checkpoints, weight):
-        assert weight.rounding.rounded is not None
-        whole, parts = held_rounded(checkpoints, weight), filled(checkpoints, weight)
-        assert whole is not None
-        assert torch.equal(parts.values, whole.values)
-        assert norms_of(parts) == norms_of(whole)
-        assert not torch.equal(whole.values, held(checkpoints, replace(weight, rounding=None)).values)
-        measured = unread(checkpoints, weight).measured()
-        assert norms_of(measured) == norms_of(whole)
-        matrix = whole.values.reshape(whole.values.shape[0], -1)
-        for place, piece in measured.pieces:
-            assert torch.equal(piece, matrix[place] if measured.pieces.tall else matrix[:, place])
-        measured.pieces.free()
-
-
-@pytest.mark.parametrize("case", ROUNDED.values(), ids=ROUNDED)
-def test_a_weight_that_changed_is_not_taken_for_a_rounded_one_in_parts_either(tmp_path: Path, case: Case) -> None:
-    with case(tmp_path) as (checkpoints, weight):
-        assert not unread(checkpoints, weight).only_rounded()
-
-
-def only_saved_again(tuned: torch.dtype, base: torch.dtype, shape: tuple[int, int] = (170, 37)) -> Case:
-    """One side is the other one cast to its dtype."""
-    values = random_tensor(*shape, seed=5)
-    finer = values.to(base if torch.finfo(base).bits > torch.finfo(tuned).bits else tuned)
-    sides = finer.to(tuned), finer.to(base)
-    return rounded(lambda folder: opened(folder, *sides), "off")
-
-
-SAVED_AGAIN: dict[str, Case] = {
-    "in bf16": only_saved_again(torch.bfloat16, torch.float32),
-    "in fp8": only_saved_again(torch.float8_e4m3fn, torch.bfloat16),
-    "wide": only_saved_again(torch.float16, torch.float32, (37, 170)),
-    "the original in fp8": only_saved_again(torch.bfloat16, torch.float8_e4m3fn),
-}
-
-
-@pytest.mark.parametrize("case", SAVED_AGAIN.values(), ids=SAVED_AGAIN)
-def test_a_weight_that_was_only_saved_again_is_known_in_parts_and_whole(tmp_path: Path, case: Case) -> None:
-    with case(tmp_path) as (checkpoints, weight):
-        pair = unread(checkpoints, weight)
-        assert pair.only_rounded()
-        pair.free()
-        assert held_rounded(checkpoints, weight) is None
-        assert held(checkpoints, weight).energy > 0.0, "so that there is something to be known"
-
-
-def test_comparing_stops_at_the_first_part_that_changed(tmp_path: Path) -> None:
-    counted: list[int] = []
-    with ROUNDED["fp8 against bf16"](tmp_path) as (checkpoints, weight):
-        as_stored = replace(weight, rounding=weight.rounding.under("off"))
-        assert not UnreadPair(checkpoints, as_stored, counted.append).only_rounded()
-    assert 0 < sum(counted) <= 3 * PART
-
-
-@pytest.mark.parametrize(
-    ("way", "case"),
-    [
-        ("filled", "fp8 against bf16"),
-        ("pieces", "fp8 against bf16"),
-        ("pieces", "scaled fp8"),
-        ("pieces", "scaled fp8 joined with plain rows"),
-    ],
-)
-def test_rounding_in_parts_takes_no_more_than_was_planned(
-    tmp_path: Path, way: str, case: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in ("engine.planning.costs", "engine.streamed_delta"):
-        monkeypatch.setattr(f"{module}.PART_VALUES", PART)
-    monkeypatch.setattr("engine.planning.costs.CASTING_BYTES", 0)
-    method = LayerMethod.of(ExtractionSettings(rank=2))
-    with ROUNDED[case](tmp_path) as (checkpoints, weight):
-        stated = need_within(weight, method, 1, measured=way == "pieces")  # measuring does nothing but to go over it
-
-        def work() -> object:
-            pair = unread(checkpoints, weight)
-            pair.only_rounded()
-            return filled(checkpoints, weight) if way == "filled" else pair.measured()
-
-        if way == "filled":
-            ceiling = need(weight, method, host=True).total - 1
-            stated = need_within(weight, method, ceiling, measured=False)
-        assert stated.way == way
-        assert peak_bytes(work) <= stated.total

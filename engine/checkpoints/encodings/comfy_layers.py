@@ -94,7 +94,7 @@ def layers(stored: Unclaimed, metadata: Mapping[str, str]) -> Iterator[Layer]:
     Raises:
         EngineError: ``header_invalid`` where what describes them cannot be read, or a marker has no weight.
     """
-    in_header = {module: options for module, options in _of_header(metadata) if f"{module}weight" in stored}
+    in_header = dict(_of_header(stored, metadata))
     for module, options in in_header.items():
         yield Layer(module, METADATA, options, stored[f"{module}weight"], stored)
     for module, marker in modules(stored, MARKER):
@@ -106,16 +106,18 @@ def layers(stored: Unclaimed, metadata: Mapping[str, str]) -> Iterator[Layer]:
         yield Layer(module, marker.name, table_of(stored.read(marker), marker.name), weight, stored)
 
 
-def _of_header(metadata: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _of_header(stored: Unclaimed, metadata: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The layers of the header whose weights are there, under the first name that they may have."""
     text = metadata.get(METADATA)
     if text is None:
         return
-    named = table_of(text, METADATA).get("layers", {})
-    if not isinstance(named, dict):
+    tables = table_of(text, METADATA).get("layers", {})
+    if not isinstance(tables, dict):
         refuse(METADATA, f"{METADATA} has no table of layers")
-    for name, options in named.items():
+    for name, options in tables.items():
         table = {"format": options} if isinstance(options, str) else options
         if not isinstance(table, dict):
             refuse(METADATA, f"{METADATA} does not say how {name} is quantised")
-        for prefix in _LEFT_OUT:
-            yield f"{prefix}{name}.", table
+        named = (f"{prefix}{name}." for prefix in _LEFT_OUT)
+        if module := next((one for one in named if f"{one}weight" in stored), None):
+            yield module, table

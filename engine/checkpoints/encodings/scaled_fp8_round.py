@@ -51,13 +51,13 @@ def stored_codes(values: torch.Tensor, stored: torch.Tensor, factors: torch.Tens
     bound = 2.0 * largest * divisors.abs()  # beyond it a quotient may not be finite
     numbers = torch.where(numbers.isinf(), numbers, numbers.clamp(-bound, bound))
     first, *_ = _codes(numbers / divisors, stored.dtype)
-    codes, found = first.view(torch.uint8).view(-1), stored.reshape(-1).view(torch.uint8)
+    codes, found = first.reshape(-1).view(torch.uint8), stored.reshape(-1).view(torch.uint8)
     other = (codes != found).nonzero().squeeze(1)
     if len(other):
-        by = divisors.expand(stored.shape).reshape(-1)[other] if divisors.numel() > 1 else divisors.view(-1)
+        by = divisors.expand(stored.shape).reshape(-1)[other] if divisors.numel() > 1 else divisors.reshape(-1)
         own, wanted = values.reshape(-1)[other], found[other]
         some = codes[other]
-        for quotients in _quotients(own, numbers.view(-1)[other], by):
+        for quotients in _quotients(own, numbers.reshape(-1)[other], by):
             for again in _codes(quotients, stored.dtype):
                 some = torch.where(again.view(torch.uint8) == wanted, wanted, some)
         codes[other] = some

@@ -48,7 +48,7 @@ def test_scaled_fp8_is_named_on_its_card_and_extracted(
     real_window: MainWindow, qtbot: QtBot, home: Path, tmp_path: Path
 ) -> None:
     files = scaled_pair(tmp_path)
-    real_window.frame.options.show_settings(ExtractionSettings(**{**EXACT, "rank": 128}))
+    real_window.frame.options.show_settings(ExtractionSettings(**{**EXACT, "rank": 128, "round_original": "off"}))
     lora = extracted(real_window, qtbot, files.files, home)
     models = real_window.frame.models
     assert "scaled fp8 (ComfyUI)" in models.finetuned.detail.text()

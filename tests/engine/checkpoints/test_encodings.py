@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from model_files import save_model
 from torch_memory import peak_bytes
 
 from engine.checkpoints import Checkpoint, Piece, WeightSource, WeightView, open_checkpoint
-from engine.checkpoints.encodings import cut_to, decoded_bytes, encoding_of, piece_of, scratch_bytes
+from engine.checkpoints.encodings import ENCODINGS, cut_to, decoded_bytes, piece_of, scratch_bytes
 from engine.checkpoints.header_snapshot import HeaderSnapshot, remember
 from engine.checkpoints.tensors import decode, read_encoded, read_view
 from engine.planning.inspection import inspect_model, open_model
@@ -82,9 +82,6 @@ def ones(part: torch.Tensor) -> torch.Tensor:
     if part.dtype in (torch.uint8, torch.float8_e8m0fnu):
         return torch.full_like(part.view(torch.uint8), 127).view(part.dtype)
     return torch.ones(part.shape).to(part.dtype)
-
-
-TWINS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"ignored": ones, "off by one": rolled, "swapped": swapped}
 
 
 def twins(source: WeightSource, parts: tuple[torch.Tensor, ...]) -> dict[str, tuple[torch.Tensor, ...]]:
@@ -157,8 +154,6 @@ def test_decoding_takes_the_memory_that_is_stated(kind: str, tmp_path: Path, mon
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_headers_alone_answer_the_same_when_the_file_is_gone(kind: str, tmp_path: Path) -> None:
-    import json
-
     encoded = KINDS[kind].encode(MODULE, weight_of(KINDS[kind].shapes[0]))
     path = save_encoded(tmp_path / "model.safetensors", {MODULE: encoded})
     with open_checkpoint(path) as model:
@@ -204,8 +199,6 @@ def test_a_shape_that_padding_does_not_explain_is_not_cut_to(tmp_path: Path) -> 
 
 
 def test_a_header_that_leaves_out_the_prefix_is_understood(tmp_path: Path) -> None:
-    import json
-
     encoded = comfy_float8(MODULE, weight_of((8, 16)))
     tensors = {name: part for name, part in encoded.tensors.items() if not name.endswith("comfy_quant")}
     for said in ({"format": "float8_e4m3fn"}, "float8_e4m3fn"):
@@ -223,10 +216,7 @@ def test_bytes_of_nf4_may_be_stored_as_wider_numbers(tmp_path: Path) -> None:
         assert error(read_view(model, view_of(model, encoded)), nf4_formula(encoded.tensors, MODULE, "nf4")) < ROUNDING
 
 
-def test_every_kind_has_a_row() -> None:
-    from engine.checkpoints.encodings import ENCODINGS
-
-    ours = {encoding.key for encoding in ENCODINGS} - {"raw", "scaled_fp8"}
-    tried = {kind.key for kind in KINDS.values()}
-    assert {key for key in ours if not key.startswith("gguf")} == tried
-    assert encoding_of is not None
+def test_every_encoding_is_tried_here_or_has_tests_of_its_own() -> None:
+    elsewhere = {"raw", "scaled_fp8", "strided"}
+    rows = {encoding.key for encoding in ENCODINGS if not encoding.key.startswith("gguf")}
+    assert rows - elsewhere == {kind.key for kind in KINDS.values()}
