@@ -78,3 +78,38 @@ def test_a_second_extraction_comes_from_the_cache_and_starting_over_does_not(
     qtbot.waitUntil(lambda: not window.controller.busy)
     assert results[-1].layers_reused == 0
     assert window.close()
+
+
+def test_folders_with_models_in_parts_are_extracted_from_and_remembered(
+    qtbot: QtBot, theme: Theme, real_pair: tuple[Path, Path], home: Path
+) -> None:
+    folders = []
+    for path in real_pair:
+        folder = path.with_suffix("")
+        folder.mkdir()
+        with safe_open(path, "np") as model:
+            for number, names in enumerate((NAMES[:4], NAMES[4:]), 1):
+                tensors = {name: model.get_tensor(name) for name in names}
+                save_file(tensors, folder / f"model-{number:05}-of-00002.safetensors")
+        folders.append(folder)
+    window = ready_window(qtbot, theme, (folders[0], folders[1]))
+    models = window.frame.models
+    assert (models.finetuned.name.text(), models.original.name.text()) == ("tuned", "base")
+    assert "safetensors in 2 parts" in models.finetuned.detail.text()
+    assert models.pair.headline.text() == "6 layers will be extracted"
+    for number in (1, 2):
+        results: list[ExtractionResult] = []
+        note_results(window, results)
+        window.extract()
+        qtbot.waitUntil(lambda found=results: bool(found) and not window.controller.busy)  # type: ignore[misc]
+        qtbot.waitUntil(window.frame.bar.extract.isEnabled)
+        assert results[0].layers_reused == (0 if number == 1 else 6)
+    assert window.close()
+    session = SessionStore().load()
+    assert str(folders[0]) in str(session)
+    again = MainWindow(SessionStore(), engine=LocalEngine(), theme=theme)
+    qtbot.addWidget(again)
+    again.show()
+    qtbot.waitUntil(lambda: again.controller.state is State.READY)
+    assert again.frame.models.models() == (folders[0], folders[1])
+    assert again.close()
