@@ -29,6 +29,7 @@ _SUFFIXES: tuple[tuple[str, str], ...] = (
     ("scaled_fp8", "scaled fp8 (ComfyUI)"),
     (".comfy_quant", "quantised layers (ComfyUI)"),
     (".weight_scale_inv", "block-scaled fp8 (Hugging Face)"),
+    (".qzeros", "GPTQ or AWQ"),
     (".wscales", "SVDQuant"),
     (".smooth_factor", "SVDQuant"),
     (".absmax", "bitsandbytes"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import subprocess
@@ -132,24 +133,26 @@ def test_a_header_whose_length_looks_like_a_pickle_is_still_a_model(length: int,
 
 QUANTISED = {
     "scaled_fp8": torch.zeros(2),
-    f"{PREFIX}a.comfy_quant": torch.zeros(4, dtype=torch.uint8),
-    f"{PREFIX}a.weight_scale_inv": torch.ones(1, 1),
     f"{PREFIX}a.qweight": torch.zeros(4, 4, dtype=torch.int32),
     f"{PREFIX}a.qzeros": torch.zeros(4, 4, dtype=torch.int32),
     f"{PREFIX}a.wscales": torch.ones(4),
     f"{PREFIX}a.weight.absmax": torch.ones(4),
     f"{PREFIX}a.weight.quant_map": torch.ones(16),
     f"{PREFIX}a.weight.nested_absmax": torch.ones(4),
+    f"{PREFIX}a.W_q": torch.zeros(4, 4, dtype=torch.uint8),
+    f"{PREFIX}a.weight._data": torch.zeros(4, 4, dtype=torch.int8),
+    f"{PREFIX}a.scale_weight": torch.ones(1),
+    f"{PREFIX}a.weight": torch.zeros(4, 4, dtype=torch.int8),
+}
+BROKEN = {  # side data of encodings that are read, beside a weight that it does not belong to
+    f"{PREFIX}a.comfy_quant": torch.zeros(4, dtype=torch.uint8),
+    f"{PREFIX}a.weight_scale_inv": torch.ones(1, 1),
     f"{PREFIX}a.weight.quant_state.bitsandbytes__nf4": torch.zeros(4, dtype=torch.uint8),
     f"{PREFIX}a.weight.quant_state.bitsandbytes__fp4": torch.zeros(4, dtype=torch.uint8),
     f"{PREFIX}a.SCB": torch.ones(4),
     f"{PREFIX}a.weight_packed": torch.zeros(4, 4, dtype=torch.int32),
-    f"{PREFIX}a.W_q": torch.zeros(4, 4, dtype=torch.uint8),
-    f"{PREFIX}a.weight._data": torch.zeros(4, 4, dtype=torch.int8),
     f"{PREFIX}a.weight_scale_2": torch.ones(1),
     f"{PREFIX}a.weight_scale": torch.ones(1),
-    f"{PREFIX}a.scale_weight": torch.ones(1),
-    f"{PREFIX}a.weight": torch.zeros(4, 4, dtype=torch.int8),
 }
 
 
@@ -161,6 +164,17 @@ def test_a_quantised_model_is_refused_by_the_name_of_its_scheme(name: str, extra
     said = extract((bad, good), "--json")
     assert_refused(said, "quantised", names=bad)
     assert said.json["error"]["tensor"] == name
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_side_data_that_does_not_belong_to_its_weight_is_refused(name: str, extract: Call, tmp_path: Path) -> None:
+    base = matrices(2)
+    bad = save_model(tmp_path / "quantised.safetensors", base | {name: BROKEN[name]})
+    good = save_model(tmp_path / "base.safetensors", base)
+    said = extract((bad, good), "--json")
+    assert said.json["error"]["code"] in ("header_invalid", "quantised")
+    assert_refused(said, said.json["error"]["code"], names=bad)
+    assert said.json["error"]["tensor"].startswith(f"{PREFIX}a.")
 
 
 @pytest.mark.parametrize("scale", ["scale", "weight.scale", "scales", "w_scale"])
@@ -185,8 +199,9 @@ def test_models_whose_common_weights_cannot_be_used_are_told_why(extract: Call, 
     assert "the shapes differ" in said.json["error"]["message"]
 
 
-def test_a_model_with_quantisation_in_its_metadata_is_refused(extract: Call, tmp_path: Path) -> None:
-    bad = save_model(tmp_path / "quantised.safetensors", matrices(2), {"_quantization_metadata": "{}"})
+def test_a_model_whose_metadata_names_an_unknown_quantisation_is_refused(extract: Call, tmp_path: Path) -> None:
+    layers = json.dumps({"layers": {f"{PREFIX}a": {"format": "unheard_of"}}})
+    bad = save_model(tmp_path / "quantised.safetensors", matrices(2), {"_quantization_metadata": layers})
     good = save_model(tmp_path / "base.safetensors", matrices(2))
     assert_refused(extract((bad, good), "--json"), "quantised", names=bad)
 
