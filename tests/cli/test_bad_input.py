@@ -200,7 +200,8 @@ def test_models_whose_common_weights_cannot_be_used_are_told_why(extract: Call, 
 
 
 def test_a_model_whose_metadata_names_an_unknown_quantisation_is_refused(extract: Call, tmp_path: Path) -> None:
-    layers = json.dumps({"layers": {f"{PREFIX}a": {"format": "unheard_of"}}})
+    module = next(iter(matrices(2))).removesuffix(".weight")
+    layers = json.dumps({"layers": {module: {"format": "unheard_of"}}})
     bad = save_model(tmp_path / "quantised.safetensors", matrices(2), {"_quantization_metadata": layers})
     good = save_model(tmp_path / "base.safetensors", matrices(2))
     assert_refused(extract((bad, good), "--json"), "quantised", names=bad)
