@@ -156,6 +156,17 @@ BROKEN = {  # side data of encodings that are read, beside a weight that it does
 }
 
 
+SCHEMES = {
+    f"{PREFIX}a.qweight": "GPTQ, AWQ or SVDQuant",
+    f"{PREFIX}a.qzeros": "GPTQ or AWQ",
+    f"{PREFIX}a.wscales": "SVDQuant",
+    f"{PREFIX}a.W_q": "HQQ",
+    f"{PREFIX}a.weight._data": "quanto",
+    f"{PREFIX}a.weight": "integer weights (I8)",
+}
+
+
+@pytest.mark.shows(lambda name: [{"refused": SCHEMES[name]}] if name in SCHEMES else [])
 @pytest.mark.parametrize("name", QUANTISED)
 def test_a_quantised_model_is_refused_by_the_name_of_its_scheme(name: str, extract: Call, tmp_path: Path) -> None:
     base = matrices(2)
@@ -163,6 +174,7 @@ def test_a_quantised_model_is_refused_by_the_name_of_its_scheme(name: str, extra
     good = save_model(tmp_path / "base.safetensors", base)
     said = extract((bad, good), "--json")
     assert_refused(said, "quantised", names=bad)
+    assert SCHEMES.get(name, "") in said.err
     assert said.json["error"]["tensor"] == name
 
 

@@ -49,6 +49,7 @@ def error(found: torch.Tensor, wanted: torch.Tensor) -> float:
     return float((found.double() - wanted.double()).abs().max() / wanted.double().abs().max())
 
 
+@pytest.mark.shows(lambda kind: [{"encoding": KINDS[kind].key, "form": KINDS[kind].title}], container="safetensors")
 @pytest.mark.parametrize("in_header", [False, True], ids=["", "in the header"])
 @pytest.mark.parametrize(("kind", "shape"), CASES)
 def test_every_number_is_the_one_that_the_reference_decodes(

@@ -17,13 +17,17 @@ from torch_memory import peak_bytes
 
 from engine.checkpoints import WeightView, open_checkpoint
 from engine.checkpoints.encodings import encoding_of, piece_of
-from engine.checkpoints.encodings.gguf import CHUNK_VALUES
+from engine.checkpoints.encodings.gguf import CHUNK_VALUES, GGUF_ENCODINGS
 from engine.checkpoints.encodings.gguf_decode import DECODERS
 from engine.checkpoints.gguf_types import GGUF_TYPES
 from engine.checkpoints.tensors import decode, read_encoded, read_view
 
 NAME = "double_blocks.0.img_attn.qkv.weight"
 SHAPES = [(3, 256), (37, 768), (130, 2560), (1, 512)]
+
+
+def key_of(kind: str) -> str:
+    return next(encoding.key for encoding in GGUF_ENCODINGS if getattr(encoding, "kind", None) == kind)
 
 
 def same(found: torch.Tensor, wanted: torch.Tensor) -> bool:
@@ -37,6 +41,7 @@ def test_the_table_of_types_is_that_of_the_package() -> None:
     assert {number: (kind.name, kind.values, kind.nbytes) for number, kind in GGUF_TYPES.items()} == theirs
 
 
+@pytest.mark.shows(lambda kind: [{"encoding": key_of(kind)}], container="GGUF")
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("kind", DECODED)
 def test_random_blocks_are_what_the_package_decodes(kind: str, shape: tuple[int, int], tmp_path: Path) -> None:

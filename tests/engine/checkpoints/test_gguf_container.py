@@ -46,6 +46,7 @@ def refused(path: Path) -> EngineError:
     return caught.value
 
 
+@pytest.mark.shows(container="GGUF", encoding="raw")
 @pytest.mark.parametrize("alignment", [32, 8, 4096])
 def test_plain_numbers_are_read_as_the_package_wrote_them(tmp_path: Path, alignment: int) -> None:
     content = GgufModel(PLAIN, metadata={"general.alignment": alignment} if alignment != 32 else {})

@@ -93,6 +93,8 @@ def test_small_floats_are_read_too(tmp_path: Path) -> None:
         assert_same(contents(model), torch.load(path, weights_only=True))
 
 
+@pytest.mark.shows(container="PyTorch pickle", encoding="raw")
+@pytest.mark.shows(container="PyTorch pickle", encoding="strided")
 @BOTH
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_every_protocol_is_read(protocol: int, form: bool, tmp_path: Path) -> None:

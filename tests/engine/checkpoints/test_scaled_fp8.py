@@ -33,6 +33,7 @@ def files(request: pytest.FixtureRequest, tmp_path: Path) -> ScaledPair:
     return scaled_pair(tmp_path, both=request.param)
 
 
+@pytest.mark.shows(container="safetensors", encoding="scaled_fp8")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_number_is_the_one_that_comfy_kitchen_decodes(dtype: torch.dtype, tmp_path: Path) -> None:
     files = scaled_pair(tmp_path, dtype=dtype)

@@ -52,7 +52,8 @@ def pair_in(folder: Path, tuned_dtype: str, base_dtype: str) -> tuple[Path, Path
 @pytest.mark.parametrize(("tuned", "base"), SIDES, ids=["-".join(side) for side in SIDES])
 def test_at_full_rank_base_plus_lora_is_the_fine_tune(tuned: str, base: str, algorithm: str, tmp_path: Path) -> None:
     pair = pair_in(tmp_path, tuned, base)
-    lora = comfyui_consumer.load_lora(run(pair, tmp_path, algorithm=algorithm, **EXACT).lora)
+    ran = run(pair, tmp_path, algorithm=algorithm, round_original="off", **EXACT)
+    lora = comfyui_consumer.load_lora(ran.lora)
     fine_tune, result = named(pair[0]), comfyui_consumer.apply(lora, named(pair[1]))
     for name, expected in fine_tune.items():
         torch.testing.assert_close(result[name], expected, rtol=2e-6, atol=2e-6, msg=name)
@@ -62,7 +63,7 @@ def test_at_full_rank_base_plus_lora_is_the_fine_tune(tuned: str, base: str, alg
 @pytest.mark.parametrize(("tuned", "base"), [("fp32", "fp32"), ("bf16", "bf16"), ("e4m3fn", "bf16")])
 def test_each_reported_error_is_the_files_own(tuned: str, base: str, lora_type: str, tmp_path: Path) -> None:
     pair = pair_in(tmp_path, tuned, base)
-    ran = run(pair, tmp_path, lora_type=lora_type, rank=4, **TYPES[lora_type])
+    ran = run(pair, tmp_path, lora_type=lora_type, rank=4, round_original="off", **TYPES[lora_type])
     added = comfyui_consumer.changes(comfyui_consumer.load_lora(ran.lora), named(pair[1]))
     expected = deltas(pair)
     for row in ran.result.rows:
@@ -129,7 +130,7 @@ def test_the_report_says_what_the_file_holds(tmp_path: Path) -> None:
     assert set(next(layer for layer in report["layers"] if layer["rank"])) == {
         *("name", "kind", "shape", "rank", "energy_retained", "energy_before", "relative_error", "relative_change"),
         *("delta_energy", "singular_values", "capped", "clamp", "stored_dtype", "solver", "seconds", "stage_seconds"),
-        *("residual_energy", "seed", "algorithm", "iterations", "solver_version"),
+        *("residual_energy", "seed", "algorithm", "iterations", "solver_version", "rounded"),
     }
     assert {layer["name"]: layer["rank"] for layer in report["layers"] if layer["rank"]} == {
         name.removesuffix(".lora_down.weight") + ".weight": tensor.shape[0]

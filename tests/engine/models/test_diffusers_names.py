@@ -26,6 +26,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from engine.checkpoints import Checkpoint, open_checkpoint
 from engine.checkpoints.tensors import read_view
+from engine.models.families import FAMILIES
 from engine.models.layouts import LAYOUTS, Layout, layout_of
 from engine.models.names import NamedModel, detect_family, name_tensors
 from engine.models.pairing import pair
@@ -50,6 +51,12 @@ MODELS: dict[str, Callable[[], LayoutModel]] = {
     "vae": unet_layout_models.vae,
 }
 EVERY_MODEL = pytest.mark.parametrize("name", MODELS)
+
+
+def shown_names(name: str) -> list[dict[str, str]]:
+    model = MODELS[name]()
+    family = model.family if model.family in {family.key for family in FAMILIES} else ""
+    return [{"family": family, "layout": layout} for layout in (model.layout, model.native_layout)]
 
 
 def start_of(model: LayoutModel) -> str:
@@ -105,6 +112,7 @@ def test_both_files_have_the_same_weights_under_the_same_names(name: str, tmp_pa
         assert set(expected) == {start_of(model) + key for key in native}
 
 
+@pytest.mark.shows(shown_names, container="safetensors", encoding="raw")
 @EVERY_MODEL
 @pytest.mark.parametrize("tuned_is_native", [True, False], ids=["native tuned", "diffusers tuned"])
 def test_a_model_and_itself_in_the_other_names_pair_with_no_difference(

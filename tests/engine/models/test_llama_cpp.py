@@ -54,6 +54,9 @@ def numbers(model: Checkpoint) -> dict[str, torch.Tensor]:
     return {start.sub("", name): read_view(model, view) for name, view in named.views.items()}
 
 
+@pytest.mark.shows(
+    lambda kind: [{"layout": ARCHITECTURES[KINDS[kind].architecture].key}], container="GGUF", encoding="gguf_plain"
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_converted_model_has_the_names_and_numbers_of_its_original(kind: str, tmp_path: Path) -> None:
     state = tiny_state(kind, seed=1)
