@@ -155,7 +155,9 @@ def test_components_that_are_not_there_are_named(tmp_path: Path) -> None:
 
 
 def test_a_state_in_the_cache_is_called_by_its_model_where_components_are_not_there(tmp_path: Path) -> None:
-    folder = save_pipeline(tmp_path / "models--org--flux" / "snapshots" / "abc")
+    state = tmp_path / "models--org--flux" / "snapshots" / "abc"
+    state.mkdir(parents=True)
+    folder = save_pipeline(state)
     shutil.rmtree(folder / "vae")
     (notice,) = inspect_model(folder).notices
     assert notice.name == "org/flux"
