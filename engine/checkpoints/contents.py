@@ -96,7 +96,8 @@ def preferred(models: Sequence[WeightFiles]) -> WeightFiles | None:
     whole, parts = ([model for model in best if model.in_parts is in_parts] for in_parts in (False, True))
     if len(whole) == 1 and parts:  # all of it in one file beside its parts, or something small of another kind
         enough = 2 * whole[0].size_bytes >= max(model.size_bytes for model in parts)
-        best = whole if enough else parts
+        foreign = whole[0].base not in _USUAL and any(model.base in _USUAL for model in parts)  # under other names too
+        best = whole if enough and not foreign else parts
     if len({model.base for model in best}) > 1:
         return None
     return min(best, key=_plainness)

@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.contents import component_folders, component_model, listed_components, models_in
 from engine.checkpoints.model_file import ModelFile
-from engine.checkpoints.names_of_files import COMPONENTS
+from engine.checkpoints.names_of_files import COMPONENTS, model_name
 from engine.checkpoints.sharded import OpenPart
 from engine.checkpoints.stored import StoredTensor
 from engine.errors import EngineError, ErrorCode
@@ -53,7 +53,7 @@ def open_pipeline(folder: Path, open_model: OpenPart) -> Checkpoint:
         except OSError as error:
             raise EngineError(ErrorCode.FILE_UNREADABLE, file=folder, reason=error.strerror or str(error)) from error
         if absent:
-            notices.append(Notice(NoticeCode.COMPONENTS_ABSENT, folder.name, {"names": absent}))
+            notices.append(Notice(NoticeCode.COMPONENTS_ABSENT, model_name(folder), {"names": absent}))
         checkpoint = Checkpoint(folder, CONTAINER, files, stored, {}, notices, components)
         opened.pop_all()
         return checkpoint

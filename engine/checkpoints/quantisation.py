@@ -41,6 +41,8 @@ _SUFFIXES: tuple[tuple[str, str], ...] = (
     (".W_q", "HQQ"),
     (".weight._data", "quanto"),
     (".weight.qdata", "torchao"),
+    ("._weight_qdata", "torchao"),
+    (".codebooks", "AQLM"),
     ("_blocks", "mxfp4 (gpt-oss)"),
     (".weight_scale_2", "nvfp4"),
     (".weight_scale", "scaled weights"),
@@ -86,13 +88,16 @@ def _is_packed_experts(stored: Mapping[str, StoredTensor], info: StoredTensor) -
 
 
 def _fp8_scale(stored: Mapping[str, StoredTensor]) -> Quantisation | None:
-    """A tensor that looks like the scale of an fp8 weight, under whatever name; scales of inputs do not count."""
-    modules = {
-        info.name.removesuffix(".weight")
-        for info in stored.values()
-        if info.dtype.startswith("F8_") and info.name.endswith(".weight")
-    }
+    """A tensor that looks like the scale of an fp8 weight, under whatever name; scales of inputs do not count.
+
+    Experts in one tensor have no module of their own: the scales of ``experts.gate_up_proj`` are called
+    ``experts.gate_up_proj_scale`` or ``experts.gate_up_proj_scale_inv``.
+    """
+    weights = {info.name for info in stored.values() if info.dtype.startswith("F8_")}
+    modules = {name.removesuffix(".weight") for name in weights if name.endswith(".weight")}
     for name in stored:
+        if name.removesuffix("_inv").removesuffix("_scale") in weights - {name}:
+            return Quantisation("fp8 with scales", name)
         module, _, last = name.rpartition(".")
         if "scale" in last and "input" not in last and module.removesuffix(".weight") in modules:
             return Quantisation("fp8 with scales", name)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.checkpoints.checkpoint import Checkpoint
+from engine.checkpoints.encodings.comfy_layers import METADATA, merged_tables
 from engine.checkpoints.names_of_files import fault_of_name, index_of, shard_name
 from engine.checkpoints.stored import StoredTensor
 from engine.checkpoints.strict_json import RepeatedNameError, parse_json
@@ -164,6 +165,9 @@ def _whole(
     metadata: dict[str, str] = {}
     for part in reversed(parts):  # the first part's texts count where they differ
         metadata |= part.metadata
+    tables = [part.metadata[METADATA] for part in parts if METADATA in part.metadata]
+    if len(set(tables)) > 1:
+        metadata[METADATA] = merged_tables(tables)
     files = [file for part in parts for file in part.files]
     remarks = [*notices]
     remarks += [notice for part in parts for notice in part.notices if notice not in remarks]

@@ -60,8 +60,9 @@ def pair_tied(
 ) -> tuple[Views, Views, tuple[Notice, ...]]:
     """Give a side that stores its embeddings alone the last layer that they are, where the other side stores both.
 
-    A model without its last layer looks alike: it is told apart by its ``config.json``, else by its names, which then
-    begin at the embeddings.
+    A model without its last layer looks alike, such as a text encoder, which needs none: it is told apart by its
+    ``config.json``, else by the other side's where that says that nothing is tied, else by its names, which then begin
+    at the embeddings.
 
     Args:
         tuned: the fine-tuned model by canonical name.
@@ -73,12 +74,15 @@ def pair_tied(
     """
     notices: list[Notice] = []
     sides = []
-    for mine, other, config in ((tuned, base, configs[0]), (base, tuned, configs[1])):
+    for mine, other, (own, others) in ((tuned, base, configs), (base, tuned, configs[::-1])):
+        said = own.get("tie_word_embeddings")
+        if said is None and others.get("tie_word_embeddings") is False:
+            said = False
         added = {}
         for head, view in other.items():
             if head in mine or not head.endswith(tuple(_TIED)):
                 continue
-            embeddings = _embeddings(head, view, mine, config)
+            embeddings = _embeddings(head, view, mine, said)
             if embeddings is not None:
                 added[head] = embeddings
                 notices.append(Notice(NoticeCode.EMBEDDINGS_TIED, head, {"by": embeddings.source.name}))
@@ -86,8 +90,15 @@ def pair_tied(
     return sides[0], sides[1], tuple(notices)
 
 
-def _embeddings(head: str, view: WeightView, views: Views, config: Mapping[str, object]) -> WeightView | None:
-    """The embeddings of a model that are its last layer, too; None where it has none, or nothing says so."""
+def _embeddings(head: str, view: WeightView, views: Views, said: object) -> WeightView | None:
+    """The embeddings of a model that are its last layer, too; None where it has none, or nothing says so.
+
+    Args:
+        head: canonical name of the last layer.
+        view: of it, on the other side.
+        views: of the side that lacks it.
+        said: what a ``config.json`` says; None for nothing.
+    """
     ending = max((name for name in _TIED if head.endswith(name)), key=len)
     start = head.removesuffix(ending)
     found = [
@@ -97,8 +108,8 @@ def _embeddings(head: str, view: WeightView, views: Views, config: Mapping[str, 
     ]
     if len(found) != 1 or len(view.shape) != 2 or found[0].shape[1:] != view.shape[1:]:
         return None
-    said = config.get("tie_word_embeddings")
-    tied = "." in found[0].source.name.removesuffix(".weight") if said is None else bool(said)
+    named_whole = view.component != "text_encoders" and "." in found[0].source.name.removesuffix(".weight")
+    tied = named_whole if said is None else bool(said)
     return found[0] if tied else None
 
 

@@ -2,13 +2,15 @@
 
 The header's ``_quantization_metadata`` is ``{"layers": {name: {...}}}``; its names include the prefix, as in
 ``model.diffusion_model.blocks.0.attn.qkv``, and where both stand there the header counts. Some programs leave the
-prefix out, or write the format alone instead of a table. Options stand at top level or under ``params``.
+prefix out, or take it off the tensors alone, or write the format alone instead of a table. Options stand at top level
+or under ``params``.
 Source: ComfyUI, comfy/utils.py ``convert_old_quants`` and comfy/ops.py ``_load_quantized_module``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +20,8 @@ from engine.checkpoints.stored import StoredTensor
 
 METADATA = "_quantization_metadata"
 MARKER = "comfy_quant"
-_LEFT_OUT = ("", "model.diffusion_model.", "diffusion_model.", "model.", "transformer.")
+_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "model.", "transformer.", "net.")
+_SCALE = "weight_scale"
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ def layers(stored: Unclaimed, metadata: Mapping[str, str]) -> Iterator[Layer]:
     Raises:
         EngineError: ``header_invalid`` where what describes them cannot be read, or a marker has no weight.
     """
-    in_header = dict(_of_header(stored, metadata))
+    found = _of_header(stored, metadata)
+    in_header = {module: options for _, module, options in found if module is not None}
     for module, options in in_header.items():
         yield Layer(module, METADATA, options, stored[f"{module}weight"], stored)
     for module, marker in modules(stored, MARKER):
@@ -106,8 +110,43 @@ def layers(stored: Unclaimed, metadata: Mapping[str, str]) -> Iterator[Layer]:
         yield Layer(module, marker.name, table_of(stored.read(marker), marker.name), weight, stored)
 
 
-def _of_header(stored: Unclaimed, metadata: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The layers of the header whose weights are there, under the first name that they may have."""
+def merged_tables(texts: Sequence[str]) -> str:
+    """The tables of several files of one model as one: each may describe the layers that lie in it alone.
+
+    Args:
+        texts: of the headers, in the order of the files. The first one is returned where one of them is no table.
+    """
+    whole: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
+    for text in reversed(texts):
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            return texts[0]
+        if not isinstance(found, dict) or not isinstance(found.get("layers", {}), dict):
+            return texts[0]
+        whole |= found
+        tables |= found.get("layers", {})
+    return json.dumps({**whole, "layers": tables})
+
+
+def undescribed(stored: Unclaimed, metadata: Mapping[str, str]) -> StoredTensor | None:
+    """A scale of a layer that the header does not name, where it names others that are not there.
+
+    Then the layers have other names than their description, and none of them can be read for certain.
+
+    Raises:
+        EngineError: see `layers`.
+    """
+    found = {module for _, module, _ in _of_header(stored, metadata)}
+    if None not in found:
+        return None
+    scales = (scale for module, scale in modules(stored, _SCALE) if f"{module}{MARKER}" not in stored)
+    return next((scale for scale in scales if scale.name.removesuffix(_SCALE) not in found), None)
+
+
+def _of_header(stored: Unclaimed, metadata: Mapping[str, str]) -> Iterator[tuple[str, str | None, Mapping[str, Any]]]:
+    """The layers of the header, the first name that they may have of those whose weights are there, and the options."""
     text = metadata.get(METADATA)
     if text is None:
         return
@@ -118,6 +157,14 @@ def _of_header(stored: Unclaimed, metadata: Mapping[str, str]) -> Iterator[tuple
         table = {"format": options} if isinstance(options, str) else options
         if not isinstance(table, dict):
             refuse(METADATA, f"{METADATA} does not say how {name} is quantised")
-        named = (f"{prefix}{name}." for prefix in _LEFT_OUT)
-        if module := next((one for one in named if f"{one}weight" in stored), None):
-            yield module, table
+        yield name, next((one for one in _modules_of(name) if f"{one}weight" in stored), None), table
+
+
+def _modules_of(name: str) -> Iterator[str]:
+    """The names that a layer of the header may have in the file, with their dots: with another prefix, or without."""
+    for prefix in ("", *_PREFIXES):
+        yield f"{prefix}{name}."
+    for prefix in _PREFIXES:
+        if name.startswith(prefix):
+            for other in ("", *_PREFIXES):
+                yield f"{other}{name.removeprefix(prefix)}."

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.checkpoints.encodings.comfy_layers import Layer, layers
+from engine.checkpoints.encodings.comfy_layers import Layer, layers, undescribed
 from engine.checkpoints.encodings.comfy_w4 import FORMATS as OTHER_FORMATS
 from engine.checkpoints.encodings.encoding import Claim, Unclaimed
 from engine.checkpoints.encodings.grouped import (
@@ -53,6 +53,10 @@ class ComfyQuant(Grouped):
                 beside |= layer.beside("input_scale")
             elif layer.format not in OTHER_FORMATS and unreadable is None:
                 unreadable = Quantisation(f"ComfyUI {short(layer.format)}", layer.weight.name, "unknown_format")
+        scale = undescribed(stored, metadata)
+        if scale is not None and unreadable is None:
+            title = "quantised layers that its description has under other names (ComfyUI)"
+            unreadable = Quantisation(title, scale.name)
         return Claim(tuple(weights), frozenset(beside), unreadable)
 
     def title_of(self, source: WeightSource) -> str:

@@ -14,7 +14,7 @@ from engine.models.layouts.hunyuan import (
     HUNYUAN_VIDEO15,
     HUNYUAN_VIDEO_TENCENT,
 )
-from engine.models.layouts.language import SIGHTED
+from engine.models.layouts.language import SIGHTED, SIGHTED_OUTSIDE
 from engine.models.layouts.layout import Fuse, Layout, Rename, Swap
 from engine.models.layouts.llama_cpp import LLAMA_CPP
 from engine.models.layouts.lumina import LUMINA2, Z_IMAGE
@@ -62,6 +62,7 @@ LAYOUTS = {
         SD1,
         VAE,
         SIGHTED,
+        SIGHTED_OUTSIDE,
         *LLAMA_CPP,
     )
 }

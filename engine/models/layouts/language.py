@@ -12,3 +12,14 @@ SIGHTED = Layout(
     component="text_encoders",
     signature=("model.language_model.layers.0.self_attn.q_proj.weight",),
 )
+SIGHTED_OUTSIDE = Layout(
+    "transformers_sighted_outside",
+    "transformers with the level language_model",
+    "transformers 5, conversion_mapping.py: what Gemma 3 is saved as; the encoders in ComfyUI read model.",
+    (Rename("language_model.model.{rest}", "model.{rest}"),),
+    component="text_encoders",
+    signature=(
+        "language_model.model.layers.0.self_attn.q_proj.weight",
+        "language_model.model.layers.0.post_feedforward_layernorm.weight",
+    ),
+)

@@ -151,6 +151,16 @@ def test_components_that_are_not_there_are_named(tmp_path: Path) -> None:
     shutil.rmtree(folder / "text_encoder_2")
     (notice,) = inspect_model(folder).notices
     assert (notice.code, notice.data["names"]) == (NoticeCode.COMPONENTS_ABSENT, ["text_encoder_2", "vae"])
+    assert notice.name == "flux"
+
+
+def test_a_state_in_the_cache_is_called_by_its_model_where_components_are_not_there(tmp_path: Path) -> None:
+    state = tmp_path / "models--org--flux" / "snapshots" / "abc"
+    state.mkdir(parents=True)
+    folder = save_pipeline(state)
+    shutil.rmtree(folder / "vae")
+    (notice,) = inspect_model(folder).notices
+    assert notice.name == "org/flux"
 
 
 def test_folders_without_an_index_of_the_pipeline_are_one_too(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ from engine.checkpoints import Checkpoint, Piece, WeightSource, WeightView, open
 from engine.checkpoints.encodings import ENCODINGS, cut_to, decoded_bytes, piece_of, scratch_bytes
 from engine.checkpoints.header_snapshot import HeaderSnapshot, remember
 from engine.checkpoints.tensors import decode, read_encoded, read_view
+from engine.errors import EngineError, ErrorCode
+from engine.models.pairing import pair
 from engine.planning.inspection import inspect_model, open_model
 
 MODULE = "model.diffusion_model.blocks.0.attn.proj"
@@ -207,6 +209,63 @@ def test_a_header_that_leaves_out_the_prefix_is_understood(tmp_path: Path) -> No
         metadata = {"_quantization_metadata": json.dumps({"layers": layers})}
         with open_model(save_model(tmp_path / "model.safetensors", tensors, metadata)) as model:
             assert model.weights[NAME].encoding == "comfy_quant"
+
+
+HEADER_NAMES = [
+    ("model.diffusion_model.", ""),
+    ("model.diffusion_model.", "diffusion_model."),
+    ("", "model.diffusion_model."),
+    ("diffusion_model.", "model.diffusion_model."),
+]
+
+
+@pytest.mark.parametrize("kind", ["comfy int8 rotated", "comfy nvfp4"])
+@pytest.mark.parametrize(("said", "stored"), HEADER_NAMES)
+def test_a_layer_is_what_the_header_says_whatever_prefix_either_has(
+    said: str, stored: str, kind: str, tmp_path: Path
+) -> None:
+    encoded = KINDS[kind].encode(f"{stored}blocks.0.fc", weight_of((128, 256)))
+    tensors = {name: part for name, part in encoded.tensors.items() if not name.endswith("comfy_quant")}
+    metadata = {"_quantization_metadata": json.dumps({"layers": {f"{said}blocks.0.fc": encoded.layer}})}
+    with open_model(save_model(tmp_path / "model.safetensors", tensors, metadata)) as model:
+        view = WeightView.of(model.weights[f"{stored}blocks.0.fc.weight"], "denoiser")
+        assert error(read_view(model, view), encoded.numbers) < ROUNDING
+
+
+def test_layers_that_the_header_has_under_other_names_are_refused(tmp_path: Path) -> None:
+    encoded = KINDS["comfy nvfp4"].encode(MODULE, weight_of((128, 256)))
+    tensors = {name: part for name, part in encoded.tensors.items() if not name.endswith("comfy_quant")}
+    metadata = {"_quantization_metadata": json.dumps({"layers": {"other.layer": encoded.layer}})}
+    with pytest.raises(EngineError) as caught:
+        open_model(save_model(tmp_path / "model.safetensors", tensors, metadata))
+    assert (caught.value.code, caught.value.tensor) == (ErrorCode.QUANTISED, f"{MODULE}.weight_scale")
+
+
+def test_parts_that_describe_their_own_layers_are_read_as_each_of_them_says(tmp_path: Path) -> None:
+    numbers = {}
+    for at, kind in enumerate(("comfy nvfp4", "comfy int8 rotated"), 1):
+        encoded = KINDS[kind].encode(f"blocks.{at}.fc", weight_of((128, 256), at))
+        tensors = {name: part for name, part in encoded.tensors.items() if not name.endswith("comfy_quant")}
+        metadata = {"_quantization_metadata": json.dumps({"layers": {f"blocks.{at}.fc": encoded.layer}})}
+        save_model(tmp_path / f"model-{at:05}-of-00002.safetensors", tensors, metadata)
+        numbers[f"blocks.{at}.fc.weight"] = encoded.numbers
+    with open_model(tmp_path) as model:
+        for name, wanted in numbers.items():
+            assert error(read_view(model, WeightView.of(model.weights[name], "denoiser")), wanted) < ROUNDING
+
+
+@pytest.mark.parametrize("padded_side", [0, 1], ids=["tuned", "base"])
+def test_a_padded_weight_pairs_with_one_in_its_true_shape(padded_side: int, tmp_path: Path) -> None:
+    encoded = comfy_nvfp4(MODULE, weight_of((130, 75)))
+    paths = [
+        save_encoded(tmp_path / "padded.safetensors", {MODULE: encoded}),
+        save_model(tmp_path / "plain.safetensors", {NAME: weight_of((130, 75))}),
+    ]
+    with open_model(paths[padded_side]) as tuned, open_model(paths[1 - padded_side]) as base:
+        (weight,) = pair(tuned, base).weights
+        assert (weight.shape, weight.common) == ((130, 75), None)
+        view, model = ((weight.finetuned, tuned), (weight.original, base))[padded_side]
+        assert error(read_view(model, view), encoded.numbers) < ROUNDING
 
 
 def test_bytes_of_nf4_may_be_stored_as_wider_numbers(tmp_path: Path) -> None:

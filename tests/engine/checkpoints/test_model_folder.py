@@ -105,13 +105,23 @@ def test_a_folder_without_a_model_says_so(tmp_path: Path, content: tuple[str, ..
 
 def test_the_whole_model_beside_its_parts_is_taken_and_said(tmp_path: Path) -> None:
     inside = folder(tmp_path)
-    whole = save_model(inside / "consolidated.safetensors", matrices(2))
+    whole = save_model(inside / "model.safetensors", matrices(2))
     for number in (1, 2):
         save_model(inside / f"model-{number:05}-of-00002.safetensors", matrices(1))
     (inside / "model.safetensors.index.json").write_text("not JSON")
     summary = inspect_model(inside)
     assert summary.path == whole
     assert summary.notices == (Notice(NoticeCode.FILE_CHOSEN, whole.name, {"names": ["model.safetensors.index.json"]}),)
+
+
+def test_the_parts_are_taken_before_a_whole_that_is_not_called_as_transformers_call_theirs(tmp_path: Path) -> None:
+    for number in (1, 2):
+        save_model(tmp_path / f"model-{number:05}-of-00002.safetensors", numbered(2, number))
+    save_model(tmp_path / "consolidated.safetensors", {"layers.0.attention.wq.weight": torch.zeros(64, 64)})
+    summary = inspect_model(tmp_path)
+    assert (summary.path.name, summary.files) == ("model-00001-of-00002.safetensors", 2)
+    (notice,) = (notice for notice in summary.notices if notice.code is NoticeCode.FILE_CHOSEN)
+    assert notice.data["names"] == ["consolidated.safetensors"]
 
 
 def test_a_small_file_beside_a_model_in_parts_is_not_taken_for_it(tmp_path: Path) -> None:

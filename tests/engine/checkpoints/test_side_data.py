@@ -184,6 +184,7 @@ def test_a_broken_header_of_quantised_layers_is_refused(text: str, tmp_path: Pat
 
 
 INTEGERS = torch.ones((8, 8), dtype=torch.int32)
+EXPERTS, FLOAT8 = "model.layers.0.mlp.experts.gate_up_proj", torch.ones((2, 8, 8)).to(torch.float8_e4m3fn)
 REFUSED: dict[str, tuple[Callable[[], Tensors], str, str, str]] = {
     # tensors, what the scheme is called, the tensor that shows it, what can be done
     "GPTQ": (
@@ -206,6 +207,20 @@ REFUSED: dict[str, tuple[Callable[[], Tensors], str, str, str]] = {
     ),
     "HQQ": (lambda: {f"{MODULE}.W_q": INTEGERS}, "HQQ", f"{MODULE}.W_q", "other_file"),
     "quanto": (lambda: {f"{NAME}._data": INTEGERS}, "quanto", f"{NAME}._data", "other_file"),
+    "torchao": (lambda: {f"{MODULE}._weight_qdata": INTEGERS}, "torchao", f"{MODULE}._weight_qdata", "other_file"),
+    "AQLM": (lambda: {f"{MODULE}.codebooks": INTEGERS.float()}, "AQLM", f"{MODULE}.codebooks", "other_file"),
+    "experts in fp8 with scales": (
+        lambda: {EXPERTS: FLOAT8, f"{EXPERTS}_scale": torch.ones(2, 1, 8)},
+        "fp8 with scales",
+        f"{EXPERTS}_scale",
+        "other_file",
+    ),
+    "experts in blocks of fp8": (
+        lambda: {EXPERTS: FLOAT8, f"{EXPERTS}_scale_inv": torch.ones(2, 1, 1)},
+        "fp8 with scales",
+        f"{EXPERTS}_scale_inv",
+        "other_file",
+    ),
     "gpt-oss": (
         lambda: {f"{MODULE}_blocks": INTEGERS.to(torch.uint8), f"{MODULE}_scales": INTEGERS.to(torch.uint8)},
         "mxfp4 (gpt-oss)",

@@ -348,6 +348,16 @@ def test_a_qwen_with_sight_is_the_encoder_whatever_its_levels_and_its_head(
     assert kind.canonical + "visual.patch_embed.proj.weight" in names
 
 
+def test_a_gemma_with_sight_below_its_language_model_is_the_encoder_without_that_level() -> None:
+    inner = shapes_of(sized("Gemma3Text", WIDTH))
+    shapes = {"language_model." + name: shape for name, shape in inner.items()}
+    shapes["vision_tower.vision_model.embeddings.patch_embedding.weight"] = (WIDTH, 3, 14, 14)
+    kind = kind_of(sources(shapes))
+    assert kind is not None
+    assert kind.canonical == "text_encoders.gemma3_4b.transformer."
+    assert {name for name, _ in kind.views(sources(shapes))} >= {kind.canonical + name for name in inner}
+
+
 @pytest.mark.parametrize(
     ("name", "width", "settings"),
     [

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from extraction_runs import EXACT, run, verified
-from model_files import Tensors, random_tensor
+from model_files import Tensors, random_tensor, save_model
 from safetensors.torch import load_file
 from tiny_language_models import VOCABULARY, WIDTH, files, in_memory, model, saved
 from transformers import T5Config, T5EncoderModel
@@ -152,6 +152,28 @@ def test_a_config_decides_whether_the_last_layer_is_tied(
         (tmp_path / "config.json").write_text(json.dumps({"tie_word_embeddings": tied}))
     pairing, _ = paired(tmp_path, tuned, base)
     assert [item.name.split(".")[-2] for item in pairing.left_out] == left_out
+
+
+def test_the_other_sides_config_tells_that_a_last_layer_is_no_copy_of_the_embeddings(tmp_path: Path) -> None:
+    made = model("llama")
+    both = in_memory(made)
+    base = {name: tensor for name, tensor in both.items() if name != "lm_head.weight"}
+    (tmp_path / "tuned").mkdir()
+    save_model(tmp_path / "tuned" / "model.safetensors", both)
+    (tmp_path / "tuned" / "config.json").write_text(json.dumps({"tie_word_embeddings": False}))
+    save_model(tmp_path / "base.safetensors", base)
+    tuned = tmp_path / "tuned" / "model.safetensors"
+    with open_checkpoint(tuned) as left, open_checkpoint(tmp_path / "base.safetensors") as right:
+        pairing = pair(left, right)
+    assert [item.name for item in pairing.left_out] == ["diffusion_model.lm_head.weight"]
+    assert pairing.notices == ()
+
+
+def test_a_text_encoder_without_its_last_layer_is_not_taken_for_a_tied_one(tmp_path: Path) -> None:
+    qwen = {"visual.patch_embed.proj.weight": (WIDTH, 3, 2, 4, 4), "model.layers.0.self_attn.q_proj.bias": (WIDTH,)}
+    tuned = in_memory(model("llama")) | {name: random_tensor(*shape, seed=1) for name, shape in qwen.items()}
+    pairing, _ = paired(tmp_path, tuned, {name: tuned[name] for name in tuned if name != "lm_head.weight"})
+    assert [item.name for item in pairing.left_out] == ["text_encoders.qwen25_7b.transformer.lm_head.weight"]
 
 
 ALIAS, SHARED = "encoder.embed_tokens.weight", "shared.weight"
