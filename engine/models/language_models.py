@@ -25,6 +25,8 @@ _TIED = {
     "predictions.decoder.weight": ("word_embeddings.weight",),
 }
 
+_OTHER_HEADS = ("score.weight", "classifier.weight", "v_head.summary.weight", "value_head.weight")  # of reward models
+
 
 def turn_conv1d(views: Views) -> Views:
     """Matrices of GPT-2's Conv1D as (out, in); those of programs that keep them as other models do stay as they are.
@@ -60,8 +62,8 @@ def pair_tied(
 ) -> tuple[Views, Views, tuple[Notice, ...]]:
     """Give a side that stores its embeddings alone the last layer that they are, where the other side stores both.
 
-    A model without its last layer looks alike: it is told apart by its ``config.json``, else by its names, which then
-    begin at the embeddings.
+    A model without its last layer looks alike: it is told apart by its ``config.json``, else by the other model's where
+    that has a last layer of its own, else by its names, which then begin at the embeddings, or have another last layer.
 
     Args:
         tuned: the fine-tuned model by canonical name.
@@ -73,12 +75,15 @@ def pair_tied(
     """
     notices: list[Notice] = []
     sides = []
-    for mine, other, config in ((tuned, base, configs[0]), (base, tuned, configs[1])):
+    for mine, other, config, others in ((tuned, base, *configs), (base, tuned, *configs[::-1])):
+        said = config.get("tie_word_embeddings")
+        if said is None and others.get("tie_word_embeddings") is False:
+            said = False
         added = {}
         for head, view in other.items():
             if head in mine or not head.endswith(tuple(_TIED)):
                 continue
-            embeddings = _embeddings(head, view, mine, config)
+            embeddings = _embeddings(head, view, mine, said)
             if embeddings is not None:
                 added[head] = embeddings
                 notices.append(Notice(NoticeCode.EMBEDDINGS_TIED, head, {"by": embeddings.source.name}))
@@ -86,7 +91,7 @@ def pair_tied(
     return sides[0], sides[1], tuple(notices)
 
 
-def _embeddings(head: str, view: WeightView, views: Views, config: Mapping[str, object]) -> WeightView | None:
+def _embeddings(head: str, view: WeightView, views: Views, said: object) -> WeightView | None:
     """The embeddings of a model that are its last layer, too; None where it has none, or nothing says so."""
     ending = max((name for name in _TIED if head.endswith(name)), key=len)
     start = head.removesuffix(ending)
@@ -97,8 +102,11 @@ def _embeddings(head: str, view: WeightView, views: Views, config: Mapping[str, 
     ]
     if len(found) != 1 or len(view.shape) != 2 or found[0].shape[1:] != view.shape[1:]:
         return None
-    said = config.get("tie_word_embeddings")
-    tied = "." in found[0].source.name.removesuffix(".weight") if said is None else bool(said)
+    if said is None:
+        replaced = any(start + other in views for other in _OTHER_HEADS)
+        tied = "." in found[0].source.name.removesuffix(".weight") and not replaced
+    else:
+        tied = bool(said)
     return found[0] if tied else None
 
 
