@@ -72,7 +72,8 @@ class Coverage:
         new_rows, new_channels: by which weights of the fine-tuned model are larger; weights that grew by the same
             number are counted once, as an embedding and the head of one vocabulary.
         unmatched: weights of the fine-tuned model that nothing can be subtracted from and that are not in the file.
-        missing: weights of the original that the fine-tuned model lacks, or has smaller.
+        missing: weights of the original that the fine-tuned model lacks.
+        smaller: weights that the fine-tuned model has with fewer rows or channels than the original.
         blocks: numbered blocks in either model.
         unmatched_blocks: the names of those of which no weight is compared.
         absent_parts: the parts that one side lacks, such as ``text_encoders.clip_l``, each with the side that lacks it.
@@ -85,6 +86,7 @@ class Coverage:
     new_channels: int = 0
     unmatched: int = 0
     missing: int = 0
+    smaller: int = 0
     blocks: int = 0
     unmatched_blocks: tuple[str, ...] = ()
     absent_parts: tuple[tuple[str, str], ...] = ()
@@ -97,7 +99,8 @@ class Coverage:
     @property
     def complete(self) -> bool:
         """Whether everything was compared."""
-        return self.share >= 1.0 and not (self.new_rows or self.new_channels or self.unmatched or self.missing)
+        uncompared = self.unmatched or self.missing or self.smaller
+        return self.share >= 1.0 and not (self.new_rows or self.new_channels or uncompared)
 
     @property
     def enough(self) -> bool:
@@ -108,7 +111,7 @@ class Coverage:
         """The figures as reports and the command line's JSON have them."""
         values = asdict(self) | {"unmatched_blocks": list(self.unmatched_blocks)}
         names = {"compared": "compared_parameters", "whole": "whole_parameters", "unmatched": "unmatched_weights"}
-        names["missing"] = "missing_weights"
+        names |= {"missing": "missing_weights", "smaller": "smaller_weights"}
         named = {names.get(name, name): value for name, value in values.items()}
         absent = [{"part": part, "not_in": side} for part, side in self.absent_parts]
         return {"coverage": self.share, **named, "absent_parts": absent}
@@ -287,8 +290,8 @@ class ExtractionResult:
 
     @property
     def skipped(self) -> int:
-        """Number of tensors that were left out."""
-        return len(self.left_out)
+        """Number of tensors that were left out, whole or in part; one that is so for two reasons counts once."""
+        return len({item.name for item in self.left_out})
 
     @property
     def capped(self) -> int:

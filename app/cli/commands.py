@@ -274,8 +274,8 @@ def _warn_of_coverage(console: Console, coverage: Coverage) -> None:
 
 def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> None:
     output = result.outputs[0]
-    planned = {(item.name, item.reason) for item in plan.left_out}
-    found = [item for item in result.left_out if (item.name, item.reason) not in planned]
+    planned = {item.name for item in plan.left_out}
+    found = [item for item in result.left_out if item.name not in planned]
     if found:
         console.line(f"{counted(len(found), 'more tensor')} left out:")
     for line in left_out_lines(found):

@@ -299,6 +299,14 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "{tensor} in {file} contains NaN or infinite values, and {more}. Nothing was written."),
         marked("errors", "Get an undamaged file, or leave such layers out with --skip-nonfinite."),
     ),
+    (ErrorCode.NO_DIFFERENCE, "grown"): (
+        marked(
+            "errors",
+            "All that both models have is the same; only what the fine-tuned model has beyond the original differs, "
+            "as in {tensor}.",
+        ),
+        marked("errors", "A LoRA changes what both models have: use the fine-tuned model itself, or choose another."),
+    ),
     (ErrorCode.NO_DIFFERENCE, "rounding"): (
         marked("errors", "The two models differ by rounding alone: one is the other saved in another number format."),
         marked("errors", "Choose another fine-tuned model or another original."),

@@ -104,7 +104,7 @@ def before_the_start(coverage: Coverage) -> list[str]:
     rest = not_in_file(coverage)
     short = f"{_capital(rest)}." if rest else ""
     if coverage.enough:
-        return [text for text in (short, *uncompared_sentences(coverage)) if text]
+        return list(dict.fromkeys(text for text in (short, *uncompared_sentences(coverage)) if text))
     return [_tr("{rest} {question}").format(rest=short, question=together()).strip(), coverage_warning(coverage)]
 
 
@@ -143,6 +143,8 @@ def uncompared_sentences(coverage: Coverage) -> list[str]:
             coverage.missing,
         )
         sentences.append(text.format(count=whole(coverage.missing)))
+    if coverage.smaller:
+        sentences.append(f"{_capital(_smaller(coverage))}.")
     grown = _grown(coverage)
     if grown:
         text = plural(
@@ -203,7 +205,7 @@ def not_in_file(coverage: Coverage) -> str:
         text = plural(CONTEXT, "{things} is not in the file", "{things} are not in the file", count)
         return text.format(things=_listed(things))
     if not coverage.missing:
-        return ""
+        return _smaller(coverage) if coverage.smaller else ""
     text = plural(
         CONTEXT,
         "{things} of the original has no counterpart",
@@ -211,6 +213,16 @@ def not_in_file(coverage: Coverage) -> str:
         coverage.missing,
     )
     return text.format(things=_with_blocks(counted(coverage.missing, "weight"), blocks))
+
+
+def _smaller(coverage: Coverage) -> str:
+    text = plural(
+        CONTEXT,
+        "{count} weight of the original is larger than the fine-tuned model's",
+        "{count} weights of the original are larger than the fine-tuned model's",
+        coverage.smaller,
+    )
+    return text.format(count=whole(coverage.smaller))
 
 
 def _capital(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from engine.steps import StepKind
 
 CONTEXT = "messages"
 _NAMES_SHOWN = 4
+_NEW = re.compile(r"(\d+) new (row|output|input)s?")  # the detail of a grown part, which reports have in English
 
 REASONS: dict[LeaveOutReason, str] = {
     LeaveOutReason.ONLY_FINETUNED: marked("messages", "only in the fine-tuned model"),
@@ -220,6 +222,8 @@ def left_out_text(item: LeftOut) -> str:
     if item.rounded_to:
         return translate(CONTEXT, UNCHANGED_BUT_ROUNDED).format(form=item.rounded_to)
     words = reason_text(item.reason)
+    if item.reason is LeaveOutReason.GROWN_PART:
+        return f"{words} ({_NEW.sub(lambda found: _new(found[2], int(found[1])), item.detail)})"
     return f"{words} ({item.detail})" if item.detail else words
 
 
@@ -270,7 +274,9 @@ def _remedy_of_growth(data: dict[str, Any]) -> str:
     if data["offered"]:
         text = translate("messages", "Switch on “{setting}” ({option}) to write the new part too, for {program}.")
         return " " + text.format(setting=translate("settings", "New weights"), option="--set-weight", program="ComfyUI")
-    return " " + translate("messages", "The chosen format has no way to enlarge it.")
+    return " " + translate(
+        "messages", "The chosen format has no way to enlarge it; only the fine-tuned model itself has the new part."
+    )
 
 
 def names_text(names: Sequence[str]) -> str:
@@ -288,6 +294,16 @@ def _extents(data: dict[str, Any]) -> Iterator[str]:
         yield (_written if data["enlarged"] else _not_written)(word, count).format(count=whole(count))
     for word, count in data["lacking"].items():
         yield _lacking(word, count).format(count=whole(count))
+
+
+def _new(word: str, count: int) -> str:
+    if word == "row":
+        text = plural("messages", "{count} new row", "{count} new rows", count)
+    elif word == "output":
+        text = plural("messages", "{count} new output channel", "{count} new output channels", count)
+    else:
+        text = plural("messages", "{count} new input channel", "{count} new input channels", count)
+    return text.format(count=whole(count))
 
 
 def _not_written(word: str, count: int) -> str:

@@ -73,7 +73,7 @@ def verify(
         known |= set(read.index.whole)
         layers: list[VerifiedLayer] = []
         left_out: list[LeftOut] = []
-        sums, plain_sums = _Sums(), _Sums()
+        sums, plain_sums, another = _Sums(), _Sums(), False
         for index, weight in enumerate(weights):
             cancel.check()
             enlarged = weight.name in read.enlarged
@@ -92,6 +92,7 @@ def verify(
                 )
             sums.add(found, grown)
             plain_sums.add(plain or found, grown)
+            another = another or plain not in (None, found)
             yield VerifyProgress(index + 1, len(weights), weight.name)
         yield Verification(
             layers=tuple(layers),
@@ -103,7 +104,7 @@ def verify(
             format_title=read.format.title,
             coverage=cover(pairing, components, _whole(read, pairing)),
             round_original=choice,
-            **(_plain_figures(layers, plain_sums) if any(weight.rounding for weight in weights) else {}),
+            **(_plain_figures(layers, plain_sums) if another else {}),
         )
 
 

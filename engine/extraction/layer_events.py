@@ -86,6 +86,9 @@ class LayerEvents:
         """
         if not all(files):
             data: dict[str, Any] = {"rounded": self._rounded, "reason": "rounding"} if self._rounded else {}
+            grown = next((weight.name for weight in self._plan.layers if weight.grown_numel), None)
+            if grown is not None:
+                data = {"tensor": grown, "reason": "grown"}
             raise EngineError(ErrorCode.NO_DIFFERENCE, file=self._finetuned.path, layers=len(self._plan.layers), **data)
         self._finetuned.check_unchanged()
         self._original.check_unchanged()

@@ -126,7 +126,7 @@ def report(
         "key_format": output.format.key,
         "totals": {
             "layers": len(rows),
-            "skipped": len(left_out),
+            "skipped": len({item.name for item in left_out}),
             "mean_energy_retained": figures.mean,
             "worst_energy_retained": figures.worst,
             "delta_energy": sum(row.delta_energy for row in rows),

@@ -25,6 +25,8 @@ _TIED = {
     "predictions.decoder.weight": ("word_embeddings.weight",),
 }
 
+_OTHER_HEADS = ("score.weight", "classifier.weight", "v_head.summary.weight", "value_head.weight")  # of reward models
+
 
 def turn_conv1d(views: Views) -> Views:
     """Matrices of GPT-2's Conv1D as (out, in); those of programs that keep them as other models do stay as they are.
@@ -61,8 +63,8 @@ def pair_tied(
     """Give a side that stores its embeddings alone the last layer that they are, where the other side stores both.
 
     A model without its last layer looks alike, such as a text encoder, which needs none: it is told apart by its
-    ``config.json``, else by the other side's where that says that nothing is tied, else by its names, which then begin
-    at the embeddings.
+    ``config.json``, else by the other model's where that has a last layer of its own, else by its names, which then
+    begin at the embeddings, or have another last layer.
 
     Args:
         tuned: the fine-tuned model by canonical name.
@@ -108,8 +110,12 @@ def _embeddings(head: str, view: WeightView, views: Views, said: object) -> Weig
     ]
     if len(found) != 1 or len(view.shape) != 2 or found[0].shape[1:] != view.shape[1:]:
         return None
-    named_whole = view.component != "text_encoders" and "." in found[0].source.name.removesuffix(".weight")
-    tied = named_whole if said is None else bool(said)
+    if said is None:
+        replaced = any(start + other in views for other in _OTHER_HEADS)
+        encoder = view.component == "text_encoders"
+        tied = "." in found[0].source.name.removesuffix(".weight") and not replaced and not encoder
+    else:
+        tied = bool(said)
     return found[0] if tied else None
 
 

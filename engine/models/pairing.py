@@ -246,7 +246,7 @@ def select(pairing: Pairing, settings: ExtractionSettings) -> Selection:
 
 
 def _grown_part(weight: PairedWeight) -> list[LeftOut]:
-    detail = ", ".join(f"{count} new {word}" for word, count in weight.grown.items())
+    detail = ", ".join(f"{count} new {word if count > 1 else word[:-1]}" for word, count in weight.grown.items())
     if not detail:
         return []
     return [

@@ -3088,8 +3088,18 @@
     <name>errors</name>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>A LoRA changes what both models have: use the fine-tuned model itself, or choose another.</source>
+        <translation>Ein LoRA ändert, was beide Modelle haben: das feinabgestimmte Modell selbst verwenden oder ein anderes wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Add a name after it.</source>
         <translation>Dahinter einen Namen angeben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>All that both models have is the same; only what the fine-tuned model has beyond the original differs, as in {tensor}.</source>
+        <translation>Alles, was beide Modelle haben, ist gleich; nur was das feinabgestimmte Modell darüber hinaus hat, ist anders, etwa in {tensor}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4239,6 +4249,14 @@
     </message>
     <message numerus="yes">
         <location filename="../../app/text/headline.py"/>
+        <source>{count} weights of the original are larger than the fine-tuned model's</source>
+        <translation>
+            <numerusform>{count} Gewicht des Originals ist größer als das des feinabgestimmten Modells</numerusform>
+            <numerusform>{count} Gewichte des Originals sind größer als die des feinabgestimmten Modells</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/headline.py"/>
         <source>{count} weights of the original have no counterpart.</source>
         <translation>
             <numerusform>{count} Gewicht des Originals hat kein Gegenstück.</numerusform>
@@ -4569,9 +4587,13 @@
         <translation>Mit „{setting}“ ({option}) wird auch der neue Teil geschrieben, für {program}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/notices.py"/>
         <source>The chosen format has no way to enlarge it.</source>
-        <translation>Das gewählte Format kann es nicht vergrößern.</translation>
+        <translation type="vanished">Das gewählte Format kann es nicht vergrößern.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The chosen format has no way to enlarge it; only the fine-tuned model itself has the new part.</source>
+        <translation>Das gewählte Format kann es nicht vergrößern; nur das feinabgestimmte Modell selbst hat den neuen Teil.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4756,6 +4778,14 @@
     </message>
     <message numerus="yes">
         <location filename="../../app/text/notices.py"/>
+        <source>{count} new input channels</source>
+        <translation>
+            <numerusform>{count} neuer Eingangskanal</numerusform>
+            <numerusform>{count} neue Eingangskanäle</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
         <source>{count} new input channels are not in the file</source>
         <translation>
             <numerusform>{count} neuer Eingangskanal ist nicht in der Datei</numerusform>
@@ -4772,10 +4802,26 @@
     </message>
     <message numerus="yes">
         <location filename="../../app/text/notices.py"/>
+        <source>{count} new output channels</source>
+        <translation>
+            <numerusform>{count} neuer Ausgangskanal</numerusform>
+            <numerusform>{count} neue Ausgangskanäle</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
         <source>{count} new output channels are not in the file</source>
         <translation>
             <numerusform>{count} neuer Ausgangskanal ist nicht in der Datei</numerusform>
             <numerusform>{count} neue Ausgangskanäle sind nicht in der Datei</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/notices.py"/>
+        <source>{count} new rows</source>
+        <translation>
+            <numerusform>{count} neue Zeile</numerusform>
+            <numerusform>{count} neue Zeilen</numerusform>
         </translation>
     </message>
     <message numerus="yes">

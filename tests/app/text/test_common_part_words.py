@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from PySide6.QtCore import QLocale
+from PySide6.QtWidgets import QApplication
 
-from app.text.notices import notice_text
+from app.text.language import install_language
+from app.text.notices import left_out_text, notice_text
+from app.text.translation import ENGLISH, speak
 from engine.events import Notice, NoticeCode
+from engine.results import LeaveOutReason, LeftOut
 
 NAME = "diffusion_model.conv_in.weight"
 
@@ -30,7 +35,7 @@ def said(grown: dict[str, int], lacking: dict[str, int], *, enlarged: bool = Fal
 def test_what_is_new_and_missing_in_the_file_is_counted(grown: dict[str, int], words: str) -> None:
     text = said(grown, {})
     assert text.startswith(f"{NAME}: {words}")
-    assert text.endswith("The chosen format has no way to enlarge it.")
+    assert text.endswith("no way to enlarge it; only the fine-tuned model itself has the new part.")
 
 
 def test_how_to_get_the_new_part_is_said_where_there_is_a_way() -> None:
@@ -70,3 +75,24 @@ def test_doubts_about_experts_name_one_and_count_all(code: NoticeCode) -> None:
     text = notice_text(Notice(code, NAME, {"layers": 3}))
     assert "3 tensors" in text
     assert NAME in text
+
+
+@pytest.mark.parametrize(
+    ("detail", "words"),
+    [
+        ("12 new rows", "12 neue Zeilen"),
+        ("1 new input", "1 neuer Eingangskanal"),
+        ("6 new outputs, 5 new inputs", "6 neue Ausgangskanäle, 5 neue Eingangskanäle"),
+    ],
+)
+def test_a_new_part_that_is_left_out_is_named_in_the_language_chosen(
+    detail: str, words: str, qapp: QApplication
+) -> None:
+    usual = QLocale()
+    install_language(qapp, "de")
+    try:
+        assert left_out_text(LeftOut(NAME, LeaveOutReason.GROWN_PART, detail)).endswith(f"({words})")
+    finally:
+        install_language(qapp, "en")
+        QLocale.setDefault(usual)
+        speak(ENGLISH)

@@ -184,3 +184,10 @@ def test_reasons_are_never_put_together_and_the_lines_count_everything() -> None
 )
 def test_numbers_of_parameters(count: int, words: str) -> None:
     assert parameters_text(count) == words
+
+
+def test_weights_that_are_smaller_are_not_said_to_have_no_counterpart() -> None:
+    shrunk = Coverage(compared=97, parameters=100, smaller=2, blocks=2)
+    words = "2 weights of the original are larger than the fine-tuned model's"
+    assert kept_clause(0.94, shrunk).endswith(f"; {words}")
+    assert before_the_start(shrunk)[0] == f"{words}."

@@ -269,6 +269,30 @@ def test_two_models_that_differ_by_rounding_alone_give_no_lora(tmp_path: Path) -
     assert caught.value.data["rounded"] == 3
 
 
+def test_two_models_of_which_only_new_rows_differ_are_not_said_to_differ_by_rounding(tmp_path: Path) -> None:
+    base = matrices(3) | {PREFIX + "embed_tokens.weight": seeded("rows", 20, 8)}
+    tuned = {name: weight.bfloat16() for name, weight in base.items()}
+    rows = tuned[PREFIX + "embed_tokens.weight"]
+    tuned[PREFIX + "embed_tokens.weight"] = torch.cat([rows, seeded("new", 2, 8).bfloat16()])
+    pair = save_model(tmp_path / "tuned.safetensors", tuned), save_model(tmp_path / "base.safetensors", base)
+    with pytest.raises(EngineError) as caught:
+        run(pair, tmp_path / "out")
+    assert caught.value.data["reason"] == "grown"
+    assert "embed_tokens.weight" in str(caught.value.tensor)
+
+
+def test_a_tensor_that_is_left_out_in_two_parts_for_two_reasons_counts_once(tmp_path: Path) -> None:
+    base = matrices(3) | {PREFIX + "embed_tokens.weight": seeded("rows", 20, 8)}
+    tuned = {name: (weight + (0.1 if "layers" in name else 0.0)).bfloat16() for name, weight in base.items()}
+    rows = tuned[PREFIX + "embed_tokens.weight"]
+    tuned[PREFIX + "embed_tokens.weight"] = torch.cat([rows, seeded("new", 2, 8).bfloat16()])
+    pair = save_model(tmp_path / "tuned.safetensors", tuned), save_model(tmp_path / "base.safetensors", base)
+    ran = run(pair, tmp_path / "out")
+    assert Counter(item.reason.value for item in ran.result.left_out) == {"grown_part": 1, "unchanged": 1}
+    assert ran.result.skipped == 1
+    assert json.loads(ran.result.outputs[0].report.read_text("utf-8"))["totals"]["skipped"] == 1
+
+
 @pytest.mark.parametrize("side", ["tuned", "base"])
 def test_a_broken_value_is_found_before_it_is_rounded(side: str, tmp_path: Path) -> None:
     base, name = matrices(3), f"{PREFIX}layers.1.weight"
@@ -383,6 +407,15 @@ def test_verifying_measures_the_same_change_and_the_plain_one_too(
         total, lost = total + float(plain.square().sum()), lost + float((plain - given).square().sum())
     assert found.plain_mean_energy_retained == pytest.approx(1.0 - lost / total, abs=1e-5)
     assert found.plain_mean_energy_retained != pytest.approx(found.mean_energy_retained, abs=1e-5)
+
+
+def test_nothing_is_said_of_a_plain_difference_where_nothing_was_rounded(tmp_path: Path) -> None:
+    pair = plain_pair(tmp_path, F32, BF16)
+    tensors = {name: seeded(name, 24, 16) for name in ("a.weight", "b.weight")}
+    save_model(pair[0], {name: weight + 0.1 * seeded(name + "!", 24, 16) for name, weight in tensors.items()})
+    save_model(pair[1], {name: weight.bfloat16() for name, weight in tensors.items()})
+    found = verified(pair, run(pair, tmp_path, rank=4).lora)
+    assert (found.round_original, found.plain_mean_energy_retained) == ("auto", None)
 
 
 def test_a_lora_that_says_nothing_of_rounding_is_held_against_the_plain_difference(tmp_path: Path) -> None:

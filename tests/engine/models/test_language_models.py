@@ -238,3 +238,24 @@ def test_the_energy_of_new_rows_is_measured_and_in_the_report(tmp_path: Path) ->
         f"diffusion_model.{name}": pytest.approx(float(tuned[name][VOCABULARY:].double().square().sum()), rel=1e-9)
         for name in ("model.embed_tokens.weight", "lm_head.weight")
     }
+
+
+def test_an_original_that_is_known_as_untied_makes_no_embeddings_a_last_layer(tmp_path: Path) -> None:
+    base = saved(model("llama_tied"), tmp_path / "saved")
+    base |= {"lm_head.weight": random_tensor(VOCABULARY, WIDTH, seed=3)}
+    for side in ("tuned", "base"):
+        (tmp_path / side).mkdir()
+    tuned = {name: tensor for name, tensor in changed(base).items() if name != "lm_head.weight"}
+    paths = files(tmp_path / "tuned", tuned, base)[0], files(tmp_path / "base", tuned, base)[1]
+    (tmp_path / "base" / "config.json").write_text(json.dumps({"tie_word_embeddings": False}))
+    with open_checkpoint(paths[0]) as left, open_checkpoint(paths[1]) as right:
+        pairing = pair(left, right)
+    assert {item.name.split(".")[-2] for item in pairing.left_out} == {"lm_head"}
+
+
+@pytest.mark.parametrize("head", ["score.weight", "classifier.weight"])
+def test_a_model_with_another_last_layer_is_not_taken_for_a_tied_one(head: str, tmp_path: Path) -> None:
+    base = saved(model("llama_tied"), tmp_path / "saved")
+    tuned = changed(base) | {head: random_tensor(1, WIDTH, seed=4)}
+    pairing, _ = paired(tmp_path, tuned, base | {"lm_head.weight": random_tensor(VOCABULARY, WIDTH, seed=3)})
+    assert {item.name.split(".")[-2] for item in pairing.left_out} == {"lm_head", head.split(".")[0]}

@@ -202,7 +202,7 @@ def test_an_original_of_another_model_is_known_by_the_size_of_the_changes(tmp_pa
 
 
 GROWN = {
-    "model.embed_tokens.weight": ((36, 12), (24, 12)),
+    PREFIX + "embed_tokens.weight": ((36, 12), (24, 12)),
     f"{PREFIX}input_blocks.0.0.weight": ((8, 9, 3, 3), (8, 4, 3, 3)),
 }
 
@@ -242,7 +242,7 @@ def test_new_rows_and_channels_are_counted(tmp_path: Path) -> None:
 
 
 def test_the_rows_of_one_larger_vocabulary_are_counted_once(tmp_path: Path) -> None:
-    tuned, base, _ = grown_pair(tmp_path, "model.embed_tokens.weight")
+    tuned, base, _ = grown_pair(tmp_path, PREFIX + "embed_tokens.weight")
     tuned["lm_head.weight"], base["lm_head.weight"] = random_tensor(36, 12, seed=3), random_tensor(24, 12, seed=4)
     assert coverage(saved(tmp_path, tuned, base)).new_rows == 12
 
@@ -266,3 +266,11 @@ def test_a_grown_part_that_the_file_enlarges_the_weight_by_is_kept(tmp_path: Pat
     found = verified(pair, ran.lora)
     assert found.mean_energy_retained == pytest.approx(1.0, abs=1e-6)
     assert found.coverage.complete
+
+
+def test_a_vocabulary_that_lost_rows_is_no_weight_without_a_counterpart(tmp_path: Path) -> None:
+    base = blocks() | {PREFIX + "embed_tokens.weight": random_tensor(20, 8, seed=1)}
+    tuned = changed(base)
+    tuned[PREFIX + "embed_tokens.weight"] = tuned[PREFIX + "embed_tokens.weight"][:15]
+    found = coverage(saved(tmp_path, tuned, base))
+    assert (found.smaller, found.missing, found.complete, found.enough) == (1, 0, False, True)
