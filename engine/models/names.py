@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from engine.checkpoints import Checkpoint, WeightSource, WeightView
+from engine.checkpoints.names_of_files import TEXT_ENCODERS
 from engine.errors import EngineError
 from engine.events import Notice, NoticeCode
 from engine.models import wrappers
@@ -128,7 +129,7 @@ class _Reading:
         found = recognised(sources)
         if found is not None and found[0] and is_checkpoint(found[1]):
             sources = self._without(found[0], sources)
-        rest = self._read_components(sources)
+        rest = self._read_encoders(self._read_components(sources), len(sources))
         if any(name.startswith(DENOISER) for name in self.views) or not rest:
             self._add(NATIVE.views(rest, "other"))
             return
@@ -167,6 +168,25 @@ class _Reading:
                     self.family = kind.family if self.family is GENERIC else self.family
             named += self._views(start, inner, kind)
         self._add(_in_order(named, sources))
+        return rest
+
+    def _read_encoders(self, sources: Sources, count: int) -> Sources:
+        """Name text encoders that stand beside something else as diffusers calls their folders; returns the rest.
+
+        Args:
+            sources: what has no component's prefix.
+            count: of the whole model's tensors.
+        """
+        rest = sources
+        for word in TEXT_ENCODERS:
+            inner = behind(f"{word}.", rest)
+            if not 0 < len(inner) < count:
+                continue
+            start = _start_inside(inner)
+            kind = kind_of(behind(start, inner))
+            if kind is not None and kind.component == "text_encoders":
+                self._add(self._views(start, inner, kind))
+                rest = {name: source for name, source in rest.items() if not name.startswith(f"{word}.")}
         return rest
 
     def _views(self, start: str, sources: Sources, kind: Kind) -> list[tuple[str, WeightView]]:

@@ -174,6 +174,9 @@ def scaled(stored: Unclaimed, weight: StoredTensor, scale: StoredTensor) -> dict
         for block in _blocks(stored, weight, scale):
             if scale.shape == tuple(map(blocks, weight.shape, block)):
                 return {"block": list(block)}
+        if scale.shape[1] > 1:
+            usual = "blocks of 128 x 128, which are meant where no config.json beside the file says otherwise"
+            refuse(scale.name, f"{described(scale)} does not fit {described(weight).rstrip(',')} in {usual}")
     check_scale(scale, weight)
     return {}
 

@@ -290,3 +290,14 @@ def test_a_scale_that_is_not_a_number_gives_numbers_that_are_none(kind: str, tmp
     with open_model(save_model(tmp_path / "model.safetensors", tensors)) as model:
         numbers = read_view(model, WeightView.of(model.weights[NAME], "denoiser"))
     assert not torch.isfinite(numbers).all()
+
+
+def test_blocks_of_another_size_ask_for_the_config_that_says_so(tmp_path: Path) -> None:
+    tensors = {NAME: torch.ones(256, 256).to(torch.float8_e4m3fn), f"{NAME}_scale_inv": torch.ones(4, 4)}
+    path = save_model(tmp_path / "model.safetensors", tensors)
+    with pytest.raises(EngineError) as caught:
+        open_model(path)
+    assert "config.json" in " ".join(error_text(caught.value))
+    (tmp_path / "config.json").write_text('{"quantization_config": {"weight_block_size": [64, 64]}}')
+    with open_model(path) as model:
+        assert model.weights[NAME].parameters["block"] == [64, 64]

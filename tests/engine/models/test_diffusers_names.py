@@ -261,6 +261,27 @@ def test_a_pipeline_in_folders_is_the_single_file_of_the_same_model(tmp_path: Pa
             assert torch.equal(read_view(tuned, weight.finetuned), read_view(base, weight.original)), weight.name
 
 
+@pytest.mark.parametrize("denoiser", ["", "transformer.", "model.diffusion_model."])
+def test_a_text_encoder_beside_a_denoiser_is_known_by_the_word_of_its_folder(denoiser: str, tmp_path: Path) -> None:
+    flux = MODELS["flux"]()
+    native = flux.native(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2, "num_hidden_layers": 1}
+    clip = CLIPTextModel(CLIPTextConfig(**sizes, vocab_size=50, max_position_embeddings=8)).state_dict()
+    state = {name.removeprefix("text_model."): tensor for name, tensor in clip.items()}
+    trained = {denoiser + name: tensor for name, tensor in flux.converted(native).items()}
+    trained |= {f"text_encoder.text_model.{name}": tensor for name, tensor in state.items()}
+    whole = {f"model.diffusion_model.{name}": tensor for name, tensor in native.items()}
+    whole |= {f"text_encoders.clip_l.transformer.text_model.{name}": tensor for name, tensor in state.items()}
+    with (
+        open_checkpoint(save_model(tmp_path / "trained.safetensors", trained)) as tuned,
+        open_checkpoint(save_model(tmp_path / "whole.safetensors", whole)) as base,
+    ):
+        pairing = pair(tuned, base)
+        assert (pairing.family.key, pairing.left_out, len(pairing.weights)) == ("flux", (), len(whole))
+        for weight in pairing.weights:
+            assert torch.equal(read_view(tuned, weight.finetuned), read_view(base, weight.original)), weight.name
+
+
 LATER_HUNYUAN: dict[str, Callable[[], torch.nn.Module]] = {
     "hunyuan_video15": lambda: HunyuanVideo15Transformer3DModel(
         in_channels=4, out_channels=4, num_attention_heads=3, attention_head_dim=16, num_layers=1,
