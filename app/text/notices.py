@@ -259,6 +259,11 @@ def notice_text(notice: Notice) -> str:
     return f"{translate(CONTEXT, ROUNDING)} {text}" if data.get("most") else text
 
 
+def rounding_warning(notices: Sequence[Notice]) -> str:
+    """That most of the difference can only be rounding, in few words; empty where it is not said."""
+    return translate(CONTEXT, ROUNDING) if any(notice.data.get("most") for notice in notices) else ""
+
+
 def _template(notice: Notice) -> str:
     if notice.code is NoticeCode.FINETUNED_COARSER and not notice.data.get("repeatable"):
         return NOT_REPEATABLE

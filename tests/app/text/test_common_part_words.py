@@ -85,7 +85,9 @@ def test_doubts_about_experts_name_one_and_count_all(code: NoticeCode) -> None:
         ("6 new outputs, 5 new inputs", "6 neue Ausgangskanäle, 5 neue Eingangskanäle"),
     ],
 )
-def test_a_new_part_that_is_left_out_is_named_in_the_language_chosen(detail: str, words: str, qapp: QApplication) -> None:
+def test_a_new_part_that_is_left_out_is_named_in_the_language_chosen(
+    detail: str, words: str, qapp: QApplication
+) -> None:
     usual = QLocale()
     install_language(qapp, "de")
     try:
