@@ -280,7 +280,7 @@ def _remedy_of_growth(data: dict[str, Any]) -> str:
         text = translate("messages", "Switch on “{setting}” ({option}) to write the new part too, for {program}.")
         return " " + text.format(setting=translate("settings", "New weights"), option="--set-weight", program="ComfyUI")
     return " " + translate(
-        "messages", "The chosen format has no way to enlarge it; only the fine-tuned model itself has the new part."
+        "messages", "The chosen format has no way to enlarge it; the fine-tuned model itself has the new part."
     )
 
 
