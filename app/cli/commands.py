@@ -294,4 +294,5 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
         console.line(f"It {clause}. The weakest of {layers} keeps {worst}; {left_out}")
     rounded = sum(bool(item.rounded_to) for item in result.left_out)
     if rounded:
-        console.line(f"{counted(rounded, 'tensor')} of those differ by rounding alone, which is no change.")
+        differ = "differs" if rounded == 1 else "differ"
+        console.line(f"{counted(rounded, 'tensor')} of those {differ} by rounding alone, which is no change.")

@@ -259,6 +259,11 @@ def notice_text(notice: Notice) -> str:
     return f"{translate(CONTEXT, ROUNDING)} {text}" if data.get("most") else text
 
 
+def rounding_warning(notices: Sequence[Notice]) -> str:
+    """That most of the difference can only be rounding, in few words; empty where it is not said."""
+    return translate(CONTEXT, ROUNDING) if any(notice.data.get("most") for notice in notices) else ""
+
+
 def _template(notice: Notice) -> str:
     if notice.code is NoticeCode.FINETUNED_COARSER and not notice.data.get("repeatable"):
         return NOT_REPEATABLE
@@ -275,7 +280,7 @@ def _remedy_of_growth(data: dict[str, Any]) -> str:
         text = translate("messages", "Switch on “{setting}” ({option}) to write the new part too, for {program}.")
         return " " + text.format(setting=translate("settings", "New weights"), option="--set-weight", program="ComfyUI")
     return " " + translate(
-        "messages", "The chosen format has no way to enlarge it; only the fine-tuned model itself has the new part."
+        "messages", "The chosen format has no way to enlarge it; the fine-tuned model itself has the new part."
     )
 
 

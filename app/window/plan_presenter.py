@@ -15,7 +15,7 @@ from app.text.headline import (
     unrelated_warning,
     whole_offer,
 )
-from app.text.notices import notice_text
+from app.text.notices import notice_text, rounding_warning
 from app.text.translation import whole
 from app.text.window_text import NOT_OF_THE_MODELS, why_not
 from app.widgets.bar.bottom_bar import BottomBar
@@ -133,6 +133,9 @@ class WindowPlan(QObject):
         if answer.plan is not None:
             plan = answer.plan
             remarks = [*self._unrelated(answer.request), *before_the_start(plan.coverage)]
+            rounding = rounding_warning(plan.notices)
+            if remarks and rounding:  # the card shows the first one
+                remarks[0] = f"{remarks[0]} {rounding}"
             remarks += [whole_offer(plan.could_write_whole)] if plan.coverage.unmatched else []
             remarks += [notice_text(item) for item in plan.notices if item.code not in SAID_ELSEWHERE]
             remarks += absent_sentences(plan.coverage)

@@ -126,7 +126,8 @@ class OutputCollector:
             EngineError: ``output_unwritable`` or ``disk_full``.
         """
         plan, output = self._plan, self._output
-        rows, sources, figures = self.rows, self._sources, quality(self.rows, self.lost_energy, self.whole_energy)
+        rows, sources = self.rows, self._sources
+        figures = quality(rows, self.lost_energy, self.whole_energy, output.enlarged)
         totals = run | {"set_weights": self._whole}
         if output.enlarged:
             totals |= {"enlarged_weights": sorted(output.enlarged)}

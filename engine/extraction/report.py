@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,17 +36,26 @@ class Quality:
     worst: float
 
 
-def quality(rows: list[LayerResult], lost_energy: float, whole_energy: float = 0.0) -> Quality:
+def quality(
+    rows: list[LayerResult], lost_energy: float, whole_energy: float = 0.0, enlarged: Collection[str] = ()
+) -> Quality:
     """Sum up the layers.
 
     Args:
         rows: of the file.
         lost_energy: |delta|^2 of what is not in the file: of matched weights, and of grown parts against zero.
         whole_energy: of grown parts that the file holds as they are.
+        enlarged: the names of the weights whose grown parts these are.
     """
+
+    def share(row: LayerResult) -> float:
+        grown = row.grown_energy if row.name in enlarged else 0.0
+        total = row.delta_energy + grown
+        return (row.energy_retained * row.delta_energy + grown) / total if grown else row.energy_retained
+
     total = sum(row.delta_energy for row in rows) + lost_energy + whole_energy
     kept = sum(row.energy_retained * row.delta_energy for row in rows) + whole_energy
-    return Quality(mean=kept / total if total else 0.0, worst=min((row.energy_retained for row in rows), default=0.0))
+    return Quality(mean=kept / total if total else 0.0, worst=min(map(share, rows), default=0.0))
 
 
 @dataclass(frozen=True)

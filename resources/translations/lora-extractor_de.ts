@@ -4592,8 +4592,8 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
-        <source>The chosen format has no way to enlarge it; only the fine-tuned model itself has the new part.</source>
-        <translation>Das gewählte Format kann es nicht vergrößern; nur das feinabgestimmte Modell selbst hat den neuen Teil.</translation>
+        <source>The chosen format has no way to enlarge it; the fine-tuned model itself has the new part.</source>
+        <translation>Das gewählte Format kann es nicht vergrößern; das feinabgestimmte Modell selbst hat den neuen Teil.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>

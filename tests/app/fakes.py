@@ -133,7 +133,7 @@ class FakeSession:
             "measured": (),
             "costs": tuple(work(layer, method) for layer in layers),
             "journal_bytes": 100_000_000,
-            "notices": (),
+            "notices": self.engine.notices,
         }
         output: dict[str, Any] = {
             "made_with": settings.model_dump(mode="json"),
@@ -215,6 +215,7 @@ class FakeEngine:
     speed: Speed | None = field(default_factory=lambda: Speed(1e12, 1e9, 0.001))
     calibrations: list[ExtractionSettings] = field(default_factory=list)
     coverage: Coverage = field(default_factory=Coverage)
+    notices: tuple[Notice, ...] = ()
     runs: int = 0
     closed_runs: int = 0
 

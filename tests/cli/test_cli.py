@@ -30,7 +30,7 @@ def test_extract_answers_with_the_documented_json(extract: Call, tmp_path: Path)
         "worst_energy_retained", "size_bytes", "peak_device_bytes", "peak_rss_bytes",
         "layers_kept", "read_bytes", "copied_bytes", "waited_share", "large_changes", "coverage",
         "compared_parameters", "whole_parameters", "parameters", "new_rows", "new_channels", "unmatched_weights",
-        "missing_weights", "blocks", "unmatched_blocks", "absent_parts",
+        "missing_weights", "smaller_weights", "blocks", "unmatched_blocks", "absent_parts",
     ]  # fmt: skip
     assert list(answer["outputs"][0]) == [
         "path", "report", "rank", "key_format", "size_bytes", "mean_energy_retained", "worst_energy_retained",

@@ -35,7 +35,7 @@ def said(grown: dict[str, int], lacking: dict[str, int], *, enlarged: bool = Fal
 def test_what_is_new_and_missing_in_the_file_is_counted(grown: dict[str, int], words: str) -> None:
     text = said(grown, {})
     assert text.startswith(f"{NAME}: {words}")
-    assert text.endswith("no way to enlarge it; only the fine-tuned model itself has the new part.")
+    assert text.endswith("no way to enlarge it; the fine-tuned model itself has the new part.")
 
 
 def test_how_to_get_the_new_part_is_said_where_there_is_a_way() -> None:

@@ -16,6 +16,7 @@ from app.widgets.queue.texts import job_tooltip, outcome
 from app.window.frame import Tab
 from app.window.main_window import MainWindow
 from app.work.controller import State
+from engine.events import Notice, NoticeCode
 from engine.results import Coverage, ExtractionResult, OutputFile
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -61,6 +62,18 @@ def test_before_the_start_card_and_bar_warn(qtbot: QtBot, fragment: FakeEngine, 
     assert bar.headline.text() == f"{WARNING} Only 12.0 % of the parameters can be compared"
     assert bar.headline.property("tone") == "warning"
     assert "Will write " in bar.detail.text()
+
+
+def test_the_card_says_that_most_can_only_be_rounding_beside_what_is_not_in_the_file(
+    qtbot: QtBot, engine: FakeEngine, window: MainWindow, pair: Pair
+) -> None:
+    engine.coverage = SOME
+    data = {"layers": 9, "of": 12, "finetuned": "fp8", "original": "bf16", "most": True, "rounded": "original"}
+    engine.notices = (Notice(NoticeCode.COMPARED_ROUNDED, "a.weight", data),)
+    planned(qtbot, window, pair)
+    remark = window.frame.models.pair.remark.text()
+    assert "12 new rows and 3 weights are not in the file." in remark
+    assert "Most of the difference can only be rounding." in remark
 
 
 def test_the_warning_goes_with_the_pair(

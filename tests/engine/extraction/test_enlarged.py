@@ -132,6 +132,8 @@ def test_verify_measures_the_whole_of_an_enlarged_weight(rank: int, name: str, t
     missed = exact - enlarged(load_lora(ran.lora), name, base[PREFIX + name])
     expected = 1 - float(missed.square().sum()) / float(delta.square().sum())
     assert layer.energy_retained == pytest.approx(expected, abs=1e-9)
+    said = ran.result.outputs[0].worst_energy_retained
+    assert found.worst_energy_retained == pytest.approx(said, abs=1e-6), "the file says the same of itself"
 
 
 def test_the_file_is_no_larger_than_was_said_before(tmp_path: Path) -> None:

@@ -259,3 +259,17 @@ def test_a_model_with_another_last_layer_is_not_taken_for_a_tied_one(head: str, 
     tuned = changed(base) | {head: random_tensor(1, WIDTH, seed=4)}
     pairing, _ = paired(tmp_path, tuned, base | {"lm_head.weight": random_tensor(VOCABULARY, WIDTH, seed=3)})
     assert {item.name.split(".")[-2] for item in pairing.left_out} == {"lm_head", head.split(".")[0]}
+
+
+def test_a_record_of_other_rows_never_answers_for_a_resized_vocabulary(tmp_path: Path) -> None:
+    base = saved(model("gpt2"), tmp_path / "saved")
+    name = next(name for name in base if name.endswith("wte.weight"))
+    tuned = changed(base) | {name: random_tensor(VOCABULARY + 5, WIDTH, seed=3)}
+    pairing, _ = paired(tmp_path, tuned, base)
+    weight = next(weight for weight in pairing.weights if weight.common is not None)
+    known = {"what": "measured", "delta_energy": 2.0, "shape": [VOCABULARY, WIDTH], "sides": sides_key(weight)}
+    rows = {"common": [VOCABULARY, WIDTH], "grown_energy": 3.0, "common_rows": None}
+    others = [{"common_rows": None}, {"common_rows": VOCABULARY}, rows | {"common": [VOCABULARY - 1, WIDTH]}]
+    for fields, found in [(rows, (2.0, 3.0)), *((other, None) for other in others)]:
+        entry = type("Entry", (), {"fields": known | fields})
+        assert find_measured([entry], weight) == found  # type: ignore[list-item]
