@@ -10,12 +10,14 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save
 
+from . import gguf
 from .mutations import bytes_of, json_of
 
 TENSORS = {
@@ -34,10 +36,12 @@ class Target:
     Attributes:
         title: for the reports.
         write: makes a bad version in a folder that is empty, and returns the path to choose.
+        valid: makes what `write` damages in a folder that is empty, and returns the paths to choose.
     """
 
     title: str
     write: Callable[[Path, random.Random], Path]
+    valid: Callable[[Path], list[Path]]
 
 
 @cache
@@ -65,34 +69,53 @@ def safetensors_bytes(folder: Path, rng: random.Random) -> Path:
     return _written(folder / "model.safetensors", bytes_of(_safetensors(), rng))
 
 
+def _valid_safetensors(folder: Path) -> list[Path]:
+    return [_written(folder / "model.safetensors", _safetensors())]
+
+
+def _shards(folder: Path) -> tuple[Path, dict[str, Any], list[Path]]:
+    """A valid index of two files: its path, what it says, and the files."""
+    files = [folder / f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    halves = [dict(list(TENSORS.items())[:2]), dict(list(TENSORS.items())[2:])]
+    names: dict[str, str] = {}
+    for file, half in zip(files, halves, strict=True):
+        _written(file, save({key: tensor.contiguous() for key, tensor in half.items()}))
+        names |= dict.fromkeys(half, file.name)
+    table = {"metadata": {"total_size": 1}, "weight_map": names}
+    return _written(folder / "model.safetensors.index.json", json.dumps(table).encode()), table, files
+
+
 def index(folder: Path, rng: random.Random) -> Path:
     """An index of two files, with exchanged values, or a broken file behind it."""
-    names = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
-    halves = [dict(list(TENSORS.items())[:2]), dict(list(TENSORS.items())[2:])]
-    table = {"metadata": {"total_size": 1}, "weight_map": {}}
-    for name, half in zip(names, halves, strict=True):
-        data = save({key: tensor.contiguous() for key, tensor in half.items()})
-        _written(folder / name, bytes_of(data, rng) if rng.random() < 0.1 else data)
-        table["weight_map"] |= dict.fromkeys(half, name)  # type: ignore[operator]
-    path = folder / "model.safetensors.index.json"
-    text = json.dumps(table).encode()
-    _written(path, json_of(table, rng) if rng.random() < 0.7 else bytes_of(text, rng))
-    return rng.choice((folder, path, *(folder / name for name in names)))
+    path, table, files = _shards(folder)
+    for file in files:
+        if rng.random() < 0.1:
+            _written(file, bytes_of(file.read_bytes(), rng))
+    _written(path, json_of(table, rng) if rng.random() < 0.7 else bytes_of(path.read_bytes(), rng))
+    return rng.choice((folder, path, *files))
 
 
-def pipeline(folder: Path, rng: random.Random) -> Path:
-    """The index of a model in folders."""
+def _pipeline(folder: Path) -> tuple[Path, dict[str, Any], list[Path]]:
+    """A valid model in folders: the path of its index, what it says, and the files."""
     table = {
         "_class_name": "FluxPipeline",
         "transformer": ["diffusers", "FluxTransformer2DModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     }
-    for name in ("transformer", "vae"):
-        (folder / name).mkdir()
-        data = _safetensors()
-        file = folder / name / "diffusion_pytorch_model.safetensors"
-        _written(file, bytes_of(data, rng) if rng.random() < 0.3 else data)
-    path = _written(folder / "model_index.json", json_of(table, rng))
+    files = [folder / name / "diffusion_pytorch_model.safetensors" for name in ("transformer", "vae")]
+    for file in files:
+        file.parent.mkdir()
+        _written(file, _safetensors())
+    return _written(folder / "model_index.json", json.dumps(table).encode()), table, files
+
+
+def pipeline(folder: Path, rng: random.Random) -> Path:
+    """The index of a model in folders."""
+    path, table, files = _pipeline(folder)
+    for file in files:
+        if rng.random() < 0.3:
+            _written(file, bytes_of(file.read_bytes(), rng))
+    _written(path, json_of(table, rng))
     return rng.choice((folder, path))
 
 
@@ -101,6 +124,10 @@ def _pickled(zipped: bool) -> bytes:
     stream = io.BytesIO()
     torch.save({"state_dict": TENSORS, "epoch": 3}, stream, _use_new_zipfile_serialization=zipped)
     return stream.getvalue()
+
+
+def _valid_pickles(folder: Path) -> list[Path]:
+    return [_written(folder / "model.pt", _pickled(True)), _written(folder / "model.ckpt", _pickled(False))]
 
 
 def _instructions(data: bytes, rng: random.Random) -> bytes:
@@ -121,7 +148,7 @@ def zip_pickle(folder: Path, rng: random.Random) -> Path:
     with zipfile.ZipFile(io.BytesIO(_pickled(True))) as good, zipfile.ZipFile(folder / "model.pt", "w") as bad:
         for entry in good.infolist():
             content = good.read(entry)
-            bad.writestr(entry.filename, _instructions(content, rng) if entry.filename.endswith(".pkl") else content)
+            bad.writestr(entry, _instructions(content, rng) if entry.filename.endswith(".pkl") else content)
     return folder / "model.pt"
 
 
@@ -141,90 +168,22 @@ def legacy_pickle(folder: Path, rng: random.Random) -> Path:
     return _written(folder / "model.ckpt", head + _instructions(data[len(head) :], rng))
 
 
-def _schemes() -> list[tuple[dict[str, torch.Tensor], dict[str, Any], dict[str, Any]]]:
-    """Quantised layers: tensors, the JSON among them by name, and the config beside the file."""
-    fp8 = torch.ones(130, 40).to(torch.float8_e4m3fn)
-    state = {"blocksize": 64, "dtype": "bfloat16", "shape": [8, 64], "quant_type": "nf4"}
-    weights = {"num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 32}
-    groups = {"group_0": {"targets": ["Linear"], "weights": weights}}
-    packed = {"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": groups}
-    return [
-        (
-            {"a.weight": fp8, "a.scale_weight": torch.tensor(0.5), "scaled_fp8": torch.zeros(2).to(fp8.dtype)},
-            {},
-            {},
-        ),
-        (
-            {"a.weight": fp8, "a.weight_scale": torch.tensor(0.5)},
-            {"a.comfy_quant": {"format": "float8_e4m3fn", "params": {}}},
-            {},
-        ),
-        (
-            {
-                "a.weight": torch.ones(256, 1, dtype=torch.uint8),
-                "a.weight.absmax": torch.ones(8),
-                "a.weight.quant_map": torch.linspace(-1, 1, 16),
-            },
-            {"a.weight.quant_state.bitsandbytes__nf4": state},
-            {},
-        ),
-        (
-            {"a.weight": fp8, "a.weight_scale_inv": torch.ones(2, 1)},
-            {},
-            {"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}},
-        ),
-        (
-            {
-                "a.weight_packed": torch.ones(8, 8, dtype=torch.int32),
-                "a.weight_scale": torch.ones(8, 2, dtype=torch.bfloat16),
-                "a.weight_shape": torch.tensor([8, 64]),
-            },
-            {},
-            {"quantization_config": packed},
-        ),
-    ]
-
-
-def side_data(folder: Path, rng: random.Random) -> Path:
-    """Quantised layers whose scales, descriptions or config do not fit them."""
-    tensors, texts, config = rng.choice(_schemes())
-    for name, value in texts.items():
-        text = json_of(value, rng) if rng.random() < 0.6 else json.dumps(value).encode()
-        tensors[name] = torch.tensor(list(text) or [0], dtype=torch.uint8)
-    for _ in range(rng.choice((0, 1, 1, 2))):
-        name = rng.choice(list(tensors))
-        tensor = tensors.pop(name)
-        dtype = rng.choice((torch.float32, torch.uint8, torch.bfloat16, torch.int32, torch.float8_e4m3fn, torch.int64))
-        shapes = ((), (0,), (1,), (3,), tuple(tensor.shape[::-1]), tensor.shape[1:], (1, *tensor.shape), (257, 3))
-        match rng.randrange(4):
-            case 0:
-                tensors[name] = torch.zeros(rng.choice(shapes), dtype=tensor.dtype)
-            case 1:
-                tensors[name] = torch.full(tensor.shape, rng.choice((0, 1, 100)), dtype=torch.float32).to(dtype)
-            case 2:
-                tensors[rng.choice(("b.weight", "a.bias", "a.weight.absmax", "a.weight_scale", name + "x"))] = tensor
-    metadata = {
-        "_quantization_metadata": json_of({"layers": {"a": {"format": "mxfp8"}}}, rng).decode("utf-8", "ignore")
-    }
-    if config:
-        _written(folder / "config.json", json_of(config, rng) if rng.random() < 0.5 else json.dumps(config).encode())
-    tensors = tensors or {"a.weight": torch.ones(2)}
-    text = save(tensors, metadata if rng.random() < 0.2 else None)
-    return _written(folder / "model.safetensors", text)
-
-
 def _written(path: Path, data: bytes) -> Path:
     path.write_bytes(data)
     return path
 
 
 TARGETS: list[Target] = [
-    Target("safetensors header", safetensors_header),
-    Target("safetensors bytes", safetensors_bytes),
-    Target("index of shards", index),
-    Target("diffusers folders", pipeline),
-    Target("pickle in an archive", zip_pickle),
-    Target("archive of a pickle", zip_bytes),
-    Target("pickle of the older form", legacy_pickle),
-    Target("quantisation side data", side_data),
+    Target("safetensors header", safetensors_header, _valid_safetensors),
+    Target("safetensors bytes", safetensors_bytes, _valid_safetensors),
+    Target("index of shards", index, lambda folder: [_shards(folder)[0]]),
+    Target("diffusers folders", pipeline, lambda folder: [_pipeline(folder)[0]]),
+    Target("pickle in an archive", zip_pickle, _valid_pickles),
+    Target("archive of a pickle", zip_bytes, _valid_pickles),
+    Target("pickle of the older form", legacy_pickle, _valid_pickles),
+    Target("GGUF", gguf.gguf, gguf.valid),
 ]
+if find_spec("compressed_tensors") is not None:  # which is not there for Python 3.10
+    from . import side_data
+
+    TARGETS.append(Target("quantisation side data", side_data.side_data, side_data.valid))
