@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import random
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ TENSORS = {
     "count": torch.tensor(3),
     "turned.weight": torch.ones(5, 4).t(),
 }
+STATE = {"state_dict": TENSORS, "epoch": 3}
 
 
 @dataclass(frozen=True)
@@ -120,14 +123,46 @@ def pipeline(folder: Path, rng: random.Random) -> Path:
 
 
 @cache
-def _pickled(zipped: bool) -> bytes:
+def _zipped() -> bytes:
     stream = io.BytesIO()
-    torch.save({"state_dict": TENSORS, "epoch": 3}, stream, _use_new_zipfile_serialization=zipped)
+    torch.save(STATE, stream)
+    return stream.getvalue()
+
+
+class _OlderPickler(pickle.Pickler):
+    """Counts the storages; torch's own names them by their addresses, which differ each time."""
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream, protocol=2)
+        self.storages: list[Any] = []
+
+    def persistent_id(self, thing: object) -> tuple[object, ...] | None:
+        if not isinstance(thing, torch.storage.TypedStorage):
+            return None
+        self.storages.append(thing)
+        kind = getattr(torch, thing.pickle_storage_type())
+        return "storage", kind, str(len(self.storages) - 1), "cpu", thing.size(), None
+
+
+@cache
+def _unzipped() -> bytes:
+    """The form before the archives: four pickles, the keys of the storages, and these with their lengths."""
+    stream = io.BytesIO()
+    system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    for value in (0x1950A86A20F9469CFC6C, 1001, system):
+        pickle.dump(value, stream, protocol=2)
+    pickler = _OlderPickler(stream)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that typed storages are deprecated; the form has no others
+        pickler.dump(STATE)
+        pickle.dump([str(number) for number in range(len(pickler.storages))], stream, protocol=2)
+        for storage in pickler.storages:
+            stream.write(struct.pack("<q", storage.size()) + bytes(storage.untyped()))
     return stream.getvalue()
 
 
 def _valid_pickles(folder: Path) -> list[Path]:
-    return [_written(folder / "model.pt", _pickled(True)), _written(folder / "model.ckpt", _pickled(False))]
+    return [_written(folder / "model.pt", _zipped()), _written(folder / "model.ckpt", _unzipped())]
 
 
 def _instructions(data: bytes, rng: random.Random) -> bytes:
@@ -145,7 +180,7 @@ def _instructions(data: bytes, rng: random.Random) -> bytes:
 
 def zip_pickle(folder: Path, rng: random.Random) -> Path:
     """A good archive around a bad pickle."""
-    with zipfile.ZipFile(io.BytesIO(_pickled(True))) as good, zipfile.ZipFile(folder / "model.pt", "w") as bad:
+    with zipfile.ZipFile(io.BytesIO(_zipped())) as good, zipfile.ZipFile(folder / "model.pt", "w") as bad:
         for entry in good.infolist():
             content = good.read(entry)
             bad.writestr(entry, _instructions(content, rng) if entry.filename.endswith(".pkl") else content)
@@ -154,7 +189,7 @@ def zip_pickle(folder: Path, rng: random.Random) -> Path:
 
 def zip_bytes(folder: Path, rng: random.Random) -> Path:
     """Any bytes of an archive, its directory most of all."""
-    data = _pickled(True)
+    data = _zipped()
     start = data.rfind(b"PK\1\2", 0, data.rfind(b"PK\5\6")) if rng.random() < 0.3 else data.find(b"PK\1\2")
     if rng.random() < 0.2:
         start = 0
@@ -163,7 +198,7 @@ def zip_bytes(folder: Path, rng: random.Random) -> Path:
 
 def legacy_pickle(folder: Path, rng: random.Random) -> Path:
     """The form before the archives."""
-    data = _pickled(False)
+    data = _unzipped()
     head = data[:15] if rng.random() < 0.9 else b""
     return _written(folder / "model.ckpt", head + _instructions(data[len(head) :], rng))
 
