@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import random
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save
 
+from . import gguf
 from .mutations import bytes_of, json_of
 
 TENSORS = {
@@ -25,6 +29,7 @@ TENSORS = {
     "count": torch.tensor(3),
     "turned.weight": torch.ones(5, 4).t(),
 }
+STATE = {"state_dict": TENSORS, "epoch": 3}
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,12 @@ class Target:
     Attributes:
         title: for the reports.
         write: makes a bad version in a folder that is empty, and returns the path to choose.
+        valid: makes what `write` damages in a folder that is empty, and returns the paths to choose.
     """
 
     title: str
     write: Callable[[Path, random.Random], Path]
+    valid: Callable[[Path], list[Path]]
 
 
 @cache
@@ -65,42 +72,97 @@ def safetensors_bytes(folder: Path, rng: random.Random) -> Path:
     return _written(folder / "model.safetensors", bytes_of(_safetensors(), rng))
 
 
+def _valid_safetensors(folder: Path) -> list[Path]:
+    return [_written(folder / "model.safetensors", _safetensors())]
+
+
+def _shards(folder: Path) -> tuple[Path, dict[str, Any], list[Path]]:
+    """A valid index of two files: its path, what it says, and the files."""
+    files = [folder / f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    halves = [dict(list(TENSORS.items())[:2]), dict(list(TENSORS.items())[2:])]
+    names: dict[str, str] = {}
+    for file, half in zip(files, halves, strict=True):
+        _written(file, save({key: tensor.contiguous() for key, tensor in half.items()}))
+        names |= dict.fromkeys(half, file.name)
+    table = {"metadata": {"total_size": 1}, "weight_map": names}
+    return _written(folder / "model.safetensors.index.json", json.dumps(table).encode()), table, files
+
+
 def index(folder: Path, rng: random.Random) -> Path:
     """An index of two files, with exchanged values, or a broken file behind it."""
-    names = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
-    halves = [dict(list(TENSORS.items())[:2]), dict(list(TENSORS.items())[2:])]
-    table = {"metadata": {"total_size": 1}, "weight_map": {}}
-    for name, half in zip(names, halves, strict=True):
-        data = save({key: tensor.contiguous() for key, tensor in half.items()})
-        _written(folder / name, bytes_of(data, rng) if rng.random() < 0.1 else data)
-        table["weight_map"] |= dict.fromkeys(half, name)  # type: ignore[operator]
-    path = folder / "model.safetensors.index.json"
-    text = json.dumps(table).encode()
-    _written(path, json_of(table, rng) if rng.random() < 0.7 else bytes_of(text, rng))
-    return rng.choice((folder, path, *(folder / name for name in names)))
+    path, table, files = _shards(folder)
+    for file in files:
+        if rng.random() < 0.1:
+            _written(file, bytes_of(file.read_bytes(), rng))
+    _written(path, json_of(table, rng) if rng.random() < 0.7 else bytes_of(path.read_bytes(), rng))
+    return rng.choice((folder, path, *files))
 
 
-def pipeline(folder: Path, rng: random.Random) -> Path:
-    """The index of a model in folders."""
+def _pipeline(folder: Path) -> tuple[Path, dict[str, Any], list[Path]]:
+    """A valid model in folders: the path of its index, what it says, and the files."""
     table = {
         "_class_name": "FluxPipeline",
         "transformer": ["diffusers", "FluxTransformer2DModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     }
-    for name in ("transformer", "vae"):
-        (folder / name).mkdir()
-        data = _safetensors()
-        file = folder / name / "diffusion_pytorch_model.safetensors"
-        _written(file, bytes_of(data, rng) if rng.random() < 0.3 else data)
-    path = _written(folder / "model_index.json", json_of(table, rng))
+    files = [folder / name / "diffusion_pytorch_model.safetensors" for name in ("transformer", "vae")]
+    for file in files:
+        file.parent.mkdir()
+        _written(file, _safetensors())
+    return _written(folder / "model_index.json", json.dumps(table).encode()), table, files
+
+
+def pipeline(folder: Path, rng: random.Random) -> Path:
+    """The index of a model in folders."""
+    path, table, files = _pipeline(folder)
+    for file in files:
+        if rng.random() < 0.3:
+            _written(file, bytes_of(file.read_bytes(), rng))
+    _written(path, json_of(table, rng))
     return rng.choice((folder, path))
 
 
 @cache
-def _pickled(zipped: bool) -> bytes:
+def _zipped() -> bytes:
     stream = io.BytesIO()
-    torch.save({"state_dict": TENSORS, "epoch": 3}, stream, _use_new_zipfile_serialization=zipped)
+    torch.save(STATE, stream)
     return stream.getvalue()
+
+
+class _OlderPickler(pickle.Pickler):
+    """Counts the storages; torch's own names them by their addresses, which differ each time."""
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream, protocol=2)
+        self.storages: list[Any] = []
+
+    def persistent_id(self, thing: object) -> tuple[object, ...] | None:
+        if not isinstance(thing, torch.storage.TypedStorage):
+            return None
+        self.storages.append(thing)
+        kind = getattr(torch, thing.pickle_storage_type())
+        return "storage", kind, str(len(self.storages) - 1), "cpu", thing.size(), None
+
+
+@cache
+def _unzipped() -> bytes:
+    """The form before the archives: four pickles, the keys of the storages, and these with their lengths."""
+    stream = io.BytesIO()
+    system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    for value in (0x1950A86A20F9469CFC6C, 1001, system):
+        pickle.dump(value, stream, protocol=2)
+    pickler = _OlderPickler(stream)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that typed storages are deprecated; the form has no others
+        pickler.dump(STATE)
+        pickle.dump([str(number) for number in range(len(pickler.storages))], stream, protocol=2)
+        for storage in pickler.storages:
+            stream.write(struct.pack("<q", storage.size()) + bytes(storage.untyped()))
+    return stream.getvalue()
+
+
+def _valid_pickles(folder: Path) -> list[Path]:
+    return [_written(folder / "model.pt", _zipped()), _written(folder / "model.ckpt", _unzipped())]
 
 
 def _instructions(data: bytes, rng: random.Random) -> bytes:
@@ -118,16 +180,16 @@ def _instructions(data: bytes, rng: random.Random) -> bytes:
 
 def zip_pickle(folder: Path, rng: random.Random) -> Path:
     """A good archive around a bad pickle."""
-    with zipfile.ZipFile(io.BytesIO(_pickled(True))) as good, zipfile.ZipFile(folder / "model.pt", "w") as bad:
+    with zipfile.ZipFile(io.BytesIO(_zipped())) as good, zipfile.ZipFile(folder / "model.pt", "w") as bad:
         for entry in good.infolist():
             content = good.read(entry)
-            bad.writestr(entry.filename, _instructions(content, rng) if entry.filename.endswith(".pkl") else content)
+            bad.writestr(entry, _instructions(content, rng) if entry.filename.endswith(".pkl") else content)
     return folder / "model.pt"
 
 
 def zip_bytes(folder: Path, rng: random.Random) -> Path:
     """Any bytes of an archive, its directory most of all."""
-    data = _pickled(True)
+    data = _zipped()
     start = data.rfind(b"PK\1\2", 0, data.rfind(b"PK\5\6")) if rng.random() < 0.3 else data.find(b"PK\1\2")
     if rng.random() < 0.2:
         start = 0
@@ -136,81 +198,9 @@ def zip_bytes(folder: Path, rng: random.Random) -> Path:
 
 def legacy_pickle(folder: Path, rng: random.Random) -> Path:
     """The form before the archives."""
-    data = _pickled(False)
+    data = _unzipped()
     head = data[:15] if rng.random() < 0.9 else b""
     return _written(folder / "model.ckpt", head + _instructions(data[len(head) :], rng))
-
-
-def _schemes() -> list[tuple[dict[str, torch.Tensor], dict[str, Any], dict[str, Any]]]:
-    """Quantised layers: tensors, the JSON among them by name, and the config beside the file."""
-    fp8 = torch.ones(130, 40).to(torch.float8_e4m3fn)
-    state = {"blocksize": 64, "dtype": "bfloat16", "shape": [8, 64], "quant_type": "nf4"}
-    weights = {"num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 32}
-    groups = {"group_0": {"targets": ["Linear"], "weights": weights}}
-    packed = {"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": groups}
-    return [
-        (
-            {"a.weight": fp8, "a.scale_weight": torch.tensor(0.5), "scaled_fp8": torch.zeros(2).to(fp8.dtype)},
-            {},
-            {},
-        ),
-        (
-            {"a.weight": fp8, "a.weight_scale": torch.tensor(0.5)},
-            {"a.comfy_quant": {"format": "float8_e4m3fn", "params": {}}},
-            {},
-        ),
-        (
-            {
-                "a.weight": torch.ones(256, 1, dtype=torch.uint8),
-                "a.weight.absmax": torch.ones(8),
-                "a.weight.quant_map": torch.linspace(-1, 1, 16),
-            },
-            {"a.weight.quant_state.bitsandbytes__nf4": state},
-            {},
-        ),
-        (
-            {"a.weight": fp8, "a.weight_scale_inv": torch.ones(2, 1)},
-            {},
-            {"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}},
-        ),
-        (
-            {
-                "a.weight_packed": torch.ones(8, 8, dtype=torch.int32),
-                "a.weight_scale": torch.ones(8, 2, dtype=torch.bfloat16),
-                "a.weight_shape": torch.tensor([8, 64]),
-            },
-            {},
-            {"quantization_config": packed},
-        ),
-    ]
-
-
-def side_data(folder: Path, rng: random.Random) -> Path:
-    """Quantised layers whose scales, descriptions or config do not fit them."""
-    tensors, texts, config = rng.choice(_schemes())
-    for name, value in texts.items():
-        text = json_of(value, rng) if rng.random() < 0.6 else json.dumps(value).encode()
-        tensors[name] = torch.tensor(list(text) or [0], dtype=torch.uint8)
-    for _ in range(rng.choice((0, 1, 1, 2))):
-        name = rng.choice(list(tensors))
-        tensor = tensors.pop(name)
-        dtype = rng.choice((torch.float32, torch.uint8, torch.bfloat16, torch.int32, torch.float8_e4m3fn, torch.int64))
-        shapes = ((), (0,), (1,), (3,), tuple(tensor.shape[::-1]), tensor.shape[1:], (1, *tensor.shape), (257, 3))
-        match rng.randrange(4):
-            case 0:
-                tensors[name] = torch.zeros(rng.choice(shapes), dtype=tensor.dtype)
-            case 1:
-                tensors[name] = torch.full(tensor.shape, rng.choice((0, 1, 100)), dtype=torch.float32).to(dtype)
-            case 2:
-                tensors[rng.choice(("b.weight", "a.bias", "a.weight.absmax", "a.weight_scale", name + "x"))] = tensor
-    metadata = {
-        "_quantization_metadata": json_of({"layers": {"a": {"format": "mxfp8"}}}, rng).decode("utf-8", "ignore")
-    }
-    if config:
-        _written(folder / "config.json", json_of(config, rng) if rng.random() < 0.5 else json.dumps(config).encode())
-    tensors = tensors or {"a.weight": torch.ones(2)}
-    text = save(tensors, metadata if rng.random() < 0.2 else None)
-    return _written(folder / "model.safetensors", text)
 
 
 def _written(path: Path, data: bytes) -> Path:
@@ -219,12 +209,16 @@ def _written(path: Path, data: bytes) -> Path:
 
 
 TARGETS: list[Target] = [
-    Target("safetensors header", safetensors_header),
-    Target("safetensors bytes", safetensors_bytes),
-    Target("index of shards", index),
-    Target("diffusers folders", pipeline),
-    Target("pickle in an archive", zip_pickle),
-    Target("archive of a pickle", zip_bytes),
-    Target("pickle of the older form", legacy_pickle),
-    Target("quantisation side data", side_data),
+    Target("safetensors header", safetensors_header, _valid_safetensors),
+    Target("safetensors bytes", safetensors_bytes, _valid_safetensors),
+    Target("index of shards", index, lambda folder: [_shards(folder)[0]]),
+    Target("diffusers folders", pipeline, lambda folder: [_pipeline(folder)[0]]),
+    Target("pickle in an archive", zip_pickle, _valid_pickles),
+    Target("archive of a pickle", zip_bytes, _valid_pickles),
+    Target("pickle of the older form", legacy_pickle, _valid_pickles),
+    Target("GGUF", gguf.gguf, gguf.valid),
 ]
+if find_spec("compressed_tensors") is not None:  # which is not there for Python 3.10
+    from . import side_data
+
+    TARGETS.append(Target("quantisation side data", side_data.side_data, side_data.valid))
