@@ -1,6 +1,7 @@
-"""``python -m benchmarks.encoded``: what a pair in nf4 takes in files, on its way and in memory, beside bf16.
+"""``python -m benchmarks.encoded``: what a pair takes in files, on its way and in memory: whole, in parts, in nf4.
 
-The same pair in bf16 and in nf4 with nested factors, encoded by bitsandbytes; every run in a process of its own.
+The same pair in bf16, one file a side and many, and in nf4 with nested factors, encoded by bitsandbytes; every run in a
+process of its own.
 Resident bytes are those of blocks that stay for the next run, on a processor with a budget in which all have room.
 """
 
@@ -24,7 +25,7 @@ from benchmarks.streaming.tables import mib
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 
-_RANK = 32
+_RANK, _PARTS = 32, 20
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,11 @@ def main() -> int:
         folder = Path(name)
         layout = transformer(chosen.gib * GIB, width_for(chosen.gib * GIB))
         plain = fresh(write_pair, layout, folder)
-        pairs = {"bf16": plain, "nf4": (fresh(encoded, plain[0]), fresh(encoded, plain[1]))}
+        pairs = {
+            "bf16": plain,
+            f"bf16 in {_PARTS} files": (fresh(in_parts, plain[0]), fresh(in_parts, plain[1])),
+            "nf4": (fresh(encoded, plain[0]), fresh(encoded, plain[1])),
+        }
         rows = [fresh(measured, form, pair, folder) for form, pair in pairs.items()]
     chosen.json.write_text(json.dumps({"machine": machine(), "rows": [asdict(row) for row in rows]}, indent=1))
     table = Table(
@@ -73,6 +78,22 @@ def main() -> int:
         table.add_row(row.form, *map(mib, sizes), f"{row.seconds:.1f}")
     Console().print(table)
     return 0
+
+
+def in_parts(path: Path) -> Path:
+    """A model spread over numbered files with an index, as transformers writes it; returns its folder."""
+    folder = path.with_name(f"parts-{path.stem}")
+    folder.mkdir()
+    places: dict[str, str] = {}
+    with safe_open(path, "pt") as file:
+        names = sorted(file.keys())
+        for part in range(_PARTS):
+            title = f"model-{part + 1:05}-of-{_PARTS:05}.safetensors"
+            tensors = {name: file.get_tensor(name) for name in names[part::_PARTS]}
+            save_file(tensors, folder / title)
+            places |= dict.fromkeys(tensors, title)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    return folder
 
 
 def encoded(path: Path) -> Path:
@@ -104,7 +125,8 @@ def measured(form: str, pair: Pair, folder: Path) -> EncodedRow:
         )
         first = run(session, settings, keeping, folder).result
         resident = session.resident_bytes
-    stored = sum(path.stat().st_size for path in pair)
+    files = (file for path in pair for file in (path.iterdir() if path.is_dir() else (path,)))
+    stored = sum(file.stat().st_size for file in files)
     growth = fresh(_alone, pair, folder)
     return EncodedRow(form, stored, 2 * decoded, first.read_bytes, resident, *growth)
 
