@@ -237,9 +237,10 @@ def notice_text(notice: Notice) -> str:
     if isinstance(data.get("names"), list):
         values["names"] = names_text(data["names"])
     if isinstance(count, int):
+        values["count"] = whole(count)
         values["layers"], values["tensors"] = counted(count, "layer"), counted(count, "tensor")
     if isinstance(of, int):
-        values["all_layers"] = counted(of, "layer")
+        values["all_layers"], values["of"] = counted(of, "layer"), whole(of)
     if notice.code is NoticeCode.RESUMED:
         values["moment"] = format_moment(str(data.get("started", "")))
     if notice.code is NoticeCode.OVER_BUDGET:

@@ -5249,7 +5249,7 @@
     <message>
         <location filename="../../app/text/quality.py"/>
         <source>{layers} did not change, {rounded} of them but for rounding</source>
-        <translation>{layers} unverändert, davon {rounded} bis auf Rundung</translation>
+        <translation>{layers} unverändert, {rounded} davon nur anders gerundet</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
