@@ -28,6 +28,11 @@ from transformers import (
     Qwen3MoeForCausalLM,
 )
 
+from engine.checkpoints import open_checkpoint
+from engine.checkpoints.tensors import read_view
+from engine.decompose.delta import subtract
+from engine.models.pairing import Pairing, pair
+
 VOCABULARY, WIDTH, EXPERTS, LAYERS = 50, 16, 3, 2
 _SIZES: dict[str, Any] = {
     "vocab_size": VOCABULARY,
@@ -81,3 +86,14 @@ def saved(made: Any, folder: Path) -> Tensors:
 
 def files(folder: Path, tuned: Tensors, base: Tensors) -> tuple[Path, Path]:
     return save_model(folder / "tuned.safetensors", tuned), save_model(folder / "base.safetensors", base)
+
+
+def paired(folder: Path, tuned: Tensors, base: Tensors) -> tuple[Pairing, dict[str, torch.Tensor]]:
+    """The match of two models, and the delta of every weight."""
+    paths = files(folder, tuned, base)
+    with open_checkpoint(paths[0]) as left, open_checkpoint(paths[1]) as right:
+        pairing = pair(left, right)
+        return pairing, {
+            weight.name: subtract(read_view(left, weight.finetuned), read_view(right, weight.original)).values
+            for weight in pairing.weights
+        }

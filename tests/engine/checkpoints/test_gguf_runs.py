@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from gguf_files import GgufModel, random_rows, save_gguf
 from gguf_models import GgufPair, gguf_pair, native_side
 from model_files import save_model
 from safetensors import safe_open
-from simulated_device import Memory, SimulatedDevice, largest_share
-from torch_memory import peak_bytes
+from session_runs import shrink_limits, simulated_run, taken_in_parts, tensors_of
+from simulated_device import Memory, largest_share
 
 from engine.cancel import CancelToken
 from engine.checkpoints.encodings import gguf, gguf_decode
 from engine.decompose.workspace import worked_in_pieces
-from engine.devices.buffer_pool import BufferPool
-from engine.devices.device import Device
+from engine.devices.memory_rules import Way
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, Finished, LayerDone, Notice, NoticeCode, Offloaded
 from engine.extraction.block_cache import BlockCache
-from engine.extraction.executor import LocalExecutor
-from engine.extraction.extraction import extract
-from engine.layer import work_on
 from engine.planning.costs import matrix_shape, need, need_within
 from engine.planning.plan import Plan
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 from engine.store import DecompositionStore
-from engine.streamed_delta import UnreadPair
 
 SETTINGS = ExtractionSettings(filename_prefix="lora", rank=8)
 KINDS = {"tuned": {}, "both": {"both": True}, "llama": {"llama": True}}
@@ -39,29 +32,17 @@ KINDS = {"tuned": {}, "both": {"both": True}, "llama": {"llama": True}}
 
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that does not grow with a layer is smaller, so that small layers are large ones."""
-    monkeypatch.setattr("engine.decompose.delta._CHUNK", 1 << 10)
-    for module in ("engine.streamed_delta", "engine.planning.costs"):
-        monkeypatch.setattr(f"{module}.PART_VALUES", 1 << 12)
-    for module in ("decompose.workspace", "decompose.delta", "decompose.factors", "streamed_delta", "planning.costs"):
-        monkeypatch.setattr(f"engine.{module}.CHUNK_BYTES", 1 << 14)
+    shrink_limits(monkeypatch)
     for module in (gguf, gguf_decode):
         monkeypatch.setattr(module, "CHUNK_VALUES", 1 << 12)
     for name in ("_IN_CACHE", "_ON_DEVICE"):
         monkeypatch.setattr(f"engine.checkpoints.encodings.raw_round.{name}", 1 << 12)
     monkeypatch.setattr("engine.planning.costs.CASTING_BYTES", 1 << 17)
-    monkeypatch.setattr("engine.decompose.workspace._LARGE", 2048 * 64)
 
 
 @pytest.fixture(params=KINDS)
 def pair(request: pytest.FixtureRequest, tmp_path: Path) -> GgufPair:
     return gguf_pair(tmp_path, **KINDS[request.param])
-
-
-def tensors_of(events: list[Event]) -> bytes:
-    assert isinstance(events[-1], Finished)
-    data = events[-1].result.outputs[0].path.read_bytes()
-    return data[8 + int.from_bytes(data[:8], "little") :]
 
 
 def factors_of(events: list[Event], name: str) -> dict[str, bytes]:
@@ -88,19 +69,6 @@ def extracted(
     with Session(*files, store) as session:
         plan = session.plan(settings, hardware, folder)
         return plan, list(session.extract(plan, CancelToken()))
-
-
-def simulated(
-    session: Session, folder: Path, memory: Memory, residents: BlockCache | None = None, **hardware: Any
-) -> list[Event]:
-    """A run on a simulated device."""
-    plan = session.plan(SETTINGS, HardwareSettings(**hardware), folder)
-
-    def devices(hardware: HardwareSettings) -> tuple[Device, ...]:
-        return (SimulatedDevice("sim:0", hardware, memory),)
-
-    executor = partial(LocalExecutor, devices=devices, residents=residents)
-    return list(extract(plan, session.finetuned, session.original, CancelToken(), executor=executor))
 
 
 def test_it_gives_the_bytes_of_the_same_numbers_in_float32(pair: GgufPair, tmp_path: Path) -> None:
@@ -131,27 +99,16 @@ def test_a_budget_below_its_largest_layer_gives_the_same_bytes(pair: GgufPair, t
 
 
 @pytest.mark.parametrize("way", ["filled", "pieces"])
-def test_what_is_read_in_parts_takes_no_more_than_the_books_say(pair: GgufPair, way: str, tmp_path: Path) -> None:
+def test_what_is_read_in_parts_takes_no_more_than_the_books_say(pair: GgufPair, way: Way, tmp_path: Path) -> None:
     met = 0
     with Session(*pair.files) as session:
         plan = session.plan(SETTINGS, HardwareSettings(device="cpu"), tmp_path)
         for weight in plan.layers:
-            ceiling = need(weight, plan.method, host=True).total
-            needed = need_within(weight, plan.method, ceiling, measured=False)
-            while needed.way != way and ceiling > 1000:
-                ceiling = int(0.97 * ceiling)
-                needed = need_within(weight, plan.method, ceiling, measured=False)
-            if needed.way != way:
+            taken = taken_in_parts(session, plan, weight, way)
+            if taken is None:
                 continue
             met += 1
-            unread = UnreadPair((session.finetuned, session.original), weight, lambda count: None)
-
-            def work(weight: Any = weight, unread: Any = unread) -> object:
-                if way == "pieces":
-                    return work_on(weight, unread.measured(), plan.method)
-                return work_on(weight, unread.filled(BufferPool(0).acquire(4 * weight.numel)), plan.method)
-
-            assert peak_bytes(work) <= needed.work
+            assert taken[0] <= taken[1]
     assert met
 
 
@@ -159,10 +116,10 @@ def test_it_crosses_the_bus_and_stays_resident_as_it_is_stored(pair: GgufPair, t
     residents, memory = BlockCache(), Memory(4_000_000_000)
     with Session(*pair.files) as session:
         stored = sum(part.nbytes for model in (session.finetuned, session.original) for part in model.stored.values())
-        first = simulated(session, tmp_path, memory, residents, blocks_in_gpu=40)
+        first = simulated_run(session, SETTINGS, tmp_path, memory, residents, blocks_in_gpu=40)
         assert isinstance(first[-1], Finished)
         assert first[-1].result.copied_bytes == first[-1].result.read_bytes == stored
-        again = simulated(session, tmp_path, memory, residents, blocks_in_gpu=40)
+        again = simulated_run(session, SETTINGS, tmp_path, memory, residents, blocks_in_gpu=40)
         assert isinstance(again[-1], Finished)
         assert (again[-1].result.copied_bytes, again[-1].result.read_bytes) == (0, 0)
         values = sum(4 * tensor.numel() for tensor in pair.tuned.values())
@@ -177,7 +134,7 @@ def test_a_device_never_holds_more_than_the_books_say(pair: GgufPair, tmp_path: 
         for share in (1.05, 1.6, 4.0):
             hardware = {"batch_size": 4, "blocks_in_gpu": 40, "vram_usage_mode": "aggressive"}
             memory = Memory(int(share * largest / largest_share(HardwareSettings(**hardware))))  # type: ignore[arg-type]
-            events = simulated(session, tmp_path, memory, BlockCache(), **hardware)
+            events = simulated_run(session, SETTINGS, tmp_path, memory, BlockCache(), **hardware)
             assert memory.failures == 0
             assert memory.peak <= share * largest
             assert sum(isinstance(event, LayerDone) for event in events) == len(plan.layers)
@@ -186,11 +143,11 @@ def test_a_device_never_holds_more_than_the_books_say(pair: GgufPair, tmp_path: 
 def test_resident_blocks_are_evicted_for_the_work_of_the_next_run(tmp_path: Path) -> None:
     with Session(*gguf_pair(tmp_path).files) as session:
         residents = BlockCache()
-        first = simulated(session, tmp_path, Memory(4_000_000_000), residents, blocks_in_gpu=40)
+        first = simulated_run(session, SETTINGS, tmp_path, Memory(4_000_000_000), residents, blocks_in_gpu=40)
         plan = session.plan(SETTINGS, HardwareSettings(), tmp_path)
         largest = max(need(weight, plan.method, host=False).total for weight in plan.layers)
         tight = Memory(int((residents.nbytes + 0.9 * largest) / 0.75))
-        second = simulated(session, tmp_path, tight, residents, blocks_in_gpu=40)
+        second = simulated_run(session, SETTINGS, tmp_path, tight, residents, blocks_in_gpu=40)
     assert any(isinstance(event, Offloaded) and event.what == "resident" for event in second)
     assert tensors_of(second) == tensors_of(first)
 

@@ -7,15 +7,14 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from model_files import PREFIX, random_tensor, save_model
-from simulated_device import Memory, SimulatedDevice, largest_share
-from torch_memory import peak_bytes
+from session_runs import shrink_limits, simulated_run, taken_in_parts, tensors_of
+from simulated_device import Memory, largest_share
 from toys.container import TOY_CONTAINER, save_toy
 from toys.encoding import Nibbles, WholeNibbles, encoded, reference
 
@@ -23,21 +22,15 @@ from engine.cancel import CancelToken
 from engine.checkpoints import open_checkpoint
 from engine.checkpoints.containers import CONTAINERS
 from engine.checkpoints.encodings import ENCODINGS, Encoding
-from engine.devices.buffer_pool import BufferPool
-from engine.devices.device import Device
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, Finished, LayerDone, Notice, NoticeCode, Offloaded
 from engine.extraction.block_cache import BlockCache
-from engine.extraction.executor import LocalExecutor
-from engine.extraction.extraction import extract
-from engine.layer import work_on
 from engine.planning.costs import need, need_within
 from engine.planning.plan import Plan
 from engine.resume.reuse import find_measured, sides_key
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
 from engine.store import DecompositionStore
-from engine.streamed_delta import UnreadPair
 
 SHAPES = {"layers.0.long": (2048, 64), "layers.1.wide": (48, 700), "layers.2.square": (128, 128)}
 SETTINGS = ExtractionSettings(filename_prefix="lora", rank=8)
@@ -45,13 +38,7 @@ SETTINGS = ExtractionSettings(filename_prefix="lora", rank=8)
 
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that does not grow with a layer is smaller, so that small layers are large ones."""
-    monkeypatch.setattr("engine.decompose.delta._CHUNK", 1 << 10)
-    for module in ("engine.streamed_delta", "engine.planning.costs"):
-        monkeypatch.setattr(f"{module}.PART_VALUES", 1 << 12)
-    for module in ("decompose.workspace", "decompose.delta", "decompose.factors", "streamed_delta", "planning.costs"):
-        monkeypatch.setattr(f"engine.{module}.CHUNK_BYTES", 1 << 14)
-    monkeypatch.setattr("engine.decompose.workspace._LARGE", 2048 * 64)
+    shrink_limits(monkeypatch)
 
 
 @pytest.fixture(params=[Nibbles, WholeNibbles])
@@ -101,12 +88,6 @@ def plain_pair(folder: Path) -> tuple[Path, Path]:
     return paths[0], paths[1]
 
 
-def tensors_of(events: list[Event]) -> bytes:
-    assert isinstance(events[-1], Finished)
-    data = events[-1].result.outputs[0].path.read_bytes()
-    return data[8 + int.from_bytes(data[:8], "little") :]
-
-
 def extracted(
     pair: tuple[Path, Path], folder: Path, budget: int | None = None, store: DecompositionStore | None = None
 ) -> tuple[Plan, list[Event]]:
@@ -114,21 +95,6 @@ def extracted(
     with Session(*pair, store) as session:
         plan = session.plan(SETTINGS, hardware, folder)
         return plan, list(session.extract(plan, CancelToken()))
-
-
-def simulated(
-    session: Session, folder: Path, memory: Memory, residents: BlockCache | None = None, **hardware: Any
-) -> list[Event]:
-    """A run on a simulated device."""
-    chosen = HardwareSettings(**hardware)
-    plan = session.plan(SETTINGS, chosen, folder)
-
-    def devices(hardware: HardwareSettings) -> tuple[Device, ...]:
-        return (SimulatedDevice("sim:0", hardware, memory),)
-
-    models = session.finetuned, session.original
-    executor = partial(LocalExecutor, devices=devices, residents=residents)
-    return list(extract(plan, *models, CancelToken(), executor=executor))
 
 
 def test_it_gives_the_bytes_of_the_same_numbers_in_float32(encoding: Encoding, tmp_path: Path) -> None:
@@ -157,11 +123,11 @@ def test_it_crosses_the_bus_and_stays_resident_as_it_is_stored(nibbles: None, tm
     pair, residents, memory = encoded_pair(tmp_path), BlockCache(), Memory(4_000_000_000)
     with Session(*pair) as session:
         stored = sum(part.nbytes for model in (session.finetuned, session.original) for part in model.stored.values())
-        first = simulated(session, tmp_path, memory, residents, blocks_in_gpu=40)
+        first = simulated_run(session, SETTINGS, tmp_path, memory, residents, blocks_in_gpu=40)
         assert isinstance(first[-1], Finished)
         assert first[-1].result.copied_bytes == first[-1].result.read_bytes == stored
         assert residents.nbytes == memory.used == stored < sum(4 * math.prod(shape) for shape in SHAPES.values())
-        again = simulated(session, tmp_path, memory, residents, blocks_in_gpu=40)
+        again = simulated_run(session, SETTINGS, tmp_path, memory, residents, blocks_in_gpu=40)
         assert isinstance(again[-1], Finished)
         assert (again[-1].result.copied_bytes, again[-1].result.read_bytes) == (0, 0)
     assert tensors_of(again) == tensors_of(first)
@@ -176,7 +142,7 @@ def test_a_device_never_holds_more_than_the_books_say_decoding_and_scratch_inclu
         for share in (1.05, 1.6, 4.0):
             hardware = {"batch_size": 4, "blocks_in_gpu": 40, "vram_usage_mode": "aggressive"}
             memory = Memory(int(share * largest / largest_share(HardwareSettings(**hardware))))  # type: ignore[arg-type]
-            events = simulated(session, tmp_path, memory, BlockCache(), **hardware)
+            events = simulated_run(session, SETTINGS, tmp_path, memory, BlockCache(), **hardware)
             assert memory.failures == 0
             assert memory.peak <= share * largest
             assert sum(isinstance(event, LayerDone) for event in events) == len(SHAPES)
@@ -189,32 +155,21 @@ def test_what_is_read_in_parts_takes_no_more_than_the_books_say(
     with Session(*encoded_pair(tmp_path)) as session:
         plan = session.plan(SETTINGS, HardwareSettings(device="cpu"), tmp_path)
         for weight in plan.layers:
-            ceiling = need(weight, plan.method, host=True).total
-            needed = need_within(weight, plan.method, ceiling, measured=False)
-            while needed.way != way and ceiling > 1000:
-                ceiling = int(0.97 * ceiling)
-                needed = need_within(weight, plan.method, ceiling, measured=False)
-            if needed.way != way:  # held whole where no rows can be read by themselves: no way takes less
+            taken = taken_in_parts(session, plan, weight, way)
+            if taken is None:  # held whole where no rows can be read by themselves: no way takes less
                 assert encoding.rows is not Nibbles.rows
                 continue
-            unread = UnreadPair((session.finetuned, session.original), weight, lambda count: None)
-
-            def work(weight: Any = weight, unread: Any = unread) -> object:
-                if way == "pieces":
-                    return work_on(weight, unread.measured(), plan.method)
-                return work_on(weight, unread.filled(BufferPool(0).acquire(4 * weight.numel)), plan.method)
-
-            assert peak_bytes(work) <= needed.work
+            assert taken[0] <= taken[1]
 
 
 def test_its_resident_blocks_are_evicted_for_the_work_of_the_next_run(nibbles: None, tmp_path: Path) -> None:
     with Session(*encoded_pair(tmp_path)) as session:
         residents = BlockCache()
-        first = simulated(session, tmp_path, Memory(4_000_000_000), residents, blocks_in_gpu=40)
+        first = simulated_run(session, SETTINGS, tmp_path, Memory(4_000_000_000), residents, blocks_in_gpu=40)
         plan = session.plan(SETTINGS, HardwareSettings(), tmp_path)
         largest = max(need(weight, plan.method, host=False).total for weight in plan.layers)
         tight = Memory(int((residents.nbytes + 0.9 * largest) / 0.75))
-        second = simulated(session, tmp_path, tight, residents, blocks_in_gpu=40)
+        second = simulated_run(session, SETTINGS, tmp_path, tight, residents, blocks_in_gpu=40)
     assert any(isinstance(event, Offloaded) and event.what == "resident" for event in second)
     assert tensors_of(second) == tensors_of(first)
 

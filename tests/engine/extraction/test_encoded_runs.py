@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from encoded_weights import KINDS, save_encoded, weight_of
 from model_files import PREFIX, save_model
-from simulated_device import Memory, SimulatedDevice, largest_share
-from torch_memory import peak_bytes
+from session_runs import shrink_limits, simulated_run, taken_in_parts, tensors_of
+from simulated_device import Memory, largest_share
 
 from engine.cancel import CancelToken
 from engine.checkpoints.tensors import read_view
 from engine.decompose.delta import subtract
 from engine.devices.buffer_pool import BufferPool
-from engine.devices.device import Device
+from engine.devices.memory_rules import Way
 from engine.events import Event, Finished, LayerDone
 from engine.extraction.block_cache import BlockCache
-from engine.extraction.executor import LocalExecutor
-from engine.extraction.extraction import extract
-from engine.layer import work_on
-from engine.planning.costs import need, need_within
+from engine.planning.costs import need
 from engine.resume.reuse import sides_key
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -38,13 +33,7 @@ SOME = ["comfy int8 rotated", "comfy nvfp4", "comfy awq", "block fp8", "int4 in 
 
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything that does not grow with a layer is smaller, so that small layers are large ones."""
-    monkeypatch.setattr("engine.decompose.delta._CHUNK", 1 << 10)
-    for module in ("engine.streamed_delta", "engine.planning.costs"):
-        monkeypatch.setattr(f"{module}.PART_VALUES", 1 << 13)
-    for module in ("decompose.workspace", "decompose.delta", "decompose.factors", "streamed_delta", "planning.costs"):
-        monkeypatch.setattr(f"engine.{module}.CHUNK_BYTES", 1 << 14)
-    monkeypatch.setattr("engine.decompose.workspace._LARGE", 2048 * 64)
+    shrink_limits(monkeypatch, part_values=1 << 13)
     for module in ("grouped", "grouped_decode", "bitsandbytes", "comfy_w4"):
         monkeypatch.setattr(f"engine.checkpoints.encodings.{module}.CHUNK_VALUES", 1 << 13, raising=False)
         monkeypatch.setattr(f"engine.checkpoints.encodings.{module}.ROTATED_VALUES", 1 << 12, raising=False)
@@ -61,27 +50,10 @@ def encoded_pair(folder: Path, kind: str) -> tuple[Path, Path]:
     return save_encoded(folder / "tuned.safetensors", tuned), save_model(folder / "base.safetensors", base)
 
 
-def tensors_of(events: list[Event]) -> bytes:
-    assert isinstance(events[-1], Finished)
-    data = events[-1].result.outputs[0].path.read_bytes()
-    return data[8 + int.from_bytes(data[:8], "little") :]
-
-
 def extracted(pair: tuple[Path, Path], folder: Path, budget: int | None = None) -> list[Event]:
     hardware = HardwareSettings(device="cpu", memory_budget=budget, batch_size=2)  # type: ignore[arg-type]
     with Session(*pair) as session:
         return list(session.extract(session.plan(SETTINGS, hardware, folder), CancelToken()))
-
-
-def simulated(session: Session, folder: Path, memory: Memory, residents: BlockCache, **hardware: Any) -> list[Event]:
-    chosen = HardwareSettings(**hardware)
-    plan = session.plan(SETTINGS, chosen, folder)
-
-    def devices(hardware: HardwareSettings) -> tuple[Device, ...]:
-        return (SimulatedDevice("sim:0", hardware, memory),)
-
-    executor = partial(LocalExecutor, devices=devices, residents=residents)
-    return list(extract(plan, session.finetuned, session.original, CancelToken(), executor=executor))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,11 +77,11 @@ def test_it_crosses_the_bus_and_stays_resident_as_it_is_stored(kind: str, tmp_pa
     with Session(*pair) as session:
         views = [view for weight in session.weights(SETTINGS) for view in (weight.finetuned, weight.original)]
         stored, decoded = (sum(getattr(view, size) for view in views) for size in ("stored_bytes", "value_bytes"))
-        first = simulated(session, tmp_path, memory, residents, blocks_in_gpu=40)
+        first = simulated_run(session, SETTINGS, tmp_path, memory, residents, blocks_in_gpu=40)
         assert isinstance(first[-1], Finished)
         assert first[-1].result.copied_bytes == first[-1].result.read_bytes == stored
         assert residents.nbytes == memory.used == stored < 0.75 * decoded
-        again = simulated(session, tmp_path, memory, residents, blocks_in_gpu=40)
+        again = simulated_run(session, SETTINGS, tmp_path, memory, residents, blocks_in_gpu=40)
         assert isinstance(again[-1], Finished)
         assert (again[-1].result.copied_bytes, again[-1].result.read_bytes) == (0, 0)
     assert tensors_of(again) == tensors_of(first) == tensors_of(extracted(pair, tmp_path / "processor"))
@@ -122,7 +94,7 @@ def test_a_device_never_holds_more_than_the_books_say(kind: str, tmp_path: Path)
         largest = max(need(weight, plan.method, host=False).total for weight in plan.layers)
         hardware = {"batch_size": 4, "blocks_in_gpu": 40, "vram_usage_mode": "aggressive"}
         memory = Memory(int(1.05 * largest / largest_share(HardwareSettings(**hardware))))  # type: ignore[arg-type]
-        events = simulated(session, tmp_path, memory, BlockCache(), **hardware)
+        events = simulated_run(session, SETTINGS, tmp_path, memory, BlockCache(), **hardware)
         assert memory.failures == 0
         assert memory.peak <= 1.05 * largest
         assert sum(isinstance(event, LayerDone) for event in events) == len(SHAPES)
@@ -130,25 +102,12 @@ def test_a_device_never_holds_more_than_the_books_say(kind: str, tmp_path: Path)
 
 @pytest.mark.parametrize("way", ["filled", "pieces"])
 @pytest.mark.parametrize("kind", SOME)
-def test_what_is_read_in_parts_takes_no_more_than_the_books_say(kind: str, way: str, tmp_path: Path) -> None:
+def test_what_is_read_in_parts_takes_no_more_than_the_books_say(kind: str, way: Way, tmp_path: Path) -> None:
     with Session(*encoded_pair(tmp_path, kind)) as session:
         plan = session.plan(SETTINGS, HardwareSettings(device="cpu"), tmp_path)
         for weight in plan.layers:
-            ceiling = need(weight, plan.method, host=True).total
-            needed = need_within(weight, plan.method, ceiling, measured=False)
-            while needed.way != way and ceiling > 1000:
-                ceiling = int(0.97 * ceiling)
-                needed = need_within(weight, plan.method, ceiling, measured=False)
-            if needed.way != way:
-                continue
-            unread = UnreadPair((session.finetuned, session.original), weight, lambda count: None)
-
-            def work(weight: Any = weight, unread: Any = unread) -> object:
-                if way == "pieces":
-                    return work_on(weight, unread.measured(), plan.method)
-                return work_on(weight, unread.filled(BufferPool(0).acquire(4 * weight.numel)), plan.method)
-
-            assert peak_bytes(work) <= needed.work
+            taken = taken_in_parts(session, plan, weight, way)
+            assert taken is None or taken[0] <= taken[1]
 
 
 def test_what_a_config_decides_is_part_of_a_records_key(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,13 @@ import layout_models
 import pytest
 import torch
 from model_files import random_tensor, save_model
-from simulated_device import Memory, SimulatedDevice, largest_share
+from session_runs import simulated_run, tensors_of
+from simulated_device import Memory, largest_share
 
 from engine.cancel import CancelToken
-from engine.devices.device import Device
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, Finished, LayerDone, Notice, NoticeCode
 from engine.extraction.block_cache import BlockCache
-from engine.extraction.executor import LocalExecutor
-from engine.extraction.extraction import extract
 from engine.planning.costs import need, need_within
 from engine.planning.plan import Plan
 from engine.session import Session
@@ -55,12 +52,6 @@ def pair(folder: Path, *, converted: bool) -> tuple[Path, Path]:
     folder.mkdir(exist_ok=True)
     named = model.converted(tuned) if converted else tuned
     return save_model(folder / "tuned.safetensors", named), save_model(folder / "base.safetensors", base)
-
-
-def tensors_of(events: list[Event]) -> bytes:
-    assert isinstance(events[-1], Finished)
-    data = events[-1].result.outputs[0].path.read_bytes()
-    return data[8 + int.from_bytes(data[:8], "little") :]
 
 
 def extracted(
@@ -101,15 +92,9 @@ def test_a_device_never_holds_more_than_the_books_say(tmp_path: Path) -> None:
         plan = session.plan(SETTINGS, HardwareSettings(), tmp_path)
         largest = max(need(weight, plan.method, host=False).total for weight in plan.layers)
         for share in (1.05, 1.6):
-            hardware = HardwareSettings(batch_size=4, blocks_in_gpu=40, vram_usage_mode="aggressive")
-            memory = Memory(int(share * largest / largest_share(hardware)))
-
-            def devices(hardware: HardwareSettings, memory: Memory = memory) -> tuple[Device, ...]:
-                return (SimulatedDevice("sim:0", hardware, memory),)
-
-            executor = partial(LocalExecutor, devices=devices, residents=BlockCache())
-            tight = session.plan(SETTINGS, hardware, tmp_path / str(share))
-            events = list(extract(tight, session.finetuned, session.original, CancelToken(), executor=executor))
+            hardware: dict[str, Any] = {"batch_size": 4, "blocks_in_gpu": 40, "vram_usage_mode": "aggressive"}
+            memory = Memory(int(share * largest / largest_share(HardwareSettings(**hardware))))
+            events = simulated_run(session, SETTINGS, tmp_path / str(share), memory, BlockCache(), **hardware)
             assert memory.failures == 0
             assert memory.peak <= share * largest
             assert sum(isinstance(event, LayerDone) for event in events) == len(plan.layers)
@@ -117,18 +102,11 @@ def test_a_device_never_holds_more_than_the_books_say(tmp_path: Path) -> None:
 
 def test_it_crosses_the_bus_once_and_stays_resident_as_it_is_stored(tmp_path: Path) -> None:
     residents, memory = BlockCache(), Memory(4_000_000_000)
-
-    def devices(hardware: HardwareSettings) -> tuple[Device, ...]:
-        return (SimulatedDevice("sim:0", hardware, memory),)
-
-    def simulated(session: Session, folder: Path) -> list[Event]:
-        plan = session.plan(SETTINGS, HardwareSettings(blocks_in_gpu=40), folder)
-        executor = partial(LocalExecutor, devices=devices, residents=residents)
-        return list(extract(plan, session.finetuned, session.original, CancelToken(), executor=executor))
-
     with Session(*pair(tmp_path / "files", converted=True)) as session:
         stored = sum(part.nbytes for model in (session.finetuned, session.original) for part in model.stored.values())
-        first, again = (simulated(session, tmp_path / name) for name in "ab")
+        first, again = (
+            simulated_run(session, SETTINGS, tmp_path / name, memory, residents, blocks_in_gpu=40) for name in "ab"
+        )
     assert isinstance(first[-1], Finished)
     assert isinstance(again[-1], Finished)
     assert first[-1].result.copied_bytes == first[-1].result.read_bytes == stored

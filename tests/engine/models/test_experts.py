@@ -12,7 +12,7 @@ from extraction_runs import run, verified
 from gguf_files import GgufModel, save_gguf
 from model_files import Tensors, random_tensor, save_model
 from safetensors.torch import load_file
-from tiny_language_models import EXPERTS, LAYERS, files, in_memory, model, saved
+from tiny_language_models import EXPERTS, LAYERS, files, in_memory, model, paired, saved
 
 from engine.checkpoints import open_checkpoint
 from engine.checkpoints.tensors import read_view
@@ -27,17 +27,6 @@ from engine.streamed_delta import UnreadPair
 
 SINGLE = ["mixtral", "qwen2_moe", "qwen3_moe"]  # whose files have a matrix for each expert and projection
 MIXTURES = [*SINGLE, "granite_moe", "gpt_oss", "llama4"]
-
-
-def paired(folder: Path, tuned: Tensors, base: Tensors) -> tuple[Pairing, dict[str, torch.Tensor]]:
-    """The match of two models, and the delta of every weight."""
-    paths = files(folder, tuned, base)
-    with open_checkpoint(paths[0]) as left, open_checkpoint(paths[1]) as right:
-        pairing = pair(left, right)
-        return pairing, {
-            weight.name: subtract(read_view(left, weight.finetuned), read_view(right, weight.original)).values
-            for weight in pairing.weights
-        }
 
 
 def experts(pairing: Pairing) -> list[PairedWeight]:

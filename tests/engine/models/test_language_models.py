@@ -12,28 +12,16 @@ import torch
 from extraction_runs import EXACT, run, verified
 from model_files import Tensors, random_tensor, save_model
 from safetensors.torch import load_file
-from tiny_language_models import VOCABULARY, WIDTH, files, in_memory, model, saved
+from tiny_language_models import VOCABULARY, WIDTH, files, in_memory, model, paired, saved
 from transformers import T5Config, T5EncoderModel
 
 from engine.checkpoints import open_checkpoint
-from engine.checkpoints.tensors import read_view
-from engine.decompose.delta import subtract
 from engine.events import NoticeCode
-from engine.models.pairing import Pairing, pair
+from engine.models.pairing import pair
 from engine.results import LeaveOutReason
 from engine.resume.reuse import find_measured, sides_key
 
 CONV1D = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
-
-
-def paired(folder: Path, tuned: Tensors, base: Tensors) -> tuple[Pairing, dict[str, torch.Tensor]]:
-    paths = files(folder, tuned, base)
-    with open_checkpoint(paths[0]) as left, open_checkpoint(paths[1]) as right:
-        pairing = pair(left, right)
-        return pairing, {
-            weight.name: subtract(read_view(left, weight.finetuned), read_view(right, weight.original)).values
-            for weight in pairing.weights
-        }
 
 
 def with_linear(tensors: Tensors) -> Tensors:
