@@ -17,6 +17,7 @@ from unattended import Unattended
 from app.look.theme import Theme
 from app.storage.session import SessionStore
 from app.system.pyside_refcounts import protect_constants
+from app.text.translation import speak, spoken
 from app.window.main_window import MainWindow
 
 protect_constants()
@@ -28,6 +29,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     monkeypatch.setenv("LORA_EXTRACTOR_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def language_of_this_test() -> Iterator[None]:
+    """What one test speaks, the others do not."""
+    before = spoken()
+    yield
+    speak(before)
 
 
 @pytest.fixture(scope="session")

@@ -134,6 +134,7 @@ class FakeSession:
             "costs": tuple(work(layer, method) for layer in layers),
             "journal_bytes": 100_000_000,
             "notices": self.engine.notices,
+            "could_write_whole": 0,
         }
         output: dict[str, Any] = {
             "made_with": settings.model_dump(mode="json"),
