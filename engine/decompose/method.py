@@ -51,9 +51,33 @@ class StoringRule:
         return own if self.ranks is None else min(self.ranks.get(name, own), rank)
 
     @classmethod
-    def of(cls, settings: ExtractionSettings, alpha: float | None = None) -> StoringRule:
-        """The rule that the settings name."""
-        return cls(settings.output_dtype, settings.clamp_quantile, settings.clamp_max_loss, alpha)
+    def of(
+        cls,
+        settings: ExtractionSettings,
+        *,
+        one_alpha: float | None = None,
+        rank: int | None = None,
+        baked: bool = False,
+    ) -> StoringRule:
+        """The rule that the settings name.
+
+        Args:
+            settings: of the file.
+            one_alpha: the alpha of a file whose layers have to have the same, where the settings name no number.
+            rank: see the attribute.
+            baked: see the attribute.
+        """
+        alpha = one_alpha if settings.alpha in ("auto", "rank") else float(settings.alpha)
+        return cls(
+            output_dtype=settings.output_dtype,
+            clamp_quantile=settings.clamp_quantile,
+            clamp_max_loss=settings.clamp_max_loss,
+            alpha=None if baked else alpha,
+            rank=rank,
+            strength=settings.strength,
+            alpha_is_rank=settings.alpha == "rank" and alpha is None and not baked,
+            baked=baked,
+        )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import fields as fields_of
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,8 @@ from engine.store.journal import Entry
 
 _LAYOUTS_BEFORE = ("native", "open_clip", "clip_2022")  # those that records without their sides may have had
 _CLAMPING = ("clamp_quantile", "clamp_max_loss")
+_ALWAYS = ("output_dtype", *_CLAMPING)
+_RANKS = ("rank", "ranks")
 STORING_VERSION = 1  # raised when the same decomposition and decisions may give other tensors
 
 
@@ -201,18 +204,12 @@ def policy_key(policy: RankPolicy) -> list[Any]:
 
 
 def export_key(rule: StoringRule) -> dict[str, Any]:
-    """What decides how factors are stored, beside their rank. What is at its default as in the first version's records.
-
-    JSON values.
-    """
-    key: dict[str, Any] = {
-        "output_dtype": rule.output_dtype,
-        "clamp_quantile": rule.clamp_quantile,
-        "clamp_max_loss": rule.clamp_max_loss,
+    """What decides how factors are stored, beside the rank: what the first version's records have, and what is set."""
+    return {
+        item.name: getattr(rule, item.name)
+        for item in fields_of(rule)
+        if item.name in _ALWAYS or (item.name not in _RANKS and getattr(rule, item.name) != item.default)
     }
-    further = {"alpha": None, "strength": 1.0, "alpha_is_rank": False, "baked": False}
-    values = {part: getattr(rule, part) for part in further}
-    return key | {part: value for part, value in values.items() if value != further[part]}
 
 
 def number(value: float | None) -> float:
