@@ -75,8 +75,9 @@ def kept_range(least: float, most: float) -> str:
 
 
 def output_kind(output: OutputFile) -> str:
-    """Rank and format of a file, such as ``32 \u00b7 Kohya``."""
-    return f"{output.rank} \u00b7 {format_titles().get(output.key_format, output.key_format)}"
+    """Rank and format of a file, such as ``rank 32 \u00b7 Kohya``."""
+    rank = _tr("rank {rank}").format(rank=output.rank) if output.rank.isdecimal() else output.rank.replace("_", " ")
+    return f"{rank} \u00b7 {format_titles().get(output.key_format, output.key_format)}"
 
 
 def _mean(output: OutputFile) -> float:

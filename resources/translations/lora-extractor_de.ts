@@ -860,11 +860,6 @@
     </message>
     <message>
         <location filename="../../app/widgets/result/files_panel.py"/>
-        <source>Rank</source>
-        <translation>Rang</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/result/files_panel.py"/>
         <source>Size</source>
         <translation>Größe</translation>
     </message>
@@ -905,10 +900,6 @@
         <location filename="../../app/widgets/settings/further_files.py"/>
         <source>Further files of the same run: the models are read and worked on once.</source>
         <translation>Weitere Dateien desselben Laufs: Die Modelle werden einmal gelesen und bearbeitet.</translation>
-    </message>
-    <message>
-        <source>choose</source>
-        <translation type="vanished">wählen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/settings/further_files.py"/>
@@ -2171,6 +2162,11 @@
         <location filename="../../app/widgets/result/quality_panel.py"/>
         <source>{mark} {text}</source>
         <translation>{mark} {text}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/quality_panel.py"/>
+        <source>{name}: {text}</source>
+        <translation>{name}: {text}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result/quality_panel.py"/>
@@ -5349,6 +5345,11 @@
         <location filename="../../app/text/outputs.py"/>
         <source>keep {least} to {most} of the change</source>
         <translation>erhalten {least} bis {most} der Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/outputs.py"/>
+        <source>rank {rank}</source>
+        <translation>Rang {rank}</translation>
     </message>
     <message numerus="yes">
         <location filename="../../app/text/outputs.py"/>

@@ -68,11 +68,18 @@ class FakeWeight(PairedWeight):
         super().__init__(name, "matrix", component, shape, view, view, Block())
 
 
-def fake_name(settings: ExtractionSettings, number: int) -> str:
-    if settings.key_format == "peft":
-        return f"fake_peft_rank_{settings.rank}_{number:05}_"
-    kind = "" if settings.key_format == "comfyui" else f"{settings.key_format}_"
-    return f"fake_{kind}rank_{settings.rank}_{number:05}_.safetensors"
+@dataclass(frozen=True)
+class FakeTarget:
+    """Where an output goes; only PEFT's are folders."""
+
+    folder: Path
+    settings: ExtractionSettings
+
+    def path(self, counter: int) -> Path:
+        settings = self.settings
+        kind = "" if settings.key_format == "comfyui" else f"{settings.key_format}_"
+        ending = "" if settings.key_format == "peft" else ".safetensors"
+        return self.folder / f"fake_{kind}rank_{settings.rank}_{counter:05}_{ending}"
 
 
 def fake_verification(layers: int = 12, mean: float = 0.938, worst: float = 0.874) -> Verification:
@@ -160,8 +167,8 @@ class FakeSession:
             {
                 "made_with": chosen.model_dump(mode="json"),
                 "left_out": LEFT_OUT,
-                "folder": output_dir,
-                "name": fake_name(chosen, number),
+                "target": FakeTarget(output_dir, chosen),
+                "counter": number,
                 "output_bytes": 310_000_000,
                 "coverage": self.engine.coverage,
             }
