@@ -1,5 +1,7 @@
-"""ComfyUI's LoRAs, which Forge reads too. Source: ComfyUI, comfy/lora.py, ``model_lora_keys_unet``,
-``model_lora_keys_clip`` and ``load_lora``; Forge, packages_3rdparty/comfyui_lora_collection/lora.py.
+"""ComfyUI's LoRAs, which Forge reads too.
+
+Sources: ComfyUI, comfy/lora.py, ``model_lora_keys_unet``, ``model_lora_keys_clip`` and ``load_lora``; Forge,
+packages_3rdparty/comfyui_lora_collection/lora.py.
 
 ComfyUI looks up ``<module>`` of every ``<module>.weight`` and the full name of every other parameter, and
 reads ``.lora_up.weight``, ``.lora_down.weight``, ``.alpha``, ``.diff``, ``.diff_b`` and ``.set_weight`` after it. A

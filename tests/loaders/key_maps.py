@@ -1,8 +1,8 @@
-"""Which keys of a LoRA three programs know, and what they do to their weights with them: contracts, applied by a reader.
+"""Which keys of a LoRA three programs know, and what they do to their weights with them.
 
 Facts read in the programs' sources, written down anew:
 
-- ComfyUI, comfy/lora.py, ``model_lora_keys_unet``, ``model_lora_keys_clip``, ``load_lora``; comfy/weight_adapter/lora.py.
+- ComfyUI, comfy/lora.py, ``model_lora_keys_unet``, ``model_lora_keys_clip``, ``load_lora``; comfy/weight_adapter/.
 - Forge, packages_3rdparty/comfyui_lora_collection/lora.py; extensions-builtin/sd_forge_lora/networks.py,
   ``load_lora_for_models``: a file with more than 12 keys that match nothing is not applied at all.
 - A1111, extensions-builtin/Lora/networks.py, ``load_network`` and ``convert_diffusers_name_to_compvis``.
@@ -199,9 +199,7 @@ def _factors(reading: Reading, lora: State, state: State, base: str, name: str) 
     return {up, down} | ({alpha} & set(lora))
 
 
-def _parts(
-    reading: Reading, lora: State, state: State, base: str, name: str, parts: tuple[str, ...]
-) -> set[str]:
+def _parts(reading: Reading, lora: State, state: State, base: str, name: str, parts: tuple[str, ...]) -> set[str]:
     found: set[str] = set()
     targets = {".diff": name, ".diff_b": name.removesuffix(".weight") + ".bias", ".set_weight": name}
     for part in parts:

@@ -1,4 +1,4 @@
-"""The names under which programs hold the weights of a file: what they rename, divide and turn before a LoRA is looked up.
+"""The names under which programs hold the weights of a file: what they rename and divide before a LoRA is looked up.
 
 Facts read in the programs' sources, written down as tables; none of their code.
 
@@ -6,7 +6,7 @@ Facts read in the programs' sources, written down as tables; none of their code.
   ``*_norm.weight``; Chroma and the HunyuanVideo family every ``*.scale``; the latter take Tencent's names, too. Stable
   Cascade divides ``in_proj_weight`` and ``in_proj_bias`` of its attention into ``to_q``, ``to_k`` and ``to_v``.
 - ComfyUI 0.3.64, the same file: the norms keep the name ``.scale``.
-- ComfyUI, comfy/supported_models.py, ``process_clip_state_dict``, and comfy/utils.py, ``clip_text_transformers_convert``:
+- ComfyUI, comfy/supported_models.py, ``process_clip_state_dict``; comfy/utils.py, ``clip_text_transformers_convert``:
   CLIP-L under ``clip_l.transformer.text_model.``, OpenCLIP's encoders under ``clip_g.`` and ``clip_h.`` in the names of
   transformers, fused attention divided, the projection turned.
 - Forge, backend/nn/flux.py and backend/nn/chroma.py: the norms keep the name ``.scale``; backend/loader.py: text
@@ -60,7 +60,7 @@ def denoiser(family: str, file: Tensors, *, renames_norms: bool = True) -> State
             for theirs, ours in TENCENT:
                 name = name.replace(theirs, ours)
             if not renames_norms:
-                name = name.replace("query_norm.weight", "query_norm.scale").replace("key_norm.weight", "key_norm.scale")
+                name = name.replace("_norm.weight", "_norm.scale")
         ending = RENAMED_NORMS.get(family, "\n")
         if renames_norms and name.endswith(ending):
             name = name.removesuffix(".scale") + ".weight"
@@ -98,7 +98,7 @@ def _clip_names(name: str, tensor: torch.Tensor) -> list[tuple[str, torch.Tensor
         return [(there, tensor)]
     number, _, rest = name.removeprefix("transformer.resblocks.").partition(".")
     layer = f"text_model.encoder.layers.{number}."
-    start, fused, kind = rest.partition("in_proj_")
+    _, fused, kind = rest.partition("in_proj_")
     if fused:
         parts = zip("qkv", tensor.chunk(3), strict=True)
         return [(f"{layer}self_attn.{part}_proj.{kind}", rows) for part, rows in parts]
