@@ -78,7 +78,8 @@ class WindowPlan(QObject):
             else:
                 self._pair.show_working()
         self.planning.emit()
-        self._controller.prepare(request.models, request.extraction, request.hardware, request.output_dir)
+        controller = self._controller
+        controller.prepare(request.models, request.extraction, request.hardware, request.output_dir, request.also)
         self._refresh_bar()
 
     def _refresh_bar(self) -> None:
@@ -103,7 +104,8 @@ class WindowPlan(QObject):
         elif current is not None and current.plan is not None:
             plan = current.plan
             warning = next(iter(self._unrelated(current.request)), "") or coverage_title(plan.coverage)
-            self._bar.show_ready(plan.output_name, plan.output_bytes, plan.folder, current.kept, warning)
+            name, *others = (output.name for output in plan.outputs)
+            self._bar.show_ready(name, plan.output_bytes, plan.folder, current.kept, warning, others)
         elif state is State.IDLE:
             self._show_why_not(current)
 
@@ -145,7 +147,10 @@ class WindowPlan(QObject):
             if not title and self._unrelated(answer.request):
                 title = self.tr("Little in common")
             size = plan.output_bytes
-            self._pair.show_pair(len(plan.layers), plan.left_out, size, parts, remarks, estimate, warning=title)
+            files = len(plan.outputs)
+            self._pair.show_pair(
+                len(plan.layers), plan.left_out, size, parts, remarks, estimate, warning=title, files=files
+            )
         elif answer.error is not None and answer.error.code in NOT_OF_THE_MODELS and answer.pair is not None:
             found = answer.pair
             parts, title = _parts_text(Counter(found.components)), short_title(found.coverage)

@@ -89,7 +89,7 @@ class PreparationWorker(QObject):
             paired = True
             with suppress(Exception):  # for the card only: whatever is wrong the plan says better
                 pair = session.summary(request.extraction)
-            plan = session.plan(request.extraction, request.hardware, request.output_dir)
+            plan = session.plan(request.extraction, request.hardware, request.output_dir, request.also)
             kept = _kept(session, plan)
         except BaseException as error:
             failure = as_engine_error(error)

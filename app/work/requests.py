@@ -67,7 +67,7 @@ class Inspected:
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """Pair two models and plan an extraction."""
+    """Pair two models and plan an extraction; `also` has the settings of each further file of the same run."""
 
     number: int
     finetuned: Path
@@ -75,12 +75,18 @@ class PlanRequest:
     extraction: ExtractionSettings
     hardware: HardwareSettings
     output_dir: Path
+    also: tuple[ExtractionSettings, ...] = ()
+
+    @property
+    def files(self) -> tuple[ExtractionSettings, ...]:
+        """The settings of all files."""
+        return (self.extraction, *self.also)
 
     def same_work(self, other: PlanRequest) -> bool:
         """Whether two requests are for the same work on the same models, whatever the file's name."""
         names = {"filename_prefix", "resume"}
-        same = self.extraction.model_dump(exclude=names) == other.extraction.model_dump(exclude=names)
-        return same and (self.finetuned, self.original) == (other.finetuned, other.original)
+        ours, theirs = ([item.model_dump(exclude=names) for item in request.files] for request in (self, other))
+        return ours == theirs and (self.finetuned, self.original) == (other.finetuned, other.original)
 
 
 @dataclass(frozen=True)

@@ -212,6 +212,16 @@
     <name>BottomBar</name>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>Copy path</source>
+        <translation>Pfad kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>Copy paths</source>
+        <translation>Pfade kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Layer {layer} of {total}</source>
         <translation>Schicht {layer} von {total}</translation>
     </message>
@@ -264,11 +274,6 @@
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Will write {name}</source>
         <translation>Schreibt {name}</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bar/bottom_bar.py"/>
-        <source>at most {size}</source>
-        <translation>höchstens {size}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
@@ -801,6 +806,72 @@
         <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>reads the models again</source>
         <translation>liest die Modelle noch einmal</translation>
+    </message>
+</context>
+<context>
+    <name>FileRow</name>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>A folder: {path}</source>
+        <translation>Ein Ordner: {path}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Copy path</source>
+        <translation>Pfad kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Copy the path of {name}</source>
+        <translation>Pfad von {name} kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Open folder</source>
+        <translation>Ordner öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Open the folder of {name}</source>
+        <translation>Ordner von {name} öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Verify</source>
+        <translation>Prüfen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Verify {name}</source>
+        <translation>{name} prüfen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>{mark} {verdict}</source>
+        <translation>{mark} {verdict}</translation>
+    </message>
+</context>
+<context>
+    <name>FilesPanel</name>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Kept</source>
+        <translation>Erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Rank</source>
+        <translation>Rang</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Size</source>
+        <translation>Größe</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Worst layer</source>
+        <translation>Schwächste Schicht</translation>
     </message>
 </context>
 <context>
@@ -1735,6 +1806,11 @@
     </message>
     <message>
         <location filename="../../app/system/notifications.py"/>
+        <source>The LoRAs are ready</source>
+        <translation>Die LoRAs sind fertig</translation>
+    </message>
+    <message>
+        <location filename="../../app/system/notifications.py"/>
         <source>The extraction failed</source>
         <translation>Die Extraktion ist fehlgeschlagen</translation>
     </message>
@@ -1808,11 +1884,6 @@
         <location filename="../../app/widgets/models/pair_card.py"/>
         <source>Comparing…</source>
         <translation>Wird verglichen…</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/models/pair_card.py"/>
-        <source>File: at most {size}</source>
-        <translation>Datei: höchstens {size}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/models/pair_card.py"/>
@@ -2890,6 +2961,11 @@
         <location filename="../../app/window/verify_presenter.py"/>
         <source>Verify a LoRA against the two models</source>
         <translation>LoRA an den beiden Modellen prüfen</translation>
+    </message>
+    <message>
+        <location filename="../../app/window/verify_presenter.py"/>
+        <source>not verified</source>
+        <translation>nicht geprüft</translation>
     </message>
 </context>
 <context>
@@ -4109,6 +4185,11 @@
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
+        <source>{count} files: at most {size}</source>
+        <translation>{count} Dateien: höchstens {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
         <source>{name} needs {needed}, more than the run's share of {available}: it is worked on alone.</source>
         <translation>{name} braucht {needed}, mehr als den Anteil des Laufs von {available}: Die Schicht wird allein bearbeitet.</translation>
     </message>
@@ -4585,10 +4666,6 @@
         <location filename="../../app/text/notices.py"/>
         <source>Switch on “{setting}” ({option}) to write the new part too, for {program}.</source>
         <translation>Mit „{setting}“ ({option}) wird auch der neue Teil geschrieben, für {program}.</translation>
-    </message>
-    <message>
-        <source>The chosen format has no way to enlarge it.</source>
-        <translation type="vanished">Das gewählte Format kann es nicht vergrößern.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -5084,6 +5161,45 @@
         <location filename="../../app/text/notices.py"/>
         <source>Sep</source>
         <translation>Sept.</translation>
+    </message>
+</context>
+<context>
+    <name>outputs</name>
+    <message>
+        <location filename="../../app/text/outputs.py"/>
+        <source>at most {size}</source>
+        <translation>höchstens {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/outputs.py"/>
+        <source>at most {size} together</source>
+        <translation>zusammen höchstens {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/outputs.py"/>
+        <source>keep {least} to {most} of the change</source>
+        <translation>erhalten {least} bis {most} der Änderung</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/outputs.py"/>
+        <source>{count} files</source>
+        <translation>
+            <numerusform>{count} Datei</numerusform>
+            <numerusform>{count} Dateien</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/outputs.py"/>
+        <source>{name} and {count} more</source>
+        <translation>
+            <numerusform>{name} und {count} weitere</numerusform>
+            <numerusform>{name} und {count} weitere</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/outputs.py"/>
+        <source>{size} together</source>
+        <translation>zusammen {size}</translation>
     </message>
 </context>
 <context>
@@ -5591,6 +5707,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/bar/result_card.py"/>
+        <source>{count} of {total} verified</source>
+        <translation>{count} von {total} geprüft</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/result_card.py"/>
         <source>{mark} {name}</source>
         <translation>{mark} {name}</translation>
     </message>
@@ -5598,6 +5719,11 @@
         <location filename="../../app/widgets/bar/result_card.py"/>
         <source>{name} {share}</source>
         <translation>{name} {share}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/result_card.py"/>
+        <source>{name}: {size}, {kept}</source>
+        <translation>{name}: {size}, {kept}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/result_card.py"/>
