@@ -6175,9 +6175,13 @@
         <translation>VAE</translation>
     </message>
     <message>
-        <location filename="../../engine/settings.py"/>
         <source>What the whole LoRA is multiplied by, so that strength 1 in a program means this one.</source>
-        <translation>Womit das ganze LoRA multipliziert wird, sodass Stärke 1 in einem Programm diese bedeutet.</translation>
+        <translation type="vanished">Womit das ganze LoRA multipliziert wird, sodass Stärke 1 in einem Programm diese bedeutet.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>What the whole LoRA is multiplied by, so that strength 1 in a program means this one. Negative ones take the change away; not within 0.01 of 0.</source>
+        <translation type="unfinished"></translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>

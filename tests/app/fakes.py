@@ -30,6 +30,7 @@ from engine.events import (
 from engine.models.blocks import Block
 from engine.models.layer_blocks import block_of
 from engine.models.pairing import PairedWeight
+from engine.formats.output_path import Target
 from engine.planning.costs import work
 from engine.planning.estimates import Speed
 from engine.planning.inspection import ModelSummary, PairSummary
@@ -66,11 +67,10 @@ class FakeWeight(PairedWeight):
         super().__init__(name, "matrix", component, shape, view, view, Block())
 
 
-def fake_name(settings: ExtractionSettings, number: int) -> str:
-    if settings.key_format == "peft":
-        return f"fake_peft_rank_{settings.rank}_{number:05}_"
+def fake_target(folder: Path, settings: ExtractionSettings) -> Target:
     kind = "" if settings.key_format == "comfyui" else f"{settings.key_format}_"
-    return f"fake_{kind}rank_{settings.rank}_{number:05}_.safetensors"
+    ending = "" if settings.key_format == "peft" else ".safetensors"
+    return Target(folder, f"fake_{kind}rank_{settings.rank}_", ending=ending)
 
 
 def fake_verification(layers: int = 12, mean: float = 0.938, worst: float = 0.874) -> Verification:
@@ -154,8 +154,8 @@ class FakeSession:
             {
                 "made_with": chosen.model_dump(mode="json"),
                 "left_out": LEFT_OUT,
-                "folder": output_dir,
-                "name": fake_name(chosen, number),
+                "target": fake_target(output_dir, chosen),
+                "counter": number,
                 "output_bytes": 310_000_000,
                 "coverage": self.engine.coverage,
             }
