@@ -254,7 +254,9 @@ def load(family: str, model: torch.nn.Module, lora: Path) -> None:
 def _all_loaded(model: torch.nn.Module, state: dict[str, torch.Tensor], prefix: str) -> None:
     """Every tensor of the file stands in the model, and no adapter is there that the file does not have."""
     there = {name: value for name, value in model.state_dict().items() if ".lora_" in name}
-    expected = {name.removeprefix(f"{prefix}."): value for name, value in state.items() if name.startswith(f"{prefix}.")}
+    expected = {
+        name.removeprefix(f"{prefix}."): value for name, value in state.items() if name.startswith(f"{prefix}.")
+    }
     named = {name.replace(".ours.weight", ".weight"): value for name, value in there.items()}
     assert set(named) == set(expected)
     assert all(torch.equal(named[name], expected[name].to(named[name].dtype)) for name in expected)

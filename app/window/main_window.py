@@ -129,7 +129,7 @@ class MainWindow(QMainWindow):
         self.welcome_control = WindowWelcome(self, model, controller, welcome_views, theme)
         self.settings_control = WindowSettings(self, model, preferences, theme=theme, notifier=notifier)
         self.report_control = WindowReport(self, model, controller, report_views, theme)
-        self.plan_control = WindowPlan(self, model, controller, PlanViews(frame.models.pair, frame.bar))
+        self.plan_control = WindowPlan(self, model, controller, PlanViews(frame.models.pair, frame.bar, frame.options))
 
     def _connect_presenters(self) -> None:
         """What one presenter announces and another one does."""

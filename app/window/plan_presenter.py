@@ -21,6 +21,7 @@ from app.text.window_text import NOT_OF_THE_MODELS, why_not
 from app.widgets.bar.bottom_bar import BottomBar
 from app.widgets.basics.fields import component_title
 from app.widgets.models.pair_card import PairCard
+from app.widgets.settings.lora_panel import OptionsPanel
 from app.window.model import WindowModel
 from app.work.controller import ENDED, Controller, State
 from app.work.requests import BackgroundAnswer, Extracted, Forecast, Models, PlanRequest, Prepared, RunAnswer
@@ -32,10 +33,11 @@ SAID_ELSEWHERE = (NoticeCode.ADAPTIVE_PARAM_UNUSUAL,)
 
 @dataclass(frozen=True)
 class PlanViews:
-    """What shows a plan: the card of the pair, and the bar with Extract."""
+    """What shows a plan: the card of the pair, the bar with Extract, and the options, of what programs load of it."""
 
     pair: PairCard
     bar: BottomBar
+    options: OptionsPanel
 
 
 class WindowPlan(QObject):
@@ -56,7 +58,7 @@ class WindowPlan(QObject):
     def __init__(self, parent: QObject, model: WindowModel, controller: Controller, views: PlanViews) -> None:
         super().__init__(parent)
         self._model, self._controller = model, controller
-        self._pair, self._bar = views.pair, views.bar
+        self._pair, self._bar, self._options = views.pair, views.bar, views.options
         self._models: Models = (None, None)
         self._focus_extract = False
         self._known: tuple[Models, str] = ((None, None), "")
@@ -75,6 +77,7 @@ class WindowPlan(QObject):
             self._models = request.models
             if None in request.models:
                 self._pair.show_empty()
+                self._options.show_pair(None)
             else:
                 self._pair.show_working()
         self.planning.emit()
@@ -132,6 +135,8 @@ class WindowPlan(QObject):
     def _on_prepared(self, answer: Prepared) -> None:
         if self._model.queue_running:
             return
+        planned = answer.plan.outputs[0].output_bytes if answer.plan is not None else None
+        self._options.show_pair(answer.family, planned)
         if answer.plan is not None:
             plan = answer.plan
             remarks = [*self._unrelated(answer.request), *before_the_start(plan.coverage)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from app.text.verification import ClaimedQuality
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, VerifyProgress
+from engine.models.families import Family
 from engine.planning.estimates import Estimate
 from engine.planning.inspection import ModelSummary, PairSummary
 from engine.planning.memory_estimate import DeviceMemory
@@ -94,7 +95,8 @@ class Prepared:
     """The answer: session and plan, or an error; `paired` says which of the two steps failed.
 
     `kept` is what earlier runs left for the plan; None where that is not to be used or not known. `pair` is what
-    the models have in common, also where something else keeps them from a plan, such as the output folder.
+    the models have in common, also where something else keeps them from a plan, such as the output folder, and
+    `family` what they are.
     """
 
     request: PlanRequest
@@ -104,6 +106,7 @@ class Prepared:
     paired: bool
     kept: Reusable | None = None
     pair: PairSummary | None = None
+    family: Family | None = None
 
     @property
     def lacks_device(self) -> bool:

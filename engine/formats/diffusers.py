@@ -47,7 +47,9 @@ _DENOISERS: dict[str, tuple[str, re.Pattern[str]]] = {
     "lumina2": ("lumina2_diffusers", re.compile(r"x_embedder\.weight")),
     "z_image": (
         "z_image_diffusers",
-        re.compile(r"(cap_embedder|t_embedder\.mlp)\.\d\.weight|\w+\.\d+\.(feed_forward\.w\d|adaLN_modulation\.0)\.weight"),
+        re.compile(
+            r"(cap_embedder|t_embedder\.mlp)\.\d\.weight|\w+\.\d+\.(feed_forward\.w\d|adaLN_modulation\.0)\.weight"
+        ),
     ),
     "hunyuan_video": ("hunyuan_video_diffusers", _NONE),
     "auraflow": ("auraflow_diffusers", _NONE),

@@ -875,6 +875,54 @@
     </message>
 </context>
 <context>
+    <name>FurtherFiles</name>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>A further file each, of the same run: the models are read and worked on once.</source>
+        <translation>Je eine weitere Datei desselben Laufs: Die Modelle werden einmal gelesen und bearbeitet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>Also for</source>
+        <translation>Auch für</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>Also for: {names}</source>
+        <translation>Auch für: {names}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>Also ranks</source>
+        <translation>Auch Ränge</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>Also sizes</source>
+        <translation>Auch Größen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>Further files of the same run: the models are read and worked on once.</source>
+        <translation>Weitere Dateien desselben Laufs: Die Modelle werden einmal gelesen und bearbeitet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>nothing else</source>
+        <translation>nichts weiter</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>such as 32, 128</source>
+        <translation>z. B. 32, 128</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>such as 50 MB, 300 MB</source>
+        <translation>z. B. 50 MB, 300 MB</translation>
+    </message>
+</context>
+<context>
     <name>GpuAdvice</name>
     <message>
         <location filename="../../app/system/idle_gpu.py"/>
@@ -1876,6 +1924,26 @@
         <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>presets</source>
         <translation>Vorgaben</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>rank {ranks}, for {programs}</source>
+        <translation>Rang {ranks}, für {programs}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>{files}: {what}</source>
+        <translation>{files}: {what}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>{program} does not load fp8.</source>
+        <translation>{program} lädt kein fp8.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>{sizes}, for {programs}</source>
+        <translation>{sizes}, für {programs}</translation>
     </message>
 </context>
 <context>
@@ -2966,6 +3034,104 @@
         <location filename="../../app/window/verify_presenter.py"/>
         <source>not verified</source>
         <translation>nicht geprüft</translation>
+    </message>
+</context>
+<context>
+    <name>choices</name>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>All layers get nearly the same rank.</source>
+        <translation>Alle Schichten bekommen fast denselben Rang.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Both are compared as they are stored.</source>
+        <translation>Beide werden verglichen, wie sie gespeichert sind.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Each layer gets the smallest rank that keeps this part of the norm of its change.</source>
+        <translation>Jede Schicht bekommt den kleinsten Rang, der diesen Teil der Norm ihrer Änderung erhält.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Each layer gets the smallest rank that keeps this share of its singular values' squares.</source>
+        <translation>Jede Schicht bekommt den kleinsten Rang, der diesen Anteil der Quadrate ihrer Singulärwerte erhält.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Each layer keeps the singular values that are larger than this part of its largest one.</source>
+        <translation>Jede Schicht behält die Singulärwerte, die größer sind als dieser Teil ihres größten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Each layer keeps this part of the sum of its singular values.</source>
+        <translation>Jede Schicht behält diesen Teil der Summe ihrer Singulärwerte.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Every layer has the same rank. What nearly all LoRAs are.</source>
+        <translation>Alle Schichten haben denselben Rang. So sind fast alle LoRAs.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Faster and approximate; the iterations bound its error.</source>
+        <translation>Schneller und genähert; die Iterationen begrenzen den Fehler.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Four bytes a number: twice the file for digits that rarely matter.</source>
+        <translation>Vier Bytes je Zahl: die doppelte Datei für Stellen, auf die es selten ankommt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Layers that changed most beside their own weight get higher ranks.</source>
+        <translation>Schichten, die sich gemessen an ihrem Gewicht am meisten geändert haben, bekommen höhere Ränge.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Layers that changed most, per byte, get higher ranks. Can be worse at very small sizes.</source>
+        <translation>Schichten, die sich je Byte am meisten geändert haben, bekommen höhere Ränge. Bei sehr kleinen Größen kann das schlechter sein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>One byte a number: half the file of fp16, or twice the rank in the same file. Only programs that cast it can load it, such as ComfyUI and Forge.</source>
+        <translation>Ein Byte je Zahl: die halbe Datei von fp16, oder der doppelte Rang in derselben Datei. Nur Programme, die es umwandeln, können es laden, etwa ComfyUI und Forge.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>The best possible answer at the rank, to working precision.</source>
+        <translation>Die bestmögliche Antwort bei diesem Rang, auf Rechengenauigkeit.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>The file is at most as large as you say; ranks are chosen so that it is nearly that.</source>
+        <translation>Die Datei ist höchstens so groß wie angegeben; die Ränge werden so gewählt, dass sie es beinahe ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>The side that is stored more finely is rounded as the other one.</source>
+        <translation>Die feiner gespeicherte Seite wird wie die andere gerundet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>The whole difference of every layer: loses nothing but rounding, and is as large as the model.</source>
+        <translation>Die ganze Differenz jeder Schicht: verliert nichts als Rundung und ist so groß wie das Modell.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Two bytes a number, with a wider range and fewer digits than fp16.</source>
+        <translation>Zwei Bytes je Zahl, mit größerem Bereich und weniger Stellen als fp16.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Two bytes a number. Suits nearly everything.</source>
+        <translation>Zwei Bytes je Zahl. Passt fast immer.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Where the fine-tuned model is stored more coarsely.</source>
+        <translation>Wo das feinabgestimmte Modell gröber gespeichert ist.</translation>
     </message>
 </context>
 <context>
@@ -5226,6 +5392,114 @@
     </message>
 </context>
 <context>
+    <name>programs</name>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>A folder for the Python library PEFT, mostly of language models.</source>
+        <translation>Ein Ordner für die Python-Bibliothek PEFT, meist für Sprachmodelle.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>A folder for the server vLLM, as PEFT writes it.</source>
+        <translation>Ein Ordner für den Server vLLM, wie PEFT ihn schreibt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>It does not load {things}: they are left out.</source>
+        <translation>Nicht geladen werden {things}: Sie werden ausgelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>It loads no LoRA for {family}.</source>
+        <translation>Für {family} lädt es kein LoRA.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>It loads no text encoder.</source>
+        <translation>Text-Encoder werden nicht geladen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>Of the text encoders it loads {names}.</source>
+        <translation>Von den Text-Encodern werden {names} geladen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>Of {family} it loads the layers in blocks alone.</source>
+        <translation>Von {family} werden nur die Schichten in Blöcken geladen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file for AUTOMATIC1111's WebUI, under the names that Kohya's trainers use.</source>
+        <translation>Eine Datei für AUTOMATIC1111s WebUI, mit den Namen der Kohya-Trainer.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file for ComfyUI. It can hold everything, of every kind of model.</source>
+        <translation>Eine Datei für ComfyUI. Sie kann alles enthalten, von jeder Art Modell.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file for InvokeAI, under the names that Kohya's trainers use.</source>
+        <translation>Eine Datei für InvokeAI, mit den Namen der Kohya-Trainer.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file for Stable Diffusion WebUI Forge.</source>
+        <translation>Eine Datei für Stable Diffusion WebUI Forge.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file for the Python library diffusers and what is built on it.</source>
+        <translation>Eine Datei für die Python-Bibliothek diffusers und was darauf aufbaut.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file under the names of Kohya's trainers, which go on from it; most programs read it. It holds no biases, norms and bare parameters.</source>
+        <translation>Eine Datei mit den Namen der Kohya-Trainer, die damit weitermachen; die meisten Programme lesen sie. Sie enthält keine Biases, Normen und einzelnen Parameter.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>Ranks up to {rank}.</source>
+        <translation>Ränge bis {rank}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>bare parameters</source>
+        <translation>einzelne Parameter</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>biases</source>
+        <translation>Biases</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>convolutions</source>
+        <translation>Faltungen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>new weights</source>
+        <translation>neue Gewichte</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>norms</source>
+        <translation>Normen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>whole differences</source>
+        <translation>ganze Differenzen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>{others} and {last}</source>
+        <translation>{others} und {last}</translation>
+    </message>
+</context>
+<context>
     <name>quality_words</name>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -5789,6 +6063,7 @@
         <translation>Auch Gewichte, die nur das feinabgestimmte Modell hat, ganz als .set_weight schreiben, und neue Zeilen und Eingangskanäle anderer als .reshape_weight.</translation>
     </message>
     <message>
+        <location filename="../../app/widgets/basics/fields.py"/>
         <location filename="../../engine/settings.py"/>
         <source>Automatic</source>
         <translation>Automatisch</translation>
@@ -5930,6 +6205,11 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Key format</source>
+        <translation>Schlüsselformat</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Kohya</source>
         <translation>Kohya</translation>
     </message>
@@ -6040,9 +6320,8 @@
         <translation>Ausführlichen Bericht ausgeben: Kopf, je Batch eine Zeile mit Zeit und Speicher, Summen.</translation>
     </message>
     <message>
-        <location filename="../../engine/settings.py"/>
         <source>Program</source>
-        <translation>Programm</translation>
+        <translation type="vanished">Programm</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -6115,6 +6394,11 @@
         <translation>Kleine Datei</translation>
     </message>
     <message>
+        <location filename="../../app/widgets/basics/fields.py"/>
+        <source>Standard, a file size</source>
+        <translation>Standard, eine Dateigröße</translation>
+    </message>
+    <message>
         <location filename="../../engine/settings.py"/>
         <source>Standard, one rank</source>
         <translation>Standard, ein Rang</translation>
@@ -6150,6 +6434,11 @@
         <translation>Das Programm, das die Datei laden soll; bestimmt das Format und was darin stehen kann. Ohne Angabe: was alle Programme dieses Formats lesen.</translation>
     </message>
     <message>
+        <location filename="../../app/widgets/basics/fields.py"/>
+        <source>The rank</source>
+        <translation>Der Rang</translation>
+    </message>
+    <message>
         <location filename="../../engine/settings.py"/>
         <source>Transformer blocks that stay on the device after use, for a next extraction from the same pair: no disk, no bus. 40 keeps all, and what lies outside the blocks. On a processor only with a memory budget.</source>
         <translation>Transformer-Blöcke, die nach Gebrauch auf dem Gerät bleiben, für eine nächste Extraktion aus demselben Paar ohne Lesen und Übertragen. 40 behält alle und auch, was außerhalb der Blöcke liegt. Auf einem Prozessor nur mit Speicherbudget.</translation>
@@ -6181,7 +6470,7 @@
     <message>
         <location filename="../../engine/settings.py"/>
         <source>What the whole LoRA is multiplied by, so that strength 1 in a program means this one. Negative ones take the change away; not within 0.01 of 0.</source>
-        <translation type="unfinished"></translation>
+        <translation>Womit das ganze LoRA multipliziert wird, sodass Stärke 1 in einem Programm diese bedeutet. Negative Werte nehmen die Änderung weg; nicht näher als 0,01 an 0.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -6212,6 +6501,11 @@
         <location filename="../../app/widgets/basics/fields.py"/>
         <source>such as *attn*, *mlp.0*</source>
         <translation>etwa *attn*, *mlp.0*</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/basics/fields.py"/>
+        <source>such as 150 MB</source>
+        <translation>z. B. 150 MB</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>

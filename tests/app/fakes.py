@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from app.work.requests import DeviceInfo
@@ -28,6 +29,7 @@ from engine.events import (
     VerifyProgress,
 )
 from engine.models.blocks import Block
+from engine.models.families import FAMILIES, Family
 from engine.models.layer_blocks import block_of
 from engine.models.pairing import PairedWeight
 from engine.formats.output_path import Target
@@ -105,6 +107,10 @@ class FakeSession:
     engine: FakeEngine
     closed: bool = False
     resident_bytes: int = 0
+
+    @property
+    def pairing(self) -> Any:
+        return SimpleNamespace(family=self.engine.family)
 
     def kept(self, plan: Plan) -> Reusable:
         self.engine.kept_threads.append(threading.current_thread())
@@ -237,6 +243,7 @@ class FakeEngine:
     calibrations: list[ExtractionSettings] = field(default_factory=list)
     coverage: Coverage = field(default_factory=Coverage)
     notices: tuple[Notice, ...] = ()
+    family: Family = field(default_factory=lambda: next(row for row in FAMILIES if row.key == "flux"))
     runs: int = 0
     closed_runs: int = 0
 
