@@ -28,11 +28,11 @@ from engine.events import (
     Progress,
     VerifyProgress,
 )
+from engine.formats.output_path import Target
 from engine.models.blocks import Block
 from engine.models.families import FAMILIES, Family
 from engine.models.layer_blocks import block_of
 from engine.models.pairing import PairedWeight
-from engine.formats.output_path import Target
 from engine.planning.costs import work
 from engine.planning.estimates import Speed
 from engine.planning.inspection import ModelSummary, PairSummary
