@@ -6325,6 +6325,10 @@
         <translation>Ausführlichen Bericht ausgeben: Kopf, je Batch eine Zeile mit Zeit und Speicher, Summen.</translation>
     </message>
     <message>
+        <source>Program</source>
+        <translation type="vanished">Programm</translation>
+    </message>
+    <message>
         <location filename="../../engine/settings.py"/>
         <source>Randomised (svd_lowrank)</source>
         <translation>Randomisiert (svd_lowrank)</translation>
@@ -6463,6 +6467,10 @@
         <location filename="../../app/widgets/basics/fields.py"/>
         <source>VAE</source>
         <translation>VAE</translation>
+    </message>
+    <message>
+        <source>What the whole LoRA is multiplied by, so that strength 1 in a program means this one.</source>
+        <translation type="vanished">Womit das ganze LoRA multipliziert wird, sodass Stärke 1 in einem Programm diese bedeutet.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>

@@ -28,6 +28,7 @@ from engine.events import (
     Progress,
     VerifyProgress,
 )
+from engine.formats.output_path import Target
 from engine.models.blocks import Block
 from engine.models.families import FAMILIES, Family
 from engine.models.layer_blocks import block_of
@@ -68,18 +69,10 @@ class FakeWeight(PairedWeight):
         super().__init__(name, "matrix", component, shape, view, view, Block())
 
 
-@dataclass(frozen=True)
-class FakeTarget:
-    """Where an output goes; only PEFT's are folders."""
-
-    folder: Path
-    settings: ExtractionSettings
-
-    def path(self, counter: int) -> Path:
-        settings = self.settings
-        kind = "" if settings.key_format == "comfyui" else f"{settings.key_format}_"
-        ending = "" if settings.key_format == "peft" else ".safetensors"
-        return self.folder / f"fake_{kind}rank_{settings.rank}_{counter:05}_{ending}"
+def fake_target(folder: Path, settings: ExtractionSettings) -> Target:
+    kind = "" if settings.key_format == "comfyui" else f"{settings.key_format}_"
+    ending = "" if settings.key_format == "peft" else ".safetensors"
+    return Target(folder, f"fake_{kind}rank_{settings.rank}_", ending=ending)
 
 
 def fake_verification(layers: int = 12, mean: float = 0.938, worst: float = 0.874) -> Verification:
@@ -167,7 +160,7 @@ class FakeSession:
             {
                 "made_with": chosen.model_dump(mode="json"),
                 "left_out": LEFT_OUT,
-                "target": FakeTarget(output_dir, chosen),
+                "target": fake_target(output_dir, chosen),
                 "counter": number,
                 "output_bytes": 310_000_000,
                 "coverage": self.engine.coverage,
