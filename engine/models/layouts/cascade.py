@@ -13,7 +13,7 @@ def _stage(letter: str, level: int) -> Layout:
     """The names of a stage, by the first level that has attention."""
     return Layout(
         f"stable_cascade_{letter}",
-        "Stability's names",
+        f"Stability's names, stage {letter.upper()}",
         "ComfyUI, comfy/supported_models.py, Stable_Cascade_C.process_unet_state_dict",
         (_joined("weight"), _joined("bias")),
         family="stable_cascade",
