@@ -29,6 +29,7 @@ class LeaveOutReason(str, Enum):
     NON_FINITE = "non_finite"
     GROWN_PART = "grown_part"
     OTHER_MODEL = "other_model"
+    NOT_LOADED = "not_loaded"
 
 
 @dataclass(frozen=True)
@@ -237,7 +238,7 @@ def count_large_changes(rows: Iterable[LayerResult]) -> LargeChange:
 
 @dataclass(frozen=True)
 class OutputFile:
-    """One file that a run wrote."""
+    """One file that a run wrote; `program` is the key of the one it is for, empty where none was chosen."""
 
     path: Path
     report: Path
@@ -247,6 +248,7 @@ class OutputFile:
     mean_energy_retained: float
     worst_energy_retained: float
     coverage: Coverage = Coverage()
+    program: str = ""
 
 
 @dataclass(frozen=True)

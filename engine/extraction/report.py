@@ -134,6 +134,7 @@ def report(
         "hardware": plan.hardware.model_dump(mode="json"),
         "rank": output.rank_label,
         "key_format": output.format.key,
+        **({} if output.program is None else {"program": output.program.key}),
         "totals": {
             "layers": len(rows),
             "skipped": len({item.name for item in left_out}),

@@ -22,7 +22,7 @@ from fnmatch import fnmatchcase
 
 from engine.errors import EngineError, ErrorCode
 from engine.models.families import FAMILIES, Family
-from engine.models.names import DENOISER
+from engine.settings import ExtractionSettings
 
 _CLIPS = "text_encoders."
 _MATRIX_KINDS = ("matrix", "conv")
@@ -49,8 +49,8 @@ class Loads:
         only: patterns of the canonical names that it loads; without any all.
         scope: what that is of the denoiser, for documents; empty for all.
         never: patterns of those that it does not.
-        own_names: whether a key begins with the very name that the module has in it: a second spelling of the same
-            weight is one key more that it does not know.
+        own_names: whether it knows the denoiser by the model's own names alone, and text encoders by ``lora_te`` names:
+            a second spelling of a weight is one key more that it does not know.
     """
 
     denoiser: bool = True
@@ -87,14 +87,16 @@ class Loads:
             kind, self.parameters
         )
 
-    def takes_whole(self, name: str) -> bool:
-        """Whether it sets a weight that only the fine-tuned model has."""
-        return self.whole and self._takes_part(name) and self._takes_name(name)
+    def takes_whole(self, name: str, key: str) -> bool:
+        """Whether it sets a weight that only the fine-tuned model has, under that key."""
+        return self.whole and self._takes_part(name) and self._takes_name(name) and self.takes_key(name, key)
 
     def takes_key(self, name: str, key: str) -> bool:
         """Whether it knows a key of a layer that it loads, of which a format may write several spellings."""
-        if not self.own_names or not name.startswith(DENOISER):
+        if not self.own_names:
             return True
+        if name.startswith(_CLIPS):
+            return key.startswith("lora_te")
         module = name.removesuffix(".weight").removesuffix(".bias")
         return key in {module + ending for ending in _ENDINGS}
 
@@ -354,6 +356,17 @@ def program_named(key: str) -> Program:
         if row.key == key:
             return row
     raise EngineError(ErrorCode.PROGRAM_UNKNOWN, name=key, available=[row.key for row in PROGRAMS])
+
+
+def with_its_format(settings: ExtractionSettings) -> ExtractionSettings:
+    """Settings with the format of the program that they name.
+
+    Raises:
+        EngineError: ``program_unknown``.
+    """
+    if not settings.program:
+        return settings
+    return settings.model_copy(update={"key_format": program_named(settings.program).format})
 
 
 def programs_for(family: Family) -> Iterator[Program]:

@@ -11,7 +11,7 @@ from engine.checkpoints import WeightView
 from engine.checkpoints.rounding import Rounding
 from engine.decompose.method import LayerMethod, StoringRule
 from engine.events import Notice, NoticeCode
-from engine.formats.lora_format import LoraFormat
+from engine.formats.programs import with_its_format
 from engine.models.pairing import PairedWeight, Pairing, select
 from engine.planning.costs import journal_bytes, measuring_work, work
 from engine.planning.output import Output, output_notices, plan_outputs
@@ -21,7 +21,7 @@ from engine.results import Coverage, LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
 _COARSE_BITS = 8  # of a number; in more its rounding is small beside what training changes
-_OF_AN_OUTPUT = {"key_format", "filename_prefix", "output_dtype", "clamp_quantile", "clamp_max_loss"}
+_OF_AN_OUTPUT = {"key_format", "program", "filename_prefix", "output_dtype", "clamp_quantile", "clamp_max_loss"}
 
 
 @dataclass(frozen=True)
@@ -117,14 +117,16 @@ def make_plan(
         settings: what is extracted, and the first file.
         hardware: how the machine is used.
         output_dir: the output folder.
-        also: a further file each, from the same decomposition; may differ from `settings` in the format, the file
-            name, and how layers are stored.
+        also: a further file each, from the same decomposition; may differ from `settings` in the format and the
+            program, the file name, and how layers are stored.
 
     Raises:
-        EngineError: ``output_escapes``, ``format_unknown``, ``format_unsuitable``, ``nothing_selected``,
+        EngineError: ``output_escapes``, ``format_unknown``, ``format_unsuitable``, ``program_unknown``,
+            ``program_unsuitable``, ``nothing_selected``,
             ``output_unwritable`` where a folder takes no file, or ``disk_full`` where the files cannot fit.
         ValueError: for further files that need another decomposition, and for any beside one of ``full``.
     """
+    settings, also = with_its_format(settings), [with_its_format(other) for other in also]
     selection, method = select(pairing, settings), LayerMethod.of(settings)
     _check_one_decomposition(settings, also)
     unusual = _unusual(settings)
@@ -158,14 +160,14 @@ def make_plan(
             *(notice for output in outputs for notice in output_notices(output, pairing.family)),
             *_resized(layers, outputs, pairing, method),
         ),
-        could_write_whole=_could_write_whole(pairing, settings, outputs[0].format),
+        could_write_whole=_could_write_whole(pairing, settings, outputs[0]),
     )
 
 
-def _could_write_whole(pairing: Pairing, settings: ExtractionSettings, lora: LoraFormat) -> int:
+def _could_write_whole(pairing: Pairing, settings: ExtractionSettings, output: Output) -> int:
     views = {} if settings.set_weight else pairing.only_finetuned
     return sum(
-        view.is_weight and view.component in settings.components and lora.whole_key(pairing.family, name) is not None
+        view.is_weight and view.component in settings.components and output.whole_key(pairing.family, name) is not None
         for name, view in views.items()
     )
 
@@ -250,7 +252,7 @@ def _resized(
             "lacking": weight.lacking,
             "parameters": weight.grown_numel,
             "enlarged": all(weight.name in output.enlarged for output in outputs),
-            "offered": able and all(output.format.reshape_key(pairing.family, weight.name) for output in outputs),
+            "offered": able and all(output.may_enlarge(pairing.family, weight.name) for output in outputs),
         }
         return Notice(NoticeCode.COMMON_PART_PAIRED, weight.name, data)
 
