@@ -157,11 +157,13 @@ _DENOISERS = tuple(family.key for family in FAMILIES if family.key not in _LANGU
 # `.reshape_weight` (comfy/lora.py, load_lora; comfy/weight_adapter/lora.py).
 _COMFYUI = Loads(fp8=True)
 
-# Forge maps every name of the denoiser, of CLIP six modules of a layer and the projection, of T5 every `.weight`
-# (model_lora_keys_unet, model_lora_keys_clip). It casts factors (cast_to_device). It does not know `.reshape_weight`,
-# and a file with more than 12 keys that match nothing is not loaded (load_lora_for_models).
+# Forge maps every `.weight` of the denoiser, of CLIP six modules of a layer and the projection, and every `.weight` of
+# T5 (model_lora_keys_unet, model_lora_keys_clip), and casts factors (cast_to_device). It does not know
+# `.reshape_weight`, and a file with more than 12 keys that match nothing is not loaded (load_lora_for_models): so what
+# only its newer releases know is left out too, parameters that are no `.weight` and `.set_weight` (5e1dcd3, not 00f1cd3).
 _FORGE_NAMES = (
-    "diffusion_model.*",
+    "diffusion_model.*.weight",
+    "diffusion_model.*.bias",
     "text_encoders.clip_?.transformer.text_model.encoder.layers.*.self_attn.*",
     "text_encoders.clip_?.transformer.text_model.encoder.layers.*.mlp.*",
     "text_encoders.clip_[lg].transformer.text_projection.weight",
@@ -169,8 +171,17 @@ _FORGE_NAMES = (
 )
 
 
-def _forge(*clips: str) -> Loads:
-    return Loads(text_encoders=frozenset(clips), reshape=False, fp8=True, only=_FORGE_NAMES, own_names=True)
+def _forge(*clips: str, scope: str = "") -> Loads:
+    return Loads(
+        text_encoders=frozenset(clips),
+        parameters=False,
+        whole=False,
+        reshape=False,
+        fp8=True,
+        only=_FORGE_NAMES,
+        scope=scope,
+        own_names=True,
+    )
 
 
 # Kohya's format holds factors alone; `.diff` under its names would be loaded by A1111 and InvokeAI too.
@@ -278,8 +289,8 @@ PROGRAMS: tuple[Program, ...] = (
             "sd1": _forge("clip_l", "clip_h"),
             "sdxl": _forge("clip_l", "clip_g"),
             "sd3": _forge("clip_l", "clip_g", "t5xxl"),
-            "flux": _forge("clip_l", "t5xxl"),
-            "chroma": _forge("t5xxl"),
+            "flux": _forge("clip_l", "t5xxl", scope="denoiser without its norms"),
+            "chroma": _forge("t5xxl", scope="denoiser without its norms"),
         },
         takes_part=True,
     ),

@@ -173,6 +173,8 @@ def _output(
             ``program_unsuitable`` where the program loads nothing of it.
     """
     family, program = pairing.family, program_named(settings.program) if settings.program else None
+    if program is not None and program.loads(family) is None:
+        raise unsuitable_program(program, family, "family")
     row = format_named(settings.key_format).for_pair(pairing)
     folder, stem = output_folder_and_stem(output_dir, settings, hardware, row.stem)
     numbers[folder, stem] = first_free(folder, stem, numbers[folder, stem] + 1)
@@ -305,14 +307,13 @@ def _loads(program: Program | None, row: LoraFormat, family: Family) -> Loads | 
     """What is loaded of the file; None where nothing is known of it.
 
     Raises:
-        EngineError: ``program_unsuitable`` for a program that has no loader for such models.
+        EngineError: ``program_unsuitable`` where its format cannot be written for such models.
     """
     if program is None:
         return limits(row.key, family)
-    found = program.loads(family)
-    if found is None or row.problem(family) is not None:
+    if row.problem(family) is not None:
         raise unsuitable_program(program, family, "family")
-    return found
+    return program.loads(family)
 
 
 def _check_program(

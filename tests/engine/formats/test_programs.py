@@ -79,6 +79,8 @@ def test_there_is_a_program_for_every_family(family: Family) -> None:
         ("forge", "sd3", T5 + "final_layer_norm.weight", "norm", False, True),
         ("forge", "flux", "text_encoders.clip_g.transformer.text_projection.weight", "matrix", True, False),
         ("forge", "sd1", f"diffusion_model.{BLOCK}.weight", "matrix", False, True),
+        ("forge", "flux", "diffusion_model.single_blocks.0.norm.key_norm.scale", "norm", False, False),
+        ("forge", "sd3", "diffusion_model.pos_embed", "parameter", False, False),
         # InvokeAI: a Flux file with one module outside of the blocks is refused, and T5 is lora_te2_ there
         ("invokeai", "flux", "diffusion_model.double_blocks.3.img_attn.qkv.weight", "matrix", True, True),
         ("invokeai", "flux", "diffusion_model.single_blocks.3.modulation.lin.weight", "matrix", True, True),
@@ -124,13 +126,13 @@ def test_a_program_without_a_loader_for_a_family_loads_nothing_of_it(program: st
     assert program_named(program).loads(GENERIC) is None
 
 
-def test_forge_knows_a_norm_by_the_name_that_its_own_model_has_and_no_second_one() -> None:
+def test_forge_knows_text_encoders_by_the_names_of_trainers_alone() -> None:
     found = loads("forge", "flux")
-    name = "diffusion_model.single_blocks.0.norm.key_norm.scale"
-    assert found.takes_key(name, f"{name}.diff")
-    assert not found.takes_key(name, name.removesuffix(".scale") + ".diff")
     assert found.takes_key(LAYER + "mlp.fc1.weight", "lora_te1_text_model_encoder_layers_0_mlp_fc1.alpha")
     assert not found.takes_key(LAYER + "mlp.fc1.weight", LAYER + "mlp.fc1.alpha")
+    block = "diffusion_model.single_blocks.0.linear1"
+    assert found.takes_key(block + ".weight", block + ".lora_up.weight")
+    assert not found.takes_key(block + ".weight", "diffusion_model.single_blocks.0.to_qkv.lora_up.weight")
 
 
 def test_only_programs_that_cast_factors_take_fp8() -> None:
