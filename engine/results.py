@@ -350,6 +350,7 @@ class Verification:
         worst_energy_retained: the smallest share over the layers in the LoRA.
         key_format: the key of the format that it is in.
         format_title: what people call that.
+        program: the key of the one that the LoRA says it is for; empty where it names none.
         coverage: of how much of the models the share speaks.
         round_original: how the LoRA says its sides were compared, see the setting; None where it does not say.
         plain_mean_energy_retained: the mean against the difference of what both models stand for, nothing rounded;
@@ -368,3 +369,4 @@ class Verification:
     round_original: str | None = None
     plain_mean_energy_retained: float | None = None
     plain_worst_energy_retained: float | None = None
+    program: str = ""

@@ -30,6 +30,7 @@ from app.text.verification import plain_text
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, VerifyProgress
+from engine.formats.programs import program_titles
 from engine.planning.inspection import ModelSummary
 from engine.planning.output import Output
 from engine.planning.plan import Plan
@@ -138,6 +139,7 @@ def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
             raise EngineError(ErrorCode.SETTINGS_INVALID, reason="--deep compares two models, and only one is given")
         summary = inspect_model(parsed.model)
         console.line(_model_words(summary))
+        console.line(loaded_by(summary.programs))
         return _model_object(summary)
     settings = ExtractionSettings()
     with Session(parsed.model, parsed.original) as session:
@@ -147,6 +149,7 @@ def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         console.line(f"{counted(pair.matched, 'weight')} in common, {len(pair.left_out)} left out.")
         for line in left_out_lines(pair.left_out):
             console.line(f"  {line}")
+        console.line(loaded_by(pair.programs))
         _print_coverage(console, pair.coverage)
         answer: dict[str, Any] = {
             "matched": pair.matched,
@@ -155,6 +158,7 @@ def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
             "family_title": pair.family_title,
             "components": pair.components,
             "blocks": pair.blocks,
+            "programs": list(pair.programs),
             "compared": pair.coverage.document(),
         }
         if parsed.deep:
@@ -192,7 +196,8 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     plain = plain_text(answer)
     if plain:
         console.line(plain)
-    console.line(f"Its format is {answer.format_title}'s.")
+    made_for = program_titles().get(answer.program)
+    console.line(f"Its format is {answer.format_title}'s{f', for {made_for}' if made_for else ''}.")
     if answer.left_out:
         console.line(f"{len(answer.left_out)} changed weights are not in the LoRA and count as nothing kept.")
     if answer.unknown_keys:
@@ -204,6 +209,7 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         "mean_energy_retained": answer.mean_energy_retained,
         "worst_energy_retained": answer.worst_energy_retained,
         "key_format": answer.key_format,
+        "program": answer.program or None,
         **answer.coverage.document(),
         "round_original": answer.round_original,
         "plain_mean_energy_retained": answer.plain_mean_energy_retained,
@@ -219,6 +225,7 @@ def _model_object(summary: ModelSummary) -> dict[str, Any]:
         "name": summary.name,
         "link": None if summary.link is None else str(summary.link),
         "layouts": list(summary.layouts),
+        "programs": list(summary.programs),
         "notices": [{"code": notice.code.value, "text": notice_text(notice)} for notice in summary.notices],
     }
 
@@ -241,6 +248,14 @@ def _model_words(summary: ModelSummary) -> str:
     ]
     words = " \u00b7 ".join(fact for fact in facts if fact)
     return "\n".join((f"{summary.name}: {words}", *map(notice_text, summary.notices)))
+
+
+def loaded_by(programs: Sequence[str]) -> str:
+    """Which programs load a LoRA of a model: what ``--for`` takes."""
+    titles = program_titles()
+    if not programs:
+        return "No program that is known here loads a LoRA of it."
+    return f"A LoRA of it can be for {', '.join(titles[key] for key in programs)} (--for)."
 
 
 def _detail(item: LeftOut) -> dict[str, str]:

@@ -16,7 +16,7 @@ for it. Sources, read for what is said here; the commits are those that were rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -145,7 +145,9 @@ class Program:
     def loads(self, family: Family) -> Loads | None:
         """What it loads of a family; None where it has no loader for such models."""
         if family.text_encoder:
-            return self.text_encoder_files
+            alone = self.text_encoder_files
+            known = alone is None or alone.text_encoders is None or family.key in alone.text_encoders
+            return alone if known else None
         return self.other if family.key == "generic" else self.families.get(family.key)
 
 
@@ -160,7 +162,7 @@ _COMFYUI = Loads(fp8=True)
 # Forge maps every `.weight` of the denoiser, of CLIP six modules of a layer and the projection, and every `.weight` of
 # T5 (model_lora_keys_unet, model_lora_keys_clip), and casts factors (cast_to_device). It does not know
 # `.reshape_weight`, and a file with more than 12 keys that match nothing is not loaded (load_lora_for_models): so what
-# only its newer releases know is left out too, parameters that are no `.weight` and `.set_weight` (5e1dcd3, not 00f1cd3).
+# only newer releases know (5e1dcd3, not 00f1cd3) is left out too, parameters that are no `.weight` and `.set_weight`.
 _FORGE_NAMES = (
     "diffusion_model.*.weight",
     "diffusion_model.*.bias",
@@ -290,8 +292,9 @@ PROGRAMS: tuple[Program, ...] = (
             "sdxl": _forge("clip_l", "clip_g"),
             "sd3": _forge("clip_l", "clip_g", "t5xxl"),
             "flux": _forge("clip_l", "t5xxl", scope="denoiser without its norms"),
-            "chroma": _forge("t5xxl", scope="denoiser without its norms"),
+            "chroma": _forge(scope="denoiser without its norms"),  # no name of its T5 is ComfyUI's and Forge's
         },
+        text_encoder_files=_forge("clip_l", "clip_g", "clip_h", "t5xxl"),
         takes_part=True,
     ),
     # A1111 fails on `.alpha` with SD 3 (networks.py splits every key there at its last two dots).
@@ -378,11 +381,6 @@ def with_its_format(settings: ExtractionSettings) -> ExtractionSettings:
     if not settings.program:
         return settings
     return settings.model_copy(update={"key_format": program_named(settings.program).format})
-
-
-def programs_for(family: Family) -> Iterator[Program]:
-    """The programs that load LoRAs of a family, in the order in which they are offered."""
-    return (row for row in PROGRAMS if row.loads(family) is not None)
 
 
 def loads(program: Program, family: Family) -> Loads | None:

@@ -18,8 +18,8 @@ from engine.events import Notice, NoticeCode
 from engine.formats.header_room import header_room
 from engine.formats.lora_format import LoraFormat, Place
 from engine.formats.output_path import check_writable, first_free, numbered, output_folder_and_stem, rank_label
-from engine.formats.programs import Loads, Program, limits, program_named, programs_for
-from engine.formats.registry import format_named, formats_for
+from engine.formats.programs import Loads, Program, limits, program_named
+from engine.formats.registry import format_named, formats_for, programs_that_load
 from engine.models.families import Family
 from engine.models.pairing import PairedWeight, Pairing, Selection
 from engine.planning.costs import enlarging_bytes, matrix_shape, stored_bytes
@@ -338,8 +338,7 @@ def nothing_changed(output: Output, family: Family) -> EngineError:
 
 def unsuitable_program(program: Program, family: Family, reason: str, **data: Any) -> EngineError:
     """The error for a program that a file cannot be written for, with the others that load LoRAs of these models."""
-    suitable = {row.key for row in formats_for(family)}
-    others = [row.title for row in programs_for(family) if row.format in suitable and row.key != program.key]
+    others = [row.title for row in programs_that_load(family) if row.key != program.key]
     names = {"program": program.title, "family": family.title}
     return EngineError(ErrorCode.PROGRAM_UNSUITABLE, reason=reason, available=others, **names, **data)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -157,11 +157,20 @@ def make_plan(
             *_rounding((*layers, *measured)),
             *pairing.notices,
             *unusual,
-            *(notice for output in outputs for notice in output_notices(output, pairing.family)),
+            *_once(notice for output in outputs for notice in output_notices(output, pairing.family)),
             *_resized(layers, outputs, pairing, method),
         ),
         could_write_whole=_could_write_whole(pairing, settings, outputs[0]),
     )
+
+
+def _once(notices: Iterable[Notice]) -> list[Notice]:
+    """Remarks without those that two files have in common."""
+    found: list[Notice] = []
+    for notice in notices:
+        if notice not in found:
+            found.append(notice)
+    return found
 
 
 def _could_write_whole(pairing: Pairing, settings: ExtractionSettings, output: Output) -> int:

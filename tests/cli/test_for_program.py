@@ -131,3 +131,17 @@ def test_models_that_a_program_does_not_load_are_refused_with_the_way_out(call: 
     said = call("extract", *pair, "--for", "vllm", "--json")
     assert_refused(said, "program_unsuitable", names="vLLM")
     assert "Choose another program: ComfyUI, Forge, A1111, InvokeAI" in said.err
+
+
+def test_inspect_names_the_programs_that_load_loras_of_a_model_and_verify_the_one_a_lora_is_for(
+    call: Call, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    inspected = call("inspect", *pair, "--json")
+    assert inspected.json["programs"][:4] == ["comfyui", "forge", "a1111", "invokeai"]
+    assert "A LoRA of it can be for ComfyUI, Forge, A1111, InvokeAI" in inspected.err
+    assert "vllm" not in call("inspect", pair[0], "--json").json["programs"]
+    (forge,) = extract(call, pair, tmp_path / "out", "--for", "forge")
+    verified = call("verify", str(forge["path"]), *pair, "--json")
+    assert (verified.json["program"], verified.json["unknown_keys"]) == ("forge", [])
+    assert verified.json["mean_energy_retained"] == pytest.approx(forge["mean_energy_retained"], abs=1e-6)
+    assert "Its format is ComfyUI's, for Forge." in verified.err

@@ -12,8 +12,8 @@ from safetensors import safe_open
 
 from engine.errors import EngineError, ErrorCode
 from engine.events import NoticeCode
-from engine.formats import programs
-from engine.formats.programs import PROGRAMS, Loads, Program, limits, program_named, programs_for
+from engine.formats import programs, registry
+from engine.formats.programs import PROGRAMS, Loads, Program, limits, program_named
 from engine.formats.registry import FORMATS, format_named
 from engine.models.families import FAMILIES, GENERIC, Family
 from engine.models.text_encoders import TEXT_ENCODERS
@@ -64,7 +64,7 @@ def test_the_format_of_a_program_has_names_for_every_family_that_it_loads(progra
 
 @pytest.mark.parametrize("family", [*FAMILIES, GENERIC, TEXT_ENCODERS[0].family], ids=lambda family: family.key)
 def test_there_is_a_program_for_every_family(family: Family) -> None:
-    assert list(programs_for(family))
+    assert [row for row in PROGRAMS if row.loads(family) is not None]
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,12 @@ def test_a_program_loads_what_its_source_maps(
 def test_a_program_without_a_loader_for_a_family_loads_nothing_of_it(program: str, families: set[str]) -> None:
     assert {family.key for family in FAMILIES if program_named(program).loads(family)} == families
     assert program_named(program).loads(GENERIC) is None
+
+
+def test_of_text_encoders_in_files_of_their_own_a_program_loads_those_that_it_has_names_for() -> None:
+    known = {row.family.key for row in TEXT_ENCODERS if program_named("forge").loads(row.family) is not None}
+    assert known == {"clip_l", "clip_g", "clip_h", "t5xxl"}
+    assert all(program_named("comfyui").loads(row.family) is not None for row in TEXT_ENCODERS)
 
 
 def test_forge_knows_text_encoders_by_the_names_of_trainers_alone() -> None:
@@ -241,6 +247,11 @@ def test_a_program_that_takes_factors_alone_refuses_the_type_full(tmp_path: Path
     assert error.data["reason"] == "full"
 
 
+def with_toy(monkeypatch: pytest.MonkeyPatch, toy: Program) -> None:
+    for room in (programs, registry):
+        monkeypatch.setattr(room, "PROGRAMS", (*PROGRAMS, toy))
+
+
 @pytest.mark.parametrize(
     ("limit", "rank", "refusal", "option"),
     [
@@ -263,7 +274,7 @@ def test_a_limit_of_the_rank_is_refused_and_one_that_an_option_raises_is_said(
         "toy", "Toy", "comfyui", {"sd1": Loads(rank_limit=limit)},
         rank_option="--rank-of-toy", rank_default=8, rank_steps=steps,
     )  # fmt: skip
-    monkeypatch.setattr(programs, "PROGRAMS", (*PROGRAMS, toy))
+    with_toy(monkeypatch, toy)
     pair = sd1_pair(tmp_path)
     if refusal is not None:
         error = refused(pair, tmp_path / "out", program="toy", rank=rank)
@@ -278,7 +289,7 @@ def test_a_program_that_needs_equal_ranks_refuses_ranks_by_a_rule_for_each_layer
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy = Program("toy", "Toy", "comfyui", {"sd1": Loads(equal_ranks=True)})
-    monkeypatch.setattr(programs, "PROGRAMS", (*PROGRAMS, toy))
+    with_toy(monkeypatch, toy)
     pair = sd1_pair(tmp_path)
     assert planned(pair, tmp_path / "out", program="toy").outputs
     error = refused(pair, tmp_path / "out", program="toy", lora_type="adaptive_fro", adaptive_param=0.9)
