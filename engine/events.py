@@ -51,6 +51,8 @@ class NoticeCode(str, Enum):
     COMPARED_ROUNDED = "compared_rounded"
     FINETUNED_COARSER = "finetuned_coarser"
     ORIGINAL_COARSER = "original_coarser"
+    NOT_LOADED = "not_loaded"
+    RANK_OPTION = "rank_option"
 
 
 @dataclass(frozen=True)

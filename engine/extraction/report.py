@@ -137,6 +137,7 @@ def report(
         "hardware": plan.hardware.model_dump(mode="json"),
         "rank": output.rank_label,
         "key_format": output.format.key,
+        **({} if output.program is None else {"program": output.program.key}),
         **({} if output.storing.strength == 1.0 else {"strength": output.storing.strength}),
         **({} if len(names) == 1 else {"outputs": list(names)}),
         "totals": {

@@ -12,6 +12,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.formats.comfyui import ComfyUI
 from engine.formats.kohya import Kohya
 from engine.formats.lora_format import LoraFormat, LoraIndex
+from engine.formats.programs import PROGRAMS, Program
 from engine.models.families import Family
 from engine.settings import RoundOriginal
 
@@ -40,6 +41,12 @@ def format_named(key: str) -> LoraFormat:
 def formats_for(family: Family) -> list[LoraFormat]:
     """The formats that can be written for a family, in the order in which they are offered."""
     return [row for row in FORMATS if row.problem(family) is None]
+
+
+def programs_that_load(family: Family) -> list[Program]:
+    """The programs that load LoRAs of a family and whose format can be written for it, in the order of offering."""
+    suitable = {row.key for row in formats_for(family)}
+    return [row for row in PROGRAMS if row.format in suitable and row.loads(family) is not None]
 
 
 def formats_of(keys: Collection[str]) -> list[tuple[LoraFormat, LoraIndex]]:
