@@ -21,7 +21,7 @@ import pytest
 from engine.checkpoints.containers import CONTAINERS
 from engine.checkpoints.encodings import ENCODINGS
 from engine.formats.programs import PROGRAMS, Loads, Program
-from engine.formats.registry import format_titles
+from engine.formats.registry import FORMATS, format_titles
 from engine.models.families import FAMILIES, GENERIC, Family
 from engine.models.layouts import LAYOUTS
 from engine.models.text_encoders import TEXT_ENCODERS
@@ -123,9 +123,9 @@ def render(evidence: Iterable[Shown]) -> str:
             "",
             "None of them needs the same rank for the query, key and value of an attention.",
             "",
-            "What is loaded of a family: *tested*, a test writes such a LoRA and has it loaded, by the program itself,",
-            "or, where that is no package, by a reader of the names that its cited source maps; *by table*, the source",
-            "was read (`engine/formats/programs.py`). Empty: it has no loader for such models.",
+            "What is loaded of a family. *Tested*: a test writes such a LoRA and has it loaded, by the program itself,",
+            "or, where that is no package, by a reader of the names that its cited source maps. *By table*: the source",
+            "was read (`engine/formats/programs.py`). Empty: the program has no loader for such models.",
             "",
             "| Family | " + " | ".join(program.title for program in PROGRAMS) + " |",
             "|---|" + "---|" * len(PROGRAMS),
@@ -177,7 +177,8 @@ def _loaded(family: Family, proved: list[Shown]) -> str:
 
 def _cell_of(program: Program, family: Family, proved: list[Shown]) -> str:
     loads = program.loads(family)
-    if loads is None:
+    row = next((row for row in FORMATS if row.key == program.format), None)
+    if loads is None or row is None or row.problem(family) is not None:
         return ""
     keys = {row.family.key for row in TEXT_ENCODERS} if family.text_encoder else {family.key}
     found = any(shown.family in keys and shown.program == program.key and not shown.format for shown in proved)

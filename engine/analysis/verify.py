@@ -103,6 +103,7 @@ def verify(
             format_title=read.format.title,
             coverage=cover(pairing, components, _whole(read, pairing)),
             round_original=choice,
+            program=str(own_settings(file.metadata).get("program", "")),
             **(_plain_figures(layers, plain_sums) if another else {}),
         )
 
