@@ -238,7 +238,20 @@ def count_large_changes(rows: Iterable[LayerResult]) -> LargeChange:
 
 @dataclass(frozen=True)
 class OutputFile:
-    """One file that a run wrote; `program` is the key of the one it is for, empty where none was chosen."""
+    """One file that a run wrote, or one folder.
+
+    Attributes:
+        path, report: where it and its report are.
+        rank: of all layers, or the rule, as in its name.
+        key_format: the key of its format.
+        size_bytes: of it.
+        mean_energy_retained, worst_energy_retained: of the change, whatever the strength.
+        coverage: of how much of the models these speak.
+        program: the key of the one that it is for; empty where none was named.
+        strength: what the change is multiplied by in it.
+        rows: its layers.
+        left_out: what is not in it, and why.
+    """
 
     path: Path
     report: Path
@@ -249,6 +262,9 @@ class OutputFile:
     worst_energy_retained: float
     coverage: Coverage = Coverage()
     program: str = ""
+    strength: float = 1.0
+    rows: tuple[LayerResult, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -256,6 +272,10 @@ class ExtractionResult:
     """A finished run.
 
     Attributes:
+        outputs: its files.
+        rows: the layers of the first file.
+        left_out: what is not in that, and why.
+        seconds: from the start to the files in their places.
         peak_device_bytes: most that the run held of the device's memory.
         peak_rss_bytes: most that the process held of the host's.
         layers_reused: layers that came from an earlier run or the cache, without any work.
