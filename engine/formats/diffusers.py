@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.decompose.method import StoredPart
@@ -47,7 +47,9 @@ _DENOISERS: dict[str, tuple[str, re.Pattern[str]]] = {
     "lumina2": ("lumina2_diffusers", re.compile(r"x_embedder\.weight")),
     "z_image": (
         "z_image_diffusers",
-        re.compile(r"(cap_embedder|t_embedder\.mlp)\.\d\.weight|\w+\.\d+\.(feed_forward\.w\d|adaLN_modulation\.0)\.weight"),
+        re.compile(
+            r"(cap_embedder|t_embedder\.mlp)\.\d\.weight|\w+\.\d+\.(feed_forward\.w\d|adaLN_modulation\.0)\.weight"
+        ),
     ),
     "hunyuan_video": ("hunyuan_video_diffusers", _NONE),
     "auraflow": ("auraflow_diffusers", _NONE),
@@ -120,14 +122,12 @@ class Diffusers(LoraFormat):
         places = self.places(family, name, kind, (), factors=factors)
         return places[0].keys if len(places) == 1 and places[0].rows is None else {}
 
-    def places(
-        self, family: Family, name: str, kind: str, shape: tuple[int, ...], *, factors: bool
-    ) -> tuple[Place, ...]:
+    def places(self, family: Family, name: str, kind: str, shape: Sequence[int], *, factors: bool) -> tuple[Place, ...]:
         """See `LoraFormat.places`. Biases, norms, bare parameters, embeddings and depthwise convolutions have none."""
         if not factors or kind not in ("matrix", "conv") or _is_depthwise(shape):
             return ()
         if name.startswith(DENOISER):
-            return self._denoiser_places(family, name, shape)
+            return self._denoiser_places(family, name, tuple(shape))
         base = _text_encoder_base(family, name)
         return () if base is None else (Place(_keys(base)),)
 
@@ -156,13 +156,15 @@ class Diffusers(LoraFormat):
 
     def metadata(self, facts: LoraFacts) -> dict[str, str]:
         """The configuration of PEFT for each component, as diffusers saves and reads it."""
-        return {METADATA_KEY: json.dumps(adapter_metadata(facts.ranks, self._modules))}
+        ranks = {key.removesuffix(_ENDINGS["down"]): rank for key, rank in facts.ranks.items()}
+        return {METADATA_KEY: json.dumps(adapter_metadata(ranks, self._modules))}
 
-    def metadata_room(self, keys: Iterable[str]) -> int:
-        """See `LoraFormat.metadata_room`: as much as if no two layers had the same rank."""
-        modules = {key.removesuffix(_ENDINGS["down"]) for key in keys if key.endswith(_ENDINGS["down"])}
-        ranks = {module: _LARGEST_RANK - number for number, module in enumerate(sorted(modules))}
-        return 2 * len(json.dumps(json.dumps(adapter_metadata(ranks, self._modules))))
+    def metadata_bytes(self, keys: Iterable[str]) -> int:
+        """See `LoraFormat.metadata_bytes`: as much as if no two layers had the same rank."""
+        modules = sorted({key.removesuffix(_ENDINGS["down"]) for key in keys if key.endswith(_ENDINGS["down"])})
+        ranks = {module: _LARGEST_RANK - number for number, module in enumerate(modules)}
+        escaped = json.dumps(json.dumps([re.escape(module) for module in modules]))  # not less than the other way
+        return len(json.dumps(json.dumps(adapter_metadata(ranks, frozenset())))) + len(escaped)
 
     @property
     def _modules(self) -> frozenset[str]:
@@ -219,7 +221,7 @@ def _keys(base: str) -> LayerKeys:
     return {part: base + ending for part, ending in _ENDINGS.items()}
 
 
-def _is_depthwise(shape: tuple[int, ...]) -> bool:
+def _is_depthwise(shape: Sequence[int]) -> bool:
     """Whether a convolution has a filter for each channel: PEFT refuses ranks that such groups do not divide."""
     return len(shape) > 2 and shape[1] == 1 and shape[0] > 1
 
