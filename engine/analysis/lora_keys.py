@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.checkpoints import Checkpoint
@@ -20,7 +20,7 @@ from engine.decompose.method import StoredPart
 from engine.errors import EngineError, ErrorCode
 from engine.formats import registry
 from engine.formats.diffusers import METADATA_KEY
-from engine.formats.lora_format import LoraFormat, Place
+from engine.formats.lora_format import LoraFormat, LoraIndex, Place
 from engine.formats.registry import formats_of, likeliest
 from engine.models.layouts import LAYOUTS, NATIVE
 from engine.models.names import DENOISER
@@ -120,7 +120,7 @@ def read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight]) -
     modules = _modules(file.stored)
     if not own and not any("up" in parts or "down" in parts for parts in modules.values()):
         raise EngineError(ErrorCode.NOT_A_LORA, file=file.path)
-    rows = [row.for_pair(pairing) for row in registry.FORMATS]
+    rows = [(row.for_pair(pairing), row.parse(file.stored)) for row in registry.FORMATS]
     spellings = _Spellings(pairing)
     places: dict[str, tuple[Place, ...]] = {}
     counts: dict[str, int] = {}
@@ -128,7 +128,7 @@ def read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight]) -
     for weight in weights:
         found = list[Place]()
         for row, place in _candidates(weight, pairing, rows, spellings, modules):
-            keys = {part: key for part, key in place.keys.items() if key in file.stored}
+            keys = place.keys
             whole = "difference" in keys or {"up", "down"} <= keys.keys()
             there = [other for other in found if _rows(place, weight) == _rows(other, weight)]
             in_two_forms = any(("up" in other.keys) != ("up" in keys) for other in there)
@@ -137,12 +137,12 @@ def read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight]) -
             taken |= set(keys.values())
             counts[row] = counts.get(row, 0) + len(keys)
             if not there:  # else another spelling of the same change, of which programs read one
-                found.append(Place(keys, place.rows, place.swapped, place.transposed))
+                found.append(place)
         places[weight.name] = tuple(found)
-    enlarged = _enlarged(file, rows, pairing, weights)
+    enlarged = _enlarged(file, [row for row, _ in rows], pairing, weights)
     whole_keys = frozenset(key for _, index in own for key in index.whole)
     family = pairing.family
-    names = {name for name in pairing.only_finetuned for row in rows if row.whole_key(family, name) in whole_keys}
+    names = {name for name in pairing.only_finetuned for row, _ in rows if row.whole_key(family, name) in whole_keys}
     known = {row: counts[row.key] for row in registry.FORMATS if counts.get(row.key)}
     if counts.get(_FOREIGN, 0) > sum(known.values()):
         known = {row: index.known for row, index in own}
@@ -191,19 +191,23 @@ def _base(key: str, ending: str) -> str:
     return f"{base}.0" if base.endswith(".to_out") else base
 
 
+_Row = tuple[LoraFormat, LoraIndex | None]
+
+
 def _candidates(
-    weight: PairedWeight, pairing: Pairing, rows: list[LoraFormat], spellings: _Spellings, modules: Modules
+    weight: PairedWeight, pairing: Pairing, rows: list[_Row], spellings: _Spellings, modules: Modules
 ) -> Iterator[tuple[str, Place]]:
-    """Where the keys of a weight can stand, with the format's key; first where the formats put them."""
+    """Where keys of a weight stand in the file, with the format's key; first where the formats put them."""
+    family = pairing.family
     for factors in (True, False) if weight.kind in ("matrix", "conv") else (False,):
-        for row in rows:
-            if factors or row.holds_differences:
-                for place in row.places(pairing.family, weight.name, weight.kind, weight.shape, factors=factors):
-                    yield row.key, place
+        for row, index in rows:
+            if index is not None and (factors or row.holds_differences):
+                for place in row.places(family, weight.name, weight.kind, weight.shape, factors=factors):
+                    yield row.key, replace(place, keys=index.found(place.keys))
     for place in spellings.of(weight):
         keys = modules.get(place.keys["up"])
         if keys is not None:
-            yield _FOREIGN, Place(keys, place.rows, place.swapped, place.transposed)
+            yield _FOREIGN, replace(place, keys=keys)
 
 
 class _Spellings:

@@ -67,6 +67,8 @@ _TEXT_ENCODERS: dict[str, dict[str, str]] = {
     "flux": {"clip_l": "text_encoder."},
 }
 _LAYERS_OF_CLIP = "text_model.encoder.layers."
+_PROJECTION = "text_projection.weight"
+_PROJECTED = (("sdxl", "clip_g"), ("sd3", "clip_l"), ("sd3", "clip_g"))  # of which pipelines hold the projection too
 _PREFIXES = ("unet.", "transformer.", "transformer_2.", "text_encoder.", "text_encoder_2.", "text_encoder_3.")
 _LARGEST_RANK = 99999
 
@@ -228,7 +230,9 @@ def _is_depthwise(shape: Sequence[int]) -> bool:
 
 def _text_encoder_base(family: Family, name: str) -> str | None:
     part, _, inner = name.partition(".transformer.")
-    prefix = _TEXT_ENCODERS.get(family.key, {}).get(part.removeprefix("text_encoders."))
-    if prefix is None or not inner.startswith(_LAYERS_OF_CLIP) or not inner.endswith(".weight"):
+    clip = part.removeprefix("text_encoders.")
+    prefix = _TEXT_ENCODERS.get(family.key, {}).get(clip)
+    projection = inner == _PROJECTION and (family.key, clip) in _PROJECTED
+    if prefix is None or not (projection or (inner.startswith(_LAYERS_OF_CLIP) and inner.endswith(".weight"))):
         return None
     return prefix + inner.removesuffix(".weight")
