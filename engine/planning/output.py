@@ -260,7 +260,8 @@ def _output(
     all_keys = [key for places in held_places.values() for key in _keys(places)]
     enlarged = _enlarged(held_places)
     unsaid = _unsaid(selection) | settings.newer_defaults
-    header_bytes = header_room((*all_keys, *whole_keys.values()), _texts(settings, hardware, unsaid))
+    texts = _texts(settings, hardware, unsaid)
+    header_bytes = header_room((*all_keys, *whole_keys.values()), texts, row.metadata_bytes(all_keys))
     size = (
         _LENGTH_BYTES
         + header_bytes
@@ -344,7 +345,12 @@ def _check_suits(row: LoraFormat, program: Program | None, family: Family, metho
 
 def unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
     """The error for a format that cannot be used, with the other formats that these models have."""
-    others = [other.title for other in formats_for(family) if other.key != row.key]
+    by_contents = reason in ("full", "nothing", "nothing_changed")  # which formats of factors alone do not hold
+    others = [
+        other.title
+        for other in formats_for(family)
+        if other.key != row.key and (other.holds_differences or not by_contents)
+    ]
     names = {"format": row.title, "family": family.title}
     return EngineError(ErrorCode.FORMAT_UNSUITABLE, reason=reason, available=others, **names)
 

@@ -6235,6 +6235,11 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Diffusers</source>
+        <translation>Diffusers</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Each layer draws from its own generator, seeded by this and the layer's name.</source>
         <translation>Jede Schicht hat ihren eigenen Zufallsgenerator, aus diesem Wert und ihrem Namen.</translation>
     </message>
