@@ -12,6 +12,7 @@ from engine.checkpoints import Checkpoint
 from engine.decompose.enlarged import enlarge
 from engine.decompose.stored_layer import Factors
 from engine.extraction.report import Sources, metadata, quality, report
+from engine.formats.output_path import written_bytes
 from engine.formats.safetensors_writer import Added, SafetensorsWriter
 from engine.layer import LayerOutcome, stored_row
 from engine.planning.costs import matrix_shape
@@ -44,6 +45,8 @@ class OutputCollector:
         self._misses_change = False
         self._missing = frozenset(output.missing)
         self._whole: list[str] = []
+        self._kept: list[str] = []
+        self._changed: set[str] = set()  # modules
 
     def write(self, index: int, outcome: LayerOutcome) -> LayerOutcome:
         """Add a layer's tensors to the file; returns the outcome with the seconds that took."""
@@ -69,11 +72,18 @@ class OutputCollector:
         return {} if layer is None else self._output.format.tensors(places, layer.parts)
 
     def write_whole(self, name: str, tensor: torch.Tensor) -> None:
-        """Add a weight that only the fine-tuned model has, where the format has a place for it."""
+        """Add a weight as it is: one that only the fine-tuned model has, or that the format keeps so if it changed."""
         key = self._output.whole_keys.get(name)
         if key is not None:
             self.writer.add(key, tensor)
             self._whole.append(name)
+        elif self._is_kept_whole(name):
+            for copy in self._output.kept_whole[name]:
+                self.writer.add(copy, tensor)
+            self._kept.append(name)
+
+    def _is_kept_whole(self, name: str) -> bool:
+        return name in self._output.kept_whole and _module(name) in self._changed
 
     def finish(self, outcome: LayerOutcome) -> LayerResult | None:
         """Count a layer that is in the file, or is not; returns its row as it stands in this file."""
@@ -96,13 +106,17 @@ class OutputCollector:
 
     def _count_grown(self, name: str, outcome: LayerOutcome) -> None:
         """Add the energy of what a weight has beyond the original's shape, against zero."""
-        if self._enlarges(name) and _compared(outcome):
+        if (self._enlarges(name) and _compared(outcome)) or name in self._output.kept_whole:
             self.whole_energy += outcome.grown_energy
         else:
             self.lost_energy += outcome.grown_energy
 
     def measured(self, name: str, energy: float) -> None:
-        """Add |delta|^2 of a weight that is not in the file, such as one that is measured only."""
+        """Add |delta|^2 of a weight that is not in the file as a change, such as one that is measured only."""
+        if name in self._output.kept_whole:
+            self.whole_energy += energy
+            self._changed |= {_module(name)} if energy > 0.0 else set()
+            return
         self.lost_energy += energy
         self._misses_change = self._misses_change or (energy > 0.0 and name in self._missing)
 
@@ -129,6 +143,8 @@ class OutputCollector:
         rows, sources = self.rows, self._sources
         figures = quality(rows, self.lost_energy, self.whole_energy, output.enlarged)
         totals = run | {"set_weights": self._whole}
+        if self._kept:
+            totals |= {"kept_whole": self._kept}
         if output.enlarged:
             totals |= {"enlarged_weights": sorted(output.enlarged)}
         path, report_file = self.writer.publish(
@@ -141,7 +157,7 @@ class OutputCollector:
             report=report_file,
             rank=output.rank_label,
             key_format=output.format.key,
-            size_bytes=path.stat().st_size,
+            size_bytes=written_bytes(path),
             mean_energy_retained=figures.mean,
             worst_energy_retained=figures.worst,
             coverage=output.coverage,
@@ -151,6 +167,10 @@ class OutputCollector:
         """Share of the change kept over the layers done."""
         total = self._energy + self.lost_energy + self.whole_energy
         return (self._energy_kept + self.whole_energy) / total if self.rows and total else None
+
+
+def _module(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
 def _compared(outcome: LayerOutcome) -> bool:

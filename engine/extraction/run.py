@@ -18,6 +18,7 @@ from engine.extraction.collector import OutputCollector
 from engine.extraction.layer_events import LayerEvents
 from engine.extraction.layer_executor import ExecutorChoice, LayerExecutor, RunContext, RunInputs
 from engine.extraction.progress import RunProgress
+from engine.formats.output_path import remove_output
 from engine.layer import LayerOutcome
 from engine.planning.plan import Plan
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut, OutputFile
@@ -253,9 +254,7 @@ class ExtractionRun:
                 outputs.append(collector.publish(journal.started, totals))
         except BaseException:
             for output in outputs:
-                for path in (output.path, output.report):
-                    with suppress(OSError):
-                        path.unlink(missing_ok=True)
+                remove_output(output.path)
             raise
         figures = {name: totals[name] for name in _IN_RESULT} | {"layers_reused": kept}
         rows, left_out = tuple(self._collectors[0].rows), tuple(self._collectors[0].left_out)

@@ -10,6 +10,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,9 @@ import psutil
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings
 
+REPORT = "extraction_report.json"
+"""What the report of an output that is a folder is called in it."""
+_ENDING = ".safetensors"
 _FORBIDDEN = frozenset('<>:"|?*')  # not allowed in file names on Windows
 _MAX_NAME_BYTES = 255  # of one part of a path, nearly everywhere
 _RESERVED = frozenset(
@@ -69,25 +73,48 @@ def rank_label(settings: ExtractionSettings) -> str:
 
 def numbered(stem: str, counter: int) -> str:
     """The whole file name."""
-    return f"{stem}{counter:05}_.safetensors"
+    return numbered_folder(stem, counter) + _ENDING
+
+
+def numbered_folder(stem: str, counter: int) -> str:
+    """The name of an output that is a folder."""
+    return f"{stem}{counter:05}_"
 
 
 def first_free(folder: Path, stem: str, start: int = 1) -> int:
-    """The first counter for which neither the file nor its report exists."""
+    """The first counter for which there is neither a file nor its report, nor a folder."""
     counter = start
-    while any((folder / name).exists() for name in _pair_of_names(stem, counter)):
+    while any(os.path.lexists(folder / name) for name in _names(stem, counter)):
         counter += 1
     return counter
 
 
 def report_path(output: Path) -> Path:
-    """Where the report of an output file goes."""
-    return output.with_suffix(".json")
+    """Where the report of an output goes: beside a file, into a folder."""
+    return output.with_suffix(".json") if output.suffix == _ENDING else output / REPORT
 
 
-def _pair_of_names(stem: str, counter: int) -> tuple[str, str]:
+def written_bytes(output: Path) -> int:
+    """Size of an output: of the file, or of all files of the folder but the report."""
+    if output.suffix == _ENDING:
+        return output.stat().st_size
+    return sum(path.stat().st_size for path in output.iterdir() if path.name != REPORT)
+
+
+def remove_output(output: Path) -> None:
+    """Remove an output with its report, as far as the system lets it."""
+    paths = [*output.iterdir()] if output.is_dir() else [output, report_path(output)]
+    for path in paths:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    if output.is_dir():
+        with suppress(OSError):  # something else is in it by now
+            output.rmdir()
+
+
+def _names(stem: str, counter: int) -> tuple[str, str, str]:
     name = numbered(stem, counter)
-    return name, report_path(Path(name)).name
+    return name, report_path(Path(name)).name, numbered_folder(stem, counter)
 
 
 def _checked_parts(prefix: str) -> list[str]:

@@ -10,10 +10,11 @@ from engine.errors import EngineError, ErrorCode
 from engine.formats.comfyui import ComfyUI
 from engine.formats.kohya import Kohya
 from engine.formats.lora_format import LoraFormat, LoraIndex
+from engine.formats.peft import Peft
 from engine.models.families import Family
 from engine.settings import RoundOriginal
 
-FORMATS: tuple[LoraFormat, ...] = (ComfyUI(), Kohya())
+FORMATS: tuple[LoraFormat, ...] = (ComfyUI(), Kohya(), Peft())
 """In the order in which they are offered; the first one is the default."""
 _FOREIGN_FACTORS = (".lora_A.weight", ".lora_B.weight")  # PEFT's: no model has such a key
 

@@ -22,6 +22,7 @@ import torch
 from engine.checkpoints.dtypes import DTYPES
 from engine.disk import disk_errors, sync_data, sync_folder, write_all, write_synced
 from engine.errors import EngineError, ErrorCode
+from engine.formats.lora_format import LoraFormat
 from engine.formats.output_path import first_free, numbered, report_path
 
 _NAMES = {
@@ -184,12 +185,8 @@ class SafetensorsWriter:
         """
         report_part = self._part.with_suffix(".report")
         try:
-            for name in sorted(self._waiting, key=lambda name: -self._waiting[name].element_size()):
-                self._append(name, self._waiting[name])
+            size = self.finish(metadata)
             with disk_errors(self.folder):
-                self._write_header(metadata)
-                size = os.fstat(self._stream.fileno()).st_size
-                self._stream.close()
                 counter = first_free(self.folder, stem)
                 while True:
                     path = self.folder / numbered(stem, counter)
@@ -210,6 +207,20 @@ class SafetensorsWriter:
                 self.abort()
             raise
         return path, report_path(path)
+
+    def finish(self, metadata: Mapping[str, str]) -> int:
+        """Write what waits and the header, and close the temporary file; returns its size in bytes.
+
+        Raises:
+            EngineError: ``output_unwritable`` or ``disk_full``.
+        """
+        for name in sorted(self._waiting, key=lambda name: -self._waiting[name].element_size()):
+            self._append(name, self._waiting[name])
+        with disk_errors(self.folder):
+            self._write_header(metadata)
+            size = os.fstat(self._stream.fileno()).st_size
+            self._stream.close()
+        return size
 
     def _write_header(self, metadata: Mapping[str, str]) -> None:
         table: dict[str, object] = {"__metadata__": dict(metadata)}
@@ -236,6 +247,11 @@ class SafetensorsWriter:
         with suppress(OSError):
             self._part.unlink(missing_ok=True)
         _remove_folders(self._made)
+
+
+def open_writer(folder: Path, header_bytes: int, lora_format: LoraFormat) -> SafetensorsWriter:
+    """What `LoraFormat.writer` names: a new file in a folder."""
+    return SafetensorsWriter(folder, header_bytes)
 
 
 def _make_folders(folder: Path) -> list[Path]:

@@ -17,7 +17,14 @@ from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.formats.header_room import header_room
 from engine.formats.lora_format import LoraFormat, Place
-from engine.formats.output_path import check_writable, first_free, numbered, output_folder_and_stem, rank_label
+from engine.formats.output_path import (
+    check_writable,
+    first_free,
+    numbered,
+    numbered_folder,
+    output_folder_and_stem,
+    rank_label,
+)
 from engine.formats.registry import format_named, formats_for
 from engine.models.families import Family
 from engine.models.pairing import PairedWeight, Pairing, Selection
@@ -43,6 +50,7 @@ class Output:
         storing: how layers are stored in it.
         places: of the layers that it holds, by canonical name.
         whole_keys: of the weights that only the fine-tuned model has and that it holds, by canonical name.
+        kept_whole: of the weights of both models that it holds as the fine-tuned one has them, by canonical name.
         left_out: what is not in it, and why.
         folder: where it goes.
         stem: its name up to the counter.
@@ -62,6 +70,7 @@ class Output:
     storing: StoringRule
     places: Mapping[str, tuple[Place, ...]]
     whole_keys: Mapping[str, str]
+    kept_whole: Mapping[str, tuple[str, ...]]
     left_out: tuple[LeftOut, ...]
     folder: Path
     stem: str
@@ -144,7 +153,13 @@ def _output(
     folder, stem = output_folder_and_stem(output_dir, settings, hardware, row.stem)
     numbers[folder, stem] = first_free(folder, stem, numbers[folder, stem] + 1)
     _check_suits(row, pairing.family, method)
-    found = {weight.name: _places(row, pairing.family, weight, method, settings) for weight in selection.extracted}
+    kept = {weight.name: row.kept_whole(pairing.family, weight.name) for weight in selection.extracted}
+    kept = {name: keys for name, keys in kept.items() if keys}
+    found = {
+        weight.name: _places(row, pairing.family, weight, method, settings)
+        for weight in selection.extracted
+        if weight.name not in kept
+    }
     taken = {key: name for name, places in reversed(found.items()) for key in _keys(places)}  # by the first weight
     held_places = {name: places for name, places in found.items() if places and _owner(taken, places) == name}
     if selection.extracted and not held_places:
@@ -165,7 +180,8 @@ def _output(
     all_keys = [key for places in held_places.values() for key in _keys(places)]
     enlarged = _enlarged(held_places)
     unsaid = _unsaid(selection) | settings.newer_defaults
-    header_bytes = header_room((*all_keys, *whole_keys.values()), _texts(settings, hardware, unsaid))
+    all_keys += [*whole_keys.values(), *(key for keys in kept.values() for key in keys)]
+    header_bytes = header_room(all_keys, _texts(settings, hardware, unsaid))
     size = (
         _LENGTH_BYTES
         + header_bytes
@@ -182,15 +198,25 @@ def _output(
         storing=rule,
         places=held_places,
         whole_keys=whole_keys,
-        left_out=(*_outside(selection, enlarged), *_not_in_format({name: details[name] for name in names}, selection)),
+        kept_whole=kept,
+        left_out=(
+            *_outside(selection, {*enlarged, *kept}),
+            *_not_in_format({name: details[name] for name in names}, selection),
+        ),
         folder=folder,
         stem=stem,
-        name=numbered(stem, numbers[folder, stem]),
+        name=(numbered_folder if row.folder else numbered)(stem, numbers[folder, stem]),
         header_bytes=header_bytes,
-        output_bytes=size + sum(selection.new[name].value_bytes for name in whole_keys),
+        output_bytes=size + sum(selection.new[name].value_bytes for name in whole_keys) + _kept_bytes(selection, kept),
         identity=_identity(settings, hardware, stem, header_bytes, unsaid),
-        coverage=cover(pairing, settings.components, {*whole_keys, *enlarged}),
+        coverage=cover(pairing, settings.components, {*whole_keys, *enlarged, *kept}),
     )
+
+
+def _kept_bytes(selection: Selection, kept: Mapping[str, tuple[str, ...]]) -> int:
+    """The largest size of the weights that are written as the fine-tuned model has them."""
+    weights = ((weight.finetuned, len(kept.get(weight.name, ()))) for weight in selection.extracted)
+    return sum(view.value_bytes * copies for view, copies in weights)
 
 
 def _outside(selection: Selection, enlarged: Collection[str]) -> list[LeftOut]:
