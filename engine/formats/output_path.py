@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -20,7 +20,7 @@ from engine.settings import ExtractionSettings, HardwareSettings
 
 REPORT = "extraction_report.json"
 """What the report of an output that is a folder is called in it."""
-_ENDING = ".safetensors"
+ENDING = ".safetensors"
 _FORBIDDEN = frozenset('<>:"|?*')  # not allowed in file names on Windows
 _MAX_NAME_BYTES = 255  # of one part of a path, nearly everywhere
 _RESERVED = frozenset(
@@ -30,6 +30,35 @@ _RESERVED = frozenset(
 _OF_THE_KERNEL = frozenset(
     ["proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "pstore", "bpf", "configfs", "devpts"]
 )
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an output of a run goes, but for the number that all outputs of the run share.
+
+    Attributes:
+        folder: where it lies.
+        stem: its name up to the number.
+        copy: how many outputs of the run before it have the same folder and stem; it is counted on from the number.
+        ending: behind its number; nothing where the output is a folder.
+    """
+
+    folder: Path
+    stem: str
+    copy: int = 0
+    ending: str = ENDING
+
+    def path(self, counter: int) -> Path:
+        """The output under a number."""
+        return self.folder / numbered(self.stem, counter + self.copy, self.ending)
+
+    def report(self, counter: int) -> Path:
+        """Its report under a number."""
+        return report_path(self.path(counter))
+
+    def taken(self, counter: int) -> bool:
+        """Whether the output or its report exists."""
+        return os.path.lexists(self.path(counter)) or os.path.lexists(self.report(counter))
 
 
 def output_folder_and_stem(
@@ -71,50 +100,24 @@ def rank_label(settings: ExtractionSettings) -> str:
     return f"{settings.lora_type}_{settings.adaptive_param:g}"
 
 
-def numbered(stem: str, counter: int) -> str:
-    """The whole file name."""
-    return numbered_folder(stem, counter) + _ENDING
+def numbered(stem: str, counter: int, ending: str = ENDING) -> str:
+    """The whole file name; without the ending that of a folder."""
+    return f"{stem}{counter:05}_{ending}"
 
 
-def numbered_folder(stem: str, counter: int) -> str:
-    """The name of an output that is a folder."""
-    return f"{stem}{counter:05}_"
-
-
-def first_free(folder: Path, stem: str, start: int = 1) -> int:
-    """The first counter for which there is neither a file nor its report, nor a folder."""
+def first_free(targets: Sequence[Target], start: int = 1) -> int:
+    """The first number from `start` on that is free for all outputs of a run."""
     counter = start
-    while any(os.path.lexists(folder / name) for name in _names(stem, counter)):
+    while any(target.taken(counter) for target in targets):
         counter += 1
     return counter
 
 
 def report_path(output: Path) -> Path:
     """Where the report of an output goes: beside a file, into a folder."""
-    return output.with_suffix(".json") if output.suffix == _ENDING else output / REPORT
-
-
-def written_bytes(output: Path) -> int:
-    """Size of an output: of the file, or of all files of the folder but the report."""
-    if output.suffix == _ENDING:
-        return output.stat().st_size
-    return sum(path.stat().st_size for path in output.iterdir() if path.name != REPORT)
-
-
-def remove_output(output: Path) -> None:
-    """Remove an output with its report, as far as the system lets it."""
-    paths = [*output.iterdir()] if output.is_dir() else [output, report_path(output)]
-    for path in paths:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-    if output.is_dir():
-        with suppress(OSError):  # something else is in it by now
-            output.rmdir()
-
-
-def _names(stem: str, counter: int) -> tuple[str, str, str]:
-    name = numbered(stem, counter)
-    return name, report_path(Path(name)).name, numbered_folder(stem, counter)
+    if output.suffix != ENDING:
+        return output / REPORT
+    return output.with_suffix(".json")
 
 
 def _checked_parts(prefix: str) -> list[str]:

@@ -32,6 +32,7 @@ from engine.formats.peft_config import (
     Adapter,
     Stack,
     Target,
+    published_name,
 )
 from engine.formats.transformers_names import ModelClass
 from engine.formats.transformers_names import Place as ModulePlace
@@ -55,7 +56,7 @@ class Peft(LoraFormat):
     holds_differences = False
     scale_baked = True
     own_prefixes = True
-    folder = True
+    ending = ""
     writer = "engine.formats.peft_folder"
 
     def __init__(self, pair: _Pair | None = None) -> None:
@@ -244,7 +245,8 @@ class _Pair:
         embeddings = (weight for weight in self.pairing.weights if weight.name in self.whole and weight.grown)
         return Adapter(
             model=self.model.name,
-            original=self.pairing.original_name,
+            finetuned=published_name(self.pairing.paths[0]),
+            original=published_name(self.pairing.paths[1]),
             targets=targets,
             stacks=stacks,
             conv1d=turned > 0,

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 MARK = "|"
@@ -21,6 +22,7 @@ DOWN, UP = ".lora_A.weight", ".lora_B.weight"
 EMBEDDING_DOWN, EMBEDDING_UP = ".lora_embedding_A", ".lora_embedding_B"
 _TIED_NAMES = ("embed_tokens", "lm_head")  # modules whose tying PEFT takes care of, see EMBEDDING_LAYER_NAMES
 _LEFT_OUT_LINES = 20
+_USUAL_FILES = ("model.", "model-", "pytorch_model", "consolidated", "adapter_model", "diffusion_pytorch_model")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Adapter:
 
     Attributes:
         model: the class of transformers that it belongs to.
-        original: what people call the original.
+        finetuned: what people call the fine-tuned model.
+        original: what they call the original.
         targets: by `Target.key`.
         stacks: those of the targets that are made of several experts, by the same key.
         conv1d: whether most matrices are stored as (in, out), as GPT-2's are.
@@ -74,6 +77,7 @@ class Adapter:
     """
 
     model: str = ""
+    finetuned: str = ""
     original: str = ""
     targets: Mapping[str, Target] = field(default_factory=dict)
     stacks: Mapping[str, Stack] = field(default_factory=dict)
@@ -193,8 +197,8 @@ def model_card(adapter: Adapter, report: Mapping[str, Any], name: str, config: M
         "",
         f"# {report['settings']['filename_prefix'].replace(chr(92), '/').rpartition('/')[2]}",
         "",
-        f"A LoRA adapter for PEFT, extracted from **{report['finetuned_model']['name']}**, which was fine-tuned from "
-        f"**{report['original_model']['name']}**: the low-rank part of the difference of their weights. Nothing was "
+        f"A LoRA adapter for PEFT, extracted from **{adapter.finetuned}**, which was fine-tuned from "
+        f"**{adapter.original}**: the low-rank part of the difference of their weights. Nothing was "
         "trained for it.",
         "",
         "## Load it",
@@ -211,6 +215,19 @@ def model_card(adapter: Adapter, report: Mapping[str, Any], name: str, config: M
         *_not_in_it(report),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def published_name(path: Path) -> str:
+    """What a model is called where it was published: its folder, or in Hugging Face's cache its owner and its name.
+
+    A file that has a name of its own is called by that, without the ending.
+    """
+    folder = path if path.is_dir() else path.parent
+    cached = next((place.name for place in (folder, *folder.parents) if place.name.startswith("models--")), None)
+    if cached is not None:
+        return cached.removeprefix("models--").replace("--", "/", 1)
+    usual = path.is_dir() or path.name.startswith(_USUAL_FILES)
+    return folder.resolve().name if usual else path.name.partition(".")[0]
 
 
 def _loading(adapter: Adapter, name: str, config: Mapping[str, Any]) -> Iterator[str]:

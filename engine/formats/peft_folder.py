@@ -10,15 +10,16 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from engine.disk import disk_errors, sync_folder, write_synced
 from engine.errors import EngineError
-from engine.formats.output_path import REPORT, first_free, numbered_folder
+from engine.formats.output_path import REPORT
 from engine.formats.peft import Peft
 from engine.formats.peft_config import BIAS, MARK, WHOLE, Adapter, Stack, adapter_config, model_card
 from engine.formats.safetensors_writer import Added, SafetensorsWriter
@@ -45,12 +46,13 @@ class AdapterFolder(SafetensorsWriter):
         self._ranks: dict[str, int] = {}
         self._alphas: dict[str, float] = {}
         self._whole: list[str] = []
+        self._config: dict[str, Any] = {}
         self._open: dict[str, dict[tuple[int, int], dict[str, torch.Tensor]]] = {}
         try:
             super().__init__(self._temporary, header_bytes, self._temporary / WEIGHTS)
         except EngineError as error:
             raise EngineError(error.code, file=folder, **error.data) from error
-        self.folder, self._stays = folder, False
+        self.folder = folder
 
     @property
     def part(self) -> Path:
@@ -107,48 +109,34 @@ class AdapterFolder(SafetensorsWriter):
         super().add(f"{key}.lora_A.weight", down)
         super().add(f"{key}.lora_B.weight", up)
 
-    def publish(
-        self, stem: str, metadata: Mapping[str, str], make_report: Callable[[Path, int], str]
-    ) -> tuple[Path, Path]:
-        """Finish the files and give the folder the first free numbered name, atomically.
+    def seal(self, metadata: Mapping[str, str]) -> int:
+        """Finish weights and configuration; returns their size in bytes. See `SafetensorsWriter.seal`."""
+        for key in [*self._open]:
+            self._close_stack(key)
+        for key in [*self._adapter.outer_of(self._ranks)]:
+            self._close_stack(key)
+        size = super().seal(metadata)
+        self._config = adapter_config(self._adapter, self._ranks, self._alphas, self._whole)
+        text = json.dumps(self._config, indent=2, ensure_ascii=False) + "\n"
+        with disk_errors(self.folder):
+            write_synced(self._temporary / CONFIG, text)
+        return size + len(text.encode())
 
-        Args:
-            stem: the folder's name up to the counter.
-            metadata: texts for the weights' header.
-            make_report: the report's text, from the folder's final path and its size in bytes.
-
-        Returns:
-            Paths of the folder and of the report in it. On any error there is no folder.
+    def place(self, path: Path) -> bool:
+        """Add the report and the card, and give the folder its name unless the name is taken, in one step.
 
         Raises:
-            EngineError: ``output_unwritable`` or ``disk_full``.
+            OSError: it has its temporary name still.
         """
-        try:
-            for key in [*self._open]:
-                self._close_stack(key)
-            for key in [*self._adapter.outer_of(self._ranks)]:
-                self._close_stack(key)
-            size = self.finish(metadata)
-            table = adapter_config(self._adapter, self._ranks, self._alphas, self._whole)
-            config = json.dumps(table, indent=2, ensure_ascii=False) + "\n"
-            with disk_errors(self.folder):
-                write_synced(self._temporary / CONFIG, config)
-                counter = first_free(self.folder, stem)
-                while True:
-                    path = self.folder / numbered_folder(stem, counter)
-                    report = make_report(path, size + len(config.encode()))
-                    write_synced(self._temporary / REPORT, report)
-                    card = model_card(self._adapter, json.loads(report), path.name, table)
-                    write_synced(self._temporary / CARD, card)
-                    sync_folder(self._temporary)
-                    if _take(self._temporary, path):
-                        break
-                    counter = first_free(self.folder, stem, counter + 1)
-                sync_folder(self.folder)
-        except BaseException:
-            self.abort()
-            raise
-        return path, path / REPORT
+        report = self._temporary.with_suffix(".report").read_text(encoding="utf-8")
+        write_synced(self._temporary / REPORT, report)
+        write_synced(self._temporary / CARD, model_card(self._adapter, json.loads(report), path.name, self._config))
+        sync_folder(self._temporary)
+        return _take(self._temporary, path)
+
+    def withdraw(self, path: Path) -> None:
+        """See `SafetensorsWriter.withdraw`."""
+        os.rename(path, self._temporary)
 
     def _remove(self) -> None:
         for name in (CONFIG, CARD, REPORT):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Literal
 
 from engine.checkpoints import Checkpoint, WeightView
@@ -112,7 +113,7 @@ class Pairing:
         only_finetuned: those of them that the fine-tuned model has, by canonical name.
         notices: remarks on the files, their names and the match, known from headers.
         config: the ``config.json`` beside the original; empty where there is none that can be read.
-        original_name: what people call the original.
+        paths: of the fine-tuned model and the original.
     """
 
     family: Family
@@ -121,7 +122,7 @@ class Pairing:
     only_finetuned: dict[str, WeightView]
     notices: tuple[Notice, ...] = ()
     config: Mapping[str, object] = field(default_factory=dict)
-    original_name: str = ""
+    paths: tuple[Path, Path] = (Path(), Path())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -197,7 +198,8 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
         )
     weights.sort(key=lambda weight: (weight.component, weight.block.order, _natural(weight.name)))
     notices = (*finetuned.notices, *original.notices, *tuned.notices, *base.notices, *aligned.notices, *tied)
-    return Pairing(family, tuple(weights), tuple(left_out), only_finetuned, notices, configs[1], original.name)
+    paths = finetuned.path, original.path
+    return Pairing(family, tuple(weights), tuple(left_out), only_finetuned, notices, configs[1], paths)
 
 
 def _without_padding(tuned: Views, base: Views) -> tuple[Views, Views]:

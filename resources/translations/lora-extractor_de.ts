@@ -6050,8 +6050,8 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
-        <source>What the whole LoRA is multiplied by, so that strength 1 in a program means this one.</source>
-        <translation>Womit das ganze LoRA multipliziert wird, sodass Stärke 1 in einem Programm diese bedeutet.</translation>
+        <source>What the whole LoRA is multiplied by, so that strength 1 in a program means this one. Negative ones take the change away; not within 0.01 of 0.</source>
+        <translation>Womit das ganze LoRA multipliziert wird, sodass Stärke 1 in einem Programm diese bedeutet. Negative Werte nehmen die Änderung weg; nicht näher als 0,01 an 0.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
