@@ -21,6 +21,7 @@ from functools import cached_property
 from engine.decompose.method import StoredPart
 from engine.formats.lora_format import LayerKeys, LoraFormat, LoraIndex, Place, index_of
 from engine.formats.peft_config import (
+    ALPHA,
     BIAS,
     DOWN,
     EMBEDDING_DOWN,
@@ -32,6 +33,7 @@ from engine.formats.peft_config import (
     Adapter,
     Stack,
     Target,
+    expert_key,
     published_name,
 )
 from engine.formats.transformers_names import ModelClass
@@ -84,9 +86,9 @@ class Peft(LoraFormat):
         assert self._pair is not None
         key = self._pair.target_key(place)
         if place.expert is not None:
-            start = f"{key}{MARK}{place.expert}{MARK}{place.half}{MARK}"
+            start = expert_key(key, place.expert, place.half, place.halves)
             return (Place({"up": f"{start}up", "down": f"{start}down", "alpha": f"{start}alpha"}),)
-        alpha = f"{key}{MARK}alpha"
+        alpha = key + ALPHA
         if place.embedding:  # (vocabulary, width) is PEFT's (in, out)
             return (Place({"down": key + EMBEDDING_DOWN, "up": key + EMBEDDING_UP, "alpha": alpha}, transposed=True),)
         return (Place({"down": key + DOWN, "up": key + UP, "alpha": alpha}),)

@@ -20,9 +20,15 @@ WHOLE, BIAS = "whole", "bias"  # a weight as it is, under this key and those beh
 PREFIX = "base_model.model."
 DOWN, UP = ".lora_A.weight", ".lora_B.weight"
 EMBEDDING_DOWN, EMBEDDING_UP = ".lora_embedding_A", ".lora_embedding_B"
+ALPHA = ".alpha"  # of the key of a scale, which goes into the configuration
 _TIED_NAMES = ("embed_tokens", "lm_head")  # modules whose tying PEFT takes care of, see EMBEDDING_LAYER_NAMES
 _LEFT_OUT_LINES = 20
 _USUAL_FILES = ("model.", "model-", "pytorch_model", "consolidated", "adapter_model", "diffusion_pytorch_model")
+
+
+def expert_key(base: str, expert: int, half: int, halves: int) -> str:
+    """How the keys of an expert's factors begin, which are joined with those of others; the part's name follows."""
+    return MARK.join((base, str(expert), f"{half}of{halves}", ""))
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from engine.disk import disk_errors, sync_folder, write_synced
 from engine.errors import EngineError
 from engine.formats.output_path import REPORT
 from engine.formats.peft import Peft
-from engine.formats.peft_config import BIAS, MARK, WHOLE, Adapter, Stack, adapter_config, model_card
+from engine.formats.peft_config import ALPHA, BIAS, MARK, WHOLE, Adapter, Stack, adapter_config, model_card
 from engine.formats.safetensors_writer import Added, SafetensorsWriter
 
 WEIGHTS, CONFIG, CARD = "adapter_model.safetensors", "adapter_config.json", "README.md"
@@ -71,14 +71,14 @@ class AdapterFolder(SafetensorsWriter):
         """
         key, *marks = name.split(MARK)
         if key in self._adapter.stacks:
-            expert, half, part = int(marks[0]), int(marks[1]), marks[2]
+            expert, half, part = int(marks[0]), int(marks[1].partition("of")[0]), marks[2]
             members = self._open.setdefault(key, {})
             members.setdefault((expert, half), {})[part] = tensor.detach().cpu().clone()
             stack = self._adapter.stacks[key]
             if len(members) == stack.experts * stack.halves and all(len(item) == 3 for item in members.values()):
                 self._close_stack(key)
-        elif marks == ["alpha"]:
-            self._alphas[key] = float(tensor)
+        elif key.endswith(ALPHA) and key.removesuffix(ALPHA) in self._adapter.targets:
+            self._alphas[key.removesuffix(ALPHA)] = float(tensor)
         elif marks == [BIAS]:  # comes when all factors have come
             self._add_whole(f"{key}.base_layer.bias" if key in self._ranks else f"{key}.bias", tensor)
         elif marks == [WHOLE]:
