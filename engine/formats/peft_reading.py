@@ -1,4 +1,4 @@
-"""Open an adapter of PEFT, ours or another tool's, as one LoRA file: its configuration becomes alphas beside the factors.
+"""Open an adapter of PEFT, whoever wrote it, as one LoRA file: its configuration becomes alphas beside the factors.
 
 The scale of every pair of factors stands in ``adapter_config.json``, and the factors of all experts of a layer are one
 tensor. Here each has a key of its own, as `engine.formats.peft.Peft` names them. Sources: PEFT 0.21,

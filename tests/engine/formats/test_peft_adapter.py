@@ -68,23 +68,27 @@ def config_of(made: Run) -> dict[str, Any]:
 
 
 def test_every_layer_has_the_rank_that_its_pattern_says_and_no_other_layer_has_it(tmp_path: Path) -> None:
-    tuned_path, base_path, _ = saved_pair(tmp_path, llama(layers=12), frozen=NORMS)
-    made = run((tuned_path, base_path), tmp_path, **ADAPTIVE)
+    base, tuned = llama(layers=12), llama(layers=12)
+    with torch.no_grad():
+        for number, layer in enumerate(tuned.model.layers):
+            layer.self_attn.q_proj.weight += torch.randn(16, number + 1) @ torch.randn(number + 1, 16)
+    paths = consumer.saved(tuned, tmp_path / "tuned"), consumer.saved(base, tmp_path / "base")
+    made = run(paths, tmp_path, **ADAPTIVE | {"adaptive_param": 1.0 - 1e-9})
     config, tensors = config_of(made), load_file(made.lora / "adapter_model.safetensors")
     ranks = {
-        key.removeprefix("base_model.model.").removesuffix(".lora_A.weight"): tensor.shape[0]
-        for key, tensor in tensors.items()
-        if ".lora_A." in key
+        f"model.layers.{number}.self_attn.q_proj": tensors[
+            f"base_model.model.model.layers.{number}.self_attn.q_proj.lora_A.weight"
+        ].shape[0]
+        for number in range(12)
     }
-    assert len(set(ranks.values())) > 1
-    assert set(config["target_modules"]) == set(ranks)
+    assert list(ranks.values()) == list(range(1, 13))
+    assert config["target_modules"] == list(ranks)
     for path, rank in ranks.items():
         hits = [key for key in config["rank_pattern"] if matches(key, path)]
         assert len(hits) <= 1, "layers.1 is not layers.11"
         assert (config["rank_pattern"][hits[0]] if hits else config["r"]) == rank
-    assert config["r"] == max(ranks.values())
+    assert config["r"] == config["lora_alpha"] == 12
     assert config["alpha_pattern"] == config["rank_pattern"]
-    assert config["lora_alpha"] == config["r"]
 
 
 def test_mixed_ranks_are_loaded_in_silence_and_are_what_was_stored(tmp_path: Path) -> None:
@@ -268,20 +272,14 @@ def test_a_model_is_called_as_it_was_published(tmp_path: Path, path: str, name: 
 
 
 def test_the_pattern_of_a_parameter_is_one_that_peft_finds_a_module_for_and_hits_the_parameter_first() -> None:
-    paths = {
-        "model.layers.1.q_proj": False,
-        "model.layers.11.q_proj": False,
-        "model.layers.1.mlp.experts.down_proj": True,
-    }
+    paths = {"layers.1.q_proj": False, "layers.11.q_proj": False, "layers.1.mlp.experts.down_proj": True}
     targets = {path: Target(path, path, parameter) for path, parameter in paths.items()}
     ranks = dict(zip(paths, (2, 4, 3), strict=True))
     config = adapter_config(Adapter(targets=targets), ranks, {}, ())
-    assert config["target_parameters"] == ["model.layers.1.mlp.experts.down_proj"]
-    modules = config["target_modules"]
-    assert all(any(matches(key, path) for path in modules) for key in config["rank_pattern"])
-    assert {
-        path: config["rank_pattern"].get(get_pattern_key(config["rank_pattern"], path), config["r"]) for path in paths
-    } == ranks
+    assert config["target_parameters"] == ["layers.1.mlp.experts.down_proj"]
+    patterns = config["rank_pattern"]
+    assert all(any(matches(key, path) for path in config["target_modules"]) for key in patterns)
+    assert {path: patterns.get(get_pattern_key(patterns, path), config["r"]) for path in paths} == ranks
 
 
 def matches(key: str, path: str) -> bool:
