@@ -18,7 +18,7 @@ from engine.formats.publishing import Publication
 from engine.formats.safetensors_writer import Added, SafetensorsWriter
 from engine.layer import LayerOutcome, stored_row
 from engine.planning.costs import matrix_shape
-from engine.planning.output import Output, unsuitable
+from engine.planning.output import Output, nothing_changed
 from engine.planning.plan import Plan
 from engine.results import LayerResult, LeaveOutReason, LeftOut, OutputFile
 from engine.streamed_delta import read_grown
@@ -45,7 +45,7 @@ class OutputCollector:
         self.left_out: list[LeftOut] = list(output.left_out)
         self.lost_energy = self.whole_energy = self._energy = self._energy_kept = 0.0
         self._misses_change = False
-        self._missing = frozenset(output.missing)
+        self._missing = frozenset((*output.missing, *output.not_loaded))
         self._whole: list[str] = []
         self._kept: list[str] = []
         self._changed: set[str] = set()  # modules
@@ -129,9 +129,9 @@ class OutputCollector:
         self.left_out.append(left_out)
 
     def refuse_empty(self) -> None:
-        """Raise `EngineError` ``format_unsuitable`` where all that changed is what the format has no place for."""
+        """Raise `EngineError` where all that changed is what the format has no place for, or the program ignores."""
         if not self.rows and self._misses_change:
-            raise unsuitable(self._output.format, self._plan.pairing.family, "nothing_changed")
+            raise nothing_changed(self._output, self._plan.pairing.family)
 
     def seal(self, started: str, run: dict[str, Any]) -> Publication:
         """Finish the file under its temporary name.
@@ -167,6 +167,7 @@ class OutputCollector:
             mean_energy_retained=figures.mean,
             worst_energy_retained=figures.worst,
             coverage=output.coverage,
+            program="" if output.program is None else output.program.key,
             strength=output.storing.strength,
             rows=tuple(self.rows),
             left_out=tuple(self.left_out),
