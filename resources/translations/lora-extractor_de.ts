@@ -5500,13 +5500,18 @@
     </message>
     <message>
         <location filename="../../app/text/programs.py"/>
-        <source>It loads no LoRA for {family}.</source>
-        <translation>Für {family} lädt es kein LoRA.</translation>
+        <source>It loads no text encoder.</source>
+        <translation>Text-Encoder werden nicht geladen.</translation>
     </message>
     <message>
         <location filename="../../app/text/programs.py"/>
-        <source>It loads no text encoder.</source>
-        <translation>Text-Encoder werden nicht geladen.</translation>
+        <source>Not for these models ({family}).</source>
+        <translation>Nicht für diese Modelle ({family}).</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>Not for these models.</source>
+        <translation>Nicht für diese Modelle.</translation>
     </message>
     <message>
         <location filename="../../app/text/programs.py"/>
@@ -6440,10 +6445,6 @@
         <translation>Ausführlichen Bericht ausgeben: Kopf, je Batch eine Zeile mit Zeit und Speicher, Summen.</translation>
     </message>
     <message>
-        <source>Program</source>
-        <translation type="vanished">Programm</translation>
-    </message>
-    <message>
         <location filename="../../engine/settings.py"/>
         <source>Randomised (svd_lowrank)</source>
         <translation>Randomisiert (svd_lowrank)</translation>
@@ -6554,10 +6555,6 @@
         <translation>Das Programm, das die Datei laden soll. Es bestimmt das Format, und was es nicht lädt, wird weggelassen. Mehrere auf der Kommandozeile geben je eine Datei. Ohne Angabe: was das Programm liest, von dem das Format stammt; Forge, InvokeAI und vLLM laden einen Teil davon.</translation>
     </message>
     <message>
-        <source>The program that is to load the file; chooses the format and what can be in it. Without one: what all programs of the format read.</source>
-        <translation type="vanished">Das Programm, das die Datei laden soll; bestimmt das Format und was darin stehen kann. Ohne Angabe: was alle Programme dieses Formats lesen.</translation>
-    </message>
-    <message>
         <location filename="../../app/widgets/basics/fields.py"/>
         <source>The rank</source>
         <translation>Der Rang</translation>
@@ -6588,10 +6585,6 @@
         <translation>VAE</translation>
     </message>
     <message>
-        <source>What the whole LoRA is multiplied by, so that strength 1 in a program means this one.</source>
-        <translation type="vanished">Womit das ganze LoRA multipliziert wird, sodass Stärke 1 in einem Programm diese bedeutet.</translation>
-    </message>
-    <message>
         <location filename="../../engine/settings.py"/>
         <source>What the whole LoRA is multiplied by, so that strength 1 in a program means this one. Negative ones take the change away; not within 0.01 of 0.</source>
         <translation>Womit das ganze LoRA multipliziert wird, sodass Stärke 1 in einem Programm diese bedeutet. Negative Werte nehmen die Änderung weg; nicht näher als 0,01 an 0.</translation>
@@ -6605,10 +6598,6 @@
         <location filename="../../engine/settings.py"/>
         <source>Whose key names the file uses, where no program is named. ComfyUI's hold everything, of every kind of model; Kohya's are read by most programs and go on in trainers, but hold no biases, norms and bare parameters.</source>
         <translation>Wessen Namen die Datei verwendet, wenn kein Programm genannt ist. Die von ComfyUI fassen alles, von jeder Art Modell; die von Kohya lesen die meisten Programme, und Trainer machen damit weiter, sie fassen aber keine Biases, Normen und freien Parameter.</translation>
-    </message>
-    <message>
-        <source>Whose key names the file uses. ComfyUI's are also read by Forge and others; Kohya's are read by nearly everything and go on in trainers, but hold no biases, norms and bare parameters.</source>
-        <translation type="vanished">Wessen Schlüsselnamen die Datei verwendet. Die von ComfyUI lesen auch Forge und andere; die von Kohya liest fast alles, und man kann damit weitertrainieren, aber sie enthalten keine Bias-Werte, Normen und einzelnen Parameter.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/basics/fields.py"/>
