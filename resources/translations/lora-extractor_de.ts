@@ -5912,6 +5912,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/queue/texts.py"/>
+        <source>Up to {sizes}</source>
+        <translation>Bis {sizes}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Waiting</source>
         <translation>Wartet</translation>
     </message>
@@ -5929,6 +5934,11 @@
         <location filename="../../app/widgets/queue/texts.py"/>
         <source>Wrote: {path}</source>
         <translation>Geschrieben: {path}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue/texts.py"/>
+        <source>for {programs}</source>
+        <translation>für {programs}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/queue/texts.py"/>

@@ -264,9 +264,9 @@ class OptionsPanel(Panel):
 
     def _named(self, files: Sequence[ExtractionSettings]) -> str:
         """Ranks or sizes, and programs, of all files."""
-        values = [item.rank if item.target_size is None else format_bytes(item.target_size) for item in files]
+        smallest_first = sorted(files, key=lambda item: item.target_size or item.rank)
+        values = [item.rank if item.target_size is None else format_bytes(item.target_size) for item in smallest_first]
         names = ", ".join(dict.fromkeys(Target.of(item).title for item in files))
-        files = sorted(files, key=lambda item: item.target_size or item.rank)
         figures = ", ".join(dict.fromkeys(map(str, values)))
         text = self.tr("{sizes}, for {programs}") if self._type.by_size else self.tr("rank {ranks}, for {programs}")
         return text.format(ranks=figures, sizes=figures, programs=names)
