@@ -827,13 +827,18 @@
     </message>
     <message>
         <location filename="../../app/widgets/result/files_panel.py"/>
-        <source>Open folder</source>
-        <translation>Ordner öffnen</translation>
+        <source>Show</source>
+        <translation>Zeigen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result/files_panel.py"/>
-        <source>Open the folder of {name}</source>
-        <translation>Ordner von {name} öffnen</translation>
+        <source>Show the layers of {name}</source>
+        <translation>Schichten von {name} zeigen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Shown</source>
+        <translation>Gezeigt</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result/files_panel.py"/>
@@ -857,6 +862,16 @@
         <location filename="../../app/widgets/result/files_panel.py"/>
         <source>Kept</source>
         <translation>Erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Open folder</source>
+        <translation>Ordner öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Open the folder of these files</source>
+        <translation>Ordner dieser Dateien öffnen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result/files_panel.py"/>

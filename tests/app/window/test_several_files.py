@@ -74,6 +74,22 @@ def test_the_result_lists_every_file_and_each_can_be_verified(
     assert files._rows[engine.verified[0]].found.text() == "\u2713 verified"
 
 
+def test_the_layers_of_each_file_can_be_shown(qtbot: QtBot, window: MainWindow, pair: Pair) -> None:
+    type_ranks(window, "32")
+    run_to_end(qtbot, window, pair)
+    view = window.frame.run
+    first, second = view.result.files._rows.values()
+    assert not first.shown.isEnabled()
+    second.shown.click()
+    assert {row.rank for row in view._rows._rows} == {8}
+    assert view.result.quality.detail.text().startswith("rank 8 \u00b7 ComfyUI: 83.8 %")
+    assert view.result.explore.exploration is not None
+    assert view.result.explore.exploration.settings.rank == 8
+    assert (first.shown.isEnabled(), second.shown.isEnabled()) == (True, False)
+    first.shown.click()
+    assert {row.rank for row in view._rows._rows} == {32}
+
+
 def test_one_file_shows_no_list_and_no_menu(qtbot: QtBot, window: MainWindow, pair: Pair) -> None:
     run_to_end(qtbot, window, pair)
     assert window.frame.run.result.files.isHidden()
