@@ -244,6 +244,7 @@ class OutputFile:
         path, report: where it and its report are.
         rank: of all layers, or the rule, as in its name.
         key_format: the key of its format.
+        program: the key of the program that it is for, empty where none was chosen.
         size_bytes: of it.
         mean_energy_retained, worst_energy_retained: of the change, whatever the strength.
         coverage: of how much of the models these speak.

@@ -213,7 +213,10 @@ class SafetensorsWriter:
         """
         try:
             size = self.seal(metadata)
-            (placed,) = publish([Publication(Target(self.folder, stem), self, size, make_report)])
+            alone = Publication(
+                Target(self.folder, stem), self, size, lambda path, size, _names: make_report(path, size)
+            )
+            (placed,) = publish([alone])
         except BaseException:
             self.abort()
             raise

@@ -153,31 +153,35 @@ def plan_outputs(
 
 
 def _targets(chosen: Sequence[ExtractionSettings], hardware: HardwareSettings, output_dir: Path) -> tuple[Target, ...]:
-    """Where each file goes: with its program in the name where it would be that of another program's file without.
+    """Where each file goes: with its program and its cap in the name where that is another file's without them.
 
     Raises:
         EngineError: ``output_escapes`` or ``format_unknown``.
     """
     rows = [format_named(settings.key_format) for settings in chosen]
-    found = [
+    places = [
         output_folder_and_stem(output_dir, settings, hardware, row.stem)
         for settings, row in zip(chosen, rows, strict=True)
     ]
     programs: dict[tuple[Path, str], set[str]] = {}
-    for place, settings in zip(found, chosen, strict=True):
+    caps: dict[tuple[Path, str], set[int]] = {}
+    for place, settings in zip(places, chosen, strict=True):
         programs.setdefault(place, set()).add(settings.program)
+        caps.setdefault(place, set()).add(settings.rank)
     targets: list[Target] = []
-    for place, settings, row in zip(found, chosen, rows, strict=True):
-        if settings.program and len(programs[place]) > 1:
-            stem_of = partial(_with_program, row, settings.program)
+    for place, settings, row in zip(places, chosen, rows, strict=True):
+        words = [settings.program] if settings.program and len(programs[place]) > 1 else []
+        words += [f"cap_{settings.rank}"] if len(caps[place]) > 1 else []
+        if words:
+            stem_of = partial(_with_words, row, words)
             place = output_folder_and_stem(output_dir, settings, hardware, stem_of)
         copy = sum((target.folder, target.stem) == place for target in targets)
         targets.append(Target(*place, copy, row.ending))
     return tuple(targets)
 
 
-def _with_program(row: LoraFormat, program: str, prefix: str) -> str:
-    return f"{row.stem(prefix)}_{program}"
+def _with_words(row: LoraFormat, words: Sequence[str], prefix: str) -> str:
+    return "_".join((row.stem(prefix), *words))
 
 
 def _check_folders(outputs: tuple[Output, ...], *, exact: bool) -> None:
@@ -214,8 +218,8 @@ def _output(
 
     Raises:
         EngineError: ``program_unknown``, ``format_unsuitable`` where the format cannot be written for these models, or
-            at this type, or holds nothing of what is chosen, and ``program_unsuitable`` where the program loads nothing
-            of it.
+            at this type, or holds nothing of what is chosen, and ``program_unsuitable`` where the program loads
+            nothing of it.
     """
     family, program = pairing.family, program_named(settings.program) if settings.program else None
     row = format_named(settings.key_format).for_pair(pairing)
@@ -255,7 +259,7 @@ def _output(
         baked=row.scale_baked,
     )
     if loads is not None and loads.one_scale:
-        rule = replace(rule, alpha_is_rank=True)
+        rule = replace(rule, alpha=rule.alpha if row.one_alpha else None, alpha_is_rank=True)
     all_keys = [key for places in held_places.values() for key in _keys(places)]
     enlarged = _enlarged(held_places)
     unsaid = _unsaid(selection) | settings.newer_defaults

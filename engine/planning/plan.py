@@ -79,6 +79,11 @@ class Plan:
         return replace(self, settings=self.settings.model_copy(update=over), resume=False, outputs=outputs)
 
     @property
+    def widest(self) -> ExtractionSettings:
+        """The settings that the decomposition is made by: those of the first file with the largest rank of all."""
+        return self.settings.model_copy(update={"rank": self.method.policy.rank})
+
+    @property
     def left_out(self) -> tuple[LeftOut, ...]:
         """What is not in the first file, and why."""
         return self.outputs[0].left_out
