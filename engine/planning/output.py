@@ -53,6 +53,7 @@ class Output:
         storing: how layers are stored in it.
         places: of the layers that it holds, by canonical name.
         whole_keys: of the weights that only the fine-tuned model has and that it holds, by canonical name.
+        kept_whole: of the weights of both models that it holds as the fine-tuned one has them, by canonical name.
         left_out: what is not in it, and why.
         target: where it goes.
         counter: the number that is free now for all files of the run.
@@ -74,6 +75,7 @@ class Output:
     storing: StoringRule
     places: Mapping[str, tuple[Place, ...]]
     whole_keys: Mapping[str, str]
+    kept_whole: Mapping[str, tuple[str, ...]]
     left_out: tuple[LeftOut, ...]
     target: Target
     counter: int
@@ -225,8 +227,16 @@ def _output(
     row = format_named(settings.key_format).for_pair(pairing)
     loads = _loads(program, row, family)
     _check_suits(row, program, family, method)
-    known = {weight.name: _places(row, family, weight, method, settings, loads) for weight in selection.extracted}
-    found = {weight.name: _loaded_places(known[weight.name], weight, method, loads) for weight in selection.extracted}
+    kept_known = {weight.name: row.kept_whole(family, weight.name) for weight in selection.extracted}
+    kept_known = {name: keys for name, keys in kept_known.items() if keys}
+    kept = {
+        weight.name: kept_known[weight.name]
+        for weight in selection.extracted
+        if weight.name in kept_known and (loads is None or loads.takes(weight.name, weight.kind, factors=True))
+    }
+    rest = [weight for weight in selection.extracted if weight.name not in kept_known]
+    known = {weight.name: _places(row, family, weight, method, settings, loads) for weight in rest}
+    found = {weight.name: _loaded_places(known[weight.name], weight, method, loads) for weight in rest}
     taken = {key: name for name, places in reversed(found.items()) for key in _keys(places)}  # by the first weight
     held_places = {name: places for name, places in found.items() if places and _owner(taken, places) == name}
     if selection.extracted and not held_places:
@@ -237,7 +247,7 @@ def _output(
     whole = {name: key for name, key in whole_known.items() if _whole_is_loaded(loads, name, key)}
     taken = {key: name for name, key in reversed(whole.items()) if key is not None} | taken
     whole_keys = {name: key for name, key in whole.items() if key is not None and taken[key] == name}
-    details = {name: row.title for name in (*found, *whole_known)}
+    details = {name: row.title for name in (*found, *whole_known, *kept_known) if name not in kept}
     for name, places in found.items():
         if places and name not in held_places:
             details[name] = f"{row.title}: the same key as {_owner(taken, places)}"
@@ -246,6 +256,7 @@ def _output(
             details[name] = f"{row.title}: the same key as {taken[key]}"
     names = [name for name in details if name not in held_places and name not in whole_keys]
     ignored = {name for name, places in known.items() if places and not found[name]} | whole_known.keys() - whole.keys()
+    ignored |= kept_known.keys() - kept.keys()
     if program is not None:
         details |= dict.fromkeys(ignored, program.title)
     not_in_file = _left_out({name: details[name] for name in names}, ignored, selection)
@@ -263,8 +274,8 @@ def _output(
     all_keys = [key for places in held_places.values() for key in _keys(places)]
     enlarged = _enlarged(held_places)
     unsaid = _unsaid(selection) | settings.newer_defaults
-    texts = _texts(settings, hardware, unsaid)
-    header_bytes = header_room((*all_keys, *whole_keys.values()), texts, row.metadata_bytes(all_keys))
+    all_keys += [*whole_keys.values(), *(key for keys in kept.values() for key in keys)]
+    header_bytes = header_room(all_keys, _texts(settings, hardware, unsaid), row.metadata_bytes(all_keys))
     size = (
         _LENGTH_BYTES
         + header_bytes
@@ -284,14 +295,21 @@ def _output(
         storing=rule,
         places=held_places,
         whole_keys=whole_keys,
-        left_out=(*_outside(selection, enlarged), *not_in_file),
+        kept_whole=kept,
+        left_out=(*_outside(selection, {*enlarged, *kept}), *not_in_file),
         target=target,
         counter=counter,
         header_bytes=header_bytes,
-        output_bytes=size + sum(selection.new[name].value_bytes for name in whole_keys),
+        output_bytes=size + sum(selection.new[name].value_bytes for name in whole_keys) + _kept_bytes(selection, kept),
         identity=_identity(settings, hardware, target.stem, header_bytes, unsaid),
-        coverage=cover(pairing, settings.components, {*whole_keys, *enlarged}),
+        coverage=cover(pairing, settings.components, {*whole_keys, *enlarged, *kept}),
     )
+
+
+def _kept_bytes(selection: Selection, kept: Mapping[str, tuple[str, ...]]) -> int:
+    """The largest size of the weights that are written as the fine-tuned model has them."""
+    weights = ((weight.finetuned, len(kept.get(weight.name, ()))) for weight in selection.extracted)
+    return sum(view.value_bytes * copies for view, copies in weights)
 
 
 def _outside(selection: Selection, enlarged: Collection[str]) -> list[LeftOut]:
