@@ -266,6 +266,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "clip_l alone": lambda: Model("", encoders={"clip_l": ("", clip())}),
     "t5xxl alone": lambda: Model("", encoders={"t5xxl": ("", t5())}),
     "umt5xxl alone": lambda: Model("", encoders={"umt5xxl": ("", t5("UMT5"))}),
+    "qwen25_7b alone": lambda: Model("", encoders={"qwen25_7b": ("", language("Qwen2"))}),
 }
 FORGE = ("sd1", "sd2", "sdxl", "sdxl refiner", "flux", "chroma", "sd3")
 A1111 = ("sd1", "sd2", "sdxl")
