@@ -237,7 +237,19 @@ def count_large_changes(rows: Iterable[LayerResult]) -> LargeChange:
 
 @dataclass(frozen=True)
 class OutputFile:
-    """One file that a run wrote."""
+    """One file that a run wrote, or one folder.
+
+    Attributes:
+        path, report: where it and its report are.
+        rank: of all layers, or the rule, as in its name.
+        key_format: the key of its format.
+        size_bytes: of it.
+        mean_energy_retained, worst_energy_retained: of the change, whatever the strength.
+        coverage: of how much of the models these speak.
+        strength: what the change is multiplied by in it.
+        rows: its layers.
+        left_out: what is not in it, and why.
+    """
 
     path: Path
     report: Path
@@ -247,6 +259,9 @@ class OutputFile:
     mean_energy_retained: float
     worst_energy_retained: float
     coverage: Coverage = Coverage()
+    strength: float = 1.0
+    rows: tuple[LayerResult, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -254,6 +269,10 @@ class ExtractionResult:
     """A finished run.
 
     Attributes:
+        outputs: its files.
+        rows: the layers of the first file.
+        left_out: what is not in that, and why.
+        seconds: from the start to the files in their places.
         peak_device_bytes: most that the run held of the device's memory.
         peak_rss_bytes: most that the process held of the host's.
         layers_reused: layers that came from an earlier run or the cache, without any work.

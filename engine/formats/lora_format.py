@@ -127,6 +127,7 @@ class LoraFormat(ABC):
         one_alpha: whether all layers of a file have the same alpha, the largest rank that any of them can have.
         own_prefixes: whether its keys begin with prefixes that make it likelier than a format that takes any name.
         scale_baked: whether up @ down is the change itself, as a file has no alpha.
+        ending: of an output's name behind its number; nothing where an output is a folder.
     """
 
     key: str
@@ -135,6 +136,7 @@ class LoraFormat(ABC):
     one_alpha: bool = False
     own_prefixes: bool = False
     scale_baked: bool = False
+    ending: str = ".safetensors"
 
     def for_pair(self, pairing: Pairing) -> LoraFormat:
         """The format for one pair of models, where its keys depend on their other weights or the names in a file."""

@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.formats.header_room import header_room
 from engine.formats.lora_format import LoraFormat, Place
-from engine.formats.output_path import check_writable, first_free, numbered, output_folder_and_stem, rank_label
+from engine.formats.output_path import Target, check_writable, first_free, output_folder_and_stem, rank_label
 from engine.formats.registry import format_named, formats_for
 from engine.models.families import Family
 from engine.models.pairing import PairedWeight, Pairing, Selection
@@ -44,9 +44,8 @@ class Output:
         places: of the layers that it holds, by canonical name.
         whole_keys: of the weights that only the fine-tuned model has and that it holds, by canonical name.
         left_out: what is not in it, and why.
-        folder: where it goes.
-        stem: its name up to the counter.
-        name: the file name that is free now.
+        target: where it goes.
+        counter: the number that is free now for all files of the run.
         header_bytes: room to reserve for its header.
         output_bytes: largest size of it.
         identity: everything that decides its bytes, beside the two models.
@@ -63,13 +62,22 @@ class Output:
     places: Mapping[str, tuple[Place, ...]]
     whole_keys: Mapping[str, str]
     left_out: tuple[LeftOut, ...]
-    folder: Path
-    stem: str
-    name: str
+    target: Target
+    counter: int
     header_bytes: int
     output_bytes: int
     identity: str
     coverage: Coverage
+
+    @property
+    def folder(self) -> Path:
+        """Where it goes."""
+        return self.target.folder
+
+    @property
+    def name(self) -> str:
+        """The name that is free now."""
+        return self.target.path(self.counter).name
 
     @cached_property
     def enlarged(self) -> frozenset[str]:
@@ -90,18 +98,50 @@ def plan_outputs(
     method: LayerMethod,
     output_dir: Path,
 ) -> tuple[Output, ...]:
-    """Plan the files of a run: one for each of the settings, see `_output`, under names that differ.
+    """Plan the files of a run: one for each of the settings, see `_output`, under names that differ and one number.
 
     Raises:
         EngineError: as `_output`; ``nothing_selected``, ``output_unwritable`` where a folder takes no file, or
             ``disk_full`` where the files cannot fit.
     """
-    numbers: Counter[tuple[Path, str]] = Counter()
-    outputs = tuple(_output(pairing, selection, settings, hardware, method, output_dir, numbers) for settings in chosen)
+    targets = _targets(chosen, hardware, output_dir)
+    counter = first_free(targets)
+    outputs = tuple(
+        _output(pairing, selection, settings, hardware, method, target, counter)
+        for settings, target in zip(chosen, targets, strict=True)
+    )
     if not selection.extracted:
         raise EngineError(ErrorCode.NOTHING_SELECTED, matched=len(pairing.weights))
     _check_folders(outputs, exact=method.exact_size)
     return outputs
+
+
+def _targets(chosen: Sequence[ExtractionSettings], hardware: HardwareSettings, output_dir: Path) -> tuple[Target, ...]:
+    """Where each file goes: with its program in the name where it would be that of another program's file without.
+
+    Raises:
+        EngineError: ``output_escapes`` or ``format_unknown``.
+    """
+    rows = [format_named(settings.key_format) for settings in chosen]
+    found = [
+        output_folder_and_stem(output_dir, settings, hardware, row.stem)
+        for settings, row in zip(chosen, rows, strict=True)
+    ]
+    programs: dict[tuple[Path, str], set[str]] = {}
+    for place, settings in zip(found, chosen, strict=True):
+        programs.setdefault(place, set()).add(settings.program)
+    targets: list[Target] = []
+    for place, settings, row in zip(found, chosen, rows, strict=True):
+        if settings.program and len(programs[place]) > 1:
+            stem_of = partial(_with_program, row, settings.program)
+            place = output_folder_and_stem(output_dir, settings, hardware, stem_of)
+        copy = sum((target.folder, target.stem) == place for target in targets)
+        targets.append(Target(*place, copy, row.ending))
+    return tuple(targets)
+
+
+def _with_program(row: LoraFormat, program: str, prefix: str) -> str:
+    return f"{row.stem(prefix)}_{program}"
 
 
 def _check_folders(outputs: tuple[Output, ...], *, exact: bool) -> None:
@@ -122,8 +162,8 @@ def _output(
     settings: ExtractionSettings,
     hardware: HardwareSettings,
     method: LayerMethod,
-    output_dir: Path,
-    numbers: Counter[tuple[Path, str]],
+    target: Target,
+    counter: int,
 ) -> Output:
     """Plan one file.
 
@@ -133,16 +173,14 @@ def _output(
         settings: what to write; of these the format, the file name, and how layers are stored.
         hardware: how the machine is used, which stands in the name and the header.
         method: how layers are decomposed, the same for all files of a run.
-        output_dir: the output folder.
-        numbers: the last counter that a file of the run takes, by folder and stem; the file's own is noted in it.
+        target: where it goes.
+        counter: the number that is free now for all files of the run.
 
     Raises:
-        EngineError: ``output_escapes``, ``format_unknown``, or ``format_unsuitable`` where the format cannot be
-            written for these models, or at this type, or holds nothing of what is chosen.
+        EngineError: ``format_unsuitable`` where the format cannot be written for these models, or at this type, or
+            holds nothing of what is chosen.
     """
     row = format_named(settings.key_format).for_pair(pairing)
-    folder, stem = output_folder_and_stem(output_dir, settings, hardware, row.stem)
-    numbers[folder, stem] = first_free(folder, stem, numbers[folder, stem] + 1)
     _check_suits(row, pairing.family, method)
     found = {weight.name: _places(row, pairing.family, weight, method, settings) for weight in selection.extracted}
     taken = {key: name for name, places in reversed(found.items()) for key in _keys(places)}  # by the first weight
@@ -161,7 +199,12 @@ def _output(
             details[name] = f"{row.title}: the same key as {taken[key]}"
     names = (*(name for name in found if name not in held_places), *(name for name in whole if name not in whole_keys))
     held = [weight for weight in selection.extracted if weight.name in held_places]
-    rule = StoringRule.of(settings, _largest_rank(held, method) if row.one_alpha and held else None)
+    rule = StoringRule.of(
+        settings,
+        one_alpha=_largest_rank(held, settings) if row.one_alpha and held else None,
+        rank=None if method.full or settings.rank == method.policy.rank else settings.rank,
+        baked=row.scale_baked,
+    )
     all_keys = [key for places in held_places.values() for key in _keys(places)]
     enlarged = _enlarged(held_places)
     unsaid = _unsaid(selection) | settings.newer_defaults
@@ -183,12 +226,11 @@ def _output(
         places=held_places,
         whole_keys=whole_keys,
         left_out=(*_outside(selection, enlarged), *_not_in_format({name: details[name] for name in names}, selection)),
-        folder=folder,
-        stem=stem,
-        name=numbered(stem, numbers[folder, stem]),
+        target=target,
+        counter=counter,
         header_bytes=header_bytes,
         output_bytes=size + sum(selection.new[name].value_bytes for name in whole_keys),
-        identity=_identity(settings, hardware, stem, header_bytes, unsaid),
+        identity=_identity(settings, hardware, target.stem, header_bytes, unsaid),
         coverage=cover(pairing, settings.components, {*whole_keys, *enlarged}),
     )
 
@@ -258,9 +300,9 @@ def _owner(taken: Mapping[str, str], places: Iterable[Place]) -> str:
     return next(iter(dict.fromkeys(taken[key] for key in _keys(places))))
 
 
-def _largest_rank(weights: list[PairedWeight], method: LayerMethod) -> float:
+def _largest_rank(weights: list[PairedWeight], settings: ExtractionSettings) -> float:
     """The largest rank that a layer of a file can have."""
-    return float(max(method.policy.cap(matrix_shape(weight.shape)) for weight in weights))
+    return float(max(min(settings.rank, *matrix_shape(weight.shape)) for weight in weights))
 
 
 def _unsaid(selection: Selection) -> set[str]:
