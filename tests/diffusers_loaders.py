@@ -66,6 +66,16 @@ def qwen_image() -> LayoutModel:
     )  # fmt: skip
 
 
+def sd1() -> LayoutModel:
+    """Two levels of one block, whose attention begins with a convolution."""
+    return unet_layout_models.unet("sd1", (8, 16), (1, 1), 1, linears=False)
+
+
+def sdxl() -> LayoutModel:
+    """Two levels, attention in the lower one."""
+    return unet_layout_models.unet("sdxl", (8, 16), (0, 1), 2, pooled=36)
+
+
 def _streams(text: int, *, channels: int = 8, pooled: bool = False, axes: int = 3, **more: Any) -> dict[str, Any]:
     """What transformers of packed latents take."""
     given = {
@@ -102,10 +112,10 @@ def _unet(context: int, *, pooled: int = 0) -> dict[str, Any]:
 
 LOADERS: dict[str, Loaded] = {
     "sd1": Loaded(
-        unet_layout_models.sd1, lora_pipeline.StableDiffusionLoraLoaderMixin, lambda: _unet(24), "unet"
+        sd1, lora_pipeline.StableDiffusionLoraLoaderMixin, lambda: _unet(24), "unet"
     ),
     "sdxl": Loaded(
-        unet_layout_models.sdxl, lora_pipeline.StableDiffusionXLLoraLoaderMixin, lambda: _unet(24, pooled=36), "unet"
+        sdxl, lora_pipeline.StableDiffusionXLLoraLoaderMixin, lambda: _unet(24, pooled=36), "unet"
     ),
     "sd3": Loaded(
         layout_models.sd3, lora_pipeline.SD3LoraLoaderMixin,
@@ -169,16 +179,16 @@ def scaled(native: Tensors) -> Tensors:
     }
 
 
-def fine_tuned(native: Tensors, *, rank: int = 0) -> Tensors:
-    """A fine-tune of all matrices and convolutions; of a low rank where one is given."""
+def fine_tuned(native: Tensors) -> Tensors:
+    """A fine-tune of all matrices and convolutions, of full rank, most of it in few directions."""
     tuned = dict(native)
     for number, (name, tensor) in enumerate(native.items()):
         if tensor.dim() < 2 or not name.endswith(".weight"):
             continue
         rows, columns = tensor.shape[0], tensor[0].numel()
-        change = random_tensor(rows, columns, seed=100 + number)
-        if rank:
-            change = random_tensor(rows, rank, seed=100 + number) @ random_tensor(rank, columns, seed=500 + number)
+        smaller = min(rows, columns)
+        left = random_tensor(rows, smaller, seed=100 + number) * 0.7 ** torch.arange(smaller)
+        change = left @ random_tensor(smaller, columns, seed=500 + number)
         tuned[name] = tensor + (0.3 * tensor.norm() / change.norm() * change).reshape(tensor.shape)
     return tuned
 
@@ -254,9 +264,8 @@ def load(family: str, model: torch.nn.Module, lora: Path) -> None:
 def _all_loaded(model: torch.nn.Module, state: dict[str, torch.Tensor], prefix: str) -> None:
     """Every tensor of the file stands in the model, and no adapter is there that the file does not have."""
     there = {name: value for name, value in model.state_dict().items() if ".lora_" in name}
-    expected = {
-        name.removeprefix(f"{prefix}."): value for name, value in state.items() if name.startswith(f"{prefix}.")
-    }
+    start = f"{prefix}."
+    expected = {name.removeprefix(start): value for name, value in state.items() if name.startswith(start)}
     named = {name.replace(".ours.weight", ".weight"): value for name, value in there.items()}
     assert set(named) == set(expected)
     assert all(torch.equal(named[name], expected[name].to(named[name].dtype)) for name in expected)

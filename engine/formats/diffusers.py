@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.decompose.method import StoredPart
@@ -67,6 +67,8 @@ _TEXT_ENCODERS: dict[str, dict[str, str]] = {
     "flux": {"clip_l": "text_encoder."},
 }
 _LAYERS_OF_CLIP = "text_model.encoder.layers."
+_PROJECTION = "text_projection.weight"
+_PROJECTED = (("sdxl", "clip_g"), ("sd3", "clip_l"), ("sd3", "clip_g"))  # of which pipelines hold the projection too
 _PREFIXES = ("unet.", "transformer.", "transformer_2.", "text_encoder.", "text_encoder_2.", "text_encoder_3.")
 _LARGEST_RANK = 99999
 
@@ -122,14 +124,12 @@ class Diffusers(LoraFormat):
         places = self.places(family, name, kind, (), factors=factors)
         return places[0].keys if len(places) == 1 and places[0].rows is None else {}
 
-    def places(
-        self, family: Family, name: str, kind: str, shape: tuple[int, ...], *, factors: bool
-    ) -> tuple[Place, ...]:
+    def places(self, family: Family, name: str, kind: str, shape: Sequence[int], *, factors: bool) -> tuple[Place, ...]:
         """See `LoraFormat.places`. Biases, norms, bare parameters, embeddings and depthwise convolutions have none."""
         if not factors or kind not in ("matrix", "conv") or _is_depthwise(shape):
             return ()
         if name.startswith(DENOISER):
-            return self._denoiser_places(family, name, shape)
+            return self._denoiser_places(family, name, tuple(shape))
         base = _text_encoder_base(family, name)
         return () if base is None else (Place(_keys(base)),)
 
@@ -158,13 +158,15 @@ class Diffusers(LoraFormat):
 
     def metadata(self, facts: LoraFacts) -> dict[str, str]:
         """The configuration of PEFT for each component, as diffusers saves and reads it."""
-        return {METADATA_KEY: json.dumps(adapter_metadata(facts.ranks, self._modules))}
+        ranks = {key.removesuffix(_ENDINGS["down"]): rank for key, rank in facts.ranks.items()}
+        return {METADATA_KEY: json.dumps(adapter_metadata(ranks, self._modules))}
 
-    def metadata_room(self, keys: Iterable[str]) -> int:
-        """See `LoraFormat.metadata_room`: as much as if no two layers had the same rank."""
-        modules = {key.removesuffix(_ENDINGS["down"]) for key in keys if key.endswith(_ENDINGS["down"])}
-        ranks = {module: _LARGEST_RANK - number for number, module in enumerate(sorted(modules))}
-        return 2 * len(json.dumps(json.dumps(adapter_metadata(ranks, self._modules))))
+    def metadata_bytes(self, keys: Iterable[str]) -> int:
+        """See `LoraFormat.metadata_bytes`: as much as if no two layers had the same rank."""
+        modules = sorted({key.removesuffix(_ENDINGS["down"]) for key in keys if key.endswith(_ENDINGS["down"])})
+        ranks = {module: _LARGEST_RANK - number for number, module in enumerate(modules)}
+        escaped = json.dumps(json.dumps([re.escape(module) for module in modules]))  # not less than the other way
+        return len(json.dumps(json.dumps(adapter_metadata(ranks, frozenset())))) + len(escaped)
 
     @property
     def _modules(self) -> frozenset[str]:
@@ -221,14 +223,16 @@ def _keys(base: str) -> LayerKeys:
     return {part: base + ending for part, ending in _ENDINGS.items()}
 
 
-def _is_depthwise(shape: tuple[int, ...]) -> bool:
+def _is_depthwise(shape: Sequence[int]) -> bool:
     """Whether a convolution has a filter for each channel: PEFT refuses ranks that such groups do not divide."""
     return len(shape) > 2 and shape[1] == 1 and shape[0] > 1
 
 
 def _text_encoder_base(family: Family, name: str) -> str | None:
     part, _, inner = name.partition(".transformer.")
-    prefix = _TEXT_ENCODERS.get(family.key, {}).get(part.removeprefix("text_encoders."))
-    if prefix is None or not inner.startswith(_LAYERS_OF_CLIP) or not inner.endswith(".weight"):
+    clip = part.removeprefix("text_encoders.")
+    prefix = _TEXT_ENCODERS.get(family.key, {}).get(clip)
+    projection = inner == _PROJECTION and (family.key, clip) in _PROJECTED
+    if prefix is None or not (projection or (inner.startswith(_LAYERS_OF_CLIP) and inner.endswith(".weight"))):
         return None
     return prefix + inner.removesuffix(".weight")
