@@ -25,7 +25,7 @@ from app.text.headline import (
 from app.text.left_out import left_out_lines
 from app.text.models import components_text, container_text, family_text, layout_text, link_text
 from app.text.notices import counted, format_bytes, format_seconds, format_share, notice_text
-from app.text.verification import plain_text
+from app.text.verification import plain_text, strength_text
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, VerifyProgress
@@ -189,7 +189,10 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     plain = plain_text(answer)
     if plain:
         console.line(plain)
-    console.line(f"Its format is {answer.format_title}'s.")
+    strength = strength_text(answer)
+    if strength:
+        console.line(strength)
+    console.line(f"Its format is {answer.format_title}'s." if answer.format_title else "Its names are another tool's.")
     if answer.left_out:
         console.line(f"{len(answer.left_out)} changed weights are not in the LoRA and count as nothing kept.")
     if answer.unknown_keys:
@@ -205,6 +208,7 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         "round_original": answer.round_original,
         "plain_mean_energy_retained": answer.plain_mean_energy_retained,
         "plain_worst_energy_retained": answer.plain_worst_energy_retained,
+        "strength": answer.strength,
     }
 
 
