@@ -51,6 +51,8 @@ class ErrorCode(str, Enum):
     INDEX_INVALID = "index_invalid"
     PICKLE_REFUSED = "pickle_refused"
     PART_UNKNOWN = "part_unknown"
+    PROGRAM_UNKNOWN = "program_unknown"
+    PROGRAM_UNSUITABLE = "program_unsuitable"
 
 
 class EngineError(Exception):
