@@ -21,7 +21,7 @@ import pytest
 from engine.checkpoints.containers import CONTAINERS
 from engine.checkpoints.encodings import ENCODINGS
 from engine.formats.programs import PROGRAMS, Loads, Program
-from engine.formats.registry import format_titles
+from engine.formats.registry import FORMATS, format_titles
 from engine.models.families import FAMILIES, GENERIC, Family
 from engine.models.layouts import LAYOUTS
 from engine.models.text_encoders import TEXT_ENCODERS
@@ -123,9 +123,9 @@ def render(evidence: Iterable[Shown]) -> str:
             "",
             "None of them needs the same rank for the query, key and value of an attention.",
             "",
-            "What is loaded of a family: *tested*, a test writes such a LoRA and has it loaded, by the program itself,",
-            "or, where that is no package, by a reader of the names that its cited source maps; *by table*, the source",
-            "was read (`engine/formats/programs.py`). Empty: it has no loader for such models.",
+            "What is loaded of a family. *Tested*: a test writes such a LoRA and has it loaded, by the program itself,",
+            "or, where that is no package, by a reader of the names that its cited source maps. *By table*: the source",
+            "was read (`engine/formats/programs.py`). Empty: the program has no loader for such models.",
             "",
             "| Family | " + " | ".join(program.title for program in PROGRAMS) + " |",
             "|---|" + "---|" * len(PROGRAMS),
@@ -158,7 +158,7 @@ _TEXT_ENCODER = next(row.family for row in TEXT_ENCODERS)
 
 def _program(program: Program) -> str:
     rows = [loads for loads in (*program.families.values(), program.text_encoder_files, program.other) if loads]
-    cells = ["yes" if all(getattr(loads, kind) for loads in rows) else "" for kind in _KINDS]
+    cells = [_often([getattr(loads, kind) for loads in rows]) for kind in _KINDS]
     largest = max((loads.rank_limit or 0 for loads in rows), default=0)
     ranks = f"up to {largest}, above {program.rank_default} with `{program.rank_option}`" if largest else "any"
     fp8 = "yes" if all(loads.fp8 for loads in rows) else ""
@@ -169,6 +169,10 @@ def _program(program: Program) -> str:
     )
 
 
+def _often(values: list[bool]) -> str:
+    return "yes" if all(values) else "of some families" if any(values) else ""
+
+
 def _loaded(family: Family, proved: list[Shown]) -> str:
     title = {"generic": "Any other model"}.get(family.key, family.title)
     title = "Text encoders in files of their own" if family.text_encoder else title
@@ -177,7 +181,8 @@ def _loaded(family: Family, proved: list[Shown]) -> str:
 
 def _cell_of(program: Program, family: Family, proved: list[Shown]) -> str:
     loads = program.loads(family)
-    if loads is None:
+    row = next((row for row in FORMATS if row.key == program.format), None)
+    if loads is None or row is None or row.problem(family) is not None:
         return ""
     keys = {row.family.key for row in TEXT_ENCODERS} if family.text_encoder else {family.key}
     found = any(shown.family in keys and shown.program == program.key and not shown.format for shown in proved)

@@ -29,6 +29,7 @@ class LeaveOutReason(str, Enum):
     NON_FINITE = "non_finite"
     GROWN_PART = "grown_part"
     OTHER_MODEL = "other_model"
+    NOT_LOADED = "not_loaded"
 
 
 @dataclass(frozen=True)
@@ -243,9 +244,11 @@ class OutputFile:
         path, report: where it and its report are.
         rank: of all layers, or the rule, as in its name.
         key_format: the key of its format.
+        program: the key of the program that it is for, empty where none was chosen.
         size_bytes: of it.
         mean_energy_retained, worst_energy_retained: of the change, whatever the strength.
         coverage: of how much of the models these speak.
+        program: the key of the one that it is for; empty where none was named.
         strength: what the change is multiplied by in it.
         rows: its layers.
         left_out: what is not in it, and why.
@@ -259,6 +262,7 @@ class OutputFile:
     mean_energy_retained: float
     worst_energy_retained: float
     coverage: Coverage = Coverage()
+    program: str = ""
     strength: float = 1.0
     rows: tuple[LayerResult, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
@@ -367,6 +371,7 @@ class Verification:
         worst_energy_retained: the smallest share over the layers in the LoRA.
         key_format: the key of the format that it is in; empty where another tool names the weights otherwise.
         format_title: what people call that; empty likewise.
+        program: the key of the one that the LoRA says it is for; empty where it names none.
         coverage: of how much of the models the share speaks.
         round_original: how the LoRA says its sides were compared, see the setting; None where it does not say.
         plain_mean_energy_retained: the mean against the difference of what both models stand for, nothing rounded;
@@ -386,4 +391,5 @@ class Verification:
     round_original: str | None = None
     plain_mean_energy_retained: float | None = None
     plain_worst_energy_retained: float | None = None
+    program: str = ""
     strength: float = 1.0

@@ -268,13 +268,15 @@ class ExtractionRun:
 
     def _progress_event(self) -> Progress:
         run = self._progress
+        energies = tuple(collector.energy_so_far() for collector in self._collectors)
         return Progress(
             layers_done=self._layer_events.done,
             layers_total=len(self._plan.layers),
             share=run.share,
             elapsed=run.seconds(),
             remaining=run.remaining(),
-            energy_so_far=self._collectors[0].energy_so_far(),
+            energy_so_far=energies[0],
+            energies_so_far=energies,
         )
 
     @contextmanager
@@ -308,4 +310,5 @@ def _planned(plan: Plan, executor: LayerExecutor) -> Planned:
         settings=plan.settings,
         hardware=plan.hardware,
         coverage=plan.coverage,
+        output_names=tuple(output.name for output in plan.outputs),
     )

@@ -129,6 +129,8 @@ class LoraFormat(ABC):
         one_alpha: whether all layers of a file have the same alpha, the largest rank that any of them can have.
         own_prefixes: whether its keys begin with prefixes that make it likelier than a format that takes any name.
         scale_baked: whether up @ down is the change itself, as a file has no alpha.
+        writer: the module whose ``open_writer(folder, header_bytes, format)`` makes what writes an output; not
+            imported here, as it needs torch.
         ending: of an output's name behind its number; nothing where an output is a folder.
     """
 
@@ -138,6 +140,7 @@ class LoraFormat(ABC):
     one_alpha: bool = False
     own_prefixes: bool = False
     scale_baked: bool = False
+    writer: str = "engine.formats.safetensors_writer"
     ending: str = ".safetensors"
 
     def for_pair(self, pairing: Pairing) -> LoraFormat:
@@ -176,6 +179,14 @@ class LoraFormat(ABC):
             parts: its tensors, see `StoredLayer.parts`.
         """
         return {place.keys[part]: tensor for place in places for part, tensor in place.parts(parts).items()}
+
+    def kept_whole(self, family: Family, name: str) -> tuple[str, ...]:
+        """The keys of a weight of both models that is stored as the fine-tuned model has it; none for all others.
+
+        Such a weight is not decomposed, and written only where it, or another one of its module that is kept so,
+        changed.
+        """
+        return ()
 
     def whole_key(self, family: Family, name: str) -> str | None:
         """The key of a weight that is set as a whole; None where the format has none."""

@@ -16,13 +16,13 @@ for it. Sources, read for what is said here; the commits are those that were rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from engine.errors import EngineError, ErrorCode
 from engine.models.families import FAMILIES, Family
-from engine.models.names import DENOISER
+from engine.settings import ExtractionSettings
 
 _CLIPS = "text_encoders."
 _MATRIX_KINDS = ("matrix", "conv")
@@ -47,10 +47,10 @@ class Loads:
         one_scale: it scales all layers by the same number.
         rank_limit: the largest rank that it takes; None where there is none.
         only: patterns of the canonical names that it loads; without any all.
-        scope: what that is of the denoiser, for documents; empty for all.
+        scope: what that is of the denoiser, for documents; empty where `only` is about more than blocks.
         never: patterns of those that it does not.
-        own_names: whether a key begins with the very name that the module has in it: a second spelling of the same
-            weight is one key more that it does not know.
+        own_names: whether it knows the denoiser by the model's own names alone, and text encoders by ``lora_te`` names:
+            a second spelling of a weight is one key more that it does not know.
     """
 
     denoiser: bool = True
@@ -87,14 +87,16 @@ class Loads:
             kind, self.parameters
         )
 
-    def takes_whole(self, name: str) -> bool:
-        """Whether it sets a weight that only the fine-tuned model has."""
-        return self.whole and self._takes_part(name) and self._takes_name(name)
+    def takes_whole(self, name: str, key: str) -> bool:
+        """Whether it sets a weight that only the fine-tuned model has, under that key."""
+        return self.whole and self._takes_part(name) and self._takes_name(name) and self.takes_key(name, key)
 
     def takes_key(self, name: str, key: str) -> bool:
         """Whether it knows a key of a layer that it loads, of which a format may write several spellings."""
-        if not self.own_names or not name.startswith(DENOISER):
+        if not self.own_names:
             return True
+        if name.startswith(_CLIPS):
+            return key.startswith("lora_te")
         module = name.removesuffix(".weight").removesuffix(".bias")
         return key in {module + ending for ending in _ENDINGS}
 
@@ -143,7 +145,9 @@ class Program:
     def loads(self, family: Family) -> Loads | None:
         """What it loads of a family; None where it has no loader for such models."""
         if family.text_encoder:
-            return self.text_encoder_files
+            alone = self.text_encoder_files
+            known = alone is None or alone.text_encoders is None or family.key in alone.text_encoders
+            return alone if known else None
         return self.other if family.key == "generic" else self.families.get(family.key)
 
 
@@ -155,11 +159,13 @@ _DENOISERS = tuple(family.key for family in FAMILIES if family.key not in _LANGU
 # `.reshape_weight` (comfy/lora.py, load_lora; comfy/weight_adapter/lora.py).
 _COMFYUI = Loads(fp8=True)
 
-# Forge maps every name of the denoiser, of CLIP six modules of a layer and the projection, of T5 every `.weight`
-# (model_lora_keys_unet, model_lora_keys_clip). It casts factors (cast_to_device). It does not know `.reshape_weight`,
-# and a file with more than 12 keys that match nothing is not loaded (load_lora_for_models).
+# Forge maps every `.weight` of the denoiser, of CLIP six modules of a layer and the projection, and every `.weight` of
+# T5 (model_lora_keys_unet, model_lora_keys_clip), and casts factors (cast_to_device). It does not know
+# `.reshape_weight`, and a file with more than 12 keys that match nothing is not loaded (load_lora_for_models): so what
+# only newer releases know (5e1dcd3, not 00f1cd3) is left out too, parameters that are no `.weight` and `.set_weight`.
 _FORGE_NAMES = (
-    "diffusion_model.*",
+    "diffusion_model.*.weight",
+    "diffusion_model.*.bias",
     "text_encoders.clip_?.transformer.text_model.encoder.layers.*.self_attn.*",
     "text_encoders.clip_?.transformer.text_model.encoder.layers.*.mlp.*",
     "text_encoders.clip_[lg].transformer.text_projection.weight",
@@ -167,8 +173,17 @@ _FORGE_NAMES = (
 )
 
 
-def _forge(*clips: str) -> Loads:
-    return Loads(text_encoders=frozenset(clips), reshape=False, fp8=True, only=_FORGE_NAMES, own_names=True)
+def _forge(*clips: str, norms: bool = True) -> Loads:
+    return Loads(
+        text_encoders=frozenset(clips),
+        norms=norms,
+        parameters=False,
+        whole=False,
+        reshape=False,
+        fp8=True,
+        only=_FORGE_NAMES,
+        own_names=True,
+    )
 
 
 # Kohya's format holds factors alone; `.diff` under its names would be loaded by A1111 and InvokeAI too.
@@ -276,9 +291,10 @@ PROGRAMS: tuple[Program, ...] = (
             "sd1": _forge("clip_l", "clip_h"),
             "sdxl": _forge("clip_l", "clip_g"),
             "sd3": _forge("clip_l", "clip_g", "t5xxl"),
-            "flux": _forge("clip_l", "t5xxl"),
-            "chroma": _forge("t5xxl"),
+            "flux": _forge("clip_l", "t5xxl", norms=False),  # its norms are no `.weight` there
+            "chroma": _forge(norms=False),  # of its T5 there is no name that ComfyUI and Forge have in common
         },
+        text_encoder_files=_forge("clip_l", "clip_g", "clip_h", "t5xxl"),
         takes_part=True,
     ),
     # A1111 fails on `.alpha` with SD 3 (networks.py splits every key there at its last two dots).
@@ -356,9 +372,15 @@ def program_named(key: str) -> Program:
     raise EngineError(ErrorCode.PROGRAM_UNKNOWN, name=key, available=[row.key for row in PROGRAMS])
 
 
-def programs_for(family: Family) -> Iterator[Program]:
-    """The programs that load LoRAs of a family, in the order in which they are offered."""
-    return (row for row in PROGRAMS if row.loads(family) is not None)
+def with_its_format(settings: ExtractionSettings) -> ExtractionSettings:
+    """Settings with the format of the program that they name.
+
+    Raises:
+        EngineError: ``program_unknown``.
+    """
+    if not settings.program:
+        return settings
+    return settings.model_copy(update={"key_format": program_named(settings.program).format})
 
 
 def loads(program: Program, family: Family) -> Loads | None:

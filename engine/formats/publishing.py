@@ -38,13 +38,13 @@ class Publication:
         target: where it goes.
         output: what goes there; sealed.
         size: of it, in bytes.
-        make_report: the text of the report beside it, from its final path and its size.
+        make_report: the text of the report beside it, from its final path, its size, and the names of all outputs.
     """
 
     target: Target
     output: UnplacedOutput
     size: int
-    make_report: Callable[[Path, int], str]
+    make_report: Callable[[Path, int, tuple[str, ...]], str]
 
     @property
     def report_part(self) -> Path:
@@ -68,12 +68,12 @@ def publish(publications: Sequence[Publication]) -> list[tuple[Path, Path]]:
     targets = [publication.target for publication in publications]
     in_order = sorted(publications, key=lambda item: (item.target.stem, item.target.copy, str(item.target.folder)))
     counter = first_free(targets)
-    while not _published(in_order, counter):
+    while not _published(in_order, counter, tuple(target.path(counter).name for target in targets)):
         counter = first_free(targets, counter + 1)
     return [(target.path(counter), target.report(counter)) for target in targets]
 
 
-def _published(publications: Sequence[Publication], counter: int) -> bool:
+def _published(publications: Sequence[Publication], counter: int, names: tuple[str, ...]) -> bool:
     """Put all in place under a number; False where one of the names is taken."""
     placed: list[Publication] = []
     reports: list[Path] = []
@@ -81,7 +81,7 @@ def _published(publications: Sequence[Publication], counter: int) -> bool:
     try:
         for item in publications:
             with disk_errors(item.target.folder):
-                write_synced(item.report_part, item.make_report(item.target.path(counter), item.size))
+                write_synced(item.report_part, item.make_report(item.target.path(counter), item.size, names))
         for item in publications:
             with disk_errors(item.target.folder):
                 if not item.output.place(item.target.path(counter)):
