@@ -3390,6 +3390,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose a LoRA of plain factors; files of this kind cannot be judged.</source>
+        <translation>Wählen Sie ein LoRA aus einfachen Faktoren; Dateien dieser Art lassen sich nicht beurteilen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a LoRA that consists of plain factors.</source>
         <translation>Ein LoRA wählen, das aus einfachen Faktoren besteht.</translation>
     </message>
@@ -4075,6 +4080,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>{file} is a {container} file, which is not supported yet.</source>
         <translation>{file} ist eine {container}-Datei; das wird noch nicht unterstützt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is a {kind}, see {tensor}: what it changes is no product of two factors.</source>
+        <translation>{file} ist ein {kind}, siehe {tensor}: Was es ändert, ist kein Produkt zweier Faktoren.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -6762,8 +6772,18 @@
     <name>verification</name>
     <message>
         <location filename="../../app/text/verification.py"/>
+        <source>Format: names of another tool.</source>
+        <translation>Format: Namen eines anderen Werkzeugs.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/verification.py"/>
         <source>Format: {title}.</source>
         <translation>Format: {title}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/verification.py"/>
+        <source>It is written at strength {strength}; the judgement is of strength 1.</source>
+        <translation>Es ist mit der Stärke {strength} geschrieben; beurteilt ist es bei Stärke 1.</translation>
     </message>
     <message>
         <location filename="../../app/text/verification.py"/>
