@@ -14,6 +14,7 @@ LoraType = Literal["standard", "full", "adaptive_ratio", "adaptive_quantile", "a
 Algorithm = Literal["svd_linalg", "svd_lowrank"]
 OutputDtype = Literal["fp16", "bf16", "fp32"]
 RoundOriginal = Literal["auto", "on", "off"]
+SizeBy = Literal["uniform", "energy", "relative"]
 SAFETENSORS_DTYPES: dict[OutputDtype, str] = {"fp16": "F16", "bf16": "BF16", "fp32": "F32"}
 Component = Literal["denoiser", "text_encoders", "vae", "other"]
 VramUsageMode = Literal["conservative", "balanced", "aggressive"]
