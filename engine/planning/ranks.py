@@ -141,7 +141,7 @@ def _fill(
 
 
 def _gains(layer: LayerSpectrum, start: int, count: int, *, relative: bool) -> Values:
-    """What each of `count` further ranks of a layer keeps per byte; beyond the known values at most the last of them."""
+    """What each of `count` further ranks of a layer keeps per byte; of unknown values what they can at most."""
     energies = np.minimum.accumulate(np.asarray(layer.values, np.float64) ** 2)
     known = energies[start : start + count]
     last = float(energies[-1]) if len(energies) else float(layer.energy)
