@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _SOURCES = ("argparse", "asyncio.base_events", "datetime", "decimal", "doctest", "inspect", "logging", "tarfile")
-_CONTEXT = 64
+_CONTEXT = 48
 _HELD_OUT = 0.1
 
 
@@ -113,7 +113,7 @@ class _Block(nn.Module):
 
 
 class _ByteModel(nn.Module):
-    def __init__(self, width: int = 192, depth: int = 4) -> None:
+    def __init__(self, width: int = 128, depth: int = 4) -> None:
         super().__init__()
         self.embed, self.head = nn.Embedding(256, width), nn.Linear(width, 256, bias=False)
         self.position = nn.Parameter(0.02 * torch.randn(_CONTEXT, width))
@@ -132,7 +132,7 @@ class LanguageModel(Task):
     """Predicts the next byte; the loss is the cross-entropy per byte."""
 
     title = "language model"
-    steps, rates = (1200, 500), (2e-3, 1e-3)
+    steps, rates = (900, 350), (3e-3, 1e-3)
 
     def __init__(self) -> None:
         prose = Path(str(importlib.import_module("pydoc_data.topics").__file__)).read_bytes()
@@ -141,14 +141,14 @@ class LanguageModel(Task):
         self._texts = [torch.frombuffer(bytearray(text), dtype=torch.uint8).long() for text in (prose, sources)]
 
     def model(self) -> nn.Module:
-        """A transformer of four blocks, 192 wide."""
+        """A transformer of four blocks, 128 wide."""
         return _ByteModel()
 
     def batch_loss(self, model: nn.Module, generator: torch.Generator, *, second: bool) -> Tensor:
-        """See `Task.batch_loss`: 24 pieces of 64 bytes."""
+        """See `Task.batch_loss`: 16 pieces of 48 bytes."""
         text = self._texts[second]
         end = int(len(text) * (1 - _HELD_OUT)) - _CONTEXT - 1
-        return self._loss(model, text, torch.randint(end, (24,), generator=generator))
+        return self._loss(model, text, torch.randint(end, (16,), generator=generator))
 
     def held_out_loss(self, model: nn.Module) -> float:
         """See `Task.held_out_loss`."""
@@ -236,7 +236,7 @@ class Denoiser(Task):
     """Takes noise of known strength off a picture of 16 x 16; the loss is the mean squared error."""
 
     title = "denoiser"
-    steps, rates = (800, 350), (2e-3, 1e-3)
+    steps, rates = (700, 300), (2e-3, 1e-3)
 
     def model(self) -> nn.Module:
         """Three residual blocks of convolutions, 64 channels."""

@@ -88,7 +88,7 @@ def share_ranks(layers: Sequence[LayerSpectrum], room: int, size_by: SizeBy) -> 
     if int((costs * np.minimum(FLOOR, full)).sum()) > room:
         most = np.minimum(FLOOR, full)
     elif size_by == "uniform":
-        ranks = np.minimum(_largest_for_all(costs, full, room), full)
+        ranks = np.minimum(largest_for_all(costs, full, room), full)
         most = np.minimum(ranks + 1, full)
     else:
         ranks = np.minimum(FLOOR, full)
@@ -96,8 +96,14 @@ def share_ranks(layers: Sequence[LayerSpectrum], room: int, size_by: SizeBy) -> 
     return SharedRanks(tuple(int(rank) for rank in ranks), int((costs * ranks).sum()))
 
 
-def _largest_for_all(costs: NDArray[np.int64], full: NDArray[np.int64], room: int) -> int:
-    """The largest rank that fits where every layer has it, or all that it can have."""
+def largest_for_all(costs: NDArray[np.int64], full: NDArray[np.int64], room: int) -> int:
+    """The largest rank that fits where every layer has it, or all that it can have.
+
+    Args:
+        costs: bytes of a rank of each layer.
+        full: largest rank of each.
+        room: bytes for all.
+    """
     low, high = 1, int(full.max(initial=1))
     while low < high:
         middle = (low + high + 1) // 2
