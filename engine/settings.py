@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 
 LoraType = Literal["standard", "full", "adaptive_ratio", "adaptive_quantile", "adaptive_energy", "adaptive_fro"]
 Algorithm = Literal["svd_linalg", "svd_lowrank"]
@@ -40,6 +40,20 @@ def _alpha_text(value: object) -> object:
     return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
+def _not_zero(text: str) -> str:
+    """Refuse an alpha that no factors can make up for."""
+    if text not in ("auto", "rank") and float(text) < _LEAST_ALPHA:
+        raise ValueError(f"at least {_LEAST_ALPHA}")
+    return text
+
+
+def _not_nothing(value: float) -> float:
+    """Refuse a strength at which nothing would be left of the change."""
+    if abs(value) < _LEAST_STRENGTH:
+        raise ValueError(f"at least {_LEAST_STRENGTH} or at most -{_LEAST_STRENGTH}")
+    return value
+
+
 def _none_word(value: object) -> object:
     """Accept an empty text or ``none`` for a size that is not set."""
     if isinstance(value, str) and value.strip().lower() in ("", "none"):
@@ -47,6 +61,7 @@ def _none_word(value: object) -> object:
     return value
 
 
+_LEAST_STRENGTH, _LEAST_ALPHA = 0.01, 0.001
 _NEWER = ("program", "target_size", "size_by", "alpha", "strength")
 
 
@@ -150,7 +165,7 @@ class ExtractionSettings(BaseModel):
             "choice_titles": {"uniform": "Uniform", "energy": "Energy", "relative": "Relative change"},
         },
     )
-    alpha: Annotated[str, BeforeValidator(_alpha_text)] = Field(
+    alpha: Annotated[str, BeforeValidator(_alpha_text), AfterValidator(_not_zero)] = Field(
         "auto",
         pattern=r"^(auto|rank|\d{1,6}(\.\d{1,6})?)$",
         title="Alpha",
@@ -158,12 +173,13 @@ class ExtractionSettings(BaseModel):
         "the same.",
         json_schema_extra={"advanced": True},
     )
-    strength: float = Field(
+    strength: Annotated[float, AfterValidator(_not_nothing)] = Field(
         1.0,
-        ge=0.05,
+        ge=-16.0,
         le=16.0,
         title="Strength",
-        description="What the whole LoRA is multiplied by, so that strength 1 in a program means this one.",
+        description="What the whole LoRA is multiplied by, so that strength 1 in a program means this one. Negative "
+        "ones take the change away; not within 0.01 of 0.",
         json_schema_extra={"advanced": True, "step": 0.05},
     )
     bias_diff: bool = Field(

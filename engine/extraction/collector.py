@@ -85,7 +85,9 @@ class OutputCollector:
             if outcome.left_out is not None and held and not (self._enlarges(name) and _compared(outcome)):
                 self.left_out.append(outcome.left_out)
             return None
-        row = replace(stored_row(outcome.row, outcome.stored[self._rule].how), seconds=outcome.seconds)
+        how = outcome.stored[self._rule].how
+        row = stored_row(outcome.row, self._plan.method, self._output.storing, how)
+        row = replace(row, seconds=outcome.seconds)
         self.rows.append(row)
         self._energy += row.delta_energy
         self._energy_kept += row.energy_retained * row.delta_energy

@@ -161,7 +161,12 @@ def _output(
             details[name] = f"{row.title}: the same key as {taken[key]}"
     names = (*(name for name in found if name not in held_places), *(name for name in whole if name not in whole_keys))
     held = [weight for weight in selection.extracted if weight.name in held_places]
-    rule = StoringRule.of(settings, _largest_rank(held, method) if row.one_alpha and held else None)
+    rule = StoringRule.of(
+        settings,
+        one_alpha=_largest_rank(held, settings) if row.one_alpha and held else None,
+        rank=None if method.full or settings.rank == method.policy.rank else settings.rank,
+        baked=row.scale_baked,
+    )
     all_keys = [key for places in held_places.values() for key in _keys(places)]
     enlarged = _enlarged(held_places)
     unsaid = _unsaid(selection) | settings.newer_defaults
@@ -258,9 +263,9 @@ def _owner(taken: Mapping[str, str], places: Iterable[Place]) -> str:
     return next(iter(dict.fromkeys(taken[key] for key in _keys(places))))
 
 
-def _largest_rank(weights: list[PairedWeight], method: LayerMethod) -> float:
+def _largest_rank(weights: list[PairedWeight], settings: ExtractionSettings) -> float:
     """The largest rank that a layer of a file can have."""
-    return float(max(method.policy.cap(matrix_shape(weight.shape)) for weight in weights))
+    return float(max(min(settings.rank, *matrix_shape(weight.shape)) for weight in weights))
 
 
 def _unsaid(selection: Selection) -> set[str]:

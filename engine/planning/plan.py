@@ -21,7 +21,8 @@ from engine.results import Coverage, LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
 _COARSE_BITS = 8  # of a number; in more its rounding is small beside what training changes
-_OF_AN_OUTPUT = {"key_format", "filename_prefix", "output_dtype", "clamp_quantile", "clamp_max_loss"}
+_OF_AN_OUTPUT = {"key_format", "program", "filename_prefix", "output_dtype", "clamp_quantile", "clamp_max_loss"}
+_OF_AN_OUTPUT |= {"rank", "alpha", "strength"}
 
 
 @dataclass(frozen=True)
@@ -117,16 +118,18 @@ def make_plan(
         settings: what is extracted, and the first file.
         hardware: how the machine is used.
         output_dir: the output folder.
-        also: a further file each, from the same decomposition; may differ from `settings` in the format, the file
-            name, and how layers are stored.
+        also: a further file each, from the same decomposition, which reaches to the largest rank of all; may differ
+            from `settings` in the rank, the format, the program, the file name, and how layers are stored.
 
     Raises:
         EngineError: ``output_escapes``, ``format_unknown``, ``format_unsuitable``, ``nothing_selected``,
             ``output_unwritable`` where a folder takes no file, or ``disk_full`` where the files cannot fit.
         ValueError: for further files that need another decomposition, and for any beside one of ``full``.
     """
-    selection, method = select(pairing, settings), LayerMethod.of(settings)
+    selection = select(pairing, settings)
     _check_one_decomposition(settings, also)
+    largest = max(one.rank for one in (settings, *also))
+    method = LayerMethod.of(settings.model_copy(update={"rank": largest}))
     unusual = _unusual(settings)
     outputs = plan_outputs(pairing, selection, (settings, *also), hardware, method, output_dir)
     method = replace(method, storing=_rules(outputs))
