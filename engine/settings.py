@@ -6,9 +6,18 @@ two models; nothing else in the project repeats a default or a range.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 LoraType = Literal["standard", "full", "adaptive_ratio", "adaptive_quantile", "adaptive_energy", "adaptive_fro"]
 Algorithm = Literal["svd_linalg", "svd_lowrank"]
@@ -62,6 +71,7 @@ def _none_word(value: object) -> object:
 
 
 _LEAST_STRENGTH, _LEAST_ALPHA = 0.01, 0.001
+_MOST_RANK = 4096
 _NEWER = ("program", "target_size", "size_by", "alpha", "strength")
 
 
@@ -96,7 +106,7 @@ class ExtractionSettings(BaseModel):
     rank: int = Field(
         8,
         ge=1,
-        le=4096,
+        le=_MOST_RANK,
         title="Rank",
         description="Rank of the LoRA, or the cap for adaptive types. Clipped to the smaller side of each layer. "
         "Styles: 16-64. Characters: 32-128.",
@@ -271,6 +281,19 @@ class ExtractionSettings(BaseModel):
         "decompositions. Off: everything is computed anew.",
         json_schema_extra={"advanced": True},
     )
+
+    @property
+    def rank_cap(self) -> int:
+        """The largest rank of a layer: `rank`, but for a file of a wanted size only where that was given."""
+        return self.rank if self.target_size is None or "rank" in self.model_fields_set else _MOST_RANK
+
+    @model_serializer(mode="wrap")
+    def _without_a_rank_that_was_not_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Beside a wanted size a rank means a cap, so one that was not given is not among the values either."""
+        values: dict[str, Any] = handler(self)
+        if self.rank_cap != self.rank:
+            values.pop("rank", None)
+        return values
 
     @property
     def newer_defaults(self) -> frozenset[str]:

@@ -13,11 +13,12 @@ from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, WeightView
 from engine.checkpoints.tensors import read_view
 from engine.errors import EngineError
-from engine.events import Event, FinishingStep, Planned, Progress
+from engine.events import Event, FinishingStep, Notice, NoticeCode, Planned, Progress
 from engine.extraction.collector import OutputCollector
 from engine.extraction.layer_events import LayerEvents
 from engine.extraction.layer_executor import ExecutorChoice, LayerExecutor, RunContext, RunInputs
 from engine.extraction.progress import RunProgress
+from engine.extraction.survey import Survey
 from engine.layer import LayerOutcome
 from engine.planning.plan import Plan
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut, OutputFile
@@ -27,6 +28,13 @@ from engine.store import DecompositionStore
 _WAIT_SECONDS = 0.05
 _IN_RESULT = ("peak_device_bytes", "peak_rss_bytes", "read_bytes", "copied_bytes", "waited_share")
 _AT_ONCE = 256 * 1024 * 1024  # bytes of ``full`` that go to the disk before they are journaled
+
+
+class _TooLargeError(Exception):
+    """A file takes more than its size, as it stores some layers in float32: (the file's place, the layer's name)."""
+
+    def __init__(self, wide: list[tuple[int, str]]) -> None:
+        self.wide = wide
 
 
 class ExtractionRun:
@@ -42,11 +50,13 @@ class ExtractionRun:
         store: DecompositionStore | None,
         executor: ExecutorChoice,
     ) -> None:
-        self._plan, self._checkpoints, self._tokens, self._emit = plan, checkpoints, tokens, emit
+        self._plan, self._checkpoints, self._tokens = plan, checkpoints, tokens
+        self._emit = _once(emit, {NoticeCode.JOURNAL_OFF})
         self._store, self._choose_executor = store, executor
         self._started = time.perf_counter()
         self._executor: LayerExecutor | None = None
         self._collectors: tuple[OutputCollector, ...] = ()
+        self._survey: Survey | None = None
         self._disk_since: float | None = None
 
     def stalled(self, seconds: float) -> bool:
@@ -71,12 +81,7 @@ class ExtractionRun:
             Cancelled: the run was stopped.
         """
         plan = self._plan
-        executor = self._executor = self._choose_executor(
-            RunInputs([task.weight for task in plan.tasks], plan.method, plan.hardware),
-            RunContext(self._checkpoints, self._emit, lambda: any(token.cancelled for token in self._tokens)),
-        )
-        self._layer_events = LayerEvents(plan, self._checkpoints, self._emit)
-        self._progress = RunProgress(executor, costs=plan.costs, started=self._started)
+        executor = self._executor_for(plan)
         self._emit(_planned(plan, executor))
         for notice in plan.notices:
             self._emit(notice)
@@ -84,8 +89,44 @@ class ExtractionRun:
             for checkpoint in self._checkpoints:
                 checkpoint.check_unchanged()  # what is resident or recorded is of the files that were opened
             self._hash_meanwhile()
+        if not plan.sized:
+            return self._written(executor)
+        self._survey = Survey(
+            plan,
+            self._checkpoints,
+            store=self._store,
+            executor_for=self._executor_for,
+            emit=self._emit,
+            check=self._check,
+            started=self._started,
+        )
+        self._plan = self._survey.settle(executor)
+        while True:
+            try:
+                return self._written(self._executor_for(self._plan))
+            except _TooLargeError as found:
+                self._plan = self._survey.widened(found.wide)
+
+    def _executor_for(self, plan: Plan) -> LayerExecutor:
+        """What works on the layers of a plan, from now on the run's executor."""
+        self._executor = self._choose_executor(
+            RunInputs([task.weight for task in plan.tasks], plan.method, plan.hardware),
+            RunContext(self._checkpoints, self._emit, lambda: any(token.cancelled for token in self._tokens)),
+        )
+        return self._executor
+
+    def _written(self, executor: LayerExecutor) -> ExtractionResult:
+        """Work on the layers, or take them from their records, and write the files."""
+        plan, survey = self._plan, self._survey
+        self._layer_events = LayerEvents(plan, self._checkpoints, self._emit)
+        before, samples = (0.0, ()) if survey is None else (survey.done, survey.samples)
+        self._progress = RunProgress(
+            executor, costs=plan.costs, started=self._started, before=before, part=1.0 - before, samples=samples
+        )
+        with self._at_disk():
             journal = RunJournal(self._store, plan, self._checkpoints, self._emit)
-            journal.announce()
+            if survey is None:
+                journal.announce()
             self._collectors = tuple(
                 OutputCollector(plan, output, self._checkpoints, writer)
                 for output, writer in zip(plan.outputs, journal.open_outputs(), strict=True)
@@ -124,18 +165,33 @@ class ExtractionRun:
                 self._write_new(name, view)
         self._check()
         with self._at_disk():
+            self._refuse_too_large()
             self._layer_events.refuse_broken()
             for collector in self._collectors:
                 collector.refuse_empty()  # where one of several files would be empty the run fails as a whole
             self._layer_events.judge([collector.rows for collector in self._collectors])
             return self._publish(journal)
 
+    def _refuse_too_large(self) -> None:
+        """Raise `_TooLargeError` where float32 tensors that were not foreseen make a file larger than it is to be."""
+        wide: list[tuple[int, str]] = []
+        for number, collector in enumerate(self._collectors):
+            output = self._plan.outputs[number]
+            if output.goal is not None and collector.file_bytes > output.goal.target:
+                wide += [(number, row.name) for row in collector.rows if row.stored_dtype == "F32"]
+        assert self._survey is not None or not wide, "only sizes are too large"
+        if self._survey is not None and (wide := self._survey.unforeseen(wide)):
+            raise _TooLargeError(wide)
+
     def _layers(self, executor: LayerExecutor, journal: RunJournal) -> None:
         """All layers and measured weights, from earlier runs or from the executor."""
         plan, earlier = self._plan, journal.earlier
         available = earlier.layers.keys() | earlier.measured.keys()
         executor.threads = journal.threads or executor.threads
-        executor.submit([task for task in plan.tasks if task.index not in available])
+        missing = [task for task in plan.tasks if task.index not in available]
+        if self._survey is not None and missing:
+            self._survey.require_models(len(missing))
+        executor.submit(missing)
         self._progress.begin(available)
         with self._at_disk():
             journal.begin(threads=executor.threads, device=executor.device.name)
@@ -197,6 +253,8 @@ class ExtractionRun:
             return None
         with self._at_disk():
             outcome = journal.load(position)
+        if outcome is not None and self._survey is not None:
+            outcome = self._survey.of_this_run(position, outcome)
         if outcome is None:
             assert self._executor is not None, "the layers have begun"
             self._progress.lose(position)
@@ -277,6 +335,7 @@ class ExtractionRun:
             elapsed=run.seconds(),
             remaining=run.remaining(),
             energy_so_far=self._collectors[0].energy_so_far(),
+            phase="extract" if self._survey is None else "write",
         )
 
     @contextmanager
@@ -291,6 +350,20 @@ class ExtractionRun:
     def _check(self) -> None:
         for token in self._tokens:
             token.check()
+
+
+def _once(emit: Callable[[Event], None], codes: set[NoticeCode]) -> Callable[[Event], None]:
+    """Emits notices of some codes only the first time."""
+    emitted: set[NoticeCode] = set()
+
+    def pass_on(event: Event) -> None:
+        if isinstance(event, Notice) and event.code in codes:
+            if event.code in emitted:
+                return
+            emitted.add(event.code)
+        emit(event)
+
+    return pass_on
 
 
 def _planned(plan: Plan, executor: LayerExecutor) -> Planned:

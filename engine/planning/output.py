@@ -24,9 +24,26 @@ from engine.models.pairing import PairedWeight, Pairing, Selection
 from engine.planning.costs import enlarging_bytes, matrix_shape, stored_bytes
 from engine.planning.coverage import cover
 from engine.results import Coverage, LeaveOutReason, LeftOut
-from engine.settings import ExtractionSettings, HardwareSettings
+from engine.settings import ExtractionSettings, HardwareSettings, SizeBy
 
 _LENGTH_BYTES = 8  # the format's own first field
+
+
+@dataclass(frozen=True)
+class SizeGoal:
+    """What size a file is to have, and how that is shared between its layers.
+
+    Attributes:
+        target: bytes, at most.
+        size_by: the way, see `engine.planning.ranks`.
+        cap: the largest rank of a layer.
+        one_alpha: all layers have the alpha of the largest rank that one of them gets.
+    """
+
+    target: int
+    size_by: SizeBy
+    cap: int
+    one_alpha: bool
 
 
 @dataclass(frozen=True)
@@ -38,7 +55,7 @@ class Output:
         made_with_text: the same as its header holds them, JSON.
         title: its name without the figures.
         rank: of all layers; None where a rule or the type decides.
-        rank_label: the same in its name: ``32``, ``full`` or ``adaptive_fro_0.85``.
+        rank_label: the same in its name: ``32``, ``size_150MB``, ``full`` or ``adaptive_fro_0.85``.
         format: gives layers their keys.
         storing: how layers are stored in it.
         places: of the layers that it holds, by canonical name.
@@ -48,9 +65,11 @@ class Output:
         stem: its name up to the counter.
         name: the file name that is free now.
         header_bytes: room to reserve for its header.
+        base_bytes: what is in it beside its layers: the header, and weights that are set whole.
         output_bytes: largest size of it.
         identity: everything that decides its bytes, beside the two models.
         coverage: of how much of the models its figures will speak.
+        goal: the size that it is to have; None where its ranks are not chosen for one.
     """
 
     made_with: dict[str, Any]
@@ -67,14 +86,20 @@ class Output:
     stem: str
     name: str
     header_bytes: int
+    base_bytes: int
     output_bytes: int
     identity: str
     coverage: Coverage
+    goal: SizeGoal | None = None
 
     @cached_property
     def enlarged(self) -> frozenset[str]:
         """The names of weights that it enlarges to the fine-tuned model's shape, new part included."""
         return _enlarged(self.places)
+
+    def file_bytes(self, tensors: int) -> int:
+        """Size of the file with so many bytes of tensors."""
+        return _LENGTH_BYTES + self.header_bytes + tensors
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -144,6 +169,7 @@ def _output(
     folder, stem = output_folder_and_stem(output_dir, settings, hardware, row.stem)
     numbers[folder, stem] = first_free(folder, stem, numbers[folder, stem] + 1)
     _check_suits(row, pairing.family, method)
+    goal = _goal(settings, row)
     found = {weight.name: _places(row, pairing.family, weight, method, settings) for weight in selection.extracted}
     taken = {key: name for name, places in reversed(found.items()) for key in _keys(places)}  # by the first weight
     held_places = {name: places for name, places in found.items() if places and _owner(taken, places) == name}
@@ -164,24 +190,21 @@ def _output(
     rule = StoringRule.of(
         settings,
         one_alpha=_largest_rank(held, settings) if row.one_alpha and held else None,
-        rank=None if method.full or settings.rank == method.policy.rank else settings.rank,
+        rank=None if method.full or settings.rank_cap == method.policy.rank else settings.rank_cap,
         baked=row.scale_baked,
     )
     all_keys = [key for places in held_places.values() for key in _keys(places)]
     enlarged = _enlarged(held_places)
     unsaid = _unsaid(selection) | settings.newer_defaults
     header_bytes = header_room((*all_keys, *whole_keys.values()), _texts(settings, hardware, unsaid))
-    size = (
-        _LENGTH_BYTES
-        + header_bytes
-        + sum(stored_bytes(weight, method, rule, held_places[weight.name]) for weight in held)
-    )
+    base = _LENGTH_BYTES + header_bytes + sum(selection.new[name].value_bytes for name in whole_keys)
+    size = base + sum(stored_bytes(weight, method, rule, held_places[weight.name]) for weight in held)
     size += sum(enlarging_bytes(weight, method, rule) for weight in held if weight.name in enlarged)
     return Output(
         made_with=settings.model_dump(mode="json", exclude=set(settings.newer_defaults)),
         made_with_text=settings.model_dump_json(exclude={"resume", *unsaid}),
         title=Path(settings.filename_prefix).name,
-        rank=settings.rank if settings.lora_type == "standard" else None,
+        rank=settings.rank if settings.lora_type == "standard" and goal is None else None,
         rank_label=rank_label(settings),
         format=row,
         storing=rule,
@@ -192,10 +215,26 @@ def _output(
         stem=stem,
         name=numbered(stem, numbers[folder, stem]),
         header_bytes=header_bytes,
-        output_bytes=size + sum(selection.new[name].value_bytes for name in whole_keys),
+        base_bytes=base,
+        output_bytes=size if goal is None else min(size, goal.target),
         identity=_identity(settings, hardware, stem, header_bytes, unsaid),
         coverage=cover(pairing, settings.components, {*whole_keys, *enlarged}),
+        goal=goal,
     )
+
+
+def _goal(settings: ExtractionSettings, row: LoraFormat) -> SizeGoal | None:
+    """The size that a file is to have.
+
+    Raises:
+        EngineError: ``size_unsuitable`` where the type leaves no rank to choose.
+    """
+    if settings.target_size is None:
+        return None
+    if settings.lora_type != "standard":
+        raise EngineError(ErrorCode.SIZE_UNSUITABLE, lora_type=settings.lora_type)
+    one_alpha = row.one_alpha and settings.alpha in ("auto", "rank")
+    return SizeGoal(int(settings.target_size), settings.size_by, settings.rank_cap, one_alpha)
 
 
 def _outside(selection: Selection, enlarged: Collection[str]) -> list[LeftOut]:
@@ -265,7 +304,7 @@ def _owner(taken: Mapping[str, str], places: Iterable[Place]) -> str:
 
 def _largest_rank(weights: list[PairedWeight], settings: ExtractionSettings) -> float:
     """The largest rank that a layer of a file can have."""
-    return float(max(min(settings.rank, *matrix_shape(weight.shape)) for weight in weights))
+    return float(max(min(settings.rank_cap, *matrix_shape(weight.shape)) for weight in weights))
 
 
 def _unsaid(selection: Selection) -> set[str]:
