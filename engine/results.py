@@ -236,8 +236,23 @@ def count_large_changes(rows: Iterable[LayerResult]) -> LargeChange:
 
 
 @dataclass(frozen=True)
+class RankSpread:
+    """The ranks of a file's layers: the lowest, the median (the lower of the two in the middle) and the largest."""
+
+    lowest: int
+    median: int
+    largest: int
+
+    @classmethod
+    def of(cls, ranks: Iterable[int]) -> RankSpread | None:
+        """Of some ranks; None where there are none."""
+        ordered = sorted(ranks)
+        return cls(ordered[0], ordered[(len(ordered) - 1) // 2], ordered[-1]) if ordered else None
+
+
+@dataclass(frozen=True)
 class OutputFile:
-    """One file that a run wrote."""
+    """One file that a run wrote; `ranks` where they were chosen for its size."""
 
     path: Path
     report: Path
@@ -247,6 +262,7 @@ class OutputFile:
     mean_energy_retained: float
     worst_energy_retained: float
     coverage: Coverage = Coverage()
+    ranks: RankSpread | None = None
 
 
 @dataclass(frozen=True)

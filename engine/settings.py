@@ -28,6 +28,7 @@ SAFETENSORS_DTYPES: dict[OutputDtype, str] = {"fp16": "F16", "bf16": "BF16", "fp
 Component = Literal["denoiser", "text_encoders", "vae", "other"]
 VramUsageMode = Literal["conservative", "balanced", "aggressive"]
 
+MOST_RANK = 4096
 RECOMMENDED_ADAPTIVE_PARAM: dict[str, tuple[float, float, float]] = {
     # lora_type: lowest and highest sensible value, and the one offered with one click
     "adaptive_ratio": (0.02, 0.3, 0.15),
@@ -71,7 +72,6 @@ def _none_word(value: object) -> object:
 
 
 _LEAST_STRENGTH, _LEAST_ALPHA = 0.01, 0.001
-_MOST_RANK = 4096
 _NEWER = ("program", "target_size", "size_by", "alpha", "strength")
 
 
@@ -106,7 +106,7 @@ class ExtractionSettings(BaseModel):
     rank: int = Field(
         8,
         ge=1,
-        le=_MOST_RANK,
+        le=MOST_RANK,
         title="Rank",
         description="Rank of the LoRA, or the cap for adaptive types. Clipped to the smaller side of each layer. "
         "Styles: 16-64. Characters: 32-128.",
@@ -285,7 +285,7 @@ class ExtractionSettings(BaseModel):
     @property
     def rank_cap(self) -> int:
         """The largest rank of a layer: `rank`, but for a file of a wanted size only where that was given."""
-        return self.rank if self.target_size is None or "rank" in self.model_fields_set else _MOST_RANK
+        return self.rank if self.target_size is None or "rank" in self.model_fields_set else MOST_RANK
 
     @model_serializer(mode="wrap")
     def _without_a_rank_that_was_not_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -99,6 +99,7 @@ def extraction_object(result: ExtractionResult) -> dict[str, Any]:
             "rank": output.rank,
             "key_format": output.key_format,
             "size_bytes": output.size_bytes,
+            **({"ranks": asdict(output.ranks)} if output.ranks else {}),
             "mean_energy_retained": output.mean_energy_retained,
             "worst_energy_retained": output.worst_energy_retained,
             "coverage": output.coverage.share,

@@ -55,11 +55,16 @@ class Task(ABC):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = self.model()
-        paths = folder / f"{self.title}-{seed}-finetuned.safetensors", folder / f"{self.title}-{seed}.safetensors"
+        paths = self.paths(folder, seed)
         for second, path in ((False, paths[1]), (True, paths[0])):
             model = self._fit(model, torch.Generator().manual_seed(1000 * seed + second), second=second)
             save_file(model.state_dict(), path)
         return paths
+
+    def paths(self, folder: Path, seed: int) -> tuple[Path, Path]:
+        """Where `write_pair` writes."""
+        stem = f"{self.title.replace(' ', '-')}-{seed}"
+        return folder / f"{stem}-finetuned.safetensors", folder / f"{stem}-original.safetensors"
 
     def judge(self, weights: Mapping[str, Tensor]) -> float:
         """`held_out_loss` of a model with these weights."""
@@ -76,7 +81,8 @@ class Task(ABC):
         for step in range(steps):
             optimiser.param_groups[0]["lr"] = rate * min((step + 1) / 50, 0.5 + 0.5 * math.cos(math.pi * step / steps))
             optimiser.zero_grad()
-            self.batch_loss(model, generator, second=second).backward()
+            loss = self.batch_loss(model, generator, second=second)
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
             with torch.no_grad():

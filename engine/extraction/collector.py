@@ -11,7 +11,7 @@ import torch
 from engine.checkpoints import Checkpoint
 from engine.decompose.enlarged import enlarge
 from engine.decompose.stored_layer import Factors
-from engine.extraction.report import Sources, metadata, quality, report
+from engine.extraction.report import Sources, chosen_ranks, metadata, quality, report
 from engine.formats.safetensors_writer import Added, SafetensorsWriter
 from engine.layer import LayerOutcome, stored_row
 from engine.planning.costs import matrix_shape
@@ -147,6 +147,7 @@ class OutputCollector:
             mean_energy_retained=figures.mean,
             worst_energy_retained=figures.worst,
             coverage=output.coverage,
+            ranks=chosen_ranks(output, rows),
         )
 
     @property

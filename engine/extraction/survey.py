@@ -7,7 +7,7 @@ singular values are held, and layers are decomposed again at their ranks: so a r
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from engine.planning.costs import matrix_shape
 from engine.planning.plan import Plan
 from engine.planning.sizing import FoundLayer, Sizing
 from engine.planning.task import Task
-from engine.results import LeaveOutReason
+from engine.results import LeaveOutReason, RankSpread
 from engine.resume.journal import RunJournal
 from engine.resume.known_layers import found_layer
 from engine.resume.records import restore
@@ -121,10 +121,9 @@ class Survey:
     def _shared(self) -> Plan:
         method, outputs = self._sizing.shared(self._found)
         for output in outputs:
-            ranks = sorted((output.storing.ranks or {}).values())
-            if output.goal is not None and ranks:
-                data = {"lowest": ranks[0], "median": ranks[len(ranks) // 2], "largest": ranks[-1]}
-                self._emit(Notice(NoticeCode.RANKS_SHARED, output.name, data))
+            ranks = RankSpread.of((output.storing.ranks or {}).values())
+            if output.goal is not None and ranks is not None:
+                self._emit(Notice(NoticeCode.RANKS_SHARED, output.name, asdict(ranks)))
         return self._plan.decomposed_by(method, outputs)
 
     def _recall(self, journal: RunJournal) -> None:
