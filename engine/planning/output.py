@@ -196,7 +196,9 @@ def _output(
     all_keys = [key for places in held_places.values() for key in _keys(places)]
     enlarged = _enlarged(held_places)
     unsaid = _unsaid(selection) | settings.newer_defaults
-    header_bytes = header_room((*all_keys, *whole_keys.values()), _texts(settings, hardware, unsaid))
+    # what a size says of itself has room beside: a file of as many bytes as one of a rank can hold the same ranks
+    texts = _texts(settings, hardware, unsaid | {"target_size", "size_by"})
+    header_bytes = header_room((*all_keys, *whole_keys.values()), texts)
     base = _LENGTH_BYTES + header_bytes + sum(selection.new[name].value_bytes for name in whole_keys)
     size = base + sum(stored_bytes(weight, method, rule, held_places[weight.name]) for weight in held)
     size += sum(enlarging_bytes(weight, method, rule) for weight in held if weight.name in enlarged)
