@@ -29,6 +29,7 @@ class LeaveOutReason(str, Enum):
     NON_FINITE = "non_finite"
     GROWN_PART = "grown_part"
     OTHER_MODEL = "other_model"
+    NOT_LOADED = "not_loaded"
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,22 @@ class RankSpread:
 
 @dataclass(frozen=True)
 class OutputFile:
-    """One file that a run wrote; `ranks` where they were chosen for its size."""
+    """One file that a run wrote, or one folder.
+
+    Attributes:
+        path, report: where it and its report are.
+        rank: of all layers, or the rule, as in its name.
+        key_format: the key of its format.
+        program: the key of the program that it is for, empty where none was chosen.
+        size_bytes: of it.
+        mean_energy_retained, worst_energy_retained: of the change, whatever the strength.
+        coverage: of how much of the models these speak.
+        program: the key of the one that it is for; empty where none was named.
+        strength: what the change is multiplied by in it.
+        rows: its layers.
+        left_out: what is not in it, and why.
+        ranks: of its layers, where they were chosen for its size.
+    """
 
     path: Path
     report: Path
@@ -262,6 +278,10 @@ class OutputFile:
     mean_energy_retained: float
     worst_energy_retained: float
     coverage: Coverage = Coverage()
+    program: str = ""
+    strength: float = 1.0
+    rows: tuple[LayerResult, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     ranks: RankSpread | None = None
 
 
@@ -270,6 +290,10 @@ class ExtractionResult:
     """A finished run.
 
     Attributes:
+        outputs: its files.
+        rows: the layers of the first file.
+        left_out: what is not in that, and why.
+        seconds: from the start to the files in their places.
         peak_device_bytes: most that the run held of the device's memory.
         peak_rss_bytes: most that the process held of the host's.
         layers_reused: layers that came from an earlier run or the cache, without any work.
@@ -362,13 +386,15 @@ class Verification:
         unknown_keys: keys of the LoRA that belong to no matched weight.
         mean_energy_retained: share of the whole change kept, weighted by |delta|^2; what is left out counts as 0.
         worst_energy_retained: the smallest share over the layers in the LoRA.
-        key_format: the key of the format that it is in.
-        format_title: what people call that.
+        key_format: the key of the format that it is in; empty where another tool names the weights otherwise.
+        format_title: what people call that; empty likewise.
+        program: the key of the one that the LoRA says it is for; empty where it names none.
         coverage: of how much of the models the share speaks.
         round_original: how the LoRA says its sides were compared, see the setting; None where it does not say.
         plain_mean_energy_retained: the mean against the difference of what both models stand for, nothing rounded;
             None where that is the same difference.
         plain_worst_energy_retained: the smallest share likewise.
+        strength: by what the file says that it was multiplied as a whole, which is divided out here.
     """
 
     layers: tuple[VerifiedLayer, ...]
@@ -382,3 +408,5 @@ class Verification:
     round_original: str | None = None
     plain_mean_energy_retained: float | None = None
     plain_worst_energy_retained: float | None = None
+    program: str = ""
+    strength: float = 1.0

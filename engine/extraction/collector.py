@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,10 +14,11 @@ from engine.checkpoints import Checkpoint
 from engine.decompose.enlarged import enlarge
 from engine.decompose.stored_layer import Factors
 from engine.extraction.report import Sources, chosen_ranks, metadata, quality, report
+from engine.formats.publishing import Publication
 from engine.formats.safetensors_writer import Added, SafetensorsWriter
 from engine.layer import LayerOutcome, stored_row
 from engine.planning.costs import matrix_shape
-from engine.planning.output import Output, unsuitable
+from engine.planning.output import Output, nothing_changed
 from engine.planning.plan import Plan
 from engine.results import LayerResult, LeaveOutReason, LeftOut, OutputFile
 from engine.streamed_delta import read_grown
@@ -42,8 +45,10 @@ class OutputCollector:
         self.left_out: list[LeftOut] = list(output.left_out)
         self.lost_energy = self.whole_energy = self._energy = self._energy_kept = 0.0
         self._misses_change = False
-        self._missing = frozenset(output.missing)
+        self._missing = frozenset((*output.missing, *output.not_loaded))
         self._whole: list[str] = []
+        self._kept: list[str] = []
+        self._changed: set[str] = set()  # modules
 
     def write(self, index: int, outcome: LayerOutcome) -> LayerOutcome:
         """Add a layer's tensors to the file; returns the outcome with the seconds that took."""
@@ -69,11 +74,18 @@ class OutputCollector:
         return {} if layer is None else self._output.format.tensors(places, layer.parts)
 
     def write_whole(self, name: str, tensor: torch.Tensor) -> None:
-        """Add a weight that only the fine-tuned model has, where the format has a place for it."""
+        """Add a weight as it is: one that only the fine-tuned model has, or that the format keeps so if it changed."""
         key = self._output.whole_keys.get(name)
         if key is not None:
             self.writer.add(key, tensor)
             self._whole.append(name)
+        elif self._is_kept_whole(name):
+            for copy in self._output.kept_whole[name]:
+                self.writer.add(copy, tensor)
+            self._kept.append(name)
+
+    def _is_kept_whole(self, name: str) -> bool:
+        return name in self._output.kept_whole and _module(name) in self._changed
 
     def finish(self, outcome: LayerOutcome) -> LayerResult | None:
         """Count a layer that is in the file, or is not; returns its row as it stands in this file."""
@@ -98,13 +110,17 @@ class OutputCollector:
 
     def _count_grown(self, name: str, outcome: LayerOutcome) -> None:
         """Add the energy of what a weight has beyond the original's shape, against zero."""
-        if self._enlarges(name) and _compared(outcome):
+        if (self._enlarges(name) and _compared(outcome)) or name in self._output.kept_whole:
             self.whole_energy += outcome.grown_energy
         else:
             self.lost_energy += outcome.grown_energy
 
     def measured(self, name: str, energy: float) -> None:
-        """Add |delta|^2 of a weight that is not in the file, such as one that is measured only."""
+        """Add |delta|^2 of a weight that is not in the file as a change, such as one that is measured only."""
+        if name in self._output.kept_whole:
+            self.whole_energy += energy
+            self._changed |= {_module(name)} if energy > 0.0 else set()
+            return
         self.lost_energy += energy
         self._misses_change = self._misses_change or (energy > 0.0 and name in self._missing)
 
@@ -113,12 +129,12 @@ class OutputCollector:
         self.left_out.append(left_out)
 
     def refuse_empty(self) -> None:
-        """Raise `EngineError` ``format_unsuitable`` where all that changed is what the format has no place for."""
+        """Raise `EngineError` where all that changed is what the format has no place for, or the program ignores."""
         if not self.rows and self._misses_change:
-            raise unsuitable(self._output.format, self._plan.pairing.family, "nothing_changed")
+            raise nothing_changed(self._output, self._plan.pairing.family)
 
-    def publish(self, started: str, run: dict[str, Any]) -> OutputFile:
-        """Put the file and its report in place.
+    def seal(self, started: str, run: dict[str, Any]) -> Publication:
+        """Finish the file under its temporary name.
 
         Args:
             started: date for the header.
@@ -127,27 +143,35 @@ class OutputCollector:
         Raises:
             EngineError: ``output_unwritable`` or ``disk_full``.
         """
-        plan, output = self._plan, self._output
-        rows, sources = self.rows, self._sources
+        plan, output, rows, sources = self._plan, self._output, self.rows, self._sources
         figures = quality(rows, self.lost_energy, self.whole_energy, output.enlarged)
         totals = run | {"set_weights": self._whole}
+        if self._kept:
+            totals |= {"kept_whole": self._kept}
         if output.enlarged:
             totals |= {"enlarged_weights": sorted(output.enlarged)}
-        path, report_file = self.writer.publish(
-            output.stem,
-            metadata(plan, output, sources, rows, figures, started),
-            lambda path, size: report(plan, output, sources, rows, self.left_out, figures, totals, path, size),
-        )
+        size = self.writer.seal(metadata(plan, output, sources, rows, figures, started))
+        text = partial(report, plan, output, sources, rows, self.left_out, figures, totals)
+        return Publication(output.target, self.writer, size, text)
+
+    def output_file(self, path: Path, report_file: Path, size_bytes: int) -> OutputFile:
+        """What there is to say of the file, once it is in place."""
+        output = self._output
+        figures = quality(self.rows, self.lost_energy, self.whole_energy, output.enlarged)
         return OutputFile(
             path=path,
             report=report_file,
             rank=output.rank_label,
             key_format=output.format.key,
-            size_bytes=path.stat().st_size,
+            size_bytes=size_bytes,
             mean_energy_retained=figures.mean,
             worst_energy_retained=figures.worst,
             coverage=output.coverage,
-            ranks=chosen_ranks(output, rows),
+            ranks=chosen_ranks(output, self.rows),
+            program="" if output.program is None else output.program.key,
+            strength=output.storing.strength,
+            rows=tuple(self.rows),
+            left_out=tuple(self.left_out),
         )
 
     @property
@@ -159,6 +183,10 @@ class OutputCollector:
         """Share of the change kept over the layers done."""
         total = self._energy + self.lost_energy + self.whole_energy
         return (self._energy_kept + self.whole_energy) / total if self.rows and total else None
+
+
+def _module(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
 def _compared(outcome: LayerOutcome) -> bool:

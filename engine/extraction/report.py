@@ -86,6 +86,9 @@ def metadata(
         rank=output.rank,
         largest_rank=max((row.rank for row in rows if row.rank is not None), default=0),
         alpha=output.storing.alpha,
+        ranks={
+            place.keys["down"]: row.rank for row in rows if row.rank is not None for place in output.places[row.name]
+        },
     )
     texts = {
         "format": "pt",
@@ -113,6 +116,8 @@ def metadata(
     if any(task.weight.rounding is not None for task in plan.tasks):
         texts["lora_extractor.round_original"] = plan.settings.round_original
         texts["lora_extractor.rounded_layers"] = str(sum(bool(row.rounded) for row in rows))
+    if output.storing.strength != 1.0:
+        texts["lora_extractor.strength"] = str(output.storing.strength)
     if plan.pairing.family.architecture:
         texts["modelspec.architecture"] = plan.pairing.family.architecture
     return texts | output.format.metadata(facts)
@@ -128,9 +133,10 @@ def report(
     run: dict[str, Any],
     path: Path,
     size_bytes: int,
+    names: tuple[str, ...],
 ) -> str:
-    """The JSON report that goes beside the file at `path`."""
-    document = {
+    """The JSON report that goes beside the file at `path`; `names` are those of all files of the run."""
+    document: dict[str, Any] = {
         "output": path.name,
         "size_bytes": size_bytes,
         "tool": {"name": "LoRA Extractor", "version": __version__, "solver_version": SOLVER_VERSION},
@@ -143,6 +149,9 @@ def report(
         "rank": output.rank_label,
         "key_format": output.format.key,
         **_ranks(output, rows),
+        **({} if output.program is None else {"program": output.program.key}),
+        **({} if output.storing.strength == 1.0 else {"strength": output.storing.strength}),
+        **({} if len(names) == 1 else {"outputs": list(names)}),
         "totals": {
             "layers": len(rows),
             "skipped": len({item.name for item in left_out}),

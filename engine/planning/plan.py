@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from engine.checkpoints import WeightView
 from engine.checkpoints.rounding import Rounding
 from engine.decompose.method import LayerMethod
 from engine.events import Notice, NoticeCode
-from engine.formats.lora_format import LoraFormat
+from engine.formats.programs import with_its_format
 from engine.models.pairing import PairedWeight, Pairing, select
 from engine.planning.costs import journal_bytes, measuring_work, work
 from engine.planning.output import Output, output_notices, plan_outputs
@@ -37,7 +37,8 @@ class Plan:
         method: how each layer is decomposed and stored, resolved from `settings`; a rule of storing for each output.
         layers: weights to extract, in the order of work: those that at least one output holds.
         measured: matched weights that no output holds; their change is measured, for the share kept.
-        new: weights that only the fine-tuned model has and that are written whole, by canonical name.
+        new: weights that are written whole, by canonical name: those that only the fine-tuned model has, and those
+            that a format keeps as that model has them.
         costs: estimated work per entry of `layers` and then of `measured`, in arbitrary units.
         outputs: the files to write; one decomposition serves them all.
         journal_bytes: largest size of the run's journal.
@@ -95,6 +96,11 @@ class Plan:
         )
 
     @property
+    def widest(self) -> ExtractionSettings:
+        """The settings that the decomposition is made by: those of the first file with the largest rank of all."""
+        return self.settings.model_copy(update={"rank": self.method.policy.rank})
+
+    @property
     def left_out(self) -> tuple[LeftOut, ...]:
         """What is not in the first file, and why."""
         return self.outputs[0].left_out
@@ -138,11 +144,13 @@ def make_plan(
             from `settings` in the rank, the format, the program, the file name, and how layers are stored.
 
     Raises:
-        EngineError: ``output_escapes``, ``format_unknown``, ``format_unsuitable``, ``nothing_selected``,
+        EngineError: ``output_escapes``, ``format_unknown``, ``format_unsuitable``, ``program_unknown``,
+            ``program_unsuitable``, ``nothing_selected``,
             ``output_unwritable`` where a folder takes no file, ``disk_full`` where the files cannot fit, or
             ``size_unsuitable`` or ``size_too_small`` where one cannot have the size that it is to have.
         ValueError: for further files that need another decomposition, and for any beside one of ``full``.
     """
+    settings, also = with_its_format(settings), [with_its_format(other) for other in also]
     selection = select(pairing, settings)
     _check_one_decomposition(settings, also)
     largest = max(one.rank_cap for one in (settings, *also))
@@ -157,6 +165,7 @@ def make_plan(
     )
     method, outputs = begun(method, outputs, layers)
     written_whole = {name for output in outputs for name in output.whole_keys}
+    kept_whole = {name for output in outputs for name in output.kept_whole}
     return Plan(
         pairing=pairing,
         settings=settings,
@@ -166,7 +175,8 @@ def make_plan(
         method=method,
         layers=layers,
         measured=measured,
-        new={name: view for name, view in selection.new.items() if name in written_whole},
+        new={name: view for name, view in selection.new.items() if name in written_whole}
+        | {weight.name: weight.finetuned for weight in selection.extracted if weight.name in kept_whole},
         costs=(*(work(weight, method) for weight in layers), *map(measuring_work, measured)),
         outputs=outputs,
         journal_bytes=sum(journal_bytes(weight, method) for weight in layers),
@@ -175,17 +185,26 @@ def make_plan(
             *_rounding((*layers, *measured)),
             *pairing.notices,
             *unusual,
-            *(notice for output in outputs for notice in output_notices(output, pairing.family)),
+            *_once(notice for output in outputs for notice in output_notices(output, pairing.family)),
             *_resized(layers, outputs, pairing, method),
         ),
-        could_write_whole=_could_write_whole(pairing, settings, outputs[0].format),
+        could_write_whole=_could_write_whole(pairing, settings, outputs[0]),
     )
 
 
-def _could_write_whole(pairing: Pairing, settings: ExtractionSettings, lora: LoraFormat) -> int:
+def _once(notices: Iterable[Notice]) -> list[Notice]:
+    """Remarks without those that two files have in common."""
+    found: list[Notice] = []
+    for notice in notices:
+        if notice not in found:
+            found.append(notice)
+    return found
+
+
+def _could_write_whole(pairing: Pairing, settings: ExtractionSettings, output: Output) -> int:
     views = {} if settings.set_weight else pairing.only_finetuned
     return sum(
-        view.is_weight and view.component in settings.components and lora.whole_key(pairing.family, name) is not None
+        view.is_weight and view.component in settings.components and output.whole_key(pairing.family, name) is not None
         for name, view in views.items()
     )
 
@@ -265,7 +284,7 @@ def _resized(
             "lacking": weight.lacking,
             "parameters": weight.grown_numel,
             "enlarged": all(weight.name in output.enlarged for output in outputs),
-            "offered": able and all(output.format.reshape_key(pairing.family, weight.name) for output in outputs),
+            "offered": able and all(output.may_enlarge(pairing.family, weight.name) for output in outputs),
         }
         return Notice(NoticeCode.COMMON_PART_PAIRED, weight.name, data)
 
