@@ -90,7 +90,8 @@ def with_lora(original: Mapping[str, Tensor], lora: Mapping[str, Tensor]) -> dic
 
     def add(key: str, ending: str, change: Tensor) -> None:
         module = key.removesuffix(ending)
-        own = (module, CHECKPOINT_PREFIX + module.removeprefix("diffusion_model."))
+        bare = module.removeprefix("diffusion_model.")
+        own = (module, bare, CHECKPOINT_PREFIX + bare)
         suffix = ".bias" if ending == ".diff_b" else ".weight"
         name = next(name for start in own for name in (start + suffix, start) if name in weights)
         weights[name] = weights[name] + change.reshape(weights[name].shape)

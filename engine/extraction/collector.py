@@ -174,11 +174,6 @@ class OutputCollector:
             left_out=tuple(self.left_out),
         )
 
-    @property
-    def file_bytes(self) -> int:
-        """Size of the file with what was added so far."""
-        return self._output.file_bytes(self.writer.data_bytes)
-
     def energy_so_far(self) -> float | None:
         """Share of the change kept over the layers done."""
         total = self._energy + self.lost_energy + self.whole_energy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import torch
@@ -32,10 +32,10 @@ _AT_ONCE = 256 * 1024 * 1024  # bytes of ``full`` that go to the disk before the
 
 
 class _TooLargeError(Exception):
-    """A file takes more than its size, as it stores some layers in float32: (the file's place, the layer's name)."""
+    """Files take more than their size: bytes by the file's place, and (its place, a layer) stored in float32."""
 
-    def __init__(self, wide: list[tuple[int, str]]) -> None:
-        self.wide = wide
+    def __init__(self, excess: dict[int, int], wide: list[tuple[int, str]]) -> None:
+        self.excess, self.wide = excess, wide
 
 
 class ExtractionRun:
@@ -106,7 +106,7 @@ class ExtractionRun:
             try:
                 return self._written(self._executor_for(self._plan))
             except _TooLargeError as found:
-                self._plan = self._survey.widened(found.wide)
+                self._plan = self._survey.again(found.excess, found.wide)
 
     def _executor_for(self, plan: Plan) -> LayerExecutor:
         """What works on the layers of a plan, from now on the run's executor."""
@@ -166,23 +166,23 @@ class ExtractionRun:
                 self._write_new(name, view)
         self._check()
         with self._at_disk():
-            self._refuse_too_large()
             self._layer_events.refuse_broken()
             for collector in self._collectors:
                 collector.refuse_empty()  # where one of several files would be empty the run fails as a whole
             self._layer_events.judge([collector.rows for collector in self._collectors])
             return self._publish(journal)
 
-    def _refuse_too_large(self) -> None:
-        """Raise `_TooLargeError` where float32 tensors that were not foreseen make a file larger than it is to be."""
+    def _refuse_too_large(self, sizes: Sequence[int]) -> None:
+        """Raise `_TooLargeError` where a file came out larger than it is to be, by what nobody could foresee."""
+        excess: dict[int, int] = {}
         wide: list[tuple[int, str]] = []
-        for number, collector in enumerate(self._collectors):
-            output = self._plan.outputs[number]
-            if output.goal is not None and collector.file_bytes > output.goal.target:
-                wide += [(number, row.name) for row in collector.rows if row.stored_dtype == "F32"]
-        assert self._survey is not None or not wide, "only sizes are too large"
-        if self._survey is not None and (wide := self._survey.unforeseen(wide)):
-            raise _TooLargeError(wide)
+        for number, (output, size) in enumerate(zip(self._plan.outputs, sizes, strict=True)):
+            if output.goal is not None and size > output.goal.target:
+                excess[number] = size - output.goal.target
+                rows = self._collectors[number].rows
+                wide += [(number, row.name) for row in rows if row.stored_dtype == "F32"]
+        if excess:
+            raise _TooLargeError(excess, wide)
 
     def _layers(self, executor: LayerExecutor, journal: RunJournal) -> None:
         """All layers and measured weights, from earlier runs or from the executor."""
@@ -307,6 +307,7 @@ class ExtractionRun:
         kept = self._layer_events.kept
         totals = self._progress.totals(kept)
         publications = [collector.seal(journal.started, totals) for collector in self._collectors]
+        self._refuse_too_large([publication.size for publication in publications])
         outputs = [
             collector.output_file(path, report, publication.size)
             for collector, publication, (path, report) in zip(

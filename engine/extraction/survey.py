@@ -6,7 +6,7 @@ singular values are held, and layers are decomposed again at their ranks: so a r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -80,7 +80,12 @@ class Survey:
         journal = RunJournal(self._store, plan, self._checkpoints, self._emit)
         journal.announce()
         self._recall(journal)
-        missing = [task for task in plan.tasks if task.index not in self.reused and not task.measured]
+        of_use = {name for output in plan.outputs if output.goal for name in output.kept_bytes} - self._found.keys()
+        missing = [
+            task
+            for task in plan.tasks
+            if (task.weight.name in of_use if task.measured else task.index not in self.reused)
+        ]
         if missing and self._sizing.doubtful:
             self._measure(missing)
         if missing:
@@ -96,19 +101,26 @@ class Survey:
             self._decompose(further, tasks, self._executor_for(further), again)
         return self._shared()
 
-    def unforeseen(self, wide: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
-        """Of layers that a file stores in float32 those whose ranks were chosen for another dtype; see `widened`."""
-        return [(number, name) for number, name in wide if number not in self._found[name].wide]
+    def again(self, excess: Mapping[int, int], wide: Sequence[tuple[int, str]]) -> Plan:
+        """The plan once more, after files turned out larger than they are to be.
 
-    def widened(self, wide: Sequence[tuple[int, str]]) -> Plan:
-        """The plan once more, after a file turned out too large because it stores some layers in float32.
+        Layers that a file stores in float32 count so from now on; what else makes it too large is left free in it.
 
         Args:
-            wide: the file's place in the plan and the layer's name, of each.
+            excess: bytes too many, by the file's place in the plan.
+            wide: the file's place and the layer's name, of each layer that it stores in float32.
+
+        Raises:
+            EngineError: ``size_too_small`` where no ranks fit any more.
         """
-        for number, name in wide:
+        unforeseen = [(number, name) for number, name in wide if number not in self._found[name].wide]
+        for number, name in unforeseen:
             layer = self._found[name]
             self._found[name] = replace(layer, wide=layer.wide | {number})
+        explained, reserved = {number for number, _ in unforeseen}, dict(self._sizing.reserved)
+        for number in excess.keys() - explained:
+            reserved[number] = reserved.get(number, 0) + excess[number]
+        self._sizing = replace(self._sizing, reserved=reserved)
         return self._shared()
 
     def of_this_run(self, index: int, outcome: LayerOutcome) -> LayerOutcome:
@@ -129,14 +141,17 @@ class Survey:
     def _recall(self, journal: RunJournal) -> None:
         """Take what earlier runs left; differences are stored once more, to see in which dtype."""
         plan = self._plan
+        for index, (energy, _) in journal.earlier.measured.items():
+            found = FoundLayer(np.zeros(0), energy, 0.0, left_out=energy == 0.0)
+            self._found[plan.tasks[index].weight.name] = found
         for index, entry in journal.earlier.layers.items():
             weight = plan.layers[index]
             left_out = left_out_reason(entry.fields, plan.method) is not None
             if left_out or plan.method.stores_factors(weight.kind):
-                found = found_layer(entry.fields, weight, plan.method, plan.outputs)
+                known = found_layer(entry.fields, weight, plan.method, plan.outputs)
                 self.reused.add(index)
-                if found is not None:
-                    self._found[weight.name] = found
+                if known is not None:
+                    self._found[weight.name] = known
                 continue
             try:
                 outcome = restore(entry, weight, plan.method, (self._checkpoints[0].paths, self._checkpoints[1].paths))
@@ -221,8 +236,8 @@ class Survey:
 
     def _note(self, index: int, outcome: LayerOutcome, method: LayerMethod) -> None:
         """Keep of an outcome what ranks are chosen by."""
-        weight, plan = self._plan.layers[index], self._plan
-        if not outcome.kept:
+        weight, plan = self._plan.tasks[index].weight, self._plan
+        if not outcome.kept and not plan.tasks[index].measured:
             self.reused.discard(index)
             self.worked[index] = replace(outcome, svd=None, difference=None, stored=(), row=None, left_out=None)
         reason = None if outcome.left_out is None else outcome.left_out.reason

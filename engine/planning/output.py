@@ -75,7 +75,8 @@ class Output:
         target: where it goes.
         counter: the number that is free now for all files of the run.
         header_bytes: room to reserve for its header.
-        base_bytes: what is in it beside its layers: the header, and weights that are set whole.
+        base_bytes: what is in it beside its layers: the header, and weights that only the fine-tuned model has.
+        kept_bytes: what weights of both models take that it holds as the fine-tuned one has them, by canonical name.
         output_bytes: largest size of it.
         identity: everything that decides its bytes, beside the two models.
         coverage: of how much of the models its figures will speak.
@@ -100,6 +101,7 @@ class Output:
     counter: int
     header_bytes: int
     base_bytes: int
+    kept_bytes: Mapping[str, int]
     output_bytes: int
     identity: str
     coverage: Coverage
@@ -119,10 +121,6 @@ class Output:
     def enlarged(self) -> frozenset[str]:
         """The names of weights that it enlarges to the fine-tuned model's shape, new part included."""
         return _enlarged(self.places)
-
-    def file_bytes(self, tensors: int) -> int:
-        """Size of the file with so many bytes of tensors."""
-        return _LENGTH_BYTES + self.header_bytes + tensors
 
     def whole_key(self, family: Family, name: str) -> str | None:
         """The key of a weight that is set as a whole; None where it is not loaded."""
@@ -302,9 +300,13 @@ def _output(
     # what a size says of itself has room beside: a file of as many bytes as one of a rank can hold the same ranks
     texts = _texts(settings, hardware, unsaid | {"target_size", "size_by"})
     header_bytes = header_room(all_keys, texts, row.metadata_bytes(all_keys))
-    base = _LENGTH_BYTES + header_bytes + _kept_bytes(selection, kept)
-    base += sum(selection.new[name].value_bytes for name in whole_keys)
-    size = base + sum(stored_bytes(weight, method, rule, held_places[weight.name]) for weight in held)
+    base = _LENGTH_BYTES + header_bytes + sum(selection.new[name].value_bytes for name in whole_keys)
+    kept_bytes = _kept_bytes(selection, kept)
+    size = (
+        base
+        + sum(kept_bytes.values())
+        + sum(stored_bytes(weight, method, rule, held_places[weight.name]) for weight in held)
+    )
     size += sum(enlarging_bytes(weight, method, rule) for weight in held if weight.name in enlarged)
     return Output(
         made_with=settings.model_dump(mode="json", exclude=set(settings.newer_defaults)),
@@ -325,6 +327,7 @@ def _output(
         counter=counter,
         header_bytes=header_bytes,
         base_bytes=base,
+        kept_bytes=kept_bytes,
         output_bytes=size if goal is None else min(size, goal.target),
         identity=_identity(settings, hardware, target.stem, header_bytes, unsaid),
         coverage=cover(pairing, settings.components, {*whole_keys, *enlarged, *kept}),
@@ -349,10 +352,10 @@ def _goal(settings: ExtractionSettings, row: LoraFormat, loads: Loads | None) ->
     return SizeGoal(int(settings.target_size), settings.size_by, cap, one_alpha)
 
 
-def _kept_bytes(selection: Selection, kept: Mapping[str, tuple[str, ...]]) -> int:
-    """The largest size of the weights that are written as the fine-tuned model has them."""
-    weights = ((weight.finetuned, len(kept.get(weight.name, ()))) for weight in selection.extracted)
-    return sum(view.value_bytes * copies for view, copies in weights)
+def _kept_bytes(selection: Selection, kept: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+    """The largest size of each weight that is written as the fine-tuned model has it."""
+    weights = (weight for weight in selection.extracted if weight.name in kept)
+    return {weight.name: weight.finetuned.value_bytes * len(kept[weight.name]) for weight in weights}
 
 
 def _outside(selection: Selection, enlarged: Collection[str]) -> list[LeftOut]:

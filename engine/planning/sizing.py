@@ -100,7 +100,7 @@ def size_range(method: LayerMethod, output: Output, layers: Sequence[PairedWeigh
         cap: the largest rank that any layer may have.
     """
     counted = _counted(method, output, layers, cap=cap).values()
-    fixed = output.base_bytes + sum(layer.fixed for layer in counted)
+    fixed = output.base_bytes + sum(output.kept_bytes.values()) + sum(layer.fixed for layer in counted)
     return SizeRange(
         fixed + sum(layer.rank for layer in counted), fixed + sum(layer.rank * layer.full for layer in counted)
     )
@@ -134,7 +134,7 @@ def _begun(method: LayerMethod, output: Output, layers: Sequence[PairedWeight]) 
     if counted and goal.target < output.base_bytes + min(layer.fixed + layer.rank for layer in counted):
         raise _too_small(output, least)
     factors = [layer for layer in counted if layer.rank]
-    room = goal.target - output.base_bytes - sum(layer.fixed for layer in counted)
+    room = goal.target - output.base_bytes - sum(output.kept_bytes.values()) - sum(layer.fixed for layer in counted)
     rank = FLOOR
     if factors and goal.target >= least:
         costs = np.array([layer.rank for layer in factors], np.int64)
@@ -151,11 +151,13 @@ class Sizing:
         method: by which layers are decomposed at first.
         outputs: the files, also those with ranks of their own.
         layers: of the plan.
+        reserved: bytes that are left free in a file, by its place among the outputs, as it takes more than was counted.
     """
 
     method: LayerMethod
     outputs: tuple[Output, ...]
     layers: Sequence[PairedWeight]
+    reserved: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def doubtful(self) -> bool:
@@ -218,7 +220,8 @@ class Sizing:
         wide = {name for name, layer in found.items() if number in layer.wide}
         held = {name for name, layer in found.items() if not layer.left_out or name in output.enlarged}
         counted = _counted(self.method, output, self.layers, cap=goal.cap, wide=wide, names=held)
-        fixed = output.base_bytes + sum(layer.fixed for layer in counted.values())
+        fixed = output.base_bytes + self.reserved.get(number, 0) + sum(layer.fixed for layer in counted.values())
+        fixed += sum(size for name, size in output.kept_bytes.items() if not (name in found and found[name].left_out))
         factors = {name: layer for name, layer in counted.items() if layer.rank and not found[name].left_out}
         least = fixed + sum(layer.rank for layer in factors.values())
         if least > goal.target:

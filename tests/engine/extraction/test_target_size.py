@@ -116,7 +116,7 @@ def least_of(pair: tuple[Path, Path], folder: Path, **settings: Any) -> int:
 def test_the_file_has_at_most_its_size_and_lacks_less_than_a_rank_of_the_largest_layer(
     way: SizeBy, kept: bool, pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
 ) -> None:
-    for extra in (3000, 9000, 20_011):
+    for extra in (3000, 20_011):
         target = least_of(pair, tmp_path) + extra
         made = output(pair, tmp_path, store if kept else None, target_size=target, size_by=way)
         assert made.size_bytes == made.path.stat().st_size
@@ -223,7 +223,7 @@ def test_whether_a_rank_was_given_survives_every_way_in_which_settings_are_kept(
     assert ExtractionSettings().model_dump()["rank"] == 8
 
 
-@pytest.mark.parametrize("stop_at", [0.2, 0.5, 0.93])
+@pytest.mark.parametrize("stop_at", [0.3, 0.93])
 def test_a_stopped_run_goes_on_and_ends_with_the_same_bytes(
     stop_at: float, pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path
 ) -> None:
