@@ -222,6 +222,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>Decomposing: layer {layer} of {total}</source>
+        <translation>Zerlegen: Schicht {layer} von {total}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Layer {layer} of {total}</source>
         <translation>Schicht {layer} von {total}</translation>
     </message>
@@ -239,6 +244,11 @@
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Reading both models</source>
         <translation>Beide Modelle werden gelesen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>Reading: layer {layer} of {total}</source>
+        <translation>Lesen: Schicht {layer} von {total}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
@@ -274,6 +284,11 @@
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Will write {name}</source>
         <translation>Schreibt {name}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>Writing: layer {layer} of {total}</source>
+        <translation>Schreiben: Schicht {layer} von {total}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
@@ -1894,6 +1909,11 @@
         <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>LoRA</source>
         <translation>LoRA</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>Possible: {least} to {most}</source>
+        <translation>Möglich: {least} bis {most}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/settings/lora_panel.py"/>

@@ -197,6 +197,13 @@ def test_files_that_no_single_command_can_ask_for_have_a_command_each(pair: Pair
     assert "--output-dtype=bf16" in lines[1]
 
 
+def test_the_command_of_sizes_asks_for_each_and_for_no_rank(pair: Pair, tmp_path: Path) -> None:
+    first, second = (ExtractionSettings(target_size=size) for size in (300_000_000, 150_000_000))
+    line = command_line(pair, first, HardwareSettings(), tmp_path, (second,), windows=False)
+    assert "--rank" not in line
+    assert ("--target-size=300000000" in line, "--target-size=150000000" in line) == (True, True)
+
+
 @pytest.mark.parametrize("code", [ErrorCode.PROGRAM_UNSUITABLE, ErrorCode.FORMAT_UNSUITABLE])
 def test_a_program_that_does_not_suit_is_not_blamed_on_the_models(
     qtbot: QtBot, window: MainWindow, engine: FakeEngine, pair: Pair, code: ErrorCode
