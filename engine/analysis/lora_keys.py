@@ -87,6 +87,7 @@ class LoraKeys:
         format: the registered format that knows most of the keys of these weights; None where others wrote them.
         places: of each weight, with the keys that are in the file alone; empty where there are none.
         enlarged: of weights that are enlarged to the fine-tuned model's shape, the key that says so.
+        kept: of weights of both models that the file holds as the fine-tuned one has them, the key.
         whole: the names of weights that only the fine-tuned model has and that the file holds as they are.
         of_weights: keys that belong to one of these weights.
         known: these, and those of weights that are set as a whole.
@@ -97,6 +98,7 @@ class LoraKeys:
     format: LoraFormat | None
     places: Mapping[str, tuple[Place, ...]]
     enlarged: Mapping[str, str]
+    kept: Mapping[str, str]
     whole: frozenset[str]
     of_weights: frozenset[str]
     known: frozenset[str]
@@ -139,19 +141,27 @@ def read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight]) -
             if not there:  # else another spelling of the same change, of which programs read one
                 found.append(place)
         places[weight.name] = tuple(found)
+    kept = {
+        weight.name: key
+        for row, index in rows
+        for weight in weights
+        for key in row.kept_whole(pairing.family, weight.name)
+        if index is not None and key in index.whole and not places[weight.name]
+    }
     enlarged = _enlarged(file, [row for row, _ in rows], pairing, weights)
     whole_keys = frozenset(key for _, index in own for key in index.whole)
     family = pairing.family
     names = {name for name in pairing.only_finetuned for row, _ in rows if row.whole_key(family, name) in whole_keys}
     known = {row: counts[row.key] for row in registry.FORMATS if counts.get(row.key)}
     if counts.get(_FOREIGN, 0) > sum(known.values()):
-        known = {row: index.known for row, index in own}
+        known = {}
     return LoraKeys(
         likeliest(known, file.metadata) if known else None,
         places,
         enlarged,
+        kept,
         frozenset(names),
-        frozenset(taken | {*enlarged.values()}),
+        frozenset(taken | {*enlarged.values(), *kept.values()}),
         frozenset(taken | {*enlarged.values()} | whole_keys),
         _scales(file.metadata),
     )

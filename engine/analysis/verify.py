@@ -17,7 +17,7 @@ import torch
 
 from engine.analysis.lora_keys import read_keys
 from engine.cancel import CancelToken
-from engine.checkpoints import Checkpoint, open_checkpoint
+from engine.checkpoints import Checkpoint
 from engine.checkpoints.rounded import compared
 from engine.checkpoints.tensors import read_encoded, read_stored
 from engine.decompose.delta import energy_of_parts, grown_parts
@@ -25,6 +25,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.events import VerifyProgress
 from engine.extraction.block_cache import BlockCache, Weights
 from engine.formats.lora_format import Place
+from engine.formats.peft_reading import open_lora
 from engine.formats.registry import own_rounding, own_settings
 from engine.models.pairing import PairedWeight, Pairing
 from engine.planning.coverage import cover
@@ -62,7 +63,7 @@ def verify(
         EngineError: ``not_a_lora``, ``lora_mismatch`` where nothing in it belongs to this pair or a shape is wrong.
         Cancelled: where `cancel` was used.
     """
-    with open_checkpoint(lora) as file:
+    with open_lora(lora) as file:
         settings, choice = own_settings(file.metadata), own_rounding(file.metadata)
         components, strength = _components(settings), _strength(settings)
         weights = [_compared(weight, choice) for weight in pairing.weights if weight.component in components]
@@ -76,13 +77,18 @@ def verify(
         for index, weight in enumerate(weights):
             cancel.check()
             enlarged, places = weight.name in keys.enlarged, keys.places[weight.name]
+            kept = keys.kept.get(weight.name)
             with stoppable(ThreadWork(lambda: cancel.cancelled, weight.name)):
-                sides = _read(weight, finetuned, original, None if enlarged else residents)
+                sides = _read(weight, finetuned, original, None if enlarged or kept else residents)
                 delta = _delta_rows(weight, sides, enlarged=enlarged)
                 changes = [_Change(file, place, delta.shape, keys.scale, strength) for place in places]
                 found, plain = _measure(changes, delta)
                 grown = 0.0 if enlarged else _grown_energy(weight, sides)
-            if changes:
+                if kept is not None:
+                    lost = _lost_by(file, kept, sides)
+                    plain = None if plain is None else _Measured(plain.total + grown, lost)
+                    found, grown = _Measured(found.total + grown, lost), 0.0
+            if changes or kept is not None:
                 layers.append(_judged(weight, changes, found, plain))
             elif found.total > 0.0:
                 detail = "not in the LoRA"
@@ -103,7 +109,7 @@ def verify(
             worst_energy_retained=min((layer.energy_retained for layer in layers), default=0.0),
             key_format=keys.format.key if keys.format else "",
             format_title=keys.format.title if keys.format else "",
-            coverage=cover(pairing, components, {*keys.whole, *keys.enlarged}),
+            coverage=cover(pairing, components, {*keys.whole, *keys.enlarged, *keys.kept}),
             round_original=choice,
             program=str(settings.get("program", "")),
             strength=strength,
@@ -258,6 +264,22 @@ def _measure(changes: list[_Change], delta: _Delta) -> tuple[_Measured, _Measure
                 change.subtract_from(piece, start)
             sum_of[1] += float(piece.square().sum())
     return _Measured(*sums[0]), _Measured(*sums[1]) if delta.plain else None
+
+
+def _lost_by(file: Checkpoint, key: str, weights: Weights) -> float:
+    """|fine-tuned weight - what the file has in its place|^2, in float64.
+
+    Raises:
+        EngineError: ``lora_mismatch`` where the shape is another one.
+    """
+    assert weights.sides is not None
+    tuned, stored = weights.sides[0].decoded(), read_stored(file, file.stored[key])
+    if tuned.shape != stored.shape:
+        raise EngineError(ErrorCode.LORA_MISMATCH, file=file.path, tensor=key, reason="shape")
+    ours, theirs = (side.reshape(len(side) if side.dim() else 1, -1) for side in (tuned, stored.to(tuned.device)))
+    step = max(1, _CHUNK_BYTES // (8 * max(1, ours.shape[1])))
+    pieces = [slice(start, start + step) for start in range(0, len(ours), step)]
+    return sum(float((ours[at].to(torch.float64) - theirs[at].to(torch.float64)).square().sum()) for at in pieces)
 
 
 def _grown_energy(weight: PairedWeight, weights: Weights) -> float:
