@@ -48,11 +48,10 @@ _TEXT_ENCODERS: dict[str, dict[str, str]] = {
     "sdxl": {"clip_l": "lora_te1_", "clip_g": "lora_te2_"},
     "sd3": {"clip_l": "lora_te1_", "clip_g": "lora_te2_", "t5xxl": "lora_te3_"},
     "flux": {"clip_l": "lora_te1_", "t5xxl": "lora_te3_"},
-    # an encoder in a file of its own, by what most of the models that have it are read by
+    # in a file of its own, where its number is the same in all models that have it, or in all but SDXL's refiner
     "clip_l": {"clip_l": "lora_te1_"},
     "clip_g": {"clip_g": "lora_te2_"},
     "clip_h": {"clip_h": "lora_te_"},
-    "t5xxl": {"t5xxl": "lora_te3_"},
 }
 _REFINER = {"clip_g": "lora_te_"}
 """Of SDXL's refiner, whose only encoder is CLIP-G: the number is that of the encoders there are."""

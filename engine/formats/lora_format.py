@@ -64,12 +64,14 @@ class LoraFacts:
         rank: the one rank of all layers, or None where a rule chose one for each.
         largest_rank: of the layers in the file; 0 where none has factors.
         alpha: of all layers; None where each has its own.
+        ranks: of the factors in the file, by the key of their down.
     """
 
     family: Family
     rank: int | None
     largest_rank: int
     alpha: float | None
+    ranks: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,14 @@ class LoraFormat(ABC):
     def metadata(self, facts: LoraFacts) -> dict[str, str]:
         """Texts for the header beside those that every file has."""
         return {}
+
+    def metadata_bytes(self, keys: Iterable[str]) -> int:
+        """The largest size of those of these texts that grow with the file, as JSON; a few short ones count nothing.
+
+        Args:
+            keys: of all tensors that the file can have.
+        """
+        return 0
 
     def stem(self, prefix: str) -> str:
         """The start of a file's name, from the one that was asked for."""

@@ -137,6 +137,11 @@ def plan_outputs(
         EngineError: as `_output`; ``nothing_selected``, ``output_unwritable`` where a folder takes no file, or
             ``disk_full`` where the files cannot fit.
     """
+    for program in {
+        settings.program: program_named(settings.program) for settings in chosen if settings.program
+    }.values():
+        if program.loads(pairing.family) is None:
+            raise unsuitable_program(program, pairing.family, "family")
     targets = _targets(chosen, hardware, output_dir)
     counter = first_free(targets)
     outputs = tuple(
@@ -215,12 +220,10 @@ def _output(
 
     Raises:
         EngineError: ``program_unknown``, ``format_unsuitable`` where the format cannot be written for these models, or
-            at this type, or holds nothing of what is chosen, and ``program_unsuitable`` where the program loads
-            nothing of it.
+            at this type, or holds nothing of what is chosen, and ``program_unsuitable`` where the program loads nothing
+            of it.
     """
     family, program = pairing.family, program_named(settings.program) if settings.program else None
-    if program is not None and program.loads(family) is None:
-        raise unsuitable_program(program, family, "family")
     row = format_named(settings.key_format).for_pair(pairing)
     loads = _loads(program, row, family)
     _check_suits(row, program, family, method)
@@ -271,8 +274,9 @@ def _output(
     all_keys = [key for places in held_places.values() for key in _keys(places)]
     enlarged = _enlarged(held_places)
     unsaid = _unsaid(selection) | settings.newer_defaults
+    further = row.metadata_bytes(all_keys)
     all_keys += [*whole_keys.values(), *(key for keys in kept.values() for key in keys)]
-    header_bytes = header_room(all_keys, _texts(settings, hardware, unsaid))
+    header_bytes = header_room(all_keys, _texts(settings, hardware, unsaid), further)
     size = (
         _LENGTH_BYTES
         + header_bytes
@@ -363,7 +367,12 @@ def _check_suits(row: LoraFormat, program: Program | None, family: Family, metho
 
 def unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
     """The error for a format that cannot be used, with the other formats that these models have."""
-    others = [other.title for other in formats_for(family) if other.key != row.key]
+    by_contents = reason in ("full", "nothing", "nothing_changed")  # which formats of factors alone do not hold
+    others = [
+        other.title
+        for other in formats_for(family)
+        if other.key != row.key and (other.holds_differences or not by_contents)
+    ]
     names = {"format": row.title, "family": family.title}
     return EngineError(ErrorCode.FORMAT_UNSUITABLE, reason=reason, available=others, **names)
 

@@ -212,6 +212,16 @@
     <name>BottomBar</name>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>Copy path</source>
+        <translation>Pfad kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>Copy paths</source>
+        <translation>Pfade kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Layer {layer} of {total}</source>
         <translation>Schicht {layer} von {total}</translation>
     </message>
@@ -264,11 +274,6 @@
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Will write {name}</source>
         <translation>Schreibt {name}</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bar/bottom_bar.py"/>
-        <source>at most {size}</source>
-        <translation>höchstens {size}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
@@ -801,6 +806,120 @@
         <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>reads the models again</source>
         <translation>liest die Modelle noch einmal</translation>
+    </message>
+</context>
+<context>
+    <name>FileRow</name>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>A folder: {path}</source>
+        <translation>Ein Ordner: {path}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Copy path</source>
+        <translation>Pfad kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Copy the path of {name}</source>
+        <translation>Pfad von {name} kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Open folder</source>
+        <translation>Ordner öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Open the folder of {name}</source>
+        <translation>Ordner von {name} öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Verify</source>
+        <translation>Prüfen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Verify {name}</source>
+        <translation>{name} prüfen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>{mark} {verdict}</source>
+        <translation>{mark} {verdict}</translation>
+    </message>
+</context>
+<context>
+    <name>FilesPanel</name>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Kept</source>
+        <translation>Erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Rank</source>
+        <translation>Rang</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Size</source>
+        <translation>Größe</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Worst layer</source>
+        <translation>Schwächste Schicht</translation>
+    </message>
+</context>
+<context>
+    <name>FurtherFiles</name>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>A further file each, of the same run: the models are read and worked on once.</source>
+        <translation>Je eine weitere Datei desselben Laufs: Die Modelle werden einmal gelesen und bearbeitet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>Also for</source>
+        <translation>Auch für</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>Also for: {names}</source>
+        <translation>Auch für: {names}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>Also ranks</source>
+        <translation>Auch Ränge</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>Also sizes</source>
+        <translation>Auch Größen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>Further files of the same run: the models are read and worked on once.</source>
+        <translation>Weitere Dateien desselben Laufs: Die Modelle werden einmal gelesen und bearbeitet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>nothing else</source>
+        <translation>nichts weiter</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>such as 32, 128</source>
+        <translation>z. B. 32, 128</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>such as 50 MB, 300 MB</source>
+        <translation>z. B. 50 MB, 300 MB</translation>
     </message>
 </context>
 <context>
@@ -1735,6 +1854,11 @@
     </message>
     <message>
         <location filename="../../app/system/notifications.py"/>
+        <source>The LoRAs are ready</source>
+        <translation>Die LoRAs sind fertig</translation>
+    </message>
+    <message>
+        <location filename="../../app/system/notifications.py"/>
         <source>The extraction failed</source>
         <translation>Die Extraktion ist fehlgeschlagen</translation>
     </message>
@@ -1801,6 +1925,26 @@
         <source>presets</source>
         <translation>Vorgaben</translation>
     </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>rank {ranks}, for {programs}</source>
+        <translation>Rang {ranks}, für {programs}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>{files}: {what}</source>
+        <translation>{files}: {what}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>{program} does not load fp8.</source>
+        <translation>{program} lädt kein fp8.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>{sizes}, for {programs}</source>
+        <translation>{sizes}, für {programs}</translation>
+    </message>
 </context>
 <context>
     <name>PairCard</name>
@@ -1808,11 +1952,6 @@
         <location filename="../../app/widgets/models/pair_card.py"/>
         <source>Comparing…</source>
         <translation>Wird verglichen…</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/models/pair_card.py"/>
-        <source>File: at most {size}</source>
-        <translation>Datei: höchstens {size}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/models/pair_card.py"/>
@@ -2890,6 +3029,109 @@
         <location filename="../../app/window/verify_presenter.py"/>
         <source>Verify a LoRA against the two models</source>
         <translation>LoRA an den beiden Modellen prüfen</translation>
+    </message>
+    <message>
+        <location filename="../../app/window/verify_presenter.py"/>
+        <source>not verified</source>
+        <translation>nicht geprüft</translation>
+    </message>
+</context>
+<context>
+    <name>choices</name>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>All layers get nearly the same rank.</source>
+        <translation>Alle Schichten bekommen fast denselben Rang.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Both are compared as they are stored.</source>
+        <translation>Beide werden verglichen, wie sie gespeichert sind.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Each layer gets the smallest rank that keeps this part of the norm of its change.</source>
+        <translation>Jede Schicht bekommt den kleinsten Rang, der diesen Teil der Norm ihrer Änderung erhält.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Each layer gets the smallest rank that keeps this share of its singular values' squares.</source>
+        <translation>Jede Schicht bekommt den kleinsten Rang, der diesen Anteil der Quadrate ihrer Singulärwerte erhält.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Each layer keeps the singular values that are larger than this part of its largest one.</source>
+        <translation>Jede Schicht behält die Singulärwerte, die größer sind als dieser Teil ihres größten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Each layer keeps this part of the sum of its singular values.</source>
+        <translation>Jede Schicht behält diesen Teil der Summe ihrer Singulärwerte.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Every layer has the same rank. What nearly all LoRAs are.</source>
+        <translation>Alle Schichten haben denselben Rang. So sind fast alle LoRAs.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Faster and approximate; the iterations bound its error.</source>
+        <translation>Schneller und genähert; die Iterationen begrenzen den Fehler.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Four bytes a number: twice the file for digits that rarely matter.</source>
+        <translation>Vier Bytes je Zahl: die doppelte Datei für Stellen, auf die es selten ankommt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Layers that changed most beside their own weight get higher ranks.</source>
+        <translation>Schichten, die sich gemessen an ihrem Gewicht am meisten geändert haben, bekommen höhere Ränge.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Layers that changed most, per byte, get higher ranks. Can be worse at very small sizes.</source>
+        <translation>Schichten, die sich je Byte am meisten geändert haben, bekommen höhere Ränge. Bei sehr kleinen Größen kann das schlechter sein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>One byte a number: half the file of fp16, or twice the rank in the same file. Only programs that cast it can load it, such as ComfyUI and Forge.</source>
+        <translation>Ein Byte je Zahl: die halbe Datei von fp16, oder der doppelte Rang in derselben Datei. Nur Programme, die es umwandeln, können es laden, etwa ComfyUI und Forge.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>The best possible answer at the rank, to working precision.</source>
+        <translation>Die bestmögliche Antwort bei diesem Rang, auf Rechengenauigkeit.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>The file is at most as large as you say; ranks are chosen so that it is nearly that.</source>
+        <translation>Die Datei ist höchstens so groß wie angegeben; die Ränge werden so gewählt, dass sie es beinahe ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>The side that is stored more finely is rounded as the other one.</source>
+        <translation>Die feiner gespeicherte Seite wird wie die andere gerundet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>The whole difference of every layer: loses nothing but rounding, and is as large as the model.</source>
+        <translation>Die ganze Differenz jeder Schicht: verliert nichts als Rundung und ist so groß wie das Modell.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Two bytes a number, with a wider range and fewer digits than fp16.</source>
+        <translation>Zwei Bytes je Zahl, mit größerem Bereich und weniger Stellen als fp16.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Two bytes a number. Suits nearly everything.</source>
+        <translation>Zwei Bytes je Zahl. Passt fast immer.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Where the fine-tuned model is stored more coarsely.</source>
+        <translation>Wo das feinabgestimmte Modell gröber gespeichert ist.</translation>
     </message>
 </context>
 <context>
@@ -4179,6 +4421,11 @@
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
+        <source>{count} files: at most {size}</source>
+        <translation>{count} Dateien: höchstens {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
         <source>{name} needs {needed}, more than the run's share of {available}: it is worked on alone.</source>
         <translation>{name} braucht {needed}, mehr als den Anteil des Laufs von {available}: Die Schicht wird allein bearbeitet.</translation>
     </message>
@@ -4655,10 +4902,6 @@
         <location filename="../../app/text/notices.py"/>
         <source>Switch on “{setting}” ({option}) to write the new part too, for {program}.</source>
         <translation>Mit „{setting}“ ({option}) wird auch der neue Teil geschrieben, für {program}.</translation>
-    </message>
-    <message>
-        <source>The chosen format has no way to enlarge it.</source>
-        <translation type="vanished">Das gewählte Format kann es nicht vergrößern.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -5172,6 +5415,45 @@
     </message>
 </context>
 <context>
+    <name>outputs</name>
+    <message>
+        <location filename="../../app/text/outputs.py"/>
+        <source>at most {size}</source>
+        <translation>höchstens {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/outputs.py"/>
+        <source>at most {size} together</source>
+        <translation>zusammen höchstens {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/outputs.py"/>
+        <source>keep {least} to {most} of the change</source>
+        <translation>erhalten {least} bis {most} der Änderung</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/outputs.py"/>
+        <source>{count} files</source>
+        <translation>
+            <numerusform>{count} Datei</numerusform>
+            <numerusform>{count} Dateien</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/outputs.py"/>
+        <source>{name} and {count} more</source>
+        <translation>
+            <numerusform>{name} und {count} weitere</numerusform>
+            <numerusform>{name} und {count} weitere</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/outputs.py"/>
+        <source>{size} together</source>
+        <translation>zusammen {size}</translation>
+    </message>
+</context>
+<context>
     <name>profiles</name>
     <message>
         <location filename="../../engine/presets.py"/>
@@ -5192,6 +5474,114 @@
         <location filename="../../engine/presets.py"/>
         <source>Safe (8 GB)</source>
         <translation>Sicher (8 GB)</translation>
+    </message>
+</context>
+<context>
+    <name>programs</name>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>A folder for the Python library PEFT, mostly of language models.</source>
+        <translation>Ein Ordner für die Python-Bibliothek PEFT, meist für Sprachmodelle.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>A folder for the server vLLM, as PEFT writes it.</source>
+        <translation>Ein Ordner für den Server vLLM, wie PEFT ihn schreibt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>It does not load {things}: they are left out.</source>
+        <translation>Nicht geladen werden {things}: Sie werden ausgelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>It loads no LoRA for {family}.</source>
+        <translation>Für {family} lädt es kein LoRA.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>It loads no text encoder.</source>
+        <translation>Text-Encoder werden nicht geladen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>Of the text encoders it loads {names}.</source>
+        <translation>Von den Text-Encodern werden {names} geladen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>Of {family} it loads the layers in blocks alone.</source>
+        <translation>Von {family} werden nur die Schichten in Blöcken geladen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file for AUTOMATIC1111's WebUI, under the names that Kohya's trainers use.</source>
+        <translation>Eine Datei für AUTOMATIC1111s WebUI, mit den Namen der Kohya-Trainer.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file for ComfyUI. It can hold everything, of every kind of model.</source>
+        <translation>Eine Datei für ComfyUI. Sie kann alles enthalten, von jeder Art Modell.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file for InvokeAI, under the names that Kohya's trainers use.</source>
+        <translation>Eine Datei für InvokeAI, mit den Namen der Kohya-Trainer.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file for Stable Diffusion WebUI Forge.</source>
+        <translation>Eine Datei für Stable Diffusion WebUI Forge.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file for the Python library diffusers and what is built on it.</source>
+        <translation>Eine Datei für die Python-Bibliothek diffusers und was darauf aufbaut.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file under the names of Kohya's trainers, which go on from it; most programs read it. It holds no biases, norms and bare parameters.</source>
+        <translation>Eine Datei mit den Namen der Kohya-Trainer, die damit weitermachen; die meisten Programme lesen sie. Sie enthält keine Biases, Normen und einzelnen Parameter.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>Ranks up to {rank}.</source>
+        <translation>Ränge bis {rank}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>bare parameters</source>
+        <translation>einzelne Parameter</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>biases</source>
+        <translation>Biases</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>convolutions</source>
+        <translation>Faltungen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>new weights</source>
+        <translation>neue Gewichte</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>norms</source>
+        <translation>Normen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>whole differences</source>
+        <translation>ganze Differenzen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>{others} and {last}</source>
+        <translation>{others} und {last}</translation>
     </message>
 </context>
 <context>
@@ -5676,6 +6066,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/bar/result_card.py"/>
+        <source>{count} of {total} verified</source>
+        <translation>{count} von {total} geprüft</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/result_card.py"/>
         <source>{mark} {name}</source>
         <translation>{mark} {name}</translation>
     </message>
@@ -5683,6 +6078,11 @@
         <location filename="../../app/widgets/bar/result_card.py"/>
         <source>{name} {share}</source>
         <translation>{name} {share}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/result_card.py"/>
+        <source>{name}: {size}, {kept}</source>
+        <translation>{name}: {size}, {kept}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/result_card.py"/>
@@ -5753,6 +6153,7 @@
         <translation>Auch Gewichte, die nur das feinabgestimmte Modell hat, ganz als .set_weight schreiben, und neue Zeilen und Eingangskanäle anderer als .reshape_weight.</translation>
     </message>
     <message>
+        <location filename="../../app/widgets/basics/fields.py"/>
         <location filename="../../engine/settings.py"/>
         <source>Automatic</source>
         <translation>Automatisch</translation>
@@ -5834,6 +6235,11 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Diffusers</source>
+        <translation>Diffusers</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Each layer draws from its own generator, seeded by this and the layer's name.</source>
         <translation>Jede Schicht hat ihren eigenen Zufallsgenerator, aus diesem Wert und ihrem Namen.</translation>
     </message>
@@ -5906,6 +6312,11 @@
         <location filename="../../engine/settings.py"/>
         <source>Iterations</source>
         <translation>Iterationen</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Key format</source>
+        <translation>Schlüsselformat</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -6024,9 +6435,8 @@
         <translation>Ausführlichen Bericht ausgeben: Kopf, je Batch eine Zeile mit Zeit und Speicher, Summen.</translation>
     </message>
     <message>
-        <location filename="../../engine/settings.py"/>
         <source>Program</source>
-        <translation>Programm</translation>
+        <translation type="vanished">Programm</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -6099,6 +6509,11 @@
         <translation>Kleine Datei</translation>
     </message>
     <message>
+        <location filename="../../app/widgets/basics/fields.py"/>
+        <source>Standard, a file size</source>
+        <translation>Standard, eine Dateigröße</translation>
+    </message>
+    <message>
         <location filename="../../engine/settings.py"/>
         <source>Standard, one rank</source>
         <translation>Standard, ein Rang</translation>
@@ -6138,6 +6553,11 @@
         <translation type="vanished">Das Programm, das die Datei laden soll; bestimmt das Format und was darin stehen kann. Ohne Angabe: was alle Programme dieses Formats lesen.</translation>
     </message>
     <message>
+        <location filename="../../app/widgets/basics/fields.py"/>
+        <source>The rank</source>
+        <translation>Der Rang</translation>
+    </message>
+    <message>
         <location filename="../../engine/settings.py"/>
         <source>Transformer blocks that stay on the device after use, for a next extraction from the same pair: no disk, no bus. 40 keeps all, and what lies outside the blocks. On a processor only with a memory budget.</source>
         <translation>Transformer-Blöcke, die nach Gebrauch auf dem Gerät bleiben, für eine nächste Extraktion aus demselben Paar ohne Lesen und Übertragen. 40 behält alle und auch, was außerhalb der Blöcke liegt. Auf einem Prozessor nur mit Speicherbudget.</translation>
@@ -6161,6 +6581,10 @@
         <location filename="../../app/widgets/basics/fields.py"/>
         <source>VAE</source>
         <translation>VAE</translation>
+    </message>
+    <message>
+        <source>What the whole LoRA is multiplied by, so that strength 1 in a program means this one.</source>
+        <translation type="vanished">Womit das ganze LoRA multipliziert wird, sodass Stärke 1 in einem Programm diese bedeutet.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -6200,6 +6624,11 @@
         <location filename="../../app/widgets/basics/fields.py"/>
         <source>such as *attn*, *mlp.0*</source>
         <translation>etwa *attn*, *mlp.0*</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/basics/fields.py"/>
+        <source>such as 150 MB</source>
+        <translation>z. B. 150 MB</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>

@@ -411,7 +411,7 @@ def z_image() -> LayoutModel:
         converters.convert_z_image_transformer_checkpoint_to_diffusers,
         lambda: diffusers.ZImageTransformer2DModel(
             in_channels=4, dim=24, n_layers=1, n_refiner_layers=1, n_heads=2, n_kv_heads=2, cap_feat_dim=TEXT,
-            axes_dims=[4, 4, 4], axes_lens=[8, 8, 8],
+            axes_dims=[4, 4, 4], axes_lens=[64, 8, 8],
         ),
         unused=frozenset({"norm_final.weight"}),
     )  # fmt: skip
