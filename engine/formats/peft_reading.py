@@ -11,7 +11,7 @@ import json
 import math
 import re
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ def open_lora(path: Path) -> Checkpoint:
     if not adapter:
         return file
     try:
-        return _Adapter(file, read_config(beside))
+        return AdapterFile(file, read_config(beside))
     except BaseException:
         file.close()
         raise
@@ -70,13 +70,20 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-class _Adapter(Checkpoint):
-    """An adapter's weights with the keys that our format gives them; those that stand for others are made when read."""
+class AdapterFile(Checkpoint):
+    """An adapter's weights with the keys that our format gives them; those that stand for others are made when read.
+
+    Attributes:
+        keys_in_file: those of the tensors in it.
+        parts_of: the keys of the experts' factors, by that of the tensor which they are taken from.
+    """
 
     def __init__(self, file: Checkpoint, config: Mapping[str, Any]) -> None:
         self._file, self._made = file, dict[str, Callable[[], bytes]]()
+        self.parts_of: dict[str, list[str]] = {}
         self._last: tuple[str, np.ndarray[Any, Any]] | None = None
         stored = dict(_named(file.stored))
+        self.keys_in_file = tuple(stored)
         for key in [*stored]:
             if key.endswith((DOWN, EMBEDDING_DOWN)):
                 self._add(stored, key, _Scales(config))
@@ -88,7 +95,8 @@ class _Adapter(Checkpoint):
         module = base.removeprefix(PREFIX)
         parameter = scales.stacked(module)
         if parameter is None or len(down.shape) != 2:
-            self._add_alpha(stored, f"{base}{ALPHA}", down.shape[0] * scales.of(module, down.shape[0]))
+            rank = down.shape[0] if down.shape else 0
+            self._add_alpha(stored, f"{base}{ALPHA}", rank * scales.of(module, rank) if rank else 0.0)
             return
         rank, up = scales.rank(parameter), stored.get(base + UP)
         if up is None or rank < 1 or down.shape[0] % rank or up.shape[1:] != down.shape[:1]:
@@ -128,6 +136,8 @@ class _Adapter(Checkpoint):
             return np.frombuffer(content, np.uint8).reshape(*rows.shape, size).transpose(1, 0, 2).tobytes()
 
         count = (end - first) * rank * size
+        self.parts_of.setdefault(rows.name, []).append(f"{name}down")
+        self.parts_of.setdefault(up.name, []).append(f"{name}up")
         made = replace(up, shape=(end - first, rank), nbytes=count)
         if not swapped:
             stored[f"{name}down"] = replace(rows, name=f"{name}down")
@@ -159,6 +169,19 @@ class _Adapter(Checkpoint):
             self._file.read_into(part, buffer)
         else:
             buffer[:] = make()
+
+
+def unknown_keys(file: Checkpoint, known: Collection[str]) -> tuple[str, ...]:
+    """The keys of a LoRA that nothing is known of, as they stand in it.
+
+    Args:
+        file: the LoRA.
+        known: keys of `Checkpoint.stored`.
+    """
+    if not isinstance(file, AdapterFile):
+        return tuple(key for key in file.stored if key not in known)
+    own = ((key, file.parts_of.get(key, [key])) for key in file.keys_in_file)
+    return tuple(key for key, parts in own if not any(part in known for part in parts))
 
 
 def _named(stored: Mapping[str, StoredTensor]) -> Iterator[tuple[str, StoredTensor]]:

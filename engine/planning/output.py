@@ -220,8 +220,8 @@ def _output(
 
     Raises:
         EngineError: ``program_unknown``, ``format_unsuitable`` where the format cannot be written for these models, or
-            at this type, or holds nothing of what is chosen, and ``program_unsuitable`` where the program loads nothing
-            of it.
+            at this type, or holds nothing of what is chosen, and ``program_unsuitable`` where the program loads
+            nothing of it.
     """
     family, program = pairing.family, program_named(settings.program) if settings.program else None
     row = format_named(settings.key_format).for_pair(pairing)
