@@ -87,7 +87,7 @@ class OutputCollector:
             self._kept.append(name)
 
     def _as_kept(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
-        """A weight of the fine-tuned model as the file holds it, its change times the strength; new rows as they are."""
+        """A fine-tuned weight as it goes into the file: its change times the strength, new rows as they are."""
         strength = self._output.storing.strength
         if strength == 1.0:
             return tensor  # in its own dtype: what rounding takes from the weight may be much of its change
