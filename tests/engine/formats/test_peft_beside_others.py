@@ -85,6 +85,7 @@ def test_our_product_is_as_near_to_the_change_as_that_of_mergekit(tmp_path: Path
     assert all(math.sqrt(mine[module]) <= 1.00001 * math.sqrt(theirs[module]) for module in theirs)
 
 
+@pytest.mark.shows(family="llama", program="vllm")
 @pytest.mark.parametrize("key", MODELS)
 @pytest.mark.parametrize("lora_type", ["standard", "adaptive_energy"])
 def test_what_is_written_for_vllm_is_what_vllm_takes(tmp_path: Path, key: str, lora_type: str) -> None:
