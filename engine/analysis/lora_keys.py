@@ -87,8 +87,8 @@ class LoraKeys:
         format: the registered format that knows most of the keys of these weights; None where others wrote them.
         places: of each weight, with the keys that are in the file alone; empty where there are none.
         enlarged: of weights that are enlarged to the fine-tuned model's shape, the key that says so.
-        kept: of weights of both models that the file holds as the fine-tuned one has them, the key.
         whole: the names of weights that only the fine-tuned model has and that the file holds as they are.
+        kept: of weights that the file holds as they are, the key.
         of_weights: keys that belong to one of these weights.
         known: these, and those of weights that are set as a whole.
         scale: what the product of a pair of factors is multiplied by where no alpha says it, by the key of its down and
@@ -98,8 +98,8 @@ class LoraKeys:
     format: LoraFormat | None
     places: Mapping[str, tuple[Place, ...]]
     enlarged: Mapping[str, str]
-    kept: Mapping[str, str]
     whole: frozenset[str]
+    kept: Mapping[str, str]
     of_weights: frozenset[str]
     known: frozenset[str]
     scale: Callable[[str, int], float]
@@ -141,13 +141,8 @@ def read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight]) -
             if not there:  # else another spelling of the same change, of which programs read one
                 found.append(place)
         places[weight.name] = tuple(found)
-    kept = {
-        weight.name: key
-        for row, index in rows
-        for weight in weights
-        for key in row.kept_whole(pairing.family, weight.name)
-        if index is not None and key in index.whole and not places[weight.name]
-    }
+    kept = _kept(file, [row for row, _ in rows], [weight for weight in weights if not places[weight.name]], counts)
+    taken |= {key for keys in kept.values() for key in keys}
     enlarged = _enlarged(file, [row for row, _ in rows], pairing, weights)
     whole_keys = frozenset(key for _, index in own for key in index.whole)
     family = pairing.family
@@ -159,12 +154,26 @@ def read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight]) -
         likeliest(known, file.metadata) if known else None,
         places,
         enlarged,
-        kept,
         frozenset(names),
-        frozenset(taken | {*enlarged.values(), *kept.values()}),
+        {name: keys[0] for name, keys in kept.items()},
+        frozenset(taken | {*enlarged.values()}),
         frozenset(taken | {*enlarged.values()} | whole_keys),
         _scales(file.metadata),
     )
+
+
+def _kept(
+    file: Checkpoint, rows: list[LoraFormat], weights: list[PairedWeight], counts: dict[str, int]
+) -> dict[str, list[str]]:
+    """The keys of weights that the file holds as they are, each with its copies; those of each format are counted."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for weight in weights:
+            keys = [key for key in row.whole_keys_in_files(weight.name) if key in file.stored]
+            if keys:
+                found.setdefault(weight.name, keys)
+                counts[row.key] = counts.get(row.key, 0) + len(keys)
+    return found
 
 
 def refuse_other_kinds(file: Checkpoint) -> None:

@@ -25,7 +25,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.events import VerifyProgress
 from engine.extraction.block_cache import BlockCache, Weights
 from engine.formats.lora_format import Place
-from engine.formats.peft_reading import open_lora
+from engine.formats.peft_reading import open_lora, unknown_keys
 from engine.formats.registry import own_rounding, own_settings
 from engine.models.pairing import PairedWeight, Pairing
 from engine.planning.coverage import cover
@@ -80,15 +80,18 @@ def verify(
             kept = keys.kept.get(weight.name)
             with stoppable(ThreadWork(lambda: cancel.cancelled, weight.name)):
                 sides = _read(weight, finetuned, original, None if enlarged or kept else residents)
+                if kept is not None:
+                    found = _measure_kept(file, kept, sides, strength)
+                    layers.append(VerifiedLayer(weight.name, None, *_share(found)))
+                    sums.add(found, 0.0)
+                    plain_sums.add(found, 0.0)
+                    yield VerifyProgress(index + 1, len(weights), weight.name)
+                    continue
                 delta = _delta_rows(weight, sides, enlarged=enlarged)
                 changes = [_Change(file, place, delta.shape, keys.scale, strength) for place in places]
                 found, plain = _measure(changes, delta)
                 grown = 0.0 if enlarged else _grown_energy(weight, sides)
-                if kept is not None:
-                    lost = _lost_by(file, kept, sides)
-                    plain = None if plain is None else _Measured(plain.total + grown, lost)
-                    found, grown = _Measured(found.total + grown, lost), 0.0
-            if changes or kept is not None:
+            if changes:
                 layers.append(_judged(weight, changes, found, plain))
             elif found.total > 0.0:
                 detail = "not in the LoRA"
@@ -104,7 +107,7 @@ def verify(
         yield Verification(
             layers=tuple(layers),
             left_out=tuple(left_out),
-            unknown_keys=tuple(name for name in file.stored if name not in keys.known),
+            unknown_keys=unknown_keys(file, keys.known),
             mean_energy_retained=sums.mean,
             worst_energy_retained=min((layer.energy_retained for layer in layers), default=0.0),
             key_format=keys.format.key if keys.format else "",
@@ -266,20 +269,31 @@ def _measure(changes: list[_Change], delta: _Delta) -> tuple[_Measured, _Measure
     return _Measured(*sums[0]), _Measured(*sums[1]) if delta.plain else None
 
 
-def _lost_by(file: Checkpoint, key: str, weights: Weights) -> float:
-    """|fine-tuned weight - what the file has in its place|^2, in float64.
+def _measure_kept(file: Checkpoint, key: str, weights: Weights, strength: float) -> _Measured:
+    """What the LoRA keeps of a weight's change that it holds as it is, new rows included; in float64, in pieces.
 
     Raises:
-        EngineError: ``lora_mismatch`` where the shape is another one.
+        EngineError: ``lora_mismatch`` where the tensor has neither model's shape, or is not finite.
     """
-    assert weights.sides is not None
-    tuned, stored = weights.sides[0].decoded(), read_stored(file, file.stored[key])
-    if tuned.shape != stored.shape:
+    assert weights.sides is not None, "read from the files"
+    tuned, base = (side.decoded() for side in weights.sides)
+    stored = read_stored(file, file.stored[key])
+    if stored.shape not in (tuned.shape, base.shape) or tuned.shape[1:] != base.shape[1:]:
         raise EngineError(ErrorCode.LORA_MISMATCH, file=file.path, tensor=key, reason="shape")
-    ours, theirs = (side.reshape(len(side) if side.dim() else 1, -1) for side in (tuned, stored.to(tuned.device)))
-    step = max(1, _CHUNK_BYTES // (8 * max(1, ours.shape[1])))
-    pieces = [slice(start, start + step) for start in range(0, len(ours), step)]
-    return sum(float((ours[at].to(torch.float64) - theirs[at].to(torch.float64)).square().sum()) for at in pieces)
+    if not bool(torch.isfinite(stored.to(torch.float32)).all()):
+        raise EngineError(ErrorCode.LORA_MISMATCH, file=file.path, tensor=key, reason="non_finite")
+    tuned, base, stored = (side.reshape(side.shape[0] if side.dim() else 1, -1) for side in (tuned, base, stored))
+    step = max(1, _CHUNK_BYTES // (8 * max(1, tuned.shape[1])))
+    total = lost = 0.0
+    for start in range(0, len(tuned), step):
+        check()
+        ours, theirs, given = (side[start : start + step].to(torch.float64) for side in (tuned, base, stored))
+        old, new = torch.zeros_like(ours), torch.zeros_like(ours)
+        old[: len(theirs)] = theirs[: len(ours)]
+        new[: len(given)] = given[: len(ours)]
+        total += float((ours - old).square().sum())
+        lost += float((ours - old - (new - old) / strength).square().sum())
+    return _Measured(total, lost)
 
 
 def _grown_energy(weight: PairedWeight, weights: Weights) -> float:
