@@ -185,6 +185,10 @@ class LoraFormat(ABC):
         """
         return ()
 
+    def whole_keys_in_files(self, name: str) -> tuple[str, ...]:
+        """The keys under which a weight of both models can be in a file as it is, whichever tool wrote that."""
+        return ()
+
     def whole_key(self, family: Family, name: str) -> str | None:
         """The key of a weight that is set as a whole; None where the format has none."""
         return None

@@ -253,8 +253,9 @@ _DIFFUSERS_DENOISER_ALONE = (
     *("anima", "cosmos", "cosmos_predict2"),
 )
 
-# PEFT puts back what its own format holds, embeddings and whole modules too; what has no place in it stays out.
-_PEFT = Loads(text_encoders=None, reshape=False)
+# PEFT loads factors of linear layers, embeddings, convolutions and stacked experts, and takes biases, norms and
+# embeddings as they are. It has no differences, and no place for a parameter that is no module's weight or bias.
+_PEFT = Loads(parameters=False, differences=False, whole=False, reshape=False)
 
 # vLLM refuses an adapter with whole modules or biases, and one with a module that is no linear layer of the model
 # (peft_helper.py, validate_legal; lora_model.py, check_unexpected_modules). Embeddings and heads are taken for some

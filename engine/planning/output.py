@@ -274,8 +274,9 @@ def _output(
     all_keys = [key for places in held_places.values() for key in _keys(places)]
     enlarged = _enlarged(held_places)
     unsaid = _unsaid(selection) | settings.newer_defaults
+    further = row.metadata_bytes(all_keys)
     all_keys += [*whole_keys.values(), *(key for keys in kept.values() for key in keys)]
-    header_bytes = header_room(all_keys, _texts(settings, hardware, unsaid), row.metadata_bytes(all_keys))
+    header_bytes = header_room(all_keys, _texts(settings, hardware, unsaid), further)
     size = (
         _LENGTH_BYTES
         + header_bytes
