@@ -47,10 +47,7 @@ def made(family: str, folder: Path, *, converted: bool, biases: bool = False) ->
     return Made(model.converted(native), model.converted(tuned), (files[0], files[1]))
 
 
-def shown_families() -> list[dict[str, str]]:
-    return [{"family": family} for family in LOADERS]
-
-
+@pytest.mark.shows(lambda family: [{"family": family, "program": "diffusers"}])
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("family", LOADERS)
 def test_diffusers_with_the_lora_computes_what_the_fine_tuned_model_computes(

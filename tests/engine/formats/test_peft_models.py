@@ -94,6 +94,8 @@ MODELS: dict[str, Callable[[], Any]] = {
         Llama4TextConfig(**SIZES, num_local_experts=3, intermediate_size_mlp=20, head_dim=8)
     ),
 }
+FAMILIES = {"gpt2_tied": "gpt2", "bert": "bert", "bert_classifier": "bert", "t5": "generic", "t5_tied": "generic"}
+"""Of the models that are not named as Llama's are."""
 NO_PLACE = {"gpt_oss": ("_bias", "sinks")}  # bare parameters, which PEFT has no place for
 
 _TYING = ("Model has `tie_word_embeddings=True`", "Input and output embeddings are no longer tied")
@@ -133,6 +135,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return Pair(request.param, type(base), folder, consumer.logits(tuned), consumer.logits(base))
 
 
+@pytest.mark.shows(lambda pair: [{"family": FAMILIES.get(pair, "llama"), "program": "peft"}])
 def test_the_loaded_and_the_merged_model_are_the_fine_tuned_one_at_full_rank(pair: Pair) -> None:
     adapter = pair.extracted(**EXACT).lora
     with consumer.heard() as said:
