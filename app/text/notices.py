@@ -289,6 +289,11 @@ def _remedy_of_growth(data: dict[str, Any]) -> str:
     if data["offered"]:
         text = translate("messages", "Switch on “{setting}” ({option}) to write the new part too, for {program}.")
         return " " + text.format(setting=translate("settings", "New weights"), option="--set-weight", program="ComfyUI")
+    if data.get("program"):
+        text = translate(
+            "messages", "{program} has no way to enlarge it; the fine-tuned model itself has the new part."
+        )
+        return " " + text.format(program=data["program"])
     return " " + translate(
         "messages", "The chosen format has no way to enlarge it; the fine-tuned model itself has the new part."
     )

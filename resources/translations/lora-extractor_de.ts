@@ -5281,6 +5281,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>{program} has no way to enlarge it; the fine-tuned model itself has the new part.</source>
+        <translation>{program} kann es nicht vergrößern; das feinabgestimmte Modell selbst hat den neuen Teil.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>{program} takes this file when it is started with {option}; without that its limit is {limit}.</source>
         <translation>{program} nimmt diese Datei, wenn es mit {option} gestartet wird; ohne das liegt seine Grenze bei {limit}.</translation>
     </message>
