@@ -49,7 +49,7 @@ NOTICES: dict[NoticeCode, str] = {
     NoticeCode.NO_COMFYUI_LOADER: marked(
         "messages",
         "ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming "
-        "rules all the same.",
+        "rules all the same. PEFT loads such models: choose it under \u201cFor\u201d (--for peft).",
     ),
     NoticeCode.NOT_IN_FORMAT: marked(
         "messages",
