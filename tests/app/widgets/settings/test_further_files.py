@@ -1,4 +1,4 @@
-"""What a run writes beside its first file: typed ranks and sizes, chosen programs; and a size in the place of a rank."""
+"""What a run writes beside its first file: typed ranks and sizes, chosen programs; and a size instead of a rank."""
 
 from __future__ import annotations
 
