@@ -267,10 +267,10 @@ def _output(
         settings,
         one_alpha=float(largest_rank) if row.one_alpha and held else None,
         rank=None if method.full or settings.rank == method.policy.rank else settings.rank,
-        baked=row.scale_baked,
+        baked=row.scale_baked and not (row.names_alpha and settings.alpha not in ("auto", "rank")),
     )
-    if loads is not None and loads.one_scale:
-        rule = replace(rule, alpha=rule.alpha if row.one_alpha else None, alpha_is_rank=True)
+    if row.names_alpha or (loads is not None and loads.one_scale):
+        rule = replace(rule, alpha_is_rank=True, alpha_at=None if rule.alpha is None else largest_rank)
     all_keys = [key for places in held_places.values() for key in _keys(places)]
     enlarged = _enlarged(held_places)
     unsaid = _unsaid(selection) | settings.newer_defaults
