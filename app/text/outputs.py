@@ -7,8 +7,8 @@ from pathlib import Path
 
 from app.text.headline import kept_clause, kept_sentence
 from app.text.notices import format_bytes, format_share
+from app.text.programs import Target
 from app.text.translation import plural, translator, whole
-from engine.formats.registry import format_titles
 from engine.results import OutputFile
 
 CONTEXT = "outputs"
@@ -75,8 +75,9 @@ def kept_range(least: float, most: float) -> str:
 
 
 def output_kind(output: OutputFile) -> str:
-    """Rank and format of a file, such as ``32 \u00b7 Kohya``."""
-    return f"{output.rank} \u00b7 {format_titles().get(output.key_format, output.key_format)}"
+    """Rank of a file and what it is for, such as ``rank 32 \u00b7 Forge``."""
+    rank = _tr("rank {rank}").format(rank=output.rank) if output.rank.isdecimal() else output.rank.replace("_", " ")
+    return f"{rank} \u00b7 {Target(output.program, output.key_format).title}"
 
 
 def _mean(output: OutputFile) -> float:

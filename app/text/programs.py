@@ -75,7 +75,10 @@ class Target:
         """What it is, and where a family is known what will not be loaded of it: a line each."""
         lines = [self.about]
         if family is not None and not self.suits(family):
-            lines.append(_tr("It loads no LoRA for {family}.").format(family=family.title))
+            text = _tr("Not for these models ({family}).")
+            if family.key == "generic":
+                text = _tr("Not for these models.")
+            lines.append(text.format(family=family.title))
         elif family is not None:
             found = self.loads(family)
             lines += [] if found is None else _limits(found, family)

@@ -145,7 +145,7 @@ class WindowPlan(QObject):
                 remarks[0] = f"{remarks[0]} {rounding}"
             remarks += [whole_offer(plan.could_write_whole)] if plan.coverage.unmatched else []
             remarks += [notice_text(item) for item in plan.notices if item.code not in SAID_ELSEWHERE]
-            remarks += absent_sentences(plan.coverage)
+            remarks = list(dict.fromkeys((*remarks, *absent_sentences(plan.coverage))))
             parts = _parts_text(Counter(weight.component for weight in plan.layers))
             estimate = self._controller.estimate
             title = short_title(plan.coverage)

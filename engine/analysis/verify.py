@@ -105,7 +105,7 @@ def verify(
             format_title=keys.format.title if keys.format else "",
             coverage=cover(pairing, components, {*keys.whole, *keys.enlarged}),
             round_original=choice,
-            program=str(own_settings(file.metadata).get("program", "")),
+            program=str(settings.get("program", "")),
             strength=strength,
             **(_plain_figures(layers, plain_sums) if another else {}),
         )

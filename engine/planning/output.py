@@ -160,6 +160,11 @@ def plan_outputs(
         EngineError: as `_output`; ``nothing_selected``, ``output_unwritable`` where a folder takes no file, or
             ``disk_full`` where the files cannot fit.
     """
+    for program in {
+        settings.program: program_named(settings.program) for settings in chosen if settings.program
+    }.values():
+        if program.loads(pairing.family) is None:
+            raise unsuitable_program(program, pairing.family, "family")
     targets = _targets(chosen, hardware, output_dir)
     counter = first_free(targets)
     outputs = tuple(
@@ -242,8 +247,6 @@ def _output(
             nothing of it.
     """
     family, program = pairing.family, program_named(settings.program) if settings.program else None
-    if program is not None and program.loads(family) is None:
-        raise unsuitable_program(program, family, "family")
     row = format_named(settings.key_format).for_pair(pairing)
     loads = _loads(program, row, family)
     _check_suits(row, program, family, method)

@@ -860,11 +860,6 @@
     </message>
     <message>
         <location filename="../../app/widgets/result/files_panel.py"/>
-        <source>Rank</source>
-        <translation>Rang</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/result/files_panel.py"/>
         <source>Size</source>
         <translation>Größe</translation>
     </message>
@@ -2170,6 +2165,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/result/quality_panel.py"/>
+        <source>{name}: {text}</source>
+        <translation>{name}: {text}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/quality_panel.py"/>
         <source>{share} on average</source>
         <translation>{share} im Mittel</translation>
     </message>
@@ -3375,6 +3375,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose a LoRA of plain factors; files of this kind cannot be judged.</source>
+        <translation>Wählen Sie ein LoRA aus einfachen Faktoren; Dateien dieser Art lassen sich nicht beurteilen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a LoRA that consists of plain factors.</source>
         <translation>Ein LoRA wählen, das aus einfachen Faktoren besteht.</translation>
     </message>
@@ -4075,6 +4080,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>{file} is a {container} file, which is not supported yet.</source>
         <translation>{file} ist eine {container}-Datei; das wird noch nicht unterstützt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{file} is a {kind}, see {tensor}: what it changes is no product of two factors.</source>
+        <translation>{file} ist ein {kind}, siehe {tensor}: Was es ändert, ist kein Produkt zweier Faktoren.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -5476,6 +5486,11 @@
         <source>keep {least} to {most} of the change</source>
         <translation>erhalten {least} bis {most} der Änderung</translation>
     </message>
+    <message>
+        <location filename="../../app/text/outputs.py"/>
+        <source>rank {rank}</source>
+        <translation>Rang {rank}</translation>
+    </message>
     <message numerus="yes">
         <location filename="../../app/text/outputs.py"/>
         <source>{count} files</source>
@@ -5540,13 +5555,18 @@
     </message>
     <message>
         <location filename="../../app/text/programs.py"/>
-        <source>It loads no LoRA for {family}.</source>
-        <translation>Für {family} lädt es kein LoRA.</translation>
+        <source>It loads no text encoder.</source>
+        <translation>Text-Encoder werden nicht geladen.</translation>
     </message>
     <message>
         <location filename="../../app/text/programs.py"/>
-        <source>It loads no text encoder.</source>
-        <translation>Text-Encoder werden nicht geladen.</translation>
+        <source>Not for these models ({family}).</source>
+        <translation>Nicht für diese Modelle ({family}).</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>Not for these models.</source>
+        <translation>Nicht für diese Modelle.</translation>
     </message>
     <message>
         <location filename="../../app/text/programs.py"/>
@@ -5947,6 +5967,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/queue/texts.py"/>
+        <source>Up to {sizes}</source>
+        <translation>Bis {sizes}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Waiting</source>
         <translation>Wartet</translation>
     </message>
@@ -5964,6 +5989,11 @@
         <location filename="../../app/widgets/queue/texts.py"/>
         <source>Wrote: {path}</source>
         <translation>Geschrieben: {path}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue/texts.py"/>
+        <source>for {programs}</source>
+        <translation>für {programs}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/queue/texts.py"/>
@@ -6480,10 +6510,6 @@
         <translation>Ausführlichen Bericht ausgeben: Kopf, je Batch eine Zeile mit Zeit und Speicher, Summen.</translation>
     </message>
     <message>
-        <source>Program</source>
-        <translation type="vanished">Programm</translation>
-    </message>
-    <message>
         <location filename="../../engine/settings.py"/>
         <source>Randomised (svd_lowrank)</source>
         <translation>Randomisiert (svd_lowrank)</translation>
@@ -6594,10 +6620,6 @@
         <translation>Das Programm, das die Datei laden soll. Es bestimmt das Format, und was es nicht lädt, wird weggelassen. Mehrere auf der Kommandozeile geben je eine Datei. Ohne Angabe: was das Programm liest, von dem das Format stammt; Forge, InvokeAI und vLLM laden einen Teil davon.</translation>
     </message>
     <message>
-        <source>The program that is to load the file; chooses the format and what can be in it. Without one: what all programs of the format read.</source>
-        <translation type="vanished">Das Programm, das die Datei laden soll; bestimmt das Format und was darin stehen kann. Ohne Angabe: was alle Programme dieses Formats lesen.</translation>
-    </message>
-    <message>
         <location filename="../../app/widgets/basics/fields.py"/>
         <source>The rank</source>
         <translation>Der Rang</translation>
@@ -6628,10 +6650,6 @@
         <translation>VAE</translation>
     </message>
     <message>
-        <source>What the whole LoRA is multiplied by, so that strength 1 in a program means this one.</source>
-        <translation type="vanished">Womit das ganze LoRA multipliziert wird, sodass Stärke 1 in einem Programm diese bedeutet.</translation>
-    </message>
-    <message>
         <location filename="../../engine/settings.py"/>
         <source>What the whole LoRA is multiplied by, so that strength 1 in a program means this one. Negative ones take the change away; not within 0.01 of 0.</source>
         <translation>Womit das ganze LoRA multipliziert wird, sodass Stärke 1 in einem Programm diese bedeutet. Negative Werte nehmen die Änderung weg; nicht näher als 0,01 an 0.</translation>
@@ -6645,10 +6663,6 @@
         <location filename="../../engine/settings.py"/>
         <source>Whose key names the file uses, where no program is named. ComfyUI's hold everything, of every kind of model; Kohya's are read by most programs and go on in trainers, but hold no biases, norms and bare parameters.</source>
         <translation>Wessen Namen die Datei verwendet, wenn kein Programm genannt ist. Die von ComfyUI fassen alles, von jeder Art Modell; die von Kohya lesen die meisten Programme, und Trainer machen damit weiter, sie fassen aber keine Biases, Normen und freien Parameter.</translation>
-    </message>
-    <message>
-        <source>Whose key names the file uses. ComfyUI's are also read by Forge and others; Kohya's are read by nearly everything and go on in trainers, but hold no biases, norms and bare parameters.</source>
-        <translation type="vanished">Wessen Schlüsselnamen die Datei verwendet. Die von ComfyUI lesen auch Forge und andere; die von Kohya liest fast alles, und man kann damit weitertrainieren, aber sie enthalten keine Bias-Werte, Normen und einzelnen Parameter.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/basics/fields.py"/>
@@ -6788,8 +6802,18 @@
     <name>verification</name>
     <message>
         <location filename="../../app/text/verification.py"/>
+        <source>Format: names of another tool.</source>
+        <translation>Format: Namen eines anderen Werkzeugs.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/verification.py"/>
         <source>Format: {title}.</source>
         <translation>Format: {title}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/verification.py"/>
+        <source>It is written at strength {strength}; the judgement is of strength 1.</source>
+        <translation>Es ist mit der Stärke {strength} geschrieben; beurteilt ist es bei Stärke 1.</translation>
     </message>
     <message>
         <location filename="../../app/text/verification.py"/>

@@ -305,6 +305,7 @@ class FakeEngine:
             settings=plan.settings,
             hardware=plan.hardware,
             coverage=plan.coverage,
+            output_names=tuple(output.name for output in plan.outputs),
         )
         yield Notice(NoticeCode.LARGE_CHANGE, data={"layers": 3, "of": total})
         yield from self.news

@@ -56,14 +56,15 @@ class LayoutModel:
 def with_sizes(converter: Callable[..., Any], sizes: dict[int, int]) -> Callable[..., Tensors]:
     """A converter with other constants, those of the functions inside it included."""
 
+    def resized(constant: Any) -> Any:
+        if isinstance(constant, types.CodeType):
+            return replaced(constant)
+        if isinstance(constant, tuple):
+            return tuple(map(resized, constant))
+        return sizes.get(constant, constant) if type(constant) is int else constant
+
     def replaced(code: types.CodeType) -> types.CodeType:
-        constants: list[Any] = []
-        for constant in code.co_consts:
-            if isinstance(constant, types.CodeType):
-                constants.append(replaced(constant))
-            else:
-                constants.append(sizes.get(constant, constant) if type(constant) is int else constant)
-        return code.replace(co_consts=tuple(constants))
+        return code.replace(co_consts=tuple(map(resized, code.co_consts)))
 
     return types.FunctionType(replaced(converter.__code__), converter.__globals__)
 

@@ -11,6 +11,7 @@ from app.text.estimates import capital
 from app.text.headline import capital_clause, coverage_title, coverage_warning, unrelated_warning
 from app.text.notices import counted, format_bytes, format_seconds, format_share
 from app.text.outputs import files_counted, kept_range, names_of
+from app.text.programs import USUAL, Target
 from app.text.translation import plural, short_number, translator
 from app.work.queue_runner import QueueSummary
 from engine.events import Progress
@@ -46,7 +47,7 @@ def state_word(state: JobState) -> str:
 
 
 def settings_words(job: Job) -> str:
-    """Type, rank and precision in short."""
+    """Type, rank or size, precision, and what it is for where that is not the usual, in short."""
     settings = job.extraction
     types = {
         "standard": _tr("Rank {rank}"),
@@ -58,7 +59,12 @@ def settings_words(job: Job) -> str:
     }
     ranks = ", ".join(dict.fromkeys(str(item.rank) for item in job.files))
     kind = types[settings.lora_type].format(rank=ranks, value=short_number(settings.adaptive_param))
-    return DOT.join((kind, settings.output_dtype))
+    sizes = dict.fromkeys(format_bytes(item.target_size) for item in job.files if item.target_size is not None)
+    if sizes:
+        kind = _tr("Up to {sizes}").format(sizes=", ".join(sizes))
+    programs = dict.fromkeys(map(Target.of, job.files))
+    named = () if list(programs) == [USUAL] else (", ".join(target.title for target in programs),)
+    return DOT.join((kind, settings.output_dtype, *(_tr("for {programs}").format(programs=text) for text in named)))
 
 
 def output_words(job: Job) -> str:

@@ -56,7 +56,7 @@ class FilesPanel(Panel):
         grid.setHorizontalSpacing(18)
         grid.setVerticalSpacing(2)
         grid.setColumnStretch(NAME, 1)
-        titles = {KIND: self.tr("Rank"), SIZE: self.tr("Size"), KEPT: self.tr("Kept"), WORST: self.tr("Worst layer")}
+        titles = {SIZE: self.tr("Size"), KEPT: self.tr("Kept"), WORST: self.tr("Worst layer")}
         for column, title in titles.items():
             grid.addWidget(text_label(title, "small"), 0, column, _side(column))
         for place, output in enumerate(outputs, start=1):

@@ -139,19 +139,25 @@ class FurtherFiles(QWidget):
         set_look(self.ranks, "trouble", bad)
         return self._ranks_label.text() if bad else ""
 
-    def settings(self, first: ExtractionSettings) -> tuple[ExtractionSettings, ...]:
-        """The settings of the further files: every rank, or size, for every program, without the first file's."""
+    def files(self, own: ExtractionSettings) -> tuple[ExtractionSettings, ...]:
+        """The settings of all files of a run: every rank, or size, for every program.
+
+        The first is the largest one: a run shows the layers of its first file, whose decomposition answers for the
+        others too.
+
+        Args:
+            own: what is chosen beside the further files.
+        """
         values = self._values()
-        if values is None or first.lora_type == "full":
-            return ()
+        if values is None or own.lora_type == "full":
+            return (own,)
         name = "target_size" if self._by_size else "rank"
-        own = getattr(first, name)
-        files = [
-            first.model_copy(update={**target.changes, name: value})
-            for target in (Target.of(first), *self._programs())
-            for value in dict.fromkeys((own, *values))
-        ]
-        return tuple(dict.fromkeys(files))[1:]
+        largest_first = sorted({int(getattr(own, name) or 0), *values}, reverse=True)
+        return tuple(
+            own.model_copy(update={**target.changes, name: value} if values else target.changes)
+            for target in (Target.of(own), *self._programs())
+            for value in largest_first
+        )
 
     def _programs(self) -> list[Target]:
         return [target for target in self._chosen if target != self._own]

@@ -15,7 +15,7 @@ from app.text.translation import short_number
 from app.widgets.basics.basics import Panel, link_button, set_look, wrapped_label
 from app.widgets.basics.fields import ChoiceEditor, TargetEditor, TypeEditor, help_of
 from app.widgets.basics.form import SettingsForm
-from app.widgets.settings.further_files import LARGEST_RANK, FurtherFiles
+from app.widgets.settings.further_files import FurtherFiles
 from engine.models.families import Family
 from engine.presets import QUALITY_PRESETS
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings
@@ -111,17 +111,21 @@ class OptionsPanel(Panel):
         self.show_settings(ExtractionSettings())
 
     def settings(self) -> ExtractionSettings | None:
-        """What the panel shows of the first file; None while something in it cannot be used."""
-        settings, trouble = self.form.check()[0], self.further.trouble()
-        if settings is None or (trouble and not self.further.isHidden()):
-            return None
-        # A size decides on the ranks, and the slider that is not shown does not limit them.
-        return settings.model_copy(update={"rank": LARGEST_RANK}) if self._type.by_size else settings
+        """The settings of the first file, which is the largest; None while something in them cannot be used."""
+        return next(iter(self.files()), None)
 
     def also(self) -> tuple[ExtractionSettings, ...]:
         """The settings of each further file of a run."""
-        settings = self.settings()
-        return () if settings is None else self.further.settings(settings)
+        return self.files()[1:]
+
+    def files(self) -> tuple[ExtractionSettings, ...]:
+        """The settings of all files of a run; none while something in them cannot be used."""
+        settings = self.form.check()[0]
+        if settings is None or (self.further.trouble() and not self.further.isHidden()):
+            return ()
+        if self._type.by_size:  # without a rank, which would be the largest that a layer may have
+            settings = ExtractionSettings.model_validate(settings.model_dump(exclude={"rank"}))
+        return self.further.files(settings)
 
     def troubles(self) -> tuple[str, ...]:
         """Titles of the fields that cannot be used."""
@@ -233,8 +237,6 @@ class OptionsPanel(Panel):
         size = self.form.editor("target_size")
         if not self._type.by_size:
             size.set_value(None)
-            if self.form.editor("rank").value() == LARGEST_RANK:  # nobody chose it: a size has no rank
-                self.form.show_values({"rank": ExtractionSettings().rank})
         elif size.value() == "":
             size.set_value(_round_size(self._usual_size))
 
@@ -253,18 +255,17 @@ class OptionsPanel(Panel):
 
     def _show_hint(self, *, styles: bool) -> None:
         """Name the further files, or else the ranks that are usual where a rank is chosen."""
-        also = self.also()
+        files = self.files()
         text = self.tr("Style LoRAs: rank 16 to 64. Characters: 32 to 128.") if styles else ""
-        if also:
-            text = self.tr("{files}: {what}").format(files=files_counted(1 + len(also)), what=self._named(also))
+        if len(files) > 1:
+            text = self.tr("{files}: {what}").format(files=files_counted(len(files)), what=self._named(files))
         self.hint.setText(text)
         self.hint.setVisible(bool(text))
 
-    def _named(self, also: Sequence[ExtractionSettings]) -> str:
+    def _named(self, files: Sequence[ExtractionSettings]) -> str:
         """Ranks or sizes, and programs, of all files."""
-        first = self.settings()
-        files = also if first is None else (first, *also)
-        values = [item.rank if item.target_size is None else format_bytes(item.target_size) for item in files]
+        smallest_first = sorted(files, key=lambda item: item.target_size or item.rank)
+        values = [item.rank if item.target_size is None else format_bytes(item.target_size) for item in smallest_first]
         names = ", ".join(dict.fromkeys(Target.of(item).title for item in files))
         figures = ", ".join(dict.fromkeys(map(str, values)))
         text = self.tr("{sizes}, for {programs}") if self._type.by_size else self.tr("rank {ranks}, for {programs}")

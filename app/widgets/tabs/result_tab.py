@@ -6,6 +6,7 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.look.theme import Theme
+from app.text.outputs import output_kind
 from app.widgets.change_map.panel import ChangeMap
 from app.widgets.layers.layer_choice import LayerChoice
 from app.widgets.layers.layer_model import LayerModel
@@ -69,7 +70,8 @@ class ResultTab(QWidget):
         """
         exploration = Exploration.of_result(plan.settings, result, earlier=self.explore.exploration)
         self.explore.show_exploration(exploration, available=available)
-        self.quality.show_quality(judge(plan.settings, result, exploration))
+        first, several = result.outputs[0], len(result.outputs) > 1
+        self.quality.show_quality(judge(plan.settings, result, exploration), output_kind(first) if several else "")
         self.files.show_files(result.outputs)
         if not self._choice.names and result.rows:
             self._choice.choose([max(result.rows, key=lambda row: row.delta_energy).name])
