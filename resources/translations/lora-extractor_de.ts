@@ -6566,8 +6566,8 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
-        <source>Size of the file, such as 150MB (10^6 bytes each): ranks are chosen so that it is at most that.</source>
-        <translation>Größe der Datei, etwa 150MB (je 10^6 Byte): Die Ränge werden so gewählt, dass sie höchstens so groß wird.</translation>
+        <source>Size of the file, such as 150MB (10^6 bytes each): ranks are chosen so that it is at most that. A rank beside it is the most that a layer gets.</source>
+        <translation>Größe der Datei, etwa 150MB (je 10^6 Byte): Die Ränge werden so gewählt, dass sie höchstens so groß wird. Ein Rang daneben ist der höchste einer Schicht.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
