@@ -105,6 +105,7 @@ def extraction_object(result: ExtractionResult) -> dict[str, Any]:
             "strength": output.strength,
             "layers": len(output.rows),
             "size_bytes": output.size_bytes,
+            **({"ranks": asdict(output.ranks)} if output.ranks else {}),
             "mean_energy_retained": output.mean_energy_retained,
             "worst_energy_retained": output.worst_energy_retained,
             "coverage": output.coverage.share,
