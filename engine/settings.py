@@ -164,7 +164,8 @@ class ExtractionSettings(BaseModel):
         None,
         gt=0,
         title="Size",
-        description="Size of the file, such as 150MB (10^6 bytes each): ranks are chosen so that it is at most that.",
+        description="Size of the file, such as 150MB (10^6 bytes each): ranks are chosen so that it is at most that. "
+        "A rank beside it is the most that a layer gets.",
     )
     size_by: SizeBy = Field(
         "uniform",

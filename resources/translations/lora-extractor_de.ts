@@ -4919,9 +4919,13 @@
         <translation>Alle {all_layers} stammen aus dem gestoppten Lauf vom {moment}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/notices.py"/>
         <source>ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming rules all the same.</source>
-        <translation>ComfyUI kann für diese Art von Modell ({name}) keine LoRAs laden; die Datei folgt trotzdem den Namensregeln von ComfyUI.</translation>
+        <translation type="vanished">ComfyUI kann für diese Art von Modell ({name}) keine LoRAs laden; die Datei folgt trotzdem den Namensregeln von ComfyUI.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming rules all the same. PEFT loads such models: choose it under “For” (--for peft).</source>
+        <translation>ComfyUI kann für diese Art von Modell ({name}) keine LoRA laden; die Datei wird trotzdem nach den Namensregeln von ComfyUI geschrieben. PEFT lädt solche Modelle: Wählen Sie es unter „Für“ (--for peft).</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -5358,6 +5362,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>{program} does not load {tensors} of this, such as {name}: they are left out, and what changed in them counts as not kept.</source>
         <translation>{program} lädt hiervon {tensors} nicht, etwa {name}: Sie fehlen in der Datei, und was sich in ihnen geändert hat, zählt als nicht erhalten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{program} has no way to enlarge it; the fine-tuned model itself has the new part.</source>
+        <translation>{program} kann es nicht vergrößern; das feinabgestimmte Modell selbst hat den neuen Teil.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -6601,8 +6610,8 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
-        <source>Size of the file, such as 150MB (10^6 bytes each): ranks are chosen so that it is at most that.</source>
-        <translation>Größe der Datei, etwa 150MB (je 10^6 Byte): Die Ränge werden so gewählt, dass sie höchstens so groß wird.</translation>
+        <source>Size of the file, such as 150MB (10^6 bytes each): ranks are chosen so that it is at most that. A rank beside it is the most that a layer gets.</source>
+        <translation>Größe der Datei, etwa 150MB (je 10^6 Byte): Die Ränge werden so gewählt, dass sie höchstens so groß wird. Ein Rang daneben ist der höchste einer Schicht.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
