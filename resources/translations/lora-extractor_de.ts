@@ -3120,13 +3120,13 @@
     </message>
     <message>
         <location filename="../../app/text/choices.py"/>
-        <source>Layers that changed most beside their own weight get higher ranks.</source>
-        <translation>Schichten, die sich gemessen an ihrem Gewicht am meisten geändert haben, bekommen höhere Ränge.</translation>
+        <source>Higher ranks where a byte keeps the most of the change.</source>
+        <translation>Höhere Ränge, wo ein Byte am meisten von der Änderung erhält.</translation>
     </message>
     <message>
         <location filename="../../app/text/choices.py"/>
-        <source>Layers that changed most, per byte, get higher ranks. Can be worse at very small sizes.</source>
-        <translation>Schichten, die sich je Byte am meisten geändert haben, bekommen höhere Ränge. Bei sehr kleinen Größen kann das schlechter sein.</translation>
+        <source>Layers that changed most beside their own weight get higher ranks.</source>
+        <translation>Schichten, die sich gemessen an ihrem Gewicht am meisten geändert haben, bekommen höhere Ränge.</translation>
     </message>
     <message>
         <location filename="../../app/text/choices.py"/>
@@ -4919,10 +4919,6 @@
         <translation>Alle {all_layers} stammen aus dem gestoppten Lauf vom {moment}.</translation>
     </message>
     <message>
-        <source>ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming rules all the same.</source>
-        <translation type="vanished">ComfyUI kann für diese Art von Modell ({name}) keine LoRAs laden; die Datei folgt trotzdem den Namensregeln von ComfyUI.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/notices.py"/>
         <source>ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming rules all the same. PEFT loads such models: choose it under “For” (--for peft).</source>
         <translation>ComfyUI kann für diese Art von Modell ({name}) keine LoRA laden; die Datei wird trotzdem nach den Namensregeln von ComfyUI geschrieben. PEFT lädt solche Modelle: Wählen Sie es unter „Für“ (--for peft).</translation>
@@ -5604,13 +5600,13 @@
     </message>
     <message>
         <location filename="../../app/text/programs.py"/>
-        <source>Not for these models ({family}).</source>
-        <translation>Nicht für diese Modelle ({family}).</translation>
+        <source>Not for these models.</source>
+        <translation>Nicht für diese Modelle.</translation>
     </message>
     <message>
         <location filename="../../app/text/programs.py"/>
-        <source>Not for these models.</source>
-        <translation>Nicht für diese Modelle.</translation>
+        <source>Not for these models: {family}.</source>
+        <translation>Nicht für diese Modelle: {family}.</translation>
     </message>
     <message>
         <location filename="../../app/text/programs.py"/>
