@@ -10,6 +10,7 @@ import torch
 from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.delta import energy
 from engine.decompose.factor_error import ExactFactors
+from engine.decompose.fp8_factors import FP8, Fp8Factors, fit_fp8, fp8_at
 from engine.decompose.method import StoringRule
 from engine.decompose.pieces import Pieces
 from engine.decompose.stored_layer import Difference, Factors, StoredLayer
@@ -18,7 +19,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.settings import SAFETENSORS_DTYPES
 from engine.steps import check
 
-_TORCH_DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
+_TORCH_DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F8_E4M3": FP8}
 CLAMP_QUANTILE = 0.99
 # Largest relative change of a tensor's norm by rounding. bf16 always loses about 0.15 %: that is its precision.
 ROUNDING_LIMITS = {torch.float16: 1e-3, torch.bfloat16: 4e-3, torch.float32: 1.0}
@@ -40,6 +41,7 @@ class Storing:
         energy_before: 1 - |delta - kept|^2 / |delta|^2 before clamping and rounding.
         energy_retained: the same for the tensors as they will be loaded.
         relative_error: |delta - loaded| / |delta|.
+        below_normal: share of the factors' numbers that lie below fp8's smallest normal one; 0 for other dtypes.
     """
 
     clamp: str
@@ -50,6 +52,7 @@ class Storing:
     energy_before: float
     energy_retained: float
     relative_error: float
+    below_normal: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,16 @@ def store_factors(
         up, down = _limited(up, down, decided)
     elif rule.clamp_quantile:
         up, down, clamp, limit = _clamped(exact, rule.clamp_max_loss)
-    power = _scale_power(up, down) if rule.output_dtype == "fp16" and rule.alpha is None else 0
+    if rule.fp8:
+        fp8 = fit_fp8(exact.up, exact.down, limit=limit if clamp == "clamped" else math.inf)
+        if fp8 is not None:
+            return _stored_fp8(fp8, exact, svd, kernel, clamp, limit)
+    power = _scale_power(up, down) if rule.difference_dtype == "fp16" and rule.alpha is None else 0
     scale, alpha = _scaling(svd.rank, power, rule.alpha)
     if scale != 1.0:
         up, down = up * scale, down * scale
     (up, down), dtype, fallback = _rounded((up, down), rule, layer)
+    fallback = fallback or rule.fp8
     loaded = alpha / svd.rank
     # Clamping is no random change: what it does along the error of the factors themselves must be measured.
     lost = exact.lost(up.to(torch.float32), down.to(torch.float32), loaded, measured=clamp == "clamped")
@@ -122,11 +130,34 @@ def store_factors(
 
 def restore_factors(svd: TruncatedSvd, kernel: tuple[int, ...], rule: StoringRule, how: Storing) -> Stored:
     """The tensors of `store_factors` once more, bit by bit, from the same decomposition and what was decided then."""
+    if how.dtype == "F8_E4M3":
+        fp8 = fp8_at(*_balanced(svd), how.power, limit=how.limit if how.clamp == "clamped" else math.inf)
+        return Stored(_factors(fp8.up, fp8.down, svd.rank * math.ldexp(1.0, -2 * how.power), kernel), how)
     up, down = _limited(*_balanced(svd), how)
     scale, alpha = _scaling(svd.rank, how.power, rule.alpha)
     dtype = _TORCH_DTYPES[how.dtype]
     up, down = ((factor * scale).to(dtype).contiguous() for factor in (up, down))
     return Stored(_factors(up, down, alpha, kernel), how)
+
+
+def _stored_fp8(
+    fp8: Fp8Factors, exact: ExactFactors, svd: TruncatedSvd, kernel: tuple[int, ...], clamp: str, limit: float
+) -> Stored:
+    scale = math.ldexp(1.0, -2 * fp8.power)
+    up, down = (factor.to(svd.u.device) for factor in fp8.balanced())
+    lost = exact.lost(up, down, scale, measured=True)  # fitting is no random change, as little as clamping is
+    how = Storing(
+        clamp=clamp,
+        limit=limit,
+        power=fp8.power,
+        dtype="F8_E4M3",
+        fallback=False,
+        energy_before=1.0 - svd.residual_energy / exact.total,
+        energy_retained=1.0 - lost / exact.total,
+        relative_error=math.sqrt(lost / exact.total),
+        below_normal=fp8.below,
+    )
+    return Stored(_factors(fp8.up, fp8.down, svd.rank * scale, kernel), how)
 
 
 def store_difference(delta: torch.Tensor, rule: StoringRule, *, total: float, layer: str) -> Stored:
@@ -216,13 +247,16 @@ def _scale_power(up: torch.Tensor, down: torch.Tensor) -> int:
 def _rounded(
     tensors: tuple[torch.Tensor, ...], rule: StoringRule, layer: str
 ) -> tuple[tuple[torch.Tensor, ...], str, bool]:
-    """Round to the output dtype, or keep float32 where rounding would lose too much of a tensor's norm."""
-    name = SAFETENSORS_DTYPES[rule.output_dtype]
+    """Round to the output dtype, or keep float32 where rounding would lose too much of a tensor's norm.
+
+    The output dtype of eight bits is not for what comes here: it is fp16 then.
+    """
+    name = SAFETENSORS_DTYPES[rule.difference_dtype]
     dtype = _TORCH_DTYPES[name]
     rounded = tuple(tensor.to(dtype) for tensor in tensors)
     if not all(map(math.isfinite, map(_largest, rounded))):
         largest = max(map(_largest, tensors))
-        raise EngineError(ErrorCode.DTYPE_OVERFLOW, tensor=layer, dtype=rule.output_dtype, value=largest)
+        raise EngineError(ErrorCode.DTYPE_OVERFLOW, tensor=layer, dtype=rule.difference_dtype, value=largest)
 
     def loses_too_much(exact: torch.Tensor, inexact: torch.Tensor) -> bool:
         return _rounding_loss(exact, inexact) > ROUNDING_LIMITS[dtype] ** 2 * energy(exact)

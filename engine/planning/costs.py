@@ -25,6 +25,7 @@ from engine.settings import SAFETENSORS_DTYPES
 
 _READING = 200.0  # floating point operations that take as long as reading and subtracting one value
 _STORING = 5  # float32 copies of both factors at most, while they are split, clamped, scaled, rounded and judged
+_FITTING, _FITTED_SQUARES = 3, 6  # the same while fp8 factors are fitted, and float64 matrices of the rank squared
 _JUDGED = 2 * 4 * 32  # bytes for each column: two copies of the rows by which clamping is judged at first
 _RECORD = 4096  # a journal's record beside its numbers
 
@@ -36,20 +37,21 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
 
 def stored_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule) -> int:
     """Largest size of what is stored for a weight by one of a method's rules."""
-    size = DTYPES[SAFETENSORS_DTYPES[rule.output_dtype]].bits // 8
     if not method.stores_factors(weight.kind):
-        return weight.numel * size
+        return weight.numel * DTYPES[SAFETENSORS_DTYPES[rule.difference_dtype]].bits // 8
+    size = DTYPES[SAFETENSORS_DTYPES[rule.output_dtype]].bits // 8
     rows, columns = matrix_shape(weight.shape)
     return min(method.policy.rank, rows, columns) * (rows + columns) * size + 4
 
 
 def enlarging_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule) -> int:
     """What is added to that where the weight is enlarged: its new part, an identity, and zeros beside the factors."""
-    size = DTYPES[SAFETENSORS_DTYPES[rule.output_dtype]].bits // 8
+    size = DTYPES[SAFETENSORS_DTYPES[rule.difference_dtype]].bits // 8
     (rows, columns), (more_rows, more_columns) = matrix_shape(weight.shape), matrix_shape(weight.finetuned.shape)
     rank = min(method.policy.rank, rows, columns)
     new = min(more_rows - rows or more_rows, more_columns - columns or more_columns)
-    return ((rank + new) * (more_rows + more_columns) - rank * (rows + columns)) * size + 8 * len(weight.shape)
+    whole = (rank + new) * (more_rows + more_columns) * size
+    return whole - rank * (rows + columns) * DTYPES[SAFETENSORS_DTYPES[rule.output_dtype]].bits // 8 + 8 * len(weight.shape)
 
 
 def journal_bytes(weight: PairedWeight, method: LayerMethod) -> int:
@@ -87,10 +89,18 @@ def _delta_work(weight: PairedWeight, method: LayerMethod, *, host: bool) -> int
     if not method.stores_factors(weight.kind):
         return delta + 4 * weight.numel + CHUNK_BYTES + others  # the rounded copy
     shape = matrix_shape(weight.shape)
-    factors = 4 * method.policy.cap(shape) * sum(shape)
     solver = solver_bytes(weight, method, host=host)
-    storing = _STORING * factors + max(CHUNK_BYTES, _JUDGED * shape[1])
+    storing = _storing_bytes(shape, method) + max(CHUNK_BYTES, _JUDGED * shape[1])
     return delta + max(solver, storing + others)
+
+
+def _storing_bytes(shape: tuple[int, int], method: LayerMethod) -> int:
+    """What storing the factors of a decomposition takes."""
+    cap = method.policy.cap(shape)
+    factors = 4 * cap * sum(shape)
+    if not any(rule.fp8 for rule in method.storing):
+        return _STORING * factors
+    return max(_STORING * factors, _FITTING * factors + _FITTED_SQUARES * 8 * cap * cap + CHUNK_BYTES)
 
 
 def _delta_bytes(weight: PairedWeight, *, host: bool) -> int:
@@ -135,7 +145,7 @@ def _in_pieces(weight: PairedWeight, method: LayerMethod) -> Need:
     piece = 4 * values + sum(_part_bytes(view, values) for view in (weight.finetuned, weight.original))
     piece += _rounded_part_bytes(weight, values)
     left_over = 4 * values  # of a piece
-    storing = _STORING * 4 * cap * sum(shape) + max(left_over, _JUDGED * shape[1])
+    storing = _storing_bytes(shape, method) + max(left_over, _JUDGED * shape[1])
     return Need(0, piece + max(piecewise_bytes(shape, cap), storing), "pieces")
 
 
