@@ -14,6 +14,7 @@ LoraType = Literal["standard", "full", "adaptive_ratio", "adaptive_quantile", "a
 Algorithm = Literal["svd_linalg", "svd_lowrank"]
 OutputDtype = Literal["fp16", "bf16", "fp32", "fp8_e4m3"]
 RoundOriginal = Literal["auto", "on", "off"]
+SizeBy = Literal["uniform", "energy", "relative"]
 SAFETENSORS_DTYPES: dict[OutputDtype, str] = {"fp16": "F16", "bf16": "BF16", "fp32": "F32", "fp8_e4m3": "F8_E4M3"}
 Component = Literal["denoiser", "text_encoders", "vae", "other"]
 VramUsageMode = Literal["conservative", "balanced", "aggressive"]
@@ -34,11 +35,19 @@ def _split_list(value: object) -> object:
     return value
 
 
+def _alpha_text(value: object) -> object:
+    """Accept a number for the text that stands for it."""
+    return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
 def _none_word(value: object) -> object:
     """Accept an empty text or ``none`` for a size that is not set."""
     if isinstance(value, str) and value.strip().lower() in ("", "none"):
         return None
     return value
+
+
+_NEWER = ("program", "target_size", "size_by", "alpha", "strength")
 
 
 class ExtractionSettings(BaseModel):
@@ -116,6 +125,47 @@ class ExtractionSettings(BaseModel):
         title="For",
         description="Whose key names the file uses. ComfyUI's are also read by Forge and others; Kohya's are read by "
         "nearly everything and go on in trainers, but hold no biases, norms and bare parameters.",
+    )
+    program: str = Field(  # its choices are the rows of `engine.formats.programs`, which planning asks
+        "",
+        pattern=r"^([a-z][a-z0-9_]*)?$",
+        title="Program",
+        description="The program that is to load the file; chooses the format and what can be in it. Without one: "
+        "what all programs of the format read.",
+        json_schema_extra={"advanced": True},
+    )
+    target_size: Annotated[ByteSize | None, BeforeValidator(_none_word)] = Field(
+        None,
+        gt=0,
+        title="Size",
+        description="Size of the file, such as 150MB (10^6 bytes each): ranks are chosen so that it is at most that.",
+        json_schema_extra={"advanced": True},
+    )
+    size_by: SizeBy = Field(
+        "uniform",
+        title="Ranks by",
+        description="How ranks are shared between layers for a size: uniform, by energy per byte, or by each layer's "
+        "relative change.",
+        json_schema_extra={
+            "advanced": True,
+            "choice_titles": {"uniform": "Uniform", "energy": "Energy", "relative": "Relative change"},
+        },
+    )
+    alpha: Annotated[str, BeforeValidator(_alpha_text)] = Field(
+        "auto",
+        pattern=r"^(auto|rank|\d{1,6}(\.\d{1,6})?)$",
+        title="Alpha",
+        description="The alpha in the file: a number, rank, or auto. Factors are scaled so that their product stays "
+        "the same.",
+        json_schema_extra={"advanced": True},
+    )
+    strength: float = Field(
+        1.0,
+        ge=0.05,
+        le=16.0,
+        title="Strength",
+        description="What the whole LoRA is multiplied by, so that strength 1 in a program means this one.",
+        json_schema_extra={"advanced": True, "step": 0.05},
     )
     bias_diff: bool = Field(
         True,
@@ -206,6 +256,15 @@ class ExtractionSettings(BaseModel):
         "decompositions. Off: everything is computed anew.",
         json_schema_extra={"advanced": True},
     )
+
+    @property
+    def newer_defaults(self) -> frozenset[str]:
+        """Parameters that earlier versions did not have and that are at their defaults.
+
+        Files, reports and journals do not name them, so that they stay as those versions wrote and read them.
+        """
+        fields = type(self).model_fields
+        return frozenset(name for name in _NEWER if getattr(self, name) == fields[name].default)
 
     @property
     def own_clamp_limit(self) -> bool:

@@ -206,7 +206,7 @@ def _keys_of_all(
     row: LoraFormat, index: LoraIndex, pairing: Pairing, weights: list[PairedWeight]
 ) -> dict[str, tuple[str, ...]]:
     """The keys of each weight that are in the file; keys that two weights have in a format are the first one's."""
-    row = row.for_model(pairing.family, pairing.names)
+    row = row.for_pair(pairing)
     taken: set[str] = set()
     found: dict[str, tuple[str, ...]] = {}
     for weight in weights:

@@ -22,12 +22,20 @@ class StoringRule:
         clamp_quantile: whether factors are clamped.
         clamp_max_loss: largest share of the energy that clamping may cost.
         alpha: the alpha of every layer, to which its factors are rescaled; None gives each layer its own.
+        rank: the largest rank of a layer in the file; None for that of the decomposition.
+        strength: what the change is multiplied by.
+        baked: up @ down is the change itself, for files without an alpha.
+        alpha_is_rank: a layer's alpha is its rank, always.
     """
 
     output_dtype: OutputDtype
     clamp_quantile: bool
     clamp_max_loss: float
     alpha: float | None = None
+    rank: int | None = None
+    strength: float = 1.0
+    baked: bool = False
+    alpha_is_rank: bool = False
 
     @property
     def fp8(self) -> bool:

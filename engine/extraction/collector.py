@@ -59,14 +59,14 @@ class OutputCollector:
 
     def _tensors(self, index: int, outcome: LayerOutcome) -> dict[str, torch.Tensor]:
         weight = self._plan.layers[index]
-        keys = self._output.keys.get(weight.name)
-        layer = outcome.stored[self._rule].layer if outcome.stored and keys else None
-        if keys is not None and "reshape" in keys and _compared(outcome):
+        places = self._output.places.get(weight.name, ())
+        layer = outcome.stored[self._rule].layer if outcome.stored and places else None
+        if self._enlarges(weight.name) and _compared(outcome):
             assert layer is None or isinstance(layer, Factors), "differences enlarge nothing"
             new = read_grown(self._sources.finetuned, weight)
             rule, original = self._output.storing, matrix_shape(weight.shape)
             layer = enlarge(layer, new, original, weight.finetuned.shape, rule)
-        return {} if layer is None or keys is None else self._output.format.tensors(keys, layer.parts)
+        return {} if layer is None else self._output.format.tensors(places, layer.parts)
 
     def write_whole(self, name: str, tensor: torch.Tensor) -> None:
         """Add a weight that only the fine-tuned model has, where the format has a place for it."""
@@ -78,7 +78,7 @@ class OutputCollector:
     def finish(self, outcome: LayerOutcome) -> LayerResult | None:
         """Count a layer that is in the file, or is not; returns its row as it stands in this file."""
         name = outcome.row.name if outcome.row else outcome.left_out.name if outcome.left_out else ""
-        held = name in self._output.keys  # if not, the reason is among the plan's
+        held = name in self._output.places  # if not, the reason is among the plan's
         self._count_grown(name, outcome)
         if outcome.row is None or not held:
             self.measured(name, outcome.delta_energy)
@@ -92,7 +92,7 @@ class OutputCollector:
         return row
 
     def _enlarges(self, name: str) -> bool:
-        return "reshape" in self._output.keys.get(name, {})
+        return name in self._output.enlarged
 
     def _count_grown(self, name: str, outcome: LayerOutcome) -> None:
         """Add the energy of what a weight has beyond the original's shape, against zero."""

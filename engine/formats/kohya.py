@@ -17,6 +17,7 @@ from engine.formats.lora_format import LayerKeys, LoraFacts, LoraFormat, LoraInd
 from engine.models.families import Family
 from engine.models.layouts import HUNYUAN_VIDEO_TENCENT, NATIVE, SD1, Layout
 from engine.models.names import DENOISER
+from engine.models.pairing import Pairing
 
 _ENDINGS: dict[StoredPart, str] = {"up": ".lora_up.weight", "down": ".lora_down.weight", "alpha": ".alpha"}
 _UNET = "lora_unet_"
@@ -68,8 +69,12 @@ class Kohya(LoraFormat):
         """Without a layout of one model's names, families that trainers name otherwise have no keys."""
         self._trainers = trainers
 
-    def for_model(self, family: Family, names: Iterable[str]) -> Kohya:
-        """See `LoraFormat.for_model`."""
+    def for_pair(self, pairing: Pairing) -> Kohya:
+        """See `LoraFormat.for_pair`."""
+        return self.for_names(pairing.family, pairing.names)
+
+    def for_names(self, family: Family, names: Iterable[str]) -> Kohya:
+        """The format for a model with these canonical names."""
         layout = _TRAINERS.get(family.key)
         if layout is None:
             return self

@@ -3,18 +3,56 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import Any
 
 from engine.decompose.method import StoredPart
 from engine.events import Notice
 from engine.models.families import Family
+from engine.models.pairing import Pairing
 
 LayerKeys = Mapping[StoredPart, str]
 """The key of each part of a stored layer; empty where the format has no place for it."""
-_Tensor = TypeVar("_Tensor")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a stored layer, or some of its rows, stands in a file.
+
+    Several places of one layer hold different rows of it, such as the q, k and v of a fused weight, or the same ones
+    under two spellings of a name.
+
+    Attributes:
+        keys: of each part.
+        rows: the first of the layer's rows (output channels) that stand there, and the one after the last; None for
+            all. Factors have these rows of up, and all of down.
+        swapped: the two halves of these rows are exchanged in the file.
+        transposed: the file's weight is (in, out), so that up and down change their roles. Matrices only.
+    """
+
+    keys: LayerKeys
+    rows: tuple[int, int] | None = None
+    swapped: bool = False
+    transposed: bool = False
+
+    def parts(self, parts: Mapping[StoredPart, Any]) -> dict[StoredPart, Any]:
+        """The tensors that stand there, of those of the whole layer; see `StoredLayer.parts`."""
+        placed = {part: self._rows_of(part, tensor) for part, tensor in parts.items()}
+        if self.transposed:
+            matrices = {part: tensor.transpose(0, 1) for part, tensor in placed.items() if part in _OTHER_SIDE}
+            placed |= {_OTHER_SIDE[part]: tensor for part, tensor in matrices.items()}
+        return {part: tensor for part, tensor in placed.items() if part in self.keys}
+
+    def _rows_of(self, part: StoredPart, tensor: Any) -> Any:
+        if part not in ("up", "difference"):
+            return tensor
+        rows = tensor if self.rows is None else tensor[slice(*self.rows)]
+        return rows.roll(len(rows) // 2, 0) if self.swapped else rows
+
+
+_OTHER_SIDE: dict[StoredPart, StoredPart] = {"up": "down", "down": "up", "difference": "difference"}
 
 
 @dataclass(frozen=True)
@@ -85,6 +123,7 @@ class LoraFormat(ABC):
         holds_differences: whether a layer can be stored as its difference.
         one_alpha: whether all layers of a file have the same alpha, the largest rank that any of them can have.
         own_prefixes: whether its keys begin with prefixes that make it likelier than a format that takes any name.
+        scale_baked: whether up @ down is the change itself, as a file has no alpha.
     """
 
     key: str
@@ -92,14 +131,28 @@ class LoraFormat(ABC):
     holds_differences: bool = True
     one_alpha: bool = False
     own_prefixes: bool = False
+    scale_baked: bool = False
 
-    def for_model(self, family: Family, names: Iterable[str]) -> LoraFormat:
-        """The format for one model, where its keys depend on how many blocks there are: the canonical names of all."""
+    def for_pair(self, pairing: Pairing) -> LoraFormat:
+        """The format for one pair of models, where its keys depend on their other weights or the names in a file."""
         return self
+
+    def places(self, family: Family, name: str, kind: str, shape: Sequence[int], *, factors: bool) -> tuple[Place, ...]:
+        """Where a stored layer stands in a file; none where the format cannot hold it.
+
+        Args:
+            family: of the models.
+            name: the weight's canonical name.
+            kind: the weight's kind, see `PairedWeight`.
+            shape: the weight's shape, (out, in, kernel sizes ...).
+            factors: it is stored as factors rather than as its difference.
+        """
+        keys = self.keys(family, name, kind, factors=factors)
+        return (Place(keys),) if keys else ()
 
     @abstractmethod
     def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
-        """The keys of a stored layer; none where the format cannot hold it.
+        """The keys of a stored layer that stands in one place as it is; none where the format cannot hold it.
 
         Args:
             family: of the models.
@@ -108,9 +161,14 @@ class LoraFormat(ABC):
             factors: it is stored as factors rather than as its difference.
         """
 
-    def tensors(self, keys: LayerKeys, parts: Mapping[StoredPart, _Tensor]) -> dict[str, _Tensor]:
-        """The tensors of a stored layer by their keys, in the order in which they are written."""
-        return {keys[part]: tensor for part, tensor in parts.items()}
+    def tensors(self, places: Sequence[Place], parts: Mapping[StoredPart, Any]) -> dict[str, Any]:
+        """The tensors of a stored layer by their keys, in the order in which they are written.
+
+        Args:
+            places: of the layer.
+            parts: its tensors, see `StoredLayer.parts`.
+        """
+        return {place.keys[part]: tensor for place in places for part, tensor in place.parts(parts).items()}
 
     def whole_key(self, family: Family, name: str) -> str | None:
         """The key of a weight that is set as a whole; None where the format has none."""

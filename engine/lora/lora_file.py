@@ -17,7 +17,7 @@ from engine.checkpoints.tensors import read_stored
 from engine.decompose.stored_layer import Difference, Factors, StoredLayer
 from engine.errors import EngineError, ErrorCode
 from engine.formats.header_room import header_room
-from engine.formats.lora_format import LayerKeys, LoraFormat
+from engine.formats.lora_format import LayerKeys, LoraFormat, Place
 from engine.formats.registry import formats_of, likeliest
 from engine.formats.safetensors_writer import SafetensorsWriter
 
@@ -158,7 +158,7 @@ class LoraWriter:
             EngineError: ``output_unwritable`` or ``disk_full``.
         """
         assert self._writer is not None, "not published yet"
-        for key, tensor in self._format.tensors(keys, layer.parts).items():
+        for key, tensor in self._format.tensors((Place(keys),), layer.parts).items():
             self._writer.add(key, tensor)
 
     def add_whole(self, key: str, tensor: torch.Tensor) -> None:

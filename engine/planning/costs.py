@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from engine.checkpoints import Piece, WeightView
 from engine.checkpoints.dtypes import DTYPES
@@ -20,6 +21,7 @@ from engine.decompose.workspace import (
     workspace_bytes,
 )
 from engine.devices.memory_rules import PART_VALUES, Need, pooled_bytes
+from engine.formats.lora_format import Place
 from engine.models.pairing import PairedWeight
 from engine.settings import SAFETENSORS_DTYPES
 
@@ -35,13 +37,24 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[0], math.prod(shape[1:])
 
 
-def stored_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule) -> int:
-    """Largest size of what is stored for a weight by one of a method's rules."""
-    if not method.stores_factors(weight.kind):
-        return weight.numel * DTYPES[SAFETENSORS_DTYPES[rule.difference_dtype]].bits // 8
-    size = DTYPES[SAFETENSORS_DTYPES[rule.output_dtype]].bits // 8
-    rows, columns = matrix_shape(weight.shape)
-    return min(method.policy.rank, rows, columns) * (rows + columns) * size + 4
+def stored_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule, places: Sequence[Place] = ()) -> int:
+    """Largest size of what is stored for a weight by one of a method's rules.
+
+    Args:
+        weight: the weight.
+        method: how it is decomposed.
+        rule: how it is stored.
+        places: where it stands in a file; none for once as a whole, with an alpha.
+    """
+    factors = method.stores_factors(weight.kind)
+    size = DTYPES[SAFETENSORS_DTYPES[rule.output_dtype if factors else rule.difference_dtype]].bits // 8
+    rows, columns = matrix_shape(weight.shape) if weight.shape else (1, 1)
+    parts = [place.rows or (0, rows) for place in places] or [(0, rows)]
+    if not factors:
+        return sum((end - start) * columns for start, end in parts) * size
+    rank = min(method.policy.rank, rows, columns)
+    alphas = sum("alpha" in place.keys for place in places) if places else 1
+    return sum(rank * (end - start + columns) for start, end in parts) * size + 4 * alphas
 
 
 def enlarging_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule) -> int:

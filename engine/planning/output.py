@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from engine.disk import free_bytes, same_disk
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice, NoticeCode
 from engine.formats.header_room import header_room
-from engine.formats.lora_format import LayerKeys, LoraFormat
+from engine.formats.lora_format import LoraFormat, Place
 from engine.formats.output_path import check_writable, first_free, numbered, output_folder_and_stem, rank_label
 from engine.formats.registry import format_named, formats_for
 from engine.models.families import Family
@@ -40,7 +41,7 @@ class Output:
         rank_label: the same in its name: ``32``, ``full`` or ``adaptive_fro_0.85``.
         format: gives layers their keys.
         storing: how layers are stored in it.
-        keys: of the layers that it holds, by canonical name.
+        places: of the layers that it holds, by canonical name.
         whole_keys: of the weights that only the fine-tuned model has and that it holds, by canonical name.
         left_out: what is not in it, and why.
         folder: where it goes.
@@ -59,7 +60,7 @@ class Output:
     rank_label: str
     format: LoraFormat
     storing: StoringRule
-    keys: Mapping[str, LayerKeys]
+    places: Mapping[str, tuple[Place, ...]]
     whole_keys: Mapping[str, str]
     left_out: tuple[LeftOut, ...]
     folder: Path
@@ -70,10 +71,10 @@ class Output:
     identity: str
     coverage: Coverage
 
-    @property
+    @cached_property
     def enlarged(self) -> frozenset[str]:
         """The names of weights that it enlarges to the fine-tuned model's shape, new part included."""
-        return frozenset(name for name, parts in self.keys.items() if "reshape" in parts)
+        return _enlarged(self.places)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -139,43 +140,47 @@ def _output(
         EngineError: ``output_escapes``, ``format_unknown``, or ``format_unsuitable`` where the format cannot be
             written for these models, or at this type, or holds nothing of what is chosen.
     """
-    row = format_named(settings.key_format).for_model(pairing.family, pairing.names)
+    row = format_named(settings.key_format).for_pair(pairing)
     folder, stem = output_folder_and_stem(output_dir, settings, hardware, row.stem)
     numbers[folder, stem] = first_free(folder, stem, numbers[folder, stem] + 1)
     _check_suits(row, pairing.family, method)
-    found = {weight.name: _keys(row, pairing.family, weight, method, settings) for weight in selection.extracted}
-    taken = {key: name for name, parts in reversed(found.items()) for key in parts.values()}  # by the first weight
-    keys = {name: parts for name, parts in found.items() if parts and _owner(taken, parts) == name}
-    if selection.extracted and not keys:
+    found = {weight.name: _places(row, pairing.family, weight, method, settings) for weight in selection.extracted}
+    taken = {key: name for name, places in reversed(found.items()) for key in _keys(places)}  # by the first weight
+    held_places = {name: places for name, places in found.items() if places and _owner(taken, places) == name}
+    if selection.extracted and not held_places:
         raise unsuitable(row, pairing.family, "nothing")
     whole = {name: row.whole_key(pairing.family, name) for name in selection.new}
     taken = {key: name for name, key in reversed(whole.items()) if key is not None} | taken
     whole_keys = {name: key for name, key in whole.items() if key is not None and taken[key] == name}
     details = {name: row.title for name in (*found, *whole)}
-    for name, parts in found.items():
-        if parts and name not in keys:
-            details[name] = f"{row.title}: the same key as {_owner(taken, parts)}"
+    for name, places in found.items():
+        if places and name not in held_places:
+            details[name] = f"{row.title}: the same key as {_owner(taken, places)}"
     for name, key in whole.items():
         if key is not None and name not in whole_keys:
             details[name] = f"{row.title}: the same key as {taken[key]}"
-    names = (*(name for name in found if name not in keys), *(name for name in whole if name not in whole_keys))
-    held = [weight for weight in selection.extracted if weight.name in keys]
+    names = (*(name for name in found if name not in held_places), *(name for name in whole if name not in whole_keys))
+    held = [weight for weight in selection.extracted if weight.name in held_places]
     rule = StoringRule.of(settings, _largest_rank(held, method) if row.one_alpha and held else None)
-    all_keys = [key for parts in keys.values() for key in parts.values()]
-    enlarged = {name for name, parts in keys.items() if "reshape" in parts}
-    unsaid = _unsaid(selection)
+    all_keys = [key for places in held_places.values() for key in _keys(places)]
+    enlarged = _enlarged(held_places)
+    unsaid = _unsaid(selection) | settings.newer_defaults
     header_bytes = header_room((*all_keys, *whole_keys.values()), _texts(settings, hardware, unsaid))
-    size = _LENGTH_BYTES + header_bytes + sum(stored_bytes(weight, method, rule) for weight in held)
+    size = (
+        _LENGTH_BYTES
+        + header_bytes
+        + sum(stored_bytes(weight, method, rule, held_places[weight.name]) for weight in held)
+    )
     size += sum(enlarging_bytes(weight, method, rule) for weight in held if weight.name in enlarged)
     return Output(
-        made_with=settings.model_dump(mode="json"),
+        made_with=settings.model_dump(mode="json", exclude=set(settings.newer_defaults)),
         made_with_text=settings.model_dump_json(exclude={"resume", *unsaid}),
         title=Path(settings.filename_prefix).name,
         rank=settings.rank if settings.lora_type == "standard" else None,
         rank_label=rank_label(settings),
         format=row,
         storing=rule,
-        keys=keys,
+        places=held_places,
         whole_keys=whole_keys,
         left_out=(*_outside(selection, enlarged), *_not_in_format({name: details[name] for name in names}, selection)),
         folder=folder,
@@ -229,20 +234,28 @@ def unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
     return EngineError(ErrorCode.FORMAT_UNSUITABLE, reason=reason, available=others, **names)
 
 
-def _keys(
+def _places(
     row: LoraFormat, family: Family, weight: PairedWeight, method: LayerMethod, settings: ExtractionSettings
-) -> LayerKeys:
+) -> tuple[Place, ...]:
     factors = method.stores_factors(weight.kind)
-    keys = row.keys(family, weight.name, weight.kind, factors=factors)
-    if not (keys and factors and settings.set_weight and weight.may_be_enlarged):
-        return keys
+    places = row.places(family, weight.name, weight.kind, weight.shape, factors=factors)
+    if not (places and factors and settings.set_weight and weight.may_be_enlarged):
+        return places
     key = row.reshape_key(family, weight.name)
-    return keys if key is None else {**keys, "reshape": key}
+    return places if key is None else (replace(places[0], keys={**places[0].keys, "reshape": key}), *places[1:])
 
 
-def _owner(taken: Mapping[str, str], parts: LayerKeys) -> str:
+def _keys(places: Iterable[Place]) -> list[str]:
+    return [key for place in places for key in place.keys.values()]
+
+
+def _enlarged(places: Mapping[str, tuple[Place, ...]]) -> frozenset[str]:
+    return frozenset(name for name, found in places.items() if any("reshape" in place.keys for place in found))
+
+
+def _owner(taken: Mapping[str, str], places: Iterable[Place]) -> str:
     """The first weight that has one of a weight's keys; the weight itself where there is no other."""
-    return next(iter(dict.fromkeys(taken[key] for key in parts.values())))
+    return next(iter(dict.fromkeys(taken[key] for key in _keys(places))))
 
 
 def _largest_rank(weights: list[PairedWeight], method: LayerMethod) -> float:

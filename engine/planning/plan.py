@@ -130,7 +130,7 @@ def make_plan(
     unusual = _unusual(settings)
     outputs = plan_outputs(pairing, selection, (settings, *also), hardware, method, output_dir)
     method = replace(method, storing=_rules(outputs))
-    held = {name for output in outputs for name in output.keys}
+    held = {name for output in outputs for name in output.places}
     layers = tuple(weight for weight in selection.extracted if weight.name in held)
     chosen = {weight.name: weight for weight in (*selection.measured, *selection.extracted)}
     measured = tuple(

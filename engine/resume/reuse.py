@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -173,13 +174,13 @@ def policy_key(policy: RankPolicy) -> list[Any]:
 
 
 def export_key(rule: StoringRule) -> dict[str, Any]:
-    """What decides how factors are stored. Without an alpha for the whole file as in the first version's records."""
-    key = {
-        "output_dtype": rule.output_dtype,
-        "clamp_quantile": rule.clamp_quantile,
-        "clamp_max_loss": rule.clamp_max_loss,
+    """What decides how factors are stored: what the first version's records have, and the rest where it is set."""
+    first = ("output_dtype", "clamp_quantile", "clamp_max_loss")
+    return {
+        item.name: getattr(rule, item.name)
+        for item in fields(rule)
+        if item.name in first or getattr(rule, item.name) != item.default
     }
-    return key if rule.alpha is None else key | {"alpha": rule.alpha}
 
 
 def number(value: float | None) -> float:

@@ -5649,6 +5649,11 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Alpha</source>
+        <translation>Alpha</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Also store the differences of biases, norms and bare parameters, which no low rank can hold.</source>
         <translation>Auch die Differenzen von Bias-Werten, Normen und einzelnen Parametern speichern, die kein niedriger Rang fassen kann.</translation>
     </message>
@@ -5739,6 +5744,11 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Energy</source>
+        <translation>Energie</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Exact (svd_linalg)</source>
         <translation>Exakt (svd_linalg)</translation>
     </message>
@@ -5776,6 +5786,11 @@
         <location filename="../../engine/settings.py"/>
         <source>Go on where it stopped</source>
         <translation>Weitermachen, wo gestoppt wurde</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>How ranks are shared between layers for a size: uniform, by energy per byte, or by each layer's relative change.</source>
+        <translation>Wie Ränge für eine Größe auf die Schichten verteilt werden: gleichmäßig, nach Energie je Byte oder nach der relativen Änderung jeder Schicht.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5900,6 +5915,11 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Program</source>
+        <translation>Programm</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Randomised (svd_lowrank)</source>
         <translation>Randomisiert (svd_lowrank)</translation>
     </message>
@@ -5915,8 +5935,18 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Ranks by</source>
+        <translation>Ränge nach</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Read ahead</source>
         <translation>Vorauslesen</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Relative change</source>
+        <translation>Relative Änderung</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5940,6 +5970,16 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Size</source>
+        <translation>Größe</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Size of the file, such as 150MB (10^6 bytes each): ranks are chosen so that it is at most that.</source>
+        <translation>Größe der Datei, etwa 150MB (je 10^6 Byte): Die Ränge werden so gewählt, dass sie höchstens so groß wird.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Skip broken layers</source>
         <translation>Defekte Schichten überspringen</translation>
     </message>
@@ -5960,6 +6000,11 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Strength</source>
+        <translation>Stärke</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Subspace iterations of svd_lowrank; a bound, fewer are used once converged.</source>
         <translation>Unterraum-Iterationen von svd_lowrank; eine Obergrenze, nach der Konvergenz werden es weniger.</translation>
     </message>
@@ -5967,6 +6012,16 @@
         <location filename="../../engine/settings.py"/>
         <source>The adaptive rule's parameter. Recommended: ratio 0.02-0.3, quantile 0.1-0.9, energy 0.8-0.99, Frobenius 0.8-0.99.</source>
         <translation>Parameter der adaptiven Regel. Empfohlen: Verhältnis 0,02–0,3, Quantil 0,1–0,9, Energie 0,8–0,99, Frobenius 0,8–0,99.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>The alpha in the file: a number, rank, or auto. Factors are scaled so that their product stays the same.</source>
+        <translation>Das Alpha in der Datei: eine Zahl, rank oder auto. Die Faktoren werden so skaliert, dass ihr Produkt gleich bleibt.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>The program that is to load the file; chooses the format and what can be in it. Without one: what all programs of the format read.</source>
+        <translation>Das Programm, das die Datei laden soll; bestimmt das Format und was darin stehen kann. Ohne Angabe: was alle Programme dieses Formats lesen.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5980,6 +6035,11 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Uniform</source>
+        <translation>Gleichmäßig</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Use what earlier runs of the same two models left: the layers of a stopped run, and finished decompositions. Off: everything is computed anew.</source>
         <translation>Verwenden, was frühere Läufe mit denselben Modellen hinterließen: Schichten eines gestoppten Laufs und fertige Zerlegungen. Aus: Alles wird neu berechnet.</translation>
     </message>
@@ -5987,6 +6047,11 @@
         <location filename="../../app/widgets/basics/fields.py"/>
         <source>VAE</source>
         <translation>VAE</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>What the whole LoRA is multiplied by, so that strength 1 in a program means this one.</source>
+        <translation>Womit das ganze LoRA multipliziert wird, sodass Stärke 1 in einem Programm diese bedeutet.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>

@@ -211,7 +211,7 @@ BY_DEPTH = ("sd1",)  # its names depend on how many blocks there are, see below
 )
 def test_every_other_family_has_kohya_names_that_lead_back_to_the_layer(family: Family) -> None:
     name = "diffusion_model." + next((name for name in family.signature if name.endswith("weight")), "a.b_c.weight")
-    keys = Kohya().for_model(family, [name]).keys(family, name, "matrix", factors=True)
+    keys = Kohya().for_names(family, [name]).keys(family, name, "matrix", factors=True)
     assert set(keys) == {"up", "down", "alpha"}
     index = Kohya().parse(keys.values())
     assert index is not None

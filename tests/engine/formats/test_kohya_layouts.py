@@ -82,7 +82,7 @@ def test_diffusers_with_the_lora_computes_what_the_fine_tuned_model_computes(
 def test_without_the_whole_model_there_are_no_names_that_could_be_wrong() -> None:
     name = "diffusion_model.input_blocks.4.1.transformer_blocks.0.attn1.to_q.weight"
     assert Kohya().keys(SD1, name, "matrix", factors=True) == {}
-    assert Kohya().for_model(SD1, [name]).keys(SD1, name, "matrix", factors=True) == {}
+    assert Kohya().for_names(SD1, [name]).keys(SD1, name, "matrix", factors=True) == {}
 
 
 @pytest.mark.parametrize("converted", [False, True], ids=["Tencent's names", "diffusers names"])

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from toys import format as toy_format
 
 from engine.errors import EngineError, ErrorCode
+from engine.formats.kohya import Kohya
 from engine.formats.registry import FORMATS, is_lora
 from engine.models.families import FAMILIES, Family
 from engine.session import inspect_model
@@ -89,7 +90,7 @@ def test_the_keys_of_every_format_lead_back_to_the_parts_of_the_layers(
         "diffusion_model.a.0.norm.weight": ("norm", False),
         "diffusion_model.modulation": ("parameter", False),
     }
-    bound = row.for_model(family, layers)
+    bound = row.for_names(family, layers) if isinstance(row, Kohya) else row
     keys = {name: bound.keys(family, name, kind, factors=factors) for name, (kind, factors) in layers.items()}
     written = [key for parts in keys.values() for key in parts.values()]
     index = row.parse([*written, "what/is this"])
