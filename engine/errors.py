@@ -51,6 +51,7 @@ class ErrorCode(str, Enum):
     INDEX_INVALID = "index_invalid"
     PICKLE_REFUSED = "pickle_refused"
     PART_UNKNOWN = "part_unknown"
+    DTYPE_UNSUITABLE = "dtype_unsuitable"
 
 
 class EngineError(Exception):

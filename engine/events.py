@@ -51,6 +51,8 @@ class NoticeCode(str, Enum):
     COMPARED_ROUNDED = "compared_rounded"
     FINETUNED_COARSER = "finetuned_coarser"
     ORIGINAL_COARSER = "original_coarser"
+    STORED_FP16 = "stored_fp16"
+    FP8_HALVES = "fp8_halves"
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,7 @@ def layer_row(
         seconds=StageSeconds(),
         grown_energy=grown,
         rounded=(weight.rounding and weight.rounding.rounded) or "",
+        below_normal=how.below_normal,
     )
 
 
@@ -164,6 +165,7 @@ def stored_row(row: LayerResult, how: Storing) -> LayerResult:
         relative_error=how.relative_error,
         clamp=how.clamp,
         stored_dtype=how.dtype,
+        below_normal=how.below_normal,
     )
 
 

@@ -116,8 +116,8 @@ class ExtractionSettings(BaseModel):
         "fp16",
         title="Precision",
         description="Number format of the file. fp16 suits nearly everything; a tensor that fp16 would damage is "
-        "stored in fp32 and reported. fp8_e4m3 takes half the bytes of fp16, so that twice the rank fits in the same file; "
-        "only ComfyUI and Forge read it.",
+        "stored in fp32 and reported. fp8_e4m3 takes half the bytes of fp16, so that twice the rank fits in the same "
+        "file; for ComfyUI and Forge alone.",
     )
     key_format: str = Field(  # its choices are the rows of `engine.formats.registry`, which planning asks
         "comfyui",

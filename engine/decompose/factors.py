@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 
@@ -54,6 +55,13 @@ class Storing:
     relative_error: float
     below_normal: float = 0.0
 
+    def document(self) -> dict[str, Any]:
+        """JSON values; without what is only said of fp8, which earlier versions do not know."""
+        values = asdict(self)
+        if self.dtype != "F8_E4M3":
+            del values["below_normal"]
+        return values
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -82,7 +90,7 @@ def store_factors(
 
     Args:
         delta: (out, in * kernel sizes) float32, held or in pieces. None where only its decomposition is at hand: then
-            the energies are lower bounds, which differ from the truth only where factors were clamped.
+            the energies are lower bounds, which differ from the truth only where factors were clamped or are in fp8.
         svd: its decomposition.
         kernel: the kernel sizes of a convolution; empty for a matrix.
         rule: dtype, clamping and alpha.

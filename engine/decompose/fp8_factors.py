@@ -171,7 +171,8 @@ def _round(side: _Side, rounded: _Rounded) -> None:
 def _refit(side: _Side, fixed: _Side, codes: _Rounded, *, measured: bool) -> _Rounded:
     """Fit a factor by least squares to the other one as it was rounded, and round it.
 
-    With A the other one's best values, X what they became and B this one's, Y of |X Y^T - A B^T| is B (A^T X) (X^T X)^-1.
+    With A the other one's best values, X what they became and B this one's, |X Y^T - A B^T| is least at
+    Y = B (A^T X) (X^T X)^-1.
     """
     rank = side.values.shape[1]
     gram = torch.zeros(rank, rank, dtype=torch.float64, device=side.values.device)
@@ -191,7 +192,7 @@ def _refit(side: _Side, fixed: _Side, codes: _Rounded, *, measured: bool) -> _Ro
 
 
 def _solved(gram: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """gram^-1 @ right for the Gram matrix of nearly orthogonal columns of any size; rows of columns that are 0 are 0."""
+    """gram^-1 @ right for the Gram matrix of nearly orthogonal columns of any length; 0 in the rows of columns of 0."""
     norms = gram.diagonal().sqrt()
     scale = torch.where(norms > 0.0, 1.0 / norms, 0.0)[:, None]
     normal = gram.mul_(scale).mul_(scale.T)
@@ -215,9 +216,9 @@ def _first_power(up: torch.Tensor, down: torch.Tensor, activations: torch.Tensor
     power = max(_SMALLEST_POWER, min(_LARGEST_POWER, math.floor(math.log2(_ROOM * LARGEST / largest))))
     inner = (activations * math.ldexp(1.0, power - shift)) @ down.T
     outer = (inner * math.ldexp(1.0, power + shift)) @ up.T
-    sizes = (_largest(item) / (_ROOM * _HALF_LARGEST) for item in (inner, outer))
-    excess = [math.ceil(math.log2(size) / count) if size > 1.0 else 0 for size, count in zip(sizes, (1, 2), strict=True)]
-    return max(_SMALLEST_POWER, power - max(excess))
+    # Of the powers of two that are too many each takes one from the inner product, and two from the outer one.
+    excess = [math.log2(max(1.0, _largest(item) / (_ROOM * _HALF_LARGEST))) for item in (inner, outer)]
+    return max(_SMALLEST_POWER, power - max(math.ceil(excess[0]), math.ceil(excess[1] / 2.0)))
 
 
 def _activations(down: torch.Tensor) -> torch.Tensor:

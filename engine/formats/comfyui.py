@@ -30,6 +30,7 @@ class ComfyUI(LoraFormat):
     """What ComfyUI loads for every architecture; each layer has an alpha of its own, always float32."""
 
     key = "comfyui"
+    holds_fp8 = True
     title = "ComfyUI"
 
     def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:

@@ -122,6 +122,7 @@ class LoraFormat(ABC):
         title: what people call it.
         holds_differences: whether a layer can be stored as its difference.
         one_alpha: whether all layers of a file have the same alpha, the largest rank that any of them can have.
+        holds_fp8: whether all programs that read it read factors in fp8.
         own_prefixes: whether its keys begin with prefixes that make it likelier than a format that takes any name.
         scale_baked: whether up @ down is the change itself, as a file has no alpha.
     """
@@ -130,6 +131,7 @@ class LoraFormat(ABC):
     title: str
     holds_differences: bool = True
     one_alpha: bool = False
+    holds_fp8: bool = False
     own_prefixes: bool = False
     scale_baked: bool = False
 

@@ -63,8 +63,8 @@ def enlarging_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule
     (rows, columns), (more_rows, more_columns) = matrix_shape(weight.shape), matrix_shape(weight.finetuned.shape)
     rank = min(method.policy.rank, rows, columns)
     new = min(more_rows - rows or more_rows, more_columns - columns or more_columns)
-    whole = (rank + new) * (more_rows + more_columns) * size
-    return whole - rank * (rows + columns) * DTYPES[SAFETENSORS_DTYPES[rule.output_dtype]].bits // 8 + 8 * len(weight.shape)
+    whole = (rank + new) * (more_rows + more_columns) * size + 8 * len(weight.shape)
+    return whole - rank * (rows + columns) * DTYPES[SAFETENSORS_DTYPES[rule.output_dtype]].bits // 8
 
 
 def journal_bytes(weight: PairedWeight, method: LayerMethod) -> int:

@@ -18,7 +18,7 @@ from engine.events import Notice, NoticeCode
 from engine.formats.header_room import header_room
 from engine.formats.lora_format import LoraFormat, Place
 from engine.formats.output_path import check_writable, first_free, numbered, output_folder_and_stem, rank_label
-from engine.formats.registry import format_named, formats_for
+from engine.formats.registry import FORMATS, format_named, formats_for
 from engine.models.families import Family
 from engine.models.pairing import PairedWeight, Pairing, Selection
 from engine.planning.costs import enlarging_bytes, matrix_shape, stored_bytes
@@ -138,12 +138,14 @@ def _output(
 
     Raises:
         EngineError: ``output_escapes``, ``format_unknown``, or ``format_unsuitable`` where the format cannot be
-            written for these models, or at this type, or holds nothing of what is chosen.
+            written for these models, or at this type, or holds nothing of what is chosen, or ``dtype_unsuitable`` for
+            a precision that these files cannot have.
     """
     row = format_named(settings.key_format).for_pair(pairing)
     folder, stem = output_folder_and_stem(output_dir, settings, hardware, row.stem)
     numbers[folder, stem] = first_free(folder, stem, numbers[folder, stem] + 1)
     _check_suits(row, pairing.family, method)
+    _check_dtype(row, settings, method)
     found = {weight.name: _places(row, pairing.family, weight, method, settings) for weight in selection.extracted}
     taken = {key: name for name, places in reversed(found.items()) for key in _keys(places)}  # by the first weight
     held_places = {name: places for name, places in found.items() if places and _owner(taken, places) == name}
@@ -213,6 +215,8 @@ def _not_in_format(details: Mapping[str, str], selection: Selection) -> list[Lef
 def output_notices(output: Output, family: Family) -> tuple[Notice, ...]:
     """Remarks on a file before the start: what its format makes of this family, and what it has no place for."""
     notices = output.format.notices(family)
+    if output.storing.fp8 and output.rank is not None:
+        notices = (*notices, Notice(NoticeCode.FP8_HALVES, data={"rank": output.rank, "double": 2 * output.rank}))
     if output.missing:
         data = {"layers": len(output.missing), "format": output.format.title}
         notices = (*notices, Notice(NoticeCode.NOT_IN_FORMAT, output.missing[0], data))
@@ -225,6 +229,18 @@ def _check_suits(row: LoraFormat, family: Family, method: LayerMethod) -> None:
         raise unsuitable(row, family, problem)
     if method.full and not row.holds_differences:
         raise unsuitable(row, family, "full")
+
+
+def _check_dtype(row: LoraFormat, settings: ExtractionSettings, method: LayerMethod) -> None:
+    """Whether there are factors in fp8, with an alpha that can hold their scale, and programs that load them."""
+    if settings.output_dtype != "fp8_e4m3":
+        return
+    reason = "full" if method.full else "alpha" if settings.alpha != "auto" else "" if row.holds_fp8 else "format"
+    if reason:
+        able = [other.title for other in FORMATS if other.holds_fp8]
+        raise EngineError(
+            ErrorCode.DTYPE_UNSUITABLE, reason=reason, dtype=settings.output_dtype, format=row.title, available=able
+        )
 
 
 def unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
