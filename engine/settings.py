@@ -118,6 +118,7 @@ class ExtractionSettings(BaseModel):
         description="Number format of the file. fp16 suits nearly everything; a tensor that fp16 would damage is "
         "stored in fp32 and reported. fp8_e4m3 takes half the bytes of fp16, so that twice the rank fits in the same "
         "file; for ComfyUI and Forge alone.",
+        json_schema_extra={"choice_titles": {"fp8_e4m3": "fp8 (e4m3)"}},
     )
     key_format: str = Field(  # its choices are the rows of `engine.formats.registry`, which planning asks
         "comfyui",

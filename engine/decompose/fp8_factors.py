@@ -25,7 +25,7 @@ _HALF_LARGEST = 65504.0
 _ROOM = 0.5  # of what a number may be at first: fitting lets single ones grow
 _SWEEPS = 3  # in which both factors are fitted once more: measured in docs/benchmarks.md
 _DAMAGED = 2.0**-4  # the most that rounding to four bits changes a number by: beyond it some have fewer
-_SMALLEST_POWER, _LARGEST_POWER = -60, 56  # alpha remains a normal float32
+_SMALLEST_POWER, _LARGEST_POWER = -57, 62  # alpha remains a normal float32
 _OUTLIERS = 4  # channels of an activation
 _NEARLY_DEPENDENT = 1e-3  # of a column beside the columns before it
 
@@ -39,7 +39,7 @@ class Fp8Factors:
         down: (r, in) float8_e4m3fn.
         power: of two by which both were scaled up.
         shift: by which `up` was scaled up beside that, and `down` down.
-        below: share of the numbers that lie below the smallest normal one without being 0, and so have fewer bits.
+        below: share of the best numbers that lie, scaled, below the smallest normal one without being 0.
         saturated: a number would have been larger than the format's largest.
         damaged: rounding changed a factor by more than it changes normal numbers.
     """
@@ -79,6 +79,14 @@ class _Side:
         step = max(1, CHUNK_BYTES // (32 * max(1, self.values.shape[1])))
         return [slice(start, start + step) for start in range(0, len(self.values), step)]
 
+    def below(self) -> int:
+        """How many of the products lie below the smallest normal number of fp8 without being 0."""
+        count = 0
+        for rows in self.chunks():
+            size = (self.values[rows] * self.scale).abs_()
+            count += int(((size < SMALLEST_NORMAL) & (size > 0.0)).sum())
+        return count
+
     def room(self) -> torch.Tensor:
         """Memory for the factor in fp8, (length, r)."""
         length, rank = self.values.shape
@@ -95,7 +103,6 @@ class _Rounded:
     largest: float = 0.0
     energy: float = 0.0
     lost: float = 0.0
-    below: int = 0
 
     @property
     def damaged(self) -> bool:
@@ -112,8 +119,6 @@ class _Rounded:
         if measured:
             self.energy += energy(values)
             self.lost += energy(values - codes.to(torch.float32))
-            size = values.abs_()
-            self.below += int(((size < SMALLEST_NORMAL) & (size > 0.0)).sum())
 
 
 def fit_fp8(up: torch.Tensor, down: torch.Tensor, *, limit: float = math.inf) -> Fp8Factors | None:
@@ -132,8 +137,10 @@ def fit_fp8(up: torch.Tensor, down: torch.Tensor, *, limit: float = math.inf) ->
     power = _first_power(up, down, activations)
     while True:
         fitted = fp8_at(up, down, power, limit=limit)
-        if power == _SMALLEST_POWER or not (fitted.saturated or _overflows(fitted, activations)):
-            return None if fitted.damaged or fitted.saturated else fitted
+        if fitted.damaged or power == _SMALLEST_POWER:
+            return None
+        if not (fitted.saturated or _overflows(fitted, activations)):
+            return fitted
         power -= 1
 
 
@@ -148,24 +155,25 @@ def fp8_at(up: torch.Tensor, down: torch.Tensor, power: int, *, limit: float = m
     one, other = (0, 1) if shape[0] <= shape[1] else (1, 0)
     rounded = [_Rounded(sides[at].room()) for at in (0, 1)]
     _round(sides[one], rounded[one])
+    damaged = rounded[one].damaged  # of which nothing may be left that could be damaged again
     steps = (other, *(one, other) * _SWEEPS)
     for number, at in enumerate(steps, start=1):
         rounded[at] = _refit(sides[at], sides[1 - at], rounded[1 - at], measured=number >= len(steps) - 1)
-    count = rounded[0].codes.numel() + rounded[1].codes.numel()
+    count = sum(side.values.numel() for side in sides)
     return Fp8Factors(
         up=rounded[0].codes,
         down=rounded[1].codes.T,
         power=power,
         shift=shift,
-        below=(rounded[0].below + rounded[1].below) / count,
+        below=sum(side.below() for side in sides) / count,
         saturated=max(item.largest for item in rounded) > LARGEST,
-        damaged=any(item.damaged for item in rounded),
+        damaged=damaged or any(item.damaged for item in rounded),
     )
 
 
 def _round(side: _Side, rounded: _Rounded) -> None:
     for rows in side.chunks():
-        rounded.put(rows, side.values[rows] * side.scale, side.limit, measured=False)
+        rounded.put(rows, side.values[rows] * side.scale, side.limit, measured=True)
 
 
 def _refit(side: _Side, fixed: _Side, codes: _Rounded, *, measured: bool) -> _Rounded:

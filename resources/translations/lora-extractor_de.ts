@@ -6138,6 +6138,11 @@
         <translation>Denoiser</translation>
     </message>
     <message>
+        <location filename="../../engine/settings.py"/>
+        <source>fp8 (e4m3)</source>
+        <translation>fp8 (e4m3)</translation>
+    </message>
+    <message>
         <location filename="../../app/widgets/basics/fields.py"/>
         <source>other parts</source>
         <translation>Übriges</translation>
