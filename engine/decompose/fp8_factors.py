@@ -23,7 +23,7 @@ LARGEST, SMALLEST_NORMAL = 448.0, 2.0**-6
 OUTLIER = 1000.0  # an activation as programs see them in a few channels, where the others have a mean square of 1
 _HALF_LARGEST = 65504.0
 _ROOM = 0.5  # of what a number may be at first: fitting lets single ones grow
-_SWEEPS = 3  # in which both factors are fitted once more: measured in docs/benchmarks.md
+SWEEPS = 2  # in which both factors are fitted once more: measured in docs/benchmarks.md
 _DAMAGED = 2.0**-4  # the most that rounding to four bits changes a number by: beyond it some have fewer
 _SMALLEST_POWER, _LARGEST_POWER = -57, 62  # alpha remains a normal float32
 _OUTLIERS = 4  # channels of an activation
@@ -144,7 +144,9 @@ def fit_fp8(up: torch.Tensor, down: torch.Tensor, *, limit: float = math.inf) ->
         power -= 1
 
 
-def fp8_at(up: torch.Tensor, down: torch.Tensor, power: int, *, limit: float = math.inf) -> Fp8Factors:
+def fp8_at(
+    up: torch.Tensor, down: torch.Tensor, power: int, *, limit: float = math.inf, sweeps: int = SWEEPS
+) -> Fp8Factors:
     """The same at a given scale, whatever becomes of it."""
     up, down = _where_possible(up), _where_possible(down)
     shift, shape = _shift(up, down), (up.shape[0], down.shape[1])
@@ -156,7 +158,7 @@ def fp8_at(up: torch.Tensor, down: torch.Tensor, power: int, *, limit: float = m
     rounded = [_Rounded(sides[at].room()) for at in (0, 1)]
     _round(sides[one], rounded[one])
     damaged = rounded[one].damaged  # of which nothing may be left that could be damaged again
-    steps = (other, *(one, other) * _SWEEPS)
+    steps = (other, *(one, other) * sweeps)
     for number, at in enumerate(steps, start=1):
         rounded[at] = _refit(sides[at], sides[1 - at], rounded[1 - at], measured=number >= len(steps) - 1)
     count = sum(side.values.numel() for side in sides)
