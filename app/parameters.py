@@ -10,6 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from engine.formats.programs import program_titles
 from engine.formats.registry import format_titles
 
 FieldKind = Literal["bool", "int", "float", "choice", "text", "list", "size"]
@@ -42,7 +43,7 @@ class FieldSpec:
             return ",".join(self.default) or "none"
         if self.default is None:
             return "none"
-        return f"{self.default:g}" if self.kind == "float" else str(self.default)
+        return f"{self.default:g}" if self.kind == "float" else str(self.default) or "none"
 
     @property
     def range_text(self) -> str:
@@ -55,7 +56,20 @@ class FieldSpec:
     @property
     def option(self) -> str:
         """The command-line option: ``--output-dtype`` for ``output_dtype``."""
-        return "--" + self.name.replace("_", "-")
+        return option_of(self.name)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the option may be given several times, for a file each."""
+        return self.name in _REPEATABLE
+
+
+_REPEATABLE = ("program", "key_format")
+
+
+def option_of(name: str) -> str:
+    """The command-line option of a field."""
+    return "--for" if name == "program" else "--" + name.replace("_", "-")
 
 
 def field_specs(model: type[BaseModel]) -> tuple[FieldSpec, ...]:
@@ -88,7 +102,10 @@ def _field_spec(name: str, info: FieldInfo) -> FieldSpec:
     )
 
 
-_REGISTERED: dict[str, Callable[[], dict[str, str]]] = {"key_format": format_titles}
+_REGISTERED: dict[str, Callable[[], dict[str, str]]] = {
+    "key_format": format_titles,
+    "program": lambda: {"": "By the format", **program_titles()},
+}
 """Fields whose choices are the rows of a registry: keys with titles."""
 
 

@@ -2,8 +2,10 @@
 
 A test that reads a model of some kind and holds the outcome against something independent says so:
 ``@pytest.mark.shows(family=, layout=, container=, encoding=)``, keys of rows in `engine`, or ``refused=``, a scheme in
-words; where they follow from the test's parameters, a function of these that gives a list of them comes first. This
-runs those tests and writes down what passed. Run it from the project's folder: ``python docs/make_formats.py``.
+words; where they follow from the test's parameters, a function of these that gives a list of them comes first. A test
+that writes a LoRA and has it loaded says for which program: ``@pytest.mark.shows(family=, program=)``, and ``format=``
+too where that is not the program's own, as a Kohya file in diffusers. This runs those tests and writes down what
+passed. Run it from the project's folder: ``python docs/make_formats.py``.
 """
 
 from __future__ import annotations
@@ -18,8 +20,11 @@ import pytest
 
 from engine.checkpoints.containers import CONTAINERS
 from engine.checkpoints.encodings import ENCODINGS
-from engine.models.families import FAMILIES
+from engine.formats.programs import PROGRAMS, Loads, Program
+from engine.formats.registry import FORMATS, format_titles
+from engine.models.families import FAMILIES, GENERIC, Family
 from engine.models.layouts import LAYOUTS
+from engine.models.text_encoders import TEXT_ENCODERS
 
 TARGET = Path(__file__).with_name("formats.md")
 MARKER = "shows"
@@ -31,6 +36,8 @@ class Shown:
 
     Attributes:
         form: which form of the encoding, in words, where it has several.
+        program: which loaded a LoRA of the family, or whose cited contract was held against one.
+        format: of that LoRA; empty for the program's own.
     """
 
     family: str = ""
@@ -38,6 +45,8 @@ class Shown:
     container: str = ""
     encoding: str = ""
     form: str = ""
+    program: str = ""
+    format: str = ""
     refused: str = ""
 
 
@@ -77,7 +86,7 @@ def render(evidence: Iterable[Shown]) -> str:
     names = {(shown.family, shown.layout) for shown in proved}
     return "\n".join(
         [
-            "# Models that can be read",
+            "# Models that can be read, and LoRAs that come out",
             "",
             "This page is made by `docs/make_formats.py` from tests that ran. A model is read in independent steps: a",
             "container gives stored tensors, an encoding makes numbers of them, a layout of names says which weight is",
@@ -104,6 +113,25 @@ def render(evidence: Iterable[Shown]) -> str:
             "",
             "Refused by name, with what to do: " + ", ".join(sorted({shown.refused for shown in proved} - {""})) + ".",
             "",
+            "## LoRAs that come out",
+            "",
+            "`--for PROGRAM` writes what that program loads and nothing else, and says beforehand what it leaves out.",
+            "",
+            "| For | Format | " + " | ".join(_KINDS.values()) + " | fp8 | Ranks |",
+            "|---|---|" + "---|" * (len(_KINDS) + 2),
+            *(_program(program) for program in PROGRAMS),
+            "",
+            "None of them needs the same rank for the query, key and value of an attention.",
+            "",
+            "What is loaded of a family. *Tested*: a test writes such a LoRA and has it loaded, by the program itself,",
+            "or, where that is no package, by a reader of the names that its cited source maps. *By table*: the source",
+            "was read (`engine/formats/programs.py`). Empty: the program has no loader for such models.",
+            "",
+            "| Family | " + " | ".join(program.title for program in PROGRAMS) + " |",
+            "|---|" + "---|" * len(PROGRAMS),
+            *(_loaded(family, proved) for family in (*FAMILIES, _TEXT_ENCODER, GENERIC)),
+            "",
+            *_in_other_formats(proved),
             "## What ran together",
             "",
             "Every combination that a test went through from file to LoRA, or to compared numbers.",
@@ -114,6 +142,70 @@ def render(evidence: Iterable[Shown]) -> str:
             "",
         ]
     )
+
+
+_KINDS = {
+    "biases": "Biases",
+    "norms": "Norms",
+    "parameters": "Bare parameters",
+    "convolutions": "Convolutions",
+    "differences": "Type full",
+    "whole": "New weights",
+    "reshape": "Enlarged weights",
+}
+_TEXT_ENCODER = next(row.family for row in TEXT_ENCODERS)
+
+
+def _program(program: Program) -> str:
+    rows = [loads for loads in (*program.families.values(), program.text_encoder_files, program.other) if loads]
+    cells = ["yes" if all(getattr(loads, kind) for loads in rows) else "" for kind in _KINDS]
+    largest = max((loads.rank_limit or 0 for loads in rows), default=0)
+    ranks = f"up to {largest}, above {program.rank_default} with `{program.rank_option}`" if largest else "any"
+    fp8 = "yes" if all(loads.fp8 for loads in rows) else ""
+    return (
+        "| "
+        + " | ".join((program.title, format_titles().get(program.format, program.format), *cells, fp8, ranks))
+        + " |"
+    )
+
+
+def _loaded(family: Family, proved: list[Shown]) -> str:
+    title = {"generic": "Any other model"}.get(family.key, family.title)
+    title = "Text encoders in files of their own" if family.text_encoder else title
+    return f"| {title} | " + " | ".join(_cell_of(program, family, proved) for program in PROGRAMS) + " |"
+
+
+def _cell_of(program: Program, family: Family, proved: list[Shown]) -> str:
+    loads = program.loads(family)
+    row = next((row for row in FORMATS if row.key == program.format), None)
+    if loads is None or row is None or row.problem(family) is not None:
+        return ""
+    keys = {row.family.key for row in TEXT_ENCODERS} if family.text_encoder else {family.key}
+    found = any(shown.family in keys and shown.program == program.key and not shown.format for shown in proved)
+    extent = "" if family.text_encoder or family is GENERIC else _extent(loads)
+    return ": ".join(filter(None, ("tested" if found else "by table", extent)))
+
+
+def _extent(loads: Loads) -> str:
+    """What is loaded of a family's models, where that is not all."""
+    if loads.text_encoders is None:
+        return loads.scope
+    return ", ".join((loads.scope or "denoiser", *sorted(loads.text_encoders)))
+
+
+def _in_other_formats(proved: list[Shown]) -> list[str]:
+    """What was loaded by a program in a format that is not its own."""
+    titles = {program.key: program.title for program in PROGRAMS}
+    found: dict[tuple[str, str], list[str]] = {}
+    for family in FAMILIES:
+        for shown in proved:
+            if shown.format and shown.family == family.key:
+                found.setdefault((shown.format, titles[shown.program]), []).append(family.title)
+    rows = [
+        f"{format_titles().get(key, key)}'s format, loaded by {title} in a test: {', '.join(dict.fromkeys(families))}."
+        for (key, title), families in sorted(found.items())
+    ]
+    return [line for row in rows for line in (row, "")]
 
 
 def _names(proved: set[tuple[str, str]]) -> list[str]:

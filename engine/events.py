@@ -53,6 +53,8 @@ class NoticeCode(str, Enum):
     ORIGINAL_COARSER = "original_coarser"
     STORED_FP16 = "stored_fp16"
     FP8_HALVES = "fp8_halves"
+    NOT_LOADED = "not_loaded"
+    RANK_OPTION = "rank_option"
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ class Planned:
     Attributes:
         layers: how many layers will be worked on.
         left_out: what will not, and why.
-        output_name: the file name that is free now; another run may take it before this one ends.
-        output_bytes: largest size the file can have.
+        output_name: the name of the first file that is free now; another run may take it before this one ends.
+        output_bytes: largest size of all files together.
         device: ``cpu``, ``cuda:0``, ...
         device_title: the device in words.
         device_total_bytes: its memory, or the memory budget.
@@ -73,6 +75,7 @@ class Planned:
         settings: what is extracted.
         hardware: how the machine is used.
         coverage: of how much of the models the shares of this run speak.
+        output_names: the names of all files.
     """
 
     layers: int
@@ -88,6 +91,7 @@ class Planned:
     settings: ExtractionSettings = field(default_factory=ExtractionSettings)
     hardware: HardwareSettings = field(default_factory=HardwareSettings)
     coverage: Coverage = field(default_factory=Coverage)
+    output_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -233,7 +237,8 @@ class Progress:
         share: of the estimated work, 0 to 1.
         elapsed: seconds since the start.
         remaining: estimated seconds to the end, judged by what this run has computed itself; None while unknown.
-        energy_so_far: share of the change kept over the layers done; None before the first.
+        energy_so_far: share of the change that the first file keeps over the layers done; None before the first layer.
+        energies_so_far: the same of each file.
     """
 
     layers_done: int
@@ -242,6 +247,7 @@ class Progress:
     elapsed: float
     remaining: float | None
     energy_so_far: float | None
+    energies_so_far: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)

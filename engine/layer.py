@@ -12,7 +12,7 @@ import torch
 from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.delta import Delta
 from engine.decompose.factors import Stored, Storing, store_difference, store_factors
-from engine.decompose.method import LayerMethod
+from engine.decompose.method import LayerMethod, StoringRule
 from engine.decompose.truncated_svd import truncated_svd
 from engine.models.layer_blocks import block_of
 from engine.models.pairing import PairedWeight
@@ -26,7 +26,8 @@ class LayerOutcome:
     """The result of one layer: what is stored of it and a row for the report, or the reason why it is left out.
 
     Attributes:
-        row: as the first of `stored` is; None where the layer is left out, or only measured.
+        row: as the first of `stored` is, but with the rank of the whole decomposition, see `stored_row`; None where
+            the layer is left out, or only measured.
         left_out: None where the layer is extracted.
         delta_energy: |delta|^2; 0 where it is not finite.
         original_energy: |original|^2.
@@ -156,10 +157,23 @@ def layer_row(
     )
 
 
-def stored_row(row: LayerResult, how: Storing) -> LayerResult:
-    """The row of the same layer stored in another way."""
+def stored_row(row: LayerResult, method: LayerMethod, rule: StoringRule, how: Storing) -> LayerResult:
+    """The row of a layer as one file holds it.
+
+    Args:
+        row: of the layer's outcome.
+        method: by which it was decomposed.
+        rule: of the file, one of the method's.
+        how: its storing by that rule.
+    """
+    rank, capped = row.rank, row.capped
+    if rank is not None:
+        rank, capped = method.kept(rule, row.name, rank, capped=capped)
     return replace(
         row,
+        rank=rank,
+        singular_values=row.singular_values[:rank],
+        capped=capped,
         energy_retained=how.energy_retained,
         energy_before=how.energy_before,
         relative_error=how.relative_error,
@@ -194,15 +208,25 @@ def _decomposed(
     flat = delta.values.reshape(matrix_shape(weight.shape)) if isinstance(delta, Delta) else delta.pieces
     svd = truncated_svd(
         flat,
-        method.policy,
+        method.policy_for(weight.name),
         algorithm=method.algorithm,
         iterations=method.iterations,
         seed=method.layer_seed(weight.name),
         total=delta.energy,
+        smaller=method.ranks_for(weight.name, matrix_shape(weight.shape))[1:],
         reserve=reserve,
     )
     kernel, total = weight.shape[2:], delta.energy
-    return svd, tuple(store_factors(flat, svd, kernel, rule, total=total, layer=weight.name) for rule in method.storing)
+    return svd, tuple(
+        store_factors(flat, leading_part(svd, method, rule, weight.name), kernel, rule, total=total, layer=weight.name)
+        for rule in method.storing
+    )
+
+
+def leading_part(svd: TruncatedSvd, method: LayerMethod, rule: StoringRule, name: str) -> TruncatedSvd:
+    """What a file keeps of the decomposition of a layer."""
+    rank, capped = method.kept(rule, name, svd.rank, capped=svd.capped)
+    return svd.leading(rank, capped=capped)
 
 
 def stored_differences(delta: torch.Tensor, method: LayerMethod, *, total: float, layer: str) -> tuple[Stored, ...]:
@@ -211,8 +235,7 @@ def stored_differences(delta: torch.Tensor, method: LayerMethod, *, total: float
     Raises:
         EngineError: ``dtype_overflow``.
     """
-    stored = {
-        rule.output_dtype: store_difference(delta, rule, total=total, layer=layer)
-        for rule in {rule.output_dtype: rule for rule in method.storing}.values()
-    }
-    return tuple(stored[rule.output_dtype] for rule in method.storing)
+    keys = [(rule.output_dtype, rule.strength) for rule in method.storing]
+    rules = dict(zip(keys, method.storing, strict=True))
+    stored = {key: store_difference(delta, rule, total=total, layer=layer) for key, rule in rules.items()}
+    return tuple(stored[key] for key in keys)

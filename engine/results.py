@@ -29,6 +29,7 @@ class LeaveOutReason(str, Enum):
     NON_FINITE = "non_finite"
     GROWN_PART = "grown_part"
     OTHER_MODEL = "other_model"
+    NOT_LOADED = "not_loaded"
 
 
 @dataclass(frozen=True)
@@ -240,7 +241,20 @@ def count_large_changes(rows: Iterable[LayerResult]) -> LargeChange:
 
 @dataclass(frozen=True)
 class OutputFile:
-    """One file that a run wrote."""
+    """One file that a run wrote, or one folder.
+
+    Attributes:
+        path, report: where it and its report are.
+        rank: of all layers, or the rule, as in its name.
+        key_format: the key of its format.
+        program: the key of the program that it is for, empty where none was chosen.
+        size_bytes: of it.
+        mean_energy_retained, worst_energy_retained: of the change, whatever the strength.
+        coverage: of how much of the models these speak.
+        strength: what the change is multiplied by in it.
+        rows: its layers.
+        left_out: what is not in it, and why.
+    """
 
     path: Path
     report: Path
@@ -250,6 +264,10 @@ class OutputFile:
     mean_energy_retained: float
     worst_energy_retained: float
     coverage: Coverage = Coverage()
+    program: str = ""
+    strength: float = 1.0
+    rows: tuple[LayerResult, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -257,6 +275,10 @@ class ExtractionResult:
     """A finished run.
 
     Attributes:
+        outputs: its files.
+        rows: the layers of the first file.
+        left_out: what is not in that, and why.
+        seconds: from the start to the files in their places.
         peak_device_bytes: most that the run held of the device's memory.
         peak_rss_bytes: most that the process held of the host's.
         layers_reused: layers that came from an earlier run or the cache, without any work.
@@ -351,6 +373,7 @@ class Verification:
         worst_energy_retained: the smallest share over the layers in the LoRA.
         key_format: the key of the format that it is in.
         format_title: what people call that.
+        program: the key of the one that the LoRA says it is for; empty where it names none.
         coverage: of how much of the models the share speaks.
         round_original: how the LoRA says its sides were compared, see the setting; None where it does not say.
         plain_mean_energy_retained: the mean against the difference of what both models stand for, nothing rounded;
@@ -369,3 +392,4 @@ class Verification:
     round_original: str | None = None
     plain_mean_energy_retained: float | None = None
     plain_worst_energy_retained: float | None = None
+    program: str = ""

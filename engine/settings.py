@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 
 LoraType = Literal["standard", "full", "adaptive_ratio", "adaptive_quantile", "adaptive_energy", "adaptive_fro"]
 Algorithm = Literal["svd_linalg", "svd_lowrank"]
@@ -40,6 +40,20 @@ def _alpha_text(value: object) -> object:
     return f"{value:g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
+def _not_zero(text: str) -> str:
+    """Refuse an alpha that no factors can make up for."""
+    if text not in ("auto", "rank") and float(text) < _LEAST_ALPHA:
+        raise ValueError(f"at least {_LEAST_ALPHA}")
+    return text
+
+
+def _not_nothing(value: float) -> float:
+    """Refuse a strength at which nothing would be left of the change."""
+    if abs(value) < _LEAST_STRENGTH:
+        raise ValueError(f"at least {_LEAST_STRENGTH} or at most -{_LEAST_STRENGTH}")
+    return value
+
+
 def _none_word(value: object) -> object:
     """Accept an empty text or ``none`` for a size that is not set."""
     if isinstance(value, str) and value.strip().lower() in ("", "none"):
@@ -47,6 +61,7 @@ def _none_word(value: object) -> object:
     return value
 
 
+_LEAST_STRENGTH, _LEAST_ALPHA = 0.01, 0.001
 _NEWER = ("program", "target_size", "size_by", "alpha", "strength")
 
 
@@ -124,15 +139,17 @@ class ExtractionSettings(BaseModel):
         "comfyui",
         pattern=r"^[a-z][a-z0-9_]*$",
         title="For",
-        description="Whose key names the file uses. ComfyUI's are also read by Forge and others; Kohya's are read by "
-        "nearly everything and go on in trainers, but hold no biases, norms and bare parameters.",
+        description="Whose key names the file uses, where no program is named. ComfyUI's hold everything, of every "
+        "kind of model; Kohya's are read by most programs and go on in trainers, but hold no biases, norms and bare "
+        "parameters.",
     )
     program: str = Field(  # its choices are the rows of `engine.formats.programs`, which planning asks
         "",
         pattern=r"^([a-z][a-z0-9_]*)?$",
         title="Program",
-        description="The program that is to load the file; chooses the format and what can be in it. Without one: "
-        "what all programs of the format read.",
+        description="The program that is to load the file. It chooses the format, and what it does not load is left "
+        "out. Several on the command line give a file each. Without one: what the format's own program reads; Forge, "
+        "InvokeAI and vLLM load a part of that.",
         json_schema_extra={"advanced": True},
     )
     target_size: Annotated[ByteSize | None, BeforeValidator(_none_word)] = Field(
@@ -152,7 +169,7 @@ class ExtractionSettings(BaseModel):
             "choice_titles": {"uniform": "Uniform", "energy": "Energy", "relative": "Relative change"},
         },
     )
-    alpha: Annotated[str, BeforeValidator(_alpha_text)] = Field(
+    alpha: Annotated[str, BeforeValidator(_alpha_text), AfterValidator(_not_zero)] = Field(
         "auto",
         pattern=r"^(auto|rank|\d{1,6}(\.\d{1,6})?)$",
         title="Alpha",
@@ -160,12 +177,13 @@ class ExtractionSettings(BaseModel):
         "the same.",
         json_schema_extra={"advanced": True},
     )
-    strength: float = Field(
+    strength: Annotated[float, AfterValidator(_not_nothing)] = Field(
         1.0,
-        ge=0.05,
+        ge=-16.0,
         le=16.0,
         title="Strength",
-        description="What the whole LoRA is multiplied by, so that strength 1 in a program means this one.",
+        description="What the whole LoRA is multiplied by, so that strength 1 in a program means this one. Negative "
+        "ones take the change away; not within 0.01 of 0.",
         json_schema_extra={"advanced": True, "step": 0.05},
     )
     bias_diff: bool = Field(

@@ -21,8 +21,12 @@ def load_lora(path: Path) -> Tensors:
 
 
 def key_map(model: Tensors) -> dict[str, str]:
-    """Base name of a LoRA's keys -> the model's own name, for a state dict under ``diffusion_model.``."""
-    return {name.removesuffix(".weight"): name for name in model}
+    """Base name of a LoRA's keys -> the model's own name, for a state dict under ``diffusion_model.``.
+
+    Norms called ``.scale`` are called ``.weight`` by newer releases: both names lead to them here.
+    """
+    keys = {name.removesuffix(".weight"): name for name in model}
+    return keys | {name.removesuffix(".scale"): name for name in model if name.endswith("_norm.scale")}
 
 
 def changes(lora: Tensors, model: Tensors) -> Tensors:

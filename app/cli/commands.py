@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from app.cli.options import settings_from
+from app.cli.options import files_from, settings_from
 from app.cli.profiles import profile_name
 from app.cli.progress import Console, RunDisplay
 from app.storage.decompositions import open_store
@@ -29,7 +30,9 @@ from app.text.verification import plain_text
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, VerifyProgress
+from engine.formats.programs import program_titles
 from engine.planning.inspection import ModelSummary
+from engine.planning.output import Output
 from engine.planning.plan import Plan
 from engine.results import Coverage, ExtractionResult, LeftOut, Verification
 from engine.session import Session, inspect_model
@@ -39,26 +42,25 @@ from engine.settings import ExtractionSettings, HardwareSettings
 def extract(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     """``lora-extractor extract``."""
     profile = ProfileStore()
-    settings, hardware = settings_from(
-        parsed, profile.get(profile_name(profile, parsed.profile)) if parsed.profile else None
-    )
+    _, hardware = settings_from(parsed, profile.get(profile_name(profile, parsed.profile)) if parsed.profile else None)
+    files = files_from(parsed)
     console = Console()
     with Session(parsed.finetuned, parsed.original, open_store()) as session:
-        result = run_extraction(session, settings, hardware, parsed.output_dir, cancel, console)
+        result = run_extraction(session, files[0], hardware, parsed.output_dir, cancel, console, files[1:])
     return extraction_object(result)
 
 
 def export(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     """``lora-extractor export``: from the cache alone; the two models need not be there."""
-    settings, hardware = settings_from(parsed, None)
-    settings = settings.model_copy(update={"resume": True})
+    _, hardware = settings_from(parsed, None)
+    files = [settings.model_copy(update={"resume": True}) for settings in files_from(parsed)]
     console = Console()
     with Session.from_cache(open_store(), parsed.pair) as session:
-        kept = session.kept(session.plan(settings, hardware, parsed.output_dir))
+        kept = session.kept(session.plan(files[0], hardware, parsed.output_dir, files[1:]))
         if kept.layers < kept.of:
             missing = kept.of - kept.layers
             raise EngineError(ErrorCode.NOT_CACHED, missing=missing, of=kept.of, reason="layers")
-        result = run_extraction(session, settings, hardware, parsed.output_dir, cancel, console)
+        result = run_extraction(session, files[0], hardware, parsed.output_dir, cancel, console, files[1:])
     return extraction_object(result)
 
 
@@ -69,9 +71,10 @@ def run_extraction(
     output_dir: Path,
     cancel: CancelToken,
     console: Console,
+    also: Sequence[ExtractionSettings] = (),
 ) -> ExtractionResult:
-    """Plan and run on a terminal, showing progress."""
-    plan = session.plan(settings, hardware, output_dir)
+    """Plan and run on a terminal, showing progress; `also` are the settings of further files."""
+    plan = session.plan(settings, hardware, output_dir, also)
     _print_left_out(console, plan)
     result: ExtractionResult | None = None
     try:
@@ -98,6 +101,7 @@ def extraction_object(result: ExtractionResult) -> dict[str, Any]:
             "report": str(output.report.resolve()),
             "rank": output.rank,
             "key_format": output.key_format,
+            "program": output.program or None,
             "size_bytes": output.size_bytes,
             "mean_energy_retained": output.mean_energy_retained,
             "worst_energy_retained": output.worst_energy_retained,
@@ -135,6 +139,7 @@ def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
             raise EngineError(ErrorCode.SETTINGS_INVALID, reason="--deep compares two models, and only one is given")
         summary = inspect_model(parsed.model)
         console.line(_model_words(summary))
+        console.line(loaded_by(summary.programs))
         return _model_object(summary)
     settings = ExtractionSettings()
     with Session(parsed.model, parsed.original) as session:
@@ -144,6 +149,7 @@ def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         console.line(f"{counted(pair.matched, 'weight')} in common, {len(pair.left_out)} left out.")
         for line in left_out_lines(pair.left_out):
             console.line(f"  {line}")
+        console.line(loaded_by(pair.programs))
         _print_coverage(console, pair.coverage)
         answer: dict[str, Any] = {
             "matched": pair.matched,
@@ -152,6 +158,7 @@ def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
             "family_title": pair.family_title,
             "components": pair.components,
             "blocks": pair.blocks,
+            "programs": list(pair.programs),
             "compared": pair.coverage.document(),
         }
         if parsed.deep:
@@ -189,7 +196,8 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     plain = plain_text(answer)
     if plain:
         console.line(plain)
-    console.line(f"Its format is {answer.format_title}'s.")
+    made_for = program_titles().get(answer.program)
+    console.line(f"Its format is {answer.format_title}'s{f', for {made_for}' if made_for else ''}.")
     if answer.left_out:
         console.line(f"{len(answer.left_out)} changed weights are not in the LoRA and count as nothing kept.")
     if answer.unknown_keys:
@@ -201,6 +209,7 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         "mean_energy_retained": answer.mean_energy_retained,
         "worst_energy_retained": answer.worst_energy_retained,
         "key_format": answer.key_format,
+        "program": answer.program or None,
         **answer.coverage.document(),
         "round_original": answer.round_original,
         "plain_mean_energy_retained": answer.plain_mean_energy_retained,
@@ -216,6 +225,7 @@ def _model_object(summary: ModelSummary) -> dict[str, Any]:
         "name": summary.name,
         "link": None if summary.link is None else str(summary.link),
         "layouts": list(summary.layouts),
+        "programs": list(summary.programs),
         "notices": [{"code": notice.code.value, "text": notice_text(notice)} for notice in summary.notices],
     }
 
@@ -240,16 +250,26 @@ def _model_words(summary: ModelSummary) -> str:
     return "\n".join((f"{summary.name}: {words}", *map(notice_text, summary.notices)))
 
 
+def loaded_by(programs: Sequence[str]) -> str:
+    """Which programs load a LoRA of a model: what ``--for`` takes."""
+    titles = program_titles()
+    if not programs:
+        return "No program that is known here loads a LoRA of it."
+    return f"A LoRA of it can be for {', '.join(titles[key] for key in programs)} (--for)."
+
+
 def _detail(item: LeftOut) -> dict[str, str]:
     return {"detail": item.detail} if item.detail else {}
 
 
 def _print_left_out(console: Console, plan: Plan) -> None:
-    """Before the start: what will not be in the file, and a warning where that is so much that it should be known."""
-    if plan.left_out:
-        console.line(f"Left out: {counted(len(plan.left_out), 'tensor')}.")
-    for line in left_out_lines(plan.left_out):
-        console.line(f"  {line}")
+    """Before the start: what will not be in the files, and a warning where that is so much that it should be known."""
+    for output in plan.outputs:
+        if output.left_out:
+            target = f" of the file for {file_target(output)}" if len(plan.outputs) > 1 else ""
+            console.line(f"Left out{target}: {counted(len(output.left_out), 'tensor')}.")
+        for line in left_out_lines(output.left_out):
+            console.line(f"  {line}")
     whole = plan.could_write_whole
     if whole:
         console.line(f"--set-weight would write {counted(whole, 'weight')} of the fine-tuned model alone, whole.")
@@ -272,6 +292,11 @@ def _warn_of_coverage(console: Console, coverage: Coverage) -> None:
         console.warning(warning)
 
 
+def file_target(output: Output) -> str:
+    """Whom a file is for: a program, or those of its format."""
+    return output.format.title if output.program is None else output.program.title
+
+
 def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> None:
     output = result.outputs[0]
     planned = {item.name for item in plan.left_out}
@@ -280,18 +305,25 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
         console.line(f"{counted(len(found), 'more tensor')} left out:")
     for line in left_out_lines(found):
         console.line(f"  {line}")
-    console.line(f"Wrote {output.path} ({format_bytes(output.size_bytes)}) in {format_seconds(result.seconds)}.")
+    for written in result.outputs:
+        console.line(f"Wrote {written.path} ({format_bytes(written.size_bytes)}) in {format_seconds(result.seconds)}.")
     for warning in filter(None, (unrelated_warning(result.large_changes), compared_title(output.coverage))):
         console.warning(warning)
-    clause, worst = (
+    if len(result.outputs) > 1:
+        for planned_file, written in zip(plan.outputs, result.outputs, strict=True):
+            clause, worst = kept_clause(written.mean_energy_retained, written.coverage), written.worst_energy_retained
+            target = file_target(planned_file)
+            console.line(f"The file for {target} {clause}; its weakest layer keeps {format_share(worst)}.")
+        return
+    clause, worst_share = (
         kept_clause(output.mean_energy_retained, output.coverage),
         format_share(output.worst_energy_retained),
     )
     layers, left_out = counted(result.layers, "layer"), f"{counted(result.skipped, 'tensor')} left out."
     if output.coverage.complete:
-        console.line(f"It {clause} in {layers}, {worst} in the weakest; {left_out}")
+        console.line(f"It {clause} in {layers}, {worst_share} in the weakest; {left_out}")
     else:
-        console.line(f"It {clause}. The weakest of {layers} keeps {worst}; {left_out}")
+        console.line(f"It {clause}. The weakest of {layers} keeps {worst_share}; {left_out}")
     rounded = sum(bool(item.rounded_to) for item in result.left_out)
     if rounded:
         differ = "differs" if rounded == 1 else "differ"

@@ -106,7 +106,7 @@ class SpeedStore(JsonStore):
         """
         if result.seconds < TELLING_SECONDS or result.layers_reused:
             return
-        method = method_of(plan.settings)
+        method = method_of(plan.widest)
         entry = self._all().get((device, method))
         before = self.find(device, method) or GUESS
         runs = entry.runs if entry is not None else 0

@@ -47,11 +47,14 @@ def command_arguments(
 
 
 def _options(settings: BaseModel) -> list[str]:
-    """One word for each field that is not at its default; with ``=``, so that a value may begin with a dash."""
+    """One word for each field that is not at its default; with ``=``, so that a value may begin with a dash.
+
+    A program chooses its format, so the format is not said beside it: that would ask for a second file.
+    """
     options = []
     for spec in field_specs(type(settings)):
         value = getattr(settings, spec.name)
-        if value == spec.default:
+        if value == spec.default or (spec.name == "key_format" and getattr(settings, "program", "")):
             continue
         if spec.kind == "bool":
             options.append(spec.option if value else spec.option.replace("--", "--no-", 1))

@@ -14,7 +14,7 @@ from engine.events import (
     OutOfMemory,
     Planned,
 )
-from engine.results import ExtractionResult
+from engine.results import ExtractionResult, OutputFile
 
 _RULE = "=" * 60
 _MIB = 1024 * 1024
@@ -67,6 +67,7 @@ class DebugReport:
             f"Initial {self._memory}: {self._share(planned.device_used_bytes)}",
             f"Layers: {planned.layers}, left out: {len(planned.left_out)}",
             f"Type: {settings.lora_type}, rank {settings.rank}, {settings.algorithm}, {settings.output_dtype}",
+            *([f"Files: {', '.join(planned.output_names)}"] if len(planned.output_names) > 1 else []),
             _RULE,
         ]
 
@@ -127,7 +128,6 @@ class DebugReport:
         result = finished.result
         stages = ", ".join(f"{stage} {seconds:.2f}s" for stage, seconds in self._seconds.items())
         final = self._share(self._last_sample.device_used_bytes) if self._last_sample else "not sampled"
-        output = result.outputs[0]
         return [
             _RULE,
             f"Extraction completed in {result.seconds:.2f} seconds (summed over the layers: {stages})",
@@ -137,10 +137,7 @@ class DebugReport:
             f"peak host memory {result.peak_rss_bytes / _MIB:,.0f} MiB",
             f"Layers: {result.layers} written, {result.skipped} left out, {result.capped} cut by the rank cap, "
             f"{self._unclamped(result)}{result.layers_reused} from earlier runs",
-            f"Energy retained: mean {100 * output.mean_energy_retained:.2f}%, "
-            f"worst {100 * output.worst_energy_retained:.2f}%; "
-            f"{100 * output.coverage.share:.2f}% of the parameters compared",
-            f"LoRA saved to: {output.path}",
+            *(line for output in result.outputs for line in _file_lines(output)),
             _RULE,
         ]
 
@@ -156,3 +153,12 @@ class DebugReport:
     def _share(self, used: int) -> str:
         total = self._planned.device_total_bytes if self._planned else 0
         return f"{100 * used / total:.1f}%" if total else f"{used / _MIB:,.0f} MiB"
+
+
+def _file_lines(output: OutputFile) -> list[str]:
+    return [
+        f"Energy retained: mean {100 * output.mean_energy_retained:.2f}%, "
+        f"worst {100 * output.worst_energy_retained:.2f}%; "
+        f"{100 * output.coverage.share:.2f}% of the parameters compared",
+        f"LoRA saved to: {output.path}",
+    ]

@@ -77,6 +77,14 @@ ERRORS: dict[ErrorCode, tuple[str, str]] = {
         marked("errors", "The format of {format} cannot be written for these models ({family})."),
         marked("errors", "Choose another format: {available}."),
     ),
+    ErrorCode.PROGRAM_UNKNOWN: (
+        marked("errors", "This version of LoRA Extractor knows no program {name}."),
+        marked("errors", "Choose one of: {available}."),
+    ),
+    ErrorCode.PROGRAM_UNSUITABLE: (
+        marked("errors", "{program} loads no LoRA for such models ({family})."),
+        marked("errors", "Choose another program: {available}."),
+    ),
     ErrorCode.NO_DIFFERENCE: (
         marked("errors", "The two models have the same values in all {layers} selected weights."),
         marked(
@@ -303,10 +311,6 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "Not all programs that read the format of {format} load factors in {dtype}."),
         marked("errors", "Choose fp16 as the precision, or another format: {available}."),
     ),
-    (ErrorCode.DTYPE_UNSUITABLE, "program"): (
-        marked("errors", "{program} does not load factors in {dtype}."),
-        marked("errors", "Choose fp16 as the precision; {available} load it."),
-    ),
     (ErrorCode.DTYPE_UNSUITABLE, "full"): (
         marked("errors", "The type full stores whole differences, which are never in {dtype}."),
         marked("errors", "Choose fp16 as the precision, or another type, such as standard."),
@@ -314,6 +318,30 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
     (ErrorCode.DTYPE_UNSUITABLE, "alpha"): (
         marked("errors", "In {dtype} each layer's alpha holds the scale of its factors, and cannot be chosen."),
         marked("errors", "Leave the alpha at auto, or choose fp16 as the precision."),
+    ),
+    (ErrorCode.PROGRAM_UNSUITABLE, "nothing"): (
+        marked("errors", "{program} loads none of the selected weights."),
+        marked("errors", "Select other parts or layers, or choose another program: {available}."),
+    ),
+    (ErrorCode.PROGRAM_UNSUITABLE, "nothing_changed"): (
+        marked("errors", "{program} loads nothing of what changed: nothing that it loads has changed."),
+        marked("errors", "Select other parts or layers, or choose another program: {available}."),
+    ),
+    (ErrorCode.PROGRAM_UNSUITABLE, "full"): (
+        marked("errors", "{program} loads factors alone, and the type full stores whole differences."),
+        marked("errors", "Choose another type, such as standard, or another program: {available}."),
+    ),
+    (ErrorCode.PROGRAM_UNSUITABLE, "rank"): (
+        marked("errors", "{program} takes ranks up to {limit}."),
+        marked("errors", "Choose a rank of {limit} or less, or another program: {available}."),
+    ),
+    (ErrorCode.PROGRAM_UNSUITABLE, "fp8"): (
+        marked("errors", "{program} does not load factors in fp8."),
+        marked("errors", "Choose fp16 or bf16 as the precision, or another program: {available}."),
+    ),
+    (ErrorCode.PROGRAM_UNSUITABLE, "equal_ranks"): (
+        marked("errors", "{program} needs the same rank for the query, key and value of an attention."),
+        marked("errors", "Choose the type standard, or another program: {available}."),
     ),
     (ErrorCode.NON_FINITE, "several"): (
         marked("errors", "{tensor} in {file} contains NaN or infinite values, and {more}. Nothing was written."),

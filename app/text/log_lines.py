@@ -56,6 +56,7 @@ WARNINGS = (
     NoticeCode.ADAPTIVE_PARAM_UNUSUAL,
     NoticeCode.NO_COMFYUI_LOADER,
     NoticeCode.NOT_IN_FORMAT,
+    NoticeCode.NOT_LOADED,
     NoticeCode.DIFFUSERS_READS_BLOCKS,
     NoticeCode.DIFFUSERS_REFUSES,
     NoticeCode.DIFFUSERS_READS_NOTHING,

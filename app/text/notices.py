@@ -36,6 +36,7 @@ REASONS: dict[LeaveOutReason, str] = {
     LeaveOutReason.NON_FINITE: marked("messages", "contains NaN or infinite values"),
     LeaveOutReason.GROWN_PART: marked("messages", "a part that the original does not have"),
     LeaveOutReason.OTHER_MODEL: marked("messages", "belongs to another model in the same file"),
+    LeaveOutReason.NOT_LOADED: marked("messages", "the program that it is for does not load it"),
 }
 
 UNCHANGED_BUT_ROUNDED = marked("messages", "the same in both models but for rounding to {form}")
@@ -54,6 +55,14 @@ NOTICES: dict[NoticeCode, str] = {
         "messages",
         "The format of {format} has no place for {tensors}, such as {name}: they are left out, and what changed in "
         "them counts as not kept.",
+    ),
+    NoticeCode.NOT_LOADED: marked(
+        "messages",
+        "{program} does not load {tensors} of this, such as {name}: they are left out, and what changed in them counts "
+        "as not kept.",
+    ),
+    NoticeCode.RANK_OPTION: marked(
+        "messages", "{program} takes this file when it is started with {option}; without that its limit is {limit}."
     ),
     NoticeCode.DIFFUSERS_READS_BLOCKS: marked(
         "messages", "Of this file for {name}, diffusers loads only the layers in blocks."

@@ -88,7 +88,7 @@ class Forecaster(QObject):
     def _emit_estimate(self, request: ForecastRequest) -> None:
         plan = request.plan
         device = self._device_for(plan.hardware)
-        speed = self._speeds.find(device.title, method_of(plan.settings)) if device is not None else None
+        speed = self._speeds.find(device.title, method_of(plan.widest)) if device is not None else None
         free = free_space_at(plan.folder, paths.cache_dir())
         memory = device.memory if device is not None else None
         answer = estimate(plan, request.kept, memory, speed, free)
@@ -105,10 +105,10 @@ class Forecaster(QObject):
 
     def _calibrate(self, plan: Plan) -> bool:
         """Find out the speed of a device with a method that was never used on it; whether that gave anything new."""
-        device, method = self._devices.get(_key(plan.hardware)), method_of(plan.settings)
+        device, method = self._devices.get(_key(plan.hardware)), method_of(plan.widest)
         if device is None or not self.idle or self._speeds.knows(device.title, method):
             return False
-        speed = self._engine.calibrate(plan.settings, plan.hardware)
+        speed = self._engine.calibrate(plan.widest, plan.hardware)
         if speed is None:
             return False
         with suppress(OSError):

@@ -20,7 +20,6 @@ from engine.checkpoints import Checkpoint, open_checkpoint
 from engine.checkpoints.rounded import compared
 from engine.checkpoints.tensors import read_encoded, read_stored
 from engine.decompose.delta import energy_of_parts, grown_parts
-from engine.decompose.method import StoredPart
 from engine.errors import EngineError, ErrorCode
 from engine.events import VerifyProgress
 from engine.extraction.block_cache import BlockCache, Weights
@@ -104,6 +103,7 @@ def verify(
             format_title=read.format.title,
             coverage=cover(pairing, components, _whole(read, pairing)),
             round_original=choice,
+            program=str(own_settings(file.metadata).get("program", "")),
             **(_plain_figures(layers, plain_sums) if another else {}),
         )
 
@@ -166,17 +166,19 @@ def _components(settings: dict[str, Any]) -> tuple[str, ...]:
 class _ReadKeys:
     """A LoRA's keys as one format reads them: of each weight up, down and perhaps alpha, the difference, or none.
 
-    Of weights that are enlarged to the fine-tuned model's shape, `enlarged` has the key that says so.
+    Of weights that are enlarged to the fine-tuned model's shape, `enlarged` has the key that says so; `respelled` are
+    the keys under which a layer stands once more.
     """
 
     format: LoraFormat
     index: LoraIndex
     keys: dict[str, tuple[str, ...]]
     enlarged: Mapping[str, str] = field(default_factory=dict)
+    respelled: frozenset[str] = frozenset()
 
     @property
     def known(self) -> set[str]:
-        return {key for found in self.keys.values() for key in found} | {*self.enlarged.values()}
+        return {key for found in self.keys.values() for key in found} | {*self.enlarged.values()} | self.respelled
 
 
 def _read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight]) -> _ReadKeys:
@@ -188,12 +190,22 @@ def _read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight]) 
     found = formats_of(file.stored.keys())
     if not found:
         raise EngineError(ErrorCode.NOT_A_LORA, file=file.path)
-    readings = [
-        _ReadKeys(row, index, _keys_of_all(row, index, pairing, weights), _enlarged(row, index, pairing, weights))
-        for row, index in found
-    ]
+    readings = [_read_as(row.for_pair(pairing), index, pairing, weights) for row, index in found]
     chosen = likeliest({reading.format: len(reading.known) for reading in readings}, file.metadata)
     return next(reading for reading in readings if reading.format is chosen)
+
+
+def _read_as(row: LoraFormat, index: LoraIndex, pairing: Pairing, weights: list[PairedWeight]) -> _ReadKeys:
+    """The keys of each weight that are in the file; keys that two weights have in a format are the first one's."""
+    taken: set[str] = set()
+    found: dict[str, tuple[str, ...]] = {}
+    respelled: set[str] = set()
+    for weight in weights:
+        keys, *others = _keys(row, index, pairing, weight) or [()]
+        found[weight.name] = () if taken & set(keys) else keys
+        taken |= set(keys)
+        respelled.update(*others)
+    return _ReadKeys(row, index, found, _enlarged(row, index, pairing, weights), frozenset(respelled))
 
 
 def _enlarged(row: LoraFormat, index: LoraIndex, pairing: Pairing, weights: list[PairedWeight]) -> dict[str, str]:
@@ -202,29 +214,19 @@ def _enlarged(row: LoraFormat, index: LoraIndex, pairing: Pairing, weights: list
     return {name: key for name, key in keys.items() if key is not None and index.found({"reshape": key})}
 
 
-def _keys_of_all(
-    row: LoraFormat, index: LoraIndex, pairing: Pairing, weights: list[PairedWeight]
-) -> dict[str, tuple[str, ...]]:
-    """The keys of each weight that are in the file; keys that two weights have in a format are the first one's."""
-    row = row.for_pair(pairing)
-    taken: set[str] = set()
-    found: dict[str, tuple[str, ...]] = {}
-    for weight in weights:
-        keys = _keys(row, index, pairing, weight)
-        found[weight.name] = () if taken & set(keys) else keys
-        taken |= set(keys)
+def _keys(row: LoraFormat, index: LoraIndex, pairing: Pairing, weight: PairedWeight) -> list[tuple[str, ...]]:
+    """The keys of a weight that are in the file, for each spelling of its name there."""
+    found: list[tuple[str, ...]] = []
+    for factors in (True, False) if weight.kind in ("matrix", "conv") else (False,):
+        for place in row.places(pairing.family, weight.name, weight.kind, weight.shape, factors=factors):
+            parts = index.found(place.keys)
+            if factors and "up" in parts and "down" in parts:
+                found.append((parts["up"], parts["down"], *((parts["alpha"],) if "alpha" in parts else ())))
+            elif not factors and parts:
+                found.append((parts["difference"],))
+        if found:
+            break
     return found
-
-
-def _keys(row: LoraFormat, index: LoraIndex, pairing: Pairing, weight: PairedWeight) -> tuple[str, ...]:
-    """The keys of a weight that are in the file."""
-    parts: dict[StoredPart, str] = {}
-    if weight.kind in ("matrix", "conv"):
-        parts = index.found(row.keys(pairing.family, weight.name, weight.kind, factors=True))
-    if "up" in parts and "down" in parts:
-        alpha = (parts["alpha"],) if "alpha" in parts else ()
-        return parts["up"], parts["down"], *alpha
-    return tuple(index.found(row.keys(pairing.family, weight.name, weight.kind, factors=False)).values())
 
 
 def _read(weight: PairedWeight, finetuned: Checkpoint, original: Checkpoint, residents: BlockCache | None) -> Weights:

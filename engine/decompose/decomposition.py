@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -47,6 +47,28 @@ class TruncatedSvd:
     def rank(self) -> int:
         """Number of singular values kept."""
         return len(self.s)
+
+    def leading(self, rank: int, *, capped: bool) -> TruncatedSvd:
+        """The decomposition to a smaller rank: its leading part, as near to the optimum there as this one at its own.
+
+        Ritz values lie below the eigenvalues, each of them. So what the leading part misses of the best one is at most
+        what the whole misses, while `allowed_energy` grows with what the smaller rank has to leave over.
+
+        Args:
+            rank: at least 1.
+            capped: see the attribute.
+        """
+        if rank >= self.rank:
+            return self if capped == self.capped else replace(self, capped=capped)
+        return replace(
+            self,
+            u=self.u[:, :rank].contiguous(),
+            s=self.s[:rank].clone(),
+            vh=self.vh[:rank].contiguous(),
+            residual_energy=self.residual_energy + float(self.s[rank:].square().sum()),
+            largest_left=max(self.largest_left, float(self.s[rank])),
+            capped=capped,
+        )
 
 
 def allowed_energy(optimum: float, total: float) -> float:

@@ -33,7 +33,7 @@ def enlarge(
         new: the new rows (count, columns) or the new columns (rows, count), float32 on the host.
         original: rows and columns of the original, of a convolution with its kernel among the columns.
         shape: of the fine-tuned weight.
-        rule: the dtype where there are no factors that have one.
+        rule: the strength, by which the new part is multiplied too, and the dtype where no factors have one.
     """
     rows, columns = original
     if factors is None:
@@ -42,6 +42,7 @@ def enlarge(
     rank, identity = factors.up.shape[1], torch.eye(enlarged_rank((new.shape[0], new.shape[1])))
     scale = float(factors.alpha) / rank if rank else 1.0
     root = math.sqrt(1.0 / scale)  # so that the product is what it is once it is multiplied by alpha / rank
+    new = new if rule.strength == 1.0 else new * rule.strength
     left, right = (new, identity) if new.shape[0] >= new.shape[1] else (identity, new)
     blocks = _blocks(factors, root * left, root * right, by_rows=shape[0] > rows)
     dtype = torch.float16 if factors.up.dtype is FP8 else factors.up.dtype  # which holds all of fp8 as it is

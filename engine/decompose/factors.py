@@ -36,12 +36,12 @@ class Storing:
     Attributes:
         clamp: ``off``, ``clamped`` or ``kept``.
         limit: of the clamped values; 0 where they are not.
-        power: of two by which both factors were scaled up.
+        power: of two by which both factors were scaled up, beside what the strength and the alpha ask for.
         dtype: safetensors name of the dtype stored.
         fallback: the dtype is wider than the one asked for, because rounding would have lost too much.
         energy_before: 1 - |delta - kept|^2 / |delta|^2 before clamping and rounding.
-        energy_retained: the same for the tensors as they will be loaded.
-        relative_error: |delta - loaded| / |delta|.
+        energy_retained: the same for the tensors as they will be loaded, divided by the strength.
+        relative_error: |delta - loaded / strength| / |delta|.
         below_normal: share of the factors' numbers that lie below fp8's smallest normal one; 0 for other dtypes.
     """
 
@@ -93,7 +93,7 @@ def store_factors(
             the energies are lower bounds, which differ from the truth only where factors were clamped or are in fp8.
         svd: its decomposition.
         kernel: the kernel sizes of a convolution; empty for a matrix.
-        rule: dtype, clamping and alpha.
+        rule: dtype, clamping, strength and alpha.
         total: squared Frobenius norm of the delta.
         layer: for the error.
         decided: an earlier storing of the same factors under the same rule of clamping, which is not asked again.
@@ -113,16 +113,15 @@ def store_factors(
     if rule.fp8:
         fp8 = fit_fp8(exact.up, exact.down, limit=limit if clamp == "clamped" else math.inf)
         if fp8 is not None:
-            return _stored_fp8(fp8, exact, svd, kernel, clamp, limit)
-    power = _scale_power(up, down) if rule.difference_dtype == "fp16" and rule.alpha is None else 0
-    scale, alpha = _scaling(svd.rank, power, rule.alpha)
-    if scale != 1.0:
-        up, down = up * scale, down * scale
+            return _stored_fp8(fp8, exact, svd, kernel, rule, clamp, limit)
+    free = rule.alpha is None and not (rule.alpha_is_rank or rule.baked)  # the alpha can take a power of two back
+    power = _scale_power(up, down, rule.strength) if rule.difference_dtype == "fp16" and free else 0
+    scaling = _Scaling.of(svd.rank, power, rule)
+    up, down = scaling.applied(up, down)
     (up, down), dtype, fallback = _rounded((up, down), rule, layer)
     fallback = fallback or rule.fp8
-    loaded = alpha / svd.rank
     # Clamping is no random change: what it does along the error of the factors themselves must be measured.
-    lost = exact.lost(up.to(torch.float32), down.to(torch.float32), loaded, measured=clamp == "clamped")
+    lost = exact.lost(*scaling.upright(up, down), scaling.loaded, measured=clamp == "clamped")
     how = Storing(
         clamp=clamp,
         limit=limit,
@@ -133,27 +132,32 @@ def store_factors(
         energy_retained=1.0 - lost / total,
         relative_error=math.sqrt(lost / total),
     )
-    return Stored(_factors(up, down, alpha, kernel), how)
+    return Stored(_factors(up, down, scaling.alpha, kernel), how)
 
 
 def restore_factors(svd: TruncatedSvd, kernel: tuple[int, ...], rule: StoringRule, how: Storing) -> Stored:
     """The tensors of `store_factors` once more, bit by bit, from the same decomposition and what was decided then."""
     if how.dtype == "F8_E4M3":
         fp8 = fp8_at(*_balanced(svd), how.power, limit=how.limit if how.clamp == "clamped" else math.inf)
-        return Stored(_factors(fp8.up, fp8.down, svd.rank * math.ldexp(1.0, -2 * how.power), kernel), how)
-    up, down = _limited(*_balanced(svd), how)
-    scale, alpha = _scaling(svd.rank, how.power, rule.alpha)
+        return Stored(_factors_fp8(fp8, kernel, rule), how)
+    scaling = _Scaling.of(svd.rank, how.power, rule)
     dtype = _TORCH_DTYPES[how.dtype]
-    up, down = ((factor * scale).to(dtype).contiguous() for factor in (up, down))
-    return Stored(_factors(up, down, alpha, kernel), how)
+    up, down = (factor.to(dtype).contiguous() for factor in scaling.applied(*_limited(*_balanced(svd), how)))
+    return Stored(_factors(up, down, scaling.alpha, kernel), how)
 
 
 def _stored_fp8(
-    fp8: Fp8Factors, exact: ExactFactors, svd: TruncatedSvd, kernel: tuple[int, ...], clamp: str, limit: float
+    fp8: Fp8Factors,
+    exact: ExactFactors,
+    svd: TruncatedSvd,
+    kernel: tuple[int, ...],
+    rule: StoringRule,
+    clamp: str,
+    limit: float,
 ) -> Stored:
-    scale = math.ldexp(1.0, -2 * fp8.power)
     up, down = (factor.to(svd.u.device) for factor in fp8.balanced())
-    lost = exact.lost(up, down, scale, measured=True)  # fitting is no random change, as little as clamping is
+    # Fitting is no random change, as little as clamping is.
+    lost = exact.lost(up, down, math.ldexp(1.0, -2 * fp8.power), measured=True)
     how = Storing(
         clamp=clamp,
         limit=limit,
@@ -165,7 +169,16 @@ def _stored_fp8(
         relative_error=math.sqrt(lost / exact.total),
         below_normal=fp8.below,
     )
-    return Stored(_factors(fp8.up, fp8.down, svd.rank * scale, kernel), how)
+    return Stored(_factors_fp8(fp8, kernel, rule), how)
+
+
+def _factors_fp8(fp8: Fp8Factors, kernel: tuple[int, ...], rule: StoringRule) -> Factors:
+    """The scale and the size of the strength stand in the alpha, the sign of the strength in `up`."""
+    up = fp8.up
+    if rule.strength < 0.0:
+        up = (up.view(torch.uint8) ^ 128).view(FP8)
+    alpha = up.shape[1] * math.ldexp(abs(rule.strength), -2 * fp8.power)
+    return _factors(up, fp8.down, alpha, kernel)
 
 
 def store_difference(delta: torch.Tensor, rule: StoringRule, *, total: float, layer: str) -> Stored:
@@ -174,15 +187,17 @@ def store_difference(delta: torch.Tensor, rule: StoringRule, *, total: float, la
     Raises:
         EngineError: ``dtype_overflow`` where a value does not fit the dtype.
     """
-    (stored,), dtype, fallback = _rounded((delta,), rule, layer)
-    lost = _rounding_loss(delta, stored)
+    strong = delta if rule.strength == 1.0 else delta * rule.strength
+    (stored,), dtype, fallback = _rounded((strong,), rule, layer)
+    lost = _rounding_loss(strong, stored) / rule.strength**2
     how = Storing("off", 0.0, 0, dtype, fallback, 1.0, 1.0 - lost / total, math.sqrt(lost / total))
     return Stored(Difference(stored.cpu()), how)
 
 
-def restore_difference(delta: torch.Tensor, how: Storing) -> Stored:
+def restore_difference(delta: torch.Tensor, rule: StoringRule, how: Storing) -> Stored:
     """The tensor of `store_difference` once more."""
-    return Stored(Difference(delta.to(_TORCH_DTYPES[how.dtype])), how)
+    strong = delta if rule.strength == 1.0 else delta * rule.strength
+    return Stored(Difference(strong.to(_TORCH_DTYPES[how.dtype])), how)
 
 
 def _balanced(svd: TruncatedSvd) -> tuple[torch.Tensor, torch.Tensor]:
@@ -196,11 +211,40 @@ def _limited(up: torch.Tensor, down: torch.Tensor, how: Storing) -> tuple[torch.
     return up.clamp(-how.limit, how.limit), down.clamp(-how.limit, how.limit)
 
 
-def _scaling(rank: int, power: int, alpha: float | None) -> tuple[float, float]:
-    """What both factors are multiplied by, and the alpha that takes it back, as alpha / rank multiplies the product."""
-    if alpha is None:
-        return math.ldexp(1.0, power), rank * math.ldexp(1.0, -2 * power)
-    return math.sqrt(rank / alpha), alpha
+@dataclass(frozen=True)
+class _Scaling:
+    """What the balanced factors are multiplied by, so that their product as it is loaded is the change at its strength.
+
+    Attributes:
+        up, down: the two numbers; the sign of the strength stands in `up`.
+        alpha: which a program divides by the rank and multiplies the product with, unless it is baked.
+        loaded: what the product of the stored factors is multiplied by to be the change at strength 1, its sign aside.
+    """
+
+    up: float
+    down: float
+    alpha: float
+    loaded: float
+
+    @classmethod
+    def of(cls, rank: int, power: int, rule: StoringRule) -> _Scaling:
+        """For factors of a rank that are also multiplied by a power of two."""
+        if rule.baked or rule.alpha is None:
+            scale, alpha = math.ldexp(1.0, power), rank * math.ldexp(1.0, -2 * power)
+        else:
+            scale, alpha = math.sqrt(rank / rule.alpha), rule.alpha
+        size = abs(rule.strength)
+        down = scale if size == 1.0 else scale * math.sqrt(size)
+        return cls(math.copysign(down, rule.strength), down, alpha, alpha / rank / size)
+
+    def applied(self, up: torch.Tensor, down: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both factors multiplied; themselves where that changes nothing."""
+        return (up if self.up == 1.0 else up * self.up), (down if self.down == 1.0 else down * self.down)
+
+    def upright(self, up: torch.Tensor, down: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Stored factors in float32, with the sign of the change itself."""
+        up, down = up.to(torch.float32), down.to(torch.float32)
+        return (-up if self.up < 0.0 else up), down
 
 
 def _factors(up: torch.Tensor, down: torch.Tensor, alpha: float, kernel: tuple[int, ...]) -> Factors:
@@ -242,12 +286,16 @@ def _clamped(exact: ExactFactors, max_loss: float) -> tuple[torch.Tensor, torch.
     return (*clamped, "clamped", limit)
 
 
-def _scale_power(up: torch.Tensor, down: torch.Tensor) -> int:
-    """Power of two that brings tiny factors into fp16's normal range; 0 where they are there already."""
-    rms = min(math.sqrt(energy(factor) / factor.numel()) for factor in (up, down))
+def _scale_power(up: torch.Tensor, down: torch.Tensor, strength: float = 1.0) -> int:
+    """Power of two that brings tiny factors into fp16's normal range; 0 where they are there already.
+
+    Both are multiplied by the root of the strength beside.
+    """
+    size = math.sqrt(abs(strength))
+    rms = size * min(math.sqrt(energy(factor) / factor.numel()) for factor in (up, down))
     if rms >= _SMALL_FACTOR or rms == 0.0:
         return 0
-    largest = max(map(_largest, (up, down)))
+    largest = size * max(map(_largest, (up, down)))
     power = round(math.log2(_SCALED_FACTOR / rms))
     return max(0, min(power, math.floor(math.log2(2.0**14 / largest))))
 

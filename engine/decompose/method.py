@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from engine.decompose.rank_rules import RankPolicy
@@ -22,10 +23,11 @@ class StoringRule:
         clamp_quantile: whether factors are clamped.
         clamp_max_loss: largest share of the energy that clamping may cost.
         alpha: the alpha of every layer, to which its factors are rescaled; None gives each layer its own.
-        rank: the largest rank of a layer in the file; None for that of the decomposition.
-        strength: what the change is multiplied by.
-        baked: up @ down is the change itself, for files without an alpha.
-        alpha_is_rank: a layer's alpha is its rank, always.
+        rank: the cap of this file; None where it is that of the decomposition, which several files may share.
+        ranks: caps of single layers instead, by canonical name; None where all layers have `rank`.
+        strength: what the change is multiplied by in the file; not 0.
+        alpha_is_rank: each layer's alpha is its rank also where a power of two in it would save digits.
+        baked: the file has no alpha, so that up @ down is the change; `alpha` and `alpha_is_rank` have no say then.
     """
 
     output_dtype: OutputDtype
@@ -33,9 +35,20 @@ class StoringRule:
     clamp_max_loss: float
     alpha: float | None = None
     rank: int | None = None
+    ranks: Mapping[str, int] | None = field(default=None, hash=False)
     strength: float = 1.0
-    baked: bool = False
     alpha_is_rank: bool = False
+    baked: bool = False
+
+    def limit(self, name: str, rank: int) -> int:
+        """The cap of a layer, whatever its shape.
+
+        Args:
+            name: the layer's canonical name.
+            rank: of the decomposition.
+        """
+        own = rank if self.rank is None else min(self.rank, rank)
+        return own if self.ranks is None else min(self.ranks.get(name, own), rank)
 
     @property
     def fp8(self) -> bool:
@@ -48,9 +61,33 @@ class StoringRule:
         return "fp16" if self.fp8 else self.output_dtype
 
     @classmethod
-    def of(cls, settings: ExtractionSettings, alpha: float | None = None) -> StoringRule:
-        """The rule that the settings name."""
-        return cls(settings.output_dtype, settings.clamp_quantile, settings.clamp_max_loss, alpha)
+    def of(
+        cls,
+        settings: ExtractionSettings,
+        *,
+        one_alpha: float | None = None,
+        rank: int | None = None,
+        baked: bool = False,
+    ) -> StoringRule:
+        """The rule that the settings name.
+
+        Args:
+            settings: of the file.
+            one_alpha: the alpha of a file whose layers have to have the same, where the settings name no number.
+            rank: see the attribute.
+            baked: see the attribute.
+        """
+        alpha = one_alpha if settings.alpha in ("auto", "rank") else float(settings.alpha)
+        return cls(
+            output_dtype=settings.output_dtype,
+            clamp_quantile=settings.clamp_quantile,
+            clamp_max_loss=settings.clamp_max_loss,
+            alpha=None if baked else alpha,
+            rank=rank,
+            strength=settings.strength,
+            alpha_is_rank=settings.alpha == "rank" and alpha is None and not baked,
+            baked=baked,
+        )
 
 
 @dataclass(frozen=True)
@@ -60,7 +97,7 @@ class LayerMethod:
     Planning builds it once from the settings; the work on a layer, its cost and its journal record depend on it alone.
 
     Attributes:
-        policy: the rank rule.
+        policy: the rank rule, with the largest cap that a file has; see `policy_for`.
         algorithm: the solver.
         iterations: bound for ``svd_lowrank``; 0 for the other solvers.
         seed: of the run; each layer derives its own from it, see `layer_seed`.
@@ -100,6 +137,29 @@ class LayerMethod:
     def stores_factors(self, kind: str) -> bool:
         """Whether a weight of this kind is stored as two factors rather than as its difference."""
         return kind in ("matrix", "conv") and not self.full
+
+    def policy_for(self, name: str) -> RankPolicy:
+        """The rule by which a layer is decomposed: with the largest cap that it has in one of the files."""
+        rank = max((rule.limit(name, self.policy.rank) for rule in self.storing), default=self.policy.rank)
+        return self.policy if rank == self.policy.rank else replace(self.policy, rank=rank)
+
+    def ranks_for(self, name: str, shape: tuple[int, int]) -> tuple[int, ...]:
+        """The different caps of a layer (out, in) in the files, largest first."""
+        limits = {min(rule.limit(name, self.policy.rank), *shape) for rule in self.storing}
+        return tuple(sorted(limits, reverse=True))
+
+    def kept(self, rule: StoringRule, name: str, rank: int, *, capped: bool) -> tuple[int, bool]:
+        """The rank that a layer has in a file, and whether the file's cap cut it short.
+
+        Args:
+            rule: of the file, one of `storing`.
+            name: the layer's canonical name.
+            rank: of its decomposition.
+            capped: whether the cap of that cut it short.
+        """
+        limit = rule.limit(name, self.policy.rank)
+        cut = limit < rank
+        return min(limit, rank), capped or (cut and self.policy.lora_type != "standard")
 
     def layer_seed(self, name: str) -> int:
         """The seed of one layer."""

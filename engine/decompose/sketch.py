@@ -10,7 +10,7 @@ the energy lost goes with their squares, about eps^2 = 1.5e-5 of the energy kept
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -51,6 +51,7 @@ class Sketch:
         expected: energy that the leading `rank` vectors are expected to miss, rounding included.
         allowed: energy that they may miss: by the promise, or, where rounds are bounded, next to subspace iteration.
         rounds: products with A A^T after the first.
+        falls_short: the leading part of a smaller rank is expected to miss more than it may at its own rank.
     """
 
     vectors: torch.Tensor
@@ -62,6 +63,7 @@ class Sketch:
     expected: float
     allowed: float
     rounds: int
+    falls_short: bool = False
 
 
 def block_width(device: torch.device, cap: int, rounds: int | None = None) -> int:
@@ -76,7 +78,13 @@ def block_width(device: torch.device, cap: int, rounds: int | None = None) -> in
 
 
 def propose(
-    wide: torch.Tensor, policy: RankPolicy, total: float, *, seed: int, rounds: int | None = None
+    wide: torch.Tensor,
+    policy: RankPolicy,
+    total: float,
+    *,
+    seed: int,
+    rounds: int | None = None,
+    smaller: tuple[int, ...] = (),
 ) -> Sketch | None:
     """Sketch the leading left singular space of (k, l) with k <= l; None where the basis would grow too large.
 
@@ -87,6 +95,8 @@ def propose(
         seed: of the random block.
         rounds: at most so many blocks after the first, `MANY_ROUNDS` or more; None where that does not reach what
             converged subspace iteration would, or clearly less than as many rounds of it miss.
+        smaller: ranks whose leading parts are to compare with subspace iteration of their own, where rounds are
+            bounded; of what is certified leading parts need no look.
     """
     shape = (int(wide.shape[0]), int(wide.shape[1]))
     cap, limit = policy.cap(shape), largest_basis(shape[0])
@@ -119,23 +129,22 @@ def propose(
             return None
         rank, needed = _wanted(ritz.values, policy, shape, total)
         if rank <= len(ritz.values):
-            allowed = _allowed(ritz, rank, total)
-            if rounds is not None:
-                allowed = max(CONVERGED * allowed, _CLEARLY_LESS * power_iteration_excess(ritz.values, rank, rounds))
+            allowed = _allowed(ritz, rank, total, rounds)
             dominant = int(np.count_nonzero(ritz.values[:rank] > _DOMINANT * ritz.values[rank - 1]))
             if may_deflate and dominant and ritz.hidden(rank) > _HIDDEN * allowed:
                 may_deflate = False
                 krylov.deflate(ritz.vectors[:, :dominant])
                 schedule = _Schedule(width, min(dominant + due, limit))
                 continue
-            excess = ritz.beyond_rounding(rank) / (_SHARE * allowed)
+            leading = () if rounds is None else tuple(r for r in smaller if r < rank)
+            excess = max(
+                ritz.beyond_rounding(part) / (_SHARE * _allowed(ritz, part, total, rounds)) for part in (rank, *leading)
+            )
             if ended or excess <= 1.0:
-                proposal = _proposal(krylov, ritz, rank, allowed)
-                if not ended:
-                    return proposal
-                # No bound is that near yet, but the last rounds tell what further ones would gain.
-                outlook = krylov.outlook(rank) + ritz.hidden(rank)
-                return replace(proposal, expected=min(proposal.expected, outlook))
+                short = any(
+                    _expected(krylov, ritz, part, ended) > _allowed(ritz, part, total, rounds) for part in leading
+                )
+                return _proposal(krylov, ritz, rank, allowed, _expected(krylov, ritz, rank, ended), falls_short=short)
             schedule.after(krylov.columns, excess, ritz, rank)
         else:
             schedule.at_least(krylov.columns, needed)
@@ -155,9 +164,19 @@ def _wanted(ritz: Array, policy: RankPolicy, shape: tuple[int, int], total: floa
     return len(ritz) + 1, min(policy.cap(shape), len(ritz) + math.ceil(min(further, 1e9)))
 
 
-def _allowed(ritz: Ritz, rank: int, total: float) -> float:
-    """Energy that the leading `rank` may miss by the promise."""
-    return allowed_energy(total - float(ritz.values[:rank].sum()), total)
+def _allowed(ritz: Ritz, rank: int, total: float, rounds: int | None = None) -> float:
+    """Energy that the leading `rank` may miss by the promise; where rounds are bounded next to subspace iteration."""
+    allowed = allowed_energy(total - float(ritz.values[:rank].sum()), total)
+    if rounds is None:
+        return allowed
+    return max(CONVERGED * allowed, _CLEARLY_LESS * power_iteration_excess(ritz.values, rank, rounds))
+
+
+def _expected(krylov: KrylovBasis, ritz: Ritz, rank: int, ended: bool) -> float:
+    """Bound of what the leading `rank` are expected to miss, rounding included; `ended` where no rounds are left."""
+    bound = float(missing_energy(ritz.values[:rank], (ritz.residuals + ritz.noise)[:rank], ritz.rest).sum())
+    # No bound is that near yet then, but the last rounds tell what further ones would gain.
+    return min(bound, krylov.outlook(rank) + ritz.hidden(rank)) if ended else bound
 
 
 def _before_a_gap(values: Array) -> int:
@@ -166,7 +185,9 @@ def _before_a_gap(values: Array) -> int:
     return int(np.argmax(ratios)) + 1 if len(ratios) and ratios.max() > _DOMINANT else 0
 
 
-def _proposal(krylov: KrylovBasis, ritz: Ritz, rank: int, allowed: float) -> Sketch:
+def _proposal(
+    krylov: KrylovBasis, ritz: Ritz, rank: int, allowed: float, expected: float, *, falls_short: bool
+) -> Sketch:
     """The leading Ritz vectors, some more than the rank so that there is a gap after them."""
     known = len(ritz.values)
     width = min(known, rank + max(8, rank // 8))
@@ -179,9 +200,10 @@ def _proposal(krylov: KrylovBasis, ritz: Ritz, rank: int, allowed: float) -> Ske
         values=ritz.values[width:],
         outside=ritz.rest,
         rest=rest,
-        expected=float(missing_energy(ritz.values[:rank], (ritz.residuals + ritz.noise)[:rank], ritz.rest).sum()),
+        expected=expected,
         allowed=allowed,
         rounds=krylov.rounds,
+        falls_short=falls_short,
     )
 
 

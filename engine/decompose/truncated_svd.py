@@ -37,9 +37,12 @@ def truncated_svd(
     iterations: int = 7,
     seed: int = 0,
     total: float | None = None,
+    smaller: tuple[int, ...] = (),
     reserve: Callable[[int], None] | None = None,
 ) -> TruncatedSvd:
     """Decompose a delta as far as the policy keeps of it.
+
+    The leading part of the answer, see `TruncatedSvd.leading`, keeps the promise of ``svd_linalg`` at its own rank.
 
     Args:
         delta: (out, in) float32, finite and not all zero, on any device, or in pieces. It is not changed.
@@ -49,6 +52,7 @@ def truncated_svd(
         iterations: bound for the randomised solver.
         seed: of the random block.
         total: squared Frobenius norm, where it is known already.
+        smaller: ranks whose leading parts are wanted too; only the randomised solver has to be told.
         reserve: told the bytes that are needed beyond `workspace_bytes`, before they are taken; may raise.
     """
     pieces = in_pieces(delta)
@@ -61,7 +65,7 @@ def truncated_svd(
     scaled, exponent = _moderate(delta, total)
     total = energy(scaled) if exponent else total
     wide = scaled.T if scaled.shape[0] > scaled.shape[1] else scaled
-    found = _solve(wide, policy, algorithm, iterations, seed, total, reserve)
+    found = _solve(wide, policy, algorithm, iterations, seed, total, smaller, reserve)
     u, vh = (found.vh.T, found.u.T) if wide is not scaled else (found.u, found.vh)
     factor = math.ldexp(1.0, exponent)
     return replace(
@@ -82,18 +86,19 @@ def _solve(
     iterations: int,
     seed: int,
     total: float,
+    smaller: tuple[int, ...],
     reserve: Callable[[int], None] | None,
 ) -> TruncatedSvd:
     shape = (int(wide.shape[0]), int(wide.shape[1]))
     if policy.needs_all_values and shape[0] > SMALL_SIDE and not gram_first(shape):
         values = all_values(wide, policy)
         rank, capped = policy.choose(values, shape, energy=total, value_sum=float(values.sum()))
-        fixed = _solve(wide, RankPolicy("standard", rank, 0.0), algorithm, iterations, seed, total, reserve)
+        fixed = _solve(wide, RankPolicy("standard", rank, 0.0), algorithm, iterations, seed, total, smaller, reserve)
         return replace(fixed, values=values, capped=capped)
     found = None
     if not whole_spectrum(shape, policy, algorithm):
         if algorithm == "svd_lowrank":
-            found = _randomised(wide, policy, iterations, seed, total)
+            found = _randomised(wide, policy, iterations, seed, total, smaller)
         else:
             found = _exact(wide, policy, seed, total)
         if found is None and reserve is not None:
@@ -108,13 +113,13 @@ def _exact(wide: torch.Tensor, policy: RankPolicy, seed: int, total: float) -> T
 
 
 def _randomised(
-    wide: torch.Tensor, policy: RankPolicy, iterations: int, seed: int, total: float
+    wide: torch.Tensor, policy: RankPolicy, iterations: int, seed: int, total: float, smaller: tuple[int, ...]
 ) -> TruncatedSvd | None:
     """The answer of at most so many iterations, no worse than as many of subspace iteration."""
     if iterations >= MANY_ROUNDS:
-        sketch = propose(wide, policy, total, seed=seed, rounds=iterations)
+        sketch = propose(wide, policy, total, seed=seed, rounds=iterations, smaller=smaller)
         found = None
-        if sketch is not None and sketch.expected <= sketch.allowed:
+        if sketch is not None and sketch.expected <= sketch.allowed and not sketch.falls_short:
             found = unjudged(wide, sketch.vectors, policy, total, rounds=sketch.rounds, expected=sketch.expected)
         elif sketch is not None and sketch.rounds < iterations:
             most = min(MOST_ROUNDS, iterations - sketch.rounds)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,10 +14,11 @@ from engine.checkpoints import Checkpoint
 from engine.decompose.enlarged import enlarge
 from engine.decompose.stored_layer import Factors
 from engine.extraction.report import Sources, metadata, quality, report
+from engine.formats.publishing import Publication
 from engine.formats.safetensors_writer import Added, SafetensorsWriter
 from engine.layer import LayerOutcome, stored_row
 from engine.planning.costs import matrix_shape
-from engine.planning.output import Output, unsuitable
+from engine.planning.output import Output, nothing_changed
 from engine.planning.plan import Plan
 from engine.results import LayerResult, LeaveOutReason, LeftOut, OutputFile
 from engine.streamed_delta import read_grown
@@ -42,7 +45,7 @@ class OutputCollector:
         self.left_out: list[LeftOut] = list(output.left_out)
         self.lost_energy = self.whole_energy = self._energy = self._energy_kept = 0.0
         self._misses_change = False
-        self._missing = frozenset(output.missing)
+        self._missing = frozenset((*output.missing, *output.not_loaded))
         self._whole: list[str] = []
 
     def write(self, index: int, outcome: LayerOutcome) -> LayerOutcome:
@@ -85,7 +88,9 @@ class OutputCollector:
             if outcome.left_out is not None and held and not (self._enlarges(name) and _compared(outcome)):
                 self.left_out.append(outcome.left_out)
             return None
-        row = replace(stored_row(outcome.row, outcome.stored[self._rule].how), seconds=outcome.seconds)
+        how = outcome.stored[self._rule].how
+        row = stored_row(outcome.row, self._plan.method, self._output.storing, how)
+        row = replace(row, seconds=outcome.seconds)
         self.rows.append(row)
         self._energy += row.delta_energy
         self._energy_kept += row.energy_retained * row.delta_energy
@@ -111,12 +116,12 @@ class OutputCollector:
         self.left_out.append(left_out)
 
     def refuse_empty(self) -> None:
-        """Raise `EngineError` ``format_unsuitable`` where all that changed is what the format has no place for."""
+        """Raise `EngineError` where all that changed is what the format has no place for, or the program ignores."""
         if not self.rows and self._misses_change:
-            raise unsuitable(self._output.format, self._plan.pairing.family, "nothing_changed")
+            raise nothing_changed(self._output, self._plan.pairing.family)
 
-    def publish(self, started: str, run: dict[str, Any]) -> OutputFile:
-        """Put the file and its report in place.
+    def seal(self, started: str, run: dict[str, Any]) -> Publication:
+        """Finish the file under its temporary name.
 
         Args:
             started: date for the header.
@@ -125,26 +130,32 @@ class OutputCollector:
         Raises:
             EngineError: ``output_unwritable`` or ``disk_full``.
         """
-        plan, output = self._plan, self._output
-        rows, sources = self.rows, self._sources
+        plan, output, rows, sources = self._plan, self._output, self.rows, self._sources
         figures = quality(rows, self.lost_energy, self.whole_energy, output.enlarged)
         totals = run | {"set_weights": self._whole}
         if output.enlarged:
             totals |= {"enlarged_weights": sorted(output.enlarged)}
-        path, report_file = self.writer.publish(
-            output.stem,
-            metadata(plan, output, sources, rows, figures, started),
-            lambda path, size: report(plan, output, sources, rows, self.left_out, figures, totals, path, size),
-        )
+        size = self.writer.seal(metadata(plan, output, sources, rows, figures, started))
+        text = partial(report, plan, output, sources, rows, self.left_out, figures, totals)
+        return Publication(output.target, self.writer, size, text)
+
+    def output_file(self, path: Path, report_file: Path, size_bytes: int) -> OutputFile:
+        """What there is to say of the file, once it is in place."""
+        output = self._output
+        figures = quality(self.rows, self.lost_energy, self.whole_energy, output.enlarged)
         return OutputFile(
             path=path,
             report=report_file,
             rank=output.rank_label,
             key_format=output.format.key,
-            size_bytes=path.stat().st_size,
+            size_bytes=size_bytes,
             mean_energy_retained=figures.mean,
             worst_energy_retained=figures.worst,
             coverage=output.coverage,
+            program="" if output.program is None else output.program.key,
+            strength=output.storing.strength,
+            rows=tuple(self.rows),
+            left_out=tuple(self.left_out),
         )
 
     def energy_so_far(self) -> float | None:

@@ -99,9 +99,10 @@ class LayerEvents:
             NoticeCode.LAYERS_CAPPED: sum(row.capped for row in files[0]),
             NoticeCode.CLAMP_KEPT: sum(row.clamp == "kept" for row in files[0]) if self._says_unclamped else 0,
         }
+        rank = self._plan.outputs[0].storing.rank or self._plan.method.policy.rank
         for code, count in counts.items():
             if count:
-                self._emit(Notice(code, data={"layers": count, "rank": self._plan.method.policy.rank}))
+                self._emit(Notice(code, data={"layers": count, "rank": rank}))
 
     def _note_batch(self, index: int, outcome: LayerOutcome, memory: Callable[[], MemoryUse]) -> None:
         both = zip(vars(self._batch_seconds).values(), vars(outcome.seconds).values(), strict=True)

@@ -106,6 +106,8 @@ def metadata(
     if any(task.weight.rounding is not None for task in plan.tasks):
         texts["lora_extractor.round_original"] = plan.settings.round_original
         texts["lora_extractor.rounded_layers"] = str(sum(bool(row.rounded) for row in rows))
+    if output.storing.strength != 1.0:
+        texts["lora_extractor.strength"] = str(output.storing.strength)
     if plan.pairing.family.architecture:
         texts["modelspec.architecture"] = plan.pairing.family.architecture
     return texts | output.format.metadata(facts)
@@ -121,9 +123,10 @@ def report(
     run: dict[str, Any],
     path: Path,
     size_bytes: int,
+    names: tuple[str, ...],
 ) -> str:
-    """The JSON report that goes beside the file at `path`."""
-    document = {
+    """The JSON report that goes beside the file at `path`; `names` are those of all files of the run."""
+    document: dict[str, Any] = {
         "output": path.name,
         "size_bytes": size_bytes,
         "tool": {"name": "LoRA Extractor", "version": __version__, "solver_version": SOLVER_VERSION},
@@ -135,6 +138,9 @@ def report(
         "hardware": plan.hardware.model_dump(mode="json"),
         "rank": output.rank_label,
         "key_format": output.format.key,
+        **({} if output.program is None else {"program": output.program.key}),
+        **({} if output.storing.strength == 1.0 else {"strength": output.storing.strength}),
+        **({} if len(names) == 1 else {"outputs": list(names)}),
         "totals": {
             "layers": len(rows),
             "skipped": len({item.name for item in left_out}),

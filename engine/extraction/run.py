@@ -18,9 +18,10 @@ from engine.extraction.collector import OutputCollector
 from engine.extraction.layer_events import LayerEvents
 from engine.extraction.layer_executor import ExecutorChoice, LayerExecutor, RunContext, RunInputs
 from engine.extraction.progress import RunProgress
+from engine.formats.publishing import publish
 from engine.layer import LayerOutcome
 from engine.planning.plan import Plan
-from engine.results import ExtractionResult, LeaveOutReason, LeftOut, OutputFile
+from engine.results import ExtractionResult, LeaveOutReason, LeftOut
 from engine.resume.journal import RunJournal
 from engine.store import DecompositionStore
 
@@ -244,19 +245,16 @@ class ExtractionRun:
         self._layer_events.leave_out(left_out, str(finetuned.path))
 
     def _publish(self, journal: RunJournal) -> ExtractionResult:
-        """Put all files in place, or none: where one cannot be, those before it are removed again."""
+        """Put all files in place, or none."""
         kept = self._layer_events.kept
         totals = self._progress.totals(kept)
-        outputs: list[OutputFile] = []
-        try:
-            for collector in self._collectors:
-                outputs.append(collector.publish(journal.started, totals))
-        except BaseException:
-            for output in outputs:
-                for path in (output.path, output.report):
-                    with suppress(OSError):
-                        path.unlink(missing_ok=True)
-            raise
+        publications = [collector.seal(journal.started, totals) for collector in self._collectors]
+        outputs = [
+            collector.output_file(path, report, publication.size)
+            for collector, publication, (path, report) in zip(
+                self._collectors, publications, publish(publications), strict=True
+            )
+        ]
         figures = {name: totals[name] for name in _IN_RESULT} | {"layers_reused": kept}
         rows, left_out = tuple(self._collectors[0].rows), tuple(self._collectors[0].left_out)
         return ExtractionResult(tuple(outputs), rows, left_out, self._progress.seconds(), **figures)
@@ -270,13 +268,15 @@ class ExtractionRun:
 
     def _progress_event(self) -> Progress:
         run = self._progress
+        energies = tuple(collector.energy_so_far() for collector in self._collectors)
         return Progress(
             layers_done=self._layer_events.done,
             layers_total=len(self._plan.layers),
             share=run.share,
             elapsed=run.seconds(),
             remaining=run.remaining(),
-            energy_so_far=self._collectors[0].energy_so_far(),
+            energy_so_far=energies[0],
+            energies_so_far=energies,
         )
 
     @contextmanager
@@ -310,4 +310,5 @@ def _planned(plan: Plan, executor: LayerExecutor) -> Planned:
         settings=plan.settings,
         hardware=plan.hardware,
         coverage=plan.coverage,
+        output_names=tuple(output.name for output in plan.outputs),
     )

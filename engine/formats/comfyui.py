@@ -1,21 +1,32 @@
-"""ComfyUI's LoRAs. Source: ComfyUI, comfy/lora.py, ``model_lora_keys_unet`` and ``load_lora``.
+"""ComfyUI's LoRAs, which Forge reads too.
+
+Sources: ComfyUI, comfy/lora.py, ``model_lora_keys_unet``, ``model_lora_keys_clip`` and ``load_lora``; Forge,
+packages_3rdparty/comfyui_lora_collection/lora.py.
 
 ComfyUI looks up ``<module>`` of every ``<module>.weight`` and the full name of every other parameter, and
 reads ``.lora_up.weight``, ``.lora_down.weight``, ``.alpha``, ``.diff``, ``.diff_b`` and ``.set_weight`` after it. A
 weight with ``.reshape_weight`` is filled up with zeros to that shape before its factors are added (comfy/utils.py,
 ``pad_tensor_to_shape``); ``.set_weight`` and ``.diff`` of another shape than the model's are not applied.
+
+Text encoders are ``text_encoders.<clip>.transformer.<module>`` to ComfyUI alone. Both programs know the layers of CLIP
+and all of T5 by ``lora_te*_`` and the module's name with underscores, so that is what these are called here. Norms that
+ComfyUI renames before it looks (comfy/supported_models.py, ``process_unet_state_dict``) stand under both names, with
+the same values: releases of before 2026 look for ``.scale``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from engine.decompose.method import StoredPart
 from engine.events import Notice, NoticeCode
-from engine.formats.lora_format import LayerKeys, LoraFacts, LoraFormat, LoraIndex, index_of
+from engine.formats.lora_format import LayerKeys, LoraFacts, LoraFormat, LoraIndex, Place, index_of
 from engine.models.families import Family
+from engine.models.layouts import HUNYUAN_VIDEO_TENCENT
 from engine.models.names import DENOISER
+from engine.models.pairing import Pairing
 
 _FACTORS: dict[StoredPart, str] = {"up": ".lora_up.weight", "down": ".lora_down.weight", "alpha": ".alpha"}
 _PREFIXES: dict[str, str] = {
@@ -25,30 +36,71 @@ _PREFIXES: dict[str, str] = {
 }
 _DIFFERENCE, _BIAS_DIFFERENCE, _WHOLE, _RESHAPE = ".diff", ".diff_b", ".set_weight", ".reshape_weight"
 
+_RENAMED_NORMS: dict[str, str] = {
+    # family -> the ending of the names of norms that ComfyUI gives the ending `.weight`
+    **dict.fromkeys(("flux", "flux2"), "_norm.scale"),
+    **dict.fromkeys(("chroma", "hunyuan_video", "hunyuan_video15", "hunyuan_image"), ".scale"),
+}
+
+_TEXT_ENCODERS: dict[str, dict[str, str]] = {
+    # family -> what stands for `text_encoders.<clip>.transformer.` where both programs read it
+    "sd1": {"clip_l": "lora_te_", "clip_h": "lora_te_"},
+    "sdxl": {"clip_l": "lora_te1_", "clip_g": "lora_te2_"},
+    "sd3": {"clip_l": "lora_te1_", "clip_g": "lora_te2_", "t5xxl": "lora_te3_"},
+    "flux": {"clip_l": "lora_te1_", "t5xxl": "lora_te3_"},
+    # an encoder in a file of its own, by what most of the models that have it are read by
+    "clip_l": {"clip_l": "lora_te1_"},
+    "clip_g": {"clip_g": "lora_te2_"},
+    "clip_h": {"clip_h": "lora_te_"},
+    "t5xxl": {"t5xxl": "lora_te3_"},
+}
+_REFINER = {"clip_g": "lora_te_"}
+"""Of SDXL's refiner, whose only encoder is CLIP-G: the number is that of the encoders there are."""
+_CLIP_MODULE = re.compile(r"text_model\.encoder\.layers\.\d+\.(mlp\.fc[12]|self_attn\.([qkv]|out)_proj)")
+_PROJECTIONS = {"clip_l": "lora_te1_text_projection", "clip_g": "lora_te2_text_projection"}
+_ENCODER_NAME = re.compile(r"text_encoders\.(clip_[lgh]|t5xxl)\.transformer\.(.+)")
+
 
 class ComfyUI(LoraFormat):
     """What ComfyUI loads for every architecture; each layer has an alpha of its own, always float32."""
 
     key = "comfyui"
-    holds_fp8 = True
     title = "ComfyUI"
 
+    def __init__(self, clips: Collection[str] = ()) -> None:
+        """Without the text encoders of one model, an SDXL's CLIP-G is taken for the second of two."""
+        self._clips = frozenset(clips)
+
+    def for_pair(self, pairing: Pairing) -> ComfyUI:
+        """See `LoraFormat.for_pair`."""
+        found = (_ENCODER_NAME.match(name) for name in pairing.names)
+        return ComfyUI({match[1] for match in found if match is not None})
+
+    def places(self, family: Family, name: str, kind: str, shape: Sequence[int], *, factors: bool) -> tuple[Place, ...]:
+        """See `LoraFormat.places`. A norm that ComfyUI renamed stands there twice."""
+        names = (name, *_renamed(family, name))
+        return tuple(Place(self._keys(family, each, kind, factors=factors)) for each in names)
+
     def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
-        """See `LoraFormat.keys`. A bias beside a weight is ``.diff_b`` of that weight."""
+        """See `LoraFormat.keys`: under the model's own names. A bias beside a weight is ``.diff_b`` of that weight."""
+        return self._keys(family, name, kind, factors=factors)
+
+    def _keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
         if factors:
-            return {part: _base(family, name) + ending for part, ending in _FACTORS.items()}
+            return {part: self._base(family, name) + ending for part, ending in _FACTORS.items()}
         if kind == "bias":
-            return {"difference": _base(family, name.removesuffix(".bias") + ".weight") + _BIAS_DIFFERENCE}
-        return {"difference": _base(family, name) + _DIFFERENCE}
+            weight = name.removesuffix(".bias") + ".weight"
+            return {"difference": self._base(family, weight) + _BIAS_DIFFERENCE}
+        return {"difference": self._base(family, name) + _DIFFERENCE}
 
     def whole_key(self, family: Family, name: str) -> str:
-        """See `LoraFormat.whole_key`."""
-        return _base(family, name) + _WHOLE
+        """See `LoraFormat.whole_key`. Of a norm that ComfyUI renamed it has the new name."""
+        return self._base(family, next(iter(_renamed(family, name)), name)) + _WHOLE
 
     def reshape_key(self, family: Family, name: str) -> str | None:
         """See `LoraFormat.reshape_key`. Models that ComfyUI does not load have none."""
         loads = bool(_prefix(family)) or not name.startswith(DENOISER)
-        return _base(family, name) + _RESHAPE if loads else None
+        return self._base(family, name) + _RESHAPE if loads else None
 
     def parse(self, keys: Iterable[str]) -> LoraIndex | None:
         """See `LoraFormat.parse`. The layer of a ``.diff_b`` is called ``<module>.bias``."""
@@ -61,7 +113,7 @@ class ComfyUI(LoraFormat):
         index = index_of(rest, endings) or LoraIndex({}, unknown=tuple(rest))
         layers: dict[str, LayerKeys] = {**index.layers}
         layers |= {f"{module}.bias": {"difference": key} for module, key in biases.items()}
-        return replace(index, layers=layers, whole=whole) if layers or whole else None
+        return replace(index, layers=layers, whole=whole, earlier=_earlier(keys)) if layers or whole else None
 
     def notices(self, family: Family) -> tuple[Notice, ...]:
         """See `LoraFormat.notices`."""
@@ -78,13 +130,66 @@ class ComfyUI(LoraFormat):
         """The prefix as it is."""
         return prefix
 
+    def _base(self, family: Family, name: str) -> str:
+        module, prefix = name.removesuffix(".weight"), _prefix(family)
+        if module.startswith(DENOISER):
+            return prefix + module[len(DENOISER) :] if prefix else module
+        encoder = _ENCODER_NAME.fullmatch(module) if name.endswith(".weight") else None
+        found = None if encoder is None else _short_base(self._encoders(family), encoder[1], encoder[2])
+        return found or module
 
-def _base(family: Family, name: str) -> str:
-    module, prefix = name.removesuffix(".weight"), _prefix(family)
-    if not module.startswith(DENOISER) or not prefix:
-        return module
-    return prefix + module[len(DENOISER) :]
+    def _encoders(self, family: Family) -> dict[str, str]:
+        if family.key == "sdxl" and "clip_g" in self._clips and "clip_l" not in self._clips:
+            return _REFINER
+        return _TEXT_ENCODERS.get(family.key, {})
+
+
+def _short_base(prefixes: dict[str, str], clip: str, inner: str) -> str | None:
+    """What both programs call a module of a text encoder; None where they have no name in common."""
+    prefix = prefixes.get(clip)
+    if prefix is None:
+        return None
+    if clip == "t5xxl" or _CLIP_MODULE.fullmatch(inner):
+        return prefix + inner.replace(".", "_")
+    return _PROJECTIONS.get(clip) if inner == "text_projection" else None
 
 
 def _prefix(family: Family) -> str:
     return _PREFIXES.get(family.key, DENOISER)
+
+
+def _renamed(family: Family, name: str) -> tuple[str, ...]:
+    """The other name of a norm that ComfyUI renames; none of other weights."""
+    ending = _RENAMED_NORMS.get(family.key)
+    if ending is None or not name.startswith(DENOISER) or not name.endswith(ending):
+        return ()
+    return (name.removesuffix(".scale") + ".weight",)
+
+
+def _earlier(keys: Collection[str]) -> dict[str, str]:
+    """Keys as they are written now -> those of a file that an earlier version wrote."""
+    found: dict[str, str] = {}
+    for key in keys:
+        encoder = _ENCODER_NAME.fullmatch(key)
+        if encoder is not None:
+            inner, ending = _cut(encoder[2])
+            for prefixes in (*_TEXT_ENCODERS.values(), _REFINER):
+                base = _short_base(prefixes, encoder[1], inner)
+                if base is not None:
+                    found[base + ending] = key
+        elif key.startswith(DENOISER):
+            inner, ending = _cut(key[len(DENOISER) :])
+            stored = f"{inner}.weight"
+            name = HUNYUAN_VIDEO_TENCENT.canonical_names(stored)[0]
+            if name != stored and HUNYUAN_VIDEO_TENCENT.stored_names(name) == (stored,):
+                found[DENOISER + name.removesuffix(".weight") + ending] = key
+    return found
+
+
+_ENDINGS = (*_FACTORS.values(), _DIFFERENCE, _BIAS_DIFFERENCE, _WHOLE, _RESHAPE)
+
+
+def _cut(key: str) -> tuple[str, str]:
+    """A key's base and ending."""
+    ending = next((ending for ending in _ENDINGS if key.endswith(ending)), "")
+    return key.removesuffix(ending), ending

@@ -81,12 +81,14 @@ class LoraIndex:
         whole: keys of weights that are set as a whole.
         unknown: keys that the format does not have.
         endings: of the keys of factors, by part: behind a layer's name.
+        earlier: keys that the format writes now -> those of the file, which an earlier version wrote instead.
     """
 
     layers: Mapping[str, LayerKeys]
     whole: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     endings: Mapping[StoredPart, str] = field(default_factory=dict)
+    earlier: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_factors(self) -> bool:
@@ -106,8 +108,9 @@ class LoraIndex:
         return {"alpha": layer + self.endings["alpha"], **keys}
 
     def found(self, keys: LayerKeys) -> dict[StoredPart, str]:
-        """Those of a layer's keys that are in the file."""
-        return {part: key for part, key in keys.items() if key in self._known}
+        """Those of a layer's keys that are in the file, or what an earlier version wrote in their stead."""
+        present = {part: key if key in self._known else self.earlier.get(key, key) for part, key in keys.items()}
+        return {part: key for part, key in present.items() if key in self._known}
 
     @cached_property
     def _known(self) -> frozenset[str]:
@@ -122,18 +125,18 @@ class LoraFormat(ABC):
         title: what people call it.
         holds_differences: whether a layer can be stored as its difference.
         one_alpha: whether all layers of a file have the same alpha, the largest rank that any of them can have.
-        holds_fp8: whether all programs that read it read factors in fp8.
         own_prefixes: whether its keys begin with prefixes that make it likelier than a format that takes any name.
         scale_baked: whether up @ down is the change itself, as a file has no alpha.
+        ending: of an output's name behind its number; nothing where an output is a folder.
     """
 
     key: str
     title: str
     holds_differences: bool = True
     one_alpha: bool = False
-    holds_fp8: bool = False
     own_prefixes: bool = False
     scale_baked: bool = False
+    ending: str = ".safetensors"
 
     def for_pair(self, pairing: Pairing) -> LoraFormat:
         """The format for one pair of models, where its keys depend on their other weights or the names in a file."""

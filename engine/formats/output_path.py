@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -26,6 +27,35 @@ _RESERVED = frozenset(
 _OF_THE_KERNEL = frozenset(
     ["proc", "sysfs", "cgroup", "cgroup2", "debugfs", "tracefs", "securityfs", "pstore", "bpf", "configfs", "devpts"]
 )
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an output of a run goes, but for the number that all outputs of the run share.
+
+    Attributes:
+        folder: where it lies.
+        stem: its name up to the number.
+        copy: how many outputs of the run before it have the same folder and stem; it is counted on from the number.
+        ending: behind its number; nothing where the output is a folder.
+    """
+
+    folder: Path
+    stem: str
+    copy: int = 0
+    ending: str = ".safetensors"
+
+    def path(self, counter: int) -> Path:
+        """The output under a number."""
+        return self.folder / numbered(self.stem, counter + self.copy, self.ending)
+
+    def report(self, counter: int) -> Path:
+        """Its report under a number."""
+        return report_path(self.path(counter))
+
+    def taken(self, counter: int) -> bool:
+        """Whether the output or its report exists."""
+        return os.path.lexists(self.path(counter)) or os.path.lexists(self.report(counter))
 
 
 def output_folder_and_stem(
@@ -67,27 +97,22 @@ def rank_label(settings: ExtractionSettings) -> str:
     return f"{settings.lora_type}_{settings.adaptive_param:g}"
 
 
-def numbered(stem: str, counter: int) -> str:
-    """The whole file name."""
-    return f"{stem}{counter:05}_.safetensors"
+def numbered(stem: str, counter: int, ending: str = ".safetensors") -> str:
+    """The whole file name; without the ending that of a folder."""
+    return f"{stem}{counter:05}_{ending}"
 
 
-def first_free(folder: Path, stem: str, start: int = 1) -> int:
-    """The first counter for which neither the file nor its report exists."""
+def first_free(targets: Sequence[Target], start: int = 1) -> int:
+    """The first number from `start` on that is free for all outputs of a run."""
     counter = start
-    while any((folder / name).exists() for name in _pair_of_names(stem, counter)):
+    while any(target.taken(counter) for target in targets):
         counter += 1
     return counter
 
 
 def report_path(output: Path) -> Path:
-    """Where the report of an output file goes."""
-    return output.with_suffix(".json")
-
-
-def _pair_of_names(stem: str, counter: int) -> tuple[str, str]:
-    name = numbered(stem, counter)
-    return name, report_path(Path(name)).name
+    """Where the report of an output goes, a file or a folder."""
+    return output.with_name(output.name.removesuffix(".safetensors") + ".json")
 
 
 def _checked_parts(prefix: str) -> list[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any, cast, get_args
 
 from engine.errors import EngineError, ErrorCode
 from engine.formats.comfyui import ComfyUI
 from engine.formats.kohya import Kohya
 from engine.formats.lora_format import LoraFormat, LoraIndex
+from engine.formats.programs import PROGRAMS, Program
 from engine.models.families import Family
 from engine.settings import RoundOriginal
 
@@ -40,6 +43,12 @@ def formats_for(family: Family) -> list[LoraFormat]:
     return [row for row in FORMATS if row.problem(family) is None]
 
 
+def programs_that_load(family: Family) -> list[Program]:
+    """The programs that load LoRAs of a family and whose format can be written for it, in the order of offering."""
+    suitable = {row.key for row in formats_for(family)}
+    return [row for row in PROGRAMS if row.format in suitable and row.loads(family) is not None]
+
+
 def formats_of(keys: Collection[str]) -> list[tuple[LoraFormat, LoraIndex]]:
     """The formats that know at least one of a file's keys, in the order of `FORMATS`."""
     found = [(row, row.parse(keys)) for row in FORMATS]
@@ -59,6 +68,14 @@ def own_rounding(metadata: Mapping[str, str]) -> RoundOriginal | None:
     """How the sides were compared for a LoRA, from its metadata; None where they were subtracted as they are stored."""
     word = metadata.get("lora_extractor.round_original")
     return cast(RoundOriginal, word) if word in get_args(RoundOriginal) else None
+
+
+def own_strength(metadata: Mapping[str, str]) -> float:
+    """What the change is multiplied by in a LoRA, by its metadata; 1 where that does not say."""
+    with suppress(KeyError, ValueError):
+        strength = float(metadata["lora_extractor.strength"])
+        return strength if math.isfinite(strength) and strength != 0.0 else 1.0
+    return 1.0
 
 
 def likeliest(known: Mapping[LoraFormat, int], metadata: Mapping[str, str]) -> LoraFormat:

@@ -21,9 +21,10 @@ from pathlib import Path
 import torch
 
 from engine.checkpoints.dtypes import DTYPES
-from engine.disk import disk_errors, sync_data, sync_folder, write_all, write_synced
+from engine.disk import disk_errors, sync_data, write_all
 from engine.errors import EngineError, ErrorCode
-from engine.formats.output_path import first_free, numbered, report_path
+from engine.formats.output_path import Target
+from engine.formats.publishing import Publication, publish
 
 _NAMES = {
     getattr(torch, info.torch_name): (name, info.bits // 8)
@@ -49,7 +50,7 @@ class Added:
 
 
 class SafetensorsWriter:
-    """One file being written. Close it with `publish` or `abort`, which leave no temporary file, or with `leave`."""
+    """One file being written. Close it with `seal` and put it in place, or with `abort`, or with `leave`."""
 
     def __init__(self, folder: Path, header_bytes: int, part: Path | None = None) -> None:
         """Create the temporary file.
@@ -67,7 +68,7 @@ class SafetensorsWriter:
         self._entries: dict[str, tuple[str, tuple[int, ...], int]] = {}
         self._waiting: dict[str, torch.Tensor] = {}
         self._made = _make_folders(folder)
-        self._stays = part is not None
+        self._noted = part is not None  # with `added`, in which order tensors come and which of them wait
         self._part = part or folder / f".lora-{secrets.token_hex(8)}.part"
         try:
             with disk_errors(folder):
@@ -91,8 +92,9 @@ class SafetensorsWriter:
             EngineError: ``output_unwritable``, or ``journal_invalid`` where the file does not hold what it should.
         """
         writer = cls.__new__(cls)
+        writer._noted = True
         writer._header_bytes, writer.folder, writer._part = header_bytes, folder, part
-        writer._entries, writer._waiting, writer._made, writer._stays = {}, {}, [], True
+        writer._entries, writer._waiting, writer._made = {}, {}, []
         with disk_errors(folder):
             writer._stream = part.open("r+b", buffering=0)
             try:
@@ -129,7 +131,7 @@ class SafetensorsWriter:
         tensor = tensor.detach().cpu().contiguous()
         if tensor.numel() * tensor.element_size() % 8:
             self._waiting[name] = tensor.clone()  # the caller may use its memory again
-            if not self._stays:
+            if not self._noted:
                 self._append_together()
         else:
             self._append(name, tensor)
@@ -183,6 +185,36 @@ class SafetensorsWriter:
         waiting = sum(tensor.numel() * tensor.element_size() for tensor in self._waiting.values())
         return waiting + sum(size for _, _, size in self._entries.values())
 
+    def seal(self, metadata: Mapping[str, str]) -> int:
+        """Finish the file, with texts for its header, and have it on the disk; returns its size in bytes.
+
+        Raises:
+            EngineError: ``output_unwritable`` or ``disk_full``.
+        """
+        for name in sorted(self._waiting, key=lambda name: -self._waiting[name].element_size()):
+            self._append(name, self._waiting[name])
+        with disk_errors(self.folder):
+            self._write_header(metadata)
+            size = os.fstat(self._stream.fileno()).st_size
+            self._stream.close()
+        return size
+
+    def place(self, path: Path) -> bool:
+        """Give the sealed file its name unless the name is taken; one atomic step, never replacing anything.
+
+        Raises:
+            OSError: it has its temporary name still.
+        """
+        return _place(self._part, path)
+
+    def withdraw(self, path: Path) -> None:
+        """Give the file its temporary name back.
+
+        Raises:
+            OSError: that is not possible; the file stays where it is.
+        """
+        os.replace(path, self._part)
+
     def publish(
         self, stem: str, metadata: Mapping[str, str], make_report: Callable[[Path, int], str]
     ) -> tuple[Path, Path]:
@@ -194,40 +226,21 @@ class SafetensorsWriter:
             make_report: the report's text, from the file's final path and its size in bytes.
 
         Returns:
-            Paths of the file and its report. On any error neither exists, and the temporary file only where it was
-            given a name, for `continued`.
+            Paths of the file and its report. On any error neither exists, nor the temporary file.
 
         Raises:
             EngineError: ``output_unwritable`` or ``disk_full``.
         """
-        report_part = self._part.with_suffix(".report")
         try:
-            for name in sorted(self._waiting, key=lambda name: -self._waiting[name].element_size()):
-                self._append(name, self._waiting[name])
-            with disk_errors(self.folder):
-                self._write_header(metadata)
-                size = os.fstat(self._stream.fileno()).st_size
-                self._stream.close()
-                counter = first_free(self.folder, stem)
-                while True:
-                    path = self.folder / numbered(stem, counter)
-                    write_synced(report_part, make_report(path, size))
-                    if _place(self._part, path):
-                        break
-                    counter = first_free(self.folder, stem, counter + 1)
-                try:
-                    os.replace(report_part, report_path(path))
-                except OSError:
-                    path.unlink(missing_ok=True)
-                    raise
-                sync_folder(self.folder)
+            size = self.seal(metadata)
+            alone = Publication(
+                Target(self.folder, stem), self, size, lambda path, size, _names: make_report(path, size)
+            )
+            (placed,) = publish([alone])
         except BaseException:
-            with suppress(OSError):
-                report_part.unlink(missing_ok=True)
-            if not self._stays:
-                self.abort()
+            self.abort()
             raise
-        return path, report_path(path)
+        return placed
 
     def _write_header(self, metadata: Mapping[str, str]) -> None:
         table: dict[str, object] = {"__metadata__": dict(metadata)}

@@ -52,7 +52,7 @@ def stored_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule, p
     parts = [place.rows or (0, rows) for place in places] or [(0, rows)]
     if not factors:
         return sum((end - start) * columns for start, end in parts) * size
-    rank = min(method.policy.rank, rows, columns)
+    rank = min(rule.limit(weight.name, method.policy.rank), rows, columns)
     alphas = sum("alpha" in place.keys for place in places) if places else 1
     return sum(rank * (end - start + columns) for start, end in parts) * size + 4 * alphas
 
@@ -61,7 +61,7 @@ def enlarging_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule
     """What is added to that where the weight is enlarged: its new part, an identity, and zeros beside the factors."""
     size = DTYPES[SAFETENSORS_DTYPES[rule.difference_dtype]].bits // 8
     (rows, columns), (more_rows, more_columns) = matrix_shape(weight.shape), matrix_shape(weight.finetuned.shape)
-    rank = min(method.policy.rank, rows, columns)
+    rank = min(rule.limit(weight.name, method.policy.rank), rows, columns)
     new = min(more_rows - rows or more_rows, more_columns - columns or more_columns)
     whole = (rank + new) * (more_rows + more_columns) * size + 8 * len(weight.shape)
     return whole - rank * (rows + columns) * DTYPES[SAFETENSORS_DTYPES[rule.output_dtype]].bits // 8
@@ -74,7 +74,7 @@ def journal_bytes(weight: PairedWeight, method: LayerMethod) -> int:
     if not method.stores_factors(weight.kind):
         return 4 * weight.numel + _RECORD
     rows, columns = matrix_shape(weight.shape)
-    return 4 * min(method.policy.rank, rows, columns) * (rows + columns) + 8 * min(rows, columns) + _RECORD
+    return 4 * method.policy_for(weight.name).cap((rows, columns)) * (rows + columns) + 8 * min(rows, columns) + _RECORD
 
 
 def need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
@@ -100,16 +100,18 @@ def _delta_work(weight: PairedWeight, method: LayerMethod, *, host: bool) -> int
     if host and len(method.storing) > 1:
         others = (len(method.storing) - 1) * max(stored_bytes(weight, method, rule) for rule in method.storing)
     if not method.stores_factors(weight.kind):
-        return delta + 4 * weight.numel + CHUNK_BYTES + others  # the rounded copy
+        strong = any(rule.strength != 1.0 for rule in method.storing)
+        return delta + 4 * weight.numel * (2 if strong else 1) + CHUNK_BYTES + others  # the rounded copy
     shape = matrix_shape(weight.shape)
     solver = solver_bytes(weight, method, host=host)
-    storing = _storing_bytes(shape, method) + max(CHUNK_BYTES, _JUDGED * shape[1])
+    storing = _storing_bytes(weight, method) + max(CHUNK_BYTES, _JUDGED * shape[1])
     return delta + max(solver, storing + others)
 
 
-def _storing_bytes(shape: tuple[int, int], method: LayerMethod) -> int:
+def _storing_bytes(weight: PairedWeight, method: LayerMethod) -> int:
     """What storing the factors of a decomposition takes."""
-    cap = method.policy.cap(shape)
+    shape = matrix_shape(weight.shape)
+    cap = method.policy_for(weight.name).cap(shape)
     factors = 4 * cap * sum(shape)
     if not any(rule.fp8 for rule in method.storing):
         return _STORING * factors
@@ -153,12 +155,12 @@ def need_within(weight: PairedWeight, method: LayerMethod, ceiling: int, *, meas
 def _in_pieces(weight: PairedWeight, method: LayerMethod) -> Need:
     """Neither side nor the delta is held: a piece of each, and what the decomposition and the storing take."""
     shape = matrix_shape(weight.shape)
-    cap = method.policy.cap(shape)
+    cap = method.policy_for(weight.name).cap(shape)
     values = min(piece_length(min(shape)) * min(shape), weight.numel)
     piece = 4 * values + sum(_part_bytes(view, values) for view in (weight.finetuned, weight.original))
     piece += _rounded_part_bytes(weight, values)
     left_over = 4 * values  # of a piece
-    storing = _storing_bytes(shape, method) + max(left_over, _JUDGED * shape[1])
+    storing = _storing_bytes(weight, method) + max(left_over, _JUDGED * shape[1])
     return Need(0, piece + max(piecewise_bytes(shape, cap), storing), "pieces")
 
 
@@ -211,7 +213,7 @@ def measuring_need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> 
 
 def solver_bytes(weight: PairedWeight, method: LayerMethod, *, host: bool = False) -> int:
     """What the decomposition itself takes beside the delta."""
-    shape, policy = matrix_shape(weight.shape), method.policy
+    shape, policy = matrix_shape(weight.shape), method.policy_for(weight.name)
     if host and worked_in_pieces(shape):
         values = min(piece_length(min(shape)) * min(shape), weight.numel)
         return piecewise_bytes(shape, policy.cap(shape)) + 8 * values  # a copy of a piece, what is left over of it
@@ -228,7 +230,7 @@ def work(weight: PairedWeight, method: LayerMethod) -> float:
         return reading
     rows, columns = matrix_shape(weight.shape)
     short, long = min(rows, columns), max(rows, columns)
-    rank = min(method.policy.rank, short)
+    rank = method.policy_for(weight.name).cap((rows, columns))
     factors = 8.0 * rank * short * long
     if method.algorithm == "svd_lowrank":
         return reading + factors + 4.0 * (method.iterations + 1) * (rank + 16) * short * long

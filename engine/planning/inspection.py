@@ -12,7 +12,7 @@ from engine.checkpoints.folder import open_chosen
 from engine.checkpoints.names_of_files import model_name
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
-from engine.formats.registry import is_lora
+from engine.formats.registry import is_lora, programs_that_load
 from engine.models.blocks import find_blocks
 from engine.models.names import name_tensors
 from engine.models.pairing import Pairing, select
@@ -37,6 +37,7 @@ class ModelSummary:
         link: where `path`, or the first of its files, leads as a link; None where it is none.
         by_names_only: the family's names are known from other programs' sources alone, see `Family.by_names_only`.
         layouts: whose names its components have, in words, where those are not the native ones.
+        programs: the keys of those that load LoRAs of such models.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class ModelSummary:
     link: Path | None = None
     layouts: tuple[str, ...] = ()
     by_names_only: bool = False
+    programs: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -65,7 +67,7 @@ class ModelSummary:
 
 @dataclass(frozen=True)
 class PairSummary:
-    """A pair, from its headers: what would be extracted under the settings, and what is left out."""
+    """A pair, from its headers: what would be extracted under the settings, what is left out, and what loads it."""
 
     matched: int
     left_out: tuple[LeftOut, ...]
@@ -74,6 +76,7 @@ class PairSummary:
     components: dict[str, int]
     blocks: int
     coverage: Coverage = field(default_factory=Coverage)
+    programs: tuple[str, ...] = ()
 
 
 def open_model(path: Path) -> Checkpoint:
@@ -127,6 +130,7 @@ def inspect_model(path: Path) -> ModelSummary:
             link=_link(checkpoint),
             layouts=tuple(dict.fromkeys(layout.title for layout in named.layouts if layout.family)),
             by_names_only=named.family.by_names_only,
+            programs=tuple(row.key for row in programs_that_load(named.family)),
         )
 
 
@@ -141,6 +145,7 @@ def summarise_pair(pairing: Pairing, settings: ExtractionSettings) -> PairSummar
         components=dict(Counter(weight.component for weight in selection.extracted)),
         blocks=len({weight.block.name for weight in selection.extracted if weight.block.name}),
         coverage=cover(pairing, settings.components, selection.new),
+        programs=tuple(row.key for row in programs_that_load(pairing.family)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from engine.checkpoints import WeightView
 from engine.checkpoints.rounding import Rounding
 from engine.decompose.method import LayerMethod, StoringRule
 from engine.events import Notice, NoticeCode
-from engine.formats.lora_format import LoraFormat
+from engine.formats.programs import with_its_format
 from engine.models.pairing import PairedWeight, Pairing, select
 from engine.planning.costs import journal_bytes, measuring_work, work
 from engine.planning.output import Output, output_notices, plan_outputs
@@ -21,7 +21,8 @@ from engine.results import Coverage, LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
 _COARSE_BITS = 8  # of a number; in more its rounding is small beside what training changes
-_OF_AN_OUTPUT = {"key_format", "filename_prefix", "output_dtype", "clamp_quantile", "clamp_max_loss"}
+_OF_AN_OUTPUT = {"key_format", "program", "filename_prefix", "output_dtype", "clamp_quantile", "clamp_max_loss"}
+_OF_AN_OUTPUT |= {"rank", "alpha", "strength"}
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ class Plan:
         return replace(self, settings=self.settings.model_copy(update=over), resume=False, outputs=outputs)
 
     @property
+    def widest(self) -> ExtractionSettings:
+        """The settings that the decomposition is made by: those of the first file with the largest rank of all."""
+        return self.settings.model_copy(update={"rank": self.method.policy.rank})
+
+    @property
     def left_out(self) -> tuple[LeftOut, ...]:
         """What is not in the first file, and why."""
         return self.outputs[0].left_out
@@ -117,16 +123,20 @@ def make_plan(
         settings: what is extracted, and the first file.
         hardware: how the machine is used.
         output_dir: the output folder.
-        also: a further file each, from the same decomposition; may differ from `settings` in the format, the file
-            name, and how layers are stored.
+        also: a further file each, from the same decomposition, which reaches to the largest rank of all; may differ
+            from `settings` in the rank, the format, the program, the file name, and how layers are stored.
 
     Raises:
-        EngineError: ``output_escapes``, ``format_unknown``, ``format_unsuitable``, ``nothing_selected``,
+        EngineError: ``output_escapes``, ``format_unknown``, ``format_unsuitable``, ``program_unknown``,
+            ``program_unsuitable``, ``nothing_selected``,
             ``output_unwritable`` where a folder takes no file, or ``disk_full`` where the files cannot fit.
         ValueError: for further files that need another decomposition, and for any beside one of ``full``.
     """
-    selection, method = select(pairing, settings), LayerMethod.of(settings)
+    settings, also = with_its_format(settings), [with_its_format(other) for other in also]
+    selection = select(pairing, settings)
     _check_one_decomposition(settings, also)
+    largest = max(one.rank for one in (settings, *also))
+    method = LayerMethod.of(settings.model_copy(update={"rank": largest}))
     unusual = _unusual(settings)
     outputs = plan_outputs(pairing, selection, (settings, *also), hardware, method, output_dir)
     method = replace(method, storing=_rules(outputs))
@@ -155,17 +165,26 @@ def make_plan(
             *_rounding((*layers, *measured)),
             *pairing.notices,
             *unusual,
-            *(notice for output in outputs for notice in output_notices(output, pairing.family)),
+            *_once(notice for output in outputs for notice in output_notices(output, pairing.family)),
             *_resized(layers, outputs, pairing, method),
         ),
-        could_write_whole=_could_write_whole(pairing, settings, outputs[0].format),
+        could_write_whole=_could_write_whole(pairing, settings, outputs[0]),
     )
 
 
-def _could_write_whole(pairing: Pairing, settings: ExtractionSettings, lora: LoraFormat) -> int:
+def _once(notices: Iterable[Notice]) -> list[Notice]:
+    """Remarks without those that two files have in common."""
+    found: list[Notice] = []
+    for notice in notices:
+        if notice not in found:
+            found.append(notice)
+    return found
+
+
+def _could_write_whole(pairing: Pairing, settings: ExtractionSettings, output: Output) -> int:
     views = {} if settings.set_weight else pairing.only_finetuned
     return sum(
-        view.is_weight and view.component in settings.components and lora.whole_key(pairing.family, name) is not None
+        view.is_weight and view.component in settings.components and output.whole_key(pairing.family, name) is not None
         for name, view in views.items()
     )
 
@@ -250,7 +269,7 @@ def _resized(
             "lacking": weight.lacking,
             "parameters": weight.grown_numel,
             "enlarged": all(weight.name in output.enlarged for output in outputs),
-            "offered": able and all(output.format.reshape_key(pairing.family, weight.name) for output in outputs),
+            "offered": able and all(output.may_enlarge(pairing.family, weight.name) for output in outputs),
         }
         return Notice(NoticeCode.COMMON_PART_PAIRED, weight.name, data)
 

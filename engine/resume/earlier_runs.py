@@ -11,6 +11,7 @@ from typing import Any
 from engine.planning.plan import Plan
 from engine.results import Reusable
 from engine.resume.reuse import find, find_measured
+from engine.settings import ExtractionSettings
 from engine.store import Entry, Journal, PairStore
 from engine.store.locks import in_use
 
@@ -92,18 +93,24 @@ def summary(plan: Plan, earlier: EarlierRuns) -> Reusable:
 
 def _stopped(plan: Plan, journals: Iterable[Journal], used: Iterable[Path]) -> tuple[Journal, ...]:
     """Of the journals that are used those of stopped runs of this very kind; of others only records are taken."""
-    paths, wanted = set(used), _that_matter(plan.outputs[0].made_with)
+    paths, wanted = set(used), [_that_matter(output.made_with) for output in plan.outputs]
     return tuple(
         journal
         for journal in journals
         if journal.path in paths
         and not journal.finished
-        and _that_matter(journal.head.get("settings", {})) == wanted
+        and _settings_of(journal) == wanted
         and not in_use(journal.path)
     )
 
 
+def _settings_of(journal: Journal) -> list[dict[str, Any]]:
+    """The settings of each file that a run was to write."""
+    head = journal.head
+    return [_that_matter(settings) for settings in (head.get("settings", {}), *head.get("further_settings", []))]
+
+
 def _that_matter(settings: dict[str, Any]) -> dict[str, Any]:
     """Those that decide numbers; what an older version did not ask was as it is by default now."""
-    settings = {"round_original": "auto", **settings}
+    settings = ExtractionSettings().model_dump(mode="json") | settings
     return {name: value for name, value in settings.items() if name not in ("resume", "filename_prefix")}

@@ -160,6 +160,8 @@ class RunJournal:
             "hardware": self._plan.hardware.model_dump(mode="json"),
             "batches": [list(batch) for batch in self._plan.batches],
         }
+        if len(self._plan.outputs) > 1:
+            head["further_settings"] = [output.made_with for output in self._plan.outputs[1:]]
         if self._outputs:
             first, *further = (str(part.absolute()) for part in self._outputs)
             head |= {"part_file": first} | ({"further_part_files": further} if further else {})

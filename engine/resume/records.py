@@ -18,18 +18,18 @@ from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.factors import Stored, Storing, restore_difference, restore_factors, store_factors
 from engine.decompose.method import LayerMethod, StoringRule
 from engine.decompose.rank_rules import RankPolicy
-from engine.layer import LayerOutcome, layer_row, left_out_of, stored_differences
+from engine.layer import LayerOutcome, layer_row, leading_part, left_out_of, stored_differences
 from engine.models.pairing import PairedWeight
 from engine.resume.reuse import (
     STORING_VERSION,
     clamped_alike,
     decided,
-    export_key,
     grown_energy,
     left_out_reason,
     number,
     policy_key,
     rank_of,
+    recorded_export,
     rounding_key,
     same_run,
     sides_key,
@@ -70,7 +70,7 @@ def make_record(
     if not outcome.stored:
         return Record(weight.name, fields | {"what": "measured"}, {})
     first, *also = [
-        {"export": export_key(rule), "how": item.how.document()}
+        {"export": recorded_export(method, rule, weight.name), "how": item.how.document()}
         for rule, item in zip(method.storing, outcome.stored, strict=True)
     ]
     fields |= first | {"storing_version": STORING_VERSION} | ({"also": also} if also else {})
@@ -78,7 +78,7 @@ def make_record(
         if outcome.difference is None:
             return Record(weight.name, fields | {"what": "written"}, {})
         return Record(weight.name, fields | {"what": "difference"}, {"delta": outcome.difference.numpy()})
-    svd, policy = outcome.svd, method.policy
+    svd, policy = outcome.svd, method.policy_for(weight.name)
     fields |= {
         "what": "factors",
         "solver_key": solver_key(method, weight.name),
@@ -126,9 +126,10 @@ def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: Side
     elif fields["what"] == "written":
         stored = (Stored(None, Storing(**fields["how"])),)
     else:
-        svd = _svd(record, weight, method.policy)
+        svd = _svd(record, weight, method.policy_for(weight.name))
         stored = tuple(_factors(fields, svd, weight, method, rule) for rule in method.storing)
-        new = [item for item, rule in zip(stored, method.storing, strict=True) if not decided(fields, method, rule)]
+        both = zip(stored, method.storing, strict=True)
+        new = [item for item, rule in both if not decided(fields, method, rule, weight.name)]
         bound = any(item.how.clamp == "clamped" or item.how.dtype == "F8_E4M3" for item in new)
     row = layer_row(weight, svd, stored[0].how, total=total, original=original, grown=grown)
     return LayerOutcome(row, None, total, original, grown_energy=grown, stored=stored, kept=True, bound=bound)
@@ -136,8 +137,10 @@ def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: Side
 
 def _differences(record: Record, method: LayerMethod, total: float) -> tuple[Stored, ...]:
     delta = torch.from_numpy(record.arrays["delta"])
-    if same_run(record.fields, method) and len(method.storing) == 1:
-        return (restore_difference(delta, Storing(**record.fields["how"])),)
+    if same_run(record.fields, method, record.name) and len(method.storing) == 1:
+        how = decided(record.fields, method, method.storing[0], record.name)
+        assert how is not None, "it was made with this rule"
+        return (restore_difference(delta, method.storing[0], Storing(**how)),)
     return stored_differences(delta, method, total=total, layer=record.name)
 
 
@@ -145,12 +148,13 @@ def _factors(
     fields: dict[str, Any], svd: TruncatedSvd, weight: PairedWeight, method: LayerMethod, rule: StoringRule
 ) -> Stored:
     """The factors of a rule: those that the record's run stored, or new ones from its decomposition."""
-    kernel, how = weight.shape[2:], decided(fields, method, rule)
+    kernel, how = weight.shape[2:], decided(fields, method, rule, weight.name)
+    svd = leading_part(svd, method, rule, weight.name)
     if how is not None:
         return restore_factors(svd, kernel, rule, Storing(**how))
-    clamping = Storing(**fields["how"]) if clamped_alike(fields, method, rule) else None
-    total = float(fields["delta_energy"])
-    return store_factors(None, svd, kernel, rule, total=total, layer=weight.name, decided=clamping)
+    clamping = clamped_alike(fields, method, rule, weight.name)
+    total, clamped = float(fields["delta_energy"]), None if clamping is None else Storing(**clamping)
+    return store_factors(None, svd, kernel, rule, total=total, layer=weight.name, decided=clamped)
 
 
 def _broken_file(fields: dict[str, Any], files: Sides) -> Path | None:
@@ -166,16 +170,15 @@ def _svd(record: Record, weight: PairedWeight, policy: RankPolicy) -> TruncatedS
     fields, arrays = record.fields, record.arrays
     rank, capped = rank_of(fields, weight, policy)
     assert rank is not None, "find() chose a record that can answer"
-    s = torch.from_numpy(arrays["s"])
-    dropped = float(s[rank:].square().sum())
-    return TruncatedSvd(
-        u=torch.from_numpy(arrays["u"])[:, :rank].contiguous(),
-        s=s[:rank].clone(),
-        vh=torch.from_numpy(arrays["vh"])[:rank].contiguous(),
+    whole = TruncatedSvd(
+        u=torch.from_numpy(arrays["u"]),
+        s=torch.from_numpy(arrays["s"]),
+        vh=torch.from_numpy(arrays["vh"]),
         values=np.asarray(fields["values"]),
-        residual_energy=float(fields["residual_energy"]) + dropped,
-        largest_left=max(float(fields["largest_left"]), float(s[rank]) if rank < len(s) else 0.0),
+        residual_energy=float(fields["residual_energy"]),
+        largest_left=float(fields["largest_left"]),
         capped=capped,
         solver=fields["solver"],
         iterations=fields["iterations"],
     )
+    return whole.leading(rank, capped=capped)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields as fields_of
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,17 @@ from engine.results import LeaveOutReason
 from engine.store.journal import Entry
 
 _LAYOUTS_BEFORE = ("native", "open_clip", "clip_2022")  # those that records without their sides may have had
+_CLAMPING = ("clamp_quantile", "clamp_max_loss")
+_ALWAYS = ("output_dtype", *_CLAMPING)
+_RANKS = ("rank", "ranks")
 STORING_VERSION = 1  # raised when the same decomposition and decisions may give other tensors
 
 
 def find(entries: Iterable[Entry], weight: PairedWeight, method: LayerMethod) -> Entry | None:
     """The best record for a layer of a run: one made with the very same settings, else the newest that can answer."""
     able = [entry for entry in entries if _answers(entry.fields, weight, method)]
-    return next((entry for entry in able if same_run(entry.fields, method)), able[0] if able else None)
+    same = (entry for entry in able if same_run(entry.fields, method, weight.name))
+    return next(same, able[0] if able else None)
 
 
 def find_measured(entries: Iterable[Entry], weight: PairedWeight) -> tuple[float, float] | None:
@@ -63,7 +68,7 @@ def _answers(fields: dict[str, Any], weight: PairedWeight, method: LayerMethod) 
         return bool(fields["what"] == "difference" and not method.full)
     if fields["what"] != "factors" or fields["solver_key"] != solver_key(method, weight.name):
         return False
-    policy = method.policy
+    policy = method.policy_for(weight.name)
     if fields["policy"] == policy_key(policy):
         return True
     return rank_of(fields, weight, policy)[0] is not None
@@ -142,24 +147,49 @@ def sides_key(weight: PairedWeight) -> list[list[Any]]:
     return [[list(view.encodings), view.layout, *([view.parameters] if view.parameters else [])] for view in views]
 
 
-def same_run(fields: dict[str, Any], method: LayerMethod) -> bool:
+def same_run(fields: dict[str, Any], method: LayerMethod, name: str) -> bool:
     """Whether a record was made with everything that decides its tensors, so that they come out the same to the bit."""
-    return "export" in fields and all(decided(fields, method, rule) is not None for rule in method.storing)
+    return "export" in fields and all(decided(fields, method, rule, name) is not None for rule in method.storing)
 
 
-def decided(fields: dict[str, Any], method: LayerMethod, rule: StoringRule) -> dict[str, Any] | None:
-    """The fields of the `Storing` that a record holds for a rule; None where it was made with another rule or rank."""
-    if fields["what"] == "factors" and fields["policy"] != policy_key(method.policy):
-        return None
-    stored = [fields, *fields.get("also", [])]
-    return next((item["how"] for item in stored if item["export"] == export_key(rule)), None)
+def decided(fields: dict[str, Any], method: LayerMethod, rule: StoringRule, name: str) -> dict[str, Any] | None:
+    """The fields of the `Storing` that a record holds for a rule; None where it was made with another rule or rank.
 
-
-def clamped_alike(fields: dict[str, Any], method: LayerMethod, rule: StoringRule) -> bool:
-    """Whether a record's factors were clamped, or not, by the same rule at the same rank."""
+    What a file held whose cap is smaller than that of its run's decomposition is that of a run of its own, too.
+    """
     mine = export_key(rule)
-    rules = all(fields["export"][name] == mine[name] for name in ("clamp_quantile", "clamp_max_loss"))
-    return bool(rules and fields["policy"] == policy_key(method.policy))
+    return next((item["how"] for item in _alike(fields, method, rule, name) if _export(item) == mine), None)
+
+
+def clamped_alike(fields: dict[str, Any], method: LayerMethod, rule: StoringRule, name: str) -> dict[str, Any] | None:
+    """The fields of the `Storing` of factors that were clamped, or not, by the same rule at the same rank."""
+    mine = [export_key(rule)[part] for part in _CLAMPING]
+    for item in _alike(fields, method, rule, name):
+        if [item["export"][part] for part in _CLAMPING] == mine:
+            how: dict[str, Any] = item["how"]
+            return how
+    return None
+
+
+def _alike(fields: dict[str, Any], method: LayerMethod, rule: StoringRule, name: str) -> list[dict[str, Any]]:
+    """The storings of a record whose ranks were chosen as a file's are; of a difference all, which has no rank."""
+    items = [fields, *fields.get("also", [])]
+    if fields["what"] != "factors":
+        return items
+    kind, rank, parameter = fields["policy"]
+    wanted = policy_key(replace(method.policy, rank=rule.limit(name, method.policy.rank)))
+    return [item for item in items if [kind, item["export"].get("rank", rank), parameter] == wanted]
+
+
+def _export(item: dict[str, Any]) -> dict[str, Any]:
+    return {part: value for part, value in item["export"].items() if part != "rank"}
+
+
+def recorded_export(method: LayerMethod, rule: StoringRule, name: str) -> dict[str, Any]:
+    """How a rule stores a layer, for its record: with the rank where that is not the one of the decomposition."""
+    rank = rule.limit(name, method.policy.rank)
+    key = export_key(rule)
+    return key if rank == method.policy_for(name).rank else key | {"rank": rank}
 
 
 def solver_key(method: LayerMethod, name: str) -> list[Any]:
@@ -174,12 +204,11 @@ def policy_key(policy: RankPolicy) -> list[Any]:
 
 
 def export_key(rule: StoringRule) -> dict[str, Any]:
-    """What decides how factors are stored: what the first version's records have, and the rest where it is set."""
-    first = ("output_dtype", "clamp_quantile", "clamp_max_loss")
+    """What decides how factors are stored, beside the rank: what the first version's records have, and what is set."""
     return {
         item.name: getattr(rule, item.name)
-        for item in fields(rule)
-        if item.name in first or getattr(rule, item.name) != item.default
+        for item in fields_of(rule)
+        if item.name in _ALWAYS or (item.name not in _RANKS and getattr(rule, item.name) != item.default)
     }
 
 

@@ -3183,6 +3183,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose a rank of {limit} or less, or another program: {available}.</source>
+        <translation>Wählen Sie einen Rang bis {limit} oder ein anderes Programm: {available}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose a shorter one.</source>
         <translation>Einen kürzeren wählen.</translation>
     </message>
@@ -3233,8 +3238,18 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose another program: {available}.</source>
+        <translation>Wählen Sie ein anderes Programm: {available}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose another type, such as standard, or another format: {available}.</source>
         <translation>Einen anderen Typ wählen, etwa standard, oder ein anderes Format: {available}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Choose another type, such as standard, or another program: {available}.</source>
+        <translation>Wählen Sie einen anderen Typ, etwa Standard, oder ein anderes Programm: {available}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3257,9 +3272,13 @@
         <translation>Als Genauigkeit fp16 wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
         <source>Choose fp16 as the precision; {available} load it.</source>
-        <translation>Als Genauigkeit fp16 wählen; {available} laden es.</translation>
+        <translation type="vanished">Als Genauigkeit fp16 wählen; {available} laden es.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Choose fp16 or bf16 as the precision, or another program: {available}.</source>
+        <translation>Wählen Sie fp16 oder bf16 als Genauigkeit oder ein anderes Programm: {available}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3285,6 +3304,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Choose the two models that the LoRA was extracted from.</source>
         <translation>Die beiden Modelle wählen, aus denen das LoRA extrahiert wurde.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Choose the type standard, or another program: {available}.</source>
+        <translation>Wählen Sie den Typ Standard oder ein anderes Programm: {available}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3425,6 +3449,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Select other parts or layers, or choose another format: {available}.</source>
         <translation>Andere Teile oder Schichten auswählen, oder ein anderes Format wählen: {available}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Select other parts or layers, or choose another program: {available}.</source>
+        <translation>Wählen Sie andere Teile oder Schichten aus oder ein anderes Programm: {available}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3635,6 +3664,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>This version of LoRA Extractor knows no format {name}.</source>
         <translation>Diese Version von LoRA Extractor kennt kein Format {name}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>This version of LoRA Extractor knows no program {name}.</source>
+        <translation>Diese Version von LoRA Extractor kennt kein Programm {name}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3951,8 +3985,42 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{program} does not load factors in fp8.</source>
+        <translation>{program} lädt keine Faktoren in fp8.</translation>
+    </message>
+    <message>
         <source>{program} does not load factors in {dtype}.</source>
-        <translation>{program} lädt keine Faktoren in {dtype}.</translation>
+        <translation type="vanished">{program} lädt keine Faktoren in {dtype}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{program} loads factors alone, and the type full stores whole differences.</source>
+        <translation>{program} lädt nur Faktoren, und der Typ „full“ speichert ganze Differenzen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{program} loads no LoRA for such models ({family}).</source>
+        <translation>{program} lädt für solche Modelle ({family}) keine LoRA.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{program} loads none of the selected weights.</source>
+        <translation>{program} lädt keines der ausgewählten Gewichte.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{program} loads nothing of what changed: nothing that it loads has changed.</source>
+        <translation>{program} lädt nichts von dem, was sich geändert hat: nichts, was es lädt, ist anders.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{program} needs the same rank for the query, key and value of an attention.</source>
+        <translation>{program} braucht für Query, Key und Value einer Attention denselben Rang.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{program} takes ranks up to {limit}.</source>
+        <translation>{program} nimmt Ränge bis {limit}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4802,6 +4870,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>the program that it is for does not load it</source>
+        <translation>das Programm, für das die Datei ist, lädt es nicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>the same in both models</source>
         <translation>in beiden Modellen gleich</translation>
     </message>
@@ -5005,6 +5078,16 @@
         <location filename="../../app/text/notices.py"/>
         <source>{name}: {extents}. What both models have is compared.{remedy}</source>
         <translation>{name}: {extents}. Verglichen wird, was beide Modelle haben.{remedy}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{program} does not load {tensors} of this, such as {name}: they are left out, and what changed in them counts as not kept.</source>
+        <translation>{program} lädt hiervon {tensors} nicht, etwa {name}: Sie fehlen in der Datei, und was sich in ihnen geändert hat, zählt als nicht erhalten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{program} takes this file when it is started with {option}; without that its limit is {limit}.</source>
+        <translation>{program} nimmt diese Datei, wenn es mit {option} gestartet wird; ohne das liegt seine Grenze bei {limit}.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -5679,6 +5762,11 @@
     <name>settings</name>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>A1111</source>
+        <translation>A1111</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Adaptive value</source>
         <translation>Adaptiver Wert</translation>
     </message>
@@ -5759,6 +5847,11 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>By the format</source>
+        <translation>Nach dem Format</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Clamp at most</source>
         <translation>Höchstverlust</translation>
     </message>
@@ -5833,6 +5926,11 @@
         <translation>Für</translation>
     </message>
     <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Forge</source>
+        <translation>Forge</translation>
+    </message>
+    <message>
         <location filename="../../app/widgets/basics/fields.py"/>
         <source>From {low} to {high}; {default} unless changed.</source>
         <translation>Von {low} bis {high}; {default}, wenn nicht geändert.</translation>
@@ -5856,6 +5954,11 @@
         <location filename="../../engine/settings.py"/>
         <source>How the rank of each layer is chosen: one rank for all, chosen per layer by a rule on its singular values, or none (full stores the whole difference).</source>
         <translation>Wie der Rang jeder Schicht gewählt wird: einer für alle, je Schicht nach einer Regel über ihre Singulärwerte, oder keiner (die volle Differenz wird gespeichert).</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>InvokeAI</source>
+        <translation>InvokeAI</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -5956,6 +6059,11 @@
         <location filename="../../engine/settings.py"/>
         <source>Only layers</source>
         <translation>Nur Schichten</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>PEFT</source>
+        <translation>PEFT</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -6084,8 +6192,12 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>The program that is to load the file. It chooses the format, and what it does not load is left out. Several on the command line give a file each. Without one: what the format's own program reads; Forge, InvokeAI and vLLM load a part of that.</source>
+        <translation>Das Programm, das die Datei laden soll. Es bestimmt das Format, und was es nicht lädt, wird weggelassen. Mehrere auf der Kommandozeile geben je eine Datei. Ohne Angabe: was das Programm liest, von dem das Format stammt; Forge, InvokeAI und vLLM laden einen Teil davon.</translation>
+    </message>
+    <message>
         <source>The program that is to load the file; chooses the format and what can be in it. Without one: what all programs of the format read.</source>
-        <translation>Das Programm, das die Datei laden soll; bestimmt das Format und was darin stehen kann. Ohne Angabe: was alle Programme dieses Formats lesen.</translation>
+        <translation type="vanished">Das Programm, das die Datei laden soll; bestimmt das Format und was darin stehen kann. Ohne Angabe: was alle Programme dieses Formats lesen.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -6114,8 +6226,8 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
-        <source>What the whole LoRA is multiplied by, so that strength 1 in a program means this one.</source>
-        <translation>Womit das ganze LoRA multipliziert wird, sodass Stärke 1 in einem Programm diese bedeutet.</translation>
+        <source>What the whole LoRA is multiplied by, so that strength 1 in a program means this one. Negative ones take the change away; not within 0.01 of 0.</source>
+        <translation>Womit das ganze LoRA multipliziert wird, sodass Stärke 1 in einem Programm diese bedeutet. Negative Werte nehmen die Änderung weg; nicht näher als 0,01 an 0.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -6124,8 +6236,12 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Whose key names the file uses, where no program is named. ComfyUI's hold everything, of every kind of model; Kohya's are read by most programs and go on in trainers, but hold no biases, norms and bare parameters.</source>
+        <translation>Wessen Namen die Datei verwendet, wenn kein Programm genannt ist. Die von ComfyUI fassen alles, von jeder Art Modell; die von Kohya lesen die meisten Programme, und Trainer machen damit weiter, sie fassen aber keine Biases, Normen und freien Parameter.</translation>
+    </message>
+    <message>
         <source>Whose key names the file uses. ComfyUI's are also read by Forge and others; Kohya's are read by nearly everything and go on in trainers, but hold no biases, norms and bare parameters.</source>
-        <translation>Wessen Schlüsselnamen die Datei verwendet. Die von ComfyUI lesen auch Forge und andere; die von Kohya liest fast alles, und man kann damit weitertrainieren, aber sie enthalten keine Bias-Werte, Normen und einzelnen Parameter.</translation>
+        <translation type="vanished">Wessen Schlüsselnamen die Datei verwendet. Die von ComfyUI lesen auch Forge und andere; die von Kohya liest fast alles, und man kann damit weitertrainieren, aber sie enthalten keine Bias-Werte, Normen und einzelnen Parameter.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/basics/fields.py"/>
@@ -6161,6 +6277,11 @@
         <location filename="../../app/widgets/basics/fields.py"/>
         <source>text encoders</source>
         <translation>Text-Encoder</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>vLLM</source>
+        <translation>vLLM</translation>
     </message>
 </context>
 <context>

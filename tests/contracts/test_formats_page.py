@@ -11,8 +11,11 @@ import pytest
 
 from engine.checkpoints.containers import CONTAINERS
 from engine.checkpoints.encodings import ENCODINGS
-from engine.models.families import FAMILIES
+from engine.formats.programs import PROGRAMS
+from engine.formats.registry import FORMATS
+from engine.models.families import FAMILIES, GENERIC
 from engine.models.layouts import LAYOUTS
+from engine.models.text_encoders import TEXT_ENCODERS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "formats.md"
@@ -47,7 +50,10 @@ def test_what_a_test_says_that_it_shows_are_keys_of_rows(request: pytest.Fixture
         "layout": set(LAYOUTS),
         "container": {container.title for container in CONTAINERS},
         "encoding": {encoding.key for encoding in ENCODINGS},
+        "program": {program.key for program in PROGRAMS},
+        "format": {row.key for row in FORMATS},
     }
+    rows["family"] |= {row.family.key for row in TEXT_ENCODERS} | {GENERIC.key}
     module = maker()
     for item in marked(request):
         for shown in module.shown_by(item):
@@ -63,3 +69,17 @@ def test_a_claim_that_no_test_makes_is_not_on_the_page(axis: str) -> None:
     without = module.render([module.Shown(**{name: key for name, key in known.items() if name != axis})])
     assert page != without
     assert "tested" not in module.render([]).split("## Families")[1]
+
+
+def test_a_program_is_tested_with_a_family_only_where_a_test_says_so() -> None:
+    module = maker()
+    (row,) = [line for line in module.render([]).splitlines() if line.startswith("| Flux.1 | by table")]
+    shown = [module.Shown(family="flux", program="comfyui"), module.Shown(family="sdxl", program="forge")]
+    assert row.replace("by table", "tested", 1) in module.render(shown).splitlines()
+
+
+def test_a_file_in_another_format_than_the_programs_own_is_named_by_itself() -> None:
+    module = maker()
+    page = module.render([module.Shown(family="sdxl", program="diffusers", format="kohya")])
+    assert "Kohya's format, loaded by diffusers in a test: SDXL." in page
+    assert "tested" not in page.split("## Families")[1]

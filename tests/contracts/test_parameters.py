@@ -106,10 +106,11 @@ def test_every_field_is_an_option_whose_help_ends_with_its_range_and_default(
         default = words.get(default) or ",".join(default)
     elif spec.kind == "float":
         default = f"{default:g}"
+    default = default if default != "" else "none"
     style = "g" if spec.kind == "float" else ".0f"
     ranged = spec.minimum is not None and spec.maximum is not None
     limits = f"{spec.minimum:{style}} to {spec.maximum:{style}}, " if ranged else ""
-    shown = options["--" + spec.name.replace("_", "-")].removesuffix(" hardware:")
+    shown = options[spec.option].removesuffix(" hardware:")
     assert shown.endswith(f"[{limits}default {default}]")
 
 

@@ -36,7 +36,8 @@ def help_of(spec: FieldSpec) -> str:
 
 def choice_title(spec: FieldSpec, choice: str) -> str:
     """A choice in the person's language."""
-    return QCoreApplication.translate("settings", spec.choice_titles[spec.choices.index(choice)])
+    title = spec.choice_titles[spec.choices.index(choice)]
+    return title if title == choice else QCoreApplication.translate("settings", title)
 
 
 def component_title(component: str) -> str:

@@ -159,10 +159,11 @@ def test_where_one_file_cannot_be_put_in_place_there_is_none(
     assert list((tmp_path / "out").rglob("*.*")) == []
 
 
-def test_files_of_one_run_have_one_rank_and_full_has_one_file(tmp_path: Path) -> None:
+def test_files_of_one_run_have_one_rule_of_ranks_and_full_has_one_file(tmp_path: Path) -> None:
     with Session(*save_pair(tmp_path)) as session:
-        with pytest.raises(ValueError, match="clamp_max_loss, clamp_quantile, filename_prefix, key_format"):
-            session.plan(COMFYUI, HARDWARE, tmp_path, [changed(rank=8)])
+        for other in ({"lora_type": "adaptive_fro"}, {"algorithm": "svd_lowrank"}, {"seed": 1}, {"bias_diff": False}):
+            with pytest.raises(ValueError, match="clamp_max_loss, clamp_quantile, filename_prefix, key_format"):
+                session.plan(COMFYUI, HARDWARE, tmp_path, [changed(**other)])
         with pytest.raises(ValueError, match="full"):
             session.plan(changed(lora_type="full"), HARDWARE, tmp_path, [changed(lora_type="full", key_format="toy")])
 

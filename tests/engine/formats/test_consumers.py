@@ -80,7 +80,7 @@ def test_the_keys_are_exactly_those_that_comfyui_looks_for(extracted: Extracted)
         elif name.endswith(".weight") and tensor.dim() > 1:
             expected |= {f"{module}.{ending}" for ending in ("lora_up.weight", "lora_down.weight", "alpha")}
         else:
-            expected.add(f"{module}.diff")
+            expected |= {f"{base}.diff" for base in (module, module.removesuffix(".scale"))}
     assert set(extracted.lora) == expected
 
 

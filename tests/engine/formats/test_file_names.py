@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import EngineError, ErrorCode
-from engine.formats.output_path import first_free, numbered, output_folder_and_stem, report_path
+from engine.formats.output_path import Target, first_free, numbered, output_folder_and_stem, report_path
 from engine.settings import ExtractionSettings, HardwareSettings
 
 HERE = Path("/somewhere/output")
@@ -104,4 +104,4 @@ def test_the_counter_is_the_first_that_neither_a_file_nor_a_report_has(
         (folder / numbered("x_", counter)).touch()
     for counter in reports:
         report_path(folder / numbered("x_", counter)).touch()
-    assert first_free(folder, "x_") == next(n for n in range(1, 99) if n not in taken | reports)
+    assert first_free([Target(folder, "x_")]) == next(n for n in range(1, 99) if n not in taken | reports)
