@@ -359,7 +359,8 @@ def _check_dtype(
     """
     if settings.output_dtype != "fp8_e4m3":
         return
-    loaded = program is not None or loads is None or loads.fp8
+    scaled = not (row.one_alpha or row.scale_baked)
+    loaded = scaled and (program is not None or loads is None or loads.fp8)
     reason = "full" if method.full else "alpha" if settings.alpha != "auto" else "" if loaded else "format"
     if reason:
         known = {other.title: limits(other.key, family) for other in formats_for(family)}
