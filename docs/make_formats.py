@@ -158,7 +158,7 @@ _TEXT_ENCODER = next(row.family for row in TEXT_ENCODERS)
 
 def _program(program: Program) -> str:
     rows = [loads for loads in (*program.families.values(), program.text_encoder_files, program.other) if loads]
-    cells = ["yes" if all(getattr(loads, kind) for loads in rows) else "" for kind in _KINDS]
+    cells = [_often([getattr(loads, kind) for loads in rows]) for kind in _KINDS]
     largest = max((loads.rank_limit or 0 for loads in rows), default=0)
     ranks = f"up to {largest}, above {program.rank_default} with `{program.rank_option}`" if largest else "any"
     fp8 = "yes" if all(loads.fp8 for loads in rows) else ""
@@ -167,6 +167,10 @@ def _program(program: Program) -> str:
         + " | ".join((program.title, format_titles().get(program.format, program.format), *cells, fp8, ranks))
         + " |"
     )
+
+
+def _often(values: list[bool]) -> str:
+    return "yes" if all(values) else "of some families" if any(values) else ""
 
 
 def _loaded(family: Family, proved: list[Shown]) -> str:

@@ -251,6 +251,7 @@ class OutputFile:
         size_bytes: of it.
         mean_energy_retained, worst_energy_retained: of the change, whatever the strength.
         coverage: of how much of the models these speak.
+        program: the key of the one that it is for; empty where none was named.
         strength: what the change is multiplied by in it.
         rows: its layers.
         left_out: what is not in it, and why.
@@ -371,14 +372,15 @@ class Verification:
         unknown_keys: keys of the LoRA that belong to no matched weight.
         mean_energy_retained: share of the whole change kept, weighted by |delta|^2; what is left out counts as 0.
         worst_energy_retained: the smallest share over the layers in the LoRA.
-        key_format: the key of the format that it is in.
-        format_title: what people call that.
+        key_format: the key of the format that it is in; empty where another tool names the weights otherwise.
+        format_title: what people call that; empty likewise.
         program: the key of the one that the LoRA says it is for; empty where it names none.
         coverage: of how much of the models the share speaks.
         round_original: how the LoRA says its sides were compared, see the setting; None where it does not say.
         plain_mean_energy_retained: the mean against the difference of what both models stand for, nothing rounded;
             None where that is the same difference.
         plain_worst_energy_retained: the smallest share likewise.
+        strength: by what the file says that it was multiplied as a whole, which is divided out here.
     """
 
     layers: tuple[VerifiedLayer, ...]
@@ -393,3 +395,4 @@ class Verification:
     plain_mean_energy_retained: float | None = None
     plain_worst_energy_retained: float | None = None
     program: str = ""
+    strength: float = 1.0

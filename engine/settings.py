@@ -138,26 +138,25 @@ class ExtractionSettings(BaseModel):
     key_format: str = Field(  # its choices are the rows of `engine.formats.registry`, which planning asks
         "comfyui",
         pattern=r"^[a-z][a-z0-9_]*$",
-        title="For",
+        title="Key format",
         description="Whose key names the file uses, where no program is named. ComfyUI's hold everything, of every "
         "kind of model; Kohya's are read by most programs and go on in trainers, but hold no biases, norms and bare "
         "parameters.",
+        json_schema_extra={"advanced": True},
     )
     program: str = Field(  # its choices are the rows of `engine.formats.programs`, which planning asks
         "",
         pattern=r"^([a-z][a-z0-9_]*)?$",
-        title="Program",
+        title="For",
         description="The program that is to load the file. It chooses the format, and what it does not load is left "
         "out. Several on the command line give a file each. Without one: what the format's own program reads; Forge, "
         "InvokeAI and vLLM load a part of that.",
-        json_schema_extra={"advanced": True},
     )
     target_size: Annotated[ByteSize | None, BeforeValidator(_none_word)] = Field(
         None,
         gt=0,
         title="Size",
         description="Size of the file, such as 150MB (10^6 bytes each): ranks are chosen so that it is at most that.",
-        json_schema_extra={"advanced": True},
     )
     size_by: SizeBy = Field(
         "uniform",

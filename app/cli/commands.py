@@ -26,7 +26,7 @@ from app.text.headline import (
 from app.text.left_out import left_out_lines
 from app.text.models import components_text, container_text, family_text, layout_text, link_text
 from app.text.notices import counted, format_bytes, format_seconds, format_share, notice_text
-from app.text.verification import plain_text
+from app.text.verification import plain_text, strength_text
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, VerifyProgress
@@ -179,6 +179,9 @@ def _deep(
     return {"differing": found[True], "identical": found[False]}
 
 
+_FOREIGN_NAMES = "Its names are another tool's."
+
+
 def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     """``lora-extractor verify``."""
     console = Console()
@@ -196,8 +199,12 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     plain = plain_text(answer)
     if plain:
         console.line(plain)
+    strength = strength_text(answer)
+    if strength:
+        console.line(strength)
     made_for = program_titles().get(answer.program)
-    console.line(f"Its format is {answer.format_title}'s{f', for {made_for}' if made_for else ''}.")
+    made = f", for {made_for}" if made_for else ""
+    console.line(f"Its format is {answer.format_title}'s{made}." if answer.format_title else _FOREIGN_NAMES)
     if answer.left_out:
         console.line(f"{len(answer.left_out)} changed weights are not in the LoRA and count as nothing kept.")
     if answer.unknown_keys:
@@ -214,6 +221,7 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         "round_original": answer.round_original,
         "plain_mean_energy_retained": answer.plain_mean_energy_retained,
         "plain_worst_energy_retained": answer.plain_worst_energy_retained,
+        "strength": answer.strength,
     }
 
 

@@ -36,16 +36,26 @@ class JobState(str, Enum):
 
 
 @dataclass(frozen=True)
+class JobFile:
+    """A further file that a finished job wrote: where it is, its size, and the share of the change that it keeps."""
+
+    file: Path
+    size_bytes: int
+    mean: Share
+
+
+@dataclass(frozen=True)
 class JobResult:
     """What a finished job wrote.
 
     Attributes:
-        file: the LoRA.
+        file: the LoRA; where there are several the first one.
         size_bytes: of it.
         mean, worst: share of the change kept, and in the weakest layer.
         seconds: it took.
         coverage: of how much of the models the shares speak.
         large_changes: layers that changed beyond recognition.
+        others: the further files.
     """
 
     file: Path
@@ -55,6 +65,12 @@ class JobResult:
     seconds: Share
     coverage: Coverage = field(default_factory=Coverage)
     large_changes: LargeChange = field(default_factory=lambda: LargeChange(0, 0))
+    others: tuple[JobFile, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that was written."""
+        return (self.file, *(other.file for other in self.others))
 
     @property
     def speaks(self) -> bool:
@@ -83,6 +99,7 @@ class Job:
         interrupted: the program ended while the job ran, so it waits again.
         added, started, ended: when, in UTC.
         coverage: of how much of the models its shares will speak, once that is known.
+        also: the settings of each further file of the same run.
     """
 
     id: str
@@ -100,6 +117,12 @@ class Job:
     started: Moment = None
     ended: Moment = None
     coverage: Coverage | None = None
+    also: tuple[ExtractionSettings, ...] = ()
+
+    @property
+    def files(self) -> tuple[ExtractionSettings, ...]:
+        """The settings of all files."""
+        return (self.extraction, *self.also)
 
 
 Jobs = tuple[Job, ...]
@@ -124,9 +147,13 @@ def new_job(
     hardware: HardwareSettings,
     output_dir: Path,
     coverage: Coverage | None = None,
+    also: tuple[ExtractionSettings, ...] = (),
 ) -> Job:
     """A job that waits for its turn; `coverage` where the pair is planned already."""
-    return Job(uuid.uuid4().hex, finetuned, original, extraction, hardware, output_dir, added=now(), coverage=coverage)
+    return Job(
+        uuid.uuid4().hex, finetuned, original, extraction, hardware, output_dir,
+        added=now(), coverage=coverage, also=also,
+    )  # fmt: skip
 
 
 def waiting_again(job: Job) -> Job:
@@ -143,8 +170,8 @@ def begun(job: Job) -> Job:
 
 
 def done(job: Job, result: ExtractionResult) -> Job:
-    """A job whose file is in place."""
-    output = result.outputs[0]
+    """A job whose files are in place."""
+    output, *others = result.outputs
     summary = JobResult(
         output.path,
         output.size_bytes,
@@ -153,6 +180,7 @@ def done(job: Job, result: ExtractionResult) -> Job:
         result.seconds,
         output.coverage,
         result.large_changes,
+        tuple(JobFile(other.path, other.size_bytes, other.mean_energy_retained) for other in others),
     )
     return replace(job, state=JobState.DONE, result=summary, layers_kept=None, ended=now())
 

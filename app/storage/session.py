@@ -30,6 +30,7 @@ class SessionState(BaseModel):
     recent_finetuned: list[str] = Field(default_factory=list)
     recent_original: list[str] = Field(default_factory=list)
     extraction: dict[str, Any] = Field(default_factory=dict)
+    also: list[dict[str, Any]] = Field(default_factory=list)
     hardware: dict[str, Any] = Field(default_factory=dict)
     profile: str | None = None
     output_dir: str | None = None
@@ -42,6 +43,10 @@ class SessionState(BaseModel):
     def extraction_settings(self) -> ExtractionSettings:
         """The extraction settings; values that are no longer valid fall back to their defaults."""
         return valid_part(ExtractionSettings, self.extraction)
+
+    def further_settings(self) -> tuple[ExtractionSettings, ...]:
+        """The settings of each further file of a run, likewise."""
+        return tuple(valid_part(ExtractionSettings, values) for values in self.also)
 
     def hardware_settings(self) -> HardwareSettings:
         """The hardware settings; values that are no longer valid fall back to their defaults."""

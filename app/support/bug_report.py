@@ -48,6 +48,7 @@ class ReportFacts:
         versions: names and versions, in the order of the report.
         device: what computes; None before it was asked for.
         extraction: what LoRA was wanted; None where the fields cannot be used.
+        also: what was wanted beside it.
         hardware: how the machine was used; None where the fields cannot be used.
         error: the last error, if there was one.
         crash: what was written when the program ended unexpectedly; empty where it did not.
@@ -61,6 +62,7 @@ class ReportFacts:
     error: ErrorFacts | None = None
     crash: str = ""
     log: tuple[str, ...] = ()
+    also: tuple[ExtractionSettings, ...] = ()
 
 
 def report_text(facts: ReportFacts, private: PrivateWords | None) -> str:
@@ -74,6 +76,7 @@ def report_text(facts: ReportFacts, private: PrivateWords | None) -> str:
         _section(f"{APP_NAME}: report for a bug", "\n".join(f"{name}: {value}" for name, value in facts.versions)),
         _section("Device", _device_text(facts.device)),
         _section("LoRA settings", _settings_text(facts.extraction, private)),
+        *(_section("A further file", _settings_text(file, private)) for file in facts.also),
         _section("Hardware settings", _settings_text(facts.hardware, private)),
     ]
     if facts.error is not None:

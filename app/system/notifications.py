@@ -8,8 +8,7 @@ from PySide6.QtCore import QObject, QTimer, Slot
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon, QWidget
 
 from app.look.icons import app_icon
-from app.text.headline import kept_clause
-from app.text.notices import format_bytes
+from app.text.outputs import all_keep, names_of, size_written
 from app.text.window_text import short_error_text
 from engine.errors import EngineError
 from engine.results import ExtractionResult
@@ -44,15 +43,12 @@ class Notifier(QObject):
         """A run has ended well."""
         if not result.outputs:
             return
-        output = result.outputs[0]
+        outputs = result.outputs
+        names = names_of([output.path for output in outputs])
         text = self.tr("{name}: {size}, {kept}")
         self.notify(
-            self.tr("The LoRA is ready"),
-            text.format(
-                name=output.path.name,
-                size=format_bytes(output.size_bytes),
-                kept=kept_clause(output.mean_energy_retained, output.coverage),
-            ),
+            self.tr("The LoRA is ready") if len(outputs) == 1 else self.tr("The LoRAs are ready"),
+            text.format(name=names, size=size_written(outputs), kept=all_keep(outputs, weakest=False)),
         )
 
     @Slot(object)

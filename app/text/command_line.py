@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ def command_line(
     extraction: ExtractionSettings,
     hardware: HardwareSettings,
     output_dir: Path,
+    also: Sequence[ExtractionSettings] = (),
     *,
     windows: bool = sys.platform == "win32",
 ) -> str:
@@ -31,19 +33,44 @@ def command_line(
         extraction: what to extract.
         hardware: how.
         output_dir: where to.
+        also: what to extract beside it. A line for each file where one command cannot ask for all of them.
         windows: quote as Windows' programs take their arguments, instead of as a POSIX shell does.
     """
-    arguments = [PROGRAM, *command_arguments(models, extraction, hardware, output_dir)]
-    return subprocess.list2cmdline(arguments) if windows else shlex.join(arguments)
+    files = (extraction, *also)
+    runs = [files] if _in_one_command(files) else [(file,) for file in files]
+    commands = [[PROGRAM, *command_arguments(models, first, hardware, output_dir, more)] for first, *more in runs]
+    return "\n".join(map(subprocess.list2cmdline if windows else shlex.join, commands))
 
 
 def command_arguments(
-    models: tuple[Path, Path], extraction: ExtractionSettings, hardware: HardwareSettings, output_dir: Path
+    models: tuple[Path, Path],
+    extraction: ExtractionSettings,
+    hardware: HardwareSettings,
+    output_dir: Path,
+    also: Sequence[ExtractionSettings] = (),
 ) -> list[str]:
     """The same as a list, without the program. Paths are absolute, as it may be run in any folder."""
     finetuned, original, folder = (str(path.absolute()) for path in (*models, output_dir))
     options = [*_options(extraction), *_options(hardware)]
+    if also:
+        files = (extraction, *also)
+        several = [option for file in files for option in _several(file)]
+        alone = [option for option in options if option not in several]
+        options = [*dict.fromkeys(several), *alone]
     return ["extract", finetuned, original, f"--output-dir={folder}", *options]
+
+
+def _in_one_command(files: Sequence[ExtractionSettings]) -> bool:
+    """Whether files differ only in what can be asked for several times."""
+    repeatable = {spec.name for spec in field_specs(ExtractionSettings) if spec.repeatable}
+    return len({file.model_copy(update=dict.fromkeys(repeatable)) for file in files}) == 1
+
+
+def _several(settings: ExtractionSettings) -> list[str]:
+    """The options of a file of several that can be asked for several times, also those at their defaults."""
+    unsaid = "key_format" if settings.program else "program"
+    specs = [spec for spec in field_specs(ExtractionSettings) if spec.repeatable and spec.name != unsaid]
+    return [f"{spec.option}={_text(getattr(settings, spec.name))}" for spec in specs]
 
 
 def _options(settings: BaseModel) -> list[str]:

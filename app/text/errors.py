@@ -455,6 +455,10 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "{file} has {tensor} beside a layer's factors, which this program does not know."),
         marked("errors", "Choose a LoRA that consists of plain factors."),
     ),
+    (ErrorCode.LORA_MISMATCH, "kind"): (
+        marked("errors", "{file} is a {kind}, see {tensor}: what it changes is no product of two factors."),
+        marked("errors", "Choose a LoRA of plain factors; files of this kind cannot be judged."),
+    ),
     (ErrorCode.LORA_MISMATCH, "shape"): (
         marked("errors", "{tensor} in {file} has another shape than the weight it belongs to."),
         marked("errors", "Choose the two models that the LoRA was extracted from."),

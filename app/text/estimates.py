@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.text.notices import counted, format_bytes
-from app.text.translation import marked, translate
+from app.text.translation import marked, translate, whole
 from engine.planning.estimates import Amount, Estimate, Problem, ProblemCode
 
 PROBLEMS: dict[ProblemCode, tuple[str, str]] = {
@@ -55,7 +55,20 @@ def about_seconds(seconds: float) -> str:
     return translate("estimate", "about {hours} h {minutes} min").format(hours=hours, minutes=rest)
 
 
-def estimate_text(estimate: Estimate, size_bytes: int) -> str:
+def files_at_most(size_bytes: int, files: int = 1) -> str:
+    """``file: at most 310 MB``, ``3 files: at most 310 MB``."""
+    if files == 1:
+        return translate("estimate", "file: at most {size}").format(size=format_bytes(size_bytes))
+    text = translate("estimate", "{count} files: at most {size}")
+    return text.format(count=whole(files), size=format_bytes(size_bytes))
+
+
+def capital(text: str) -> str:
+    """A text with a capital letter at its beginning."""
+    return text[:1].upper() + text[1:]
+
+
+def estimate_text(estimate: Estimate, size_bytes: int, files: int = 1) -> str:
     """One line: ``About 50 s · fits: 18 of 24 GB · file: at most 310 MB``; without what is not known."""
     parts = []
     if estimate.workload.layers == 0:
@@ -65,9 +78,8 @@ def estimate_text(estimate: Estimate, size_bytes: int) -> str:
     short = any(problem.code in _OF_MEMORY for problem in estimate.problems)
     if estimate.device is not None and estimate.workload.layers and not short:  # the problem has its own figures
         parts.append(translate("estimate", "fits: {amount}").format(amount=_of(estimate.device)))
-    parts.append(translate("estimate", "file: at most {size}").format(size=format_bytes(size_bytes)))
-    line = " \u00b7 ".join(parts)
-    return line[:1].upper() + line[1:]
+    parts.append(files_at_most(size_bytes, files))
+    return capital(" \u00b7 ".join(parts))
 
 
 def estimate_lines(estimate: Estimate) -> list[str]:

@@ -17,6 +17,7 @@ from app.text.notices import (
     notice_text,
     reason_text,
 )
+from app.text.outputs import and_more
 from app.text.translation import translator
 from app.text.window_text import window_error_text
 from engine.errors import EngineError
@@ -81,7 +82,7 @@ def event_lines(event: Event) -> Iterator[Line]:
                 layers=counted(event.layers, "layer"),
                 device=event.device_title,
                 left_out=len(event.left_out),
-                name=event.output_name,
+                name=and_more(event.output_name, max(0, len(event.output_names) - 1)),
             ),
         )
         warning = coverage_warning(event.coverage)

@@ -86,6 +86,11 @@ def whole(count: int) -> str:
     return f"{count:,}".replace(",", _speech.group_separator)
 
 
+def shown_number(text: str) -> str:
+    """A number with the point that Python writes, as the person writes it; the inverse of `typed_number`."""
+    return _written(text)
+
+
 def typed_number(text: str) -> str:
     """A typed number, with the point that Python reads."""
     return text if _speech.decimal_point == "." else text.replace(_speech.decimal_point, ".")

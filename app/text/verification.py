@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.text.headline import coverage_warning, kept_clause, kept_sentence
 from app.text.notices import counted, format_share
-from app.text.translation import decimal, plural, translate, whole
+from app.text.translation import decimal, plural, short_number, translate, whole
 from engine.checkpoints import open_checkpoint
 from engine.errors import EngineError
 from engine.results import Verification
@@ -111,8 +111,22 @@ def verification_lines(lora: Path, verification: Verification, claimed: ClaimedQ
                 list(verification.unknown_keys),
             )
         )
-    lines.append(translate("verification", "Format: {title}.").format(title=verification.format_title))
+    strength = strength_text(verification)
+    if strength:
+        lines.append(strength)
+    if verification.format_title:
+        lines.append(translate("verification", "Format: {title}.").format(title=verification.format_title))
+    else:
+        lines.append(translate("verification", "Format: names of another tool."))
     return lines
+
+
+def strength_text(verification: Verification) -> str:
+    """That the file is multiplied by a strength, which is not judged; nothing where it is not."""
+    if verification.strength == 1.0:
+        return ""
+    text = translate("verification", "It is written at strength {strength}; the judgement is of strength 1.")
+    return text.format(strength=short_number(verification.strength))
 
 
 def plain_text(verification: Verification) -> str:

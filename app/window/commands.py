@@ -17,6 +17,7 @@ from app.widgets.basics.shortcuts import Command
 from app.widgets.help.about_dialog import AboutDialog
 from app.widgets.models.models_row import ModelsRow
 from app.widgets.queue.panel import QueuePanel
+from app.widgets.result.files_panel import FilesPanel
 from app.widgets.settings.lora_panel import OptionsPanel
 from app.widgets.tabs.layers_tab import LayersTab
 from app.window.frame import Tab, ViewStack
@@ -42,6 +43,7 @@ class CommandViews:
     options: OptionsPanel
     stack: ViewStack
     layers: LayersTab
+    files: FilesPanel
     queue: QueuePanel
     bar: BottomBar
 
@@ -73,6 +75,7 @@ class WindowCommands(QObject):
         menus.theme_chosen.connect(self._choose_theme)
         views.bar.folder_clicked.connect(self.choose_output_folder)
         views.bar.open_folder_clicked.connect(self.open_folder)
+        views.files.open_folder_clicked.connect(self.open_folder)
         views.queue.open_folder_clicked.connect(self.open_folder)
         model.locked_changed.connect(self._on_locked)
         theme.changed.connect(self._check_theme)

@@ -110,7 +110,9 @@ class MainWindow(QMainWindow):
         """Make them in the order in which they follow the controller: an outcome is shown before what can come next."""
         frame, model, controller, theme, notifier = self.frame, self.model, self.controller, self.theme, self.notifier
         queue_views = QueueViews(frame.queue, frame.tabs, self.menus.actions["add_to_queue"])
-        command_views = CommandViews(frame.models, frame.options, frame.stack, frame.run.layers, frame.queue, frame.bar)
+        command_views = CommandViews(
+            frame.models, frame.options, frame.stack, frame.run.layers, frame.run.result.files, frame.queue, frame.bar
+        )
         session_views = SessionViews(frame.models, frame.options, frame.hardware, frame.notices)
         welcome_views = WelcomeViews(frame.stack, frame.hardware.profiles)
         report_views = ReportViews(frame.notices, frame.run.log)
@@ -119,7 +121,7 @@ class MainWindow(QMainWindow):
         self.request_control = WindowRequest(self, model, controller, request_views)
         self.device_control = WindowDevice(self, model, controller, frame.hardware)
         self.run_control = WindowRun(self, model, controller, RunViews(frame.bar, frame.run, frame.tabs), notifier)
-        self.verify_control = WindowVerify(self, model, controller, frame.bar)
+        self.verify_control = WindowVerify(self, model, controller, frame.bar, frame.run.result.files)
         self.queue_control = WindowQueue(self, model, self._queue, self._runner, queue_views, notifier)
         self.session_control = WindowSession(self, model, controller, store, session_views, theme)
         self.closing = WindowClosing(self, model, controller, self._runner)
@@ -127,7 +129,7 @@ class MainWindow(QMainWindow):
         self.welcome_control = WindowWelcome(self, model, controller, welcome_views, theme)
         self.settings_control = WindowSettings(self, model, preferences, theme=theme, notifier=notifier)
         self.report_control = WindowReport(self, model, controller, report_views, theme)
-        self.plan_control = WindowPlan(self, model, controller, PlanViews(frame.models.pair, frame.bar))
+        self.plan_control = WindowPlan(self, model, controller, PlanViews(frame.models.pair, frame.bar, frame.options))
 
     def _connect_presenters(self) -> None:
         """What one presenter announces and another one does."""

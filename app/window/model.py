@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ class Request:
     Attributes:
         models: those chosen.
         extraction, hardware: the settings; None while a field of their form holds a value that cannot be used.
+        also: the settings of each further file of the same run.
         troubles: the titles of those fields.
         output_dir: the folder that LoRAs are written to.
     """
@@ -34,6 +35,7 @@ class Request:
     extraction: ExtractionSettings | None = None
     hardware: HardwareSettings | None = None
     troubles: tuple[str, ...] = ()
+    also: tuple[ExtractionSettings, ...] = ()
 
 
 class WindowModel(QObject):
@@ -42,7 +44,7 @@ class WindowModel(QObject):
     Attributes:
         session: what comes back at the next start, as far as it is not in the request.
         models_changed: models were chosen, by whatever way; also the same ones again.
-        extraction_wanted: the `ExtractionSettings` that the form shall show.
+        extraction_wanted: the `ExtractionSettings` that the form shall show, and a tuple of those of further files.
         hardware_wanted: values by field name that the form of the hardware shall show.
         request_changed: the request is another one and settled, so that it can be planned.
         locked_changed: whether the request must not be changed from now on.
@@ -50,7 +52,7 @@ class WindowModel(QObject):
     """
 
     models_changed = Signal()
-    extraction_wanted = Signal(object)
+    extraction_wanted = Signal(object, object)
     hardware_wanted = Signal(object)
     request_changed = Signal()
     locked_changed = Signal(bool)
@@ -105,9 +107,9 @@ class WindowModel(QObject):
         self._request = replace(self._request, output_dir=folder)
         self._announce()
 
-    def show_extraction(self, settings: ExtractionSettings) -> None:
-        """Let the form show settings; it notes what it makes of them."""
-        self.extraction_wanted.emit(settings)
+    def show_extraction(self, settings: ExtractionSettings, also: Sequence[ExtractionSettings] = ()) -> None:
+        """Let the form show the settings of a run; it notes what it makes of them."""
+        self.extraction_wanted.emit(settings, tuple(also))
 
     def show_hardware(self, values: Mapping[str, Any]) -> None:
         """Let the form of the hardware show the values of some fields; it notes what it makes of them."""
@@ -118,9 +120,10 @@ class WindowModel(QObject):
         extraction: ExtractionSettings | None,
         hardware: HardwareSettings | None,
         troubles: tuple[str, ...],
+        also: tuple[ExtractionSettings, ...] = (),
     ) -> None:
         """Keep what the forms say now; announced `SETTLE_MS` after the last of several edits, or by `settle`."""
-        self._request = replace(self._request, extraction=extraction, hardware=hardware, troubles=troubles)
+        self._request = replace(self._request, extraction=extraction, hardware=hardware, troubles=troubles, also=also)
         self._edits.start()
 
     def settle(self) -> None:

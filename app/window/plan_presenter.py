@@ -21,6 +21,7 @@ from app.text.window_text import NOT_OF_THE_MODELS, why_not
 from app.widgets.bar.bottom_bar import BottomBar
 from app.widgets.basics.fields import component_title
 from app.widgets.models.pair_card import PairCard
+from app.widgets.settings.lora_panel import OptionsPanel
 from app.window.model import WindowModel
 from app.work.controller import ENDED, Controller, State
 from app.work.requests import BackgroundAnswer, Extracted, Forecast, Models, PlanRequest, Prepared, RunAnswer
@@ -32,10 +33,11 @@ SAID_ELSEWHERE = (NoticeCode.ADAPTIVE_PARAM_UNUSUAL,)
 
 @dataclass(frozen=True)
 class PlanViews:
-    """What shows a plan: the card of the pair, and the bar with Extract."""
+    """What shows a plan: the card of the pair, the bar with Extract, and the options, of what programs load of it."""
 
     pair: PairCard
     bar: BottomBar
+    options: OptionsPanel
 
 
 class WindowPlan(QObject):
@@ -56,7 +58,7 @@ class WindowPlan(QObject):
     def __init__(self, parent: QObject, model: WindowModel, controller: Controller, views: PlanViews) -> None:
         super().__init__(parent)
         self._model, self._controller = model, controller
-        self._pair, self._bar = views.pair, views.bar
+        self._pair, self._bar, self._options = views.pair, views.bar, views.options
         self._models: Models = (None, None)
         self._focus_extract = False
         self._known: tuple[Models, str] = ((None, None), "")
@@ -75,10 +77,12 @@ class WindowPlan(QObject):
             self._models = request.models
             if None in request.models:
                 self._pair.show_empty()
+                self._options.show_pair(None)
             else:
                 self._pair.show_working()
         self.planning.emit()
-        self._controller.prepare(request.models, request.extraction, request.hardware, request.output_dir)
+        controller = self._controller
+        controller.prepare(request.models, request.extraction, request.hardware, request.output_dir, request.also)
         self._refresh_bar()
 
     def _refresh_bar(self) -> None:
@@ -103,7 +107,8 @@ class WindowPlan(QObject):
         elif current is not None and current.plan is not None:
             plan = current.plan
             warning = next(iter(self._unrelated(current.request)), "") or coverage_title(plan.coverage)
-            self._bar.show_ready(plan.output_name, plan.output_bytes, plan.folder, current.kept, warning)
+            name, *others = (output.name for output in plan.outputs)
+            self._bar.show_ready(name, plan.output_bytes, plan.folder, current.kept, warning, others)
         elif state is State.IDLE:
             self._show_why_not(current)
 
@@ -130,6 +135,8 @@ class WindowPlan(QObject):
     def _on_prepared(self, answer: Prepared) -> None:
         if self._model.queue_running:
             return
+        planned = answer.plan.outputs[0].output_bytes if answer.plan is not None else None
+        self._options.show_pair(answer.family, planned)
         if answer.plan is not None:
             plan = answer.plan
             remarks = [*self._unrelated(answer.request), *before_the_start(plan.coverage)]
@@ -138,14 +145,17 @@ class WindowPlan(QObject):
                 remarks[0] = f"{remarks[0]} {rounding}"
             remarks += [whole_offer(plan.could_write_whole)] if plan.coverage.unmatched else []
             remarks += [notice_text(item) for item in plan.notices if item.code not in SAID_ELSEWHERE]
-            remarks += absent_sentences(plan.coverage)
+            remarks = list(dict.fromkeys((*remarks, *absent_sentences(plan.coverage))))
             parts = _parts_text(Counter(weight.component for weight in plan.layers))
             estimate = self._controller.estimate
             title = short_title(plan.coverage)
             if not title and self._unrelated(answer.request):
                 title = self.tr("Little in common")
             size = plan.output_bytes
-            self._pair.show_pair(len(plan.layers), plan.left_out, size, parts, remarks, estimate, warning=title)
+            files = len(plan.outputs)
+            self._pair.show_pair(
+                len(plan.layers), plan.left_out, size, parts, remarks, estimate, warning=title, files=files
+            )
         elif answer.error is not None and answer.error.code in NOT_OF_THE_MODELS and answer.pair is not None:
             found = answer.pair
             parts, title = _parts_text(Counter(found.components)), short_title(found.coverage)

@@ -73,9 +73,8 @@ class WindowQueue(QObject):
         if finetuned is None or original is None or request.extraction is None or request.hardware is None:
             return
         coverage = self._coverage(finetuned, original, request.extraction)
-        self._panel.add_job(
-            new_job(finetuned, original, request.extraction, request.hardware, request.output_dir, coverage)
-        )
+        extraction, hardware, folder = request.extraction, request.hardware, request.output_dir
+        self._panel.add_job(new_job(finetuned, original, extraction, hardware, folder, coverage, request.also))
         self._tabs.show_tab(Tab.QUEUE)
 
     def _coverage(self, finetuned: Path, original: Path, settings: ExtractionSettings) -> Coverage | None:
@@ -107,7 +106,7 @@ class WindowQueue(QObject):
 
     @Slot(object)
     def _load(self, job: Job) -> None:
-        self._model.show_extraction(job.extraction)
+        self._model.show_extraction(job.extraction, job.also)
         self._model.show_hardware(job.hardware.model_dump())
         self._model.set_models(job.finetuned, job.original)
         self._model.set_output_dir(job.output_dir)
@@ -123,7 +122,7 @@ class WindowQueue(QObject):
                 self._on_ended(event)
 
     def _on_job_started(self, job: Job, plan: Plan) -> None:
-        request = PlanRequest(0, job.finetuned, job.original, job.extraction, job.hardware, job.output_dir)
+        request = PlanRequest(0, job.finetuned, job.original, job.extraction, job.hardware, job.output_dir, job.also)
         self.job_started.emit(request, plan, job.finetuned.name)
 
     def _on_job_ended(self, job: Job) -> None:

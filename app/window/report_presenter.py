@@ -78,6 +78,7 @@ class WindowReport(QObject):
             error=self._error,
             crash=crash,
             log=self._views.log.newest(LOG_LINES),
+            also=request.also,
         )
         dialog = BugReportDialog(facts, self._private(), self._window)
         dialog.exec()

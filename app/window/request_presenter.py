@@ -48,7 +48,7 @@ class WindowRequest(QObject):
     def _note_settings(self) -> None:
         options, hardware = self._views.options, self._views.hardware
         troubles = (*options.troubles(), *hardware.troubles())
-        self._model.note_settings(options.settings(), hardware.settings(), troubles)
+        self._model.note_settings(options.settings(), hardware.settings(), troubles, options.also())
 
     @Slot()
     def _on_models(self) -> None:

@@ -204,4 +204,4 @@ def _command(request: PlanRequest | None) -> str:
     if request is None:
         return ""
     models = request.finetuned, request.original
-    return command_line(models, request.extraction, request.hardware, request.output_dir)
+    return command_line(models, request.extraction, request.hardware, request.output_dir, request.also)

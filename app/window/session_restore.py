@@ -54,7 +54,7 @@ class WindowSession(QObject):
     def restore(self, profiles: ProfileStore) -> None:
         """Show the last session: settings, profile, recent files, geometry, and the two models."""
         session, hardware = self._model.session, self._hardware
-        self._model.show_extraction(session.extraction_settings())
+        self._model.show_extraction(session.extraction_settings(), session.further_settings())
         self._options.show_more(session.more_options)
         hardware.profiles.set_name(session.profile_name())
         machine = session.hardware_settings() if session.hardware else profiles.get(hardware.profiles.name)
@@ -98,6 +98,7 @@ class WindowSession(QObject):
                 "finetuned": str(finetuned) if finetuned else None,
                 "original": str(original) if original else None,
                 "extraction": extraction.model_dump(mode="json") if extraction else last.extraction,
+                "also": [item.model_dump(mode="json") for item in request.also] if extraction else last.also,
                 "hardware": machine.model_dump(mode="json") if machine else last.hardware,
                 "profile": hardware.profiles.name,
                 "output_dir": str(request.output_dir),

@@ -8,8 +8,11 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.text.log_lines import Level, error_lines
-from app.text.verification import verification_lines
+from app.text.verification import verdict, verification_lines
+from app.text.window_text import short_error_text
 from app.widgets.bar.bottom_bar import BottomBar
+from app.widgets.bar.result_card import tone_of
+from app.widgets.result.files_panel import FilesPanel
 from app.window.model import WindowModel
 from app.work.controller import Controller, State
 from app.work.requests import VerificationFailed, Verified, VerifyAnswer
@@ -20,11 +23,16 @@ from engine.events import VerifyProgress
 class WindowVerify(QObject):
     """Starts and stops verifications, and shows them."""
 
-    def __init__(self, window: QWidget, model: WindowModel, controller: Controller, bar: BottomBar) -> None:
+    def __init__(
+        self, window: QWidget, model: WindowModel, controller: Controller, bar: BottomBar, files: FilesPanel
+    ) -> None:
         super().__init__(window)
         self._window, self._model, self._controller, self._bar = window, model, controller, bar
+        self._files = files
         self._lora: Path | None = None
         bar.verify_clicked.connect(self.verify)
+        files.verify_clicked.connect(self.verify)
+        model.locked_changed.connect(files.set_locked)
         controller.verify_event.connect(self._on_event)
         controller.state_changed.connect(self._on_state)
 
@@ -62,11 +70,17 @@ class WindowVerify(QObject):
             case VerifyProgress():
                 self._bar.show_verify_progress(event.done, event.total)
             case Verified(lora, verification, claimed):
-                for line in verification_lines(lora, verification, claimed):
+                lines = verification_lines(lora, verification, claimed)
+                for line in lines:
                     self._model.write(Level.INFO, line)
+                found, tone = verdict(verification, claimed), tone_of(verification, claimed)
+                self._files.show_found(lora, found, "\n".join(lines), tone=tone)
                 self._bar.show_verified(lora, verification, claimed)
             case VerificationFailed(lora, EngineError() as error):
                 for level, text in error_lines(error):
                     self._model.write(level, text)
                 if self._lora is not None:
+                    self._files.show_found(
+                        lora, self.tr("not verified"), "\n".join(short_error_text(error)), tone="bad"
+                    )
                     self._bar.show_verify_failed(lora, error)

@@ -6,6 +6,7 @@ Nothing here touches a disk or a tensor.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
@@ -177,6 +178,7 @@ class Controller(QObject):
         extraction: ExtractionSettings | None,
         hardware: HardwareSettings | None,
         output_dir: Path,
+        also: Sequence[ExtractionSettings] = (),
     ) -> None:
         """Plan an extraction, unless a run or a verification works; with anything missing there is nothing to plan.
 
@@ -185,17 +187,19 @@ class Controller(QObject):
             extraction: what to write; None where a value cannot be used.
             hardware: what to compute with; None where a value cannot be used.
             output_dir: the folder that the LoRA is written to.
+            also: what to write beside it, from the same decomposition.
         """
         if self._run.busy:
             return
-        self._request(models, extraction, hardware, output_dir)
+        self._request(models, extraction, hardware, output_dir, also)
         self._set_state(State.IDLE if self._waiting_for == 0 else State.PLANNING)
 
     def renew_plan(self) -> None:
         """Plan the same again after a run, as its file name is taken now; the run's outcome stays shown."""
         if self._newest is not None and not self._run.busy:
             last = self._newest
-            self._request((last.finetuned, last.original), last.extraction, last.hardware, last.output_dir)
+            models = last.finetuned, last.original
+            self._request(models, last.extraction, last.hardware, last.output_dir, last.also)
 
     def free_memory(self) -> None:
         """Free what is kept on the device, unless something works with it.
@@ -282,6 +286,7 @@ class Controller(QObject):
         extraction: ExtractionSettings | None,
         hardware: HardwareSettings | None,
         output_dir: Path,
+        also: Sequence[ExtractionSettings],
     ) -> None:
         self._number += 1
         self._background.expect_plan(self._number)
@@ -292,7 +297,7 @@ class Controller(QObject):
             self._background.leave_pair()
         elif extraction is not None and hardware is not None:
             self._waiting_for = self._number
-            self._newest = PlanRequest(self._number, finetuned, original, extraction, hardware, output_dir)
+            self._newest = PlanRequest(self._number, finetuned, original, extraction, hardware, output_dir, tuple(also))
             self._background.prepare(self._newest)
 
     @Slot(object)

@@ -83,18 +83,19 @@ class PreparationWorker(QObject):
         """Pair, unless this pair is open already, and plan."""
         if request.number != self.newest_plan:
             return
-        session, plan, failure, paired, kept, pair = None, None, None, False, None, None
+        session, plan, failure, paired, kept, pair, family = None, None, None, False, None, None, None
         try:
             session = self._pair(request.finetuned, request.original)
             paired = True
             with suppress(Exception):  # for the card only: whatever is wrong the plan says better
                 pair = session.summary(request.extraction)
-            plan = session.plan(request.extraction, request.hardware, request.output_dir)
+                family = session.pairing.family
+            plan = session.plan(request.extraction, request.hardware, request.output_dir, request.also)
             kept = _kept(session, plan)
         except BaseException as error:
             failure = as_engine_error(error)
         self._emit_memory()
-        self.answered.emit(Prepared(request, session, plan, failure, paired, kept, pair))
+        self.answered.emit(Prepared(request, session, plan, failure, paired, kept, pair, family))
 
     def free_memory(self) -> None:
         """Give back what the open pair keeps on the device."""

@@ -193,7 +193,8 @@ class QueueRunner(QObject):
     def _plan(self) -> None:
         if self._job is not None:
             job = self._job
-            self._controller.prepare((job.finetuned, job.original), job.extraction, job.hardware, job.output_dir)
+            models = job.finetuned, job.original
+            self._controller.prepare(models, job.extraction, job.hardware, job.output_dir, job.also)
 
     @Slot(object)
     def _on_answer(self, answer: BackgroundAnswer) -> None:
@@ -274,5 +275,5 @@ class QueueRunner(QObject):
 def _answers(answer: Prepared, job: Job) -> bool:
     """Whether a plan is this job's, and not one of another request."""
     asked = answer.request
-    wanted = (job.finetuned, job.original, job.extraction, job.hardware, job.output_dir)
-    return (asked.finetuned, asked.original, asked.extraction, asked.hardware, asked.output_dir) == wanted
+    wanted = (job.finetuned, job.original, job.files, job.hardware, job.output_dir)
+    return (asked.finetuned, asked.original, asked.files, asked.hardware, asked.output_dir) == wanted

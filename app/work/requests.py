@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from app.text.verification import ClaimedQuality
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, VerifyProgress
+from engine.models.families import Family
 from engine.planning.estimates import Estimate
 from engine.planning.inspection import ModelSummary, PairSummary
 from engine.planning.memory_estimate import DeviceMemory
@@ -67,7 +68,7 @@ class Inspected:
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """Pair two models and plan an extraction."""
+    """Pair two models and plan an extraction; `also` has the settings of each further file of the same run."""
 
     number: int
     finetuned: Path
@@ -75,12 +76,18 @@ class PlanRequest:
     extraction: ExtractionSettings
     hardware: HardwareSettings
     output_dir: Path
+    also: tuple[ExtractionSettings, ...] = ()
+
+    @property
+    def files(self) -> tuple[ExtractionSettings, ...]:
+        """The settings of all files."""
+        return (self.extraction, *self.also)
 
     def same_work(self, other: PlanRequest) -> bool:
         """Whether two requests are for the same work on the same models, whatever the file's name."""
         names = {"filename_prefix", "resume"}
-        same = self.extraction.model_dump(exclude=names) == other.extraction.model_dump(exclude=names)
-        return same and (self.finetuned, self.original) == (other.finetuned, other.original)
+        ours, theirs = ([item.model_dump(exclude=names) for item in request.files] for request in (self, other))
+        return ours == theirs and (self.finetuned, self.original) == (other.finetuned, other.original)
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,8 @@ class Prepared:
     """The answer: session and plan, or an error; `paired` says which of the two steps failed.
 
     `kept` is what earlier runs left for the plan; None where that is not to be used or not known. `pair` is what
-    the models have in common, also where something else keeps them from a plan, such as the output folder.
+    the models have in common, also where something else keeps them from a plan, such as the output folder, and
+    `family` what they are.
     """
 
     request: PlanRequest
@@ -98,6 +106,7 @@ class Prepared:
     paired: bool
     kept: Reusable | None = None
     pair: PairSummary | None = None
+    family: Family | None = None
 
     @property
     def lacks_device(self) -> bool:

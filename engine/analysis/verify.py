@@ -2,19 +2,20 @@
 
 The factors are read from the file, multiplied in float64 the way programs apply them, and compared with the
 difference. Nothing that a run computed is used; reading, the pairing of the models and the formats' key names are the
-extraction's own. Works on any LoRA of a format that has a row in `engine.formats.registry`.
+extraction's own. Works on any LoRA of plain factors and differences, see `engine.analysis.lora_keys`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from engine.analysis.lora_keys import read_keys
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, open_checkpoint
 from engine.checkpoints.rounded import compared
@@ -23,8 +24,8 @@ from engine.decompose.delta import energy_of_parts, grown_parts
 from engine.errors import EngineError, ErrorCode
 from engine.events import VerifyProgress
 from engine.extraction.block_cache import BlockCache, Weights
-from engine.formats.lora_format import LoraFormat, LoraIndex
-from engine.formats.registry import formats_of, likeliest, own_rounding, own_settings
+from engine.formats.lora_format import Place
+from engine.formats.registry import own_rounding, own_settings
 from engine.models.pairing import PairedWeight, Pairing
 from engine.planning.coverage import cover
 from engine.planning.residency import block_name
@@ -62,26 +63,27 @@ def verify(
         Cancelled: where `cancel` was used.
     """
     with open_checkpoint(lora) as file:
-        components, choice = _components(own_settings(file.metadata)), own_rounding(file.metadata)
+        settings, choice = own_settings(file.metadata), own_rounding(file.metadata)
+        components, strength = _components(settings), _strength(settings)
         weights = [_compared(weight, choice) for weight in pairing.weights if weight.component in components]
-        read = _read_keys(file, pairing, weights)
-        keys, known = read.keys, read.known
-        if not known:
+        keys = read_keys(file, pairing, weights)
+        if not keys.of_weights:
             example = next(iter(file.stored))
             raise EngineError(ErrorCode.LORA_MISMATCH, file=lora, tensor=example, reason="foreign")
-        known |= set(read.index.whole)
         layers: list[VerifiedLayer] = []
         left_out: list[LeftOut] = []
         sums, plain_sums, another = _Sums(), _Sums(), False
         for index, weight in enumerate(weights):
             cancel.check()
-            enlarged = weight.name in read.enlarged
+            enlarged, places = weight.name in keys.enlarged, keys.places[weight.name]
             with stoppable(ThreadWork(lambda: cancel.cancelled, weight.name)):
                 sides = _read(weight, finetuned, original, None if enlarged else residents)
-                found, plain = _measure(file, keys[weight.name], weight, sides, enlarged=enlarged)
+                delta = _delta_rows(weight, sides, enlarged=enlarged)
+                changes = [_Change(file, place, delta.shape, keys.scale, strength) for place in places]
+                found, plain = _measure(changes, delta)
                 grown = 0.0 if enlarged else _grown_energy(weight, sides)
-            if keys[weight.name]:
-                layers.append(_judged(file, weight, keys[weight.name], found, plain))
+            if changes:
+                layers.append(_judged(weight, changes, found, plain))
             elif found.total > 0.0:
                 detail = "not in the LoRA"
                 left_out.append(
@@ -96,23 +98,23 @@ def verify(
         yield Verification(
             layers=tuple(layers),
             left_out=tuple(left_out),
-            unknown_keys=tuple(name for name in file.stored if name not in known),
+            unknown_keys=tuple(name for name in file.stored if name not in keys.known),
             mean_energy_retained=sums.mean,
             worst_energy_retained=min((layer.energy_retained for layer in layers), default=0.0),
-            key_format=read.format.key,
-            format_title=read.format.title,
-            coverage=cover(pairing, components, _whole(read, pairing)),
+            key_format=keys.format.key if keys.format else "",
+            format_title=keys.format.title if keys.format else "",
+            coverage=cover(pairing, components, {*keys.whole, *keys.enlarged}),
             round_original=choice,
-            program=str(own_settings(file.metadata).get("program", "")),
+            program=str(settings.get("program", "")),
+            strength=strength,
             **(_plain_figures(layers, plain_sums) if another else {}),
         )
 
 
-def _whole(read: _ReadKeys, pairing: Pairing) -> set[str]:
-    """The weights that only the fine-tuned model has and that the LoRA holds as they are."""
-    keys = set(read.index.whole)
-    names = {name for name in pairing.only_finetuned if read.format.whole_key(pairing.family, name) in keys}
-    return names | {*read.enlarged}
+def _strength(settings: dict[str, Any]) -> float:
+    """By what the LoRA says that it was multiplied as a whole."""
+    value = settings.get("strength", 1.0)
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) and value else 1.0
 
 
 @dataclass(frozen=True)
@@ -162,73 +164,6 @@ def _components(settings: dict[str, Any]) -> tuple[str, ...]:
         return tuple(ExtractionSettings().components)
 
 
-@dataclass(frozen=True)
-class _ReadKeys:
-    """A LoRA's keys as one format reads them: of each weight up, down and perhaps alpha, the difference, or none.
-
-    Of weights that are enlarged to the fine-tuned model's shape, `enlarged` has the key that says so; `respelled` are
-    the keys under which a layer stands once more.
-    """
-
-    format: LoraFormat
-    index: LoraIndex
-    keys: dict[str, tuple[str, ...]]
-    enlarged: Mapping[str, str] = field(default_factory=dict)
-    respelled: frozenset[str] = frozenset()
-
-    @property
-    def known(self) -> set[str]:
-        return {key for found in self.keys.values() for key in found} | {*self.enlarged.values()} | self.respelled
-
-
-def _read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight]) -> _ReadKeys:
-    """Read the keys in the format that knows most of these weights by them, see `likeliest` for equals.
-
-    Raises:
-        EngineError: ``not_a_lora`` where no format knows a key.
-    """
-    found = formats_of(file.stored.keys())
-    if not found:
-        raise EngineError(ErrorCode.NOT_A_LORA, file=file.path)
-    readings = [_read_as(row.for_pair(pairing), index, pairing, weights) for row, index in found]
-    chosen = likeliest({reading.format: len(reading.known) for reading in readings}, file.metadata)
-    return next(reading for reading in readings if reading.format is chosen)
-
-
-def _read_as(row: LoraFormat, index: LoraIndex, pairing: Pairing, weights: list[PairedWeight]) -> _ReadKeys:
-    """The keys of each weight that are in the file; keys that two weights have in a format are the first one's."""
-    taken: set[str] = set()
-    found: dict[str, tuple[str, ...]] = {}
-    respelled: set[str] = set()
-    for weight in weights:
-        keys, *others = _keys(row, index, pairing, weight) or [()]
-        found[weight.name] = () if taken & set(keys) else keys
-        taken |= set(keys)
-        respelled.update(*others)
-    return _ReadKeys(row, index, found, _enlarged(row, index, pairing, weights), frozenset(respelled))
-
-
-def _enlarged(row: LoraFormat, index: LoraIndex, pairing: Pairing, weights: list[PairedWeight]) -> dict[str, str]:
-    """The keys of the shapes that weights of a larger fine-tuned side are enlarged to."""
-    keys = {weight.name: row.reshape_key(pairing.family, weight.name) for weight in weights if weight.may_be_enlarged}
-    return {name: key for name, key in keys.items() if key is not None and index.found({"reshape": key})}
-
-
-def _keys(row: LoraFormat, index: LoraIndex, pairing: Pairing, weight: PairedWeight) -> list[tuple[str, ...]]:
-    """The keys of a weight that are in the file, for each spelling of its name there."""
-    found: list[tuple[str, ...]] = []
-    for factors in (True, False) if weight.kind in ("matrix", "conv") else (False,):
-        for place in row.places(pairing.family, weight.name, weight.kind, weight.shape, factors=factors):
-            parts = index.found(place.keys)
-            if factors and "up" in parts and "down" in parts:
-                found.append((parts["up"], parts["down"], *((parts["alpha"],) if "alpha" in parts else ())))
-            elif not factors and parts:
-                found.append((parts["difference"],))
-        if found:
-            break
-    return found
-
-
 def _read(weight: PairedWeight, finetuned: Checkpoint, original: Checkpoint, residents: BlockCache | None) -> Weights:
     """A weight's two sides, or their difference: from a device where they are, else from the files."""
     found = residents.look(block_name(weight), weight.name) if residents is not None else None
@@ -239,38 +174,90 @@ def _read(weight: PairedWeight, finetuned: Checkpoint, original: Checkpoint, res
     return found
 
 
-def _measure(
-    file: Checkpoint, keys: tuple[str, ...], weight: PairedWeight, weights: Weights, *, enlarged: bool
-) -> tuple[_Measured, _Measured | None]:
+class _Change:
+    """What a place of the file adds to some rows of a weight."""
+
+    def __init__(
+        self,
+        file: Checkpoint,
+        place: Place,
+        shape: torch.Size,
+        scale: Callable[[str, int], float],
+        strength: float,
+    ) -> None:
+        """Read it.
+
+        Args:
+            file: the LoRA.
+            place: with the keys that are in the file.
+            shape: of the weight.
+            scale: see `LoraKeys`.
+            strength: by which the whole file is multiplied; it is divided out.
+
+        Raises:
+            EngineError: ``lora_mismatch`` where a tensor has not the shape of the weight's rows, or is not finite.
+        """
+        first, end = place.rows or (0, shape[0] if shape else 1)
+        self.rows, columns = (first, end), math.prod(shape[1:])
+        tensors = {part: read_stored(file, file.stored[key]) for part, key in place.keys.items() if part != "reshape"}
+        main = place.keys["difference" if "difference" in tensors else "up"]
+        self.down: torch.Tensor | None = None
+        if "difference" in tensors:
+            fits, self.scale = tensors["difference"].numel() == (end - first) * columns, 1.0 / strength
+            self.up, self.rank = tensors["difference"], None
+        else:
+            up, down = tensors["up"], tensors["down"]
+            if place.transposed and up.dim() == down.dim() == 2:
+                up, down = down.T, up.T
+            rank = down.shape[0] if down.dim() else 0
+            fits = rank > 0 and up.numel() == (end - first) * rank and down.numel() == rank * columns
+            fits = fits and ("alpha" not in tensors or tensors["alpha"].numel() == 1)
+            self.up, self.down, self.rank = up, down, rank
+        if not fits or end > (shape[0] if shape else 1):
+            raise EngineError(ErrorCode.LORA_MISMATCH, file=file.path, tensor=main, reason="shape")
+        for part, tensor in tensors.items():
+            if not bool(torch.isfinite(tensor.to(torch.float32)).all()):
+                key = place.keys[part]
+                raise EngineError(ErrorCode.LORA_MISMATCH, file=file.path, tensor=key, reason="non_finite")
+        if self.down is not None:
+            alpha, rank = tensors.get("alpha"), self.down.shape[0]
+            own = scale(place.keys["down"], rank) if alpha is None else float(alpha) / rank
+            self.scale, self.down = own / strength, self.down.reshape(rank, -1).to(torch.float64)
+        elif place.transposed and self.up.dim() == 2:
+            self.up = self.up.T
+        self.up = self.up.reshape(end - first, -1)
+        if place.swapped:
+            half = len(self.up) // 2
+            self.up = torch.cat((self.up[half:], self.up[:half]))
+
+    def subtract_from(self, delta: torch.Tensor, start: int) -> None:
+        """Subtract it from rows of the weight's change, (rows, columns) float64, the first of which is `start`."""
+        first, end = max(start, self.rows[0]), min(start + len(delta), self.rows[1])
+        if first >= end:
+            return
+        up = self.up[first - self.rows[0] : end - self.rows[0]].to(delta.device, torch.float64)
+        added = up if self.down is None else up @ self.down.to(delta.device)
+        delta[first - start : end - start] -= self.scale * added
+
+
+def _measure(changes: list[_Change], delta: _Delta) -> tuple[_Measured, _Measured | None]:
     """What the LoRA keeps of a weight's change, and of the plain difference where that is another one.
 
-    In float64, a few rows at a time, where the weights are. Of a weight that is enlarged the delta is in the shape of
-    the fine-tuned side, against zero where that is larger.
+    In float64, a few rows at a time, where the weights are.
     """
-    delta_rows, plain_rows, shape = _delta_rows(weight, weights, enlarged=enlarged)
-    rows = shape[0] if shape else 1
-    columns = math.prod(shape[1:])
-    stored = [read_stored(file, file.stored[key]) for key in keys]
-    _check_shapes(file, keys, stored, tuple(shape))
-    _check_finite(file, keys, stored)
+    rows, columns = (delta.shape[0], math.prod(delta.shape[1:])) if delta.shape else (1, 1)
     step = max(1, _CHUNK_BYTES // (8 * max(1, columns)))
-    sums = [[0.0, 0.0] for _ in ((delta_rows, plain_rows) if plain_rows else (delta_rows,))]
+    sums = [[0.0, 0.0] for _ in ((delta.rows, delta.plain) if delta.plain else (delta.rows,))]
     for start in range(0, rows, step):
         check()
-        piece = slice(start, start + step)
-        for rows_of, sum_of in zip((delta_rows, plain_rows), sums, strict=False):
+        for rows_of, sum_of in zip((delta.rows, delta.plain), sums, strict=False):
             assert rows_of is not None
-            delta = rows_of(piece)
-            sum_of[0] += float(delta.square().sum())
-            if len(stored) == 1:
-                delta -= stored[0].reshape(rows, -1)[piece].to(delta.device, torch.float64)
-            elif stored:
-                rank = stored[1].shape[0]
-                scale = float(stored[2]) / rank if len(stored) == 3 else 1.0
-                up = stored[0].reshape(rows, rank)[piece].to(delta.device, torch.float64)
-                delta -= scale * (up @ stored[1].reshape(rank, -1).to(delta.device, torch.float64))
-            sum_of[1] += float(delta.square().sum())
-    return _Measured(*sums[0]), _Measured(*sums[1]) if plain_rows else None
+            piece = rows_of(slice(start, start + step))
+            sum_of[0] += float(piece.square().sum())
+            for change in changes:
+                change.subtract_from(piece, start)
+            sum_of[1] += float(piece.square().sum())
+    return _Measured(*sums[0]), _Measured(*sums[1]) if delta.plain else None
 
 
 def _grown_energy(weight: PairedWeight, weights: Weights) -> float:
@@ -291,27 +278,36 @@ def _grown_energy(weight: PairedWeight, weights: Weights) -> float:
 _Rows = Callable[[slice], torch.Tensor]
 
 
-def _delta_rows(weight: PairedWeight, weights: Weights, *, enlarged: bool) -> tuple[_Rows, _Rows | None, torch.Size]:
-    """Functions that give rows of the difference in float64, (rows, columns), and the weight's shape.
+@dataclass(frozen=True)
+class _Delta:
+    """Functions that give rows of a weight's difference in float64, (rows, columns), and the weight's shape.
 
-    The first is of the difference that was extracted; the second of the plain one, where that may be another.
+    `rows` is of the difference that was extracted; `plain` of the plain one, where that may be another. Of a weight
+    that is enlarged the delta is in the shape of the fine-tuned side, against zero where that is larger.
     """
+
+    rows: _Rows
+    plain: _Rows | None
+    shape: torch.Size
+
+
+def _delta_rows(weight: PairedWeight, weights: Weights, *, enlarged: bool) -> _Delta:
     if weights.delta is not None:
         values = weights.delta.values
         flat = values.reshape(values.shape[0] if values.dim() else 1, -1)
-        return lambda piece: flat[piece].to(torch.float64), None, values.shape
+        return _Delta(lambda piece: flat[piece].to(torch.float64, copy=True), None, values.shape)
     assert weights.sides is not None
     plain = compared(weights.sides, None)
     assert plain is not None, "nothing is rounded"
     plain_rows, shape = _difference_rows(*plain, enlarged=enlarged), plain[0 if enlarged else 1].shape
     if weight.rounding is None:
-        return plain_rows, None, shape
+        return _Delta(plain_rows, None, shape)
     both = compared(weights.sides, weight.rounding)
     if both is None:  # the same but for rounding
         tuned, base = plain
         common = tuple(map(slice, map(min, tuned.shape, base.shape)))
         both = (tuned, tuned[common]) if enlarged else (base, base)
-    return _difference_rows(*both, enlarged=enlarged), plain_rows, shape
+    return _Delta(_difference_rows(*both, enlarged=enlarged), plain_rows, shape)
 
 
 def _difference_rows(tuned: torch.Tensor, base: torch.Tensor, *, enlarged: bool) -> _Rows:
@@ -334,32 +330,11 @@ def _difference_rows(tuned: torch.Tensor, base: torch.Tensor, *, enlarged: bool)
     return rows
 
 
-def _check_shapes(file: Checkpoint, keys: tuple[str, ...], stored: list[torch.Tensor], shape: tuple[int, ...]) -> None:
-    if not keys:
-        return
-    rows, columns = (shape[0], math.prod(shape[1:])) if shape else (1, 1)
-    if len(stored) == 1:
-        fits = stored[0].numel() == rows * columns
-    else:
-        rank = stored[1].shape[0] if stored[1].dim() else 0
-        fits = rank > 0 and stored[0].numel() == rows * rank and stored[1].numel() == rank * columns
-        fits = fits and all(alpha.numel() == 1 for alpha in stored[2:])
-    if not fits:
-        raise EngineError(ErrorCode.LORA_MISMATCH, file=file.path, tensor=keys[0], reason="shape")
-
-
-def _check_finite(file: Checkpoint, keys: tuple[str, ...], stored: list[torch.Tensor]) -> None:
-    for key, tensor in zip(keys, stored, strict=True):
-        if not bool(torch.isfinite(tensor.to(torch.float32)).all()):
-            raise EngineError(ErrorCode.LORA_MISMATCH, file=file.path, tensor=key, reason="non_finite")
-
-
-def _judged(
-    file: Checkpoint, weight: PairedWeight, keys: tuple[str, ...], found: _Measured, plain: _Measured | None
-) -> VerifiedLayer:
-    rank = file.stored[keys[1]].shape[0] if len(keys) > 1 else None
+def _judged(weight: PairedWeight, changes: list[_Change], found: _Measured, plain: _Measured | None) -> VerifiedLayer:
+    ranks = [change.rank for change in changes if change.rank is not None]
     share, error = _share(found)
-    return VerifiedLayer(weight.name, rank, share, error, None if plain is None else _share(plain)[0])
+    of_plain = None if plain is None else _share(plain)[0]
+    return VerifiedLayer(weight.name, max(ranks, default=None), share, error, of_plain)
 
 
 def _share(measured: _Measured) -> tuple[float, float]:

@@ -47,6 +47,8 @@ class OutputCollector:
         self._misses_change = False
         self._missing = frozenset((*output.missing, *output.not_loaded))
         self._whole: list[str] = []
+        self._kept: list[str] = []
+        self._changed: set[str] = set()  # modules
 
     def write(self, index: int, outcome: LayerOutcome) -> LayerOutcome:
         """Add a layer's tensors to the file; returns the outcome with the seconds that took."""
@@ -72,11 +74,18 @@ class OutputCollector:
         return {} if layer is None else self._output.format.tensors(places, layer.parts)
 
     def write_whole(self, name: str, tensor: torch.Tensor) -> None:
-        """Add a weight that only the fine-tuned model has, where the format has a place for it."""
+        """Add a weight as it is: one that only the fine-tuned model has, or that the format keeps so if it changed."""
         key = self._output.whole_keys.get(name)
         if key is not None:
             self.writer.add(key, tensor)
             self._whole.append(name)
+        elif self._is_kept_whole(name):
+            for copy in self._output.kept_whole[name]:
+                self.writer.add(copy, tensor)
+            self._kept.append(name)
+
+    def _is_kept_whole(self, name: str) -> bool:
+        return name in self._output.kept_whole and _module(name) in self._changed
 
     def finish(self, outcome: LayerOutcome) -> LayerResult | None:
         """Count a layer that is in the file, or is not; returns its row as it stands in this file."""
@@ -101,13 +110,17 @@ class OutputCollector:
 
     def _count_grown(self, name: str, outcome: LayerOutcome) -> None:
         """Add the energy of what a weight has beyond the original's shape, against zero."""
-        if self._enlarges(name) and _compared(outcome):
+        if (self._enlarges(name) and _compared(outcome)) or name in self._output.kept_whole:
             self.whole_energy += outcome.grown_energy
         else:
             self.lost_energy += outcome.grown_energy
 
     def measured(self, name: str, energy: float) -> None:
-        """Add |delta|^2 of a weight that is not in the file, such as one that is measured only."""
+        """Add |delta|^2 of a weight that is not in the file as a change, such as one that is measured only."""
+        if name in self._output.kept_whole:
+            self.whole_energy += energy
+            self._changed |= {_module(name)} if energy > 0.0 else set()
+            return
         self.lost_energy += energy
         self._misses_change = self._misses_change or (energy > 0.0 and name in self._missing)
 
@@ -133,6 +146,8 @@ class OutputCollector:
         plan, output, rows, sources = self._plan, self._output, self.rows, self._sources
         figures = quality(rows, self.lost_energy, self.whole_energy, output.enlarged)
         totals = run | {"set_weights": self._whole}
+        if self._kept:
+            totals |= {"kept_whole": self._kept}
         if output.enlarged:
             totals |= {"enlarged_weights": sorted(output.enlarged)}
         size = self.writer.seal(metadata(plan, output, sources, rows, figures, started))
@@ -162,6 +177,10 @@ class OutputCollector:
         """Share of the change kept over the layers done."""
         total = self._energy + self.lost_energy + self.whole_energy
         return (self._energy_kept + self.whole_energy) / total if self.rows and total else None
+
+
+def _module(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
 def _compared(outcome: LayerOutcome) -> bool:

@@ -82,6 +82,9 @@ def metadata(
         rank=output.rank,
         largest_rank=max((row.rank for row in rows if row.rank is not None), default=0),
         alpha=output.storing.alpha,
+        ranks={
+            place.keys["down"]: row.rank for row in rows if row.rank is not None for place in output.places[row.name]
+        },
     )
     texts = {
         "format": "pt",

@@ -48,15 +48,16 @@ _TEXT_ENCODERS: dict[str, dict[str, str]] = {
     "sdxl": {"clip_l": "lora_te1_", "clip_g": "lora_te2_"},
     "sd3": {"clip_l": "lora_te1_", "clip_g": "lora_te2_", "t5xxl": "lora_te3_"},
     "flux": {"clip_l": "lora_te1_", "t5xxl": "lora_te3_"},
-    # an encoder in a file of its own, by what most of the models that have it are read by
+    # in a file of its own, where its number is the same in all models that have it, or in all but SDXL's refiner
     "clip_l": {"clip_l": "lora_te1_"},
     "clip_g": {"clip_g": "lora_te2_"},
     "clip_h": {"clip_h": "lora_te_"},
-    "t5xxl": {"t5xxl": "lora_te3_"},
 }
 _REFINER = {"clip_g": "lora_te_"}
 """Of SDXL's refiner, whose only encoder is CLIP-G: the number is that of the encoders there are."""
 _CLIP_MODULE = re.compile(r"text_model\.encoder\.layers\.\d+\.(mlp\.fc[12]|self_attn\.([qkv]|out)_proj)")
+_ENCODERS = "text_encoders."
+"""Of these ComfyUI looks up modules alone, not parameters that are no module's weight or bias."""
 _PROJECTIONS = {"clip_l": "lora_te1_text_projection", "clip_g": "lora_te2_text_projection"}
 _ENCODER_NAME = re.compile(r"text_encoders\.(clip_[lgh]|t5xxl)\.transformer\.(.+)")
 
@@ -77,7 +78,9 @@ class ComfyUI(LoraFormat):
         return ComfyUI({match[1] for match in found if match is not None})
 
     def places(self, family: Family, name: str, kind: str, shape: Sequence[int], *, factors: bool) -> tuple[Place, ...]:
-        """See `LoraFormat.places`. A norm that ComfyUI renamed stands there twice."""
+        """See `LoraFormat.places`. Renamed norms stand there twice, bare parameters of encoders nowhere."""
+        if kind == "parameter" and name.startswith(_ENCODERS):
+            return ()
         names = (name, *_renamed(family, name))
         return tuple(Place(self._keys(family, each, kind, factors=factors)) for each in names)
 
@@ -93,8 +96,10 @@ class ComfyUI(LoraFormat):
             return {"difference": self._base(family, weight) + _BIAS_DIFFERENCE}
         return {"difference": self._base(family, name) + _DIFFERENCE}
 
-    def whole_key(self, family: Family, name: str) -> str:
+    def whole_key(self, family: Family, name: str) -> str | None:
         """See `LoraFormat.whole_key`. Of a norm that ComfyUI renamed it has the new name."""
+        if name.startswith(_ENCODERS) and not name.endswith(".weight"):
+            return None
         return self._base(family, next(iter(_renamed(family, name)), name)) + _WHOLE
 
     def reshape_key(self, family: Family, name: str) -> str | None:

@@ -2,14 +2,19 @@
 
 A file holds factors alone, under ``lora_unet_`` and ``lora_te*_`` with the module's name, whose dots are underscores.
 All its layers have one alpha: where alphas differ diffusers scales the attention of SD 1.x and SDXL wrongly. Sources:
-kohya-ss sd-scripts (networks/lora.py, lora_flux.py, lora_sd3.py), musubi-tuner (networks/lora_*.py), diffusers 0.42
-(loaders/lora_conversion_utils.py).
+kohya-ss sd-scripts (networks/lora.py, lora_flux.py, lora_sd3.py, lora_lumina.py, lora_anima.py), musubi-tuner
+(networks/lora_*.py), diffusers 0.42 (loaders/lora_conversion_utils.py).
+
+What the header says of the model is what those trainers write: sd-scripts, library/sai_model_spec.py
+(``determine_architecture``), library/train_util.py (``SS_METADATA_MINIMUM_KEYS``), ``load_target_model`` of each
+trainer; musubi-tuner, utils/sai_model_spec.py and dataset/architectures.py.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from engine.decompose.method import StoredPart
 from engine.events import Notice, NoticeCode
@@ -30,15 +35,82 @@ _TEXT_ENCODERS: dict[str, dict[str, str]] = {
     "sd3": {"clip_l": "lora_te1_", "clip_g": "lora_te2_", "t5xxl": "lora_te3_"},
     "flux": _TE_OF_FLUX,
     "chroma": _TE_OF_FLUX,
+    "lumina2": {"gemma2_2b": "lora_te_"},
+    "anima": {"qwen3_06b": "lora_te_"},
 }
-_LAYERS_OF_TEXT_ENCODERS = ("text_model.encoder.layers.", "encoder.block.")  # of CLIP, of T5
+_REFINER = {"clip_g": "lora_te_"}
+"""Of SDXL's refiner, which is not trained: what programs look for where CLIP-G is the only encoder."""
+_LAYERS_OF_TEXT_ENCODERS = ("text_model.encoder.layers.", "encoder.block.", "layers.")  # of CLIP, of T5, of others
 """Trainers know no others, and diffusers refuses a file with a text projection whose rank differs from the layers'."""
 _POSITIONS = "relative_attention_bias"  # a table whose rows are taken, not a layer that multiplies
 
-_MODULES = {"flux": "networks.lora_flux", "chroma": "networks.lora_flux", "sd3": "networks.lora_sd3"}
-_MODULES |= {"wan": "networks.lora_wan", "qwen_image": "networks.lora_qwen_image", "lumina2": "networks.lora_lumina"}
-_BASE_MODELS = {"sdxl": "sdxl_base_v1-0", "flux": "flux1", "wan": "wan", "qwen_image": "qwen_image"}
-_BASE_MODELS |= {"hunyuan_video": "hunyuan_video"}
+
+@dataclass(frozen=True)
+class _Trained:
+    """What trainers write of a model into the header.
+
+    Attributes:
+        module: of the network, which the trainer imports to go on.
+        version: of the base model.
+        architecture: of the model specification, without ``/lora``.
+        second: whether it is a Stable Diffusion 2.x.
+    """
+
+    module: str
+    version: str
+    architecture: str
+    second: bool = False
+
+
+_TRAINED: dict[str, _Trained] = {
+    # family -> as its trainer says it; where members differ as of the one whose name comes first
+    "sd1": _Trained("networks.lora", "sd_v1", "stable-diffusion-v1"),
+    "sdxl": _Trained("networks.lora", "sdxl_base_v1-0", "stable-diffusion-xl-v1-base"),
+    "sd3": _Trained("networks.lora_sd3", "3-medium", "stable-diffusion-3-3-medium"),
+    "flux": _Trained("networks.lora_flux", "flux1", "flux-1-dev"),
+    "chroma": _Trained("networks.lora_flux", "chroma", "chroma"),
+    "lumina2": _Trained("networks.lora_lumina", "lumina2", "lumina-2"),
+    "hunyuan_image": _Trained("networks.lora_hunyuan_image", "hunyuan-image-2.1", "hunyuan-image-2.1"),
+    "anima": _Trained("networks.lora_anima", "anima", "anima-preview"),
+    "hunyuan_video": _Trained("networks.lora", "hunyuan_video", "hunyuan-video"),
+    "hunyuan_video15": _Trained("networks.lora_hv_1_5", "hunyuan_video_1_5", "hunyuan-video-1.5"),
+    "wan": _Trained("networks.lora_wan", "wan", "wan2.1"),
+    "flux2": _Trained("networks.lora_flux_2", "flux_2_dev", "Flux.2-dev"),
+    "qwen_image": _Trained("networks.lora_qwen_image", "qwen_image", "Qwen-Image"),
+    "z_image": _Trained("networks.lora_zimage", "z_image", "Z-Image"),
+}
+_SD2 = _Trained("networks.lora", "sd_v2", "stable-diffusion-v2-512", second=True)
+"""The resolution is that of the base model: what objective a model was trained with, its weights do not say."""
+_KLEIN = {3072: ("flux_2_klein_4b", "Flux.2-klein-4b"), 4096: ("flux_2_klein_9b", "Flux.2-klein-9b")}
+
+
+def _trained(family: Family, shapes: Mapping[str, tuple[int, ...]] | None = None) -> _Trained:
+    """What is said of a model.
+
+    Args:
+        family: of it.
+        shapes: of its denoiser's weights, by canonical name without the start; empty where only the family is known.
+    """
+    known = _TRAINED.get(family.key)
+    if known is None:  # a family without such a trainer is called as its architecture is
+        name = family.architecture.removesuffix("/lora")
+        return _Trained("networks.lora", name, name)
+    shapes = shapes or {}
+    if family.key == "sd1":
+        return _SD2 if shapes.get(_CONTEXT, ())[1:2] == (1024,) else known
+    if family.key == "sd3" and _SD35 in shapes:
+        size = "medium" if any(".x_block.attn2." in name for name in shapes) else "large"
+        return replace(known, version=f"3-5-{size}", architecture=f"stable-diffusion-3-3-5-{size}")
+    if family.key == "flux" and shapes and "guidance_in.in_layer.weight" not in shapes:
+        return replace(known, architecture="flux-1-schnell")
+    if family.key == "flux2" and shapes.get("img_in.weight", ())[:1] in [(width,) for width in _KLEIN]:
+        version, architecture = _KLEIN[shapes["img_in.weight"][0]]
+        return replace(known, version=version, architecture=architecture)
+    return known
+
+
+_CONTEXT = "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
+_SD35 = "joint_blocks.0.x_block.attn.ln_q.weight"
 
 _TRAINERS = {"sd1": SD1, "hunyuan_video": HUNYUAN_VIDEO_TENCENT}
 """Families whose denoiser trainers name otherwise than ComfyUI does: the U-Net of SD 1.x and 2.x as diffusers."""
@@ -65,13 +137,17 @@ class Kohya(LoraFormat):
     one_alpha = True
     own_prefixes = True
 
-    def __init__(self, trainers: Layout = NATIVE) -> None:
+    def __init__(self, trainers: Layout = NATIVE, trained: _Trained | None = None, clips: Iterable[str] = ()) -> None:
         """Without a layout of one model's names, families that trainers name otherwise have no keys."""
-        self._trainers = trainers
+        self._trainers, self._trained, self._clips = trainers, trained, frozenset(clips)
 
     def for_pair(self, pairing: Pairing) -> Kohya:
         """See `LoraFormat.for_pair`."""
-        return self.for_names(pairing.family, pairing.names)
+        starts = (weight for weight in pairing.weights if weight.name.startswith(DENOISER))
+        shapes = {weight.name[len(DENOISER) :]: weight.shape for weight in starts}
+        clips = {name.split(".")[1] for name in pairing.names if name.startswith("text_encoders.")}
+        found = self.for_names(pairing.family, pairing.names)
+        return Kohya(found._trainers, _trained(pairing.family, shapes), clips)
 
     def for_names(self, family: Family, names: Iterable[str]) -> Kohya:
         """The format for a model with these canonical names."""
@@ -103,22 +179,30 @@ class Kohya(LoraFormat):
     def metadata(self, facts: LoraFacts) -> dict[str, str]:
         """What trainers ask for to go on; the rank and the alpha count for convolutions with kernels too."""
         rank, alpha = str(facts.largest_rank), f"{facts.alpha:g}"
+        trained = self._trained or _trained(facts.family)
         texts = {
-            "ss_v2": "False",
-            "ss_network_module": _MODULES.get(facts.family.key, "networks.lora"),
+            "ss_v2": str(trained.second),
+            "ss_network_module": trained.module,
             "ss_network_dim": rank,
             "ss_network_alpha": alpha,
             "ss_network_args": json.dumps({"conv_dim": rank, "conv_alpha": alpha}),
         }
-        if facts.family.key in _BASE_MODELS:
-            texts["ss_base_model_version"] = _BASE_MODELS[facts.family.key]
+        if trained.version:
+            texts["ss_base_model_version"] = trained.version
+        if trained.architecture:
+            texts["modelspec.architecture"] = f"{trained.architecture}/lora"
         return texts
 
     def _base(self, family: Family, name: str) -> str | None:
         """The name of a weight's module; None where it has none."""
         if name.startswith(DENOISER):
             return self._base_of_denoiser(family, name[len(DENOISER) :])
-        return _base_of_text_encoder(family, name.removesuffix(".weight"))
+        return _base_of_text_encoder(self._encoders(family), name.removesuffix(".weight"))
+
+    def _encoders(self, family: Family) -> Mapping[str, str]:
+        if family.key == "sdxl" and "clip_g" in self._clips and "clip_l" not in self._clips:
+            return _REFINER
+        return _TEXT_ENCODERS.get(family.key, {})
 
     def _base_of_denoiser(self, family: Family, inner: str) -> str | None:
         if family.key in _TRAINERS and not self._trainers.rows:  # its names are not known
@@ -129,9 +213,12 @@ class Kohya(LoraFormat):
         return _UNET + named[0].removesuffix(".weight").replace(".", "_")
 
 
-def _base_of_text_encoder(family: Family, module: str) -> str | None:
+def _base_of_text_encoder(prefixes: Mapping[str, str], module: str) -> str | None:
     part, _, inner = module.partition(".transformer.")
-    prefix = _TEXT_ENCODERS.get(family.key, {}).get(part.removeprefix("text_encoders."))
+    clip = part.removeprefix("text_encoders.")
+    if not clip.startswith(("clip_", "t5")):
+        inner = inner.removeprefix("model.")  # trainers have the model without its head
+    prefix = prefixes.get(clip)
     if prefix is None or not inner.startswith(_LAYERS_OF_TEXT_ENCODERS) or module.endswith(_POSITIONS):
         return None
     return prefix + inner.replace(".", "_")

@@ -64,12 +64,14 @@ class LoraFacts:
         rank: the one rank of all layers, or None where a rule chose one for each.
         largest_rank: of the layers in the file; 0 where none has factors.
         alpha: of all layers; None where each has its own.
+        ranks: of the factors in the file, by the key of their down.
     """
 
     family: Family
     rank: int | None
     largest_rank: int
     alpha: float | None
+    ranks: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,8 @@ class LoraFormat(ABC):
         one_alpha: whether all layers of a file have the same alpha, the largest rank that any of them can have.
         own_prefixes: whether its keys begin with prefixes that make it likelier than a format that takes any name.
         scale_baked: whether up @ down is the change itself, as a file has no alpha.
+        writer: the module whose ``open_writer(folder, header_bytes, format)`` makes what writes an output; not
+            imported here, as it needs torch.
         ending: of an output's name behind its number; nothing where an output is a folder.
     """
 
@@ -136,6 +140,7 @@ class LoraFormat(ABC):
     one_alpha: bool = False
     own_prefixes: bool = False
     scale_baked: bool = False
+    writer: str = "engine.formats.safetensors_writer"
     ending: str = ".safetensors"
 
     def for_pair(self, pairing: Pairing) -> LoraFormat:
@@ -175,6 +180,14 @@ class LoraFormat(ABC):
         """
         return {place.keys[part]: tensor for place in places for part, tensor in place.parts(parts).items()}
 
+    def kept_whole(self, family: Family, name: str) -> tuple[str, ...]:
+        """The keys of a weight of both models that is stored as the fine-tuned model has it; none for all others.
+
+        Such a weight is not decomposed, and written only where it, or another one of its module that is kept so,
+        changed.
+        """
+        return ()
+
     def whole_key(self, family: Family, name: str) -> str | None:
         """The key of a weight that is set as a whole; None where the format has none."""
         return None
@@ -198,6 +211,14 @@ class LoraFormat(ABC):
     def metadata(self, facts: LoraFacts) -> dict[str, str]:
         """Texts for the header beside those that every file has."""
         return {}
+
+    def metadata_bytes(self, keys: Iterable[str]) -> int:
+        """The largest size of those of these texts that grow with the file, as JSON; a few short ones count nothing.
+
+        Args:
+            keys: of all tensors that the file can have.
+        """
+        return 0
 
     def stem(self, prefix: str) -> str:
         """The start of a file's name, from the one that was asked for."""

@@ -18,6 +18,9 @@ import psutil
 from engine.errors import EngineError, ErrorCode
 from engine.settings import ExtractionSettings, HardwareSettings
 
+REPORT = "extraction_report.json"
+"""What the report of an output that is a folder is called in it."""
+ENDING = ".safetensors"
 _FORBIDDEN = frozenset('<>:"|?*')  # not allowed in file names on Windows
 _MAX_NAME_BYTES = 255  # of one part of a path, nearly everywhere
 _RESERVED = frozenset(
@@ -43,7 +46,7 @@ class Target:
     folder: Path
     stem: str
     copy: int = 0
-    ending: str = ".safetensors"
+    ending: str = ENDING
 
     def path(self, counter: int) -> Path:
         """The output under a number."""
@@ -97,7 +100,7 @@ def rank_label(settings: ExtractionSettings) -> str:
     return f"{settings.lora_type}_{settings.adaptive_param:g}"
 
 
-def numbered(stem: str, counter: int, ending: str = ".safetensors") -> str:
+def numbered(stem: str, counter: int, ending: str = ENDING) -> str:
     """The whole file name; without the ending that of a folder."""
     return f"{stem}{counter:05}_{ending}"
 
@@ -111,8 +114,10 @@ def first_free(targets: Sequence[Target], start: int = 1) -> int:
 
 
 def report_path(output: Path) -> Path:
-    """Where the report of an output goes, a file or a folder."""
-    return output.with_name(output.name.removesuffix(".safetensors") + ".json")
+    """Where the report of an output goes: beside a file, into a folder."""
+    if output.suffix != ENDING:
+        return output / REPORT
+    return output.with_suffix(".json")
 
 
 def _checked_parts(prefix: str) -> list[str]:

@@ -47,7 +47,7 @@ class Loads:
         one_scale: it scales all layers by the same number.
         rank_limit: the largest rank that it takes; None where there is none.
         only: patterns of the canonical names that it loads; without any all.
-        scope: what that is of the denoiser, for documents; empty for all.
+        scope: what that is of the denoiser, for documents; empty where `only` is about more than blocks.
         never: patterns of those that it does not.
         own_names: whether it knows the denoiser by the model's own names alone, and text encoders by ``lora_te`` names:
             a second spelling of a weight is one key more that it does not know.
@@ -173,15 +173,15 @@ _FORGE_NAMES = (
 )
 
 
-def _forge(*clips: str, scope: str = "") -> Loads:
+def _forge(*clips: str, norms: bool = True) -> Loads:
     return Loads(
         text_encoders=frozenset(clips),
+        norms=norms,
         parameters=False,
         whole=False,
         reshape=False,
         fp8=True,
         only=_FORGE_NAMES,
-        scope=scope,
         own_names=True,
     )
 
@@ -291,8 +291,8 @@ PROGRAMS: tuple[Program, ...] = (
             "sd1": _forge("clip_l", "clip_h"),
             "sdxl": _forge("clip_l", "clip_g"),
             "sd3": _forge("clip_l", "clip_g", "t5xxl"),
-            "flux": _forge("clip_l", "t5xxl", scope="denoiser without its norms"),
-            "chroma": _forge(scope="denoiser without its norms"),  # no name of its T5 is ComfyUI's and Forge's
+            "flux": _forge("clip_l", "t5xxl", norms=False),  # its norms are no `.weight` there
+            "chroma": _forge(norms=False),  # of its T5 there is no name that ComfyUI and Forge have in common
         },
         text_encoder_files=_forge("clip_l", "clip_g", "clip_h", "t5xxl"),
         takes_part=True,

@@ -23,6 +23,7 @@ import torch
 from engine.checkpoints.dtypes import DTYPES
 from engine.disk import disk_errors, sync_data, write_all
 from engine.errors import EngineError, ErrorCode
+from engine.formats.lora_format import LoraFormat
 from engine.formats.output_path import Target
 from engine.formats.publishing import Publication, publish
 
@@ -267,6 +268,11 @@ class SafetensorsWriter:
         with suppress(OSError):
             self._part.unlink(missing_ok=True)
         _remove_folders(self._made)
+
+
+def open_writer(folder: Path, header_bytes: int, lora_format: LoraFormat) -> SafetensorsWriter:
+    """What `LoraFormat.writer` names: a new file in a folder."""
+    return SafetensorsWriter(folder, header_bytes)
 
 
 def _make_folders(folder: Path) -> list[Path]:

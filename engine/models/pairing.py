@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Literal
 
 from engine.checkpoints import Checkpoint, WeightView
@@ -111,6 +112,8 @@ class Pairing:
         left_out: all other tensors.
         only_finetuned: those of them that the fine-tuned model has, by canonical name.
         notices: remarks on the files, their names and the match, known from headers.
+        config: the ``config.json`` beside the original; empty where there is none that can be read.
+        paths: of the fine-tuned model and the original.
     """
 
     family: Family
@@ -118,6 +121,8 @@ class Pairing:
     left_out: tuple[LeftOut, ...]
     only_finetuned: dict[str, WeightView]
     notices: tuple[Notice, ...] = ()
+    config: Mapping[str, object] = field(default_factory=dict)
+    paths: tuple[Path, Path] = (Path(), Path())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -193,7 +198,8 @@ def pair(finetuned: Checkpoint, original: Checkpoint) -> Pairing:
         )
     weights.sort(key=lambda weight: (weight.component, weight.block.order, _natural(weight.name)))
     notices = (*finetuned.notices, *original.notices, *tuned.notices, *base.notices, *aligned.notices, *tied)
-    return Pairing(family, tuple(weights), tuple(left_out), only_finetuned, notices)
+    paths = finetuned.path, original.path
+    return Pairing(family, tuple(weights), tuple(left_out), only_finetuned, notices, configs[1], paths)
 
 
 def _without_padding(tuned: Views, base: Views) -> tuple[Views, Views]:

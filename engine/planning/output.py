@@ -53,6 +53,7 @@ class Output:
         storing: how layers are stored in it.
         places: of the layers that it holds, by canonical name.
         whole_keys: of the weights that only the fine-tuned model has and that it holds, by canonical name.
+        kept_whole: of the weights of both models that it holds as the fine-tuned one has them, by canonical name.
         left_out: what is not in it, and why.
         target: where it goes.
         counter: the number that is free now for all files of the run.
@@ -74,6 +75,7 @@ class Output:
     storing: StoringRule
     places: Mapping[str, tuple[Place, ...]]
     whole_keys: Mapping[str, str]
+    kept_whole: Mapping[str, tuple[str, ...]]
     left_out: tuple[LeftOut, ...]
     target: Target
     counter: int
@@ -135,6 +137,11 @@ def plan_outputs(
         EngineError: as `_output`; ``nothing_selected``, ``output_unwritable`` where a folder takes no file, or
             ``disk_full`` where the files cannot fit.
     """
+    for program in {
+        settings.program: program_named(settings.program) for settings in chosen if settings.program
+    }.values():
+        if program.loads(pairing.family) is None:
+            raise unsuitable_program(program, pairing.family, "family")
     targets = _targets(chosen, hardware, output_dir)
     counter = first_free(targets)
     outputs = tuple(
@@ -217,14 +224,20 @@ def _output(
             nothing of it, and ``dtype_unsuitable`` for a precision that these files cannot have.
     """
     family, program = pairing.family, program_named(settings.program) if settings.program else None
-    if program is not None and program.loads(family) is None:
-        raise unsuitable_program(program, family, "family")
     row = format_named(settings.key_format).for_pair(pairing)
     loads = _loads(program, row, family)
     _check_suits(row, program, family, method)
     _check_dtype(row, program, loads, family, settings, method)
-    known = {weight.name: _places(row, family, weight, method, settings, loads) for weight in selection.extracted}
-    found = {weight.name: _loaded_places(known[weight.name], weight, method, loads) for weight in selection.extracted}
+    kept_known = {weight.name: row.kept_whole(family, weight.name) for weight in selection.extracted}
+    kept_known = {name: keys for name, keys in kept_known.items() if keys}
+    kept = {
+        weight.name: kept_known[weight.name]
+        for weight in selection.extracted
+        if weight.name in kept_known and (loads is None or loads.takes(weight.name, weight.kind, factors=True))
+    }
+    rest = [weight for weight in selection.extracted if weight.name not in kept_known]
+    known = {weight.name: _places(row, family, weight, method, settings, loads) for weight in rest}
+    found = {weight.name: _loaded_places(known[weight.name], weight, method, loads) for weight in rest}
     taken = {key: name for name, places in reversed(found.items()) for key in _keys(places)}  # by the first weight
     held_places = {name: places for name, places in found.items() if places and _owner(taken, places) == name}
     if selection.extracted and not held_places:
@@ -235,7 +248,7 @@ def _output(
     whole = {name: key for name, key in whole_known.items() if _whole_is_loaded(loads, name, key)}
     taken = {key: name for name, key in reversed(whole.items()) if key is not None} | taken
     whole_keys = {name: key for name, key in whole.items() if key is not None and taken[key] == name}
-    details = {name: row.title for name in (*found, *whole_known)}
+    details = {name: row.title for name in (*found, *whole_known, *kept_known) if name not in kept}
     for name, places in found.items():
         if places and name not in held_places:
             details[name] = f"{row.title}: the same key as {_owner(taken, places)}"
@@ -244,6 +257,7 @@ def _output(
             details[name] = f"{row.title}: the same key as {taken[key]}"
     names = [name for name in details if name not in held_places and name not in whole_keys]
     ignored = {name for name, places in known.items() if places and not found[name]} | whole_known.keys() - whole.keys()
+    ignored |= kept_known.keys() - kept.keys()
     if program is not None:
         details |= dict.fromkeys(ignored, program.title)
     not_in_file = _left_out({name: details[name] for name in names}, ignored, selection)
@@ -261,7 +275,8 @@ def _output(
     all_keys = [key for places in held_places.values() for key in _keys(places)]
     enlarged = _enlarged(held_places)
     unsaid = _unsaid(selection) | settings.newer_defaults
-    header_bytes = header_room((*all_keys, *whole_keys.values()), _texts(settings, hardware, unsaid))
+    all_keys += [*whole_keys.values(), *(key for keys in kept.values() for key in keys)]
+    header_bytes = header_room(all_keys, _texts(settings, hardware, unsaid), row.metadata_bytes(all_keys))
     size = (
         _LENGTH_BYTES
         + header_bytes
@@ -281,14 +296,21 @@ def _output(
         storing=rule,
         places=held_places,
         whole_keys=whole_keys,
-        left_out=(*_outside(selection, enlarged), *not_in_file),
+        kept_whole=kept,
+        left_out=(*_outside(selection, {*enlarged, *kept}), *not_in_file),
         target=target,
         counter=counter,
         header_bytes=header_bytes,
-        output_bytes=size + sum(selection.new[name].value_bytes for name in whole_keys),
+        output_bytes=size + sum(selection.new[name].value_bytes for name in whole_keys) + _kept_bytes(selection, kept),
         identity=_identity(settings, hardware, target.stem, header_bytes, unsaid),
-        coverage=cover(pairing, settings.components, {*whole_keys, *enlarged}),
+        coverage=cover(pairing, settings.components, {*whole_keys, *enlarged, *kept}),
     )
+
+
+def _kept_bytes(selection: Selection, kept: Mapping[str, tuple[str, ...]]) -> int:
+    """The largest size of the weights that are written as the fine-tuned model has them."""
+    weights = ((weight.finetuned, len(kept.get(weight.name, ()))) for weight in selection.extracted)
+    return sum(view.value_bytes * copies for view, copies in weights)
 
 
 def _outside(selection: Selection, enlarged: Collection[str]) -> list[LeftOut]:
@@ -355,16 +377,16 @@ def _check_dtype(
 ) -> None:
     """Whether there are factors in fp8, with an alpha that can hold their scale, and what reads the format loads them.
 
-    Where a program is named that it does not is `_check_program`'s.
+    A program that is named and does not load them is left to `_check_program`.
     """
-    if settings.output_dtype != "fp8_e4m3":
+    if settings.output_dtype != "fp8_e4m3" or (program is not None and loads is not None and not loads.fp8):
         return
-    scaled = not (row.one_alpha or row.scale_baked)
-    loaded = scaled and (program is not None or loads is None or loads.fp8)
+    loaded = (loads is None or loads.fp8) and not (row.one_alpha or row.scale_baked)
     reason = "full" if method.full else "alpha" if settings.alpha != "auto" else "" if loaded else "format"
     if reason:
         known = {other.title: limits(other.key, family) for other in formats_for(family)}
         able = [title for title, limit in known.items() if limit is not None and limit.fp8]
+        reason = reason if able or reason != "format" else "no_format"
         raise EngineError(
             ErrorCode.DTYPE_UNSUITABLE, reason=reason, dtype=settings.output_dtype, format=row.title, available=able
         )
@@ -372,7 +394,12 @@ def _check_dtype(
 
 def unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
     """The error for a format that cannot be used, with the other formats that these models have."""
-    others = [other.title for other in formats_for(family) if other.key != row.key]
+    by_contents = reason in ("full", "nothing", "nothing_changed")  # which formats of factors alone do not hold
+    others = [
+        other.title
+        for other in formats_for(family)
+        if other.key != row.key and (other.holds_differences or not by_contents)
+    ]
     names = {"format": row.title, "family": family.title}
     return EngineError(ErrorCode.FORMAT_UNSUITABLE, reason=reason, available=others, **names)
 

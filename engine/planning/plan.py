@@ -36,7 +36,8 @@ class Plan:
         method: how each layer is decomposed and stored, resolved from `settings`; a rule of storing for each output.
         layers: weights to extract, in the order of work: those that at least one output holds.
         measured: matched weights that no output holds; their change is measured, for the share kept.
-        new: weights that only the fine-tuned model has and that are written whole, by canonical name.
+        new: weights that are written whole, by canonical name: those that only the fine-tuned model has, and those
+            that a format keeps as that model has them.
         costs: estimated work per entry of `layers` and then of `measured`, in arbitrary units.
         outputs: the files to write; one decomposition serves them all.
         journal_bytes: largest size of the run's journal.
@@ -147,6 +148,7 @@ def make_plan(
         chosen[weight.name] for weight in pairing.weights if weight.name in chosen and weight.name not in held
     )
     written_whole = {name for output in outputs for name in output.whole_keys}
+    kept_whole = {name for output in outputs for name in output.kept_whole}
     return Plan(
         pairing=pairing,
         settings=settings,
@@ -156,7 +158,8 @@ def make_plan(
         method=method,
         layers=layers,
         measured=measured,
-        new={name: view for name, view in selection.new.items() if name in written_whole},
+        new={name: view for name, view in selection.new.items() if name in written_whole}
+        | {weight.name: weight.finetuned for weight in selection.extracted if weight.name in kept_whole},
         costs=(*(work(weight, method) for weight in layers), *map(measuring_work, measured)),
         outputs=outputs,
         journal_bytes=sum(journal_bytes(weight, method) for weight in layers),

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,8 @@ class RunJournal:
 
     def _opened(self, output: Output) -> SafetensorsWriter:
         if self.part is None:
-            return SafetensorsWriter(output.folder, output.header_bytes)
+            make: Callable[..., SafetensorsWriter] = import_module(output.format.writer).open_writer
+            return make(output.folder, output.header_bytes, output.format)
         if self.earlier.layers:
             with suppress(EngineError, OSError):
                 added = [item for index in sorted(self.earlier.layers) for item in self._added(index)]

@@ -104,8 +104,20 @@ def remove_part_file(journal: Journal) -> None:
         if journal.finished or _named_by_others(journal, part):
             continue
         path = Path(part)
-        if path.is_absolute() and fnmatch(path.name, ".lora-*.part") and path.is_file():
+        if not path.is_absolute() or not fnmatch(path.name, ".lora-*.part"):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            _remove_folder(path)
+        elif path.is_file():
             _unlink(path)
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove a folder of files; one that has folders in it is none of this program's and stays."""
+    with suppress(OSError):
+        for path in [*folder.iterdir()]:
+            path.unlink()
+        folder.rmdir()
 
 
 def _part_files(journal: Journal) -> list[str]:

@@ -212,6 +212,16 @@
     <name>BottomBar</name>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>Copy path</source>
+        <translation>Pfad kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>Copy paths</source>
+        <translation>Pfade kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Layer {layer} of {total}</source>
         <translation>Schicht {layer} von {total}</translation>
     </message>
@@ -264,11 +274,6 @@
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Will write {name}</source>
         <translation>Schreibt {name}</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bar/bottom_bar.py"/>
-        <source>at most {size}</source>
-        <translation>höchstens {size}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
@@ -801,6 +806,115 @@
         <location filename="../../app/widgets/result/explore_panel.py"/>
         <source>reads the models again</source>
         <translation>liest die Modelle noch einmal</translation>
+    </message>
+</context>
+<context>
+    <name>FileRow</name>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>A folder: {path}</source>
+        <translation>Ein Ordner: {path}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Copy path</source>
+        <translation>Pfad kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Copy the path of {name}</source>
+        <translation>Pfad von {name} kopieren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Open folder</source>
+        <translation>Ordner öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Open the folder of {name}</source>
+        <translation>Ordner von {name} öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Verify</source>
+        <translation>Prüfen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Verify {name}</source>
+        <translation>{name} prüfen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>{mark} {verdict}</source>
+        <translation>{mark} {verdict}</translation>
+    </message>
+</context>
+<context>
+    <name>FilesPanel</name>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Kept</source>
+        <translation>Erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Size</source>
+        <translation>Größe</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Worst layer</source>
+        <translation>Schwächste Schicht</translation>
+    </message>
+</context>
+<context>
+    <name>FurtherFiles</name>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>A further file each, of the same run: the models are read and worked on once.</source>
+        <translation>Je eine weitere Datei desselben Laufs: Die Modelle werden einmal gelesen und bearbeitet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>Also for</source>
+        <translation>Auch für</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>Also for: {names}</source>
+        <translation>Auch für: {names}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>Also ranks</source>
+        <translation>Auch Ränge</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>Also sizes</source>
+        <translation>Auch Größen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>Further files of the same run: the models are read and worked on once.</source>
+        <translation>Weitere Dateien desselben Laufs: Die Modelle werden einmal gelesen und bearbeitet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>nothing else</source>
+        <translation>nichts weiter</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>such as 32, 128</source>
+        <translation>z. B. 32, 128</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/further_files.py"/>
+        <source>such as 50 MB, 300 MB</source>
+        <translation>z. B. 50 MB, 300 MB</translation>
     </message>
 </context>
 <context>
@@ -1735,6 +1849,11 @@
     </message>
     <message>
         <location filename="../../app/system/notifications.py"/>
+        <source>The LoRAs are ready</source>
+        <translation>Die LoRAs sind fertig</translation>
+    </message>
+    <message>
+        <location filename="../../app/system/notifications.py"/>
         <source>The extraction failed</source>
         <translation>Die Extraktion ist fehlgeschlagen</translation>
     </message>
@@ -1801,6 +1920,26 @@
         <source>presets</source>
         <translation>Vorgaben</translation>
     </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>rank {ranks}, for {programs}</source>
+        <translation>Rang {ranks}, für {programs}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>{files}: {what}</source>
+        <translation>{files}: {what}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>{program} does not load fp8.</source>
+        <translation>{program} lädt kein fp8.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>{sizes}, for {programs}</source>
+        <translation>{sizes}, für {programs}</translation>
+    </message>
 </context>
 <context>
     <name>PairCard</name>
@@ -1808,11 +1947,6 @@
         <location filename="../../app/widgets/models/pair_card.py"/>
         <source>Comparing…</source>
         <translation>Wird verglichen…</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/models/pair_card.py"/>
-        <source>File: at most {size}</source>
-        <translation>Datei: höchstens {size}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/models/pair_card.py"/>
@@ -2028,6 +2162,11 @@
         <location filename="../../app/widgets/result/quality_panel.py"/>
         <source>{mark} {text}</source>
         <translation>{mark} {text}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/quality_panel.py"/>
+        <source>{name}: {text}</source>
+        <translation>{name}: {text}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result/quality_panel.py"/>
@@ -2891,6 +3030,109 @@
         <source>Verify a LoRA against the two models</source>
         <translation>LoRA an den beiden Modellen prüfen</translation>
     </message>
+    <message>
+        <location filename="../../app/window/verify_presenter.py"/>
+        <source>not verified</source>
+        <translation>nicht geprüft</translation>
+    </message>
+</context>
+<context>
+    <name>choices</name>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>All layers get nearly the same rank.</source>
+        <translation>Alle Schichten bekommen fast denselben Rang.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Both are compared as they are stored.</source>
+        <translation>Beide werden verglichen, wie sie gespeichert sind.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Each layer gets the smallest rank that keeps this part of the norm of its change.</source>
+        <translation>Jede Schicht bekommt den kleinsten Rang, der diesen Teil der Norm ihrer Änderung erhält.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Each layer gets the smallest rank that keeps this share of its singular values' squares.</source>
+        <translation>Jede Schicht bekommt den kleinsten Rang, der diesen Anteil der Quadrate ihrer Singulärwerte erhält.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Each layer keeps the singular values that are larger than this part of its largest one.</source>
+        <translation>Jede Schicht behält die Singulärwerte, die größer sind als dieser Teil ihres größten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Each layer keeps this part of the sum of its singular values.</source>
+        <translation>Jede Schicht behält diesen Teil der Summe ihrer Singulärwerte.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Every layer has the same rank. What nearly all LoRAs are.</source>
+        <translation>Alle Schichten haben denselben Rang. So sind fast alle LoRAs.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Faster and approximate; the iterations bound its error.</source>
+        <translation>Schneller und genähert; die Iterationen begrenzen den Fehler.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Four bytes a number: twice the file for digits that rarely matter.</source>
+        <translation>Vier Bytes je Zahl: die doppelte Datei für Stellen, auf die es selten ankommt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Layers that changed most beside their own weight get higher ranks.</source>
+        <translation>Schichten, die sich gemessen an ihrem Gewicht am meisten geändert haben, bekommen höhere Ränge.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Layers that changed most, per byte, get higher ranks. Can be worse at very small sizes.</source>
+        <translation>Schichten, die sich je Byte am meisten geändert haben, bekommen höhere Ränge. Bei sehr kleinen Größen kann das schlechter sein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>One byte a number: half the file of fp16, or twice the rank in the same file. Only programs that cast it can load it, such as ComfyUI and Forge.</source>
+        <translation>Ein Byte je Zahl: die halbe Datei von fp16, oder der doppelte Rang in derselben Datei. Nur Programme, die es umwandeln, können es laden, etwa ComfyUI und Forge.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>The best possible answer at the rank, to working precision.</source>
+        <translation>Die bestmögliche Antwort bei diesem Rang, auf Rechengenauigkeit.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>The file is at most as large as you say; ranks are chosen so that it is nearly that.</source>
+        <translation>Die Datei ist höchstens so groß wie angegeben; die Ränge werden so gewählt, dass sie es beinahe ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>The side that is stored more finely is rounded as the other one.</source>
+        <translation>Die feiner gespeicherte Seite wird wie die andere gerundet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>The whole difference of every layer: loses nothing but rounding, and is as large as the model.</source>
+        <translation>Die ganze Differenz jeder Schicht: verliert nichts als Rundung und ist so groß wie das Modell.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Two bytes a number, with a wider range and fewer digits than fp16.</source>
+        <translation>Zwei Bytes je Zahl, mit größerem Bereich und weniger Stellen als fp16.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Two bytes a number. Suits nearly everything.</source>
+        <translation>Zwei Bytes je Zahl. Passt fast immer.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
+        <source>Where the fine-tuned model is stored more coarsely.</source>
+        <translation>Wo das feinabgestimmte Modell gröber gespeichert ist.</translation>
+    </message>
 </context>
 <context>
     <name>counted</name>
@@ -3130,6 +3372,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Check the path, or whether the drive is connected.</source>
         <translation>Den Pfad prüfen, oder ob das Laufwerk angeschlossen ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Choose a LoRA of plain factors; files of this kind cannot be judged.</source>
+        <translation>Wählen Sie ein LoRA aus einfachen Faktoren; Dateien dieser Art lassen sich nicht beurteilen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3865,6 +4112,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>{file} is a {kind}, see {tensor}: what it changes is no product of two factors.</source>
+        <translation>{file} ist ein {kind}, siehe {tensor}: Was es ändert, ist kein Produkt zweier Faktoren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>{file} is cut off: it has {actual} of at least {expected}.</source>
         <translation>{file} ist abgeschnitten: {actual} von mindestens {expected} sind da.</translation>
     </message>
@@ -4224,6 +4476,11 @@
         <location filename="../../app/text/estimates.py"/>
         <source>under 5 s</source>
         <translation>unter 5 s</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
+        <source>{count} files: at most {size}</source>
+        <translation>{count} Dateien: höchstens {size}</translation>
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
@@ -4708,10 +4965,6 @@
         <location filename="../../app/text/notices.py"/>
         <source>Switch on “{setting}” ({option}) to write the new part too, for {program}.</source>
         <translation>Mit „{setting}“ ({option}) wird auch der neue Teil geschrieben, für {program}.</translation>
-    </message>
-    <message>
-        <source>The chosen format has no way to enlarge it.</source>
-        <translation type="vanished">Das gewählte Format kann es nicht vergrößern.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -5230,6 +5483,50 @@
     </message>
 </context>
 <context>
+    <name>outputs</name>
+    <message>
+        <location filename="../../app/text/outputs.py"/>
+        <source>at most {size}</source>
+        <translation>höchstens {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/outputs.py"/>
+        <source>at most {size} together</source>
+        <translation>zusammen höchstens {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/outputs.py"/>
+        <source>keep {least} to {most} of the change</source>
+        <translation>erhalten {least} bis {most} der Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/outputs.py"/>
+        <source>rank {rank}</source>
+        <translation>Rang {rank}</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/outputs.py"/>
+        <source>{count} files</source>
+        <translation>
+            <numerusform>{count} Datei</numerusform>
+            <numerusform>{count} Dateien</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/outputs.py"/>
+        <source>{name} and {count} more</source>
+        <translation>
+            <numerusform>{name} und {count} weitere</numerusform>
+            <numerusform>{name} und {count} weitere</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/outputs.py"/>
+        <source>{size} together</source>
+        <translation>zusammen {size}</translation>
+    </message>
+</context>
+<context>
     <name>profiles</name>
     <message>
         <location filename="../../engine/presets.py"/>
@@ -5250,6 +5547,119 @@
         <location filename="../../engine/presets.py"/>
         <source>Safe (8 GB)</source>
         <translation>Sicher (8 GB)</translation>
+    </message>
+</context>
+<context>
+    <name>programs</name>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>A folder for the Python library PEFT, mostly of language models.</source>
+        <translation>Ein Ordner für die Python-Bibliothek PEFT, meist für Sprachmodelle.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>A folder for the server vLLM, as PEFT writes it.</source>
+        <translation>Ein Ordner für den Server vLLM, wie PEFT ihn schreibt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>It does not load {things}: they are left out.</source>
+        <translation>Nicht geladen werden {things}: Sie werden ausgelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>It loads no text encoder.</source>
+        <translation>Text-Encoder werden nicht geladen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>Not for these models ({family}).</source>
+        <translation>Nicht für diese Modelle ({family}).</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>Not for these models.</source>
+        <translation>Nicht für diese Modelle.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>Of the text encoders it loads {names}.</source>
+        <translation>Von den Text-Encodern werden {names} geladen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>Of {family} it loads the layers in blocks alone.</source>
+        <translation>Von {family} werden nur die Schichten in Blöcken geladen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file for AUTOMATIC1111's WebUI, under the names that Kohya's trainers use.</source>
+        <translation>Eine Datei für AUTOMATIC1111s WebUI, mit den Namen der Kohya-Trainer.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file for ComfyUI. It can hold everything, of every kind of model.</source>
+        <translation>Eine Datei für ComfyUI. Sie kann alles enthalten, von jeder Art Modell.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file for InvokeAI, under the names that Kohya's trainers use.</source>
+        <translation>Eine Datei für InvokeAI, mit den Namen der Kohya-Trainer.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file for Stable Diffusion WebUI Forge.</source>
+        <translation>Eine Datei für Stable Diffusion WebUI Forge.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file for the Python library diffusers and what is built on it.</source>
+        <translation>Eine Datei für die Python-Bibliothek diffusers und was darauf aufbaut.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>One file under the names of Kohya's trainers, which go on from it; most programs read it. It holds no biases, norms and bare parameters.</source>
+        <translation>Eine Datei mit den Namen der Kohya-Trainer, die damit weitermachen; die meisten Programme lesen sie. Sie enthält keine Biases, Normen und einzelnen Parameter.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>Ranks up to {rank}.</source>
+        <translation>Ränge bis {rank}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>bare parameters</source>
+        <translation>einzelne Parameter</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>biases</source>
+        <translation>Biases</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>convolutions</source>
+        <translation>Faltungen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>new weights</source>
+        <translation>neue Gewichte</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>norms</source>
+        <translation>Normen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>whole differences</source>
+        <translation>ganze Differenzen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/programs.py"/>
+        <source>{others} and {last}</source>
+        <translation>{others} und {last}</translation>
     </message>
 </context>
 <context>
@@ -5570,6 +5980,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/queue/texts.py"/>
+        <source>Up to {sizes}</source>
+        <translation>Bis {sizes}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Waiting</source>
         <translation>Wartet</translation>
     </message>
@@ -5587,6 +6002,11 @@
         <location filename="../../app/widgets/queue/texts.py"/>
         <source>Wrote: {path}</source>
         <translation>Geschrieben: {path}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue/texts.py"/>
+        <source>for {programs}</source>
+        <translation>für {programs}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/queue/texts.py"/>
@@ -5734,6 +6154,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/bar/result_card.py"/>
+        <source>{count} of {total} verified</source>
+        <translation>{count} von {total} geprüft</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/result_card.py"/>
         <source>{mark} {name}</source>
         <translation>{mark} {name}</translation>
     </message>
@@ -5741,6 +6166,11 @@
         <location filename="../../app/widgets/bar/result_card.py"/>
         <source>{name} {share}</source>
         <translation>{name} {share}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/result_card.py"/>
+        <source>{name}: {size}, {kept}</source>
+        <translation>{name}: {size}, {kept}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/result_card.py"/>
@@ -5811,6 +6241,7 @@
         <translation>Auch Gewichte, die nur das feinabgestimmte Modell hat, ganz als .set_weight schreiben, und neue Zeilen und Eingangskanäle anderer als .reshape_weight.</translation>
     </message>
     <message>
+        <location filename="../../app/widgets/basics/fields.py"/>
         <location filename="../../engine/settings.py"/>
         <source>Automatic</source>
         <translation>Automatisch</translation>
@@ -5892,6 +6323,11 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
+        <source>Diffusers</source>
+        <translation>Diffusers</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
         <source>Each layer draws from its own generator, seeded by this and the layer's name.</source>
         <translation>Jede Schicht hat ihren eigenen Zufallsgenerator, aus diesem Wert und ihrem Namen.</translation>
     </message>
@@ -5964,6 +6400,11 @@
         <location filename="../../engine/settings.py"/>
         <source>Iterations</source>
         <translation>Iterationen</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Key format</source>
+        <translation>Schlüsselformat</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -6087,11 +6528,6 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
-        <source>Program</source>
-        <translation>Programm</translation>
-    </message>
-    <message>
-        <location filename="../../engine/settings.py"/>
         <source>Randomised (svd_lowrank)</source>
         <translation>Randomisiert (svd_lowrank)</translation>
     </message>
@@ -6161,6 +6597,11 @@
         <translation>Kleine Datei</translation>
     </message>
     <message>
+        <location filename="../../app/widgets/basics/fields.py"/>
+        <source>Standard, a file size</source>
+        <translation>Standard, eine Dateigröße</translation>
+    </message>
+    <message>
         <location filename="../../engine/settings.py"/>
         <source>Standard, one rank</source>
         <translation>Standard, ein Rang</translation>
@@ -6196,8 +6637,9 @@
         <translation>Das Programm, das die Datei laden soll. Es bestimmt das Format, und was es nicht lädt, wird weggelassen. Mehrere auf der Kommandozeile geben je eine Datei. Ohne Angabe: was das Programm liest, von dem das Format stammt; Forge, InvokeAI und vLLM laden einen Teil davon.</translation>
     </message>
     <message>
-        <source>The program that is to load the file; chooses the format and what can be in it. Without one: what all programs of the format read.</source>
-        <translation type="vanished">Das Programm, das die Datei laden soll; bestimmt das Format und was darin stehen kann. Ohne Angabe: was alle Programme dieses Formats lesen.</translation>
+        <location filename="../../app/widgets/basics/fields.py"/>
+        <source>The rank</source>
+        <translation>Der Rang</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -6240,10 +6682,6 @@
         <translation>Wessen Namen die Datei verwendet, wenn kein Programm genannt ist. Die von ComfyUI fassen alles, von jeder Art Modell; die von Kohya lesen die meisten Programme, und Trainer machen damit weiter, sie fassen aber keine Biases, Normen und freien Parameter.</translation>
     </message>
     <message>
-        <source>Whose key names the file uses. ComfyUI's are also read by Forge and others; Kohya's are read by nearly everything and go on in trainers, but hold no biases, norms and bare parameters.</source>
-        <translation type="vanished">Wessen Schlüsselnamen die Datei verwendet. Die von ComfyUI lesen auch Forge und andere; die von Kohya liest fast alles, und man kann damit weitertrainieren, aber sie enthalten keine Bias-Werte, Normen und einzelnen Parameter.</translation>
-    </message>
-    <message>
         <location filename="../../app/widgets/basics/fields.py"/>
         <source>automatic, or 8GiB</source>
         <translation>automatisch oder 8GiB</translation>
@@ -6267,6 +6705,11 @@
         <location filename="../../app/widgets/basics/fields.py"/>
         <source>such as *attn*, *mlp.0*</source>
         <translation>etwa *attn*, *mlp.0*</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/basics/fields.py"/>
+        <source>such as 150 MB</source>
+        <translation>z. B. 150 MB</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -6381,8 +6824,18 @@
     <name>verification</name>
     <message>
         <location filename="../../app/text/verification.py"/>
+        <source>Format: names of another tool.</source>
+        <translation>Format: Namen eines anderen Werkzeugs.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/verification.py"/>
         <source>Format: {title}.</source>
         <translation>Format: {title}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/verification.py"/>
+        <source>It is written at strength {strength}; the judgement is of strength 1.</source>
+        <translation>Es ist mit der Stärke {strength} geschrieben; beurteilt ist es bei Stärke 1.</translation>
     </message>
     <message>
         <location filename="../../app/text/verification.py"/>

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from app.work.requests import DeviceInfo
@@ -27,7 +28,9 @@ from engine.events import (
     Progress,
     VerifyProgress,
 )
+from engine.formats.output_path import Target
 from engine.models.blocks import Block
+from engine.models.families import FAMILIES, Family
 from engine.models.layer_blocks import block_of
 from engine.models.pairing import PairedWeight
 from engine.planning.costs import work
@@ -66,6 +69,12 @@ class FakeWeight(PairedWeight):
         super().__init__(name, "matrix", component, shape, view, view, Block())
 
 
+def fake_target(folder: Path, settings: ExtractionSettings) -> Target:
+    kind = "" if settings.key_format == "comfyui" else f"{settings.key_format}_"
+    ending = "" if settings.key_format == "peft" else ".safetensors"
+    return Target(folder, f"fake_{kind}rank_{settings.rank}_", ending=ending)
+
+
 def fake_verification(layers: int = 12, mean: float = 0.938, worst: float = 0.874) -> Verification:
     names = (f"diffusion_model.blocks.{number}.attn.qkv.weight" for number in range(layers))
     found = tuple(VerifiedLayer(name, 8, worst, (1 - worst) ** 0.5) for name in names)
@@ -99,6 +108,10 @@ class FakeSession:
     closed: bool = False
     resident_bytes: int = 0
 
+    @property
+    def pairing(self) -> Any:
+        return SimpleNamespace(family=self.engine.family)
+
     def kept(self, plan: Plan) -> Reusable:
         self.engine.kept_threads.append(threading.current_thread())
         if isinstance(self.engine.kept, Exception):
@@ -115,8 +128,15 @@ class FakeSession:
         freed, self.resident_bytes = self.resident_bytes, 0
         return freed
 
-    def plan(self, settings: ExtractionSettings, hardware: HardwareSettings, output_dir: Path) -> Plan:
+    def plan(
+        self,
+        settings: ExtractionSettings,
+        hardware: HardwareSettings,
+        output_dir: Path,
+        also: Sequence[ExtractionSettings] = (),
+    ) -> Plan:
         self.engine.plans.append((settings, hardware, output_dir))
+        self.engine.also.append(tuple(also))
         if self.engine.plan_error is not None:
             raise self.engine.plan_error
         names = (f"diffusion_model.blocks.{n}.attn.qkv.weight" for n in range(self.engine.layers))
@@ -136,15 +156,20 @@ class FakeSession:
             "notices": self.engine.notices,
             "could_write_whole": 0,
         }
-        output: dict[str, Any] = {
-            "made_with": settings.model_dump(mode="json"),
-            "left_out": LEFT_OUT,
-            "folder": output_dir,
-            "name": f"fake_rank_{settings.rank}_{number:05}_.safetensors",
-            "output_bytes": 310_000_000,
-            "coverage": self.engine.coverage,
-        }
-        known["outputs"] = (Output(**{item.name: output.get(item.name) for item in fields(Output)}),)
+        outputs: list[dict[str, Any]] = [
+            {
+                "made_with": chosen.model_dump(mode="json"),
+                "left_out": LEFT_OUT,
+                "target": fake_target(output_dir, chosen),
+                "counter": number,
+                "output_bytes": 310_000_000,
+                "coverage": self.engine.coverage,
+            }
+            for chosen in (settings, *also)
+        ]
+        known["outputs"] = tuple(
+            Output(**{item.name: output.get(item.name) for item in fields(Output)}) for output in outputs
+        )
         return Plan(**{item.name: known.get(item.name) for item in fields(Plan)})
 
     def extract(self, plan: Plan, cancel: CancelToken) -> Iterator[Event]:
@@ -194,6 +219,7 @@ class FakeEngine:
     hold_run: threading.Event = field(default_factory=threading.Event)
     hold_inspection: threading.Event = field(default_factory=threading.Event)
     plans: list[tuple[ExtractionSettings, HardwareSettings, Path]] = field(default_factory=list)
+    also: list[tuple[ExtractionSettings, ...]] = field(default_factory=list)
     inspections: list[Path] = field(default_factory=list)
     run_threads: list[threading.Thread] = field(default_factory=list)
     sessions: list[FakeSession] = field(default_factory=list)
@@ -217,6 +243,7 @@ class FakeEngine:
     calibrations: list[ExtractionSettings] = field(default_factory=list)
     coverage: Coverage = field(default_factory=Coverage)
     notices: tuple[Notice, ...] = ()
+    family: Family = field(default_factory=lambda: next(row for row in FAMILIES if row.key == "flux"))
     runs: int = 0
     closed_runs: int = 0
 
@@ -278,6 +305,7 @@ class FakeEngine:
             settings=plan.settings,
             hardware=plan.hardware,
             coverage=plan.coverage,
+            output_names=tuple(output.name for output in plan.outputs),
         )
         yield Notice(NoticeCode.LARGE_CHANGE, data={"layers": 3, "of": total})
         yield from self.news
@@ -296,15 +324,18 @@ class FakeEngine:
             yield BatchDone(index, (weight.name,), row.seconds, 9 * GB + index, 12 * GB)
             yield MemorySample(index * 0.25, 9 * GB + index, 12 * GB, 24 * GB, 3 * GB)
             yield Progress(index + 1, total, (index + 1) / total, index * 0.25, (total - index) * 0.25, 0.9)
-        output = OutputFile(
-            plan.folder / plan.output_name,
-            plan.folder / "report.json",
-            str(plan.settings.rank),
-            "comfyui",
-            310_000_000,
-            0.938,
-            0.874,
-            plan.coverage,
+        outputs = tuple(
+            OutputFile(
+                output.folder / output.name,
+                output.folder / "report.json",
+                str(output.made_with["rank"]),
+                output.made_with["key_format"],
+                310_000_000 + place,
+                0.938 - 0.1 * place,
+                0.874 - 0.1 * place,
+                plan.coverage,
+            )
+            for place, output in enumerate(plan.outputs)
         )
-        result = ExtractionResult((output,), tuple(rows), plan.left_out, 41.0, 9 * GB, 3 * GB)
+        result = ExtractionResult(outputs, tuple(rows), plan.left_out, 41.0, 9 * GB, 3 * GB)
         yield Finished(replace(result, **self.result))

@@ -64,4 +64,4 @@ def test_full_with_kohya_is_refused_with_the_way_out(call: Call, tmp_path: Path)
 def test_models_without_kohya_names_are_refused_with_the_way_out(call: Call, tmp_path: Path) -> None:
     said = call("extract", *save_pair(tmp_path), "--key-format", "kohya", "--json")
     assert_refused(said, "format_unsuitable", names="Kohya")
-    assert "Choose another format: ComfyUI." in said.err
+    assert "Choose another format: ComfyUI, PEFT." in said.err

@@ -56,14 +56,15 @@ class LayoutModel:
 def with_sizes(converter: Callable[..., Any], sizes: dict[int, int]) -> Callable[..., Tensors]:
     """A converter with other constants, those of the functions inside it included."""
 
+    def resized(constant: Any) -> Any:
+        if isinstance(constant, types.CodeType):
+            return replaced(constant)
+        if isinstance(constant, tuple):
+            return tuple(map(resized, constant))
+        return sizes.get(constant, constant) if type(constant) is int else constant
+
     def replaced(code: types.CodeType) -> types.CodeType:
-        constants: list[Any] = []
-        for constant in code.co_consts:
-            if isinstance(constant, types.CodeType):
-                constants.append(replaced(constant))
-            else:
-                constants.append(sizes.get(constant, constant) if type(constant) is int else constant)
-        return code.replace(co_consts=tuple(constants))
+        return code.replace(co_consts=tuple(map(resized, code.co_consts)))
 
     return types.FunctionType(replaced(converter.__code__), converter.__globals__)
 
@@ -411,7 +412,7 @@ def z_image() -> LayoutModel:
         converters.convert_z_image_transformer_checkpoint_to_diffusers,
         lambda: diffusers.ZImageTransformer2DModel(
             in_channels=4, dim=24, n_layers=1, n_refiner_layers=1, n_heads=2, n_kv_heads=2, cap_feat_dim=TEXT,
-            axes_dims=[4, 4, 4], axes_lens=[8, 8, 8],
+            axes_dims=[4, 4, 4], axes_lens=[64, 8, 8],
         ),
         unused=frozenset({"norm_final.weight"}),
     )  # fmt: skip

@@ -3,8 +3,9 @@
 Facts read in the programs' sources, written down anew:
 
 - ComfyUI, comfy/lora.py, ``model_lora_keys_unet``, ``model_lora_keys_clip``, ``load_lora``; comfy/weight_adapter/.
-- Forge, packages_3rdparty/comfyui_lora_collection/lora.py; extensions-builtin/sd_forge_lora/networks.py,
-  ``load_lora_for_models``: a file with more than 12 keys that match nothing is not applied at all.
+- Forge, packages_3rdparty/comfyui_lora_collection/lora.py (5e1dcd3; until then parameters that are no ``.weight`` were
+  unknown, and T5 was the third alone); extensions-builtin/sd_forge_lora/networks.py, ``load_lora_for_models``: a
+  file with more than 12 keys that match nothing is not applied at all.
 - A1111, extensions-builtin/Lora/networks.py, ``load_network`` and ``convert_diffusers_name_to_compvis``.
 
 A reader takes the state dicts that `state_names` gives and answers what is added to which weight; a key that a program
@@ -41,7 +42,7 @@ class Reading:
 def text_encoder_keys(state: State, *, forge: bool = False) -> dict[str, str]:
     """Base names of keys -> weights of text encoders."""
     keys: dict[str, str] = {}
-    weights = [name for name in state if name.endswith(".weight")]
+    weights = [name for name in state if name.endswith(".weight") and not name.startswith("diffusion_model.")]
     clips = {name.split(".")[0] for name in weights}
     for name in weights:
         if not forge:
@@ -56,7 +57,7 @@ def text_encoder_keys(state: State, *, forge: bool = False) -> dict[str, str]:
             keys |= {prefix + inner: name for prefix in prefixes}
         if name.startswith("t5xxl.transformer."):
             inner = name.removeprefix("t5xxl.transformer.").removesuffix(".weight").replace(".", "_")
-            keys |= {f"lora_te{number}_{inner}": name for number in ((3,) if forge else _numbers_of_t5(clips))}
+            keys |= {f"lora_te{number}_{inner}": name for number in ((2, 3) if forge else _numbers_of_t5(clips))}
     for number, clip in ((1, "clip_l"), (2, "clip_g")):
         projection = f"{clip}.transformer.text_projection.weight"
         if projection in state:
@@ -81,23 +82,24 @@ def comfyui_keys(state: State, *, unet: bool = False) -> dict[str, str]:
         state: of the denoiser and the text encoders.
         unet: Stable Diffusion's, which is known by diffusers' names, too.
     """
-    keys = text_encoder_keys(state)
+    keys = text_encoder_keys(state) | _denoiser_keys(state)
+    return keys | (_unet_keys(state) if unet else {})
+
+
+def forge_keys(state: State, *, unet: bool = False) -> dict[str, str]:
+    """Base names of keys -> Forge's weights; see `comfyui_keys`."""
+    keys = text_encoder_keys(state, forge=True)
+    return keys | _denoiser_keys(state) | (_unet_keys(state) if unet else {})
+
+
+def _denoiser_keys(state: State) -> dict[str, str]:
+    keys: dict[str, str] = {}
     for name in state:
         if name.startswith("diffusion_model."):
             keys[name.removesuffix(".weight")] = name
             if name.endswith(".weight"):
                 keys[f"lora_unet_{_underscored(name)}"] = name
-    return keys | (_unet_keys(state) if unet else {})
-
-
-def forge_keys(state: State, *, unet: bool = False) -> dict[str, str]:
-    """Base names of keys -> Forge's weights: modules alone."""
-    keys = text_encoder_keys(state, forge=True)
-    for name in state:
-        if name.startswith("diffusion_model.") and name.endswith(".weight"):
-            keys[name.removesuffix(".weight")] = name
-            keys[f"lora_unet_{_underscored(name)}"] = name
-    return keys | (_unet_keys(state) if unet else {})
+    return keys
 
 
 def a1111_keys(state: State) -> dict[str, str]:
@@ -165,7 +167,7 @@ def _diffusers_name(module: str) -> str | None:
 
 
 COMFYUI_PARTS = (".diff", ".diff_b", ".set_weight")
-FORGE_PARTS = (".diff", ".diff_b")
+FORGE_PARTS = (".diff", ".diff_b", ".set_weight")
 A1111_PARTS = (".diff", ".diff_b")
 
 

@@ -83,6 +83,8 @@ def clip_encoder(clip: str, file: Tensors) -> State:
 
 
 def _clip_names(name: str, tensor: torch.Tensor) -> list[tuple[str, torch.Tensor]]:
+    if name == "logit_scale":
+        return [(name, tensor)]
     if name == "text_projection":
         return [("text_projection.weight", tensor.T)]
     whole = {

@@ -10,10 +10,12 @@ from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QPushButton
 
 from app.text.headline import kept_so_far
-from app.text.notices import counted, finishing_text, format_bytes, format_seconds
+from app.text.notices import counted, finishing_text, format_seconds
+from app.text.outputs import and_more, shown_name, size_at_most
 from app.text.translation import whole
 from app.text.verification import ClaimedQuality, quality_text, verdict, verification_lines
 from app.text.window_text import Blocked, folder_text, kept_text, short_error_text
+from app.widgets.bar.last_result import set_file_menu
 from app.widgets.bar.parts import MARGIN, BarParts
 from app.widgets.bar.result_card import CheckOutcome, ResultCard, tone_of
 from app.widgets.basics.basics import scaled, set_look
@@ -75,23 +77,31 @@ class BottomBar(BarParts):
         self.extract.setEnabled(False)
 
     def show_ready(
-        self, name: str, size_bytes: int, folder: Path, kept: Reusable | None = None, warning: str = ""
+        self,
+        name: str,
+        size_bytes: int,
+        folder: Path,
+        kept: Reusable | None = None,
+        warning: str = "",
+        others: Sequence[str] = (),
     ) -> None:
         """Extract will write this file.
 
         Args:
             name: of the file.
-            size_bytes: at most.
+            size_bytes: at most, of all files together.
             folder: where it goes.
             kept: what earlier runs left for it.
             warning: what should be known before, in a few words; it takes the first line.
+            others: names of further files.
         """
-        written = self.tr("Will write {name}").format(name=name)
-        size, place = self.tr("at most {size}"), self.tr("in {folder}")
-        parts = (size.format(size=format_bytes(size_bytes)), kept_text(kept), place.format(folder=folder_text(folder)))
+        written = self.tr("Will write {name}").format(name=and_more(name, len(others)))
+        place = self.tr("in {folder}").format(folder=folder_text(folder))
+        parts = (size_at_most(size_bytes, 1 + len(others)), kept_text(kept), place)
         detail = " \u00b7 ".join(part for part in ((written, *parts) if warning else parts) if part)
         headline, tone = (self.tr("\u26a0 {text}").format(text=warning), "warning") if warning else (written, "")
         self._show(headline, detail, (self.folder, self.extract), tone=tone, elide=Qt.TextElideMode.ElideMiddle)
+        self.detail.set_more("\n".join((name, *others)) if others else "")
         self.extract.setEnabled(True)
         self.extract.setToolTip("")
 
@@ -104,7 +114,7 @@ class BottomBar(BarParts):
             coverage: of how much of the models its shares speak.
         """
         self._card, self._job, self._coverage = None, job, coverage or Coverage()
-        self.last.set_output(None)
+        self.last.set_outputs(())
         self._show(self.tr("Starting\u2026"), counted(layers, "layer"), (self.stop,))
         self.progress.setValue(0)
         self.progress.show()
@@ -146,15 +156,22 @@ class BottomBar(BarParts):
         self._show(headline.format(done=whole(done), total=whole(total)), detail, buttons)
 
     def show_result(self, result: ExtractionResult, command: str = "") -> None:
-        """The run is over and its file is in place; `command` does the same on a command line."""
+        """The run is over and its files are in place; `command` does the same on a command line."""
         self._card = ResultCard(result, command)
-        self.last.set_output(result.outputs[0], self._card.warning())
+        self.last.set_outputs(result.outputs, self._card.warning())
+        menu = set_file_menu(self.verify, self._card.paths)
+        if menu is not None:
+            menu.chosen.connect(self.verify_clicked)
+        self.copy_path.setText(self.tr("Copy path") if len(result.outputs) == 1 else self.tr("Copy paths"))
+        self.copy_path.setAccessibleName(self.copy_path.text())
         self._show_card()
 
     def show_verifying(self, lora: Path) -> None:
         """A verification has begun."""
         self._show(
-            self.tr("Verifying {name}\u2026").format(name=lora.name), self.tr("Reading both models"), (self.stop,)
+            self.tr("Verifying {name}\u2026").format(name=shown_name(lora)),
+            self.tr("Reading both models"),
+            (self.stop,),
         )
         self.progress.setValue(0)
         self.progress.show()
@@ -179,11 +196,11 @@ class BottomBar(BarParts):
         judgement = self.tr("{quality} \u00b7 {verdict}").format(
             quality=quality_text(verification), verdict=verdict(verification, claimed)
         )
-        if self._card is not None and self._card.path == lora:
-            self._card = self._card.verified(verification, claimed)
+        if self._card is not None and lora in self._card.paths:
+            self._card = self._card.verified(lora, verification, claimed)
         else:
             self._outcome = CheckOutcome(lora, judgement, tuple(lines), tone)
-        if self.last.output is None or self.last.output.path == lora:
+        if self.last.speaks_of(lora):
             self.last.show_checked(lora, judgement, "\n".join(lines), tone=tone)
         self.show_verify_ended()
 
@@ -191,11 +208,11 @@ class BottomBar(BarParts):
         """The verification failed: show cause and remedy."""
         message, remedy = short_error_text(error)
         both = self.tr("{message} {remedy}").format(message=message, remedy=remedy)
-        if self._card is not None and self._card.path == lora:
-            self._card = self._card.not_verified(both)
+        if self._card is not None and lora in self._card.paths:
+            self._card = self._card.not_verified(lora, both)
         else:
             self._outcome = CheckOutcome(lora, remedy, (message, remedy), "bad", failure=message)
-        if self.last.output is None or self.last.output.path == lora:
+        if self.last.speaks_of(lora):
             self.last.show_checked(lora, both, both, tone="bad")
         self.show_verify_ended()
 
@@ -283,7 +300,7 @@ class BottomBar(BarParts):
     @Slot()
     def _copy_path(self) -> None:
         if self._card is not None:
-            QGuiApplication.clipboard().setText(str(self._card.path))
+            QGuiApplication.clipboard().setText("\n".join(map(str, self._card.paths)))
 
     @Slot()
     def _copy_command(self) -> None:
@@ -297,7 +314,7 @@ class BottomBar(BarParts):
 
     @Slot()
     def _verify(self) -> None:
-        if self._card is not None:
+        if self._card is not None and len(self._card.paths) == 1:  # of several the button's menu names each
             self.verify_clicked.emit(self._card.path)
 
     @Slot()

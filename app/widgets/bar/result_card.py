@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from app.text.headline import coverage_warning, kept_clause, kept_sentence, together, unrelated_warning
+from app.text.headline import coverage_warning, kept_clause, together, unrelated_warning
 from app.text.notices import format_bytes, format_seconds, format_share
-from app.text.translation import translate
+from app.text.outputs import all_keep, names_of, shown_name, size_written
+from app.text.translation import translate, whole
 from app.text.verification import ClaimedQuality, agrees, quality_text, verdict, verification_lines
 from app.widgets.layers.layer_model import short_name
 from engine.results import ExtractionResult, LayerResult, Verification
@@ -19,48 +21,74 @@ LOST_NOTHING = 1e-4
 
 
 @dataclass(frozen=True)
-class ResultCard:
-    """A finished run and what is known of its file.
+class FileCheck:
+    """What a verification found of one file of a run.
 
     Attributes:
-        result: the run's.
-        command: does the same on a command line; empty where that is not known.
-        quality: how much the file keeps, once a verification has measured it.
-        verdict: what that found, in a few words.
+        quality: how much the file keeps; empty where the verification failed.
+        verdict: what it found, in a few words.
         lines: all of it.
         tone: ``warning`` or ``bad`` where it found something wrong.
     """
 
-    result: ExtractionResult
-    command: str = ""
     quality: str = ""
     verdict: str = ""
     lines: tuple[str, ...] = ()
     tone: str = ""
 
+
+NOT_CHECKED = FileCheck()
+
+
+@dataclass(frozen=True)
+class ResultCard:
+    """A finished run and what is known of its files.
+
+    Attributes:
+        result: the run's.
+        command: does the same on a command line; empty where that is not known.
+        checks: what verifications found of its files.
+    """
+
+    result: ExtractionResult
+    command: str = ""
+    checks: Mapping[Path, FileCheck] = field(default_factory=dict)
+
     @property
     def path(self) -> Path:
-        """The LoRA."""
+        """The LoRA; where there are several the first one."""
         return self.result.outputs[0].path
 
-    def verified(self, verification: Verification, claimed: ClaimedQuality | None) -> ResultCard:
-        """The card with what a verification found."""
-        return replace(
-            self,
-            quality=quality_text(verification),
-            verdict=verdict(verification, claimed),
-            lines=tuple(verification_lines(self.path, verification, claimed)),
-            tone=tone_of(verification, claimed),
-        )
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files."""
+        return tuple(output.path for output in self.result.outputs)
 
-    def not_verified(self, reason: str) -> ResultCard:
-        """The card with the reason why a verification failed."""
-        return replace(self, verdict=translate("result", "not verified"), lines=(reason,), tone="bad")
+    def verified(self, lora: Path, verification: Verification, claimed: ClaimedQuality | None) -> ResultCard:
+        """The card with what a verification found of a file."""
+        check = FileCheck(
+            quality_text(verification),
+            verdict(verification, claimed),
+            tuple(verification_lines(lora, verification, claimed)),
+            tone_of(verification, claimed),
+        )
+        return replace(self, checks={**self.checks, lora: check})
+
+    def not_verified(self, lora: Path, reason: str) -> ResultCard:
+        """The card with the reason why a verification of a file failed."""
+        check = FileCheck(verdict=translate("result", "not verified"), lines=(reason,), tone="bad")
+        return replace(self, checks={**self.checks, lora: check})
 
     def headline(self) -> str:
-        """The file."""
+        """The file, or the first one and how many there are beside it."""
         mark = "\u26a0" if self.tone == "warning" or self.warns else "\u2713"
-        return translate("result", "{mark} {name}").format(mark=mark, name=self.path.name)
+        return translate("result", "{mark} {name}").format(mark=mark, name=names_of(self.paths))
+
+    @property
+    def tone(self) -> str:
+        """``bad`` or ``warning`` where a verification found something wrong."""
+        found = {check.tone for check in self.checks.values()}
+        return next((tone for tone in ("bad", "warning") if tone in found), "")
 
     @property
     def warns(self) -> bool:
@@ -69,18 +97,27 @@ class ResultCard:
 
     def detail(self) -> str:
         """Size, time and quality; the quality first where nobody may miss a part of it."""
-        output = self.result.outputs[0]
-        quality = self.quality or kept_sentence(
-            output.mean_energy_retained, output.worst_energy_retained, output.coverage
-        )
-        facts = (format_bytes(output.size_bytes), format_seconds(self.result.seconds))
-        parts = (*facts, quality, self.verdict) if output.coverage.complete else (quality, self.verdict, *facts)
+        outputs = self.result.outputs
+        only = self.checks.get(self.path, NOT_CHECKED) if len(outputs) == 1 else NOT_CHECKED
+        quality = only.quality or all_keep(outputs)
+        found = only.verdict or self._verified_of_several()
+        facts = (size_written(outputs), format_seconds(self.result.seconds))
+        parts = (*facts, quality, found) if self.result.coverage.complete else (quality, found, *facts)
         return SEPARATOR.join(part for part in parts if part)
+
+    def _verified_of_several(self) -> str:
+        """How many of several files were verified, where nothing was found to be wrong with them."""
+        if not self.checks or self.tone or len(self.paths) == 1:
+            return ""
+        text = translate("result", "{count} of {total} verified")
+        return text.format(count=whole(len(self.checks)), total=whole(len(self.paths)))
 
     def extra(self) -> str:
         """What is wrong with it, or else the layers that lost most; empty where there is neither."""
-        if self.tone and self.lines:
-            return translate("result", "\u26a0 {text}").format(text=" ".join(self.lines[1:] or self.lines))
+        worst = next((check for check in self.checks.values() if check.tone and check.tone == self.tone), None)
+        if worst is not None and worst.lines:
+            lines = worst.lines if len(self.paths) > 1 else worst.lines[1:] or worst.lines
+            return translate("result", "\u26a0 {text}").format(text=" ".join(lines))
         if self.warns:
             unrelated = unrelated_warning(self.result.large_changes)
             return translate("result", "\u26a0 {text}").format(text=unrelated or together())
@@ -89,7 +126,7 @@ class ResultCard:
 
     def tooltip(self) -> str:
         """All of it, a line each."""
-        lines = [*self.lines, *self._warnings()]
+        lines = [*self._files(), *(line for check in self.checks.values() for line in check.lines), *self._warnings()]
         weakest = self._weakest(NAMES_IN_TOOLTIP)
         if weakest:
             lines += [translate("result", "The layers that lost most, with the share they keep:"), *weakest]
@@ -107,6 +144,20 @@ class ResultCard:
         if self.result.coverage.enough:
             return unrelated
         return kept_clause(output.mean_energy_retained, output.coverage)
+
+    def _files(self) -> list[str]:
+        """Where there are several files, a line for each."""
+        if len(self.paths) == 1:
+            return []
+        text = translate("result", "{name}: {size}, {kept}")
+        return [
+            text.format(
+                name=shown_name(output.path),
+                size=format_bytes(output.size_bytes),
+                kept=kept_clause(output.mean_energy_retained, output.coverage),
+            )
+            for output in self.result.outputs
+        ]
 
     def _warnings(self) -> list[str]:
         """That the models may not belong together, or that too little was compared; the worst first."""

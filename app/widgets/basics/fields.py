@@ -6,14 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QCoreApplication, Qt, Signal, Slot
+from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QHBoxLayout, QWidget
 
 from app.parameters import FieldSpec
-from app.text.translation import short_number, typed_number
+from app.storage.preferences import parse_size, size_text
+from app.text.choices import BY_SIZE, choice_meaning
+from app.text.programs import Target, targets
+from app.text.translation import short_number, shown_number, typed_number
 from app.widgets.basics.basics import let_shrink, set_look
 from app.widgets.basics.drops import TextField
 from app.widgets.basics.sliders import NumberSlider, StopSlider
+from engine.models.families import Family
 from engine.presets import RANK_STOPS
+from engine.settings import ExtractionSettings
 
 DEVICES = ("auto", "all", "cpu", "cuda:0", "mps", "xpu")
 
@@ -131,15 +137,22 @@ class SwitchEditor(FieldEditor):
 
 
 class ChoiceEditor(FieldEditor):
-    """A drop-down list."""
+    """A drop-down list; tooltips say what each choice means, and why one cannot be chosen now."""
 
     def __init__(self, spec: FieldSpec) -> None:
         self._combo = QComboBox()
         for choice in spec.choices:
-            self._combo.addItem(choice_title(spec, choice), choice)
+            self.add_choice(choice_title(spec, choice), choice, choice_meaning(spec.name, choice))
         let_shrink(self._combo, 96)
         super().__init__(spec, self._combo)
-        self._combo.currentIndexChanged.connect(self._emit_changed)
+        self._combo.currentIndexChanged.connect(self._chosen)
+        self._explain()
+
+    def add_choice(self, title: str, choice: str, meaning: str, place: int | None = None) -> None:
+        """Offer one more, behind the others where there is no other place for it."""
+        place = self._combo.count() if place is None else place
+        self._combo.insertItem(place, title, choice)
+        self._combo.setItemData(place, meaning, Qt.ItemDataRole.ToolTipRole)
 
     def value(self) -> Any:
         """The chosen one."""
@@ -150,6 +163,108 @@ class ChoiceEditor(FieldEditor):
         self._combo.blockSignals(True)
         self._combo.setCurrentIndex(self._combo.findData(value))
         self._combo.blockSignals(False)
+        self._explain()
+
+    def forbid(self, choice: str, reason: str) -> None:
+        """Refuse a choice for a reason, which its tooltip says; an empty one allows it again."""
+        place = self._combo.findData(choice)
+        model = self._combo.model()
+        if place < 0 or not isinstance(model, QStandardItemModel):
+            return
+        model.item(place).setEnabled(not reason)
+        meaning = choice_meaning(self.spec.name, choice)
+        self._combo.setItemData(place, f"{reason}\n{meaning}".strip(), Qt.ItemDataRole.ToolTipRole)
+
+    def _explain(self) -> None:
+        """Say in the tooltip what is chosen, before what can be."""
+        meaning = self._combo.currentData(Qt.ItemDataRole.ToolTipRole)
+        self._combo.setToolTip("\n\n".join(text for text in (meaning, help_of(self.spec)) if text))
+
+    @Slot()
+    def _chosen(self) -> None:
+        self._explain()
+        self._emit_changed()
+
+
+class TypeEditor(ChoiceEditor):
+    """The types, and among them that of a file with a size in the place of a rank, which is no type of its own."""
+
+    def __init__(self, spec: FieldSpec) -> None:
+        super().__init__(spec)
+        title = QCoreApplication.translate("settings", "Standard, a file size")
+        self._combo.blockSignals(True)
+        self.add_choice(title, BY_SIZE, choice_meaning(spec.name, BY_SIZE), 1)
+        self._combo.blockSignals(False)
+
+    @property
+    def by_size(self) -> bool:
+        """Whether the file's size is given."""
+        return bool(self._combo.currentData() == BY_SIZE)
+
+    def value(self) -> Any:
+        """The type."""
+        return "standard" if self.by_size else super().value()
+
+    def show_by_size(self) -> None:
+        """Show that the file's size is given, without emitting a signal."""
+        super().set_value(BY_SIZE)
+
+
+class TargetEditor(FieldEditor):
+    """The programs that a file can be for, and formats that no program has the name of."""
+
+    def __init__(self, spec: FieldSpec) -> None:
+        self._combo = QComboBox()
+        self._family: Family | None = None
+        for target in targets():
+            self._combo.addItem(target.title, target)
+        let_shrink(self._combo, 96)
+        super().__init__(spec, self._combo)
+        self._combo.currentIndexChanged.connect(self._chosen)
+        self.show_family(None)
+
+    @property
+    def target(self) -> Target:
+        """The chosen one."""
+        chosen: Target = self._combo.currentData()
+        return chosen
+
+    def value(self) -> Any:
+        """The program; empty for a format."""
+        return self.target.program
+
+    def set_value(self, value: Any) -> None:
+        """Show a program, or without one the format that is shown."""
+        self.show_target(Target.of(ExtractionSettings(program=value, key_format=self.target.key_format)))
+
+    def show_target(self, target: Target) -> None:
+        """Show what a file is for, without emitting a signal; what is not in the list is put into it."""
+        self._combo.blockSignals(True)
+        place = next((place for place in range(self._combo.count()) if self._combo.itemData(place) == target), -1)
+        if place < 0:
+            place = self._combo.count()
+            self._combo.addItem(target.title, target)
+        self._combo.setCurrentIndex(place)
+        self._combo.blockSignals(False)
+        self._explain()
+
+    def show_family(self, family: Family | None) -> None:
+        """Say in the tooltips what each will not load of a family of models."""
+        self._family = family
+        for place in range(self._combo.count()):
+            words = self._combo.itemData(place).words(family)
+            self._combo.setItemData(place, words, Qt.ItemDataRole.ToolTipRole)
+        self._explain()
+
+    def _explain(self) -> None:
+        self._combo.setToolTip(
+            "\n\n".join(text for text in (self.target.words(self._family), help_of(self.spec)) if text)
+        )
+
+    @Slot()
+    def _chosen(self) -> None:
+        self._explain()
+        self._emit_changed()
 
 
 class StopEditor(FieldEditor):
@@ -182,6 +297,8 @@ class TextEditor(FieldEditor):
     def value(self) -> Any:
         """The text; a number with a point, however it was typed."""
         text = self._line.text().strip()
+        if self.spec.kind == "size":
+            return parse_size(text) or text
         return typed_number(text) if self.spec.kind == "float" else text
 
     def set_value(self, value: Any) -> None:
@@ -211,6 +328,36 @@ class DeviceEditor(FieldEditor):
         """Show a device."""
         self._combo.blockSignals(True)
         self._combo.setCurrentText(value)
+        self._combo.blockSignals(False)
+
+
+class AlphaEditor(FieldEditor):
+    """The usual ways to choose an alpha; any number can be typed."""
+
+    def __init__(self, spec: FieldSpec) -> None:
+        self._combo = QComboBox()
+        self._combo.setLineEdit(TextField())
+        self._titles = {
+            "auto": QCoreApplication.translate("settings", "Automatic"),
+            "rank": QCoreApplication.translate("settings", "The rank"),
+        }
+        self._combo.addItems(list(self._titles.values()))
+        super().__init__(spec, self._combo)
+        line = self._combo.lineEdit()
+        assert line is not None
+        line.setAccessibleName(title_of(spec))
+        self._combo.currentTextChanged.connect(self._emit_changed)
+
+    def value(self) -> Any:
+        """A word of the settings or a number."""
+        text = self._combo.currentText().strip()
+        words = {title.casefold(): word for word, title in self._titles.items()}
+        return words.get(text.casefold(), typed_number(text))
+
+    def set_value(self, value: Any) -> None:
+        """Show an alpha."""
+        self._combo.blockSignals(True)
+        self._combo.setCurrentText(self._titles.get(value) or shown_number(str(value)))
         self._combo.blockSignals(False)
 
 
@@ -252,10 +399,8 @@ def editor_for(spec: FieldSpec) -> FieldEditor:
         return TextEditor(spec)
     if spec.kind == "list" and spec.choices:
         return PartsEditor(spec)
-    if spec.name == "device":
-        return DeviceEditor(spec)
-    if spec.name == "vram_usage_mode":
-        return StopEditor(spec)
+    if spec.name in _OF_FIELDS:
+        return _OF_FIELDS[spec.name](spec)
     if spec.kind == "int" and spec.maximum is not None and spec.maximum > 100_000:
         return TextEditor(spec)
     makers: dict[str, Callable[[FieldSpec], FieldEditor]] = {
@@ -270,11 +415,23 @@ def editor_for(spec: FieldSpec) -> FieldEditor:
     return makers[spec.kind](spec)
 
 
+_OF_FIELDS: dict[str, Callable[[FieldSpec], FieldEditor]] = {
+    "device": DeviceEditor,
+    "vram_usage_mode": StopEditor,
+    "lora_type": TypeEditor,
+    "program": TargetEditor,
+    "alpha": AlphaEditor,
+    "strength": TextEditor,
+}
+
+
 def _pattern_editor(spec: FieldSpec) -> FieldEditor:
     return TextEditor(spec, QCoreApplication.translate("settings", "such as *attn*, *mlp.0*"))
 
 
 def _size_editor(spec: FieldSpec) -> FieldEditor:
+    if spec.name == "target_size":
+        return TextEditor(spec, QCoreApplication.translate("settings", "such as 150 MB"))
     return TextEditor(spec, QCoreApplication.translate("settings", "automatic, or 8GiB"))
 
 
@@ -284,7 +441,7 @@ def _as_text(spec: FieldSpec, value: Any) -> str:
     if spec.kind == "list":
         return ", ".join(value)
     if spec.kind == "size":
-        return _size_text(int(value))
+        return size_text(int(value)) if spec.name == "target_size" else _size_text(int(value))
     if spec.kind == "float":
         return short_number(value)
     return str(value)

@@ -87,6 +87,10 @@ class SettingsForm(Generic[Model]):
                     control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.advanced.hide()
 
+    def put_first(self, widget: QWidget) -> None:
+        """Put a widget before the rows that not everybody needs."""
+        self._advanced_layout.insertWidget(0, widget)
+
     @property
     def widget(self) -> QWidget:
         """The rows that everybody needs."""

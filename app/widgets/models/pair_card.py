@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QSize, Qt, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout
 
-from app.text.estimates import estimate_lines, estimate_text, problem_text
-from app.text.notices import format_bytes
+from app.text.estimates import capital, estimate_lines, estimate_text, files_at_most, problem_text
 from app.text.translation import plural, whole
 from app.text.window_text import OF_THE_PAIR, breakable, short_error_text
 from app.widgets.basics.basics import ElidedLabel, link_button, scaled, set_look, text_label, wrapped_label
@@ -31,7 +30,7 @@ class PairCard(QFrame):
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
         self._left_out: tuple[LeftOut, ...] = ()
         self._warning = ""
-        self._pair: tuple[int, str, tuple[str, ...]] | None = None
+        self._pair: tuple[int, int, str, tuple[str, ...]] | None = None
         self.headline = ElidedLabel("", "title", mode=Qt.TextElideMode.ElideRight)
         self.left_out = text_label("", "on-accent")
         self.why = link_button(self.tr("why?"), kind="plain-link")
@@ -84,22 +83,24 @@ class PairCard(QFrame):
         estimate: Estimate | None = None,
         *,
         warning: str = "",
+        files: int = 1,
     ) -> None:
         """Say what will be extracted, and what should be known before; `show_estimate` may follow.
 
         Args:
             layers: how many will be extracted.
             left_out: what will not, and why.
-            size_bytes: of the file, at most.
+            size_bytes: of all files, at most.
             parts: of the models, in words.
             remarks: what should be known before, the most important one first.
             estimate: what it will take, where that is known.
             warning: why the LoRA may be worth little, in very few words; it takes the headline.
+            files: how many will be written.
         """
         headline = plural("PairCard", "{count} layer will be extracted", "{count} layers will be extracted", layers)
-        size = self.tr("File: at most {size}").format(size=format_bytes(size_bytes))
+        size = capital(files_at_most(size_bytes, files))
         self._show(headline.format(count=whole(layers)), left_out, size, warning=warning)
-        self._pair = size_bytes, parts, tuple(remarks)
+        self._pair = size_bytes, files, parts, tuple(remarks)
         self._show_pair(estimate)
 
     def show_matched(
@@ -137,10 +138,10 @@ class PairCard(QFrame):
 
     def _show_pair(self, estimate: Estimate | None) -> None:
         assert self._pair is not None
-        size_bytes, parts, remarks = self._pair
+        size_bytes, files, parts, remarks = self._pair
         problems = estimate.problems if estimate is not None else ()
         if estimate is not None:
-            self.detail.setText(estimate_text(estimate, size_bytes))
+            self.detail.setText(estimate_text(estimate, size_bytes, files))
         texts = [" ".join(problem_text(problem)) for problem in problems]
         blocking = any(problem.blocking for problem in problems)
         everything = [*remarks, *texts] if self._warning and not blocking else [*texts, *remarks]

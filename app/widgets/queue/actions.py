@@ -155,7 +155,7 @@ class QueueActions(QObject):
 
     @Slot()
     def _copy_path(self) -> None:
-        written = [str(job.result.file) for job in self._list.chosen() if job.result is not None]
+        written = [str(file) for job in self._list.chosen() if job.result is not None for file in job.result.files]
         QGuiApplication.clipboard().setText("\n".join(written))
 
     @Slot()

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from app.storage.job_queue import Job, JobResult, Jobs, JobState, QueueStore, count
 from app.storage.json_store import StoreTrouble
+from app.text.estimates import capital
 from app.text.headline import capital_clause, coverage_title, coverage_warning, unrelated_warning
 from app.text.notices import counted, format_bytes, format_seconds, format_share
+from app.text.outputs import files_counted, kept_range, names_of
+from app.text.programs import USUAL, Target
 from app.text.translation import plural, short_number, translator
 from app.work.queue_runner import QueueSummary
 from engine.events import Progress
@@ -44,7 +47,7 @@ def state_word(state: JobState) -> str:
 
 
 def settings_words(job: Job) -> str:
-    """Type, rank and precision in short."""
+    """Type, rank or size, precision, and what it is for where that is not the usual, in short."""
     settings = job.extraction
     types = {
         "standard": _tr("Rank {rank}"),
@@ -54,14 +57,20 @@ def settings_words(job: Job) -> str:
         "adaptive_energy": _tr("Energy {value}, rank up to {rank}"),
         "adaptive_fro": _tr("Frobenius {value}, rank up to {rank}"),
     }
-    kind = types[settings.lora_type].format(rank=settings.rank, value=short_number(settings.adaptive_param))
-    return DOT.join((kind, settings.output_dtype))
+    ranks = ", ".join(dict.fromkeys(str(item.rank) for item in job.files))
+    kind = types[settings.lora_type].format(rank=ranks, value=short_number(settings.adaptive_param))
+    sizes = dict.fromkeys(format_bytes(item.target_size) for item in job.files if item.target_size is not None)
+    if sizes:
+        kind = _tr("Up to {sizes}").format(sizes=", ".join(sizes))
+    programs = dict.fromkeys(map(Target.of, job.files))
+    named = () if list(programs) == [USUAL] else (", ".join(target.title for target in programs),)
+    return DOT.join((kind, settings.output_dtype, *(_tr("for {programs}").format(programs=text) for text in named)))
 
 
 def output_words(job: Job) -> str:
     """The file that was written, or the beginning of the name that it will have."""
     if job.result is not None:
-        return job.result.file.name
+        return names_of(job.result.files)
     return f"{Path(job.extraction.filename_prefix).as_posix()}\u2026"
 
 
@@ -91,7 +100,7 @@ def job_tooltip(job: Job) -> str:
         _tr("Writes to: {path}").format(path=job.output_dir),
     ]
     if job.result is not None:
-        lines[2] = _tr("Wrote: {path}").format(path=job.result.file)
+        lines[2:] = [_tr("Wrote: {path}").format(path=file) for file in job.result.files]
         lines += _of_result(job.result)
     elif job.coverage is not None and not job.coverage.enough:
         lines.append(coverage_warning(job.coverage))
@@ -189,7 +198,9 @@ def _of_result(result: JobResult) -> list[str]:
 
 def _written(result: JobResult) -> Outcome:
     """How good the file of a job is; what its share does not speak of comes with it."""
-    facts = DOT.join((format_bytes(result.size_bytes), format_seconds(result.seconds)))
+    size = result.size_bytes + sum(other.size_bytes for other in result.others)
+    counted_files = (files_counted(len(result.files)),) if result.others else ()
+    facts = DOT.join((*counted_files, format_bytes(size), format_seconds(result.seconds)))
     unrelated = unrelated_warning(result.large_changes)
     if unrelated:
         return Outcome(_tr("\u26a0 {text}").format(text=unrelated), facts, tone="warning", wraps=True)
@@ -197,6 +208,9 @@ def _written(result: JobResult) -> Outcome:
         sentence = capital_clause(result.mean, result.coverage)
         text = sentence if result.speaks else _tr("\u26a0 {text}").format(text=sentence)
         return Outcome(text, facts, tone="" if result.speaks else "warning", wraps=True)
+    if result.others:
+        shares = [result.mean, *(other.mean for other in result.others)]
+        return Outcome(capital(kept_range(min(shares), max(shares))), facts)
     kept = _tr("Keeps {mean}, weakest layer {worst}")
     return Outcome(kept.format(mean=format_share(result.mean), worst=format_share(result.worst)), facts)
 

@@ -50,15 +50,16 @@ class QualityPanel(Panel):
         self.of_what.hide()
         self.remarks.hide()
 
-    def show_quality(self, quality: Quality) -> None:
-        """Speak of a finished LoRA."""
+    def show_quality(self, quality: Quality, of: str = "") -> None:
+        """Speak of a finished LoRA; `of` names it where it is one of several."""
         mark = GOOD if quality.good else WARNING
         self.title.setText(self.tr("{mark} {text}").format(mark=mark, text=headline(quality)))
         set_look(self.title, "tone", "good" if quality.good else "warning")
         average = self.tr("{share} on average")
         if not quality.coverage.complete:
             average = self.tr("{share} on average of what was compared")
-        self.detail.setText(average.format(share=mean_text(quality)))
+        text = average.format(share=mean_text(quality))
+        self.detail.setText(self.tr("{name}: {text}").format(name=of, text=text) if of else text)
         self.setToolTip(explanation())
         self.of_what.setText(of_what(quality))
         self.of_what.setVisible(bool(self.of_what.text()))

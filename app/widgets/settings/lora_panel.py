@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QCoreApplication, Signal, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QWidget
 
+from app.text.notices import format_bytes
+from app.text.outputs import files_counted
+from app.text.programs import Target
 from app.text.translation import short_number
 from app.widgets.basics.basics import Panel, link_button, set_look, wrapped_label
-from app.widgets.basics.fields import help_of
+from app.widgets.basics.fields import ChoiceEditor, TargetEditor, TypeEditor, help_of
 from app.widgets.basics.form import SettingsForm
+from app.widgets.settings.further_files import FurtherFiles
+from engine.models.families import Family
 from engine.presets import QUALITY_PRESETS
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings
 
-NOT_FOR_FULL = ("rank", "algorithm", "lowrank_iters", "seed", "clamp_quantile", "clamp_max_loss")
+NOT_FOR_FULL = ("rank", "algorithm", "lowrank_iters", "seed", "clamp_quantile", "clamp_max_loss", "alpha")
+FP8 = "fp8_e4m3"
+USUAL_SIZE = 100_000_000
 
 
 class RecommendedNote(QWidget):
@@ -58,12 +67,13 @@ class RecommendedNote(QWidget):
 
 
 class OptionsPanel(Panel):
-    """Every field of `ExtractionSettings`.
+    """Every field of `ExtractionSettings`, and what else a run writes.
 
     Attributes:
         changed: emitted after the person changed anything.
         shown: emitted after the program showed other settings.
         form: the rows.
+        further: the further files of a run.
     """
 
     changed = Signal()
@@ -79,6 +89,10 @@ class OptionsPanel(Panel):
         self.header.addWidget(self.presets)
         self.header.addWidget(self.more)
         self.form = SettingsForm(ExtractionSettings, lambda spec: spec.advanced)
+        self.further = FurtherFiles()
+        self.form.put_first(self.further)
+        self._family: Family | None = None
+        self._usual_size = USUAL_SIZE
         self.note = RecommendedNote()
         self.note.use.connect(self._use_recommended)
         self.hint = wrapped_label(self.tr("Style LoRAs: rank 16 to 64. Characters: 32 to 128."), "small")
@@ -87,26 +101,60 @@ class OptionsPanel(Panel):
         self.trouble.hide()
         plain = self.form.plain
         plain.insertWidget(plain.indexOf(self.form.rows["adaptive_param"]) + 1, self.note)
+        plain.insertWidget(plain.indexOf(self.form.rows["rank"]) + 1, self.form.rows["target_size"])
         self.body.addWidget(self.form.widget)
         self.body.addWidget(self.form.advanced)
         self.body.addWidget(self.hint)
         self.body.addWidget(self.trouble)
         self.form.changed.connect(self._changed)
+        self.further.changed.connect(self._further_changed)
         self.show_settings(ExtractionSettings())
 
     def settings(self) -> ExtractionSettings | None:
-        """What the panel shows; None while something in it cannot be used."""
-        return self.form.check()[0]
+        """The settings of the first file, which is the largest; None while something in them cannot be used."""
+        return next(iter(self.files()), None)
+
+    def also(self) -> tuple[ExtractionSettings, ...]:
+        """The settings of each further file of a run."""
+        return self.files()[1:]
+
+    def files(self) -> tuple[ExtractionSettings, ...]:
+        """The settings of all files of a run; none while something in them cannot be used."""
+        settings = self.form.check()[0]
+        if settings is None or (self.further.trouble() and not self.further.isHidden()):
+            return ()
+        if self._type.by_size:  # without a rank, which would be the largest that a layer may have
+            settings = ExtractionSettings.model_validate(settings.model_dump(exclude={"rank"}))
+        return self.further.files(settings)
 
     def troubles(self) -> tuple[str, ...]:
         """Titles of the fields that cannot be used."""
-        return self.form.check()[1]
+        titles, further = self.form.check()[1], self.further.trouble()
+        return (*titles, further) if further and not self.further.isHidden() else titles
 
-    def show_settings(self, settings: ExtractionSettings) -> None:
-        """Show settings; `changed` is not emitted."""
+    def show_settings(self, settings: ExtractionSettings, also: Sequence[ExtractionSettings] = ()) -> None:
+        """Show the settings of a run; `changed` is not emitted."""
         self.form.show_settings(settings)
+        self._target.show_target(Target.of(settings))
+        self.further.show_also(settings, also)
+        if settings.target_size is not None and settings.lora_type == "standard":
+            self._type.show_by_size()
         self._refresh()
         self.shown.emit()
+
+    def show_pair(self, family: Family | None, size_bytes: int | None = None) -> None:
+        """Say what programs will not load of a family of models.
+
+        Args:
+            family: of the two models; None where that is not known.
+            size_bytes: of the planned file, which a wanted size begins with; None where there is none.
+        """
+        self._family = family
+        self._target.show_family(family)
+        self.further.show_family(family)
+        if size_bytes:
+            self._usual_size = size_bytes
+        self._forbid_fp8()
 
     def more_shown(self) -> bool:
         """Whether the further options are open."""
@@ -142,7 +190,7 @@ class OptionsPanel(Panel):
         if values is None:
             self.reset()
             return
-        self.form.show_values(values)
+        self.form.show_values({**_of_presets(), **values})
         self._refresh()
         self.changed.emit()
 
@@ -157,9 +205,71 @@ class OptionsPanel(Panel):
         self.changed.emit()
 
     @Slot(str)
-    def _changed(self, _name: str) -> None:
+    def _changed(self, name: str) -> None:
+        if name == "program":
+            self.form.show_values({"key_format": self._target.target.key_format})
+        elif name == "key_format":  # chosen by hand, so that it is for whatever reads it
+            self._target.show_target(Target("", self.form.editor("key_format").value()))
+        elif name == "lora_type":
+            self._follow_type()
         self._refresh()
         self.changed.emit()
+
+    @Slot()
+    def _further_changed(self) -> None:
+        self._refresh()
+        self.changed.emit()
+
+    @property
+    def _type(self) -> TypeEditor:
+        editor = self.form.editor("lora_type")
+        assert isinstance(editor, TypeEditor)
+        return editor
+
+    @property
+    def _target(self) -> TargetEditor:
+        editor = self.form.editor("program")
+        assert isinstance(editor, TargetEditor)
+        return editor
+
+    def _follow_type(self) -> None:
+        """A size begins with that of the planned file; with any other type there is none."""
+        size = self.form.editor("target_size")
+        if not self._type.by_size:
+            size.set_value(None)
+        elif size.value() == "":
+            size.set_value(_round_size(self._usual_size))
+
+    def _forbid_fp8(self) -> None:
+        """Refuse fp8 where a chosen program cannot load it."""
+        editor = self.form.editor("output_dtype")
+        assert isinstance(editor, ChoiceEditor)
+        reason, family = "", self._family
+        for target in self.further.all_targets() if family is not None else ():
+            assert family is not None
+            loads = target.loads(family)
+            if loads is not None and not loads.fp8:
+                reason = self.tr("{program} does not load fp8.").format(program=target.title)
+                break
+        editor.forbid(FP8, reason)
+
+    def _show_hint(self, *, styles: bool) -> None:
+        """Name the further files, or else the ranks that are usual where a rank is chosen."""
+        files = self.files()
+        text = self.tr("Style LoRAs: rank 16 to 64. Characters: 32 to 128.") if styles else ""
+        if len(files) > 1:
+            text = self.tr("{files}: {what}").format(files=files_counted(len(files)), what=self._named(files))
+        self.hint.setText(text)
+        self.hint.setVisible(bool(text))
+
+    def _named(self, files: Sequence[ExtractionSettings]) -> str:
+        """Ranks or sizes, and programs, of all files."""
+        smallest_first = sorted(files, key=lambda item: item.target_size or item.rank)
+        values = [item.rank if item.target_size is None else format_bytes(item.target_size) for item in smallest_first]
+        names = ", ".join(dict.fromkeys(Target.of(item).title for item in files))
+        figures = ", ".join(dict.fromkeys(map(str, values)))
+        text = self.tr("{sizes}, for {programs}") if self._type.by_size else self.tr("rank {ranks}, for {programs}")
+        return text.format(ranks=figures, sizes=figures, programs=names)
 
     def _show_end_of_name(self) -> None:
         """Names differ at their end; the tooltip has the whole."""
@@ -174,17 +284,37 @@ class OptionsPanel(Panel):
         """Show what matters to the chosen type and method."""
         values = self.form.values()
         rows = self.form.rows
-        full = values["lora_type"] == "full"
+        full, by_size = values["lora_type"] == "full", self._type.by_size
         adaptive = str(values["lora_type"]).startswith("adaptive")
         for name in NOT_FOR_FULL:
             rows[name].setVisible(not full)
+        rows["rank"].setVisible(not full and not by_size)
+        rows["target_size"].setVisible(by_size)
+        rows["size_by"].setVisible(by_size)
+        self.further.set_by_size(by_size)
+        self.further.set_own(self._target.target)
+        self.further.setVisible(not full)
+        self._forbid_fp8()
         rows["adaptive_param"].setVisible(adaptive)
         rows["lowrank_iters"].setVisible(not full and values["algorithm"] == "svd_lowrank")
         rows["clamp_max_loss"].setVisible(not full and values["clamp_quantile"])
         rows["rank"].label.setText(self.tr("Rank, at most") if adaptive else self.tr("Rank"))
-        self.hint.setVisible(not full and not adaptive)
+        self._show_hint(styles=not full and not adaptive and not by_size)
         self.note.show_for(values["lora_type"], values["adaptive_param"])
         self._show_end_of_name()
         troubles = self.troubles()
         self.trouble.setVisible(bool(troubles))
         self.trouble.setText(self.tr("Cannot be used: {titles}.").format(titles=", ".join(troubles)))
+
+
+def _of_presets() -> dict[str, object]:
+    """The defaults of every field that any preset sets, and no size: what another one switched is not left behind."""
+    defaults = ExtractionSettings().model_dump()
+    names = {name for values in QUALITY_PRESETS.values() for name in values} | {"target_size", "size_by"}
+    return {name: defaults[name] for name in names}
+
+
+def _round_size(size: int) -> int:
+    """A size with two digits that is not smaller."""
+    unit: int = 10 ** max(0, len(str(size)) - 2)
+    return -(-size // unit) * unit

@@ -6,10 +6,12 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.look.theme import Theme
+from app.text.outputs import output_kind
 from app.widgets.change_map.panel import ChangeMap
 from app.widgets.layers.layer_choice import LayerChoice
 from app.widgets.layers.layer_model import LayerModel
 from app.widgets.result.explore_panel import ExplorePanel
+from app.widgets.result.files_panel import FilesPanel
 from app.widgets.result.quality_panel import QualityPanel
 from app.widgets.spectrum.panel import SpectrumPanel
 from engine.analysis.exploration import Exploration
@@ -25,13 +27,14 @@ class ResultTab(QWidget):
     """Fills while a run goes on; its words and the ranks to try come with the run's end.
 
     Attributes:
-        quality, changes, spectrum, explore: its parts.
+        quality, files, changes, spectrum, explore: its parts.
     """
 
     def __init__(self, theme: Theme, model: LayerModel, choice: LayerChoice) -> None:
         super().__init__()
         self._choice = choice
         self.quality = QualityPanel()
+        self.files = FilesPanel()
         self.changes = ChangeMap(theme, model, choice)
         self.spectrum = SpectrumPanel(theme, model, choice)
         self.explore = ExplorePanel(theme)
@@ -43,6 +46,7 @@ class ResultTab(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GAP)
         column.addWidget(self.quality)
+        column.addWidget(self.files)
         column.addWidget(self.changes, 4)
         column.addLayout(below, 5)
         self.quality.layer_clicked.connect(self._choose)
@@ -52,6 +56,7 @@ class ResultTab(QWidget):
         """A run begins: its layers' places are known, and nothing else."""
         self._choice.clear()
         self.quality.clear()
+        self.files.clear()
         self.changes.expect((weight.name, block_of(weight.name)) for weight in plan.layers)
         self.explore.set_running(True)
 
@@ -65,7 +70,9 @@ class ResultTab(QWidget):
         """
         exploration = Exploration.of_result(plan.settings, result, earlier=self.explore.exploration)
         self.explore.show_exploration(exploration, available=available)
-        self.quality.show_quality(judge(plan.settings, result, exploration))
+        first, several = result.outputs[0], len(result.outputs) > 1
+        self.quality.show_quality(judge(plan.settings, result, exploration), output_kind(first) if several else "")
+        self.files.show_files(result.outputs)
         if not self._choice.names and result.rows:
             self._choice.choose([max(result.rows, key=lambda row: row.delta_energy).name])
 

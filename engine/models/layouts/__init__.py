@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from engine.models.families import FAMILIES, GENERIC, Family
+from engine.models.layouts.cascade import STABLE_CASCADE
 from engine.models.layouts.clip import CLIP_2022, OPEN_CLIP
 from engine.models.layouts.flux import CHROMA, FLUX, FLUX2, NORM_WEIGHTS
 from engine.models.layouts.hunyuan import (
@@ -61,6 +62,7 @@ LAYOUTS = {
         SDXL,
         SD1,
         VAE,
+        *STABLE_CASCADE,
         SIGHTED,
         SIGHTED_OUTSIDE,
         *LLAMA_CPP,

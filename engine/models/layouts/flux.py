@@ -32,7 +32,7 @@ def _single_norms(there: str, here: str) -> tuple[Row, ...]:
 def _single_linears(there: str, here: str) -> tuple[Row, ...]:
     """Queries, keys, values and the first half of the feed-forward network, which the original computes at once."""
     parts = *(f"{there}attn.to_{part}" for part in "qkv"), f"{there}proj_mlp"
-    return fused(parts, f"{here}linear1"), *renamed((f"{there}proj_out", f"{here}linear2"))
+    return fused(parts, f"{here}linear1", square=3), *renamed((f"{there}proj_out", f"{here}linear2"))
 
 
 def _feed_forward(first: str, second: str) -> tuple[Row, ...]:

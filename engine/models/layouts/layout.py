@@ -9,9 +9,10 @@ that the row does not fit, keeps its name, so that pairing names it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import accumulate
 
 from engine.checkpoints.encodings import piece_of
 from engine.checkpoints.stored import Piece, WeightSource, WeightView
@@ -28,6 +29,23 @@ class Recipe:
 
     shape: tuple[int, ...]
     pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a layout calls a canonical weight, or some of its rows.
+
+    Attributes:
+        name: the layout's.
+        rows: the first row and the one after the last; None for all.
+        swapped: the halves of these rows stand in the other order there.
+        transposed: the layout stores the matrix as (in, out).
+    """
+
+    name: str
+    rows: tuple[int, int] | None = None
+    swapped: bool = False
+    transposed: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +76,17 @@ class Rename:
         kernel = (1,) * self.kernel if len(piece.shape) == 2 else ()
         return [Recipe((*piece.shape, *kernel), (piece,))]
 
+    def shares(self, names: Sequence[str], shape: tuple[int, ...]) -> tuple[Share, ...]:
+        """What the layout calls a canonical weight of a shape; nothing where the row does not fit it.
+
+        Args:
+            names: the layout's, in the order of the row.
+            shape: of the canonical weight.
+        """
+        if self.transposed and len(shape) != 2:
+            return ()
+        return (Share(names[0], transposed=self.transposed),)
+
 
 @dataclass(frozen=True)
 class Fuse:
@@ -68,10 +97,13 @@ class Fuse:
     Attributes:
         stored: patterns of the layout's names.
         canonical: patterns of the canonical names. One of the two has a single entry.
+        square: how many of the layout's several are square matrices, the first ones; the others share the remaining
+            rows equally. By this the one is divided where only its shape is known.
     """
 
     stored: tuple[str, ...]
     canonical: tuple[str, ...]
+    square: int = 0
 
     def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """See `Rename.names`."""
@@ -86,6 +118,17 @@ class Fuse:
             return [_joined(tuple(map(Piece, sources)))]
         rows, rest = divmod(first.shape[0], parts)
         return None if rest else [_joined((piece_of(first, at * rows, (at + 1) * rows),)) for at in range(parts)]
+
+    def shares(self, names: Sequence[str], shape: tuple[int, ...]) -> tuple[Share, ...]:
+        """See `Rename.shares`. A canonical weight that is only a part of what the layout stores has none."""
+        others = len(names) - self.square
+        if len(self.canonical) > 1 or not shape or (self.square and len(shape) < 2):
+            return ()
+        square = shape[1] if self.square else 0
+        rows, rest = divmod(shape[0] - self.square * square, others)
+        if rest or rows <= 0:
+            return ()
+        return divided(names, (*(square,) * self.square, *(rows,) * others))
 
 
 @dataclass(frozen=True)
@@ -113,6 +156,10 @@ class Swap:
             return None
         half, rows = source.shape[0] // 2, source.shape[0]
         return [_joined((piece_of(source, half, rows), piece_of(source, 0, half)))]
+
+    def shares(self, names: Sequence[str], shape: tuple[int, ...]) -> tuple[Share, ...]:
+        """See `Rename.shares`."""
+        return () if not shape or shape[0] % 2 else (Share(names[0], swapped=True),)
 
 
 Row = Rename | Fuse | Swap
@@ -202,6 +249,28 @@ class Layout:
         """The layout's names of a canonical weight: several where it is divided among them."""
         return next((match.there for match in self._from_canonical.matches(canonical)), (canonical,))
 
+    def shares(
+        self, canonical: str, shape: tuple[int, ...], present: Container[str], sizes: Sequence[int] = ()
+    ) -> tuple[Share, ...]:
+        """Where a canonical weight stands in the layout; nothing where it is only a part of what the layout stores.
+
+        Args:
+            canonical: name of the weight, without the component's start.
+            shape: of the weight.
+            present: all names that the layout has for the model.
+            sizes: rows of the layout's weights that it is divided among, where they are known; else its shape tells.
+        """
+        for match in self._from_canonical.matches(canonical):
+            if match.unless not in present:
+                if len(sizes) == len(match.there) > 1:
+                    return divided(match.there, sizes) if shape[:1] == (sum(sizes),) else ()
+                return match.row.shares(match.there, shape)
+        return (Share(canonical),)
+
+    def knows(self, canonical: str) -> bool:
+        """Whether a row has a canonical name."""
+        return any(True for _ in self._from_canonical.matches(canonical))
+
     @cached_property
     def _from_stored(self) -> _Reader:
         return _Reader([(row, *row.names()) for row in self.rows])
@@ -282,6 +351,12 @@ def _joined(pieces: tuple[Piece, ...]) -> Recipe:
     return Recipe(shape, pieces)
 
 
+def divided(names: Sequence[str], sizes: Sequence[int]) -> tuple[Share, ...]:
+    """The shares of weights that follow one another, of so many rows each."""
+    ends = tuple(accumulate(sizes))
+    return tuple(Share(name, (end - size, end)) for name, size, end in zip(names, sizes, ends, strict=True))
+
+
 def renamed(*modules: tuple[str, str], start: tuple[str, str] = ("", "")) -> tuple[Rename, ...]:
     """Rows of modules whose parameters have the same names: the layout's module and the canonical one.
 
@@ -294,6 +369,6 @@ def renamed(*modules: tuple[str, str], start: tuple[str, str] = ("", "")) -> tup
     )
 
 
-def fused(stored: tuple[str, ...], canonical: str) -> Fuse:
-    """The row of modules that are one canonical module, with all their parameters."""
-    return Fuse(tuple(f"{name}.{{rest}}" for name in stored), (f"{canonical}.{{rest}}",))
+def fused(stored: tuple[str, ...], canonical: str, *, square: int = 0) -> Fuse:
+    """The row of modules that are one canonical module, with all their parameters; see `Fuse.square`."""
+    return Fuse(tuple(f"{name}.{{rest}}" for name in stored), (f"{canonical}.{{rest}}",), square)

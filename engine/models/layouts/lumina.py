@@ -13,7 +13,7 @@ def _lumina_block(stack: str) -> tuple[Row, ...]:
     start = (f"{stack}.{{n}}.",) * 2
     first = "norm1" if stack == "context_refiner" else "norm1.norm"
     return (
-        fused(tuple(f"{start[0]}attn.to_{part}" for part in "qkv"), f"{start[1]}attention.qkv"),
+        fused(tuple(f"{start[0]}attn.to_{part}" for part in "qkv"), f"{start[1]}attention.qkv", square=1),
         *renamed(
             ("attn.to_out.0", "attention.out"),
             ("attn.norm_q", "attention.q_norm"),
@@ -50,7 +50,7 @@ LUMINA2 = Layout(
 def _z_image_attention(stack: str) -> tuple[Row, ...]:
     start = (f"{stack}.{{n}}.attention.",) * 2
     return (
-        fused(tuple(f"{start[0]}to_{part}" for part in "qkv"), f"{start[1]}qkv"),
+        fused(tuple(f"{start[0]}to_{part}" for part in "qkv"), f"{start[1]}qkv", square=1),
         *renamed(("to_out.0", "out"), ("norm_q", "q_norm"), ("norm_k", "k_norm"), start=start),
     )
 

@@ -49,7 +49,8 @@ Speak = Callable[[str], str]
 WindowMaker = Callable[..., MainWindow]
 # Names of products, models, formats, devices and keys, numbers with units, and paths: the same in every language.
 SAME_EVERYWHERE = re.compile(
-    r"LoRA(?: Extractor)?|ComfyUI|Flux\.1|NVIDIA RTX 4090|fp16|fp32|bf16|auto|all|cpu|cuda:\d|mps|xpu|"
+    r"LoRA(?: Extractor)?|ComfyUI|Forge|A1111|InvokeAI|Kohya|[dD]iffusers|PEFT|vLLM|"
+    r"Flux\.1|NVIDIA RTX 4090|fp16|fp32|bf16|auto|all|cpu|cuda:\d|mps|xpu|"
     r"\S*\.(?:safetensors|json)\S*|\bsafetensors\b|(?:[A-Za-z]:)?[/\\]\S+|\d[\d.,]*\s?(?:bytes|kB|MB|GB|TB|GiB|ms|s|min|h|%)|"
     r"svd_lin\w+|loras/\S+|test_\w+|\b(?:Ctrl|Shift|Alt|Del|Esc|Return|Enter|F\d+)\b(?:\+\w+)*|"
     r"(?:diffusion_model\.)?blocks\.\d+\.[\w.]+"

@@ -16,6 +16,7 @@ from app.storage.session import SessionState
 from app.text.log_lines import Level
 from app.widgets.bar.bottom_bar import BottomBar
 from app.widgets.models.pair_card import PairCard
+from app.widgets.settings.lora_panel import OptionsPanel
 from app.window.main_window import MainWindow
 from app.window.model import Request, WindowModel
 from app.window.plan_presenter import PlanViews, WindowPlan
@@ -167,9 +168,10 @@ def test_a_presenter_works_without_the_main_window(
     qtbot.addWidget(owner)
     controller = Controller(engine, owner)
     model = WindowModel(controller, SessionState(output_dir=str(tmp_path)), owner)
-    views = PlanViews(PairCard(), BottomBar())
+    views = PlanViews(PairCard(), BottomBar(), OptionsPanel())
     qtbot.addWidget(views.pair)
     qtbot.addWidget(views.bar)
+    qtbot.addWidget(views.options)
     presenter = WindowPlan(owner, model, controller, views)
     offered: list[bool] = []
     presenter.extract_offered.connect(offered.append)

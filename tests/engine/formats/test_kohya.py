@@ -72,6 +72,7 @@ def scaled(lora: Tensors, *, alpha_of_its_own: bool) -> Tensors:
     return changed
 
 
+@pytest.mark.shows(family="sdxl", program="diffusers", format="kohya")
 def test_diffusers_with_the_lora_computes_what_the_fine_tuned_model_computes(made: Made) -> None:
     original = sdxl_pipeline.outputs(sdxl_pipeline.build(0))
     assert min(sdxl_pipeline.relative_errors(original, made.wanted)) > 0.05

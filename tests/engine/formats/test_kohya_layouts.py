@@ -62,6 +62,7 @@ def output(model: LayoutModel, state: Tensors, lora: Path | None = None) -> torc
     return noise.sample
 
 
+@pytest.mark.shows(family="sd1", program="diffusers", format="kohya")
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("converted", [False, True], ids=["single file", "diffusers names"])
 def test_diffusers_with_the_lora_computes_what_the_fine_tuned_model_computes(

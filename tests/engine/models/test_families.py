@@ -120,7 +120,7 @@ LISTED: dict[str, tuple[str, ...]] = {
     ),
     "stable_cascade": (
         "clf.1.weight", "embedding.1.weight", "clip_txt_mapper.weight", "clip_txt_pooled_mapper.weight",
-        "down_blocks.0.0.channelwise.0.weight", "down_blocks.0.2.attention.attn.in_proj_weight",
+        "down_blocks.0.0.channelwise.0.weight", "down_blocks.0.2.attention.attn.to_q.weight",
         "up_blocks.0.0.channelwise.0.weight",
     ),
     "unet_diffusers": ("down_blocks.0.resnets.0.conv1.weight", "mid_block.resnets.0.conv1.weight", "conv_in.weight"),

@@ -210,7 +210,7 @@ def test_another_file_that_cannot_be_verified_is_named_once(bar: BottomBar) -> N
     assert bar.detail.text()
     ready(bar)
     assert "other.safetensors" not in bar.last.name.text(), "the line keeps the LoRA that was made"
-    assert bar.last.output is not None
+    assert bar.last.speaks_of(LORA)
 
 
 def test_a_long_folder_keeps_both_its_ends(bar: BottomBar) -> None:

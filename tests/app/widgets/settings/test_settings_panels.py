@@ -6,6 +6,7 @@ from pytestqt.qtbot import QtBot
 from app.look.theme import Theme
 from app.parameters import FieldSpec, field_specs
 from app.storage.profiles import ProfileStore
+from app.text.choices import BY_SIZE
 from app.widgets.basics.fields import FieldEditor, NumberEditor, editor_for
 from app.widgets.basics.sliders import NumberSlider
 from app.widgets.settings.hardware_panel import HardwarePanel
@@ -105,7 +106,7 @@ def test_any_rank_can_be_typed_between_the_stops_of_its_slider(options: OptionsP
 
 def choose_type(options: OptionsPanel, lora_type: str) -> None:
     options.form.editor("lora_type").control.setCurrentIndex(  # type: ignore[attr-defined]
-        options.form.editor("lora_type").spec.choices.index(lora_type)
+        options.form.editor("lora_type").control.findData(lora_type)  # type: ignore[attr-defined]
     )
 
 
@@ -149,8 +150,10 @@ def test_the_recommended_adaptive_value_is_one_click_away(options: OptionsPanel,
 def test_more_options_reach_every_advanced_field(options: OptionsPanel) -> None:
     options.more.click()
     for spec in field_specs(ExtractionSettings):
-        if spec.advanced:
+        if spec.advanced and spec.name != "size_by":
             assert options.form.rows[spec.name].isVisible(), spec.name
+    choose_type(options, BY_SIZE)
+    assert options.form.rows["size_by"].isVisible()
     options.more.click()
     assert not options.form.advanced.isVisible()
 
