@@ -191,6 +191,17 @@ def test_columns_that_are_nothing_stay_nothing() -> None:
     assert relative_error(up @ down, product(found)) < 0.05
 
 
+def test_columns_that_round_to_the_same_still_give_a_fit() -> None:
+    """Factors need not be orthogonal where they were clamped: a rank may then be left without a direction of its own."""
+    generator = np.random.default_rng(3)
+    one, other = np.sign(generator.standard_normal((2, 64))) * 0.1
+    up = np.stack([one, one * (1.0 + 1e-4), other], axis=1)
+    down = 0.1 * generator.standard_normal((3, 96))
+    found = fit_fp8(*single(up, down))
+    assert found is not None
+    assert relative_error(up @ down, product(found)) < 0.06
+
+
 def test_clamped_factors_stay_within_their_limit_and_the_fit_makes_up_for_it() -> None:
     up, down = halves(96, 128, 32)
     limit = float(np.quantile(np.concatenate([up.ravel(), down.ravel()]), 0.9))

@@ -21,6 +21,7 @@ from engine.cancel import CancelToken
 from engine.decompose.delta import subtract
 from engine.errors import EngineError, ErrorCode
 from engine.events import Finished, Notice, NoticeCode
+from engine.formats.programs import with_its_format
 from engine.formats.safetensors_writer import SafetensorsWriter
 from engine.layer import work_on
 from engine.lora.lora_file import LoraFile
@@ -176,6 +177,52 @@ def test_fp8_is_refused_where_it_cannot_be_loaded_or_scaled(
     with Session(*pair) as session, pytest.raises(EngineError) as caught:
         session.plan(ExtractionSettings(**settings, **FP8), HardwareSettings(), tmp_path)
     assert (caught.value.code, caught.value.data["reason"]) == (ErrorCode.DTYPE_UNSUITABLE, reason)
+
+
+def test_fp8_is_for_the_programs_that_load_it(tmp_path: Path) -> None:
+    base = {f"{PREFIX}blocks.{index}.self_attn.q.weight": random_tensor(24, 16, seed=index) for index in range(3)}
+    base[PREFIX + "head.modulation"] = random_tensor(1, 2, 24, seed=5)  # by which it is known as Wan
+    tuned = {name: tensor + 0.02 * random_tensor(*tensor.shape, seed=3) for name, tensor in base.items()}
+    pair = save_model(tmp_path / "tuned.safetensors", tuned), save_model(tmp_path / "base.safetensors", base)
+    refused = {}
+    with Session(*pair) as session:
+        for program in ("comfyui", "forge", "diffusers", "invokeai"):
+            settings = with_its_format(ExtractionSettings(program=program, **FP8))
+            try:
+                session.plan(settings, HardwareSettings(), tmp_path)
+            except EngineError as error:
+                refused[program] = error.code, error.data["reason"]
+    assert refused.pop("diffusers") == refused.pop("invokeai") == (ErrorCode.PROGRAM_UNSUITABLE, "fp8")
+    assert refused.keys() <= {"forge"}  # which has no loader for Wan
+    assert all(reason == "family" for _code, reason in refused.values())
+
+
+@pytest.mark.parametrize("strength", [0.7, -1.3])
+def test_the_strength_stands_in_the_alpha_and_its_sign_in_a_factor(strength: float, tmp_path: Path) -> None:
+    *_, pair = made(tmp_path)
+    store = DecompositionStore(tmp_path / "store")
+    plain, strong = (run(pair, tmp_path, rank=8, bias_diff=False, strength=value, **FP8) for value in (1.0, strength))
+    (_, ours, _), (dtypes, theirs, _) = read(plain.lora), read(strong.lora)
+    for row in strong.result.rows:
+        stem = row.name.removesuffix(".weight")
+        np.testing.assert_allclose(added(theirs, stem), strength * added(ours, stem), rtol=1e-6)
+        assert dtypes[f"{stem}.lora_up.weight"] == "F8_E4M3"
+    kept = [{row.name: row.energy_retained for row in ran.result.rows} for ran in (plain, strong)]
+    assert kept[0] == pytest.approx(kept[1], abs=1e-7)
+    settings = FP8 | {"strength": strength}
+    first, _ = bytes_in_store(pair, tmp_path / "first", store, settings)
+    again, reused = bytes_in_store(pair, tmp_path / "again", store, settings)
+    assert reused == len(SHAPES)
+    assert first == again
+
+
+def test_each_of_several_ranks_in_fp8_is_the_file_of_its_own_run(tmp_path: Path) -> None:
+    *_, pair = made(tmp_path)
+    several, _ = bytes_in_store(pair, tmp_path / "several", None, FP8 | {"rank": 4}, FP8 | {"rank": 12})
+    layers = dict(zip((4, 12), several, strict=True))
+    assert len(layers[4]) < len(layers[12])
+    for rank, data in layers.items():
+        assert [data] == bytes_in_store(pair, tmp_path / f"{rank}", None, FP8 | {"rank": rank})[0]
 
 
 def bytes_in_store(
