@@ -352,6 +352,13 @@ def old_norms(case: Case) -> set[str]:
     return {key for key in case.lora if key.endswith(".scale.diff")}
 
 
+def of_family(name: str) -> str:
+    """The key of a model's family."""
+    other = {"sd2": "sd1", "sdxl refiner": "sdxl", "wan with its encoder": "wan", "wan_vace": "wan"}
+    return other.get(name, name.removesuffix(" alone"))
+
+
+@pytest.mark.shows(lambda name: [{"family": of_family(name), "program": "comfyui"}])
 @pytest.mark.parametrize("name", MODELS)
 def test_comfyui_knows_every_key_and_adds_the_whole_change(name: str, folder: Path) -> None:
     case = extracted(name, "comfyui", folder)
@@ -375,6 +382,7 @@ def test_forge_knows_every_key_but_the_names_of_encoders_and_norms_that_comfyui_
         assert [key for key in reading.added if key.startswith(f"{clip}.")] or name == "chroma"
 
 
+@pytest.mark.shows(lambda name: [{"family": of_family(name), "program": "forge"}])
 @pytest.mark.parametrize("name", FORGE)
 def test_every_release_of_forge_knows_every_key_of_a_file_that_is_made_for_it(name: str, folder: Path) -> None:
     case, everything = extracted(name, "for forge", folder), extracted(name, "comfyui", folder)
@@ -411,6 +419,7 @@ def as_before(key: str) -> str:
 KOHYA = [name for name in MODELS if not name.endswith("alone")]
 
 
+@pytest.mark.shows(lambda name: [{"family": of_family(name), "program": "a1111"}])
 @pytest.mark.parametrize("name", A1111)
 def test_a1111_knows_every_key_of_kohyas_format(name: str, folder: Path) -> None:
     case = extracted(name, "kohya", folder)
