@@ -460,15 +460,16 @@ def test_comfyui_knows_every_key_of_kohyas_format(name: str, folder: Path) -> No
     assert {key for key in reading.unknown if not as_trainers_alone_name_it(name, key)} == set()
     assert_adds_the_change(reading, case.change)
     denoiser = {key for key, change in case.change.items() if key.startswith("diffusion_model.") and change.dim() > 1}
-    factors = {key for key in denoiser if key.endswith(".weight") and not key.endswith(".in_proj_weight")}
-    assert name == "hunyuan_video" or factors <= set(reading.added)
+    factors = {key for key in denoiser if key.endswith(".weight")}
+    assert name.startswith("hunyuan") or factors <= set(reading.added)
 
 
 def as_trainers_alone_name_it(name: str, key: str) -> bool:
-    """HunyuanVideo's modules and Chroma's T5, which ComfyUI calls otherwise."""
-    if name == "hunyuan_video":
+    """Modules of the HunyuanVideo family, and Chroma's T5, which ComfyUI calls otherwise."""
+    if name.startswith("hunyuan"):
         words = ("_mod_linear", "_mlp_fc", "modulation_linear", "_in_mlp_", "_embedder_mlp_", "_embedder_linear_")
-        return any(word in key for word in (*words, "individual_token_refiner"))
+        divided = tuple(f"_attn_{part}." for part in "qkv") if name == "hunyuan_video15" else ()
+        return any(word in key for word in (*words, *divided, "individual_token_refiner"))
     return name == "chroma" and key.startswith("lora_te3_")
 
 
