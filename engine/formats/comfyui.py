@@ -144,7 +144,8 @@ class ComfyUI(LoraFormat):
         if not facts.largest_rank:
             return {}
         rank = "Dynamic" if facts.rank is None else str(facts.rank)
-        return {"ss_network_module": "networks.lora", "ss_network_dim": rank, "ss_network_alpha": rank}
+        alpha = rank if facts.alpha is None else f"{facts.alpha:g}"
+        return {"ss_network_module": "networks.lora", "ss_network_dim": rank, "ss_network_alpha": alpha}
 
     def stem(self, prefix: str) -> str:
         """The prefix as it is."""

@@ -126,6 +126,7 @@ class LoraFormat(ABC):
         one_alpha: whether all layers of a file have the same alpha, the largest rank that any of them can have.
         own_prefixes: whether its keys begin with prefixes that make it likelier than a format that takes any name.
         scale_baked: whether up @ down is the change itself, as a file has no alpha.
+        names_alpha: whether such a file can name an alpha all the same: at the largest rank, in proportion at others.
         writer: the module whose ``open_writer(folder, header_bytes, format)`` makes what writes an output; not
             imported here, as it needs torch.
         ending: of an output's name behind its number; nothing where an output is a folder.
@@ -137,6 +138,7 @@ class LoraFormat(ABC):
     one_alpha: bool = False
     own_prefixes: bool = False
     scale_baked: bool = False
+    names_alpha: bool = False
     writer: str = "engine.formats.safetensors_writer"
     ending: str = ".safetensors"
 
@@ -183,6 +185,10 @@ class LoraFormat(ABC):
         Such a weight is not decomposed, and written only where it, or another one of its module that is kept so,
         changed.
         """
+        return ()
+
+    def whole_keys_in_files(self, name: str) -> tuple[str, ...]:
+        """The keys under which a weight of both models can be in a file as it is, whichever tool wrote that."""
         return ()
 
     def whole_key(self, family: Family, name: str) -> str | None:

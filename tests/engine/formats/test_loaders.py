@@ -1,4 +1,4 @@
-"""ComfyUI, Forge and A1111 know every key of our files, and what they add is the fine-tuned model's change.
+"""ComfyUI, Forge, A1111 and InvokeAI know every key of our files, and what they add is the fine-tuned model's change.
 
 The contracts are in `tests/loaders`, written from the programs' sources. A pair is the file that people have; the state
 that a program makes of it is worked out by the contract, never by the engine.
@@ -21,6 +21,7 @@ import unet_layout_models
 from extraction_runs import EXACT, run, verified
 from layout_models import LayoutModel, Shapes, linear, norm
 from loaders import key_maps, state_names
+from loaders.invokeai_keys import invokeai_keys
 from loaders.key_maps import Reading
 from model_files import Tensors, random_tensor, save_model
 from safetensors.torch import load_file
@@ -277,6 +278,18 @@ MODELS: dict[str, Callable[[], Model]] = {
 }
 FORGE = ("sd1", "sd2", "sdxl", "sdxl refiner", "flux", "chroma", "sd3")
 A1111 = ("sd1", "sd2", "sdxl")
+INVOKEAI = (*A1111, "flux", "wan", "qwen_image", "anima")
+FOR = {"forge": FORGE, "a1111": A1111, "invokeai": INVOKEAI}
+_FAMILIES = {"sd2": "sd1", "sdxl refiner": "sdxl", "wan with its encoder": "wan", "wan_vace": "wan"}
+
+
+def shown(program: str) -> Callable[[str], list[dict[str, str]]]:
+    """What a test of a model's file shows: that it is loaded by a program."""
+    return lambda name: [{"family": _FAMILIES.get(name, name.removesuffix(" alone")), "program": program}]
+
+
+def program_names() -> list[tuple[str, str]]:
+    return [(program, name) for program, names in FOR.items() for name in names]
 
 
 @dataclass(frozen=True)
@@ -297,6 +310,8 @@ class Case:
 
     def read(self, program: str) -> Reading:
         unet, alone = self.model.unet, self.model.family == ""
+        if program == "invokeai":
+            return key_maps.read(self.lora, self.state, invokeai_keys(self.model.family, self.state), ())
         if program == "a1111":
             return key_maps.read(self.lora, self.state, key_maps.a1111_keys(self.state), key_maps.A1111_PARTS)
         if program.endswith("forge"):
@@ -321,7 +336,7 @@ def extracted(name: str, key_format: str, folder: Path) -> Case:
 
 @cache
 def both(name: str, folder: Path) -> dict[str, Case]:
-    """A model's case in both formats, of one run where it has both."""
+    """A model's case in both formats and for each program that takes a part, of one run."""
     model = MODELS[name]()
     base, step = model.tensors(0), model.tensors(10_000)
     tuned = {key: tensor + 0.1 * step[key] for key, tensor in base.items()}
@@ -332,7 +347,7 @@ def both(name: str, folder: Path) -> dict[str, Case]:
     change = {key: now[key].double() - state[key].double() for key in state}
     wanted = {"comfyui": {"key_format": "comfyui"}}
     wanted |= {"kohya": {"key_format": "kohya"}} if model.family else {}
-    wanted |= {"for forge": {"key_format": "comfyui", "program": "forge"}} if name in FORGE else {}
+    wanted |= {program: {"program": program} for program, names in FOR.items() if name in names}
     first, *more = (ExtractionSettings(filename_prefix="lora", **EXACT, **choice) for choice in wanted.values())
     with Session(*files) as session:
         plan = session.plan(first, HardwareSettings(device="cpu"), home, also=more)
@@ -359,13 +374,7 @@ def old_norms(case: Case) -> set[str]:
     return {key for key in case.lora if key.endswith(".scale.diff")}
 
 
-def of_family(name: str) -> str:
-    """The key of a model's family."""
-    other = {"sd2": "sd1", "sdxl refiner": "sdxl", "wan with its encoder": "wan", "wan_vace": "wan"}
-    return other.get(name, name.removesuffix(" alone"))
-
-
-@pytest.mark.shows(lambda name: [{"family": of_family(name), "program": "comfyui"}])
+@pytest.mark.shows(shown("comfyui"))
 @pytest.mark.parametrize("name", MODELS)
 def test_comfyui_knows_every_key_and_adds_the_whole_change(name: str, folder: Path) -> None:
     case = extracted(name, "comfyui", folder)
@@ -389,10 +398,9 @@ def test_forge_knows_every_key_but_the_names_of_encoders_and_norms_that_comfyui_
         assert [key for key in reading.added if key.startswith(f"{clip}.")] or name == "chroma"
 
 
-@pytest.mark.shows(lambda name: [{"family": of_family(name), "program": "forge"}])
 @pytest.mark.parametrize("name", FORGE)
 def test_every_release_of_forge_knows_every_key_of_a_file_that_is_made_for_it(name: str, folder: Path) -> None:
-    case, everything = extracted(name, "for forge", folder), extracted(name, "comfyui", folder)
+    case, everything = extracted(name, "forge", folder), extracted(name, "comfyui", folder)
     for program in ("forge", "earlier forge"):
         reading = case.read(program)
         assert reading.unknown == set()
@@ -401,6 +409,16 @@ def test_every_release_of_forge_knows_every_key_of_a_file_that_is_made_for_it(na
     missing = {key for key in wanted - reading.added.keys() if case.change_in_forge()[key].dim() > 1}
     assert missing == set()
     assert bool(case.left_out) is bool(case.model.encoders)
+
+
+@pytest.mark.shows(lambda program, name: shown(program)(name))
+@pytest.mark.parametrize(("program", "name"), program_names())
+def test_a_program_knows_every_key_of_a_file_for_it(program: str, name: str, folder: Path) -> None:
+    case = extracted(name, program, folder)
+    reading = case.read(program)
+    assert reading.unknown == set()
+    assert reading.added
+    assert_adds_the_change(reading, case.change_in_forge() if program == "forge" else case.change)
 
 
 def test_a_file_with_the_names_of_encoders_that_comfyui_alone_has_is_refused_by_forge(folder: Path) -> None:
@@ -444,7 +462,6 @@ def test_comfyui_knows_every_key_of_pixart_in_diffusers_names(tmp_path: Path) ->
 KOHYA = [name for name in MODELS if not name.endswith("alone")]
 
 
-@pytest.mark.shows(lambda name: [{"family": of_family(name), "program": "a1111"}])
 @pytest.mark.parametrize("name", A1111)
 def test_a1111_knows_every_key_of_kohyas_format(name: str, folder: Path) -> None:
     case = extracted(name, "kohya", folder)
