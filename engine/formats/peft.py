@@ -225,7 +225,18 @@ class _Pair:
 
     def _alone(self, module: str) -> bool:
         """Whether PEFT, which compares the ends of names, takes no other module for this one."""
-        return not any(other != module and other.endswith(module) for other in self._modules)
+        last = module.rpartition(".")[2]
+        words = (last,) if last != module else tuple(word for word in self._by_last_word if word.endswith(module))
+        return not any(
+            other != module and other.endswith(module) for word in words for other in self._by_last_word[word]
+        )
+
+    @cached_property
+    def _by_last_word(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for module in self._modules:
+            found.setdefault(module.rpartition(".")[2], []).append(module)
+        return found
 
     @cached_property
     def _modules(self) -> frozenset[str]:
