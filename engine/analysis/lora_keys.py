@@ -149,7 +149,7 @@ def read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight]) -
     names = {name for name in pairing.only_finetuned for row, _ in rows if row.whole_key(family, name) in whole_keys}
     known = {row: counts[row.key] for row in registry.FORMATS if counts.get(row.key)}
     if counts.get(_FOREIGN, 0) > sum(known.values()):
-        known = {row: index.known for row, index in own}
+        known = {}
     return LoraKeys(
         likeliest(known, file.metadata) if known else None,
         places,

@@ -14,7 +14,7 @@ from engine.checkpoints import Checkpoint
 from engine.checkpoints.tensors import read_view
 from engine.decompose.enlarged import enlarge
 from engine.decompose.stored_layer import Factors
-from engine.extraction.report import Sources, metadata, quality, report
+from engine.extraction.report import Sources, chosen_ranks, metadata, quality, report
 from engine.formats.publishing import Publication
 from engine.formats.safetensors_writer import Added, SafetensorsWriter
 from engine.layer import LayerOutcome, stored_row
@@ -185,6 +185,7 @@ class OutputCollector:
             mean_energy_retained=figures.mean,
             worst_energy_retained=figures.worst,
             coverage=output.coverage,
+            ranks=chosen_ranks(output, self.rows),
             program="" if output.program is None else output.program.key,
             strength=output.storing.strength,
             rows=tuple(self.rows),

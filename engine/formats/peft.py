@@ -59,6 +59,7 @@ class Peft(LoraFormat):
     title = "PEFT"
     holds_differences = False
     scale_baked = True
+    names_alpha = True
     own_prefixes = True
     ending = ""
     writer = "engine.formats.peft_folder"

@@ -253,8 +253,7 @@ _DIFFUSERS_DENOISER_ALONE = (
     *("anima", "cosmos", "cosmos_predict2"),
 )
 
-# PEFT loads factors of linear layers, embeddings, convolutions and stacked experts, and takes biases, norms and
-# embeddings as they are. It has no differences, and no place for a parameter that is no module's weight or bias.
+# PEFT puts back what its own format holds: factors, embeddings too, and biases, norms and vocabularies as they are.
 _PEFT = Loads(parameters=False, differences=False, whole=False, reshape=False)
 
 # vLLM refuses an adapter with whole modules or biases, and one with a module that is no linear layer of the model
