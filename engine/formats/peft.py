@@ -229,7 +229,7 @@ class _Pair:
         last = module.rpartition(".")[2]
         words = (last,) if last != module else tuple(word for word in self._by_last_word if word.endswith(module))
         return not any(
-            other != module and other.endswith(module) for word in words for other in self._by_last_word[word]
+            other != module and other.endswith(module) for word in words for other in self._by_last_word.get(word, ())
         )
 
     @cached_property
