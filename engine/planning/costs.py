@@ -54,7 +54,8 @@ def stored_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule, p
         return sum((end - start) * columns for start, end in parts) * size
     rank = min(rule.limit(weight.name, method.policy.rank), rows, columns)
     alphas = sum("alpha" in place.keys for place in places) if places else 1
-    return sum(rank * (end - start + columns) for start, end in parts) * size + 4 * alphas
+    zeros = sum(rank * rows * place.zeros for place in places)
+    return (sum(rank * (end - start + columns) for start, end in parts) + zeros) * size + 4 * alphas
 
 
 def enlarging_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule) -> int:
