@@ -37,6 +37,7 @@ OF_THE_CHOICE = (
     ErrorCode.FORMAT_UNSUITABLE,
     ErrorCode.PROGRAM_UNKNOWN,
     ErrorCode.PROGRAM_UNSUITABLE,
+    ErrorCode.DTYPE_UNSUITABLE,
     ErrorCode.SIZE_TOO_SMALL,
     ErrorCode.SIZE_UNSUITABLE,
 )
