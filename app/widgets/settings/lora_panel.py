@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from PySide6.QtCore import QCoreApplication, Signal, Slot
 from PySide6.QtGui import QAction
@@ -15,6 +16,7 @@ from app.text.translation import short_number
 from app.widgets.basics.basics import Panel, link_button, set_look, wrapped_label
 from app.widgets.basics.fields import ChoiceEditor, TargetEditor, TypeEditor, help_of
 from app.widgets.basics.form import SettingsForm
+from app.widgets.basics.sliders import NumberSlider
 from app.widgets.settings.further_files import FurtherFiles
 from engine.models.families import Family
 from engine.planning.sizing import SizeRange
@@ -111,6 +113,7 @@ class OptionsPanel(Panel):
         self.body.addWidget(self.trouble)
         self.form.changed.connect(self._changed)
         self.further.changed.connect(self._further_changed)
+        self._order_tabs()
         self.show_settings(ExtractionSettings())
 
     def settings(self) -> ExtractionSettings | None:
@@ -240,6 +243,18 @@ class OptionsPanel(Panel):
         editor = self.form.editor("program")
         assert isinstance(editor, TargetEditor)
         return editor
+
+    def _order_tabs(self) -> None:
+        """Let Tab go through the rows as they are seen, where that is not the order of the settings."""
+        rank = self.form.editor("rank").control
+        assert isinstance(rank, NumberSlider)
+        size, precision, program, names = (
+            self.form.editor(name).control for name in ("target_size", "output_dtype", "program", "key_format")
+        )
+        QWidget.setTabOrder(rank.number, size)
+        in_order = (precision, program, self.further.ranks, self.further.programs, names)
+        for one, next_one in pairwise(in_order):
+            QWidget.setTabOrder(one, next_one)
 
     def _follow_type(self) -> None:
         """A size begins with that of the planned file; with any other type there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QComboBox
 from pytestqt.qtbot import QtBot
@@ -267,3 +267,17 @@ def test_an_alpha_is_chosen_or_typed(options: OptionsPanel, typed: str, alpha: s
 def test_an_alpha_that_is_no_number_is_marked(options: OptionsPanel) -> None:
     combo(options, "alpha").setCurrentText("loud")
     assert options.troubles() == ("Alpha",)
+
+
+def test_tab_goes_through_the_rows_as_they_are_seen(options: OptionsPanel) -> None:
+    options.show_more(True)
+    options.show_settings(ExtractionSettings(target_size=150_000_000))
+    names = ("lora_type", "target_size", "algorithm", "output_dtype", "program", "key_format", "size_by", "alpha")
+    controls = [options.form.editor(name).control for name in names]
+    controls[5:5] = [options.further.ranks, options.further.programs]
+    assert controls == sorted(controls, key=lambda control: control.mapTo(options, QPoint()).y())
+    chain, widget = [controls[0]], controls[0].nextInFocusChain()
+    while widget is not controls[0]:
+        chain += [widget] if widget in controls else []
+        widget = widget.nextInFocusChain()
+    assert chain == controls
