@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, Finished, LayerDone, Notice, NoticeCode, Planned, Progress
+from engine.formats.safetensors_writer import SafetensorsWriter
 from engine.planning.variants import variants
 from engine.results import ExtractionResult, OutputFile
 from engine.session import Session
@@ -251,6 +252,11 @@ def test_an_alpha_and_a_strength_of_a_file_change_neither_the_others_nor_its_sha
     plain, weaker = both.outputs
     assert weaker.mean_energy_retained == pytest.approx(plain.mean_energy_retained, abs=1e-6)
     assert (plain.strength, weaker.strength) == (1.0, -0.5)
+    for output in both.outputs:
+        found = verified(pair, output.path)
+        assert found.strength == output.strength
+        assert found.mean_energy_retained == pytest.approx(output.mean_energy_retained, abs=1e-6)
+        assert found.worst_energy_retained == pytest.approx(output.worst_energy_retained, abs=1e-6)
     ours, theirs = load_file(weaker.path), load_file(again.outputs[0].path)
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
     for name in MATRICES:
@@ -312,3 +318,29 @@ def test_the_alpha_of_an_adapter_multiplies_all_its_layers_by_the_same_number(tm
         delta = tuned[name].double() - base[name].double()
         error = float((delta - 4 / 16 * up @ down).norm() / delta.norm())
         assert error <= (1 + 1e-5) * optimum(pair, name, 16) + 1e-6
+
+
+def test_a_disk_that_fills_up_under_one_of_the_files_leaves_none_and_costs_no_layer(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = variants(EXACT, ranks=RANKS)
+    written = 0
+    real = SafetensorsWriter.add
+
+    def add(writer: SafetensorsWriter, name: str, tensor: torch.Tensor) -> None:
+        nonlocal written
+        written += 1
+        if written > 30:
+            raise EngineError(ErrorCode.DISK_FULL, file=writer.folder, reason="No space left on device")
+        real(writer, name, tensor)
+
+    with Session(*pair, DecompositionStore(tmp_path / "store")) as session:
+        monkeypatch.setattr(SafetensorsWriter, "add", add)
+        with pytest.raises(EngineError) as caught:
+            extracted(session, tmp_path / "out", *files)
+        assert caught.value.code is ErrorCode.DISK_FULL
+        assert not (tmp_path / "out").exists()
+        monkeypatch.undo()
+        result = extracted(session, tmp_path / "out", *files)
+    assert result.layers_reused >= 3
+    assert len(result.outputs) == len(contents(tmp_path / "out")) == 3
