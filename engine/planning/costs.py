@@ -102,8 +102,14 @@ def _delta_work(weight: PairedWeight, method: LayerMethod, *, host: bool) -> int
     shape = matrix_shape(weight.shape)
     factors = 4 * method.policy_for(weight.name).cap(shape) * sum(shape)
     solver = solver_bytes(weight, method, host=host)
-    storing = _STORING * factors + max(CHUNK_BYTES, _JUDGED * shape[1])
+    storing = _copies(weight, method) * factors + max(CHUNK_BYTES, _JUDGED * shape[1])
     return delta + max(solver, storing + others)
+
+
+def _copies(weight: PairedWeight, method: LayerMethod) -> int:
+    """Copies of both factors while they are stored; of several ranks the leading part is one more."""
+    several = len(method.ranks_for(weight.name, matrix_shape(weight.shape))) > 1
+    return _STORING + several
 
 
 def _delta_bytes(weight: PairedWeight, *, host: bool) -> int:
@@ -148,7 +154,7 @@ def _in_pieces(weight: PairedWeight, method: LayerMethod) -> Need:
     piece = 4 * values + sum(_part_bytes(view, values) for view in (weight.finetuned, weight.original))
     piece += _rounded_part_bytes(weight, values)
     left_over = 4 * values  # of a piece
-    storing = _STORING * 4 * cap * sum(shape) + max(left_over, _JUDGED * shape[1])
+    storing = _copies(weight, method) * 4 * cap * sum(shape) + max(left_over, _JUDGED * shape[1])
     return Need(0, piece + max(piecewise_bytes(shape, cap), storing), "pieces")
 
 
