@@ -51,6 +51,8 @@ class ErrorCode(str, Enum):
     INDEX_INVALID = "index_invalid"
     PICKLE_REFUSED = "pickle_refused"
     PART_UNKNOWN = "part_unknown"
+    SIZE_TOO_SMALL = "size_too_small"
+    SIZE_UNSUITABLE = "size_unsuitable"
     PROGRAM_UNKNOWN = "program_unknown"
     PROGRAM_UNSUITABLE = "program_unsuitable"
 
