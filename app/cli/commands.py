@@ -31,7 +31,7 @@ from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, VerifyProgress
 from engine.formats.programs import program_titles
-from engine.planning.inspection import ModelSummary
+from engine.planning.inspection import ModelSummary, inspect_lora
 from engine.planning.output import Output
 from engine.planning.plan import Plan
 from engine.results import Coverage, ExtractionResult, LeftOut, Verification
@@ -140,7 +140,12 @@ def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     if parsed.original is None:
         if parsed.deep:
             raise EngineError(ErrorCode.SETTINGS_INVALID, reason="--deep compares two models, and only one is given")
-        summary = inspect_model(parsed.model)
+        try:
+            summary = inspect_model(parsed.model)
+        except EngineError as error:
+            if error.data.get("reason") != "is_lora":
+                raise
+            return _inspect_lora(parsed.model, console)
         console.line(_model_words(summary))
         console.line(loaded_by(summary.programs))
         return _model_object(summary)
@@ -167,6 +172,22 @@ def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         if parsed.deep:
             answer |= _deep(session, settings, cancel, console)
     return answer
+
+
+def _inspect_lora(path: Path, console: Console) -> dict[str, Any]:
+    lora = inspect_lora(path)
+    ranks = [str(rank) for rank, _ in lora.ranks]
+    rank = "rank " + (ranks[0] if len(ranks) == 1 else f"{ranks[0]} to {ranks[-1]}")
+    facts = [
+        f"a LoRA in the format of {lora.format_title}",
+        f"{counted(lora.layers, 'layer')} of {rank}",
+        f"{counted(lora.other, 'further tensor')}" if lora.other else "",
+        ", ".join(name.lower() for name, _ in lora.dtypes[:3]),
+        format_bytes(lora.size_bytes),
+        f"for {lora.base}" if lora.base else "",
+    ]
+    console.line(f"{path.name}: " + " \u00b7 ".join(fact for fact in facts if fact))
+    return asdict(lora) | {"path": str(path), "lora": True, "ranks": dict(lora.ranks), "dtypes": dict(lora.dtypes)}
 
 
 def _deep(

@@ -89,4 +89,5 @@ _METAVARS = {"int": "N", "float": "X", "text": "TEXT", "list": "LIST", "size": "
 def _facts(spec: FieldSpec) -> str:
     """The range and the default, as the help ends."""
     limits = f"{spec.range_text}, " if spec.range_text else ""
+    limits += "several times for a file each, " if spec.repeatable else ""
     return f"[{limits}default {spec.default_text}]"

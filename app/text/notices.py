@@ -49,7 +49,7 @@ NOTICES: dict[NoticeCode, str] = {
     NoticeCode.NO_COMFYUI_LOADER: marked(
         "messages",
         "ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming "
-        "rules all the same.",
+        "rules all the same. PEFT loads such models: choose it under \u201cFor\u201d (--for peft).",
     ),
     NoticeCode.NOT_IN_FORMAT: marked(
         "messages",
@@ -311,6 +311,11 @@ def _remedy_of_growth(data: dict[str, Any]) -> str:
     if data["offered"]:
         text = translate("messages", "Switch on “{setting}” ({option}) to write the new part too, for {program}.")
         return " " + text.format(setting=translate("settings", "New weights"), option="--set-weight", program="ComfyUI")
+    if data.get("program"):
+        text = translate(
+            "messages", "{program} has no way to enlarge it; the fine-tuned model itself has the new part."
+        )
+        return " " + text.format(program=data["program"])
     return " " + translate(
         "messages", "The chosen format has no way to enlarge it; the fine-tuned model itself has the new part."
     )

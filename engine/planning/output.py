@@ -292,17 +292,18 @@ def _output(
         settings,
         one_alpha=float(largest_rank) if row.one_alpha and held else None,
         rank=None if method.full or cap == method.policy.rank else cap,
-        baked=row.scale_baked,
+        baked=row.scale_baked and not (row.names_alpha and settings.alpha not in ("auto", "rank")),
     )
-    if loads is not None and loads.one_scale:
-        rule = replace(rule, alpha=rule.alpha if row.one_alpha else None, alpha_is_rank=True)
+    if row.names_alpha or (loads is not None and loads.one_scale):
+        rule = replace(rule, alpha_is_rank=True, alpha_at=None if rule.alpha is None else largest_rank)
     all_keys = [key for places in held_places.values() for key in _keys(places)]
     enlarged = _enlarged(held_places)
     unsaid = _unsaid(selection) | settings.newer_defaults
+    further = row.metadata_bytes(all_keys)
     all_keys += [*whole_keys.values(), *(key for keys in kept.values() for key in keys)]
     # what a size says of itself has room beside: a file of as many bytes as one of a rank can hold the same ranks
     texts = _texts(settings, hardware, unsaid | {"target_size", "size_by"})
-    header_bytes = header_room(all_keys, texts, row.metadata_bytes(all_keys))
+    header_bytes = header_room(all_keys, texts, further)
     base = _LENGTH_BYTES + header_bytes + sum(selection.new[name].value_bytes for name in whole_keys)
     kept_bytes = _kept_bytes(selection, kept)
     size = (

@@ -284,8 +284,12 @@ def _resized(
             "lacking": weight.lacking,
             "parameters": weight.grown_numel,
             "enlarged": all(weight.name in output.enlarged for output in outputs),
-            "offered": able and all(output.may_enlarge(pairing.family, weight.name) for output in outputs),
+            "offered": able and all(_enlarges(output, weight) for output in outputs),
         }
-        return Notice(NoticeCode.COMMON_PART_PAIRED, weight.name, data)
+        unable = [output.program.title for output in outputs if output.program and not _enlarges(output, weight)]
+        return Notice(NoticeCode.COMMON_PART_PAIRED, weight.name, data | ({"program": unable[0]} if unable else {}))
+
+    def _enlarges(output: Output, weight: PairedWeight) -> bool:
+        return output.may_enlarge(pairing.family, weight.name)
 
     return tuple(notice(weight) for weight in weights if weight.common is not None)

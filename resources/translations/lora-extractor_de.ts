@@ -222,6 +222,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>Decomposing: layer {layer} of {total}</source>
+        <translation>Zerlegen: Schicht {layer} von {total}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Layer {layer} of {total}</source>
         <translation>Schicht {layer} von {total}</translation>
     </message>
@@ -239,6 +244,11 @@
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Reading both models</source>
         <translation>Beide Modelle werden gelesen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>Reading: layer {layer} of {total}</source>
+        <translation>Lesen: Schicht {layer} von {total}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
@@ -274,6 +284,11 @@
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Will write {name}</source>
         <translation>Schreibt {name}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>Writing: layer {layer} of {total}</source>
+        <translation>Schreiben: Schicht {layer} von {total}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
@@ -827,13 +842,18 @@
     </message>
     <message>
         <location filename="../../app/widgets/result/files_panel.py"/>
-        <source>Open folder</source>
-        <translation>Ordner öffnen</translation>
+        <source>Show</source>
+        <translation>Zeigen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result/files_panel.py"/>
-        <source>Open the folder of {name}</source>
-        <translation>Ordner von {name} öffnen</translation>
+        <source>Show the layers of {name}</source>
+        <translation>Schichten von {name} zeigen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Shown</source>
+        <translation>Gezeigt</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result/files_panel.py"/>
@@ -857,6 +877,16 @@
         <location filename="../../app/widgets/result/files_panel.py"/>
         <source>Kept</source>
         <translation>Erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Open folder</source>
+        <translation>Ordner öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Open the folder of these files</source>
+        <translation>Ordner dieser Dateien öffnen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result/files_panel.py"/>
@@ -1879,6 +1909,11 @@
         <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>LoRA</source>
         <translation>LoRA</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>Possible: {least} to {most}</source>
+        <translation>Möglich: {least} bis {most}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/settings/lora_panel.py"/>
@@ -4884,9 +4919,13 @@
         <translation>Alle {all_layers} stammen aus dem gestoppten Lauf vom {moment}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/notices.py"/>
         <source>ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming rules all the same.</source>
-        <translation>ComfyUI kann für diese Art von Modell ({name}) keine LoRAs laden; die Datei folgt trotzdem den Namensregeln von ComfyUI.</translation>
+        <translation type="vanished">ComfyUI kann für diese Art von Modell ({name}) keine LoRAs laden; die Datei folgt trotzdem den Namensregeln von ComfyUI.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming rules all the same. PEFT loads such models: choose it under “For” (--for peft).</source>
+        <translation>ComfyUI kann für diese Art von Modell ({name}) keine LoRA laden; die Datei wird trotzdem nach den Namensregeln von ComfyUI geschrieben. PEFT lädt solche Modelle: Wählen Sie es unter „Für“ (--for peft).</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -5323,6 +5362,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>{program} does not load {tensors} of this, such as {name}: they are left out, and what changed in them counts as not kept.</source>
         <translation>{program} lädt hiervon {tensors} nicht, etwa {name}: Sie fehlen in der Datei, und was sich in ihnen geändert hat, zählt als nicht erhalten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{program} has no way to enlarge it; the fine-tuned model itself has the new part.</source>
+        <translation>{program} kann es nicht vergrößern; das feinabgestimmte Modell selbst hat den neuen Teil.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
