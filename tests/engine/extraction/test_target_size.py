@@ -253,10 +253,10 @@ def test_a_fresh_run_reuses_nothing_and_another_size_reads_no_model_again(
 
 
 def test_what_layers_want_beyond_the_first_decomposition_is_computed(tmp_path: Path) -> None:
-    """One layer has a flat and large change, fifteen hardly any: it wants far more than twice the uniform rank."""
+    """Two layers have a flat and large change, fourteen hardly any: they want far more than twice the uniform rank."""
     base = {f"{PREFIX}layers.{i}.weight": random_tensor(320, 300, seed=i) for i in range(16)}
     tuned = {
-        name: tensor + (1.0 if i == 0 else 1e-3) * random_tensor(320, 300, seed=i + 99)
+        name: tensor + (1.0 if i < 2 else 1e-3) * random_tensor(320, 300, seed=i + 99)
         for i, (name, tensor) in enumerate(base.items())
     }
     pair = save_model(tmp_path / "t.safetensors", tuned), save_model(tmp_path / "b.safetensors", base)
@@ -265,8 +265,10 @@ def test_what_layers_want_beyond_the_first_decomposition_is_computed(tmp_path: P
     for kept in (None, store):
         result, events = extract(pair, tmp_path, kept, target_size=at_five, size_by="energy")
         assert result is not None
-        assert NoticeCode.SIZE_CONTINUED in codes(events)
-        assert sorted(ranks_in(result.outputs[0].path).values()) == [2] * 15 + [5 * 16 - 2 * 15]
+        assert 1 <= codes(events).count(NoticeCode.SIZE_CONTINUED) <= 3  # both at once
+        *small, less, more = sorted(ranks_in(result.outputs[0].path).values())
+        assert small == [2] * 14
+        assert less + more == 5 * 16 - 2 * 14
         assert result.layers_reused == 0
     result, _ = extract(pair, tmp_path, store, target_size=at_five, size_by="energy")
     assert result is not None
