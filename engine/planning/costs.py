@@ -110,13 +110,15 @@ def _delta_work(weight: PairedWeight, method: LayerMethod, *, host: bool) -> int
 
 
 def _storing_bytes(weight: PairedWeight, method: LayerMethod) -> int:
-    """What storing the factors of a decomposition takes."""
+    """What storing the factors of a decomposition takes; of several ranks the leading part is one more copy."""
     shape = matrix_shape(weight.shape)
     cap = method.policy_for(weight.name).cap(shape)
     factors = 4 * cap * sum(shape)
+    several = len(method.ranks_for(weight.name, shape)) > 1
     if not any(rule.fp8 for rule in method.storing):
-        return _STORING * factors
-    return max(_STORING * factors, _FITTING * factors + _FITTED_SQUARES * 8 * cap * cap + CHUNK_BYTES)
+        return (_STORING + several) * factors
+    fitting = (_FITTING + several) * factors + _FITTED_SQUARES * 8 * cap * cap + CHUNK_BYTES
+    return max((_STORING + several) * factors, fitting)
 
 
 def _delta_bytes(weight: PairedWeight, *, host: bool) -> int:
