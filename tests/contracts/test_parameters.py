@@ -110,6 +110,7 @@ def test_every_field_is_an_option_whose_help_ends_with_its_range_and_default(
     style = "g" if spec.kind == "float" else ".0f"
     ranged = spec.minimum is not None and spec.maximum is not None
     limits = f"{spec.minimum:{style}} to {spec.maximum:{style}}, " if ranged else ""
+    limits += "several times for a file each, " if spec.repeatable else ""
     shown = options[spec.option].removesuffix(" hardware:")
     assert shown.endswith(f"[{limits}default {default}]")
 
