@@ -112,6 +112,8 @@ def test_rows_have_their_block_whether_fresh_or_reused(
         {"lora_type": "full", "output_dtype": "fp32"},
         {"clamp_max_loss": 1.0, "algorithm": "svd_lowrank"},
         {"exclude": "*layers.3*", "bias_diff": False},
+        {"output_dtype": "fp8_e4m3"},
+        {"output_dtype": "fp8_e4m3", "clamp_max_loss": 1.0, "lora_type": "adaptive_energy", "adaptive_param": 0.6},
     ],
     ids=str,
 )
