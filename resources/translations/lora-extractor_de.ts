@@ -3545,6 +3545,25 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose fp16 as the precision, or another format: {available}.</source>
+        <translation>Als Genauigkeit fp16 wählen oder ein anderes Format: {available}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Choose fp16 as the precision, or another type, such as standard.</source>
+        <translation>Als Genauigkeit fp16 wählen oder einen anderen Typ, etwa Standard.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Choose fp16 as the precision.</source>
+        <translation>Als Genauigkeit fp16 wählen.</translation>
+    </message>
+    <message>
+        <source>Choose fp16 as the precision; {available} load it.</source>
+        <translation type="vanished">Als Genauigkeit fp16 wählen; {available} laden es.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose fp16 or bf16 as the precision, or another program: {available}.</source>
         <translation>Wählen Sie fp16 oder bf16 als Genauigkeit oder ein anderes Programm: {available}.</translation>
     </message>
@@ -3650,6 +3669,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>In {dtype} each layer's alpha holds the scale of its factors, and cannot be chosen.</source>
+        <translation>In {dtype} trägt das Alpha jeder Schicht den Maßstab ihrer Faktoren und lässt sich nicht wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Leave out &lt; &gt; : " | ? * and names such as CON.</source>
         <translation>Ohne &lt; &gt; : " | ? * und Namen wie CON.</translation>
     </message>
@@ -3657,6 +3681,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Leave out what follows the file's name.</source>
         <translation>Weglassen, was auf den Dateinamen folgt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Leave the alpha at auto, or choose fp16 as the precision.</source>
+        <translation>Alpha auf auto lassen oder als Genauigkeit fp16 wählen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3682,6 +3711,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>None of the {matched} matching weights is selected.</source>
         <translation>Von {matched} passenden Gewichten ist keines ausgewählt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Not all programs that read the format of {format} load factors in {dtype}.</source>
+        <translation>Nicht alle Programme, die das Format von {format} lesen, laden Faktoren in {dtype}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3880,6 +3914,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>The type full stores whole differences, which are never in {dtype}.</source>
+        <translation>Der Typ full speichert ganze Differenzen, und die stehen nie in {dtype}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>There are: {available}.</source>
         <translation>Vorhanden: {available}.</translation>
     </message>
@@ -3912,6 +3951,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>They are different kinds of model; choose the original that the fine-tuned model was made from.</source>
         <translation>Es sind verschiedene Arten von Modellen; das Original wählen, aus dem das feinabgestimmte Modell entstanden ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>This file cannot be written in {dtype}.</source>
+        <translation>Diese Datei lässt sich nicht in {dtype} schreiben.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4250,6 +4294,10 @@
         <location filename="../../app/text/errors.py"/>
         <source>{program} does not load factors in fp8.</source>
         <translation>{program} lädt keine Faktoren in fp8.</translation>
+    </message>
+    <message>
+        <source>{program} does not load factors in {dtype}.</source>
+        <translation type="vanished">{program} lädt keine Faktoren in {dtype}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4910,6 +4958,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>A file in fp8 takes half the bytes of one in fp16: rank {double} takes what rank {rank} takes there, and keeps more.</source>
+        <translation>Eine Datei in fp8 ist halb so groß wie in fp16: Rang {double} braucht, was dort Rang {rank} braucht, und behält mehr.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>All {all_layers} come from the cache; the models are not read.</source>
         <translation>Alle {all_layers} stammen aus dem Cache; die Modelle werden nicht gelesen.</translation>
     </message>
@@ -5332,6 +5385,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>{name} is one of {files} numbered files without an index; all of them are opened as one model.</source>
         <translation>{name} ist eine von {files} nummerierten Dateien ohne Index; alle sind als ein Modell geöffnet.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{name} is stored in fp16: {dtype} would lose too much of it.</source>
+        <translation>{name} wird in fp16 gespeichert: In {dtype} ginge zu viel verloren.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -6509,9 +6567,13 @@
         <translation>Ohne Schichten</translation>
     </message>
     <message>
-        <location filename="../../engine/settings.py"/>
         <source>Number format of the file. fp16 suits nearly everything; a tensor that fp16 would damage is stored in fp32 and reported.</source>
-        <translation>Zahlenformat der Datei. fp16 passt fast immer; ein Tensor, dem fp16 schaden würde, wird in fp32 gespeichert und gemeldet.</translation>
+        <translation type="vanished">Zahlenformat der Datei. fp16 passt fast immer; ein Tensor, dem fp16 schaden würde, wird in fp32 gespeichert und gemeldet.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Number format of the file. fp16 suits nearly everything; a tensor that fp16 would damage is stored in fp32 and reported. fp8_e4m3 takes half the bytes of fp16, so that twice the rank fits in the same file; for ComfyUI and Forge alone.</source>
+        <translation>Zahlenformat der Datei. fp16 passt fast immer; ein Tensor, dem fp16 schaden würde, wird in fp32 gespeichert und gemeldet. fp8_e4m3 braucht halb so viele Bytes wie fp16, sodass in dieselbe Datei der doppelte Rang passt; nur für ComfyUI und Forge.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -6717,6 +6779,11 @@
         <location filename="../../app/widgets/basics/fields.py"/>
         <source>denoiser</source>
         <translation>Denoiser</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>fp8 (e4m3)</source>
+        <translation>fp8 (e4m3)</translation>
     </message>
     <message>
         <location filename="../../app/widgets/basics/fields.py"/>
