@@ -250,14 +250,14 @@ def _output(
     row = format_named(settings.key_format).for_pair(pairing)
     loads = _loads(program, row, family)
     _check_suits(row, program, family, method)
-    goal = _goal(settings, row, loads)
     _check_dtype(row, program, loads, family, settings, method)
+    goal = _goal(settings, row, loads)
     kept_known = {weight.name: row.kept_whole(family, weight.name) for weight in selection.extracted}
     kept_known = {name: keys for name, keys in kept_known.items() if keys}
     kept = {
         weight.name: kept_known[weight.name]
         for weight in selection.extracted
-        if weight.name in kept_known and (loads is None or loads.takes(weight.name, weight.kind, factors=True))
+        if weight.name in kept_known and _whole_module_is_loaded(loads, weight)
     }
     rest = [weight for weight in selection.extracted if weight.name not in kept_known]
     known = {weight.name: _places(row, family, weight, method, settings, loads) for weight in rest}
@@ -338,6 +338,11 @@ def _output(
         coverage=cover(pairing, settings.components, {*whole_keys, *enlarged, *kept}),
         goal=goal,
     )
+
+
+def _whole_module_is_loaded(loads: Loads | None, weight: PairedWeight) -> bool:
+    """Whether a weight is loaded that is kept as it is: those of modules go the way of norms, whatever they are."""
+    return loads is None or loads.takes(weight.name, "bias" if weight.kind == "bias" else "norm", factors=False)
 
 
 def _goal(settings: ExtractionSettings, row: LoraFormat, loads: Loads | None) -> SizeGoal | None:

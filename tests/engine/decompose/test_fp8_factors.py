@@ -216,7 +216,7 @@ def test_columns_that_are_nothing_stay_nothing() -> None:
 
 
 def test_columns_that_round_to_the_same_still_give_a_fit() -> None:
-    """Factors are not orthogonal where they were clamped: a rank may be left without a direction of its own."""
+    """Clamped factors need not be orthogonal: a rank may then be left without a direction of its own."""
     generator = np.random.default_rng(3)
     one, other = np.sign(generator.standard_normal((2, 64))) * 0.1
     up = np.stack([one, one * (1.0 + 1e-4), other], axis=1)
