@@ -22,8 +22,10 @@ from engine.extraction.survey import Survey
 from engine.formats.publishing import publish
 from engine.layer import LayerOutcome
 from engine.planning.plan import Plan
+from engine.planning.sizing import dtype_named
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut
 from engine.resume.journal import RunJournal
+from engine.settings import OutputDtype
 from engine.store import DecompositionStore
 
 _WAIT_SECONDS = 0.05
@@ -32,9 +34,9 @@ _AT_ONCE = 256 * 1024 * 1024  # bytes of ``full`` that go to the disk before the
 
 
 class _TooLargeError(Exception):
-    """Files take more than their size: bytes by the file's place, and (its place, a layer) stored in float32."""
+    """Files take more than their size; see `Survey.again`."""
 
-    def __init__(self, excess: dict[int, int], wide: list[tuple[int, str]]) -> None:
+    def __init__(self, excess: dict[int, int], wide: list[tuple[int, str, OutputDtype]]) -> None:
         self.excess, self.wide = excess, wide
 
 
@@ -175,12 +177,13 @@ class ExtractionRun:
     def _refuse_too_large(self, sizes: Sequence[int]) -> None:
         """Raise `_TooLargeError` where a file came out larger than it is to be, by what nobody could foresee."""
         excess: dict[int, int] = {}
-        wide: list[tuple[int, str]] = []
+        wide: list[tuple[int, str, OutputDtype]] = []
         for number, (output, size) in enumerate(zip(self._plan.outputs, sizes, strict=True)):
             if output.goal is not None and size > output.goal.target:
                 excess[number] = size - output.goal.target
-                rows = self._collectors[number].rows
-                wide += [(number, row.name) for row in rows if row.stored_dtype == "F32"]
+                rows, asked = self._collectors[number].rows, output.storing.output_dtype
+                dtypes = [(row.name, dtype_named(row.stored_dtype)) for row in rows]
+                wide += [(number, name, dtype) for name, dtype in dtypes if dtype != asked]
         if excess:
             raise _TooLargeError(excess, wide)
 

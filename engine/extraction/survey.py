@@ -21,13 +21,14 @@ from engine.extraction.progress import RunProgress
 from engine.layer import LayerOutcome
 from engine.planning.costs import matrix_shape
 from engine.planning.plan import Plan
-from engine.planning.sizing import FoundLayer, Sizing
+from engine.planning.sizing import FoundLayer, Sizing, dtype_named
 from engine.planning.task import Task
 from engine.results import LeaveOutReason, RankSpread
 from engine.resume.journal import RunJournal
 from engine.resume.known_layers import found_layer
 from engine.resume.records import restore
 from engine.resume.reuse import left_out_reason
+from engine.settings import OutputDtype
 from engine.store import DecompositionStore
 
 _WAIT_SECONDS = 0.05
@@ -101,23 +102,25 @@ class Survey:
             self._decompose(further, tasks, self._executor_for(further), again)
         return self._shared()
 
-    def again(self, excess: Mapping[int, int], wide: Sequence[tuple[int, str]]) -> Plan:
+    def again(self, excess: Mapping[int, int], wide: Sequence[tuple[int, str, OutputDtype]]) -> Plan:
         """The plan once more, after files turned out larger than they are to be.
 
-        Layers that a file stores in float32 count so from now on; what else makes it too large is left free in it.
+        Layers count with the dtype that a file stored them in from now on; what else makes it too large is left free.
 
         Args:
             excess: bytes too many, by the file's place in the plan.
-            wide: the file's place and the layer's name, of each layer that it stores in float32.
+            wide: of each layer that a file stores in another dtype than its own: the file's place, the layer's name
+                and the dtype.
 
         Raises:
             EngineError: ``size_too_small`` where no ranks fit any more.
         """
-        unforeseen = [(number, name) for number, name in wide if number not in self._found[name].wide]
-        for number, name in unforeseen:
+        explained, reserved = set[int](), dict(self._sizing.reserved)
+        for number, name, dtype in wide:
             layer = self._found[name]
-            self._found[name] = replace(layer, wide=layer.wide | {number})
-        explained, reserved = {number for number, _ in unforeseen}, dict(self._sizing.reserved)
+            if number in excess and layer.wide.get(number) != dtype:
+                self._found[name] = replace(layer, wide={**layer.wide, number: dtype})
+                explained.add(number)
         for number in excess.keys() - explained:
             reserved[number] = reserved.get(number, 0) + excess[number]
         self._sizing = replace(self._sizing, reserved=reserved)
@@ -249,7 +252,8 @@ class Survey:
             values = np.asarray(outcome.svd.values, np.float64)
             values = values if len(values) == min(matrix_shape(weight.shape)) else outcome.svd.s.numpy()
         rules = [plan.method.storing.index(output.storing) for output in plan.outputs]
-        wide = [number for number, rule in enumerate(rules) if outcome.stored and outcome.stored[rule].how.fallback]
+        how = [outcome.stored[rule].how for rule in rules] if outcome.stored else []
+        wide = {number: dtype_named(item.dtype) for number, item in enumerate(how) if item.fallback}
         only_measured = outcome.row is None and reason is None
         unchanged = only_measured and outcome.delta_energy <= method.min_change**2 * outcome.original_energy
         self._found[weight.name] = FoundLayer(
@@ -257,7 +261,7 @@ class Survey:
             outcome.delta_energy,
             outcome.original_energy,
             left_out=reason is not None or unchanged,
-            wide=frozenset(wide),
+            wide=wide,
         )
 
     def require_models(self, missing: int) -> None:

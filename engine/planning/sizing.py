@@ -19,8 +19,10 @@ from engine.models.pairing import PairedWeight
 from engine.planning.costs import enlarging_bytes, matrix_shape, stored_bytes
 from engine.planning.output import Output, SizeGoal
 from engine.planning.ranks import FLOOR, LayerSpectrum, largest_for_all, share_ranks
+from engine.settings import SAFETENSORS_DTYPES, OutputDtype
 
 _MORE = 8  # ranks at least by which a layer is decomposed further
+_OUTPUT_DTYPES = {name: dtype for dtype, name in SAFETENSORS_DTYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,14 @@ class FoundLayer:
         energy: |delta|^2.
         original_energy: |original|^2.
         left_out: it is not in the file, as it did not change, or not enough; its new part may be.
-        wide: the outputs, by their place in the plan, that store it in float32, as their dtype would lose too much.
+        wide: the dtypes in which outputs, by their place in the plan, store it where their own would lose too much.
     """
 
     values: Values
     energy: float
     original_energy: float
     left_out: bool = False
-    wide: frozenset[int] = field(default_factory=frozenset)
+    wide: Mapping[int, OutputDtype] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ class SizeRange:
 
     least: int
     most: int
+
+
+def dtype_named(name: str) -> OutputDtype:
+    """The dtype that safetensors calls so, ``fp32`` for ``F32``."""
+    return _OUTPUT_DTYPES[name]
 
 
 def layer_bytes(
@@ -219,7 +226,7 @@ class Sizing:
     def _room(self, number: int, goal: SizeGoal, found: Mapping[str, FoundLayer]) -> tuple[dict[str, LayerBytes], int]:
         """What the layers with factors take in a file, and the bytes that are there for their ranks."""
         output = self.outputs[number]
-        wide = {name for name, layer in found.items() if number in layer.wide}
+        wide = {name: layer.wide[number] for name, layer in found.items() if number in layer.wide}
         held = {name for name, layer in found.items() if not layer.left_out or name in output.enlarged}
         counted = _counted(self.method, output, self.layers, cap=goal.cap, wide=wide, names=held)
         fixed = output.base_bytes + self.reserved.get(number, 0) + sum(layer.fixed for layer in counted.values())
@@ -277,7 +284,7 @@ def _counted(
     layers: Sequence[PairedWeight],
     *,
     cap: int,
-    wide: Collection[str] = (),
+    wide: Mapping[str, OutputDtype] | None = None,
     names: Collection[str] | None = None,
 ) -> dict[str, LayerBytes]:
     """What each layer of a file takes.
@@ -287,13 +294,14 @@ def _counted(
         output: the file.
         layers: of the plan.
         cap: the largest rank that any layer may have.
-        wide: the names of layers that are stored in float32.
+        wide: by name, the dtype of layers that are stored in another one than the file's.
         names: of the layers that are counted; None for all.
     """
-    float32 = replace(output.storing, output_dtype="fp32")
+    rules = {dtype: replace(output.storing, output_dtype=dtype) for dtype in {*(wide or {}).values()}}
+    rules_of = {name: rules[dtype] for name, dtype in (wide or {}).items()}
     return {
         weight.name: layer_bytes(
-            weight, method, float32 if weight.name in wide else output.storing, output.places[weight.name], cap
+            weight, method, rules_of.get(weight.name, output.storing), output.places[weight.name], cap
         )
         for weight in layers
         if weight.name in output.places and (names is None or weight.name in names)

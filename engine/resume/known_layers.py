@@ -11,9 +11,10 @@ from engine.decompose.method import LayerMethod
 from engine.models.pairing import PairedWeight
 from engine.planning.costs import matrix_shape
 from engine.planning.output import Output
-from engine.planning.sizing import FoundLayer
+from engine.planning.sizing import FoundLayer, dtype_named
 from engine.results import LeaveOutReason
 from engine.resume.reuse import export_key, left_out_reason, number, of_decomposition
+from engine.settings import OutputDtype
 from engine.store import Entry
 
 
@@ -39,9 +40,18 @@ def found_layer(
     return FoundLayer(values, energy, original, wide=_wide(fields, outputs))
 
 
-def _wide(fields: Mapping[str, Any], outputs: Sequence[Output]) -> frozenset[int]:
-    """The files whose dtype was too coarse for the layer when it was recorded, where they store it alike."""
+def _wide(fields: Mapping[str, Any], outputs: Sequence[Output]) -> dict[int, OutputDtype]:
+    """The files whose dtype was too coarse for the layer when it was recorded, where they store it alike: the dtype."""
     stored: Iterable[Mapping[str, Any]] = (fields, *fields.get("also", ()))
-    fallen = [{**item["export"], "alpha": None, "rank": None} for item in stored if item["how"]["fallback"]]
-    wanted = [{**export_key(output.storing), "alpha": None, "rank": None} for output in outputs]
-    return frozenset(index for index, export in enumerate(wanted) if export in fallen)
+    fallen = [(_regardless(item["export"]), item["how"]["dtype"]) for item in stored if item["how"]["fallback"]]
+    return {
+        index: dtype_named(dtype)
+        for index, output in enumerate(outputs)
+        for export, dtype in fallen
+        if export == _regardless(export_key(output.storing))
+    }
+
+
+def _regardless(export: Mapping[str, Any]) -> dict[str, Any]:
+    """How a file stores layers, without its ranks and the alpha that follows from these."""
+    return {**export, "alpha": None, "rank": None}

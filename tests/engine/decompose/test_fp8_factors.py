@@ -164,6 +164,21 @@ def test_what_would_overflow_takes_a_smaller_scale() -> None:
     assert overflows(larger, np.sign(decoded(larger.down)))
 
 
+def test_the_scale_is_lowered_until_nothing_overflows_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever scale was expected to do."""
+    factors = single(*halves(64, 4096, 8))
+    usual = fit_fp8(*factors)
+    assert usual is not None
+    for more in (3, 8):  # half precision overflows; and numbers beyond 448 besides
+        monkeypatch.setattr("engine.decompose.fp8_factors._first_power", lambda *_, more=more: usual.power + more)
+        lowered = fit_fp8(*factors)
+        assert lowered is not None
+        assert usual.power <= lowered.power <= usual.power + 1
+        for columns in (np.ones((1, 4096)), 1000.0 * np.eye(64, 4096)):
+            assert not overflows(lowered, columns * np.sign(halves(64, 4096, 8)[1][0]))
+    assert fp8_at(*factors, usual.power + 8).saturated
+
+
 def test_both_factors_of_a_wide_layer_use_the_same_part_of_the_range() -> None:
     found = fit_fp8(*single(*halves(64, 64 * 256, 4)))
     assert found is not None
@@ -179,6 +194,15 @@ def test_the_share_of_numbers_below_the_smallest_normal_one_is_reported() -> Non
     scaled = np.concatenate([up.ravel(), down.ravel()]) * 2.0**found.power
     assert abs(found.below - np.mean(np.abs(scaled) < 2.0**-6)) < 1e-3
     assert found.below > 0.5
+
+
+def test_numbers_that_are_too_small_are_damaged() -> None:
+    factors = single(*halves(64, 96, 16))
+    usual = fit_fp8(*factors)
+    assert usual is not None
+    assert not fp8_at(*factors, usual.power - 3).damaged
+    assert fp8_at(*factors, usual.power - 8).damaged
+    assert fp8_at(*factors, usual.power - 20).damaged  # where nothing is left of them
 
 
 def test_columns_that_are_nothing_stay_nothing() -> None:
@@ -229,8 +253,9 @@ def energy_kept(delta: torch.Tensor, layer: Factors) -> float:
 
 @pytest.mark.parametrize("spectrum", sorted(SPECTRA))
 @pytest.mark.parametrize("clamp", [0.0, 1.0])
-def test_the_energy_that_is_reported_is_that_of_the_bytes(spectrum: str, clamp: float) -> None:
-    delta = 0.01 * delta_of(spectrum, (48, 80))
+@pytest.mark.parametrize("shape", [(48, 80), (700, 20), (20, 700)])
+def test_the_energy_that_is_reported_is_that_of_the_bytes(spectrum: str, clamp: float, shape: tuple[int, int]) -> None:
+    delta = 0.01 * delta_of(spectrum, shape)
     total = float(delta.double().square().sum())
     svd = decomposed(delta, 8)
     found = store_factors(delta, svd, (), rule(clamp_max_loss=clamp), total=total, layer="the layer")

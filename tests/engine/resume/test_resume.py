@@ -464,7 +464,8 @@ def test_a_run_at_work_is_not_called_stopped(
 def test_what_a_killed_run_left_beside_the_output_goes_when_it_is_gone_on_from(
     pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    arguments = [*map(str, pair), str(tmp_path / "store"), str(tmp_path / "out"), json.dumps({"filename_prefix": "l"})]
+    settings = json.dumps([{"filename_prefix": "l"}])
+    arguments = [*map(str, pair), str(tmp_path / "store"), str(tmp_path / "out"), settings]
     killed_at(4, [*arguments, "0.05"])
     assert list((tmp_path / "out").glob(".lora-*.part"))
     resumed(arguments)
