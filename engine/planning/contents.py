@@ -67,7 +67,7 @@ def contents(
     kept = {
         weight.name: kept_known[weight.name]
         for weight in selection.extracted
-        if weight.name in kept_known and (loads is None or loads.takes(weight.name, weight.kind, factors=True))
+        if weight.name in kept_known and _whole_module_is_loaded(loads, weight)
     }
     rest = [weight for weight in selection.extracted if weight.name not in kept_known]
     known = {weight.name: _places(row, family, weight, method, settings, loads) for weight in rest}
@@ -101,6 +101,11 @@ def contents(
 def whole_is_loaded(loads: Loads | None, name: str, key: str | None) -> bool:
     """Whether a weight that is set as a whole is loaded; true of one that the format has no key for."""
     return loads is None or key is None or loads.takes_whole(name, key)
+
+
+def _whole_module_is_loaded(loads: Loads | None, weight: PairedWeight) -> bool:
+    """Whether a weight is loaded that is kept as it is: those of modules go the way of norms, whatever they are."""
+    return loads is None or loads.takes(weight.name, "bias" if weight.kind == "bias" else "norm", factors=False)
 
 
 def _loaded_places(

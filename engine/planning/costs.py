@@ -54,7 +54,8 @@ def stored_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule, p
         return sum((end - start) * columns for start, end in parts) * size
     rank = min(rule.limit(weight.name, method.policy.rank), rows, columns)
     alphas = sum("alpha" in place.keys for place in places) if places else 1
-    return sum(rank * (end - start + columns) for start, end in parts) * size + 4 * alphas
+    zeros = sum(rank * rows * place.zeros for place in places)
+    return (sum(rank * (end - start + columns) for start, end in parts) + zeros) * size + 4 * alphas
 
 
 def enlarging_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule) -> int:
@@ -109,13 +110,15 @@ def _delta_work(weight: PairedWeight, method: LayerMethod, *, host: bool) -> int
 
 
 def _storing_bytes(weight: PairedWeight, method: LayerMethod) -> int:
-    """What storing the factors of a decomposition takes."""
+    """What storing the factors of a decomposition takes; of several ranks the leading part is one more copy."""
     shape = matrix_shape(weight.shape)
     cap = method.policy_for(weight.name).cap(shape)
     factors = 4 * cap * sum(shape)
+    several = len(method.ranks_for(weight.name, shape)) > 1
     if not any(rule.fp8 for rule in method.storing):
-        return _STORING * factors
-    return max(_STORING * factors, _FITTING * factors + _FITTED_SQUARES * 8 * cap * cap + CHUNK_BYTES)
+        return (_STORING + several) * factors
+    fitting = (_FITTING + several) * factors + _FITTED_SQUARES * 8 * cap * cap + CHUNK_BYTES
+    return max((_STORING + several) * factors, fitting)
 
 
 def _delta_bytes(weight: PairedWeight, *, host: bool) -> int:
