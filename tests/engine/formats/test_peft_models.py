@@ -54,6 +54,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from engine.events import Planned
 from engine.session import Session
 
 pytestmark = [
@@ -182,7 +183,10 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.mark.shows(shown, program="peft")
 def test_the_loaded_and_the_merged_model_are_the_fine_tuned_one_at_full_rank(pair: Pair) -> None:
-    adapter = pair.extracted(**EXACT).lora
+    made = pair.extracted(**EXACT)
+    planned = next(event.output_bytes for event in made.events if isinstance(event, Planned))
+    adapter = made.lora
+    assert made.result.outputs[0].size_bytes <= planned
     with consumer.heard() as said:
         model = pair.loaded(adapter)
         assert consumer.error(consumer.logits(model), pair.wanted) < 1e-5
