@@ -75,8 +75,8 @@ class Output:
         target: where it goes.
         counter: the number that is free now for all files of the run.
         header_bytes: room to reserve for its header.
-        base_bytes: what is in it beside its layers: the header, what a folder holds beside it, and weights that only the
-            fine-tuned model has.
+        base_bytes: what is in it beside its layers: the header, what a folder holds beside it, and weights that only
+            the fine-tuned model has.
         kept_bytes: what weights of both models take that it holds as the fine-tuned one has them, by canonical name.
         output_bytes: largest size of it.
         identity: everything that decides its bytes, beside the two models.
