@@ -83,7 +83,8 @@ class Output:
         target: where it goes.
         counter: the number that is free now for all files of the run.
         header_bytes: room to reserve for its header.
-        base_bytes: what is in it beside its layers: the header, and weights that only the fine-tuned model has.
+        base_bytes: what is in it beside its layers: the header, what a folder holds beside it, and weights that only
+            the fine-tuned model has.
         kept_bytes: what weights of both models take that it holds as the fine-tuned one has them, by canonical name.
         output_bytes: largest size of it.
         identity: everything that decides its bytes, beside the two models.
@@ -282,7 +283,14 @@ def _output(
     # what a size says of itself has room beside: a file of as many bytes as one of a rank can hold the same ranks
     texts = _texts(settings, hardware, unsaid | {"target_size", "size_by"})
     header_bytes = header_room(all_keys, texts, further)
-    base = _LENGTH_BYTES + header_bytes + sum(selection.new[name].value_bytes for name in whole_keys)
+    exact = method.exact_size and goal is None
+    ranks = {
+        weight.name: min(rule.limit(weight.name, method.policy.rank), *matrix_shape(weight.shape)) if exact else None
+        for weight in held
+        if method.stores_factors(weight.kind)
+    }
+    beside = row.bytes_beside(ranks, [key for keys in kept.values() for key in keys])
+    base = _LENGTH_BYTES + header_bytes + beside + sum(selection.new[name].value_bytes for name in whole_keys)
     kept_bytes = _kept_bytes(selection, kept)
     size = (
         base
