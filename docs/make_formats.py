@@ -2,7 +2,8 @@
 
 A test that reads a model of some kind and holds the outcome against something independent says so:
 ``@pytest.mark.shows(family=, layout=, container=, encoding=)``, keys of rows in `engine`, or ``refused=``, a scheme in
-words; where they follow from the test's parameters, a function of these that gives a list of them comes first. A test
+words; where they follow from the test's parameters, a function of these that gives a list of them comes first (pytest
+takes a lone one for the test itself unless it is a lambda: give a keyword beside it). A test
 that writes a LoRA and has it loaded says for which program: ``@pytest.mark.shows(family=, program=)``, and ``format=``
 too where that is not the program's own, as a Kohya file in diffusers. This runs those tests and writes down what
 passed. Run it from the project's folder: ``python docs/make_formats.py``.

@@ -180,14 +180,16 @@ def _inspect_lora(path: Path, console: Console) -> dict[str, Any]:
     rank = "rank " + (ranks[0] if len(ranks) == 1 else f"{ranks[0]} to {ranks[-1]}")
     facts = [
         f"a LoRA in the format of {lora.format_title}",
+        f"for {program_titles()[lora.program]}" if lora.program in program_titles() else "",
         f"{counted(lora.layers, 'layer')} of {rank}",
         f"{counted(lora.other, 'further tensor')}" if lora.other else "",
         ", ".join(name.lower() for name, _ in lora.dtypes[:3]),
         format_bytes(lora.size_bytes),
-        f"for {lora.base}" if lora.base else "",
+        f"of {lora.base}" if lora.base else "",
     ]
     console.line(f"{path.name}: " + " \u00b7 ".join(fact for fact in facts if fact))
-    return asdict(lora) | {"path": str(path), "lora": True, "ranks": dict(lora.ranks), "dtypes": dict(lora.dtypes)}
+    changes = {"path": str(path), "lora": True, "ranks": dict(lora.ranks), "dtypes": dict(lora.dtypes)}
+    return asdict(lora) | changes | {"program": lora.program or None}
 
 
 def _deep(

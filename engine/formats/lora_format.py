@@ -225,6 +225,15 @@ class LoraFormat(ABC):
         """
         return 0
 
+    def bytes_beside(self, ranks: Mapping[str, int | None], kept: Iterable[str]) -> int:
+        """The largest size of what an output that is a folder holds beside its tensors and the report.
+
+        Args:
+            ranks: of the layers that are factors in it, by canonical name; None for any.
+            kept: the keys of weights that are in it as they are.
+        """
+        return 0
+
     def stem(self, prefix: str) -> str:
         """The start of a file's name, from the one that was asked for."""
         return f"{prefix}_{self.key}"

@@ -14,7 +14,7 @@ utils/other.py and utils/transformers_weight_conversion.py.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -33,6 +33,8 @@ from engine.formats.peft_config import (
     Adapter,
     Stack,
     Target,
+    adapter_config,
+    config_text,
     expert_key,
     published_name,
 )
@@ -109,6 +111,10 @@ class Peft(LoraFormat):
         """See `LoraFormat.parse`. A layer is called as its module in the model, with PEFT's prefix."""
         index = index_of(keys, _ENDINGS, prefixes=(PREFIX,))
         return None if index is None else replace(index, endings={})
+
+    def bytes_beside(self, ranks: Mapping[str, int | None], kept: Iterable[str]) -> int:
+        """See `LoraFormat.bytes_beside`: ``adapter_config.json``; the card is small."""
+        return 0 if self._pair is None else self._pair.config_bytes(ranks, [key.partition(MARK)[0] for key in kept])
 
     def problem(self, family: Family) -> str | None:
         """``no_names`` for models that transformers has no class of."""
@@ -250,6 +256,15 @@ class _Pair:
         if place.path.endswith(".gate_up_proj") and f"{module}.down_proj" in self._stacked:
             return f"{PREFIX}{module}.base_layer"  # PEFT wraps a module once for each of its parameters
         return PREFIX + module
+
+    def config_bytes(self, ranks: Mapping[str, int | None], whole: list[str]) -> int:
+        """The largest size of the configuration, see `Peft.bytes_beside`."""
+        found: dict[str, int] = {}
+        for number, (name, rank) in enumerate(ranks.items()):
+            place = self.places[name]
+            key, most = self.target_key(place), (4096 - min(number, 1) if rank is None else rank) * place.halves
+            found[key] = max(found.get(key, 0), most)
+        return len(config_text(adapter_config(self.adapter, found, {}, whole)).encode())
 
     @cached_property
     def _stacked(self) -> dict[str, list[tuple[ModulePlace, PairedWeight]]]:

@@ -147,6 +147,11 @@ def adapter_config(
     return config
 
 
+def config_text(config: Mapping[str, Any]) -> str:
+    """The file's text."""
+    return json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+
+
 def _patterns(values: Mapping[str, float], default: float, modules: Sequence[str]) -> dict[str, float]:
     r"""The values that differ from the default, by a pattern that fits one path alone.
 

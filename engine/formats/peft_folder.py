@@ -21,7 +21,7 @@ from engine.disk import disk_errors, sync_folder, write_synced
 from engine.errors import EngineError
 from engine.formats.output_path import REPORT
 from engine.formats.peft import Peft
-from engine.formats.peft_config import ALPHA, BIAS, MARK, WHOLE, Adapter, Stack, adapter_config, model_card
+from engine.formats.peft_config import ALPHA, BIAS, MARK, WHOLE, Adapter, Stack, adapter_config, config_text, model_card
 from engine.formats.safetensors_writer import Added, SafetensorsWriter
 
 WEIGHTS, CONFIG, CARD = "adapter_model.safetensors", "adapter_config.json", "README.md"
@@ -120,7 +120,7 @@ class AdapterFolder(SafetensorsWriter):
             self._close_stack(key)
         size = super().seal(metadata)
         self._config = adapter_config(self._adapter, self._ranks, self._alphas, self._whole)
-        text = json.dumps(self._config, indent=2, ensure_ascii=False) + "\n"
+        text = config_text(self._config)
         with disk_errors(self.folder):
             write_synced(self._temporary / CONFIG, text)
         return size + len(text.encode())

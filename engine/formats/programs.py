@@ -259,7 +259,8 @@ _PEFT = Loads(parameters=False, differences=False, whole=False, reshape=False)
 # vLLM refuses an adapter with whole modules or biases, and one with a module that is no linear layer of the model
 # (peft_helper.py, validate_legal; lora_model.py, check_unexpected_modules). Embeddings and heads are taken for some
 # models alone (embedding_modules), which the weights do not tell. Of the configuration it reads `r` and `lora_alpha`,
-# not the patterns: one scale for all layers. `max_lora_rank` is 16 unless it is given, and one of these.
+# not the patterns: one scale for all layers. Experts and routers stay out: how it holds them was not read.
+# `max_lora_rank` is 16 unless it is given, and one of these.
 _VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 _VLLM = Loads(
     biases=False,
@@ -271,7 +272,7 @@ _VLLM = Loads(
     reshape=False,
     one_scale=True,
     rank_limit=_VLLM_RANKS[-1],
-    never=("*embed_tokens.*", "*lm_head.*"),
+    never=("*embed_tokens.*", "*lm_head.*", "*.experts.*", "*.gate.weight", "*.router.*", "*.shared_expert_gate.*"),
 )
 
 PROGRAMS: tuple[Program, ...] = (

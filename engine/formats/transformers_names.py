@@ -29,6 +29,21 @@ _HEADS = (
     *("lm_head.", "cls.", "score.", "classifier.", "qa_outputs.", "predictions.", "generator_", "pre_classifier."),
     *("discriminator_predictions.", "vocab_", "head.", "decoder.", "embed_out.", "multiple_choice_head."),
 )
+_SIGHTED = (
+    # how a name of the language model begins in files, a name that only such files have, and what begins otherwise in
+    # memory: models with sight, whose levels transformers 5 names anew when it loads them
+    ("model.", "visual.", (("visual.", "model.visual."), ("model.", "model.language_model."))),
+    (
+        "language_model.model.",
+        "language_model.model.",
+        (
+            ("language_model.model.", "model.language_model."),
+            ("language_model.lm_head.", "lm_head."),
+            ("vision_tower.", "model.vision_tower."),
+            ("multi_modal_projector.", "model.multi_modal_projector."),
+        ),
+    ),
+)
 _ENDINGS_OF_BODIES = re.compile(r"(?<!LMHead)(?<!DoubleHeads)Model$")
 _EMBEDDINGS = frozenset(
     (
@@ -84,9 +99,13 @@ class ModelClass:
         cleaned = {clean(name) for name in names}
         self.experts = any(".experts." in name or ".block_sparse_moe." in name for name in cleaned)
         self._body = ""
+        self._levels: tuple[tuple[str, str], ...] = ()
+        for start, mark, levels in _SIGHTED if self.name.endswith("ForConditionalGeneration") else ():
+            found = [any(name.startswith(word) for name in cleaned) for word in (start, mark, "model.language_model.")]
+            self._levels = self._levels or (levels if found == [True, True, False] else ())
         body = _BODIES.get(str(config.get("model_type", "")), "model")
         headed = self.name and not _ENDINGS_OF_BODIES.search(self.name)
-        if headed and body and not any(name.startswith(body + ".") for name in cleaned):
+        if headed and body and not self._levels and not any(name.startswith(body + ".") for name in cleaned):
             self._body = body + "."
         if self.name or not cleaned:
             return
@@ -100,6 +119,9 @@ class ModelClass:
     def path(self, name: str) -> str:
         """The full name of a weight in an object of the class, from its name in the file."""
         name = clean(name)
+        for start, level in self._levels:
+            if name.startswith(start):
+                return level + name.removeprefix(start)
         return self._body + name if self._body and not name.startswith(_HEADS) else name
 
     def place(self, name: str, *, expert: int | None = None, turned: bool = False) -> Place:

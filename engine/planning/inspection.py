@@ -13,7 +13,7 @@ from engine.checkpoints.names_of_files import model_name
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
 from engine.formats.peft_reading import base_model_of, factors_in, keys_in_file, open_lora
-from engine.formats.registry import formats_of, is_lora, likeliest, programs_that_load
+from engine.formats.registry import formats_of, is_lora, likeliest, own_settings, programs_that_load
 from engine.models.blocks import find_blocks
 from engine.models.names import name_tensors
 from engine.models.pairing import Pairing, select
@@ -79,6 +79,7 @@ class LoraSummary:
         other: how many keys there are beside factors and their scales: differences, whole weights, or unknown ones.
         dtypes: safetensors dtype names with how many tensors have them, most frequent first.
         base: the model that it is for, as it says itself; empty where it does not.
+        program: the key of the program that it is for; empty where it names none.
     """
 
     path: Path
@@ -90,6 +91,7 @@ class LoraSummary:
     other: int
     dtypes: tuple[tuple[str, int], ...]
     base: str
+    program: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,7 @@ def inspect_lora(path: Path) -> LoraSummary:
             other=len([key for key in real if key not in own]),
             dtypes=tuple(Counter(file.stored[key].dtype for key in real).most_common()),
             base=base_model_of(file),
+            program=str(own_settings(file.metadata).get("program", "")),
         )
 
 

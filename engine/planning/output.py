@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,12 +17,21 @@ from engine.events import Notice, NoticeCode
 from engine.formats.header_room import header_room
 from engine.formats.lora_format import LoraFormat, Place
 from engine.formats.output_path import Target, check_writable, first_free, output_folder_and_stem, rank_label
-from engine.formats.programs import Loads, Program, limits, program_named
-from engine.formats.registry import format_named, formats_for, programs_that_load
+from engine.formats.programs import Loads, Program, program_named
+from engine.formats.registry import format_named
 from engine.models.families import Family
 from engine.models.pairing import PairedWeight, Pairing, Selection
+from engine.planning.contents import contents, whole_is_loaded
 from engine.planning.costs import enlarging_bytes, matrix_shape, stored_bytes
 from engine.planning.coverage import cover
+from engine.planning.suitability import (
+    check_dtype,
+    check_program,
+    check_suits,
+    unsuitable,
+    unsuitable_program,
+    what_is_loaded,
+)
 from engine.results import Coverage, LeaveOutReason, LeftOut
 from engine.settings import ExtractionSettings, HardwareSettings, SizeBy
 
@@ -75,7 +83,8 @@ class Output:
         target: where it goes.
         counter: the number that is free now for all files of the run.
         header_bytes: room to reserve for its header.
-        base_bytes: what is in it beside its layers: the header, and weights that only the fine-tuned model has.
+        base_bytes: what is in it beside its layers: the header, what a folder holds beside it, and weights that only
+            the fine-tuned model has.
         kept_bytes: what weights of both models take that it holds as the fine-tuned one has them, by canonical name.
         output_bytes: largest size of it.
         identity: everything that decides its bytes, beside the two models.
@@ -125,7 +134,7 @@ class Output:
     def whole_key(self, family: Family, name: str) -> str | None:
         """The key of a weight that is set as a whole; None where it is not loaded."""
         key = self.format.whole_key(family, name)
-        return key if _whole_is_loaded(self.loads, name, key) else None
+        return key if whole_is_loaded(self.loads, name, key) else None
 
     def may_enlarge(self, family: Family, name: str) -> bool:
         """Whether it can enlarge a weight."""
@@ -248,47 +257,16 @@ def _output(
     """
     family, program = pairing.family, program_named(settings.program) if settings.program else None
     row = format_named(settings.key_format).for_pair(pairing)
-    loads = _loads(program, row, family)
-    _check_suits(row, program, family, method)
-    _check_dtype(row, program, loads, family, settings, method)
+    loads = what_is_loaded(program, row, family)
+    check_suits(row, program, family, method)
     goal = _goal(settings, row, loads)
-    kept_known = {weight.name: row.kept_whole(family, weight.name) for weight in selection.extracted}
-    kept_known = {name: keys for name, keys in kept_known.items() if keys}
-    kept = {
-        weight.name: kept_known[weight.name]
-        for weight in selection.extracted
-        if weight.name in kept_known and _whole_module_is_loaded(loads, weight)
-    }
-    rest = [weight for weight in selection.extracted if weight.name not in kept_known]
-    known = {weight.name: _places(row, family, weight, method, settings, loads) for weight in rest}
-    found = {weight.name: _loaded_places(known[weight.name], weight, method, loads) for weight in rest}
-    taken = {key: name for name, places in reversed(found.items()) for key in _keys(places)}  # by the first weight
-    held_places = {name: places for name, places in found.items() if places and _owner(taken, places) == name}
-    if selection.extracted and not held_places:
-        if program is not None and any(known.values()):
-            raise unsuitable_program(program, family, "nothing")
-        raise unsuitable(row, family, "nothing")
-    whole_known = {name: row.whole_key(family, name) for name in selection.new}
-    whole = {name: key for name, key in whole_known.items() if _whole_is_loaded(loads, name, key)}
-    taken = {key: name for name, key in reversed(whole.items()) if key is not None} | taken
-    whole_keys = {name: key for name, key in whole.items() if key is not None and taken[key] == name}
-    details = {name: row.title for name in (*found, *whole_known, *kept_known) if name not in kept}
-    for name, places in found.items():
-        if places and name not in held_places:
-            details[name] = f"{row.title}: the same key as {_owner(taken, places)}"
-    for name, key in whole.items():
-        if key is not None and name not in whole_keys:
-            details[name] = f"{row.title}: the same key as {taken[key]}"
-    names = [name for name in details if name not in held_places and name not in whole_keys]
-    ignored = {name for name, places in known.items() if places and not found[name]} | whole_known.keys() - whole.keys()
-    ignored |= kept_known.keys() - kept.keys()
-    if program is not None:
-        details |= dict.fromkeys(ignored, program.title)
-    not_in_file = _left_out({name: details[name] for name in names}, ignored, selection)
+    check_dtype(row, program, loads, family, settings, method)
+    held_contents = contents(row, program, loads, family, selection, settings, method)
+    held_places, whole_keys, kept = held_contents.places, held_contents.whole_keys, held_contents.kept_whole
     held = [weight for weight in selection.extracted if weight.name in held_places]
     cap = settings.rank_cap if goal is None else goal.cap
     largest_rank = _largest_rank(held, method, cap)
-    _check_program(program, loads, family, settings, largest_rank)
+    check_program(program, loads, family, settings, largest_rank)
     rule = StoringRule.of(
         settings,
         one_alpha=float(largest_rank) if row.one_alpha and held else None,
@@ -297,7 +275,7 @@ def _output(
     )
     if row.names_alpha or (loads is not None and loads.one_scale):
         rule = replace(rule, alpha_is_rank=True, alpha_at=None if rule.alpha is None else largest_rank)
-    all_keys = [key for places in held_places.values() for key in _keys(places)]
+    all_keys = held_contents.keys
     enlarged = _enlarged(held_places)
     unsaid = _unsaid(selection) | settings.newer_defaults
     further = row.metadata_bytes(all_keys)
@@ -305,7 +283,14 @@ def _output(
     # what a size says of itself has room beside: a file of as many bytes as one of a rank can hold the same ranks
     texts = _texts(settings, hardware, unsaid | {"target_size", "size_by"})
     header_bytes = header_room(all_keys, texts, further)
-    base = _LENGTH_BYTES + header_bytes + sum(selection.new[name].value_bytes for name in whole_keys)
+    exact = method.exact_size and goal is None
+    ranks = {
+        weight.name: min(rule.limit(weight.name, method.policy.rank), *matrix_shape(weight.shape)) if exact else None
+        for weight in held
+        if method.stores_factors(weight.kind)
+    }
+    beside = row.bytes_beside(ranks, [key for keys in kept.values() for key in keys])
+    base = _LENGTH_BYTES + header_bytes + beside + sum(selection.new[name].value_bytes for name in whole_keys)
     kept_bytes = _kept_bytes(selection, kept)
     size = (
         base
@@ -327,7 +312,7 @@ def _output(
         places=held_places,
         whole_keys=whole_keys,
         kept_whole=kept,
-        left_out=(*_outside(selection, {*enlarged, *kept}), *not_in_file),
+        left_out=(*_outside(selection, {*enlarged, *kept}), *held_contents.left_out),
         target=target,
         counter=counter,
         header_bytes=header_bytes,
@@ -338,11 +323,6 @@ def _output(
         coverage=cover(pairing, settings.components, {*whole_keys, *enlarged, *kept}),
         goal=goal,
     )
-
-
-def _whole_module_is_loaded(loads: Loads | None, weight: PairedWeight) -> bool:
-    """Whether a weight is loaded that is kept as it is: those of modules go the way of norms, whatever they are."""
-    return loads is None or loads.takes(weight.name, "bias" if weight.kind == "bias" else "norm", factors=False)
 
 
 def _goal(settings: ExtractionSettings, row: LoraFormat, loads: Loads | None) -> SizeGoal | None:
@@ -375,17 +355,6 @@ def _outside(selection: Selection, enlarged: Collection[str]) -> list[LeftOut]:
     ]
 
 
-def _left_out(details: Mapping[str, str], ignored: Collection[str], selection: Selection) -> list[LeftOut]:
-    """What the format has no place for and what the program ignores, by name with what there is to say about it."""
-    reasons = {True: LeaveOutReason.NOT_LOADED, False: LeaveOutReason.NOT_IN_FORMAT}
-    sizes = {name: (math.prod(view.shape), view.component) for name, view in selection.new.items()}
-    sizes |= {weight.name: (weight.numel, weight.component) for weight in selection.extracted}
-    return [
-        LeftOut(name, reasons[name in ignored], detail, numel=sizes[name][0], component=sizes[name][1])
-        for name, detail in details.items()
-    ]
-
-
 def output_notices(output: Output, family: Family) -> tuple[Notice, ...]:
     """Remarks on a file before the start: what its format makes of this family, and what is not in it."""
     notices = list(output.format.notices(family))
@@ -414,77 +383,6 @@ def _rank_notices(output: Output) -> tuple[Notice, ...]:
     return (Notice(NoticeCode.RANK_OPTION, None, data),)
 
 
-def _check_suits(row: LoraFormat, program: Program | None, family: Family, method: LayerMethod) -> None:
-    problem = row.problem(family)
-    if problem is not None:
-        raise unsuitable(row, family, problem)
-    if method.full and not row.holds_differences:
-        raise unsuitable(row, family, "full") if program is None else unsuitable_program(program, family, "full")
-
-
-def _check_dtype(
-    row: LoraFormat,
-    program: Program | None,
-    loads: Loads | None,
-    family: Family,
-    settings: ExtractionSettings,
-    method: LayerMethod,
-) -> None:
-    """Whether there are factors in fp8, with an alpha that can hold their scale, and what reads the format loads them.
-
-    A program that is named and does not load them is left to `_check_program`.
-    """
-    if settings.output_dtype != "fp8_e4m3" or (program is not None and loads is not None and not loads.fp8):
-        return
-    loaded = (loads is None or loads.fp8) and not (row.one_alpha or row.scale_baked)
-    reason = "full" if method.full else "alpha" if settings.alpha != "auto" else "" if loaded else "format"
-    if reason:
-        known = {other.title: limits(other.key, family) for other in formats_for(family)}
-        able = [title for title, limit in known.items() if limit is not None and limit.fp8]
-        reason = reason if able or reason != "format" else "no_format"
-        raise EngineError(
-            ErrorCode.DTYPE_UNSUITABLE, reason=reason, dtype=settings.output_dtype, format=row.title, available=able
-        )
-
-
-def unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:
-    """The error for a format that cannot be used, with the other formats that these models have."""
-    by_contents = reason in ("full", "nothing", "nothing_changed")  # which formats of factors alone do not hold
-    others = [
-        other.title
-        for other in formats_for(family)
-        if other.key != row.key and (other.holds_differences or not by_contents)
-    ]
-    names = {"format": row.title, "family": family.title}
-    return EngineError(ErrorCode.FORMAT_UNSUITABLE, reason=reason, available=others, **names)
-
-
-def _loads(program: Program | None, row: LoraFormat, family: Family) -> Loads | None:
-    """What is loaded of the file; None where nothing is known of it.
-
-    Raises:
-        EngineError: ``program_unsuitable`` where its format cannot be written for such models.
-    """
-    if program is None:
-        return limits(row.key, family)
-    if row.problem(family) is not None:
-        raise unsuitable_program(program, family, "family")
-    return program.loads(family)
-
-
-def _check_program(
-    program: Program | None, loads: Loads | None, family: Family, settings: ExtractionSettings, largest_rank: int
-) -> None:
-    if program is None or loads is None:
-        return
-    if loads.rank_limit is not None and largest_rank > loads.rank_limit:
-        raise unsuitable_program(program, family, "rank", limit=loads.rank_limit)
-    if settings.output_dtype.startswith("fp8") and not loads.fp8:
-        raise unsuitable_program(program, family, "fp8")
-    if loads.equal_ranks and (settings.lora_type.startswith("adaptive") or settings.target_size is not None):
-        raise unsuitable_program(program, family, "equal_ranks")
-
-
 def nothing_changed(output: Output, family: Family) -> EngineError:
     """The error for a run in which all that changed is what a file does not hold."""
     if output.program is not None and output.not_loaded:
@@ -492,58 +390,8 @@ def nothing_changed(output: Output, family: Family) -> EngineError:
     return unsuitable(output.format, family, "nothing_changed")
 
 
-def unsuitable_program(program: Program, family: Family, reason: str, **data: Any) -> EngineError:
-    """The error for a program that a file cannot be written for, with the others that load LoRAs of these models."""
-    others = [row.title for row in programs_that_load(family) if row.key != program.key]
-    names = {"program": program.title, "family": family.title}
-    return EngineError(ErrorCode.PROGRAM_UNSUITABLE, reason=reason, available=others, **names, **data)
-
-
-def _whole_is_loaded(loads: Loads | None, name: str, key: str | None) -> bool:
-    """Whether a weight that is set as a whole is loaded; true of one that the format has no key for."""
-    return loads is None or key is None or loads.takes_whole(name, key)
-
-
-def _loaded_places(
-    places: tuple[Place, ...], weight: PairedWeight, method: LayerMethod, loads: Loads | None
-) -> tuple[Place, ...]:
-    """The places of a layer that are loaded; none where not all of its rows are."""
-    if loads is None:
-        return places
-    if not loads.takes(weight.name, weight.kind, factors=method.stores_factors(weight.kind)):
-        return ()
-    read = tuple(place for place in places if all(loads.takes_key(weight.name, key) for key in place.keys.values()))
-    return read if {place.rows for place in read} == {place.rows for place in places} else ()
-
-
-def _places(
-    row: LoraFormat,
-    family: Family,
-    weight: PairedWeight,
-    method: LayerMethod,
-    settings: ExtractionSettings,
-    loads: Loads | None,
-) -> tuple[Place, ...]:
-    factors = method.stores_factors(weight.kind)
-    places = row.places(family, weight.name, weight.kind, weight.shape, factors=factors)
-    enlarges = settings.set_weight and weight.may_be_enlarged and (loads is None or loads.reshape)
-    if not (places and factors and enlarges):
-        return places
-    key = row.reshape_key(family, weight.name)
-    return places if key is None else (replace(places[0], keys={**places[0].keys, "reshape": key}), *places[1:])
-
-
-def _keys(places: Iterable[Place]) -> list[str]:
-    return [key for place in places for key in place.keys.values()]
-
-
 def _enlarged(places: Mapping[str, tuple[Place, ...]]) -> frozenset[str]:
     return frozenset(name for name, found in places.items() if any("reshape" in place.keys for place in found))
-
-
-def _owner(taken: Mapping[str, str], places: Iterable[Place]) -> str:
-    """The first weight that has one of a weight's keys; the weight itself where there is no other."""
-    return next(iter(dict.fromkeys(taken[key] for key in _keys(places))))
 
 
 def _largest_rank(weights: list[PairedWeight], method: LayerMethod, cap: int) -> int:

@@ -121,9 +121,11 @@ def remove_part_file(journal: Journal) -> None:
 def _remove_folder(folder: Path) -> None:
     """Remove a folder of files; one that has folders in it is none of this program's and stays."""
     with suppress(OSError):
-        for path in [*folder.iterdir()]:
-            path.unlink()
-        folder.rmdir()
+        files = [*folder.iterdir()]
+        if all(path.is_file() for path in files):
+            for path in files:
+                path.unlink()
+            folder.rmdir()
 
 
 def _part_files(journal: Journal) -> list[str]:

@@ -141,6 +141,9 @@ def test_inspect_names_the_programs_that_load_loras_of_a_model_and_verify_the_on
     assert "A LoRA of it can be for ComfyUI, Forge, A1111, InvokeAI" in inspected.err
     assert "vllm" not in call("inspect", pair[0], "--json").json["programs"]
     (forge,) = extract(call, pair, tmp_path / "out", "--for", "forge")
+    described = call("inspect", str(forge["path"]), "--json")
+    assert (described.json["format"], described.json["program"]) == ("comfyui", "forge")
+    assert "a LoRA in the format of ComfyUI \u00b7 for Forge" in described.err
     verified = call("verify", str(forge["path"]), *pair, "--json")
     assert (verified.json["program"], verified.json["unknown_keys"]) == ("forge", [])
     assert verified.json["mean_energy_retained"] == pytest.approx(forge["mean_energy_retained"], abs=1e-6)

@@ -12,7 +12,7 @@ from typing import Any
 import peft_consumer as consumer
 import pytest
 import torch
-from extraction_runs import EXACT, Run, run
+from extraction_runs import EXACT, Run, run, verified
 from model_files import save_pair
 from peft import LoraConfig, get_peft_model
 from peft.utils.other import get_pattern_key
@@ -131,13 +131,18 @@ def test_experts_of_different_ranks_share_a_tensor_and_are_loaded_in_silence(tmp
     assert said == []
 
 
-def test_a_larger_vocabulary_is_loaded_as_the_card_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    base = llama(tie_word_embeddings=True)
-    larger = llama(tie_word_embeddings=True)
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_larger_vocabulary_is_loaded_as_the_card_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tied: bool
+) -> None:
+    base, larger = llama(tie_word_embeddings=tied), llama(tie_word_embeddings=tied)
     larger.resize_token_embeddings(45, mean_resizing=False)
     tuned = consumer.fine_tuned(larger)
     paths = consumer.saved(tuned, tmp_path / "tuned"), consumer.saved(base, tmp_path / "base")
     made = run(paths, tmp_path, **PEFT | EXACT)
+    output = made.result.outputs[0]
+    assert output.mean_energy_retained == pytest.approx(1.0, abs=1e-6), "new rows count, and are there"
+    assert verified(paths, made.lora).mean_energy_retained == pytest.approx(1.0, abs=1e-6)
     card = (made.lora / "README.md").read_text(encoding="utf-8")
     code = card.partition("```python\n")[2].partition("```")[0]
     assert "resize_token_embeddings(45" in code

@@ -21,6 +21,8 @@ from transformers import (
     Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
+    Qwen3MoeConfig,
+    Qwen3MoeForCausalLM,
 )
 
 SIZES: dict[str, Any] = {
@@ -105,3 +107,16 @@ def test_what_is_written_for_vllm_is_what_vllm_takes(tmp_path: Path, key: str, l
     wholes = {module: float(changes[f"{module.removeprefix(VLLM_START)}.weight"].square().sum()) for module in errors}
     assert len(errors) == 14
     assert all(error <= 0.15 * wholes[module] for module, error in errors.items()), "one scale is right for every layer"
+
+
+def test_experts_and_their_router_are_left_out_for_vllm_and_said(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    base: Any = Qwen3MoeForCausalLM(
+        Qwen3MoeConfig(**SIZES, head_dim=16, num_experts=3, moe_intermediate_size=12, num_experts_per_tok=2)
+    )
+    paths = consumer.saved(consumer.fine_tuned(base), tmp_path / "tuned"), consumer.saved(base, tmp_path / "base")
+    made = run(paths, tmp_path, key_format="peft", program="vllm", rank=4)
+    config = json.loads((made.lora / "adapter_config.json").read_text())
+    assert ("target_parameters" in config, config["r"], config["rank_pattern"]) == (False, 4, {})
+    names = {name.rpartition(".")[0] for name, reason in made.left_out.items() if reason == "not_loaded"}
+    assert {"diffusion_model.model.layers.0.mlp.experts.2.up_proj", "diffusion_model.model.layers.1.mlp.gate"} <= names

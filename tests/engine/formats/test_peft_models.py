@@ -18,6 +18,8 @@ from transformers import (
     BertModel,
     Gemma2Config,
     Gemma2ForCausalLM,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
     GPT2Config,
     GPT2LMHeadModel,
     GptOssConfig,
@@ -37,6 +39,8 @@ from transformers import (
     Phi3ForCausalLM,
     PhiConfig,
     PhiForCausalLM,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen2MoeConfig,
@@ -50,6 +54,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from engine.events import Planned
 from engine.session import Session
 
 pytestmark = [
@@ -69,6 +74,10 @@ SIZES: dict[str, Any] = {
     "pad_token_id": 0,
 }
 MOE: dict[str, Any] = {"num_experts": 3, "moe_intermediate_size": 12, "num_experts_per_tok": 2}
+SIGHT = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+SIGHT |= {"image_size": 28, "patch_size": 14}
+QWENS_SIGHT = {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 16}
+ROPE = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4}
 UNTIED = {"tie_word_embeddings": False}
 GPT2 = {"vocab_size": 40, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 16}
 GPT2 |= {"bos_token_id": 0, "eos_token_id": 0}
@@ -86,6 +95,12 @@ MODELS: dict[str, Callable[[], Any]] = {
     "gemma2_tied": lambda: Gemma2ForCausalLM(Gemma2Config(**SIZES, head_dim=8)),
     "phi": lambda: PhiForCausalLM(PhiConfig(**SIZES)),
     "phi3": lambda: Phi3ForCausalLM(Phi3Config(**SIZES)),
+    "gemma3_sighted": lambda: Gemma3ForConditionalGeneration(
+        Gemma3Config(text_config={**SIZES, "head_dim": 8}, vision_config=SIGHT)
+    ),
+    "qwen25_sighted": lambda: Qwen2_5_VLForConditionalGeneration(
+        Qwen2_5_VLConfig(text_config={**SIZES, "rope_parameters": ROPE}, vision_config=QWENS_SIGHT, **UNTIED)
+    ),
     "gpt2_tied": lambda: GPT2LMHeadModel(GPT2Config(**GPT2)),
     "bert": lambda: BertModel(BertConfig(**BERT)),
     "bert_tied": lambda: BertForMaskedLM(BertConfig(**BERT)),
@@ -113,12 +128,20 @@ FAMILIES = {
     "bert_classifier": "bert",
     "llama_body": "llama_base",
 }
-FAMILIES |= {"t5": "t5xxl", "t5_tied": "t5xxl", "t5_encoder": "t5xxl", "gemma2_tied": "gemma2_2b", "phi3": "generic"}
+FAMILIES |= {
+    "t5": "t5xxl",
+    "t5_tied": "t5xxl",
+    "t5_encoder": "t5xxl",
+    "gemma2_tied": "gemma2_2b",
+    "phi3": "generic",
+    "gemma3_sighted": "gemma3_4b",
+    "qwen25_sighted": "qwen25_7b",
+}
 
 
 def shown(pair: str) -> list[dict[str, str]]:
     """What a test of a pair proves, see docs/make_formats.py."""
-    return [{"family": FAMILIES.get(pair, "llama"), "program": "peft"}]
+    return [{"family": FAMILIES.get(pair, "llama")}]
 
 
 _TYING = ("Model has `tie_word_embeddings=True`", "Input and output embeddings are no longer tied")
@@ -158,9 +181,12 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return Pair(request.param, type(base), folder, consumer.logits(tuned), consumer.logits(base))
 
 
-@pytest.mark.shows(shown)
+@pytest.mark.shows(shown, program="peft")
 def test_the_loaded_and_the_merged_model_are_the_fine_tuned_one_at_full_rank(pair: Pair) -> None:
-    adapter = pair.extracted(**EXACT).lora
+    made = pair.extracted(**EXACT)
+    planned = next(event.output_bytes for event in made.events if isinstance(event, Planned))
+    adapter = made.lora
+    assert made.result.outputs[0].size_bytes <= planned
     with consumer.heard() as said:
         model = pair.loaded(adapter)
         assert consumer.error(consumer.logits(model), pair.wanted) < 1e-5

@@ -148,6 +148,18 @@ def test_a_partial_output_goes_with_its_unfinished_journal(
     assert not part.exists()
 
 
+@pytest.mark.parametrize("below", ["adapter_model.safetensors", "somebody/else.txt"])
+def test_a_partial_folder_goes_too_unless_there_are_folders_in_it(
+    below: str, store: DecompositionStore, tmp_path: Path
+) -> None:
+    part = tmp_path / ".lora-0123456789abcdef.part"
+    (part / below).parent.mkdir(parents=True)
+    (part / below).touch()
+    run(pair_of(store), record("a"), finished=False, part_file=str(part))
+    store.clear()
+    assert part.exists() == (below == "somebody/else.txt")
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "lora-1.part", ".lora-1.part.safetensors", "part"])
 def test_no_file_of_another_name_goes_with_a_journal(name: str, store: DecompositionStore, tmp_path: Path) -> None:
     (tmp_path / name).touch()
