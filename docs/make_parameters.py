@@ -44,7 +44,8 @@ def render() -> str:
 def _table(model: type[BaseModel]) -> list[str]:
     rows = ["| Name | Default | Values | Meaning |", "|---|---|---|---|"]
     for spec in field_specs(model):
-        rows.append(f"| `{spec.name}` | `{spec.default_text}` | {_values(spec)} | {_cell(spec.help)} |")
+        several = "; several, for a file each" if spec.repeatable else ""
+        rows.append(f"| `{spec.name}` | `{spec.default_text}` | {_values(spec)}{several} | {_cell(spec.help)} |")
     return rows
 
 

@@ -349,6 +349,8 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
         console.line(f"  {written.path}: {size}, {clause}, the weakest of {layers} {format_share(worst)}.")
     for warning in filter(None, (unrelated_warning(result.large_changes), compared_title(output.coverage))):
         console.warning(warning)
+    if output.strength != 1.0:
+        console.line(f"Written at strength {output.strength:g}; shares are those of the change itself.")
     if several:
         return
     clause, worst_share = (

@@ -102,7 +102,7 @@ class RunDisplay:
             self._console.line(
                 f"{counted(event.layers, 'layer')} on {event.device_title}; "
                 f"{counted(len(event.left_out), 'tensor')} left out; "
-                f"the file will have up to {format_bytes(event.output_bytes)}."
+                f"{_files(event)} have up to {format_bytes(event.output_bytes)}."
             )
             self._task = self._bar.add_task("extracting", total=1.0, words="")
         elif isinstance(event, Notice):
@@ -116,7 +116,8 @@ class RunDisplay:
 
     def _progress(self, progress: ProgressEvent) -> None:
         if self._keeps:
-            self.kept = progress.layers_done
+            kept = progress.layers_done if progress.phase in ("extract", "decompose") else 0
+            self.kept = max(self.kept, kept)  # what is written after these phases is kept already
         words = f"{_PHASES[progress.phase]}layer {progress.layers_done} of {progress.layers_total}"
         if progress.remaining is not None:
             words += f" · {format_seconds(progress.remaining)} left"
@@ -127,3 +128,8 @@ class RunDisplay:
         if not self._console.rich.is_terminal and time.monotonic() >= self._plain_due:
             self._plain_due = time.monotonic() + _PLAIN_SECONDS
             self._console.line(words)
+
+
+def _files(planned: Planned) -> str:
+    count = len(planned.output_names)
+    return "the file will" if count < 2 else f"the {count} files will together"

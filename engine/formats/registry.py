@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from typing import Any, cast, get_args
 
 from engine.errors import EngineError, ErrorCode
@@ -70,14 +68,6 @@ def own_rounding(metadata: Mapping[str, str]) -> RoundOriginal | None:
     """How the sides were compared for a LoRA, from its metadata; None where they were subtracted as they are stored."""
     word = metadata.get("lora_extractor.round_original")
     return cast(RoundOriginal, word) if word in get_args(RoundOriginal) else None
-
-
-def own_strength(metadata: Mapping[str, str]) -> float:
-    """What the change is multiplied by in a LoRA, by its metadata; 1 where that does not say."""
-    with suppress(KeyError, ValueError):
-        strength = float(metadata["lora_extractor.strength"])
-        return strength if math.isfinite(strength) and strength != 0.0 else 1.0
-    return 1.0
 
 
 def likeliest(known: Mapping[LoraFormat, int], metadata: Mapping[str, str]) -> LoraFormat:

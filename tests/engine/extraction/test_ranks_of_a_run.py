@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, Finished, LayerDone, Notice, NoticeCode, Planned, Progress
+from engine.formats.safetensors_writer import SafetensorsWriter
 from engine.planning.variants import variants
 from engine.results import ExtractionResult, OutputFile
 from engine.session import Session
@@ -251,6 +252,11 @@ def test_an_alpha_and_a_strength_of_a_file_change_neither_the_others_nor_its_sha
     plain, weaker = both.outputs
     assert weaker.mean_energy_retained == pytest.approx(plain.mean_energy_retained, abs=1e-6)
     assert (plain.strength, weaker.strength) == (1.0, -0.5)
+    for output in both.outputs:
+        found = verified(pair, output.path)
+        assert found.strength == output.strength
+        assert found.mean_energy_retained == pytest.approx(output.mean_energy_retained, abs=1e-6)
+        assert found.worst_energy_retained == pytest.approx(output.worst_energy_retained, abs=1e-6)
     ours, theirs = load_file(weaker.path), load_file(again.outputs[0].path)
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
     for name in MATRICES:
@@ -312,3 +318,73 @@ def test_the_alpha_of_an_adapter_multiplies_all_its_layers_by_the_same_number(tm
         delta = tuned[name].double() - base[name].double()
         error = float((delta - 4 / 16 * up @ down).norm() / delta.norm())
         assert error <= (1 + 1e-5) * optimum(pair, name, 16) + 1e-6
+
+
+def test_a_disk_that_fills_up_under_one_of_the_files_leaves_none_and_costs_no_layer(
+    pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = variants(EXACT, ranks=RANKS)
+    written = 0
+    real = SafetensorsWriter.add
+
+    def add(writer: SafetensorsWriter, name: str, tensor: torch.Tensor) -> None:
+        nonlocal written
+        written += 1
+        if written > 30:
+            raise EngineError(ErrorCode.DISK_FULL, file=writer.folder, reason="No space left on device")
+        real(writer, name, tensor)
+
+    with Session(*pair, DecompositionStore(tmp_path / "store")) as session:
+        monkeypatch.setattr(SafetensorsWriter, "add", add)
+        with pytest.raises(EngineError) as caught:
+            extracted(session, tmp_path / "out", *files)
+        assert caught.value.code is ErrorCode.DISK_FULL
+        assert not (tmp_path / "out").exists()
+        monkeypatch.undo()
+        result = extracted(session, tmp_path / "out", *files)
+    assert result.layers_reused >= 3
+    assert len(result.outputs) == len(contents(tmp_path / "out")) == 3
+
+
+def test_folders_and_files_of_a_run_share_the_number(tmp_path: Path) -> None:
+    shapes = {f"model.layers.0.self_attn.{part}_proj.weight": (32, 32) for part in "qkvo"}
+    shapes |= {"model.embed_tokens.weight": (64, 32), "model.norm.weight": (32,)}
+    base = {name: random_tensor(*shape, seed=number) for number, (name, shape) in enumerate(shapes.items())}
+    tuned = {name: value + 0.1 * random_tensor(*value.shape, seed=50) for name, value in base.items()}
+    pair = save_model(tmp_path / "tuned.safetensors", tuned), save_model(tmp_path / "base.safetensors", base)
+    (tmp_path / "out" / "lora_peft_rank_4_fp32_balanced_b10_bs1_00001_").mkdir(parents=True)
+    with Session(*pair) as session:
+        result = extracted(session, tmp_path / "out", *variants(EXACT, ranks=[4, 8], formats=["comfyui", "peft"]))
+    names = [output.path.name.removesuffix(".safetensors") for output in result.outputs]
+    assert names == [
+        f"lora{word}_rank_{rank}_fp32_balanced_b10_bs1_00002_" for word in ("", "_peft") for rank in (4, 8)
+    ]
+    assert [output.path.is_dir() for output in result.outputs] == [False, False, True, True]
+    for output, rank in zip(result.outputs[2:], (4, 8), strict=True):
+        assert json.loads((output.path / "adapter_config.json").read_text())["r"] == rank
+        assert report_of(output)["rank"] == str(rank)
+
+
+def test_a_program_stands_in_the_name_where_another_programs_file_would_have_it(tmp_path: Path) -> None:
+    block = "model.diffusion_model.double_blocks.0."
+    shapes = {
+        f"{block}img_attn.qkv.weight": (96, 32),
+        f"{block}img_attn.norm.query_norm.scale": (32,),
+        "model.diffusion_model.single_blocks.0.linear1.weight": (96, 32),
+        "model.diffusion_model.vector_in.in_layer.weight": (32, 16),
+        "model.diffusion_model.txt_in.weight": (32, 16),
+    }
+    base = {name: random_tensor(*shape, seed=number) for number, (name, shape) in enumerate(shapes.items())}
+    tuned = {name: value + 0.1 * random_tensor(*value.shape, seed=50) for name, value in base.items()}
+    pair = save_model(tmp_path / "tuned.safetensors", tuned), save_model(tmp_path / "base.safetensors", base)
+
+    def names(**several: list[str]) -> list[str]:
+        first, *also = variants(EXACT, **several)  # type: ignore[arg-type]
+        outputs = session.plan(first, HARDWARE, tmp_path / "out", also).outputs
+        return [output.name.partition("_rank_8_")[0] for output in outputs]
+
+    with Session(*pair) as session:
+        assert session.pairing.family.key == "flux"
+        assert names(programs=["forge"]) == ["lora"]
+        assert names(programs=["forge", "comfyui"]) == ["lora_forge", "lora_comfyui"]
+        assert names(programs=["forge", "invokeai"], formats=["comfyui"]) == ["lora_forge", "lora_kohya", "lora"]

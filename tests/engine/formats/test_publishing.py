@@ -119,9 +119,9 @@ def test_outputs_of_one_name_are_counted_on(tmp_path: Path) -> None:
     assert [path.name for path, _ in placed] == ["a_00001_.safetensors", "a_00002_.safetensors"]
 
 
-def test_a_folder_takes_part_in_the_number_and_its_report_lies_beside_it(tmp_path: Path) -> None:
+def test_a_folder_takes_part_in_the_number_and_its_report_lies_in_it(tmp_path: Path) -> None:
     target = Target(tmp_path, "my_lora_peft_rank_adaptive_fro_0.85_fp16_", ending="")
     assert target.path(3).name == "my_lora_peft_rank_adaptive_fro_0.85_fp16_00003_"
-    assert target.report(3).name == "my_lora_peft_rank_adaptive_fro_0.85_fp16_00003_.json"
+    assert target.report(3).parent == target.path(3)
     target.path(1).mkdir()
     assert (target.taken(1), target.taken(2)) == (True, False)

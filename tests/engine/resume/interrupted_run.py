@@ -1,6 +1,8 @@
 """A run in a process of its own, to be killed: prints each layer that counts as done.
 
 python interrupted_run.py FINETUNED ORIGINAL STORE OUTPUT SETTINGS_JSON [SECONDS_PER_LAYER]
+
+The settings are a list of those of each file.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ def main(finetuned: str, original: str, store: str, output: str, settings: str, 
     torch.set_num_threads(2)
     hardware = HardwareSettings(device="cpu", batch_size=2)
     with Session(Path(finetuned), Path(original)) as session:
-        plan = session.plan(ExtractionSettings(**json.loads(settings)), hardware, Path(output))
+        first, *further = (ExtractionSettings(**values) for values in json.loads(settings))
+        plan = session.plan(first, hardware, Path(output), further)
         print("planned", flush=True)
         executor, kept = watched_by(Watch(pause(float(seconds)))), DecompositionStore(Path(store))
         for event in extract(plan, session.finetuned, session.original, CancelToken(), store=kept, executor=executor):

@@ -27,7 +27,7 @@ from engine.events import Event, Finished, LayerDone, Notice, NoticeCode
 from engine.results import ExtractionResult
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
-from engine.store import DecompositionStore
+from engine.store import DecompositionStore, JournalWriter, Record
 
 HARDWARE = HardwareSettings(device="cpu", batch_size=2)
 HERE = Path(__file__).parent
@@ -112,6 +112,8 @@ def test_rows_have_their_block_whether_fresh_or_reused(
         {"lora_type": "full", "output_dtype": "fp32"},
         {"clamp_max_loss": 1.0, "algorithm": "svd_lowrank"},
         {"exclude": "*layers.3*", "bias_diff": False},
+        {"output_dtype": "fp8_e4m3"},
+        {"output_dtype": "fp8_e4m3", "clamp_max_loss": 1.0, "lora_type": "adaptive_energy", "adaptive_param": 0.6},
     ],
     ids=str,
 )
@@ -336,11 +338,12 @@ def resumed(arguments: list[str]) -> tuple[Path, int]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no kill -9 there")
-@pytest.mark.parametrize("kind", ["standard", "full"])
+@pytest.mark.parametrize("kind", ["standard", "full", "several"])
 def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
     kind: str, pair: tuple[Path, Path], tmp_path: Path, often: int
 ) -> None:
-    settings = json.dumps({"filename_prefix": "lora", "lora_type": kind})
+    files: dict[str, list[dict[str, Any]]] = {"several": [{"rank": 2}, {"rank": 8, "strength": 0.5}, {"rank": 4}]}
+    settings = json.dumps([{"filename_prefix": "lora", **values} for values in files.get(kind, [{"lora_type": kind}])])
     models = [str(path) for path in pair]
     whole, _ = resumed([*models, str(tmp_path / "none"), str(tmp_path / "whole"), settings])
     for number in range(10 if often > 100 else 1):
@@ -350,7 +353,12 @@ def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes(
         assert not list(Path(folders[1]).glob("*.safetensors"))
         path, kept = resumed([*models, *folders, settings])
         assert kept >= len(done) >= moment
-        assert path.read_bytes() == whole.read_bytes()
+        assert contents(path.parent) == contents(whole.parent)
+        assert not list(path.parent.glob(".*")), "no temporary file is left"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
 
 
 def test_a_disk_with_room_for_the_output_only_keeps_it_for_the_output(
@@ -494,3 +502,16 @@ def test_what_was_only_measured_hides_no_nan_from_a_run_that_wants_it(tmp_path: 
         with pytest.raises(EngineError) as caught:
             list(session.extract(wanted, CancelToken()))
     assert (caught.value.code, caught.value.tensor) == (ErrorCode.NON_FINITE, "diffusion_model.a.bias")
+
+
+def test_a_journal_that_takes_no_record_leaves_the_output_alone(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: JournalWriter, record: Record) -> None:
+        raise EngineError(ErrorCode.DISK_FULL, file=self.path, reason="no space left")
+
+    monkeypatch.setattr(JournalWriter, "append", full)
+    result, events = extract(pair, tmp_path / "out", store)
+    assert NoticeCode.JOURNAL_OFF in codes(events)
+    assert result is not None
+    assert bytes_of(result) == bytes_of(finished(pair, tmp_path / "without", None))
