@@ -16,7 +16,7 @@ from typing import Any
 
 MARK = "|"
 """Divides what the writer makes of a tensor from its key; no name of a weight has it."""
-WHOLE, BIAS = "whole", "bias"  # a weight as it is, under this key and those behind; a bias, whose key depends on others
+WHOLE, BIAS = "whole", "bias"  # a weight as it is; a bias, whose key depends on what else is in the file
 PREFIX = "base_model.model."
 DOWN, UP = ".lora_A.weight", ".lora_B.weight"
 EMBEDDING_DOWN, EMBEDDING_UP = ".lora_embedding_A", ".lora_embedding_B"
