@@ -14,6 +14,7 @@ from engine.checkpoints import open_checkpoint
 from engine.checkpoints.tensors import read_view
 from engine.models.families import FAMILIES
 from engine.models.layouts import LAYOUTS, OPEN_CLIP, Fuse, Layout, Rename, Swap
+from engine.models.layouts.layout import Share
 
 QKV = Layout(
     "toy",
@@ -150,3 +151,31 @@ def test_a_layout_says_where_its_names_come_from(layout: Layout) -> None:
 def test_a_fused_weight_of_no_rows_is_split_into_empty_ones(tmp_path: Path) -> None:
     found = read(tmp_path, {"b.1.fused": torch.ones(0, 4), "b.2.weight": torch.ones(2, 2)})
     assert [tuple(found[name].shape) for name in ("blocks.1.one", "blocks.1.two")] == [(0, 4), (0, 4)]
+
+
+def test_the_rows_of_a_joined_weight_are_told_by_its_shape_or_by_the_sizes_in_a_file() -> None:
+    names = [f"b.0.to_{part}.weight" for part in "qkv"]
+    name = "blocks.0.qkv.weight"
+    equal = [(0, 4), (4, 8), (8, 12)]
+    assert QKV.shares(name, (12, 5), ()) == tuple(map(Share, names, equal))
+    assert [share.rows for share in QKV.shares(name, (12, 5), (), (6, 3, 3))] == [(0, 6), (6, 9), (9, 12)]
+    assert QKV.shares(name, (13, 5), ()) == QKV.shares(name, (12, 5), (), (6, 3, 2)) == ()
+
+
+def test_square_parts_have_as_many_rows_as_columns_and_the_others_share_the_rest() -> None:
+    row = Fuse(("q", "k", "v"), ("qkv",), square=1)
+    layout = Layout("toy", "toy", "the tests", (row,))
+    assert [share.rows for share in layout.shares("qkv", (8, 4), ())] == [(0, 4), (4, 6), (6, 8)]
+    assert layout.shares("qkv", (9, 4), ()) == layout.shares("qkv", (4, 4), ()) == layout.shares("qkv", (8,), ()) == ()
+
+
+def test_a_part_of_what_the_layout_stores_as_one_has_no_place_of_its_own() -> None:
+    assert QKV.shares("blocks.1.two", (3, 4), ()) == ()
+
+
+def test_swapped_and_turned_weights_are_said_to_be_so_unless_their_block_goes_on() -> None:
+    assert QKV.shares("blocks.0.last.weight", (6, 4), ()) == (Share("b.0.last.weight", swapped=True),)
+    assert QKV.shares("blocks.0.last.weight", (6, 4), ("b.0.more.weight",)) == (Share("b.0.last.weight"),)
+    assert QKV.shares("blocks.0.turned.weight", (6, 4), ()) == (Share("b.0.turned.weight", transposed=True),)
+    assert QKV.shares("else.weight", (6, 4), ()) == (Share("else.weight"),)
+    assert [QKV.knows(name) for name in ("blocks.0.last.weight", "else.weight")] == [True, False]
