@@ -24,6 +24,7 @@ from engine.decompose.method import StoredPart
 from engine.events import Notice, NoticeCode
 from engine.formats.lora_format import LayerKeys, LoraFacts, LoraFormat, LoraIndex, Place, index_of
 from engine.models.families import Family
+from engine.models.layouts import HUNYUAN_VIDEO_TENCENT
 from engine.models.names import DENOISER
 from engine.models.pairing import Pairing
 
@@ -41,6 +42,7 @@ _PARAMETERS_OF_PIXART = {
     "caption_projection.y_embedding": "y_embedder.y_embedding",
 }
 _DIFFERENCE, _BIAS_DIFFERENCE, _WHOLE, _RESHAPE = ".diff", ".diff_b", ".set_weight", ".reshape_weight"
+_ENDINGS = (*_FACTORS.values(), _DIFFERENCE, _BIAS_DIFFERENCE, _WHOLE, _RESHAPE)
 
 _RENAMED_NORMS: dict[str, str] = {
     # family -> the ending of the names of norms that ComfyUI gives the ending `.weight`
@@ -133,7 +135,7 @@ class ComfyUI(LoraFormat):
         index = index_of(rest, endings) or LoraIndex({}, unknown=tuple(rest))
         layers: dict[str, LayerKeys] = {**index.layers}
         layers |= {f"{module}.bias": {"difference": key} for module, key in biases.items()}
-        return replace(index, layers=layers, whole=whole) if layers or whole else None
+        return replace(index, layers=layers, whole=whole, earlier=_earlier(keys)) if layers or whole else None
 
     def notices(self, family: Family) -> tuple[Notice, ...]:
         """See `LoraFormat.notices`."""
@@ -185,3 +187,29 @@ def _renamed(family: Family, name: str) -> tuple[str, ...]:
     if ending is None or not name.startswith(DENOISER) or not name.endswith(ending):
         return ()
     return (name.removesuffix(".scale") + ".weight",)
+
+
+def _earlier(keys: Collection[str]) -> dict[str, str]:
+    """Keys as they are written now -> those of a file that an earlier version wrote."""
+    found: dict[str, str] = {}
+    for key in keys:
+        encoder = _ENCODER_NAME.fullmatch(key)
+        if encoder is not None:
+            inner, ending = _cut(encoder[2])
+            for prefixes in (*_TEXT_ENCODERS.values(), _REFINER):
+                base = _short_base(prefixes, encoder[1], inner)
+                if base is not None:
+                    found[base + ending] = key
+        elif key.startswith(DENOISER):
+            inner, ending = _cut(key[len(DENOISER) :])
+            stored = f"{inner}.weight"
+            name = HUNYUAN_VIDEO_TENCENT.canonical_names(stored)[0]
+            if name != stored and HUNYUAN_VIDEO_TENCENT.stored_names(name) == (stored,):
+                found[DENOISER + name.removesuffix(".weight") + ending] = key
+    return found
+
+
+def _cut(key: str) -> tuple[str, str]:
+    """A key's base and ending."""
+    ending = next((ending for ending in _ENDINGS if key.endswith(ending)), "")
+    return key.removesuffix(ending), ending

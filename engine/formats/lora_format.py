@@ -85,12 +85,14 @@ class LoraIndex:
         whole: keys of weights that are set as a whole.
         unknown: keys that the format does not have.
         endings: of the keys of factors, by part: behind a layer's name.
+        earlier: keys that the format writes now -> those of the file, which an earlier version wrote instead.
     """
 
     layers: Mapping[str, LayerKeys]
     whole: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     endings: Mapping[StoredPart, str] = field(default_factory=dict)
+    earlier: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_factors(self) -> bool:
@@ -110,8 +112,9 @@ class LoraIndex:
         return {"alpha": layer + self.endings["alpha"], **keys}
 
     def found(self, keys: LayerKeys) -> dict[StoredPart, str]:
-        """Those of a layer's keys that are in the file."""
-        return {part: key for part, key in keys.items() if key in self._known}
+        """Those of a layer's keys that are in the file, or what an earlier version wrote in their stead."""
+        present = {part: key if key in self._known else self.earlier.get(key, key) for part, key in keys.items()}
+        return {part: key for part, key in present.items() if key in self._known}
 
     @cached_property
     def _known(self) -> frozenset[str]:
