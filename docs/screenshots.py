@@ -23,7 +23,7 @@ HOME = Path("/tmp/you")  # is seen in some of the pictures
 SCREEN = (1280, 800)
 COLOURS = 255
 SHOWN = (
-    "explore first-start layers log queue queue-done ready result running settings stopped verified".split()  # noqa: SIM905
+    "explore first-start layers log queue queue-done ready result running settings several stopped verified".split()  # noqa: SIM905
 )
 SHARP = ("result", "running")  # also at 200 %
 

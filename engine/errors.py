@@ -53,6 +53,7 @@ class ErrorCode(str, Enum):
     PART_UNKNOWN = "part_unknown"
     SIZE_TOO_SMALL = "size_too_small"
     SIZE_UNSUITABLE = "size_unsuitable"
+    DTYPE_UNSUITABLE = "dtype_unsuitable"
     PROGRAM_UNKNOWN = "program_unknown"
     PROGRAM_UNSUITABLE = "program_unsuitable"
 

@@ -55,6 +55,8 @@ class NoticeCode(str, Enum):
     SIZE_SURVEYED = "size_surveyed"
     SIZE_CONTINUED = "size_continued"
     RANKS_SHARED = "ranks_shared"
+    STORED_FP16 = "stored_fp16"
+    FP8_HALVES = "fp8_halves"
     NOT_LOADED = "not_loaded"
     RANK_OPTION = "rank_option"
 

@@ -153,6 +153,7 @@ def layer_row(
         seconds=StageSeconds(),
         grown_energy=grown,
         rounded=(weight.rounding and weight.rounding.rounded) or "",
+        below_normal=how.below_normal,
     )
 
 
@@ -178,6 +179,7 @@ def stored_row(row: LayerResult, method: LayerMethod, rule: StoringRule, how: St
         relative_error=how.relative_error,
         clamp=how.clamp,
         stored_dtype=how.dtype,
+        below_normal=how.below_normal,
     )
 
 

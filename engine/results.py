@@ -181,13 +181,15 @@ class LayerResult:
         singular_values: those computed, largest first (at least `rank` of them; empty for stored differences).
         capped: the adaptive rule asked for more than the cap.
         clamp: ``off``, ``clamped`` or ``kept`` (clamping would have cost more than allowed).
-        stored_dtype: safetensors name of the stored dtype, ``F16``, ``BF16`` or ``F32``.
+        stored_dtype: safetensors name of the stored dtype, ``F16``, ``BF16``, ``F32`` or ``F8_E4M3``.
         solver: which algorithm decided the answer; empty for stored differences.
         seconds: time by stage.
         grown_energy: squared norm of what the fine-tuned weight has beyond the original's shape, which is not in the
             layer; in the JSON report where there is such a part.
         rounded: the side that was rounded as the other one is stored before they were subtracted, ``original`` or
             ``finetuned``; empty where none was.
+        below_normal: share of the numbers of fp8 factors that lie below the smallest normal one, 2^-6, and so have
+            fewer bits; in the JSON report of such layers alone.
     """
 
     name: str
@@ -208,6 +210,7 @@ class LayerResult:
     seconds: StageSeconds
     grown_energy: float = 0.0
     rounded: str = ""
+    below_normal: float = 0.0
 
 
 LARGE_CHANGE = 0.5

@@ -21,10 +21,10 @@ from pydantic import (
 
 LoraType = Literal["standard", "full", "adaptive_ratio", "adaptive_quantile", "adaptive_energy", "adaptive_fro"]
 Algorithm = Literal["svd_linalg", "svd_lowrank"]
-OutputDtype = Literal["fp16", "bf16", "fp32"]
+OutputDtype = Literal["fp16", "bf16", "fp32", "fp8_e4m3"]
 RoundOriginal = Literal["auto", "on", "off"]
 SizeBy = Literal["uniform", "energy", "relative"]
-SAFETENSORS_DTYPES: dict[OutputDtype, str] = {"fp16": "F16", "bf16": "BF16", "fp32": "F32"}
+SAFETENSORS_DTYPES: dict[OutputDtype, str] = {"fp16": "F16", "bf16": "BF16", "fp32": "F32", "fp8_e4m3": "F8_E4M3"}
 Component = Literal["denoiser", "text_encoders", "vae", "other"]
 VramUsageMode = Literal["conservative", "balanced", "aggressive"]
 
@@ -141,7 +141,9 @@ class ExtractionSettings(BaseModel):
         "fp16",
         title="Precision",
         description="Number format of the file. fp16 suits nearly everything; a tensor that fp16 would damage is "
-        "stored in fp32 and reported.",
+        "stored in fp32 and reported. fp8_e4m3 takes half the bytes of fp16, so that twice the rank fits in the same "
+        "file; for ComfyUI and Forge alone.",
+        json_schema_extra={"choice_titles": {"fp8_e4m3": "fp8 (e4m3)"}},
     )
     key_format: str = Field(  # its choices are the rows of `engine.formats.registry`, which planning asks
         "comfyui",

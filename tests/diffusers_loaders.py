@@ -171,6 +171,28 @@ LOADERS: dict[str, Loaded] = {
 }  # fmt: skip
 
 
+def hidream() -> LayoutModel:
+    """Whose names are diffusers' own; its gates of experts are bare parameters called weights."""
+
+    def build() -> torch.nn.Module:
+        return diffusers.HiDreamImageTransformer2DModel(
+            patch_size=2, in_channels=4, out_channels=4, num_layers=1, num_single_layers=1, attention_head_dim=8,
+            num_attention_heads=4, caption_channels=[16, 16], text_emb_dim=8, num_routed_experts=2,
+            num_activated_experts=2, axes_dims_rope=(4, 2, 2), max_resolution=(8, 8), llama_layers=[0, 0],
+        )  # fmt: skip
+
+    shapes = {name: tuple(value.shape) for name, value in build().state_dict().items()}
+    return LayoutModel("hidream", "native", shapes, dict, build)
+
+
+LOADERS_ALONE: dict[str, Loaded] = {
+    # of which it is shown that every weight arrives, without a run of the model
+    "wan_vace": Loaded(layout_models.wan_vace, lora_pipeline.WanLoraLoaderMixin, dict),
+    "ltx2": Loaded(layout_models.ltx2, lora_pipeline.LTX2LoraLoaderMixin, dict),
+    "hidream": Loaded(hidream, lora_pipeline.HiDreamImageLoraLoaderMixin, dict),
+}
+
+
 def scaled(native: Tensors) -> Tensors:
     """Weights small enough for a model of random numbers to compute something tame; norms stay near one."""
     return {
@@ -197,7 +219,7 @@ def build(family: str, state: Tensors) -> torch.nn.Module:
     """diffusers' model with a state dict in its own names."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        model = LOADERS[family].model().build().eval()
+        model = (LOADERS | LOADERS_ALONE)[family].model().build().eval()
     model.load_state_dict(state, strict=True)
     return model
 
@@ -246,12 +268,14 @@ def silence_demanded() -> Iterator[None]:
 
 def load(family: str, model: torch.nn.Module, lora: Path) -> None:
     """Load a LoRA as the family's pipelines do, class methods alone; every warning is an error."""
-    row = LOADERS[family]
+    row = (LOADERS | LOADERS_ALONE)[family]
     with silence_demanded():
         found = row.loader.lora_state_dict(str(lora), return_lora_metadata=True, return_alphas=True)
         state, metadata = found[0], found[-1]
         alphas = {"network_alphas": found[1]} if len(found) == 3 else {}
         assert state
+        if row.loader is lora_pipeline.WanLoraLoaderMixin:
+            state = row.loader._maybe_expand_t2v_lora_for_i2v(transformer=model, state_dict=state)
         if row.prefix == "unet":
             row.loader.load_lora_into_unet(state, **alphas, unet=model, metadata=metadata, adapter_name="ours")
         else:

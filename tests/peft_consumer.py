@@ -77,7 +77,7 @@ def logits(model: Any, **inputs: torch.Tensor) -> torch.Tensor:
     """What the model says to a few tokens."""
     tokens = torch.arange(3, 9)[None]
     inputs = inputs or {"input_ids": tokens}
-    if getattr(model.config, "is_encoder_decoder", False):
+    if getattr(model.config, "is_encoder_decoder", False) and hasattr(model, "decoder"):
         inputs = {**inputs, "decoder_input_ids": tokens}
     with torch.no_grad():
         return model.eval()(**inputs)[0]

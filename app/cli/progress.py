@@ -116,7 +116,8 @@ class RunDisplay:
 
     def _progress(self, progress: ProgressEvent) -> None:
         if self._keeps:
-            self.kept = progress.layers_done
+            kept = progress.layers_done if progress.phase in ("extract", "decompose") else 0
+            self.kept = max(self.kept, kept)  # what is written after these phases is kept already
         words = f"{_PHASES[progress.phase]}layer {progress.layers_done} of {progress.layers_total}"
         if progress.remaining is not None:
             words += f" · {format_seconds(progress.remaining)} left"

@@ -39,9 +39,7 @@ MEANINGS: dict[tuple[str, str], str] = {
         "load it, such as ComfyUI and Forge.",
     ),
     ("size_by", "uniform"): marked("choices", "All layers get nearly the same rank."),
-    ("size_by", "energy"): marked(
-        "choices", "Layers that changed most, per byte, get higher ranks. Can be worse at very small sizes."
-    ),
+    ("size_by", "energy"): marked("choices", "Higher ranks where a byte keeps the most of the change."),
     ("size_by", "relative"): marked("choices", "Layers that changed most beside their own weight get higher ranks."),
     ("round_original", "auto"): marked("choices", "Where the fine-tuned model is stored more coarsely."),
     ("round_original", "on"): marked("choices", "The side that is stored more finely is rounded as the other one."),

@@ -110,6 +110,10 @@ ERRORS: dict[ErrorCode, tuple[str, str]] = {
         marked("errors", "{tensor} holds the value {value:.3g}, which does not fit {dtype}. Nothing was written."),
         marked("errors", "Choose bf16 or fp32 as the precision."),
     ),
+    ErrorCode.DTYPE_UNSUITABLE: (
+        marked("errors", "This file cannot be written in {dtype}."),
+        marked("errors", "Choose fp16 as the precision."),
+    ),
     ErrorCode.DECODING_FAILED: (
         marked("errors", "{tensor} in {file} cannot be decoded as {encoding}: {reason}."),
         marked("errors", "The file is damaged or was written by a faulty program; get it again."),
@@ -313,6 +317,18 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
     (ErrorCode.FORMAT_UNSUITABLE, "nothing_changed"): (
         marked("errors", "The format of {format} has no place for what changed: nothing that it holds has changed."),
         marked("errors", "Select other parts or layers, or choose another format: {available}."),
+    ),
+    (ErrorCode.DTYPE_UNSUITABLE, "format"): (
+        marked("errors", "Not all programs that read the format of {format} load factors in {dtype}."),
+        marked("errors", "Choose fp16 as the precision, or another format: {available}."),
+    ),
+    (ErrorCode.DTYPE_UNSUITABLE, "full"): (
+        marked("errors", "The type full stores whole differences, which are never in {dtype}."),
+        marked("errors", "Choose fp16 as the precision, or another type, such as standard."),
+    ),
+    (ErrorCode.DTYPE_UNSUITABLE, "alpha"): (
+        marked("errors", "In {dtype} each layer's alpha holds the scale of its factors, and cannot be chosen."),
+        marked("errors", "Leave the alpha at auto, or choose fp16 as the precision."),
     ),
     (ErrorCode.PROGRAM_UNSUITABLE, "nothing"): (
         marked("errors", "{program} loads none of the selected weights."),

@@ -91,6 +91,12 @@ NOTICES: dict[NoticeCode, str] = {
         "these.",
     ),
     NoticeCode.STORED_FP32: marked("messages", "{name} is stored in fp32: {dtype} would lose too much of it."),
+    NoticeCode.STORED_FP16: marked("messages", "{name} is stored in fp16: {dtype} would lose too much of it."),
+    NoticeCode.FP8_HALVES: marked(
+        "messages",
+        "A file in fp8 takes half the bytes of one in fp16: rank {double} takes what rank {rank} takes there, and "
+        "keeps more.",
+    ),
     NoticeCode.LAYERS_CAPPED: marked(
         "messages", "The rank limit of {rank} cut {layers} short; raise the rank to keep what the rule asked for."
     ),

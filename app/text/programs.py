@@ -75,7 +75,7 @@ class Target:
         """What it is, and where a family is known what will not be loaded of it: a line each."""
         lines = [self.about]
         if family is not None and not self.suits(family):
-            text = _tr("Not for these models ({family}).")
+            text = _tr("Not for these models: {family}.")
             if family.key == "generic":
                 text = _tr("Not for these models.")
             lines.append(text.format(family=family.title))

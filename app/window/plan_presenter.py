@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
@@ -16,6 +17,7 @@ from app.text.headline import (
     whole_offer,
 )
 from app.text.notices import notice_text, rounding_warning
+from app.text.outputs import shown_name
 from app.text.translation import whole
 from app.text.window_text import NOT_OF_THE_MODELS, why_not
 from app.widgets.bar.bottom_bar import BottomBar
@@ -107,7 +109,7 @@ class WindowPlan(QObject):
         elif current is not None and current.plan is not None:
             plan = current.plan
             warning = next(iter(self._unrelated(current.request)), "") or coverage_title(plan.coverage)
-            name, *others = (output.name for output in plan.outputs)
+            name, *others = (shown_name(Path(output.name)) for output in plan.outputs)
             self._bar.show_ready(name, plan.output_bytes, plan.folder, current.kept, warning, others)
         elif state is State.IDLE:
             self._show_why_not(current)

@@ -10,6 +10,7 @@ import math
 
 import torch
 
+from engine.decompose.fp8_factors import FP8
 from engine.decompose.method import StoringRule
 from engine.decompose.stored_layer import Factors
 from engine.settings import SAFETENSORS_DTYPES
@@ -36,7 +37,7 @@ def enlarge(
     """
     rows, columns = original
     if factors is None:
-        empty = _DTYPES[SAFETENSORS_DTYPES[rule.output_dtype]]
+        empty = _DTYPES[SAFETENSORS_DTYPES[rule.difference_dtype]]
         factors = Factors(torch.zeros(rows, 0, dtype=empty), torch.zeros(0, columns, dtype=empty), torch.tensor(0.0))
     rank, identity = factors.up.shape[1], torch.eye(enlarged_rank((new.shape[0], new.shape[1])))
     scale = float(factors.alpha) / rank if rank else 1.0
@@ -44,7 +45,7 @@ def enlarge(
     new = new if rule.strength == 1.0 else new * rule.strength
     left, right = (new, identity) if new.shape[0] >= new.shape[1] else (identity, new)
     blocks = _blocks(factors, root * left, root * right, by_rows=shape[0] > rows)
-    dtype = factors.up.dtype
+    dtype = torch.float16 if factors.up.dtype is FP8 else factors.up.dtype  # which holds all of fp8 as it is
     up, down = (block.to(dtype) for block in blocks)
     if not (bool(torch.isfinite(up).all()) and bool(torch.isfinite(down).all())):
         up, down = blocks

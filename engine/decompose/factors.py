@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 
 from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.delta import energy
 from engine.decompose.factor_error import ExactFactors
+from engine.decompose.fp8_factors import FP8, Fp8Factors, fit_fp8, fp8_at
 from engine.decompose.method import StoringRule
 from engine.decompose.pieces import Pieces
 from engine.decompose.stored_layer import Difference, Factors, StoredLayer
@@ -18,7 +20,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.settings import SAFETENSORS_DTYPES
 from engine.steps import check
 
-_TORCH_DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
+_TORCH_DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F8_E4M3": FP8}
 CLAMP_QUANTILE = 0.99
 # Largest relative change of a tensor's norm by rounding. bf16 always loses about 0.15 %: that is its precision.
 ROUNDING_LIMITS = {torch.float16: 1e-3, torch.bfloat16: 4e-3, torch.float32: 1.0}
@@ -40,6 +42,7 @@ class Storing:
         energy_before: 1 - |delta - kept|^2 / |delta|^2 before clamping and rounding.
         energy_retained: the same for the tensors as they will be loaded, divided by the strength.
         relative_error: |delta - loaded / strength| / |delta|.
+        below_normal: share of the factors' numbers that lie below fp8's smallest normal one; 0 for other dtypes.
     """
 
     clamp: str
@@ -50,6 +53,14 @@ class Storing:
     energy_before: float
     energy_retained: float
     relative_error: float
+    below_normal: float = 0.0
+
+    def document(self) -> dict[str, Any]:
+        """JSON values; without what is only said of fp8, which earlier versions do not know."""
+        values = asdict(self)
+        if self.dtype != "F8_E4M3":
+            del values["below_normal"]
+        return values
 
 
 @dataclass(frozen=True)
@@ -79,7 +90,7 @@ def store_factors(
 
     Args:
         delta: (out, in * kernel sizes) float32, held or in pieces. None where only its decomposition is at hand: then
-            the energies are lower bounds, which differ from the truth only where factors were clamped.
+            the energies are lower bounds, which differ from the truth only where factors were clamped or are in fp8.
         svd: its decomposition.
         kernel: the kernel sizes of a convolution; empty for a matrix.
         rule: dtype, clamping, strength and alpha.
@@ -99,11 +110,16 @@ def store_factors(
         up, down = _limited(up, down, decided)
     elif rule.clamp_quantile:
         up, down, clamp, limit = _clamped(exact, rule.clamp_max_loss)
+    if rule.fp8:
+        fp8 = fit_fp8(exact.up, exact.down, limit=limit if clamp == "clamped" else math.inf)
+        if fp8 is not None:
+            return _stored_fp8(fp8, exact, svd, kernel, rule, clamp, limit)
     free = rule.alpha is None and not (rule.alpha_is_rank or rule.baked)  # the alpha can take a power of two back
-    power = _scale_power(up, down, rule.strength) if rule.output_dtype == "fp16" and free else 0
+    power = _scale_power(up, down, rule.strength) if rule.difference_dtype == "fp16" and free else 0
     scaling = _Scaling.of(svd.rank, power, rule)
     up, down = scaling.applied(up, down)
     (up, down), dtype, fallback = _rounded((up, down), rule, layer)
+    fallback = fallback or rule.fp8
     # Clamping is no random change: what it does along the error of the factors themselves must be measured.
     lost = exact.lost(*scaling.upright(up, down), scaling.loaded, measured=clamp == "clamped")
     how = Storing(
@@ -121,10 +137,48 @@ def store_factors(
 
 def restore_factors(svd: TruncatedSvd, kernel: tuple[int, ...], rule: StoringRule, how: Storing) -> Stored:
     """The tensors of `store_factors` once more, bit by bit, from the same decomposition and what was decided then."""
+    if how.dtype == "F8_E4M3":
+        fp8 = fp8_at(*_balanced(svd), how.power, limit=how.limit if how.clamp == "clamped" else math.inf)
+        return Stored(_factors_fp8(fp8, kernel, rule), how)
     scaling = _Scaling.of(svd.rank, how.power, rule)
     dtype = _TORCH_DTYPES[how.dtype]
     up, down = (factor.to(dtype).contiguous() for factor in scaling.applied(*_limited(*_balanced(svd), how)))
     return Stored(_factors(up, down, scaling.alpha, kernel), how)
+
+
+def _stored_fp8(
+    fp8: Fp8Factors,
+    exact: ExactFactors,
+    svd: TruncatedSvd,
+    kernel: tuple[int, ...],
+    rule: StoringRule,
+    clamp: str,
+    limit: float,
+) -> Stored:
+    up, down = (factor.to(svd.u.device) for factor in fp8.balanced())
+    # Fitting is no random change, as little as clamping is.
+    lost = exact.lost(up, down, math.ldexp(1.0, -2 * fp8.power), measured=True)
+    how = Storing(
+        clamp=clamp,
+        limit=limit,
+        power=fp8.power,
+        dtype="F8_E4M3",
+        fallback=False,
+        energy_before=1.0 - svd.residual_energy / exact.total,
+        energy_retained=1.0 - lost / exact.total,
+        relative_error=math.sqrt(lost / exact.total),
+        below_normal=fp8.below,
+    )
+    return Stored(_factors_fp8(fp8, kernel, rule), how)
+
+
+def _factors_fp8(fp8: Fp8Factors, kernel: tuple[int, ...], rule: StoringRule) -> Factors:
+    """The scale and the size of the strength stand in the alpha, the sign of the strength in `up`."""
+    up = fp8.up
+    if rule.strength < 0.0:
+        up = (up.view(torch.uint8) ^ 128).view(FP8)
+    alpha = up.shape[1] * math.ldexp(abs(rule.strength), -2 * fp8.power)
+    return _factors(up, fp8.down, alpha, kernel)
 
 
 def store_difference(delta: torch.Tensor, rule: StoringRule, *, total: float, layer: str) -> Stored:
@@ -250,13 +304,16 @@ def _scale_power(up: torch.Tensor, down: torch.Tensor, strength: float = 1.0) ->
 def _rounded(
     tensors: tuple[torch.Tensor, ...], rule: StoringRule, layer: str
 ) -> tuple[tuple[torch.Tensor, ...], str, bool]:
-    """Round to the output dtype, or keep float32 where rounding would lose too much of a tensor's norm."""
-    name = SAFETENSORS_DTYPES[rule.output_dtype]
+    """Round to the output dtype, or keep float32 where rounding would lose too much of a tensor's norm.
+
+    The output dtype of eight bits is not for what comes here: it is fp16 then.
+    """
+    name = SAFETENSORS_DTYPES[rule.difference_dtype]
     dtype = _TORCH_DTYPES[name]
     rounded = tuple(tensor.to(dtype) for tensor in tensors)
     if not all(map(math.isfinite, map(_largest, rounded))):
         largest = max(map(_largest, tensors))
-        raise EngineError(ErrorCode.DTYPE_OVERFLOW, tensor=layer, dtype=rule.output_dtype, value=largest)
+        raise EngineError(ErrorCode.DTYPE_OVERFLOW, tensor=layer, dtype=rule.difference_dtype, value=largest)
 
     def loses_too_much(exact: torch.Tensor, inexact: torch.Tensor) -> bool:
         return _rounding_loss(exact, inexact) > ROUNDING_LIMITS[dtype] ** 2 * energy(exact)

@@ -19,7 +19,7 @@ class StoringRule:
     """How the decomposition of a layer, or its difference, becomes what stands in a file.
 
     Attributes:
-        output_dtype: ``fp16``, ``bf16`` or ``fp32``.
+        output_dtype: ``fp16``, ``bf16``, ``fp32`` or ``fp8_e4m3``.
         clamp_quantile: whether factors are clamped.
         clamp_max_loss: largest share of the energy that clamping may cost.
         alpha: the alpha of every layer, to which its factors are rescaled; None gives each layer its own.
@@ -52,6 +52,16 @@ class StoringRule:
         """
         own = rank if self.rank is None else min(self.rank, rank)
         return own if self.ranks is None else min(self.ranks.get(name, own), rank)
+
+    @property
+    def fp8(self) -> bool:
+        """Whether factors are stored in eight bits."""
+        return self.output_dtype == "fp8_e4m3"
+
+    @property
+    def difference_dtype(self) -> OutputDtype:
+        """What differences are stored in, and of eight bits also the factors that those would damage."""
+        return "fp16" if self.fp8 else self.output_dtype
 
     @classmethod
     def of(

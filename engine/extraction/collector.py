@@ -49,7 +49,7 @@ class OutputCollector:
         self._missing = frozenset((*output.missing, *output.not_loaded))
         self._whole: list[str] = []
         self._kept: list[str] = []
-        self._changed: set[str] = set()  # modules
+        self._changed: set[str] = set()  # modules that are kept as they are
 
     def write(self, index: int, outcome: LayerOutcome) -> LayerOutcome:
         """Add a layer's tensors to the file; returns the outcome with the seconds that took."""
@@ -99,7 +99,11 @@ class OutputCollector:
         return tensor
 
     def _is_kept_whole(self, name: str) -> bool:
-        return name in self._output.kept_whole and _module(name) in self._changed
+        return bool(self._modules_of(name) & self._changed)
+
+    def _modules_of(self, name: str) -> set[str]:
+        """The modules that a weight is kept as it is in, by their keys: each stands there with all that it has."""
+        return {key.rpartition(".")[0] for key in self._output.kept_whole.get(name, ())}
 
     def finish(self, outcome: LayerOutcome) -> LayerResult | None:
         """Count a layer that is in the file, or is not; returns its row as it stands in this file."""
@@ -133,7 +137,7 @@ class OutputCollector:
         """Add |delta|^2 of a weight that is not in the file as a change, such as one that is measured only."""
         if name in self._output.kept_whole:
             self.whole_energy += energy
-            self._changed |= {_module(name)} if energy > 0.0 else set()
+            self._changed |= self._modules_of(name) if energy > 0.0 else set()
             return
         self.lost_energy += energy
         self._misses_change = self._misses_change or (energy > 0.0 and name in self._missing)
@@ -192,10 +196,6 @@ class OutputCollector:
         """Share of the change kept over the layers done."""
         total = self._energy + self.lost_energy + self.whole_energy
         return (self._energy_kept + self.whole_energy) / total if self.rows and total else None
-
-
-def _module(name: str) -> str:
-    return name.rpartition(".")[0]
 
 
 def _compared(outcome: LayerOutcome) -> bool:

@@ -121,9 +121,11 @@ class LayerEvents:
 
     def _remarks(self, row: LayerResult, outcome: LayerOutcome) -> None:
         rules = zip(self._plan.method.storing, outcome.stored, strict=True)
-        damaging = next((rule.output_dtype for rule, item in rules if item.how.fallback), None)
-        if damaging is not None:
-            self._emit(Notice(NoticeCode.STORED_FP32, row.name, {"dtype": damaging}))
+        wider = next(((rule, item.how.dtype) for rule, item in rules if item.how.fallback), None)
+        if wider is not None and wider[1] == "F32":
+            self._emit(Notice(NoticeCode.STORED_FP32, row.name, {"dtype": wider[0].difference_dtype}))
+        elif wider is not None:
+            self._emit(Notice(NoticeCode.STORED_FP16, row.name, {"dtype": wider[0].output_dtype}))
         if outcome.on_cpu:
             self._emit(Notice(NoticeCode.LAYER_ON_CPU, row.name))
         if not self._warned_large and self._rows >= _ENOUGH_LAYERS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections import Counter
 from collections.abc import Collection
@@ -161,6 +162,7 @@ def report(
             "capped": sum(row.capped for row in rows),
             "kept_unclamped": sum(row.clamp == "kept" for row in rows),
             "stored_fp32": sum(_is_fallback(row, output) for row in rows),
+            **_fp8_totals(rows, output),
             "large_changes": asdict(count_large_changes(rows)),
             **output.coverage.document(),
             "rounded": sum(bool(row.rounded) for row in rows),
@@ -188,6 +190,8 @@ def _row(row: LayerResult, method: LayerMethod) -> dict[str, Any]:
     del entry["block"]
     if not row.grown_energy:
         del entry["grown_energy"]
+    if row.stored_dtype != "F8_E4M3":
+        del entry["below_normal"]
     entry["seconds"] = row.seconds.total
     entry["stage_seconds"] = asdict(row.seconds)
     entry["shape"] = list(row.shape)
@@ -213,6 +217,19 @@ def _source(checkpoint: Checkpoint) -> dict[str, Any]:
     if set(encodings) != {RAW}:
         source["encodings"] = dict(encodings)
     return source
+
+
+def _fp8_totals(rows: list[LayerResult], output: Output) -> dict[str, Any]:
+    """Of a file in fp8: layers whose factors that would damage, and the share of numbers below its normal ones."""
+    if not output.storing.fp8:
+        return {}
+    factors = [row for row in rows if row.rank is not None]
+    sizes = [(row.rank or 0) * (row.shape[0] + math.prod(row.shape[1:])) for row in factors]
+    below = sum(row.below_normal * size for row, size in zip(factors, sizes, strict=True))
+    return {
+        "stored_fp16": sum(row.stored_dtype == "F16" for row in factors),
+        "below_normal": below / max(1, sum(sizes)),
+    }
 
 
 def _is_fallback(row: LayerResult, output: Output) -> bool:

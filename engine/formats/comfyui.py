@@ -28,10 +28,17 @@ from engine.models.names import DENOISER
 from engine.models.pairing import Pairing
 
 _FACTORS: dict[StoredPart, str] = {"up": ".lora_up.weight", "down": ".lora_down.weight", "alpha": ".alpha"}
+_PIXART = "pixart_diffusers"
 _PREFIXES: dict[str, str] = {
     # family -> what stands for `diffusion_model.`; empty where ComfyUI has no loader for such models
-    "pixart_diffusers": "transformer.",
+    _PIXART: "transformer.",
     **dict.fromkeys(("llama", "llama_base", "gpt2", "bert"), ""),
+}
+_JOINED_IN_PIXART = re.compile(r"transformer_blocks\.\d+\.(attn1\.to_[qkv]|attn2\.to_[kv])\.bias")
+"""Modules that ComfyUI maps to rows of another one (comfy/utils.py, ``pixart_to_diffusers``), where no bias is read."""
+_PARAMETERS_OF_PIXART = {
+    "scale_shift_table": "final_layer.scale_shift_table",
+    "caption_projection.y_embedding": "y_embedder.y_embedding",
 }
 _DIFFERENCE, _BIAS_DIFFERENCE, _WHOLE, _RESHAPE = ".diff", ".diff_b", ".set_weight", ".reshape_weight"
 
@@ -80,8 +87,20 @@ class ComfyUI(LoraFormat):
         """See `LoraFormat.places`. Renamed norms stand there twice, bare parameters of encoders nowhere."""
         if kind == "parameter" and name.startswith(_ENCODERS):
             return ()
+        if family.key == _PIXART and name.startswith(DENOISER) and kind in ("bias", "parameter"):
+            return self._places_of_pixart(family, name, kind)
         names = (name, *_renamed(family, name))
         return tuple(Place(self.keys(family, each, kind, factors=factors)) for each in names)
+
+    def _places_of_pixart(self, family: Family, name: str, kind: str) -> tuple[Place, ...]:
+        """Biases that are part of another one in ComfyUI have none; parameters have the model's own names."""
+        inner = name[len(DENOISER) :]
+        if kind == "bias":
+            return () if _JOINED_IN_PIXART.fullmatch(inner) else (Place(self.keys(family, name, kind, factors=False)),)
+        own = _PARAMETERS_OF_PIXART.get(inner)
+        if inner.startswith("transformer_blocks.") and inner.endswith(".scale_shift_table"):
+            own = inner.removeprefix("transformer_")
+        return () if own is None else (Place({"difference": DENOISER + own + _DIFFERENCE}),)
 
     def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
         """See `LoraFormat.keys`: under the model's own names. A bias beside a weight is ``.diff_b`` of that weight."""
@@ -94,7 +113,7 @@ class ComfyUI(LoraFormat):
 
     def whole_key(self, family: Family, name: str) -> str | None:
         """See `LoraFormat.whole_key`. Of a norm that ComfyUI renamed it has the new name."""
-        if name.startswith(_ENCODERS) and not name.endswith(".weight"):
+        if not name.endswith(".weight") and (name.startswith(_ENCODERS) or family.key == _PIXART):
             return None
         return self._base(family, next(iter(_renamed(family, name)), name)) + _WHOLE
 

@@ -71,6 +71,7 @@ _PROJECTION = "text_projection.weight"
 _PROJECTED = (("sdxl", "clip_g"), ("sd3", "clip_l"), ("sd3", "clip_g"))  # of which pipelines hold the projection too
 _PREFIXES = ("unet.", "transformer.", "transformer_2.", "text_encoder.", "text_encoder_2.", "text_encoder_3.")
 _LARGEST_RANK = 99999
+_WAN_KEYS, _WAN_IMAGE_PARTS = ".attn2.to_k", (".add_k_proj", ".add_v_proj")
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,7 @@ def adapter_metadata(ranks: Mapping[str, int], names: Collection[str]) -> dict[s
         names: of all weights of the denoiser.
     """
     found: dict[str, object] = {}
+    ranks = _with_image_attention(ranks)
     components = dict.fromkeys(module.partition(".")[0] for module in ranks)
     for component in components:
         start = f"{component}."
@@ -203,6 +205,18 @@ def adapter_metadata(ranks: Mapping[str, int], names: Collection[str]) -> dict[s
         }
         found |= {start + word: value for word, value in config.items()}
     return found
+
+
+def _with_image_attention(ranks: Mapping[str, int]) -> dict[str, int]:
+    """The ranks, and those of modules that diffusers adds itself, as zeros, to a file for Wan that has none of them.
+
+    It does so where the model looks at images (`_maybe_expand_t2v_lora_for_i2v`); elsewhere there are no such modules.
+    """
+    keys = [module for module in ranks if module.startswith("transformer.blocks.") and module.endswith(_WAN_KEYS)]
+    if any(module.endswith(_WAN_IMAGE_PARTS) for module in ranks):
+        return dict(ranks)
+    added = {module.removesuffix(".to_k") + part: ranks[module] for module in keys for part in _WAN_IMAGE_PARTS}
+    return {**ranks, **added}
 
 
 def _targets(modules: list[str], names: Collection[str]) -> list[str] | str:

@@ -13,14 +13,14 @@ trainer; musubi-tuner, utils/sai_model_spec.py and dataset/architectures.py.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engine.decompose.method import StoredPart
 from engine.events import Notice, NoticeCode
-from engine.formats.lora_format import LayerKeys, LoraFacts, LoraFormat, LoraIndex, index_of
+from engine.formats.lora_format import LayerKeys, LoraFacts, LoraFormat, LoraIndex, Place, index_of
 from engine.models.families import Family
-from engine.models.layouts import HUNYUAN_VIDEO_TENCENT, NATIVE, SD1, Layout
+from engine.models.layouts import HUNYUAN_VIDEO_TENCENT, LAYOUTS, NATIVE, SD1, Layout
 from engine.models.names import DENOISER
 from engine.models.pairing import Pairing
 
@@ -112,8 +112,13 @@ def _trained(family: Family, shapes: Mapping[str, tuple[int, ...]] | None = None
 _CONTEXT = "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
 _SD35 = "joint_blocks.0.x_block.attn.ln_q.weight"
 
-_TRAINERS = {"sd1": SD1, "hunyuan_video": HUNYUAN_VIDEO_TENCENT}
-"""Families whose denoiser trainers name otherwise than ComfyUI does: the U-Net of SD 1.x and 2.x as diffusers."""
+_TRAINERS = {
+    # families whose denoiser trainers name otherwise than ComfyUI does
+    "sd1": SD1,  # as diffusers
+    "hunyuan_video": HUNYUAN_VIDEO_TENCENT,
+    "hunyuan_image": LAYOUTS["hunyuan_image_tencent"],  # sd-scripts, networks/convert_hunyuan_image_lora_to_comfy.py
+    "hunyuan_video15": LAYOUTS["hunyuan_video15_tencent"],  # musubi-tuner, hunyuan_video_1_5/: q, k, v by themselves
+}
 
 _NO_NAMES = ("generic", "llama", "llama_base", "gpt2", "bert")
 _IN_DIFFUSERS: dict[str, NoticeCode] = {
@@ -156,10 +161,24 @@ class Kohya(LoraFormat):
             return self
         return Kohya(layout.for_canonical({name.removeprefix(DENOISER) for name in names}))
 
+    def places(self, family: Family, name: str, kind: str, shape: Sequence[int], *, factors: bool) -> tuple[Place, ...]:
+        """See `LoraFormat.places`. Biases, norms and bare parameters have none, nor what trainers leave alone."""
+        if not factors or kind not in ("matrix", "conv"):
+            return ()
+        if not name.startswith(DENOISER):
+            base = _base_of_text_encoder(self._encoders(family), name.removesuffix(".weight"))
+            return () if base is None else (Place(_keys(base)),)
+        if family.key in _TRAINERS and not self._trainers.rows:  # its names are not known
+            return ()
+        return tuple(
+            Place(_keys(_base_of_denoiser(share.name)), share.rows, share.swapped, share.transposed)
+            for share in self._trainers.shares(name[len(DENOISER) :], tuple(shape), ())
+        )
+
     def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
-        """See `LoraFormat.keys`. Biases, norms and bare parameters have no place, nor what trainers leave alone."""
-        base = self._base(family, name) if factors and kind in ("matrix", "conv") else None
-        return {} if base is None else {part: base + ending for part, ending in _ENDINGS.items()}
+        """See `LoraFormat.keys`: of what is one module to trainers; others have several `places`."""
+        places = self.places(family, name, kind, (), factors=factors)
+        return places[0].keys if len(places) == 1 else {}
 
     def parse(self, keys: Iterable[str]) -> LoraIndex | None:
         """See `LoraFormat.parse`."""
@@ -193,24 +212,18 @@ class Kohya(LoraFormat):
             texts["modelspec.architecture"] = f"{trained.architecture}/lora"
         return texts
 
-    def _base(self, family: Family, name: str) -> str | None:
-        """The name of a weight's module; None where it has none."""
-        if name.startswith(DENOISER):
-            return self._base_of_denoiser(family, name[len(DENOISER) :])
-        return _base_of_text_encoder(self._encoders(family), name.removesuffix(".weight"))
-
     def _encoders(self, family: Family) -> Mapping[str, str]:
         if family.key == "sdxl" and "clip_g" in self._clips and "clip_l" not in self._clips:
             return _REFINER
         return _TEXT_ENCODERS.get(family.key, {})
 
-    def _base_of_denoiser(self, family: Family, inner: str) -> str | None:
-        if family.key in _TRAINERS and not self._trainers.rows:  # its names are not known
-            return None
-        named = self._trainers.stored_names(inner)
-        if len(named) > 1:
-            return None
-        return _UNET + named[0].removesuffix(".weight").replace(".", "_")
+
+def _keys(base: str) -> LayerKeys:
+    return {part: base + ending for part, ending in _ENDINGS.items()}
+
+
+def _base_of_denoiser(name: str) -> str:
+    return _UNET + name.removesuffix(".weight").replace(".", "_")
 
 
 def _base_of_text_encoder(prefixes: Mapping[str, str], module: str) -> str | None:

@@ -30,12 +30,14 @@ class Place:
             all. Factors have these rows of up, and all of down.
         swapped: the two halves of these rows are exchanged in the file.
         transposed: the file's weight is (in, out), so that up and down change their roles. Matrices only.
+        zeros: how often the size of its up stands there again as zeros, where it is joined with others.
     """
 
     keys: LayerKeys
     rows: tuple[int, int] | None = None
     swapped: bool = False
     transposed: bool = False
+    zeros: int = 0
 
     def parts(self, parts: Mapping[StoredPart, Any]) -> dict[StoredPart, Any]:
         """The tensors that stand there, of those of the whole layer; see `StoredLayer.parts`."""
@@ -182,8 +184,8 @@ class LoraFormat(ABC):
     def kept_whole(self, family: Family, name: str) -> tuple[str, ...]:
         """The keys of a weight of both models that is stored as the fine-tuned model has it; none for all others.
 
-        Such a weight is not decomposed, and written only where it, or another one of its module that is kept so,
-        changed.
+        Such a weight is not decomposed, and written only where it changed, or another one that has a module in common
+        with it, as the keys begin.
         """
         return ()
 

@@ -46,7 +46,8 @@ _FAMILIES = ("generic", "llama", "llama_base", "gpt2", "bert")
 _HEAD = "lm_head.weight"
 _SHARED, _COPIES = "shared", ("encoder.embed_tokens", "decoder.embed_tokens")
 """T5's embeddings, and the modules that look up in them: PEFT 0.21 cannot tie those to one."""
-_VOCABULARIES = ("embed_tokens", "wte", "shared", "embed_in", "lm_head")
+_BERTS_EMBEDDINGS, _BERTS_HEAD, _BERTS_BIAS = "word_embeddings", "cls.predictions.decoder", "cls.predictions.bias"
+_VOCABULARIES = ("embed_tokens", "wte", "shared", "embed_in", "lm_head", _BERTS_EMBEDDINGS)
 _ENDINGS: dict[str, StoredPart] = {DOWN: "down", UP: "up", EMBEDDING_DOWN: "down", EMBEDDING_UP: "up", ALPHA: "alpha"}
 _ENDINGS |= {f"{MARK}up": "up", f"{MARK}down": "down", f"{MARK}alpha": "alpha"}
 
@@ -89,7 +90,8 @@ class Peft(LoraFormat):
         key = self._pair.target_key(place)
         if place.expert is not None:
             start = expert_key(key, place.expert, place.half, place.halves)
-            return (Place({"up": f"{start}up", "down": f"{start}down", "alpha": f"{start}alpha"}),)
+            keys: LayerKeys = {"up": f"{start}up", "down": f"{start}down", "alpha": f"{start}alpha"}
+            return (Place(keys, zeros=place.halves - 1),)
         alpha = key + ALPHA
         if place.embedding:  # (vocabulary, width) is PEFT's (in, out)
             return (Place({"down": key + EMBEDDING_DOWN, "up": key + EMBEDDING_UP, "alpha": alpha}, transposed=True),)
@@ -174,14 +176,23 @@ class _Pair:
         vocabulary = weight.kind == "matrix" and module.rpartition(".")[2] in _VOCABULARIES
         several = module == _SHARED or self.tied or self._untied_by_tuning
         if vocabulary and not weight.lacking and (several or weight.grown):
-            copies = _COPIES if module == _SHARED else ()
-            return self._whole_modules(module, *copies, *(("lm_head",) if self.tied and self._head is None else ()))
+            return self._whole_modules(module, *self._copies(module))
+        if path == _BERTS_BIAS and self.tied:
+            return (f"{PREFIX}{path}{MARK}{WHOLE}", f"{PREFIX}{_BERTS_HEAD}.bias{MARK}{WHOLE}")
         if weight.common is not None:
             return ()
         beside = weight.kind if weight.kind == "norm" else self._kinds.get(module) if weight.kind == "bias" else None
         if beside == "norm" and self._alone(module):
             return (f"{PREFIX}{path}{MARK}{WHOLE}",)
-        return (f"{PREFIX}{module}{MARK}{BIAS}",) if beside == "matrix" else ()
+        return (f"{PREFIX}{path}{MARK}{BIAS}",) if beside == "matrix" else ()
+
+    def _copies(self, module: str) -> tuple[str, ...]:
+        """The other modules that have the same weight as the embeddings."""
+        halves = [half for half in _COPIES if any(path.startswith(half.partition(".")[0]) for path in self._modules)]
+        copies = tuple(halves) if module == _SHARED else ()
+        if not self.tied or self._head is not None:
+            return copies
+        return (*copies, _BERTS_HEAD if module.endswith(_BERTS_EMBEDDINGS) else "lm_head")
 
     def whole_keys(self, name: str) -> tuple[str, ...]:
         """The keys under which a weight can be in a file as it is; of a bias beside factors that of the layer below."""
@@ -215,7 +226,18 @@ class _Pair:
 
     def _alone(self, module: str) -> bool:
         """Whether PEFT, which compares the ends of names, takes no other module for this one."""
-        return not any(other != module and other.endswith(module) for other in self._modules)
+        last = module.rpartition(".")[2]
+        words = (last,) if last != module else tuple(word for word in self._by_last_word if word.endswith(module))
+        return not any(
+            other != module and other.endswith(module) for word in words for other in self._by_last_word.get(word, ())
+        )
+
+    @cached_property
+    def _by_last_word(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for module in self._modules:
+            found.setdefault(module.rpartition(".")[2], []).append(module)
+        return found
 
     @cached_property
     def _modules(self) -> frozenset[str]:

@@ -80,7 +80,8 @@ class AdapterFolder(SafetensorsWriter):
         elif key.endswith(ALPHA) and key.removesuffix(ALPHA) in self._adapter.targets:
             self._alphas[key.removesuffix(ALPHA)] = float(tensor)
         elif marks == [BIAS]:  # comes when all factors have come
-            self._add_whole(f"{key}.base_layer.bias" if key in self._ranks else f"{key}.bias", tensor)
+            module = key.removesuffix(".bias")
+            self._add_whole(f"{module}.base_layer.bias" if module in self._ranks else key, tensor)
         elif marks == [WHOLE]:
             self._add_whole(key, tensor)
         else:

@@ -3,7 +3,8 @@
 The header comes first in the format but is known last. So room for it is reserved, tensors are appended as they
 come, and the header is written into its room at the end, padded with the blanks that the format allows. Tensors
 whose size is a multiple of 8 bytes go out at once; the few others wait and go last, widest first, so that every
-tensor stays aligned as readers expect. Until it is published the file has a temporary name in the same folder.
+tensor stays aligned as readers expect. Large ones of one byte a value, which lie anywhere, go out as soon as the sizes
+of some of them make a multiple of 8 together. Until it is published the file has a temporary name in the same folder.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _NAMES = {
 
 
 _PIECE = 16 * 1024 * 1024
+_LARGE = 1 << 20  # bytes of a tensor that is not to wait in memory for long
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class SafetensorsWriter:
         self._entries: dict[str, tuple[str, tuple[int, ...], int]] = {}
         self._waiting: dict[str, torch.Tensor] = {}
         self._made = _make_folders(folder)
+        self._noted = part is not None  # with `added`, in which order tensors come and which of them wait
         self._part = part or folder / f".lora-{secrets.token_hex(8)}.part"
         try:
             with disk_errors(folder):
@@ -90,6 +93,7 @@ class SafetensorsWriter:
             EngineError: ``output_unwritable``, or ``journal_invalid`` where the file does not hold what it should.
         """
         writer = cls.__new__(cls)
+        writer._noted = True
         writer._header_bytes, writer.folder, writer._part = header_bytes, folder, part
         writer._entries, writer._waiting, writer._made = {}, {}, []
         with disk_errors(folder):
@@ -128,8 +132,24 @@ class SafetensorsWriter:
         tensor = tensor.detach().cpu().contiguous()
         if tensor.numel() * tensor.element_size() % 8:
             self._waiting[name] = tensor.clone()  # the caller may use its memory again
+            if not self._noted:
+                self._append_together()
         else:
             self._append(name, tensor)
+
+    def _append_together(self) -> None:
+        """Append the last of the large tensors of one byte a value that wait, if their sizes make a multiple of 8.
+
+        Of eight some in a row do, so that never more than seven wait.
+        """
+        large = [name for name, item in self._waiting.items() if item.element_size() == 1 and item.numel() >= _LARGE]
+        size = 0
+        for start in reversed(range(len(large))):
+            size += self._waiting[large[start]].numel()
+            if size % 8 == 0:
+                for name in large[start:]:
+                    self._append(name, self._waiting.pop(name))
+                return
 
     def added(self, name: str, tensor: torch.Tensor) -> Added:
         """What `continued` needs to know of a tensor that was just added."""

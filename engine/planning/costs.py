@@ -27,6 +27,7 @@ from engine.settings import SAFETENSORS_DTYPES
 
 _READING = 200.0  # floating point operations that take as long as reading and subtracting one value
 _STORING = 5  # float32 copies of both factors at most, while they are split, clamped, scaled, rounded and judged
+_FITTING, _FITTED_SQUARES = 3, 6  # the same while fp8 factors are fitted, and float64 matrices of the rank squared
 _JUDGED = 2 * 4 * 32  # bytes for each column: two copies of the rows by which clamping is judged at first
 _RECORD = 4096  # a journal's record beside its numbers
 
@@ -45,23 +46,26 @@ def stored_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule, p
         rule: how it is stored.
         places: where it stands in a file; none for once as a whole, with an alpha.
     """
-    size = DTYPES[SAFETENSORS_DTYPES[rule.output_dtype]].bits // 8
+    factors = method.stores_factors(weight.kind)
+    size = DTYPES[SAFETENSORS_DTYPES[rule.output_dtype if factors else rule.difference_dtype]].bits // 8
     rows, columns = matrix_shape(weight.shape) if weight.shape else (1, 1)
     parts = [place.rows or (0, rows) for place in places] or [(0, rows)]
-    if not method.stores_factors(weight.kind):
+    if not factors:
         return sum((end - start) * columns for start, end in parts) * size
     rank = min(rule.limit(weight.name, method.policy.rank), rows, columns)
     alphas = sum("alpha" in place.keys for place in places) if places else 1
-    return sum(rank * (end - start + columns) for start, end in parts) * size + 4 * alphas
+    zeros = sum(rank * rows * place.zeros for place in places)
+    return (sum(rank * (end - start + columns) for start, end in parts) + zeros) * size + 4 * alphas
 
 
 def enlarging_bytes(weight: PairedWeight, method: LayerMethod, rule: StoringRule) -> int:
     """What is added to that where the weight is enlarged: its new part, an identity, and zeros beside the factors."""
-    size = DTYPES[SAFETENSORS_DTYPES[rule.output_dtype]].bits // 8
+    size = DTYPES[SAFETENSORS_DTYPES[rule.difference_dtype]].bits // 8
     (rows, columns), (more_rows, more_columns) = matrix_shape(weight.shape), matrix_shape(weight.finetuned.shape)
     rank = min(rule.limit(weight.name, method.policy.rank), rows, columns)
     new = min(more_rows - rows or more_rows, more_columns - columns or more_columns)
-    return ((rank + new) * (more_rows + more_columns) - rank * (rows + columns)) * size + 8 * len(weight.shape)
+    whole = (rank + new) * (more_rows + more_columns) * size + 8 * len(weight.shape)
+    return whole - rank * (rows + columns) * DTYPES[SAFETENSORS_DTYPES[rule.output_dtype]].bits // 8
 
 
 def journal_bytes(weight: PairedWeight, method: LayerMethod) -> int:
@@ -100,16 +104,21 @@ def _delta_work(weight: PairedWeight, method: LayerMethod, *, host: bool) -> int
         strong = any(rule.strength != 1.0 for rule in method.storing)
         return delta + 4 * weight.numel * (2 if strong else 1) + CHUNK_BYTES + others  # the rounded copy
     shape = matrix_shape(weight.shape)
-    factors = 4 * method.policy_for(weight.name).cap(shape) * sum(shape)
     solver = solver_bytes(weight, method, host=host)
-    storing = _copies(weight, method) * factors + max(CHUNK_BYTES, _JUDGED * shape[1])
+    storing = _storing_bytes(weight, method) + max(CHUNK_BYTES, _JUDGED * shape[1])
     return delta + max(solver, storing + others)
 
 
-def _copies(weight: PairedWeight, method: LayerMethod) -> int:
-    """Copies of both factors while they are stored; of several ranks the leading part is one more."""
-    several = len(method.ranks_for(weight.name, matrix_shape(weight.shape))) > 1
-    return _STORING + several
+def _storing_bytes(weight: PairedWeight, method: LayerMethod) -> int:
+    """What storing the factors of a decomposition takes; of several ranks the leading part is one more copy."""
+    shape = matrix_shape(weight.shape)
+    cap = method.policy_for(weight.name).cap(shape)
+    factors = 4 * cap * sum(shape)
+    several = len(method.ranks_for(weight.name, shape)) > 1
+    if not any(rule.fp8 for rule in method.storing):
+        return (_STORING + several) * factors
+    fitting = (_FITTING + several) * factors + _FITTED_SQUARES * 8 * cap * cap + CHUNK_BYTES
+    return max((_STORING + several) * factors, fitting)
 
 
 def _delta_bytes(weight: PairedWeight, *, host: bool) -> int:
@@ -154,7 +163,7 @@ def _in_pieces(weight: PairedWeight, method: LayerMethod) -> Need:
     piece = 4 * values + sum(_part_bytes(view, values) for view in (weight.finetuned, weight.original))
     piece += _rounded_part_bytes(weight, values)
     left_over = 4 * values  # of a piece
-    storing = _copies(weight, method) * 4 * cap * sum(shape) + max(left_over, _JUDGED * shape[1])
+    storing = _storing_bytes(weight, method) + max(left_over, _JUDGED * shape[1])
     return Need(0, piece + max(piecewise_bytes(shape, cap), storing), "pieces")
 
 

@@ -244,19 +244,20 @@ def _output(
     Raises:
         EngineError: ``program_unknown``, ``format_unsuitable`` where the format cannot be written for these models, or
             at this type, or holds nothing of what is chosen, and ``program_unsuitable`` where the program loads
-            nothing of it.
+            nothing of it, and ``dtype_unsuitable`` for a precision that these files cannot have.
     """
     family, program = pairing.family, program_named(settings.program) if settings.program else None
     row = format_named(settings.key_format).for_pair(pairing)
     loads = _loads(program, row, family)
     _check_suits(row, program, family, method)
+    _check_dtype(row, program, loads, family, settings, method)
     goal = _goal(settings, row, loads)
     kept_known = {weight.name: row.kept_whole(family, weight.name) for weight in selection.extracted}
     kept_known = {name: keys for name, keys in kept_known.items() if keys}
     kept = {
         weight.name: kept_known[weight.name]
         for weight in selection.extracted
-        if weight.name in kept_known and (loads is None or loads.takes(weight.name, weight.kind, factors=True))
+        if weight.name in kept_known and _whole_module_is_loaded(loads, weight)
     }
     rest = [weight for weight in selection.extracted if weight.name not in kept_known]
     known = {weight.name: _places(row, family, weight, method, settings, loads) for weight in rest}
@@ -339,6 +340,11 @@ def _output(
     )
 
 
+def _whole_module_is_loaded(loads: Loads | None, weight: PairedWeight) -> bool:
+    """Whether a weight is loaded that is kept as it is: those of modules go the way of norms, whatever they are."""
+    return loads is None or loads.takes(weight.name, "bias" if weight.kind == "bias" else "norm", factors=False)
+
+
 def _goal(settings: ExtractionSettings, row: LoraFormat, loads: Loads | None) -> SizeGoal | None:
     """The size that a file is to have; a limit of the program caps ranks that were not given.
 
@@ -391,6 +397,8 @@ def output_notices(output: Output, family: Family) -> tuple[Notice, ...]:
     if output.not_loaded and output.program is not None:
         data = {"layers": len(output.not_loaded), "program": output.program.title}
         notices.append(Notice(NoticeCode.NOT_LOADED, output.not_loaded[0], data))
+    if output.storing.fp8 and output.rank is not None:
+        notices.append(Notice(NoticeCode.FP8_HALVES, data={"rank": output.rank, "double": 2 * output.rank}))
     return (*notices, *_rank_notices(output))
 
 
@@ -412,6 +420,31 @@ def _check_suits(row: LoraFormat, program: Program | None, family: Family, metho
         raise unsuitable(row, family, problem)
     if method.full and not row.holds_differences:
         raise unsuitable(row, family, "full") if program is None else unsuitable_program(program, family, "full")
+
+
+def _check_dtype(
+    row: LoraFormat,
+    program: Program | None,
+    loads: Loads | None,
+    family: Family,
+    settings: ExtractionSettings,
+    method: LayerMethod,
+) -> None:
+    """Whether there are factors in fp8, with an alpha that can hold their scale, and what reads the format loads them.
+
+    A program that is named and does not load them is left to `_check_program`.
+    """
+    if settings.output_dtype != "fp8_e4m3" or (program is not None and loads is not None and not loads.fp8):
+        return
+    loaded = (loads is None or loads.fp8) and not (row.one_alpha or row.scale_baked)
+    reason = "full" if method.full else "alpha" if settings.alpha != "auto" else "" if loaded else "format"
+    if reason:
+        known = {other.title: limits(other.key, family) for other in formats_for(family)}
+        able = [title for title, limit in known.items() if limit is not None and limit.fp8]
+        reason = reason if able or reason != "format" else "no_format"
+        raise EngineError(
+            ErrorCode.DTYPE_UNSUITABLE, reason=reason, dtype=settings.output_dtype, format=row.title, available=able
+        )
 
 
 def unsuitable(row: LoraFormat, family: Family, reason: str) -> EngineError:

@@ -27,6 +27,7 @@ from engine.settings import SizeBy
 
 FLOOR = 2
 """The rank that every layer has at least, where the room allows it."""
+_ROUNDING = 1e-6  # of a layer's energy: how far it may be off from the sum over its values
 
 
 @dataclass(frozen=True)
@@ -147,11 +148,15 @@ def _fill(
 
 
 def _gains(layer: LayerSpectrum, start: int, count: int, *, relative: bool) -> Values:
-    """What each of `count` further ranks of a layer keeps per byte; of unknown values what they can at most."""
+    """What each of `count` further ranks of a layer keeps per byte; of unknown values what they can at most.
+
+    The values fall, so that j unknown ones of at least the j-th cannot have more energy than all that is unknown.
+    """
     energies = np.minimum.accumulate(np.asarray(layer.values, np.float64) ** 2)
     known = energies[start : start + count]
-    last = float(energies[-1]) if len(energies) else float(layer.energy)
-    bound = min(last, max(0.0, layer.energy - float(energies.sum()))) if len(energies) else last
-    gains = np.concatenate([known, np.full(count - len(known), bound)])
+    left = max(0.0, layer.energy - float(energies.sum())) + _ROUNDING * layer.energy
+    unknown = left / np.arange(1 + max(0, start - len(energies)), 1 + max(0, start + count - len(energies)))
+    if len(energies):
+        unknown = np.minimum(unknown, energies[-1])
     own = (layer.original_energy or layer.energy) if relative else 1.0
-    return gains / (layer.rank_bytes * (own or 1.0))
+    return np.concatenate([known, unknown]) / (layer.rank_bytes * (own or 1.0))

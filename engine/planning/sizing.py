@@ -184,10 +184,12 @@ class Sizing:
         """
         more: dict[str, int] = {}
         for number, goal in self._goals():
-            for name, rank in self._ranks(number, goal, found).items():
-                known = len(found[name].values)
-                if rank > known:
-                    more[name] = max(more.get(name, 0), min(rank, max(2 * known, known + _MORE)))
+            steps = None
+            if goal.size_by != "uniform":  # in steps, so that the unknown values of one layer do not take all the room
+                steps = {name: max(2 * len(one.values), len(one.values) + _MORE) for name, one in found.items()}
+            for name, rank in self._ranks(number, goal, found, steps).items():
+                if rank > len(found[name].values):
+                    more[name] = max(more.get(name, 0), rank)
         return more
 
     def further(self, ranks: Mapping[str, int]) -> LayerMethod:
@@ -228,11 +230,20 @@ class Sizing:
             raise _too_small(output, least)
         return factors, goal.target - fixed
 
-    def _ranks(self, number: int, goal: SizeGoal, found: Mapping[str, FoundLayer]) -> dict[str, int]:
+    def _ranks(
+        self, number: int, goal: SizeGoal, found: Mapping[str, FoundLayer], caps: Mapping[str, int] | None = None
+    ) -> dict[str, int]:
+        """The ranks of a file's layers, by name; `caps` are smaller ones than the file's for single layers."""
         factors, room = self._room(number, goal, found)
         layers = [
-            LayerSpectrum(layer.rank, layer.full, one.values, one.original_energy, one.energy)
-            for layer, one in ((layer, found[name]) for name, layer in factors.items())
+            LayerSpectrum(
+                layer.rank,
+                layer.full if caps is None else min(layer.full, caps[name]),
+                found[name].values,
+                found[name].original_energy,
+                found[name].energy,
+            )
+            for name, layer in factors.items()
         ]
         return dict(zip(factors, share_ranks(layers, room, goal.size_by).ranks, strict=True)) if layers else {}
 

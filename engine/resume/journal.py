@@ -252,7 +252,7 @@ class RunJournal:
     def _give_up(self, error: EngineError) -> None:
         self._writer = None
         if self._pair is not None:
-            self._pair.finish(False)
+            self._pair.finish(False, goes_on=True)
         reason = str(error.data.get("reason") or error.code.value)
         self._emit(Notice(NoticeCode.JOURNAL_OFF, data={"reason": reason}))
 

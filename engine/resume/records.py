@@ -7,7 +7,7 @@ that the record was not made with, are lower bounds.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def make_record(
     if not outcome.stored:
         return Record(weight.name, fields | {"what": "measured"}, {})
     first, *also = [
-        {"export": recorded_export(method, rule, weight.name), "how": asdict(item.how)}
+        {"export": recorded_export(method, rule, weight.name), "how": item.how.document()}
         for rule, item in zip(method.storing, outcome.stored, strict=True)
     ]
     fields |= first | {"storing_version": STORING_VERSION} | ({"also": also} if also else {})
@@ -130,7 +130,7 @@ def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: Side
         stored = tuple(_factors(fields, svd, weight, method, rule) for rule in method.storing)
         both = zip(stored, method.storing, strict=True)
         new = [item for item, rule in both if not decided(fields, method, rule, weight.name)]
-        bound = any(item.how.clamp == "clamped" for item in new)
+        bound = any(item.how.clamp == "clamped" or item.how.dtype == "F8_E4M3" for item in new)
     row = layer_row(weight, svd, stored[0].how, total=total, original=original, grown=grown)
     return LayerOutcome(row, None, total, original, grown_energy=grown, stored=stored, kept=True, bound=bound)
 

@@ -80,13 +80,19 @@ def remove_pair(pair: Path) -> int:
     return before - bytes_of(pair)
 
 
-def remove_journal(path: Path) -> bool:
-    """Remove a journal, and the partial output of an unfinished one, unless a live run writes it."""
+def remove_journal(path: Path, *, with_output: bool = True) -> bool:
+    """Remove a journal, and the partial output of an unfinished one, unless a live run writes it.
+
+    Args:
+        path: the journal.
+        with_output: whether the partial output goes too, which it does not where a run goes on without the journal.
+    """
     with left_alone(path) as alone:
         if not alone:
             return False
         with suppress(EngineError):
-            remove_part_file(read_journal(path))
+            if with_output:
+                remove_part_file(read_journal(path))
         removed = _unlink(path)
         if removed:
             _unlink(done_mark(path))

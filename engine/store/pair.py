@@ -151,7 +151,14 @@ class PairStore:
         self._writer, self._lock = writer, lock
         return writer
 
-    def finish(self, finished: bool, superseded: Superseded | None = None, *, continued: Iterable[Path] = ()) -> None:
+    def finish(
+        self,
+        finished: bool,
+        superseded: Superseded | None = None,
+        *,
+        continued: Iterable[Path] = (),
+        goes_on: bool = False,
+    ) -> None:
         """Close the journal and give its lock back. Whatever the disk says by now, the run's result stands.
 
         Args:
@@ -159,6 +166,7 @@ class PairStore:
             superseded: whether the second of two records of a layer makes the first one worthless. With it, journals
                 whose records are all superseded by those of others are removed. Without, none is.
             continued: journals of unfinished runs that this one took over from; with it they are finished too.
+            goes_on: the run goes on without its journal, so that its partial output stays whatever becomes of that.
         """
         if self._writer is None or self._lock is None:
             return
@@ -182,7 +190,8 @@ class PairStore:
                 if finished:
                     _mark_finished(journal for journal in self.journals if journal.path in set(continued))
                     self._remove_superseded(superseded)
-                self._remove([j for j in self.journals if j.path == writer.path and not j.entries])
+                empty = [j for j in self.journals if j.path == writer.path and not j.entries]
+                self._remove(empty, with_output=not goes_on)
         self._journals = None  # whoever wants to know looks at the disk again
 
     def _remove_superseded(self, superseded: Superseded | None) -> None:
@@ -201,9 +210,9 @@ class PairStore:
                 kept.discard(journal.path)
                 self._remove([journal])
 
-    def _remove(self, journals: list[Journal]) -> None:
+    def _remove(self, journals: list[Journal], *, with_output: bool = True) -> None:
         for journal in journals:
-            remove_journal(journal.path)
+            remove_journal(journal.path, with_output=with_output)
         if not journals_of(self.folder):
             remove_pair(self.folder)
 

@@ -3120,13 +3120,13 @@
     </message>
     <message>
         <location filename="../../app/text/choices.py"/>
-        <source>Layers that changed most beside their own weight get higher ranks.</source>
-        <translation>Schichten, die sich gemessen an ihrem Gewicht am meisten geändert haben, bekommen höhere Ränge.</translation>
+        <source>Higher ranks where a byte keeps the most of the change.</source>
+        <translation>Höhere Ränge, wo ein Byte am meisten von der Änderung erhält.</translation>
     </message>
     <message>
         <location filename="../../app/text/choices.py"/>
-        <source>Layers that changed most, per byte, get higher ranks. Can be worse at very small sizes.</source>
-        <translation>Schichten, die sich je Byte am meisten geändert haben, bekommen höhere Ränge. Bei sehr kleinen Größen kann das schlechter sein.</translation>
+        <source>Layers that changed most beside their own weight get higher ranks.</source>
+        <translation>Schichten, die sich gemessen an ihrem Gewicht am meisten geändert haben, bekommen höhere Ränge.</translation>
     </message>
     <message>
         <location filename="../../app/text/choices.py"/>
@@ -3411,7 +3411,7 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose a LoRA of plain factors; files of this kind cannot be judged.</source>
-        <translation>Wählen Sie ein LoRA aus einfachen Faktoren; Dateien dieser Art lassen sich nicht beurteilen.</translation>
+        <translation>Ein LoRA aus einfachen Faktoren wählen; Dateien dieser Art lassen sich nicht beurteilen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3431,7 +3431,7 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose a file with a model's weights: .safetensors, .gguf, .ckpt, .pt, .pth or .bin.</source>
-        <translation>Wählen Sie eine Datei mit den Gewichten eines Modells: .safetensors, .gguf, .ckpt, .pt, .pth oder .bin.</translation>
+        <translation>Eine Datei mit den Gewichten eines Modells wählen: .safetensors, .gguf, .ckpt, .pt, .pth oder .bin.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3441,7 +3441,7 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose a file.</source>
-        <translation>Wählen Sie eine Datei.</translation>
+        <translation>Eine Datei wählen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3461,12 +3461,12 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose a model's file or its index.</source>
-        <translation>Wählen Sie die Datei eines Modells oder ihr Verzeichnis (Index).</translation>
+        <translation>Die Datei eines Modells oder ihr Verzeichnis (Index) wählen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose a rank of {limit} or less, or another program: {available}.</source>
-        <translation>Wählen Sie einen Rang bis {limit} oder ein anderes Programm: {available}.</translation>
+        <translation>Einen Rang bis {limit} oder ein anderes Programm wählen: {available}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3476,7 +3476,7 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose a size of {least} or more, or fewer parts or layers.</source>
-        <translation>Wählen Sie eine Größe von mindestens {least}, oder weniger Teile oder Schichten.</translation>
+        <translation>Eine Größe von mindestens {least} oder weniger Teile oder Schichten wählen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3526,7 +3526,7 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose another program: {available}.</source>
-        <translation>Wählen Sie ein anderes Programm: {available}.</translation>
+        <translation>Ein anderes Programm wählen: {available}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3536,7 +3536,7 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose another type, such as standard, or another program: {available}.</source>
-        <translation>Wählen Sie einen anderen Typ, etwa Standard, oder ein anderes Programm: {available}.</translation>
+        <translation>Einen anderen Typ, etwa Standard, oder ein anderes Programm wählen: {available}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3545,8 +3545,27 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose fp16 as the precision, or another format: {available}.</source>
+        <translation>Als Genauigkeit fp16 wählen oder ein anderes Format: {available}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Choose fp16 as the precision, or another type, such as standard.</source>
+        <translation>Als Genauigkeit fp16 wählen oder einen anderen Typ, etwa Standard.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Choose fp16 as the precision.</source>
+        <translation>Als Genauigkeit fp16 wählen.</translation>
+    </message>
+    <message>
+        <source>Choose fp16 as the precision; {available} load it.</source>
+        <translation type="vanished">Als Genauigkeit fp16 wählen; {available} laden es.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose fp16 or bf16 as the precision, or another program: {available}.</source>
-        <translation>Wählen Sie fp16 oder bf16 als Genauigkeit oder ein anderes Programm: {available}.</translation>
+        <translation>fp16 oder bf16 als Genauigkeit oder ein anderes Programm wählen: {available}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3576,12 +3595,12 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose the type standard, or another program: {available}.</source>
-        <translation>Wählen Sie den Typ Standard oder ein anderes Programm: {available}.</translation>
+        <translation>Den Typ Standard oder ein anderes Programm wählen: {available}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose the type standard, or no size.</source>
-        <translation>Wählen Sie den Typ standard, oder keine Größe.</translation>
+        <translation>Den Typ Standard oder keine Größe wählen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3650,6 +3669,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>In {dtype} each layer's alpha holds the scale of its factors, and cannot be chosen.</source>
+        <translation>In {dtype} trägt das Alpha jeder Schicht den Maßstab ihrer Faktoren und lässt sich nicht wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Leave out &lt; &gt; : " | ? * and names such as CON.</source>
         <translation>Ohne &lt; &gt; : " | ? * und Namen wie CON.</translation>
     </message>
@@ -3657,6 +3681,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Leave out what follows the file's name.</source>
         <translation>Weglassen, was auf den Dateinamen folgt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Leave the alpha at auto, or choose fp16 as the precision.</source>
+        <translation>Alpha auf auto lassen oder als Genauigkeit fp16 wählen.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3682,6 +3711,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>None of the {matched} matching weights is selected.</source>
         <translation>Von {matched} passenden Gewichten ist keines ausgewählt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Not all programs that read the format of {format} load factors in {dtype}.</source>
+        <translation>Nicht alle Programme, die das Format von {format} lesen, laden Faktoren in {dtype}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3716,7 +3750,7 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>Select other parts or layers, or choose another program: {available}.</source>
-        <translation>Wählen Sie andere Teile oder Schichten aus oder ein anderes Programm: {available}.</translation>
+        <translation>Andere Teile oder Schichten oder ein anderes Programm wählen: {available}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3880,6 +3914,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>The type full stores whole differences, which are never in {dtype}.</source>
+        <translation>Der Typ full speichert ganze Differenzen, und die stehen nie in {dtype}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>There are: {available}.</source>
         <translation>Vorhanden: {available}.</translation>
     </message>
@@ -3912,6 +3951,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>They are different kinds of model; choose the original that the fine-tuned model was made from.</source>
         <translation>Es sind verschiedene Arten von Modellen; das Original wählen, aus dem das feinabgestimmte Modell entstanden ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>This file cannot be written in {dtype}.</source>
+        <translation>Diese Datei lässt sich nicht in {dtype} schreiben.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4252,6 +4296,10 @@
         <translation>{program} lädt keine Faktoren in fp8.</translation>
     </message>
     <message>
+        <source>{program} does not load factors in {dtype}.</source>
+        <translation type="vanished">{program} lädt keine Faktoren in {dtype}.</translation>
+    </message>
+    <message>
         <location filename="../../app/text/errors.py"/>
         <source>{program} loads factors alone, and the type full stores whole differences.</source>
         <translation>{program} lädt nur Faktoren, und der Typ „full“ speichert ganze Differenzen.</translation>
@@ -4259,7 +4307,7 @@
     <message>
         <location filename="../../app/text/errors.py"/>
         <source>{program} loads no LoRA for such models ({family}).</source>
-        <translation>{program} lädt für solche Modelle ({family}) keine LoRA.</translation>
+        <translation>{program} lädt für solche Modelle ({family}) kein LoRA.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4910,6 +4958,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>A file in fp8 takes half the bytes of one in fp16: rank {double} takes what rank {rank} takes there, and keeps more.</source>
+        <translation>Eine Datei in fp8 ist halb so groß wie in fp16: Rang {double} braucht, was dort Rang {rank} braucht, und behält mehr.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>All {all_layers} come from the cache; the models are not read.</source>
         <translation>Alle {all_layers} stammen aus dem Cache; die Modelle werden nicht gelesen.</translation>
     </message>
@@ -4919,13 +4972,9 @@
         <translation>Alle {all_layers} stammen aus dem gestoppten Lauf vom {moment}.</translation>
     </message>
     <message>
-        <source>ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming rules all the same.</source>
-        <translation type="vanished">ComfyUI kann für diese Art von Modell ({name}) keine LoRAs laden; die Datei folgt trotzdem den Namensregeln von ComfyUI.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/notices.py"/>
         <source>ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming rules all the same. PEFT loads such models: choose it under “For” (--for peft).</source>
-        <translation>ComfyUI kann für diese Art von Modell ({name}) keine LoRA laden; die Datei wird trotzdem nach den Namensregeln von ComfyUI geschrieben. PEFT lädt solche Modelle: Wählen Sie es unter „Für“ (--for peft).</translation>
+        <translation>ComfyUI kann für diese Art von Modell ({name}) kein LoRA laden; die Datei wird trotzdem nach den Namensregeln von ComfyUI geschrieben. PEFT lädt solche Modelle: unter „Für“ wählen (--for peft).</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -5335,6 +5384,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>{name} is stored in fp16: {dtype} would lose too much of it.</source>
+        <translation>{name} wird in fp16 gespeichert: In {dtype} ginge zu viel verloren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>{name} is stored in fp32: {dtype} would lose too much of it.</source>
         <translation>{name} wird in fp32 gespeichert: In {dtype} ginge zu viel verloren.</translation>
     </message>
@@ -5604,13 +5658,13 @@
     </message>
     <message>
         <location filename="../../app/text/programs.py"/>
-        <source>Not for these models ({family}).</source>
-        <translation>Nicht für diese Modelle ({family}).</translation>
+        <source>Not for these models.</source>
+        <translation>Nicht für diese Modelle.</translation>
     </message>
     <message>
         <location filename="../../app/text/programs.py"/>
-        <source>Not for these models.</source>
-        <translation>Nicht für diese Modelle.</translation>
+        <source>Not for these models: {family}.</source>
+        <translation>Nicht für diese Modelle: {family}.</translation>
     </message>
     <message>
         <location filename="../../app/text/programs.py"/>
@@ -5650,7 +5704,7 @@
     <message>
         <location filename="../../app/text/programs.py"/>
         <source>One file under the names of Kohya's trainers, which go on from it; most programs read it. It holds no biases, norms and bare parameters.</source>
-        <translation>Eine Datei mit den Namen der Kohya-Trainer, die damit weitermachen; die meisten Programme lesen sie. Sie enthält keine Biases, Normen und einzelnen Parameter.</translation>
+        <translation>Eine Datei mit den Namen der Kohya-Trainer, die damit weitermachen; die meisten Programme lesen sie. Sie enthält keine Bias-Werte, Normen und einzelnen Parameter.</translation>
     </message>
     <message>
         <location filename="../../app/text/programs.py"/>
@@ -5665,7 +5719,7 @@
     <message>
         <location filename="../../app/text/programs.py"/>
         <source>biases</source>
-        <translation>Biases</translation>
+        <translation>Bias-Werte</translation>
     </message>
     <message>
         <location filename="../../app/text/programs.py"/>
@@ -6509,9 +6563,13 @@
         <translation>Ohne Schichten</translation>
     </message>
     <message>
-        <location filename="../../engine/settings.py"/>
         <source>Number format of the file. fp16 suits nearly everything; a tensor that fp16 would damage is stored in fp32 and reported.</source>
-        <translation>Zahlenformat der Datei. fp16 passt fast immer; ein Tensor, dem fp16 schaden würde, wird in fp32 gespeichert und gemeldet.</translation>
+        <translation type="vanished">Zahlenformat der Datei. fp16 passt fast immer; ein Tensor, dem fp16 schaden würde, wird in fp32 gespeichert und gemeldet.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Number format of the file. fp16 suits nearly everything; a tensor that fp16 would damage is stored in fp32 and reported. fp8_e4m3 takes half the bytes of fp16, so that twice the rank fits in the same file; for ComfyUI and Forge alone.</source>
+        <translation>Zahlenformat der Datei. fp16 passt fast immer; ein Tensor, dem fp16 schaden würde, wird in fp32 gespeichert und gemeldet. fp8_e4m3 braucht halb so viele Bytes wie fp16, sodass in dieselbe Datei der doppelte Rang passt; nur für ComfyUI und Forge.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -6706,7 +6764,7 @@
     <message>
         <location filename="../../engine/settings.py"/>
         <source>Whose key names the file uses, where no program is named. ComfyUI's hold everything, of every kind of model; Kohya's are read by most programs and go on in trainers, but hold no biases, norms and bare parameters.</source>
-        <translation>Wessen Namen die Datei verwendet, wenn kein Programm genannt ist. Die von ComfyUI fassen alles, von jeder Art Modell; die von Kohya lesen die meisten Programme, und Trainer machen damit weiter, sie fassen aber keine Biases, Normen und freien Parameter.</translation>
+        <translation>Wessen Schlüsselnamen die Datei verwendet, wenn kein Programm genannt ist. Die von ComfyUI fassen alles, von jeder Art Modell; die von Kohya lesen die meisten Programme, und Trainer machen damit weiter, sie fassen aber keine Bias-Werte, Normen und einzelnen Parameter.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/basics/fields.py"/>
@@ -6717,6 +6775,11 @@
         <location filename="../../app/widgets/basics/fields.py"/>
         <source>denoiser</source>
         <translation>Denoiser</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>fp8 (e4m3)</source>
+        <translation>fp8 (e4m3)</translation>
     </message>
     <message>
         <location filename="../../app/widgets/basics/fields.py"/>

@@ -47,7 +47,7 @@ CHOICES = {
         "standard", "full", "adaptive_ratio", "adaptive_quantile", "adaptive_energy", "adaptive_fro",
     ),
     "algorithm": ("svd_linalg", "svd_lowrank"),
-    "output_dtype": ("fp16", "bf16", "fp32"),
+    "output_dtype": ("fp16", "bf16", "fp32", "fp8_e4m3"),
     "vram_usage_mode": ("conservative", "balanced", "aggressive"),
 }  # fmt: skip
 TABLE = [(ExtractionSettings, name, *facts) for name, facts in EXTRACTION.items()] + [

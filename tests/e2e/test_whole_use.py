@@ -18,7 +18,9 @@ from safetensors import safe_open
 PROGRAM = Path(__file__).with_name("whole_use.py")
 SIZE = (1280, 800)
 SCREEN = (1320, 860)  # with room for the frame that a window manager would put around the window
-PICTURES = ("first-start", "ready", "running", "stopped", "result", "layers", "explore", "verified", "queue", "log")
+PICTURES = (
+    "first-start", "ready", "running", "stopped", "result", "layers", "explore", "verified", "queue", "several", "log"
+)  # fmt: skip
 LONGEST = 240
 
 
@@ -114,3 +116,8 @@ def test_pictures_were_taken_in_both_themes_and_in_the_screen_s_resolution(use: 
     for name in PICTURES:
         sizes = {use.picture_size(f"{name}-{theme}") for theme in ("light", "dark")}
         assert sizes in ({SIZE}, {(2 * SIZE[0], 2 * SIZE[1])}), name
+
+
+def test_one_run_writes_several_ranks_and_shows_each(use: Use) -> None:
+    assert sorted(max(ranks_in(use.lora(name))) for name in use.seen["several"]) == [2, 8, 16]
+    assert use.seen["shown"].startswith("rank 8 \u00b7 ComfyUI: ")

@@ -27,6 +27,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QSpinBox, QWidget  # noqa: 
 
 from app.demo.pair import FINETUNED, ORIGINAL  # noqa: E402
 from app.storage.preferences import PreferenceStore  # noqa: E402
+from app.widgets.result.files_panel import FileRow  # noqa: E402
 from app.window.application import begin  # noqa: E402
 from app.window.frame import Tab  # noqa: E402
 from app.window.main_window import MainWindow  # noqa: E402
@@ -36,6 +37,7 @@ from engine.devices.device import Device  # noqa: E402
 SECONDS_PER_LAYER = 0.09
 RANK, OTHER_RANK = 32, 16
 CHOSEN_ROWS = (3, 5, 8)
+FURTHER_RANKS = (2, 16)
 
 
 def slow_device() -> None:
@@ -69,6 +71,7 @@ class WholeUse:
         self.write_another_rank()
         self.verify()
         self.queue()
+        self.several()
         self.settings_and_log()
 
     def greet(self) -> None:
@@ -154,6 +157,23 @@ class WholeUse:
         self.person.wait(lambda: len(self.written()) == 4 and not self.window.model.queue_running, "the queue")
         self.seen["queue"] = self.written()
         self.person.picture("queue-done")
+
+    def several(self) -> None:
+        """Three ranks in one run, from what is at hand, and the layers of the second file."""
+        options = self.frame.options
+        self.person.click(options.more)
+        QTest.keyClicks(options.further.ranks, ", ".join(map(str, FURTHER_RANKS)))
+        count = str(1 + len(FURTHER_RANKS))
+        self.person.wait(lambda: self.frame.models.pair.detail.text().find(f"{count} files") >= 0, "the plan of all")
+        self.person.click(options.more)
+        self.person.click(self.frame.bar.extract)
+        self.person.wait(lambda: len(self.written()) == 7 and self.ended(State.DONE), "three LoRAs")
+        self.seen["several"] = self.written()[-3:]
+        self.person.show_tab(self.frame.run.result)
+        files = self.frame.run.result.files
+        self.person.picture("several")
+        self.person.click(list(files.findChildren(FileRow))[1].shown)
+        self.seen["shown"] = self.frame.run.result.quality.detail.text()
 
     def settings_and_log(self) -> None:
         """Look into the settings, and at the log."""

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
+from loaders import state_names
 
 State = Mapping[str, torch.Tensor]
 FORGE_REFUSES_ABOVE = 12
@@ -37,6 +38,15 @@ class Reading:
 
     added: dict[str, torch.Tensor] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A part of a weight: so many rows from the first one on. A bias beside it is never looked for."""
+
+    name: str
+    first: int
+    count: int
 
 
 def text_encoder_keys(state: State, *, forge: bool = False, earlier: bool = False) -> dict[str, str]:
@@ -86,6 +96,24 @@ def comfyui_keys(state: State, *, unet: bool = False) -> dict[str, str]:
     """
     keys = text_encoder_keys(state) | _denoiser_keys(state)
     return keys | (_unet_keys(state) if unet else {})
+
+
+def pixart_keys(state: State) -> dict[str, str | Rows]:
+    """ComfyUI's keys of PixArt, whose modules it knows by diffusers' names too, some of them as rows of another."""
+    keys: dict[str, str | Rows] = {**_denoiser_keys(state)}
+    for theirs, ours in state_names.PIXART.items():
+        if f"diffusion_model.{ours}.weight" in state:
+            keys[f"transformer.{theirs}"] = f"diffusion_model.{ours}.weight"
+    for number in {int(name.split(".")[2]) for name in state if name.startswith("diffusion_model.blocks.")}:
+        there, here = f"transformer.transformer_blocks.{number}.", f"diffusion_model.blocks.{number}."
+        for theirs, ours in state_names.PIXART_BLOCK.items():
+            if f"{here}{ours}.weight" in state:
+                keys[there + theirs] = f"{here}{ours}.weight"
+        for ours, parts in state_names.PIXART_FUSED.items():
+            name = f"{here}{ours}.weight"
+            size = len(state[name]) // len(parts)
+            keys |= {there + part: Rows(name, at * size, size) for at, part in enumerate(parts)}
+    return keys
 
 
 def forge_keys(state: State, *, unet: bool = False, earlier: bool = False) -> dict[str, str]:
@@ -180,7 +208,7 @@ FORGE_PARTS = (".diff", ".diff_b", ".set_weight")
 A1111_PARTS = (".diff", ".diff_b")
 
 
-def read(lora: State, state: State, keys: Mapping[str, str], parts: tuple[str, ...] = COMFYUI_PARTS) -> Reading:
+def read(lora: State, state: State, keys: Mapping[str, str | Rows], parts: tuple[str, ...] = COMFYUI_PARTS) -> Reading:
     """Look up every base name, and add what stands behind it.
 
     Args:
@@ -191,22 +219,34 @@ def read(lora: State, state: State, keys: Mapping[str, str], parts: tuple[str, .
     """
     reading = Reading()
     known: set[str] = set()
-    for base, name in keys.items():
-        known |= _factors(reading, lora, state, base, name) | _parts(reading, lora, state, base, name, parts)
+    for base, target in keys.items():
+        if isinstance(target, Rows):
+            known |= _factors(reading, lora, state, base, target)
+        else:
+            known |= _factors(reading, lora, state, base, Rows(target, 0, _rows(state[target])))
+            known |= _parts(reading, lora, state, base, target, parts)
     reading.unknown = set(lora) - known
     return reading
 
 
-def _factors(reading: Reading, lora: State, state: State, base: str, name: str) -> set[str]:
+def _rows(tensor: torch.Tensor) -> int:
+    return len(tensor) if tensor.dim() else 1
+
+
+def _factors(reading: Reading, lora: State, state: State, base: str, target: Rows) -> set[str]:
     up, down, alpha = f"{base}.lora_up.weight", f"{base}.lora_down.weight", f"{base}.alpha"
     if up not in lora or down not in lora:
         return set()
+    weight = state[target.name]
     left, right = lora[up].double().flatten(1), lora[down].double().flatten(1)
     scale = float(lora[alpha]) / len(right) if alpha in lora else 1.0
-    fits = left.shape[1] == len(right) and len(left) == len(state[name])
-    if not fits or lora[down].shape[1:] != state[name].shape[1:]:
+    fits = left.shape[1] == len(right) and len(left) == target.count
+    if not fits or lora[down].shape[1:] != weight.shape[1:]:
         return set()
-    reading.added[name] = scale * (left @ right).reshape(state[name].shape)
+    whole = reading.added.get(target.name)
+    whole = torch.zeros(weight.shape, dtype=torch.float64) if whole is None or target.count == len(whole) else whole
+    whole[target.first : target.first + target.count] = scale * (left @ right).reshape(target.count, *weight.shape[1:])
+    reading.added[target.name] = whole
     return {up, down} | ({alpha} & set(lora))
 
 

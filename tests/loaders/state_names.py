@@ -9,6 +9,7 @@ Facts read in the programs' sources, written down as tables; none of their code.
 - ComfyUI, comfy/supported_models.py, ``process_clip_state_dict``; comfy/utils.py, ``clip_text_transformers_convert``:
   CLIP-L under ``clip_l.transformer.text_model.``, OpenCLIP's encoders under ``clip_g.`` and ``clip_h.`` in the names of
   transformers, fused attention divided, the projection turned.
+- ComfyUI, comfy/utils.py, ``pixart_to_diffusers``: PixArt in diffusers' names, whose attention it has fused.
 - Forge, backend/nn/flux.py and backend/nn/chroma.py: the norms keep the name ``.scale``; backend/loader.py: text
   encoders under the same prefixes as ComfyUI's.
 """
@@ -54,6 +55,8 @@ def denoiser(family: str, file: Tensors, *, renames_norms: bool = True) -> State
         file: names without prefix -> tensors.
         renames_norms: as ComfyUI does since 2026; False for its earlier versions and for Forge.
     """
+    if family == "pixart_diffusers":
+        return pixart(file)
     state: State = {}
     for name, tensor in file.items():
         if family.startswith("hunyuan"):
@@ -70,6 +73,51 @@ def denoiser(family: str, file: Tensors, *, renames_norms: bool = True) -> State
                 state[f"{DENOISER}{start}to_{part}.{kind}"] = rows
         else:
             state[DENOISER + name] = tensor
+    return state
+
+
+PIXART = {
+    # diffusers' name of a module or parameter, ComfyUI's
+    "pos_embed.proj": "x_embedder.proj",
+    "caption_projection.linear_1": "y_embedder.y_proj.fc1",
+    "caption_projection.linear_2": "y_embedder.y_proj.fc2",
+    "caption_projection.y_embedding": "y_embedder.y_embedding",
+    "adaln_single.emb.timestep_embedder.linear_1": "t_embedder.mlp.0",
+    "adaln_single.emb.timestep_embedder.linear_2": "t_embedder.mlp.2",
+    "adaln_single.linear": "t_block.1",
+    "proj_out": "final_layer.linear",
+    "scale_shift_table": "final_layer.scale_shift_table",
+}
+PIXART_BLOCK = {
+    "scale_shift_table": "scale_shift_table",
+    "attn1.to_out.0": "attn.proj",
+    "ff.net.0.proj": "mlp.fc1",
+    "ff.net.2": "mlp.fc2",
+    "attn2.to_out.0": "cross_attn.proj",
+    "attn2.to_q": "cross_attn.q_linear",
+}
+PIXART_FUSED = {
+    "attn.qkv": ("attn1.to_q", "attn1.to_k", "attn1.to_v"),
+    "cross_attn.kv_linear": ("attn2.to_k", "attn2.to_v"),
+}
+
+
+def pixart(file: Tensors) -> State:
+    """The state of PixArt from diffusers' names."""
+    state: State = {}
+    for theirs, ours in PIXART.items():
+        for ending in ("", ".weight", ".bias"):
+            if theirs + ending in file:
+                state[DENOISER + ours + ending] = file[theirs + ending]
+    for number in sorted({int(name.split(".")[1]) for name in file if name.startswith("transformer_blocks.")}):
+        there, here = f"transformer_blocks.{number}.", f"{DENOISER}blocks.{number}."
+        for theirs, ours in PIXART_BLOCK.items():
+            for ending in ("", ".weight", ".bias"):
+                if there + theirs + ending in file:
+                    state[here + ours + ending] = file[there + theirs + ending]
+        for ours, parts in PIXART_FUSED.items():
+            for ending in (".weight", ".bias"):
+                state[here + ours + ending] = torch.cat([file[there + part + ending] for part in parts])
     return state
 
 

@@ -69,6 +69,7 @@ class FurtherFiles(QWidget):
         self.programs = MenuCombo()
         let_shrink(self.programs, 96)
         self._menu = self.programs.menu
+        self._menu.setAccessibleName(self.tr("Also for"))
         self._menu.setToolTipsVisible(True)
         self._menu.triggered.connect(self._toggle)
         self._ranks_label, self._programs_label = text_label("", "muted"), text_label(self.tr("Also for"), "muted")
@@ -89,7 +90,7 @@ class FurtherFiles(QWidget):
         self.programs.setToolTip(help_text)
         self._programs_label.setToolTip(help_text)
         self.set_by_size(False)
-        self._show_programs()
+        self._fill_menu()
 
     def set_by_size(self, by_size: bool) -> None:
         """Ask for sizes in the place of ranks, or for ranks again."""
@@ -108,13 +109,14 @@ class FurtherFiles(QWidget):
 
     def set_own(self, target: Target) -> None:
         """What the first file is for: it is not offered once more."""
-        self._own = target
-        self._show_programs()
+        if target != self._own:
+            self._own = target
+            self._fill_menu()
 
     def show_family(self, family: Family | None) -> None:
         """Offer only what loads LoRAs of a family of models."""
         self._family = family
-        self._show_programs()
+        self._fill_menu()
 
     def show_also(self, settings: ExtractionSettings, also: Sequence[ExtractionSettings]) -> None:
         """Show the further files of a run; `changed` is not emitted."""
@@ -127,7 +129,7 @@ class FurtherFiles(QWidget):
             True: ", ".join(size_text(int(size)) for size in dict.fromkeys(sizes) if size is not None),
         }
         self.ranks.setText(self._texts[self._by_size])
-        self._show_programs()
+        self._fill_menu()
 
     def all_targets(self) -> tuple[Target, ...]:
         """What the first file and the further ones are for."""
@@ -170,14 +172,17 @@ class FurtherFiles(QWidget):
         found = [value for value in values if value]
         return found if len(found) == len(values) and len(found) < MOST_FILES else None
 
-    def _show_programs(self) -> None:
-        """Name the chosen ones on the button, and offer the others in its menu."""
-        chosen = self._programs()
-        names = ", ".join(target.title for target in chosen)
+    def _show_chosen(self) -> None:
+        """Name the chosen programs."""
+        names = ", ".join(target.title for target in self._programs())
         names = names or self.tr("nothing else")
         self.programs.show_text(names)
         self.programs.setAccessibleName(self.tr("Also for: {names}").format(names=names))
-        self._menu.setAccessibleName(self.tr("Also for"))
+
+    def _fill_menu(self) -> None:
+        """Offer all programs but the first file's own; never while one of the entries is being chosen."""
+        self._show_chosen()
+        chosen = self._programs()
         self._menu.clear()
         for target in dict.fromkeys((*targets(), *self._chosen)):
             if target == self._own:
@@ -196,7 +201,7 @@ class FurtherFiles(QWidget):
             self._chosen.remove(target)
         else:
             self._chosen.append(target)
-        self._show_programs()
+        self._show_chosen()
         self.changed.emit()
 
 

@@ -20,6 +20,7 @@ from app.window.main_window import MainWindow
 from app.work.controller import State
 from app.work.engine_port import LocalEngine
 from app.work.requests import Extracted, Verified
+from engine.formats.registry import FORMATS
 from engine.results import ExtractionResult
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -42,8 +43,8 @@ def test_a_format_that_has_a_row_is_offered_and_comes_back_at_the_next_start(
     toy_format.register(monkeypatch)
     window = make_window()
     combo = combo_of(window)
-    assert offered(combo) == [("comfyui", "ComfyUI"), ("kohya", "Kohya"), ("toy", "Toy")]
-    combo.setCurrentIndex(2)
+    assert offered(combo) == [*((row.key, row.title) for row in FORMATS), ("toy", "Toy")]
+    combo.setCurrentIndex(combo.count() - 1)
     settings = window.frame.options.settings()
     assert settings is not None
     assert settings.key_format == "toy"

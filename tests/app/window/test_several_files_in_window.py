@@ -74,6 +74,20 @@ def test_the_result_lists_every_file_and_each_can_be_verified(
     assert files._rows[engine.verified[0]].found.text() == "\u2713 verified"
 
 
+def test_a_folder_is_shown_as_one_before_and_after(qtbot: QtBot, window: MainWindow, pair: Pair) -> None:
+    window.model.show_extraction(ExtractionSettings(program="peft", key_format="peft"))
+    window.set_models(*pair)
+    wait_for(qtbot, window, State.READY)
+    bar, opened = window.frame.bar, []
+    assert bar.headline.text() == "Will write fake_peft_rank_8_00001_/"
+    run_to_end(qtbot, window, pair)
+    assert bar.headline.text() == "\u2713 fake_peft_rank_8_00001_/"
+    bar.open_folder_clicked.disconnect(window.commands.open_folder)
+    bar.open_folder_clicked.connect(opened.append)
+    bar.open_folder.click()
+    assert opened == [window.model.request.output_dir]
+
+
 def test_the_layers_of_each_file_can_be_shown(qtbot: QtBot, window: MainWindow, pair: Pair) -> None:
     type_ranks(window, "32")
     run_to_end(qtbot, window, pair)

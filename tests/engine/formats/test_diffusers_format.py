@@ -11,7 +11,17 @@ import pytest
 import sdxl_pipeline
 import torch
 from diffusers.loaders import lora_pipeline
-from diffusers_loaders import LOADERS, build, fine_tuned, load, output, relative, scaled, silence_demanded
+from diffusers_loaders import (
+    LOADERS,
+    LOADERS_ALONE,
+    build,
+    fine_tuned,
+    load,
+    output,
+    relative,
+    scaled,
+    silence_demanded,
+)
 from extraction_runs import EXACT, run, verified
 from layout_models import WIDTH, with_sizes
 from model_files import Tensors, random_tensor, save_model
@@ -42,7 +52,7 @@ class Made:
 
 
 def made(family: str, folder: Path, *, converted: bool, biases: bool = False, blocks_only: bool = False) -> Made:
-    model = LOADERS[family].model()
+    model = (LOADERS | LOADERS_ALONE)[family].model()
     native = scaled(model.native(0))
     tuned = fine_tuned(native)
     for name, value in native.items():
@@ -114,6 +124,21 @@ def applied(lora: Tensors, prefix: str) -> Tensors:
     return changes
 
 
+@pytest.mark.shows(lambda family: [{"family": {"wan_vace": "wan"}.get(family, family)}],
+                   program="diffusers")  # fmt: skip
+@pytest.mark.parametrize("family", LOADERS_ALONE)
+def test_every_linear_layer_and_convolution_arrives_where_diffusers_has_it(family: str, tmp_path: Path) -> None:
+    pair = made(family, tmp_path, converted=False)
+    ran = run(pair.files, tmp_path, key_format="diffusers", **EXACT)
+    load(family, build(family, pair.base), ran.lora)
+    changes = applied(load_file(ran.lora), LOADERS_ALONE[family].prefix)
+    for name, base in pair.base.items():
+        delta = pair.tuned[name].double() - base.double()
+        assert bool(delta.any()) == (name in changes or name.endswith(".gate.weight")), name
+        if name in changes:
+            torch.testing.assert_close(changes[name].reshape(delta.shape), delta, rtol=1e-4, atol=1e-6)
+
+
 def test_changed_biases_and_norms_are_named_before_the_start_and_count_as_not_kept(tmp_path: Path) -> None:
     pair = made("flux", tmp_path, converted=False, biases=True)
     ran = run(pair.files, tmp_path, key_format="diffusers", **EXACT)
@@ -165,6 +190,16 @@ def test_a_module_that_ends_like_another_one_that_is_not_in_the_file_gets_no_ada
     assert "transformer.proj_out.lora_A.weight" in load_file(ran.lora)
     assert isinstance(header(ran.lora)["transformer.target_modules"], str)
     load("flux", build("flux", pair.base), ran.lora)
+
+
+@pytest.mark.parametrize("rules", [{"rank": 4}, UNDER], ids=["one rank", "ranks of their own"])
+def test_zeros_that_diffusers_adds_for_images_are_expected_by_the_header(rules: dict[str, Any], tmp_path: Path) -> None:
+    pair = made("wan", tmp_path, converted=False)
+    ran = run(pair.files, tmp_path, key_format="diffusers", exclude="*_img*", **rules)
+    assert not [key for key in load_file(ran.lora) if "add_k_proj" in key]
+    model = build("wan", pair.base)
+    load("wan", model, ran.lora)
+    assert model.blocks[0].attn2.add_k_proj.lora_A  # type: ignore[index,union-attr]
 
 
 def test_the_room_in_the_header_is_enough_for_ranks_that_all_differ() -> None:

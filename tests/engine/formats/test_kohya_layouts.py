@@ -94,3 +94,28 @@ def test_hunyuan_video_has_tencents_names_as_its_trainers_write_them(converted: 
     keys = load_file(run(pair, tmp_path, key_format="kohya", **EXACT).lora)
     modules = [name.removesuffix(".weight") for name, value in native.items() if value.dim() > 1]
     assert {key.split(".")[0] for key in keys} == {f"lora_unet_{name.replace('.', '_')}" for name in modules}
+
+
+@pytest.mark.parametrize("family", ["hunyuan_image", "hunyuan_video15"])
+def test_its_relatives_have_tencents_names_too_with_q_k_and_v_by_themselves_in_hunyuan_video_15(
+    family: str, tmp_path: Path
+) -> None:
+    shapes = {**layout_models.hunyuan_video().shapes, **layout_models.linear("byt5_in.fc1", 12, 12)}
+    if family == "hunyuan_video15":
+        shapes |= layout_models.norm("vision_in.proj.0", 10)
+    native = {name: random_tensor(*shape, seed=at, scale=0.1) for at, (name, shape) in enumerate(shapes.items())}
+    saved = [save_model(tmp_path / f"{side}.safetensors", state)
+             for side, state in (("tuned", changed(native)), ("base", native))]  # fmt: skip
+    lora = run((saved[0], saved[1]), tmp_path, key_format="kohya", **EXACT).lora
+    keys = load_file(lora)
+    modules = {key.split(".")[0] for key in keys}
+    assert {"lora_unet_double_blocks_0_img_mlp_fc1", "lora_unet_double_blocks_0_txt_mod_linear"} <= modules
+    parts = [f"lora_unet_double_blocks_0_img_attn_{part}" for part in "qkv"]
+    change = changed(native)["double_blocks.0.img_attn_qkv.weight"] - native["double_blocks.0.img_attn_qkv.weight"]
+    if family == "hunyuan_image":
+        parts = ["lora_unet_double_blocks_0_img_attn_qkv"]
+    for part, expected in zip(parts, change.chunk(len(parts)), strict=True):
+        up, down = keys[f"{part}.lora_up.weight"], keys[f"{part}.lora_down.weight"]
+        product = up @ down * (keys[f"{part}.alpha"] / len(down))
+        torch.testing.assert_close(product, expected, rtol=1e-4, atol=1e-6)
+    assert verified((saved[0], saved[1]), lora).unknown_keys == ()

@@ -18,7 +18,7 @@ import pytest
 import torch
 import transformers
 import unet_layout_models
-from extraction_runs import EXACT
+from extraction_runs import EXACT, run, verified
 from layout_models import LayoutModel, Shapes, linear, norm
 from loaders import key_maps, state_names
 from loaders.invokeai_keys import invokeai_keys
@@ -143,6 +143,13 @@ def qwen_image() -> torch.nn.Module:
     return diffusers.QwenImageTransformer2DModel(
         num_layers=1, attention_head_dim=8, num_attention_heads=2, joint_attention_dim=8, axes_dims_rope=(4, 2, 2)
     )
+
+
+def pixart_of_diffusers() -> torch.nn.Module:
+    return diffusers.PixArtTransformer2DModel(
+        num_layers=1, attention_head_dim=8, num_attention_heads=2, cross_attention_dim=16, caption_channels=8,
+        sample_size=8,
+    )  # fmt: skip
 
 
 def hunyuan_image() -> Shapes:
@@ -434,6 +441,24 @@ def as_before(key: str) -> str:
     return key
 
 
+@pytest.mark.shows(family="pixart_diffusers", program="comfyui")
+def test_comfyui_knows_every_key_of_pixart_in_diffusers_names(tmp_path: Path) -> None:
+    """But for the biases of what it has fused, which it would take and not apply."""
+    model = built("pixart_diffusers", pixart_of_diffusers, "")
+    base, step = model.tensors(0), model.tensors(10_000)
+    tuned = {key: tensor + 0.1 * step[key] for key, tensor in base.items()}
+    files = save_model(tmp_path / "tuned.safetensors", tuned), save_model(tmp_path / "base.safetensors", base)
+    ran = run(files, tmp_path, **EXACT)
+    state, now = model.state(base), model.state(tuned)
+    reading = key_maps.read(load_file(ran.lora), state, key_maps.pixart_keys(state))
+    assert reading.unknown == set()
+    assert_adds_the_change(reading, {name: now[name].double() - state[name].double() for name in state})
+    fused = {name for name in state if name.endswith((".qkv.bias", ".kv_linear.bias"))}
+    assert set(state) - set(reading.added) == fused
+    assert len(ran.left_out) == 5
+    assert verified(files, ran.lora).unknown_keys == ()
+
+
 KOHYA = [name for name in MODELS if not name.endswith("alone")]
 
 
@@ -452,15 +477,16 @@ def test_comfyui_knows_every_key_of_kohyas_format(name: str, folder: Path) -> No
     assert {key for key in reading.unknown if not as_trainers_alone_name_it(name, key)} == set()
     assert_adds_the_change(reading, case.change)
     denoiser = {key for key, change in case.change.items() if key.startswith("diffusion_model.") and change.dim() > 1}
-    factors = {key for key in denoiser if key.endswith(".weight") and not key.endswith(".in_proj_weight")}
-    assert name == "hunyuan_video" or factors <= set(reading.added)
+    factors = {key for key in denoiser if key.endswith(".weight")}
+    assert name.startswith("hunyuan") or factors <= set(reading.added)
 
 
 def as_trainers_alone_name_it(name: str, key: str) -> bool:
-    """HunyuanVideo's modules and Chroma's T5, which ComfyUI calls otherwise."""
-    if name == "hunyuan_video":
+    """Modules of the HunyuanVideo family, and Chroma's T5, which ComfyUI calls otherwise."""
+    if name.startswith("hunyuan"):
         words = ("_mod_linear", "_mlp_fc", "modulation_linear", "_in_mlp_", "_embedder_mlp_", "_embedder_linear_")
-        return any(word in key for word in (*words, "individual_token_refiner"))
+        divided = tuple(f"_attn_{part}." for part in "qkv") if name == "hunyuan_video15" else ()
+        return any(word in key for word in (*words, *divided, "individual_token_refiner"))
     return name == "chroma" and key.startswith("lora_te3_")
 
 

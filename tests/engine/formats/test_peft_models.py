@@ -13,6 +13,7 @@ import torch
 from extraction_runs import EXACT, Run, run
 from transformers import (
     BertConfig,
+    BertForMaskedLM,
     BertForSequenceClassification,
     BertModel,
     Gemma2Config,
@@ -45,6 +46,7 @@ from transformers import (
     Qwen3MoeConfig,
     Qwen3MoeForCausalLM,
     T5Config,
+    T5EncoderModel,
     T5ForConditionalGeneration,
 )
 
@@ -86,7 +88,9 @@ MODELS: dict[str, Callable[[], Any]] = {
     "phi3": lambda: Phi3ForCausalLM(Phi3Config(**SIZES)),
     "gpt2_tied": lambda: GPT2LMHeadModel(GPT2Config(**GPT2)),
     "bert": lambda: BertModel(BertConfig(**BERT)),
+    "bert_tied": lambda: BertForMaskedLM(BertConfig(**BERT)),
     "bert_classifier": lambda: BertForSequenceClassification(BertConfig(**BERT)),
+    "t5_encoder": lambda: T5EncoderModel(T5Config(**T5)),
     "t5": lambda: T5ForConditionalGeneration(T5Config(**T5, **UNTIED)),
     "t5_tied": lambda: T5ForConditionalGeneration(T5Config(**T5, tie_word_embeddings=True)),
     "mixtral": lambda: MixtralForCausalLM(MixtralConfig(**SIZES, num_local_experts=3)),
@@ -102,8 +106,14 @@ NO_PLACE = {
     "gpt_oss": ("_bias", "sinks"),  # bare parameters, which PEFT has no place for
     "llama_body": ("norm",),  # of which PEFT would take `norm` for every name that ends so
 }
-FAMILIES = {"gpt2_tied": "gpt2", "bert": "bert", "bert_classifier": "bert", "llama_body": "llama_base"}
-FAMILIES |= {"t5": "t5xxl", "t5_tied": "t5xxl", "gemma2_tied": "gemma2_2b", "phi3": "generic"}
+FAMILIES = {
+    "gpt2_tied": "gpt2",
+    "bert": "bert",
+    "bert_tied": "bert",
+    "bert_classifier": "bert",
+    "llama_body": "llama_base",
+}
+FAMILIES |= {"t5": "t5xxl", "t5_tied": "t5xxl", "t5_encoder": "t5xxl", "gemma2_tied": "gemma2_2b", "phi3": "generic"}
 
 
 def shown(pair: str) -> list[dict[str, str]]:
@@ -112,7 +122,7 @@ def shown(pair: str) -> list[dict[str, str]]:
 
 
 _TYING = ("Model has `tie_word_embeddings=True`", "Input and output embeddings are no longer tied")
-SAID = {"t5": _TYING, "t5_tied": _TYING}
+SAID = {"t5": _TYING, "t5_tied": _TYING, "t5_encoder": _TYING, "bert_tied": _TYING}
 """What PEFT says of embeddings that several modules share, which are in the adapter whole; never of any key."""
 
 

@@ -27,7 +27,7 @@ from engine.events import Event, Finished, LayerDone, Notice, NoticeCode
 from engine.results import ExtractionResult
 from engine.session import Session
 from engine.settings import ExtractionSettings, HardwareSettings
-from engine.store import DecompositionStore
+from engine.store import DecompositionStore, JournalWriter, Record
 
 HARDWARE = HardwareSettings(device="cpu", batch_size=2)
 HERE = Path(__file__).parent
@@ -112,6 +112,8 @@ def test_rows_have_their_block_whether_fresh_or_reused(
         {"lora_type": "full", "output_dtype": "fp32"},
         {"clamp_max_loss": 1.0, "algorithm": "svd_lowrank"},
         {"exclude": "*layers.3*", "bias_diff": False},
+        {"output_dtype": "fp8_e4m3"},
+        {"output_dtype": "fp8_e4m3", "clamp_max_loss": 1.0, "lora_type": "adaptive_energy", "adaptive_param": 0.6},
     ],
     ids=str,
 )
@@ -501,3 +503,16 @@ def test_what_was_only_measured_hides_no_nan_from_a_run_that_wants_it(tmp_path: 
         with pytest.raises(EngineError) as caught:
             list(session.extract(wanted, CancelToken()))
     assert (caught.value.code, caught.value.tensor) == (ErrorCode.NON_FINITE, "diffusion_model.a.bias")
+
+
+def test_a_journal_that_takes_no_record_leaves_the_output_alone(
+    pair: tuple[Path, Path], store: DecompositionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: JournalWriter, record: Record) -> None:
+        raise EngineError(ErrorCode.DISK_FULL, file=self.path, reason="no space left")
+
+    monkeypatch.setattr(JournalWriter, "append", full)
+    result, events = extract(pair, tmp_path / "out", store)
+    assert NoticeCode.JOURNAL_OFF in codes(events)
+    assert result is not None
+    assert bytes_of(result) == bytes_of(finished(pair, tmp_path / "without", None))
