@@ -117,7 +117,7 @@ def test_a_file_that_is_no_model_is_refused(what: str, side: str, extract: Call,
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("what", BAD_FILES)
+@pytest.mark.parametrize("what", [what for what in BAD_FILES if what != "a LoRA"])  # which is described
 def test_inspecting_a_file_that_is_no_model_says_so_too(what: str, call: Call, tmp_path: Path) -> None:
     code, make = BAD_FILES[what]
     make(tmp_path / "bad.safetensors")

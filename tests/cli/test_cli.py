@@ -33,8 +33,8 @@ def test_extract_answers_with_the_documented_json(extract: Call, tmp_path: Path)
         "missing_weights", "smaller_weights", "blocks", "unmatched_blocks", "absent_parts",
     ]  # fmt: skip
     assert list(answer["outputs"][0]) == [
-        "path", "report", "rank", "key_format", "program", "size_bytes", "mean_energy_retained",
-        "worst_energy_retained", "coverage",
+        "path", "report", "rank", "key_format", "program", "strength", "layers", "size_bytes",
+        "mean_energy_retained", "worst_energy_retained", "coverage",
     ]  # fmt: skip
 
 
