@@ -12,13 +12,17 @@ from pydantic.fields import FieldInfo
 
 from engine.formats.programs import program_titles
 from engine.formats.registry import format_titles
+from engine.settings import ExtractionSettings
 
 FieldKind = Literal["bool", "int", "float", "choice", "text", "list", "size"]
 
 
 @dataclass(frozen=True)
 class FieldSpec:
-    """One parameter as the window, the command line and the documentation show it."""
+    """One parameter as the window, the command line and the documentation show it.
+
+    `repeatable`: the option may be given several times, for a file each.
+    """
 
     name: str
     kind: FieldKind
@@ -33,6 +37,7 @@ class FieldSpec:
     advanced: bool = False
     percent: bool = False
     log_scale: bool = False
+    repeatable: bool = False
 
     @property
     def default_text(self) -> str:
@@ -58,13 +63,8 @@ class FieldSpec:
         """The command-line option: ``--output-dtype`` for ``output_dtype``."""
         return option_of(self.name)
 
-    @property
-    def repeatable(self) -> bool:
-        """Whether the option may be given several times, for a file each."""
-        return self.name in _REPEATABLE
 
-
-_REPEATABLE = ("program", "key_format")
+_REPEATABLE = ("program", "key_format", "rank", "target_size")
 
 
 def option_of(name: str) -> str:
@@ -74,10 +74,11 @@ def option_of(name: str) -> str:
 
 def field_specs(model: type[BaseModel]) -> tuple[FieldSpec, ...]:
     """Describe every field of a settings model, in the order of its definition."""
-    return tuple(_field_spec(name, info) for name, info in model.model_fields.items())
+    several = _REPEATABLE if model is ExtractionSettings else ()
+    return tuple(_field_spec(name, info, repeatable=name in several) for name, info in model.model_fields.items())
 
 
-def _field_spec(name: str, info: FieldInfo) -> FieldSpec:
+def _field_spec(name: str, info: FieldInfo, *, repeatable: bool) -> FieldSpec:
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     kind, choices = _kind_of(info.annotation)
     titles: Any = extra.get("choice_titles", {})
@@ -99,6 +100,7 @@ def _field_spec(name: str, info: FieldInfo) -> FieldSpec:
         advanced=bool(extra.get("advanced", False)),
         percent=bool(extra.get("percent", False)),
         log_scale=bool(extra.get("log_scale", False)),
+        repeatable=repeatable,
     )
 
 

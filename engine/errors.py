@@ -52,6 +52,8 @@ class ErrorCode(str, Enum):
     PICKLE_REFUSED = "pickle_refused"
     PART_UNKNOWN = "part_unknown"
     DTYPE_UNSUITABLE = "dtype_unsuitable"
+    SIZE_TOO_SMALL = "size_too_small"
+    SIZE_UNSUITABLE = "size_unsuitable"
     PROGRAM_UNKNOWN = "program_unknown"
     PROGRAM_UNSUITABLE = "program_unsuitable"
 

@@ -53,6 +53,10 @@ class NoticeCode(str, Enum):
     ORIGINAL_COARSER = "original_coarser"
     STORED_FP16 = "stored_fp16"
     FP8_HALVES = "fp8_halves"
+    SIZE_DOUBTFUL = "size_doubtful"
+    SIZE_SURVEYED = "size_surveyed"
+    SIZE_CONTINUED = "size_continued"
+    RANKS_SHARED = "ranks_shared"
     NOT_LOADED = "not_loaded"
     RANK_OPTION = "rank_option"
 
@@ -227,18 +231,27 @@ class MemorySample:
     prefetched_bytes: int = 0
 
 
+Phase = Literal["extract", "measure", "decompose", "write"]
+"""What a run does at the moment.
+
+``extract`` where layers are decomposed and written in one go; where ranks are chosen for a size first ``decompose``,
+perhaps more than once and after a ``measure``, and then ``write``.
+"""
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far the run is.
 
     Attributes:
-        layers_done: layers finished or skipped.
-        layers_total: layers planned.
+        layers_done: layers finished or skipped, in this phase.
+        layers_total: layers planned, in this phase.
         share: of the estimated work, 0 to 1.
         elapsed: seconds since the start.
         remaining: estimated seconds to the end, judged by what this run has computed itself; None while unknown.
         energy_so_far: share of the change that the first file keeps over the layers done; None before the first layer.
         energies_so_far: the same of each file.
+        phase: what is done with the layers.
     """
 
     layers_done: int
@@ -248,6 +261,7 @@ class Progress:
     remaining: float | None
     energy_so_far: float | None
     energies_so_far: tuple[float | None, ...] = ()
+    phase: Phase = "extract"
 
 
 @dataclass(frozen=True)

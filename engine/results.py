@@ -240,6 +240,21 @@ def count_large_changes(rows: Iterable[LayerResult]) -> LargeChange:
 
 
 @dataclass(frozen=True)
+class RankSpread:
+    """The ranks of a file's layers: the lowest, the median (the lower of the two in the middle) and the largest."""
+
+    lowest: int
+    median: int
+    largest: int
+
+    @classmethod
+    def of(cls, ranks: Iterable[int]) -> RankSpread | None:
+        """Of some ranks; None where there are none."""
+        ordered = sorted(ranks)
+        return cls(ordered[0], ordered[(len(ordered) - 1) // 2], ordered[-1]) if ordered else None
+
+
+@dataclass(frozen=True)
 class OutputFile:
     """One file that a run wrote, or one folder.
 
@@ -255,6 +270,7 @@ class OutputFile:
         strength: what the change is multiplied by in it.
         rows: its layers.
         left_out: what is not in it, and why.
+        ranks: of its layers, where they were chosen for its size.
     """
 
     path: Path
@@ -269,6 +285,7 @@ class OutputFile:
     strength: float = 1.0
     rows: tuple[LayerResult, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    ranks: RankSpread | None = None
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ from engine.events import Event, VerifyProgress
 from engine.models.pairing import PairedWeight, pair, select
 from engine.planning.inspection import PairSummary, inspect_model, open_model, summarise_pair
 from engine.planning.plan import Plan, make_plan
+from engine.planning.sizing import SizeRange, size_range
 from engine.results import Reusable, Verification
 from engine.resume.earlier_runs import earlier_runs, summary
-from engine.settings import ExtractionSettings, HardwareSettings
+from engine.settings import MOST_RANK, ExtractionSettings, HardwareSettings
 from engine.store import DecompositionStore
 
 if TYPE_CHECKING:
@@ -110,6 +111,16 @@ class Session:
         except OSError as error:  # a folder that may not even be looked into
             reason = error.strerror or str(error)
             raise EngineError(ErrorCode.OUTPUT_UNWRITABLE, file=output_dir, reason=reason) from error
+
+    def sizes(self, plan: Plan) -> tuple[SizeRange, ...]:
+        """The sizes that each file of a plan could have, from rank 1 of every layer to all ranks; headers only.
+
+        In the order of `Plan.outputs`. Where layers turn out to be unchanged a file can be smaller than the least.
+        """
+        return tuple(
+            size_range(plan.method, output, plan.layers, cap=MOST_RANK if output.goal is None else output.goal.cap)
+            for output in plan.outputs
+        )
 
     def extract(self, plan: Plan, cancel: CancelToken) -> Generator[Event, None, None]:
         """Run a plan; see `engine.extraction.extraction.extract`."""

@@ -6,9 +6,18 @@ two models; nothing else in the project repeats a default or a range.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 LoraType = Literal["standard", "full", "adaptive_ratio", "adaptive_quantile", "adaptive_energy", "adaptive_fro"]
 Algorithm = Literal["svd_linalg", "svd_lowrank"]
@@ -19,6 +28,7 @@ SAFETENSORS_DTYPES: dict[OutputDtype, str] = {"fp16": "F16", "bf16": "BF16", "fp
 Component = Literal["denoiser", "text_encoders", "vae", "other"]
 VramUsageMode = Literal["conservative", "balanced", "aggressive"]
 
+MOST_RANK = 4096
 RECOMMENDED_ADAPTIVE_PARAM: dict[str, tuple[float, float, float]] = {
     # lora_type: lowest and highest sensible value, and the one offered with one click
     "adaptive_ratio": (0.02, 0.3, 0.15),
@@ -96,7 +106,7 @@ class ExtractionSettings(BaseModel):
     rank: int = Field(
         8,
         ge=1,
-        le=4096,
+        le=MOST_RANK,
         title="Rank",
         description="Rank of the LoRA, or the cap for adaptive types. Clipped to the smaller side of each layer. "
         "Styles: 16-64. Characters: 32-128.",
@@ -156,7 +166,8 @@ class ExtractionSettings(BaseModel):
         None,
         gt=0,
         title="Size",
-        description="Size of the file, such as 150MB (10^6 bytes each): ranks are chosen so that it is at most that.",
+        description="Size of the file, such as 150MB (10^6 bytes each): ranks are chosen so that it is at most that. "
+        "A rank beside it is the most that a layer gets.",
     )
     size_by: SizeBy = Field(
         "uniform",
@@ -274,6 +285,19 @@ class ExtractionSettings(BaseModel):
         "decompositions. Off: everything is computed anew.",
         json_schema_extra={"advanced": True},
     )
+
+    @property
+    def rank_cap(self) -> int:
+        """The largest rank of a layer: `rank`, but for a file of a wanted size only where that was given."""
+        return self.rank if self.target_size is None or "rank" in self.model_fields_set else MOST_RANK
+
+    @model_serializer(mode="wrap")
+    def _without_a_rank_that_was_not_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Beside a wanted size a rank means a cap, so one that was not given is not among the values either."""
+        values: dict[str, Any] = handler(self)
+        if self.rank_cap != self.rank:
+            values.pop("rank", None)
+        return values
 
     @property
     def newer_defaults(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from app.cli.options import files_from, settings_from
+from app.cli.options import files_from, hardware_from
 from app.cli.profiles import profile_name
 from app.cli.progress import Console, RunDisplay
 from app.storage.decompositions import open_store
@@ -31,7 +31,7 @@ from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, VerifyProgress
 from engine.formats.programs import program_titles
-from engine.planning.inspection import ModelSummary
+from engine.planning.inspection import ModelSummary, inspect_lora
 from engine.planning.output import Output
 from engine.planning.plan import Plan
 from engine.results import Coverage, ExtractionResult, LeftOut, Verification
@@ -42,7 +42,7 @@ from engine.settings import ExtractionSettings, HardwareSettings
 def extract(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     """``lora-extractor extract``."""
     profile = ProfileStore()
-    _, hardware = settings_from(parsed, profile.get(profile_name(profile, parsed.profile)) if parsed.profile else None)
+    hardware = hardware_from(parsed, profile.get(profile_name(profile, parsed.profile)) if parsed.profile else None)
     files = files_from(parsed)
     console = Console()
     with Session(parsed.finetuned, parsed.original, open_store()) as session:
@@ -52,7 +52,7 @@ def extract(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
 
 def export(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     """``lora-extractor export``: from the cache alone; the two models need not be there."""
-    _, hardware = settings_from(parsed, None)
+    hardware = hardware_from(parsed, None)
     files = [settings.model_copy(update={"resume": True}) for settings in files_from(parsed)]
     console = Console()
     with Session.from_cache(open_store(), parsed.pair) as session:
@@ -102,7 +102,10 @@ def extraction_object(result: ExtractionResult) -> dict[str, Any]:
             "rank": output.rank,
             "key_format": output.key_format,
             "program": output.program or None,
+            "strength": output.strength,
+            "layers": len(output.rows),
             "size_bytes": output.size_bytes,
+            **({"ranks": asdict(output.ranks)} if output.ranks else {}),
             "mean_energy_retained": output.mean_energy_retained,
             "worst_energy_retained": output.worst_energy_retained,
             "coverage": output.coverage.share,
@@ -137,7 +140,12 @@ def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     if parsed.original is None:
         if parsed.deep:
             raise EngineError(ErrorCode.SETTINGS_INVALID, reason="--deep compares two models, and only one is given")
-        summary = inspect_model(parsed.model)
+        try:
+            summary = inspect_model(parsed.model)
+        except EngineError as error:
+            if error.data.get("reason") != "is_lora":
+                raise
+            return _inspect_lora(parsed.model, console)
         console.line(_model_words(summary))
         console.line(loaded_by(summary.programs))
         return _model_object(summary)
@@ -164,6 +172,22 @@ def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         if parsed.deep:
             answer |= _deep(session, settings, cancel, console)
     return answer
+
+
+def _inspect_lora(path: Path, console: Console) -> dict[str, Any]:
+    lora = inspect_lora(path)
+    ranks = [str(rank) for rank, _ in lora.ranks]
+    rank = "rank " + (ranks[0] if len(ranks) == 1 else f"{ranks[0]} to {ranks[-1]}")
+    facts = [
+        f"a LoRA in the format of {lora.format_title}",
+        f"{counted(lora.layers, 'layer')} of {rank}",
+        f"{counted(lora.other, 'further tensor')}" if lora.other else "",
+        ", ".join(name.lower() for name, _ in lora.dtypes[:3]),
+        format_bytes(lora.size_bytes),
+        f"for {lora.base}" if lora.base else "",
+    ]
+    console.line(f"{path.name}: " + " \u00b7 ".join(fact for fact in facts if fact))
+    return asdict(lora) | {"path": str(path), "lora": True, "ranks": dict(lora.ranks), "dtypes": dict(lora.dtypes)}
 
 
 def _deep(
@@ -313,15 +337,19 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
         console.line(f"{counted(len(found), 'more tensor')} left out:")
     for line in left_out_lines(found):
         console.line(f"  {line}")
-    for written in result.outputs:
-        console.line(f"Wrote {written.path} ({format_bytes(written.size_bytes)}) in {format_seconds(result.seconds)}.")
+    several = len(result.outputs) > 1
+    if several:
+        files = f"{len(result.outputs)} files ({format_bytes(sum(file.size_bytes for file in result.outputs))})"
+        console.line(f"Wrote {files} in {format_seconds(result.seconds)}:")
+    else:
+        console.line(f"Wrote {output.path} ({format_bytes(output.size_bytes)}) in {format_seconds(result.seconds)}.")
+    for written in result.outputs if several else ():
+        clause, worst = kept_clause(written.mean_energy_retained, written.coverage), written.worst_energy_retained
+        size, layers = format_bytes(written.size_bytes), counted(len(written.rows), "layer")
+        console.line(f"  {written.path}: {size}, {clause}, the weakest of {layers} {format_share(worst)}.")
     for warning in filter(None, (unrelated_warning(result.large_changes), compared_title(output.coverage))):
         console.warning(warning)
-    if len(result.outputs) > 1:
-        for planned_file, written in zip(plan.outputs, result.outputs, strict=True):
-            clause, worst = kept_clause(written.mean_energy_retained, written.coverage), written.worst_energy_retained
-            target = file_target(planned_file)
-            console.line(f"The file for {target} {clause}; its weakest layer keeps {format_share(worst)}.")
+    if several:
         return
     clause, worst_share = (
         kept_clause(output.mean_energy_retained, output.coverage),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from app.parameters import FieldSpec, field_specs, option_of
 from engine.errors import EngineError, ErrorCode
-from engine.formats.programs import program_named
+from engine.planning.variants import variants
 from engine.settings import ExtractionSettings, HardwareSettings
 
 _Settings = TypeVar("_Settings", bound=BaseModel)
@@ -24,43 +23,41 @@ def add_options(parser: argparse.ArgumentParser, title: str, model: type[BaseMod
         if spec.kind == "bool":
             action: Any = argparse.BooleanOptionalAction
             group.add_argument(spec.option, dest=spec.name, action=action, default=None, help=help_text)
-        elif spec.repeatable:
-            choices = [choice for choice in spec.choices if choice]
-            group.add_argument(
-                spec.option, dest=spec.name, action="append", choices=choices, default=None, help=help_text
-            )
-        elif spec.kind == "choice":
-            group.add_argument(spec.option, dest=spec.name, choices=spec.choices, default=None, help=help_text)
+            continue
+        values: dict[str, Any] = {"action": "append"} if spec.repeatable else {}
+        if spec.kind == "choice":
+            values["choices"] = [choice for choice in spec.choices if choice or not spec.repeatable]
         else:
-            group.add_argument(spec.option, dest=spec.name, metavar=_METAVARS[spec.kind], default=None, help=help_text)
+            values["metavar"] = _METAVARS[spec.kind]
+        group.add_argument(spec.option, dest=spec.name, default=None, help=help_text, **values)
 
 
 def given_values(arguments: argparse.Namespace, model: type[BaseModel]) -> dict[str, Any]:
-    """The fields of a settings model that were given on the command line; of those for several files the first's."""
+    """The fields of a settings model that were given on the command line, without those that may be repeated."""
     values = {name: getattr(arguments, name, None) for name in model.model_fields}
-    given = {name: value for name, value in values.items() if value is not None}
-    several = {name for name in given if isinstance(given[name], list)}
-    return {name: value for name, value in given.items() if name not in several} | (
-        _targets(given)[0] if several else {}
-    )
+    return {name: value for name, value in values.items() if value is not None and not isinstance(value, list)}
 
 
 def files_from(arguments: argparse.Namespace) -> tuple[ExtractionSettings, ...]:
-    """The settings of each file that was asked for: one for each program, and one for each format named by itself.
+    """The settings of each file that was asked for, see `variants`.
 
     Raises:
-        EngineError: ``settings_invalid``, as `validated`.
+        EngineError: ``settings_invalid``, as `validated` and `variants`.
     """
-    given = {name: getattr(arguments, name, None) for name in ExtractionSettings.model_fields}
-    values = given_values(arguments, ExtractionSettings)
-    return tuple(dict.fromkeys(validated(ExtractionSettings, values | target) for target in _targets(given)))
+    several = {name: getattr(arguments, name, None) or () for name in ("rank", "target_size", "key_format", "program")}
+    return variants(
+        validated(ExtractionSettings, given_values(arguments, ExtractionSettings)),
+        ranks=[validated(ExtractionSettings, {"rank": rank}).rank for rank in several["rank"]],
+        sizes=[_size(text) for text in several["target_size"] if text.strip().lower() != "none"],
+        formats=several["key_format"],
+        programs=several["program"],
+    )
 
 
-def _targets(given: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the settings of each file have of their own."""
-    programs = [{"program": key, "key_format": program_named(key).format} for key in given.get("program") or ()]
-    formats = [{"program": "", "key_format": key} for key in given.get("key_format") or ()]
-    return [*programs, *formats] or [{}]
+def _size(text: str) -> int:
+    size = validated(ExtractionSettings, {"target_size": text}).target_size
+    assert size is not None, "not 'none'"
+    return size
 
 
 def validated(model: type[_Settings], values: dict[str, Any]) -> _Settings:
@@ -75,18 +72,15 @@ def validated(model: type[_Settings], values: dict[str, Any]) -> _Settings:
         problem = error.errors()[0]
         name = str(problem["loc"][0]) if problem["loc"] else "settings"
         option = option_of(name)
-        reason = f"{option} {problem.get('input')!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+        message = problem["msg"].removeprefix("Value error, ")
+        reason = f"{option} {problem.get('input')!r}: {message[0].lower()}{message[1:]}"
         raise EngineError(ErrorCode.SETTINGS_INVALID, reason=reason) from error
 
 
-def settings_from(
-    arguments: argparse.Namespace, profile: HardwareSettings | None
-) -> tuple[ExtractionSettings, HardwareSettings]:
-    """Settings of a run: single options override the profile, the profile overrides the defaults."""
-    extraction = validated(ExtractionSettings, given_values(arguments, ExtractionSettings))
+def hardware_from(arguments: argparse.Namespace, profile: HardwareSettings | None) -> HardwareSettings:
+    """How the machine is used: single options override the profile, the profile overrides the defaults."""
     base = profile.model_dump() if profile else {}
-    hardware = validated(HardwareSettings, {**base, **given_values(arguments, HardwareSettings)})
-    return extraction, hardware
+    return validated(HardwareSettings, {**base, **given_values(arguments, HardwareSettings)})
 
 
 _METAVARS = {"int": "N", "float": "X", "text": "TEXT", "list": "LIST", "size": "SIZE"}
@@ -95,4 +89,5 @@ _METAVARS = {"int": "N", "float": "X", "text": "TEXT", "list": "LIST", "size": "
 def _facts(spec: FieldSpec) -> str:
     """The range and the default, as the help ends."""
     limits = f"{spec.range_text}, " if spec.range_text else ""
+    limits += "several times for a file each, " if spec.repeatable else ""
     return f"[{limits}default {spec.default_text}]"

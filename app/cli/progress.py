@@ -19,6 +19,7 @@ from engine.events import Progress as ProgressEvent
 from engine.results import Coverage
 
 _PLAIN_SECONDS = 5.0
+_PHASES = {"extract": "", "measure": "reading, ", "decompose": "decomposing, ", "write": "writing, "}
 
 
 class Console:
@@ -116,7 +117,7 @@ class RunDisplay:
     def _progress(self, progress: ProgressEvent) -> None:
         if self._keeps:
             self.kept = progress.layers_done
-        words = f"layer {progress.layers_done} of {progress.layers_total}"
+        words = f"{_PHASES[progress.phase]}layer {progress.layers_done} of {progress.layers_total}"
         if progress.remaining is not None:
             words += f" · {format_seconds(progress.remaining)} left"
         if progress.energy_so_far is not None:

@@ -68,8 +68,9 @@ def _in_one_command(files: Sequence[ExtractionSettings]) -> bool:
 
 def _several(settings: ExtractionSettings) -> list[str]:
     """The options of a file of several that can be asked for several times, also those at their defaults."""
-    unsaid = "key_format" if settings.program else "program"
-    specs = [spec for spec in field_specs(ExtractionSettings) if spec.repeatable and spec.name != unsaid]
+    unsaid = {"key_format" if settings.program else "program"}
+    unsaid |= {"target_size"} if settings.target_size is None else {"rank"} - settings.model_fields_set
+    specs = [spec for spec in field_specs(ExtractionSettings) if spec.repeatable and spec.name not in unsaid]
     return [f"{spec.option}={_text(getattr(settings, spec.name))}" for spec in specs]
 
 

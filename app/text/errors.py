@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 from app.text.notices import counted, format_bytes, names_text, reason_text
-from app.text.translation import marked, plural, translate, whole
+from app.text.translation import decimal, marked, plural, translate, whole
 from engine.errors import EngineError, ErrorCode
 
 ERRORS: dict[ErrorCode, tuple[str, str]] = {
@@ -76,6 +79,14 @@ ERRORS: dict[ErrorCode, tuple[str, str]] = {
     ErrorCode.FORMAT_UNSUITABLE: (
         marked("errors", "The format of {format} cannot be written for these models ({family})."),
         marked("errors", "Choose another format: {available}."),
+    ),
+    ErrorCode.SIZE_TOO_SMALL: (
+        marked("errors", "{name} cannot be as small as {size}: with rank 1 in every layer it takes {least}."),
+        marked("errors", "Choose a size of {least} or more, or fewer parts or layers."),
+    ),
+    ErrorCode.SIZE_UNSUITABLE: (
+        marked("errors", "Ranks are chosen either for a size or by the type {lora_type}, not by both."),
+        marked("errors", "Choose the type standard, or no size."),
     ),
     ErrorCode.PROGRAM_UNKNOWN: (
         marked("errors", "This version of LoRA Extractor knows no program {name}."),
@@ -479,6 +490,9 @@ def error_text(error: EngineError) -> tuple[str, str]:
         "more": counted(more, "more layer"),
     }
     values |= {name: format_bytes(values[name]) for name in ("needed", "free") if name in error.data}
+    if error.code is ErrorCode.SIZE_TOO_SMALL:
+        size, least = error.data["size"], error.data["least"]
+        values |= {"size": _megabytes(size, math.floor), "least": _megabytes(least, math.ceil)}
     if "expected" in error.data:
         values |= _two_sizes(actual=error.data["actual"], expected=error.data["expected"])
     values |= {name: whole(value) for name, value in values.items() if type(value) is int}
@@ -490,6 +504,12 @@ def error_text(error: EngineError) -> tuple[str, str]:
         values["why"] = reason_text(error.data["reason_code"])
     message, remedy = (translate("errors", text).format_map(values) for text in template)
     return message, remedy
+
+
+def _megabytes(size: int, whole_number: Callable[[float], int]) -> str:
+    """A size in MB as it can be typed, rounded down or up, so that what is named as enough is enough."""
+    digits = 3 if size < 10 * 10**6 else 1
+    return f"{decimal(whole_number(size / 10 ** (6 - digits)) / 10**digits, digits)} MB"
 
 
 def _two_sizes(**sizes: int) -> dict[str, str]:

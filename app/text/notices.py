@@ -49,7 +49,7 @@ NOTICES: dict[NoticeCode, str] = {
     NoticeCode.NO_COMFYUI_LOADER: marked(
         "messages",
         "ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming "
-        "rules all the same.",
+        "rules all the same. PEFT loads such models: choose it under \u201cFor\u201d (--for peft).",
     ),
     NoticeCode.NOT_IN_FORMAT: marked(
         "messages",
@@ -140,6 +140,21 @@ NOTICES: dict[NoticeCode, str] = {
         "{layers} with clamped factors came from the cache: their share of the change is a lower bound here; "
         "verify measures it.",
     ),
+    NoticeCode.SIZE_DOUBTFUL: marked(
+        "messages",
+        "The file may be too small to hold rank 1 of every layer: {layers} are read first, to see which ones changed.",
+    ),
+    NoticeCode.SIZE_SURVEYED: marked(
+        "messages",
+        "First {layers} are decomposed, then ranks are chosen for the size, and then the file is written.",
+    ),
+    NoticeCode.SIZE_CONTINUED: marked(
+        "messages", "{layers} may get higher ranks than were computed and are decomposed again, up to rank {rank}."
+    ),
+    NoticeCode.RANKS_SHARED: marked(
+        "messages",
+        "Ranks from {lowest} to {largest} fit the size of {name}; half of the layers have {median} or fewer.",
+    ),
     NoticeCode.PARTS_OPENED: marked("messages", "{name} is one of {files} files of a model; all of them are opened."),
     NoticeCode.PARTS_WITHOUT_INDEX: marked(
         "messages", "{name} is one of {files} numbered files without an index; all of them are opened as one model."
@@ -180,6 +195,11 @@ NOTICES: dict[NoticeCode, str] = {
         "stored, so the LoRA will undo that rounding too; an original in a finer format would need none of that.",
     ),
 }
+SIZE_SURVEYED_TWICE = marked(
+    "messages",
+    "First {layers} are decomposed, then ranks are chosen for the size. As nothing can be kept in between, the layers "
+    "are decomposed a second time for the file.",
+)
 ROUNDING = marked("messages", "Most of the difference can only be rounding.")
 NOT_REPEATABLE = marked(
     "messages",
@@ -281,6 +301,8 @@ def rounding_warning(notices: Sequence[Notice]) -> str:
 
 
 def _template(notice: Notice) -> str:
+    if notice.code is NoticeCode.SIZE_SURVEYED and notice.data.get("again"):
+        return SIZE_SURVEYED_TWICE
     if notice.code is NoticeCode.FINETUNED_COARSER and not notice.data.get("repeatable"):
         return NOT_REPEATABLE
     if notice.code is NoticeCode.ORIGINAL_COARSER and notice.data.get("rounded"):
@@ -295,6 +317,11 @@ def _remedy_of_growth(data: dict[str, Any]) -> str:
     if data["offered"]:
         text = translate("messages", "Switch on “{setting}” ({option}) to write the new part too, for {program}.")
         return " " + text.format(setting=translate("settings", "New weights"), option="--set-weight", program="ComfyUI")
+    if data.get("program"):
+        text = translate(
+            "messages", "{program} has no way to enlarge it; the fine-tuned model itself has the new part."
+        )
+        return " " + text.format(program=data["program"])
     return " " + translate(
         "messages", "The chosen format has no way to enlarge it; the fine-tuned model itself has the new part."
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 from app.text.headline import coverage_warning, kept_clause, kept_sentence
 from app.text.notices import counted, format_share
 from app.text.translation import decimal, plural, short_number, translate, whole
-from engine.checkpoints import open_checkpoint
 from engine.errors import EngineError
+from engine.formats.peft_reading import open_lora
 from engine.results import Verification
 
 AGREES_WITHIN = 1e-4
@@ -29,7 +29,7 @@ class ClaimedQuality:
 def claimed_quality(lora: Path) -> ClaimedQuality | None:
     """What a file's header says of it; None where it says nothing, as of LoRAs that others wrote. Reads the header."""
     try:
-        with open_checkpoint(lora) as file:
+        with open_lora(lora) as file:
             texts = [file.metadata[f"lora_extractor.{name}_energy_retained"] for name in ("mean", "worst")]
         mean, worst = map(float, texts)
     except (EngineError, OSError, KeyError, ValueError):

@@ -32,14 +32,16 @@ OF_THE_OUTPUT = (
     ErrorCode.DISK_FULL,
 )
 """Errors that speak of the output folder or the file name: the models are as good as before."""
-OF_THE_PROGRAM = (
+OF_THE_CHOICE = (
     ErrorCode.FORMAT_UNKNOWN,
     ErrorCode.FORMAT_UNSUITABLE,
     ErrorCode.PROGRAM_UNKNOWN,
     ErrorCode.PROGRAM_UNSUITABLE,
+    ErrorCode.SIZE_TOO_SMALL,
+    ErrorCode.SIZE_UNSUITABLE,
 )
-"""Errors that speak of what the LoRA is for: another program or format will do."""
-NOT_OF_THE_MODELS = (*OF_THE_OUTPUT, *OF_THE_PROGRAM, ErrorCode.DEVICE_UNAVAILABLE)
+"""Errors that speak of what was chosen on the left: another program, format or size will do."""
+NOT_OF_THE_MODELS = (*OF_THE_OUTPUT, *OF_THE_CHOICE, ErrorCode.DEVICE_UNAVAILABLE)
 """Errors that leave the pair as it is. All that are not here nor in `OF_THE_PAIR` speak of one model."""
 SHOWN_WHOLE = (ErrorCode.OUTPUT_ESCAPES, ErrorCode.OUTPUT_UNWRITABLE, ErrorCode.DISK_FULL)
 """Errors whose `file` is shown as it is: a typed name, or a folder that no card shows."""

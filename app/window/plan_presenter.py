@@ -136,7 +136,7 @@ class WindowPlan(QObject):
         if self._model.queue_running:
             return
         planned = answer.plan.outputs[0].output_bytes if answer.plan is not None else None
-        self._options.show_pair(answer.family, planned)
+        self._options.show_pair(answer.family, planned, answer.sizes)
         if answer.plan is not None:
             plan = answer.plan
             remarks = [*self._unrelated(answer.request), *before_the_start(plan.coverage)]

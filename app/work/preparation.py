@@ -30,6 +30,7 @@ from app.work.requests import (
 )
 from engine.checkpoints.folder import files_of_models
 from engine.planning.plan import Plan
+from engine.planning.sizing import SizeRange
 from engine.results import Reusable
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class PreparationWorker(QObject):
         """Pair, unless this pair is open already, and plan."""
         if request.number != self.newest_plan:
             return
-        session, plan, failure, paired, kept, pair, family = None, None, None, False, None, None, None
+        session, plan, failure, paired = None, None, None, False
+        kept, pair, family, sizes = None, None, None, None
         try:
             session = self._pair(request.finetuned, request.original)
             paired = True
@@ -91,11 +93,11 @@ class PreparationWorker(QObject):
                 pair = session.summary(request.extraction)
                 family = session.pairing.family
             plan = session.plan(request.extraction, request.hardware, request.output_dir, request.also)
-            kept = _kept(session, plan)
+            kept, sizes = _kept(session, plan), _sizes(session, plan)
         except BaseException as error:
             failure = as_engine_error(error)
         self._emit_memory()
-        self.answered.emit(Prepared(request, session, plan, failure, paired, kept, pair, family))
+        self.answered.emit(Prepared(request, session, plan, failure, paired, kept, pair, family, sizes))
 
     def free_memory(self) -> None:
         """Give back what the open pair keeps on the device."""
@@ -159,6 +161,16 @@ def _kept(session: Session, plan: Plan) -> Reusable | None:
         return None
     try:
         return session.kept(plan)
+    except Exception:
+        return None
+
+
+def _sizes(session: Session, plan: Plan) -> SizeRange | None:
+    """The sizes that the first file of a plan can have; an error here is no reason not to plan."""
+    if plan.settings.target_size is None:
+        return None
+    try:
+        return session.sizes(plan)[0]
     except Exception:
         return None
 

@@ -17,6 +17,7 @@ from engine.planning.estimates import Estimate
 from engine.planning.inspection import ModelSummary, PairSummary
 from engine.planning.memory_estimate import DeviceMemory
 from engine.planning.plan import Plan
+from engine.planning.sizing import SizeRange
 from engine.results import ExtractionResult, Reusable, Verification
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -96,7 +97,7 @@ class Prepared:
 
     `kept` is what earlier runs left for the plan; None where that is not to be used or not known. `pair` is what
     the models have in common, also where something else keeps them from a plan, such as the output folder, and
-    `family` what they are.
+    `family` what they are. `sizes` are those that the first file can have, where they are known.
     """
 
     request: PlanRequest
@@ -107,6 +108,7 @@ class Prepared:
     kept: Reusable | None = None
     pair: PairSummary | None = None
     family: Family | None = None
+    sizes: SizeRange | None = None
 
     @property
     def lacks_device(self) -> bool:

@@ -103,6 +103,7 @@ class Exploration:
             coverage: of how much of the models the shares speak; None where that is all.
         """
         self.settings, self.coverage = settings, coverage or Coverage()
+        self._size_bytes = size_bytes
         self._fixed = size_bytes - sum(map(_bytes_of, rows))
         here = sum(row.delta_energy for row in rows)
         kept = sum(row.energy_retained * row.delta_energy for row in rows)
@@ -139,8 +140,13 @@ class Exploration:
 
     @property
     def policy(self) -> RankPolicy:
-        """The rule that the run was made with."""
-        return LayerMethod.of(self.settings).policy
+        """The rule that the run was made with; of a file of a wanted size the rank whose file is about as large."""
+        policy = LayerMethod.of(self.settings).policy
+        return policy if self.settings.target_size is None else replace(policy, rank=self._rank_of_size)
+
+    @cached_property
+    def _rank_of_size(self) -> int:
+        return max(1, self.rank_within(self._size_bytes))
 
     @cached_property
     def largest_rank(self) -> int:
@@ -156,7 +162,7 @@ class Exploration:
     def settings_for(self, policy: RankPolicy) -> ExtractionSettings:
         """The run's settings with another rule."""
         changes = {"lora_type": policy.lora_type, "rank": policy.rank, "adaptive_param": policy.adaptive_param}
-        return self.settings.model_copy(update=changes)
+        return self.settings.model_copy(update={**changes, "target_size": None})
 
     def at_rank(self, rank: int) -> Answer:
         """What one rank for all layers would give."""
@@ -178,7 +184,7 @@ class Exploration:
         counted, least, most = spectra.wanted(policy, cap)
         low, high = np.clip(least, 1, cap), np.clip(most, 1, cap)
         worst, worst_layer, mean = self._shares(policy, cap, low, high)
-        is_run = _same_rule(policy, self.policy)
+        is_run = self.settings.target_size is None and _same_rule(policy, self.policy)
         clamps = self.settings.clamp_quantile and self.settings.clamp_max_loss > _NEGLIGIBLE
         randomised = self.settings.algorithm == "svd_lowrank" and bool((high > spectra.known).any())
         return Answer(

@@ -88,6 +88,7 @@ class LoraKeys:
         places: of each weight, with the keys that are in the file alone; empty where there are none.
         enlarged: of weights that are enlarged to the fine-tuned model's shape, the key that says so.
         whole: the names of weights that only the fine-tuned model has and that the file holds as they are.
+        kept: of weights that the file holds as they are, the key.
         of_weights: keys that belong to one of these weights.
         known: these, and those of weights that are set as a whole.
         scale: what the product of a pair of factors is multiplied by where no alpha says it, by the key of its down and
@@ -98,6 +99,7 @@ class LoraKeys:
     places: Mapping[str, tuple[Place, ...]]
     enlarged: Mapping[str, str]
     whole: frozenset[str]
+    kept: Mapping[str, str]
     of_weights: frozenset[str]
     known: frozenset[str]
     scale: Callable[[str, int], float]
@@ -139,22 +141,39 @@ def read_keys(file: Checkpoint, pairing: Pairing, weights: list[PairedWeight]) -
             if not there:  # else another spelling of the same change, of which programs read one
                 found.append(place)
         places[weight.name] = tuple(found)
+    kept = _kept(file, [row for row, _ in rows], [weight for weight in weights if not places[weight.name]], counts)
+    taken |= {key for keys in kept.values() for key in keys}
     enlarged = _enlarged(file, [row for row, _ in rows], pairing, weights)
     whole_keys = frozenset(key for _, index in own for key in index.whole)
     family = pairing.family
     names = {name for name in pairing.only_finetuned for row, _ in rows if row.whole_key(family, name) in whole_keys}
     known = {row: counts[row.key] for row in registry.FORMATS if counts.get(row.key)}
     if counts.get(_FOREIGN, 0) > sum(known.values()):
-        known = {row: index.known for row, index in own}
+        known = {}
     return LoraKeys(
         likeliest(known, file.metadata) if known else None,
         places,
         enlarged,
         frozenset(names),
+        {name: keys[0] for name, keys in kept.items()},
         frozenset(taken | {*enlarged.values()}),
         frozenset(taken | {*enlarged.values()} | whole_keys),
         _scales(file.metadata),
     )
+
+
+def _kept(
+    file: Checkpoint, rows: list[LoraFormat], weights: list[PairedWeight], counts: dict[str, int]
+) -> dict[str, list[str]]:
+    """The keys of weights that the file holds as they are, each with its copies; those of each format are counted."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for weight in weights:
+            keys = [key for key in row.whole_keys_in_files(weight.name) if key in file.stored]
+            if keys:
+                found.setdefault(weight.name, keys)
+                counts[row.key] = counts.get(row.key, 0) + len(keys)
+    return found
 
 
 def refuse_other_kinds(file: Checkpoint) -> None:

@@ -165,9 +165,9 @@ def _advice(
         return None
     if settings.lora_type == "standard":
         if mean < Level.MOST * reachable:
-            return _rank_advice(exploration, settings.rank, reachable)
+            return _rank_advice(exploration, exploration.policy.rank, reachable)
         if mean >= _AMPLE * reachable:
-            return _smaller_advice(exploration, settings.rank, reachable)
+            return _smaller_advice(exploration, exploration.policy.rank, reachable)
         return Advice(Step.RANK_PER_LAYER) if rows[0].energy_retained < SHORT else None
     if any(row.capped for row in rows):
         return Advice(Step.HIGHER_LIMIT, min(2 * settings.rank, LARGEST_RANK)) if settings.rank < LARGEST_RANK else None

@@ -17,7 +17,7 @@ import torch
 
 from engine.analysis.lora_keys import read_keys
 from engine.cancel import CancelToken
-from engine.checkpoints import Checkpoint, open_checkpoint
+from engine.checkpoints import Checkpoint
 from engine.checkpoints.rounded import compared
 from engine.checkpoints.tensors import read_encoded, read_stored
 from engine.decompose.delta import energy_of_parts, grown_parts
@@ -25,6 +25,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.events import VerifyProgress
 from engine.extraction.block_cache import BlockCache, Weights
 from engine.formats.lora_format import Place
+from engine.formats.peft_reading import open_lora, unknown_keys
 from engine.formats.registry import own_rounding, own_settings
 from engine.models.pairing import PairedWeight, Pairing
 from engine.planning.coverage import cover
@@ -62,7 +63,7 @@ def verify(
         EngineError: ``not_a_lora``, ``lora_mismatch`` where nothing in it belongs to this pair or a shape is wrong.
         Cancelled: where `cancel` was used.
     """
-    with open_checkpoint(lora) as file:
+    with open_lora(lora) as file:
         settings, choice = own_settings(file.metadata), own_rounding(file.metadata)
         components, strength = _components(settings), _strength(settings)
         weights = [_compared(weight, choice) for weight in pairing.weights if weight.component in components]
@@ -76,8 +77,16 @@ def verify(
         for index, weight in enumerate(weights):
             cancel.check()
             enlarged, places = weight.name in keys.enlarged, keys.places[weight.name]
+            kept = keys.kept.get(weight.name)
             with stoppable(ThreadWork(lambda: cancel.cancelled, weight.name)):
-                sides = _read(weight, finetuned, original, None if enlarged else residents)
+                sides = _read(weight, finetuned, original, None if enlarged or kept else residents)
+                if kept is not None:
+                    found = _measure_kept(file, kept, sides, strength)
+                    layers.append(VerifiedLayer(weight.name, None, *_share(found)))
+                    sums.add(found, 0.0)
+                    plain_sums.add(found, 0.0)
+                    yield VerifyProgress(index + 1, len(weights), weight.name)
+                    continue
                 delta = _delta_rows(weight, sides, enlarged=enlarged)
                 changes = [_Change(file, place, delta.shape, keys.scale, strength) for place in places]
                 found, plain = _measure(changes, delta)
@@ -98,12 +107,12 @@ def verify(
         yield Verification(
             layers=tuple(layers),
             left_out=tuple(left_out),
-            unknown_keys=tuple(name for name in file.stored if name not in keys.known),
+            unknown_keys=unknown_keys(file, keys.known),
             mean_energy_retained=sums.mean,
             worst_energy_retained=min((layer.energy_retained for layer in layers), default=0.0),
             key_format=keys.format.key if keys.format else "",
             format_title=keys.format.title if keys.format else "",
-            coverage=cover(pairing, components, {*keys.whole, *keys.enlarged}),
+            coverage=cover(pairing, components, {*keys.whole, *keys.enlarged, *keys.kept}),
             round_original=choice,
             program=str(settings.get("program", "")),
             strength=strength,
@@ -258,6 +267,33 @@ def _measure(changes: list[_Change], delta: _Delta) -> tuple[_Measured, _Measure
                 change.subtract_from(piece, start)
             sum_of[1] += float(piece.square().sum())
     return _Measured(*sums[0]), _Measured(*sums[1]) if delta.plain else None
+
+
+def _measure_kept(file: Checkpoint, key: str, weights: Weights, strength: float) -> _Measured:
+    """What the LoRA keeps of a weight's change that it holds as it is, new rows included; in float64, in pieces.
+
+    Raises:
+        EngineError: ``lora_mismatch`` where the tensor has neither model's shape, or is not finite.
+    """
+    assert weights.sides is not None, "read from the files"
+    tuned, base = (side.decoded() for side in weights.sides)
+    stored = read_stored(file, file.stored[key])
+    if stored.shape not in (tuned.shape, base.shape) or tuned.shape[1:] != base.shape[1:]:
+        raise EngineError(ErrorCode.LORA_MISMATCH, file=file.path, tensor=key, reason="shape")
+    if not bool(torch.isfinite(stored.to(torch.float32)).all()):
+        raise EngineError(ErrorCode.LORA_MISMATCH, file=file.path, tensor=key, reason="non_finite")
+    tuned, base, stored = (side.reshape(side.shape[0] if side.dim() else 1, -1) for side in (tuned, base, stored))
+    step = max(1, _CHUNK_BYTES // (8 * max(1, tuned.shape[1])))
+    total = lost = 0.0
+    for start in range(0, len(tuned), step):
+        check()
+        ours, theirs, given = (side[start : start + step].to(torch.float64) for side in (tuned, base, stored))
+        old, new = torch.zeros_like(ours), torch.zeros_like(ours)
+        old[: len(theirs)] = theirs[: len(ours)]
+        new[: len(given)] = given[: len(ours)]
+        total += float((ours - old).square().sum())
+        lost += float((ours - old - (new - old) / strength).square().sum())
+    return _Measured(total, lost)
 
 
 def _grown_energy(weight: PairedWeight, weights: Weights) -> float:

@@ -232,7 +232,8 @@ class _Scaling:
         if rule.baked or rule.alpha is None:
             scale, alpha = math.ldexp(1.0, power), rank * math.ldexp(1.0, -2 * power)
         else:
-            scale, alpha = math.sqrt(rank / rule.alpha), rule.alpha
+            alpha = rule.alpha if rule.alpha_at is None else rule.alpha * rank / rule.alpha_at
+            scale = math.sqrt(rank / alpha)
         size = abs(rule.strength)
         down = scale if size == 1.0 else scale * math.sqrt(size)
         return cls(math.copysign(down, rule.strength), down, alpha, alpha / rank / size)

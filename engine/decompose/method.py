@@ -23,6 +23,8 @@ class StoringRule:
         clamp_quantile: whether factors are clamped.
         clamp_max_loss: largest share of the energy that clamping may cost.
         alpha: the alpha of every layer, to which its factors are rescaled; None gives each layer its own.
+        alpha_at: the rank at which a layer has that alpha, in proportion to which others have theirs, for programs that
+            multiply all layers by the same number; None where all have the same alpha.
         rank: the cap of this file; None where it is that of the decomposition, which several files may share.
         ranks: caps of single layers instead, by canonical name; None where all layers have `rank`.
         strength: what the change is multiplied by in the file; not 0.
@@ -39,6 +41,7 @@ class StoringRule:
     strength: float = 1.0
     alpha_is_rank: bool = False
     baked: bool = False
+    alpha_at: int | None = None
 
     def limit(self, name: str, rank: int) -> int:
         """The cap of a layer, whatever its shape.

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 
 from engine.checkpoints import Checkpoint
+from engine.checkpoints.tensors import read_view
 from engine.decompose.enlarged import enlarge
 from engine.decompose.stored_layer import Factors
-from engine.extraction.report import Sources, metadata, quality, report
+from engine.extraction.report import Sources, chosen_ranks, metadata, quality, report
 from engine.formats.publishing import Publication
 from engine.formats.safetensors_writer import Added, SafetensorsWriter
 from engine.layer import LayerOutcome, stored_row
@@ -80,9 +81,22 @@ class OutputCollector:
             self.writer.add(key, tensor)
             self._whole.append(name)
         elif self._is_kept_whole(name):
+            tensor = self._as_kept(name, tensor)
             for copy in self._output.kept_whole[name]:
                 self.writer.add(copy, tensor)
             self._kept.append(name)
+
+    def _as_kept(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        """A fine-tuned weight as it goes into the file: its change times the strength, new rows as they are."""
+        strength = self._output.storing.strength
+        if strength == 1.0:
+            return tensor  # in its own dtype: what rounding takes from the weight may be much of its change
+        weight = next(task.weight for task in self._plan.tasks if task.weight.name == name)
+        base = read_view(self._sources.original, weight.original).to(torch.float32)
+        tensor = tensor.to(torch.float32, copy=True)
+        common = tuple(map(slice, map(min, tensor.shape, base.shape)))
+        tensor[common] = base[common] + strength * (tensor[common] - base[common])
+        return tensor
 
     def _is_kept_whole(self, name: str) -> bool:
         return name in self._output.kept_whole and _module(name) in self._changed
@@ -167,6 +181,7 @@ class OutputCollector:
             mean_energy_retained=figures.mean,
             worst_energy_retained=figures.worst,
             coverage=output.coverage,
+            ranks=chosen_ranks(output, self.rows),
             program="" if output.program is None else output.program.key,
             strength=output.storing.strength,
             rows=tuple(self.rows),

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.devices.device import MemoryUse
 from engine.events import BlocksResident, MemorySample
-from engine.extraction.layer_executor import LayerExecutor
+from engine.extraction.layer_executor import ExecutorSample, LayerExecutor
 
 _SAMPLE_SECONDS = 0.25
 
@@ -21,6 +21,9 @@ class RunProgress:
         costs: of each task of the plan, in the unit of `Plan.costs`.
         started: when the run began, by `clock`.
         clock: seconds.
+        before: share of the whole run that earlier phases were.
+        part: share that this one is.
+        samples: the last figures of earlier phases' executors.
     """
 
     def __init__(
@@ -30,8 +33,12 @@ class RunProgress:
         costs: Sequence[float],
         started: float,
         clock: Callable[[], float] = time.perf_counter,
+        before: float = 0.0,
+        part: float = 1.0,
+        samples: Sequence[ExecutorSample] = (),
     ) -> None:
         self._executor, self._clock = executor, clock
+        self._before, self._part, self._samples = before, part, samples
         self._started = self._work_started = started
         self._sample_due = 0.0
         self._kept: set[int] = set()
@@ -90,7 +97,8 @@ class RunProgress:
     @property
     def share(self) -> float:
         """Part of the work that is done."""
-        return self._cost_done / self._cost
+        done = self._cost_done / self._cost if self._cost else 1.0
+        return self._before + self._part * done
 
     def remaining(self) -> float | None:
         """Seconds to the end, estimated from the new work alone; from all where there is none; None at the start."""
@@ -100,7 +108,12 @@ class RunProgress:
             new, done = self._cost, self._cost_done
         if done <= 0.01 * new:
             return None
-        return max(0.0, (self._clock() - self._work_started) * (new - done) / done)
+        elapsed = self._clock() - self._work_started
+        left = elapsed * (new - done) / done
+        later = 1.0 - self._before - self._part  # of the run
+        if later > 0.0:
+            left += (elapsed + left) * later / self._part
+        return max(0.0, left)
 
     def seconds(self) -> float:
         """Since the start."""
@@ -112,16 +125,16 @@ class RunProgress:
         Args:
             layers_kept: how many layers came from an earlier run.
         """
-        end = self._executor.sample()
+        every = (*self._samples, self._executor.sample())
         return {
             "seconds": self.seconds(),
             "device": self._executor.device.name,
             "device_title": self._executor.device.title,
             "threads_per_layer": self._executor.threads,
-            "peak_device_bytes": end.peak_bytes,
-            "peak_rss_bytes": end.peak_rss_bytes,
+            "peak_device_bytes": max(sample.peak_bytes for sample in every),
+            "peak_rss_bytes": max(sample.peak_rss_bytes for sample in every),
             "layers_kept": layers_kept,
-            "read_bytes": end.read_bytes,
-            "copied_bytes": end.copied_bytes,
-            "waited_share": end.waited_share,
+            "read_bytes": sum(sample.read_bytes for sample in every),
+            "copied_bytes": sum(sample.copied_bytes for sample in every),
+            "waited_share": max(sample.waited_share for sample in every),
         }

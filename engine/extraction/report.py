@@ -21,7 +21,7 @@ from engine.decompose.seed import SOLVER_VERSION
 from engine.formats.lora_format import LoraFacts
 from engine.planning.output import Output
 from engine.planning.plan import Plan
-from engine.results import LayerResult, LeftOut, count_large_changes
+from engine.results import LayerResult, LeftOut, RankSpread, count_large_changes
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ class Sources:
     original: Checkpoint
 
 
+def chosen_ranks(output: Output, rows: list[LayerResult]) -> RankSpread | None:
+    """The ranks of a file's layers, where they were chosen for its size."""
+    return None if output.goal is None else RankSpread.of(row.rank for row in rows if row.rank is not None)
+
+
 def metadata(
     plan: Plan,
     output: Output,
@@ -106,6 +111,9 @@ def metadata(
         "modelspec.date": started,
         "modelspec.description": f"LoRA extracted from {finetuned.name} minus {original.name}",
     }
+    ranks = chosen_ranks(output, rows)
+    if ranks is not None:
+        texts["lora_extractor.ranks"] = json.dumps(asdict(ranks))
     if any(task.weight.rounding is not None for task in plan.tasks):
         texts["lora_extractor.round_original"] = plan.settings.round_original
         texts["lora_extractor.rounded_layers"] = str(sum(bool(row.rounded) for row in rows))
@@ -141,6 +149,7 @@ def report(
         "hardware": plan.hardware.model_dump(mode="json"),
         "rank": output.rank_label,
         "key_format": output.format.key,
+        **_ranks(output, rows),
         **({} if output.program is None else {"program": output.program.key}),
         **({} if output.storing.strength == 1.0 else {"strength": output.storing.strength}),
         **({} if len(names) == 1 else {"outputs": list(names)}),
@@ -169,6 +178,11 @@ def report(
         "left_out_by_reason": dict(Counter(item.reason.value for item in left_out)),
     }
     return json.dumps(document, indent=1, allow_nan=False, default=str) + "\n"
+
+
+def _ranks(output: Output, rows: list[LayerResult]) -> dict[str, Any]:
+    ranks = chosen_ranks(output, rows)
+    return {} if ranks is None else {"ranks": asdict(ranks)}
 
 
 def _row(row: LayerResult, method: LayerMethod) -> dict[str, Any]:

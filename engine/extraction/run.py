@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import torch
@@ -13,11 +13,12 @@ from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, WeightView
 from engine.checkpoints.tensors import read_view
 from engine.errors import EngineError
-from engine.events import Event, FinishingStep, Planned, Progress
+from engine.events import Event, FinishingStep, Notice, NoticeCode, Planned, Progress
 from engine.extraction.collector import OutputCollector
 from engine.extraction.layer_events import LayerEvents
 from engine.extraction.layer_executor import ExecutorChoice, LayerExecutor, RunContext, RunInputs
 from engine.extraction.progress import RunProgress
+from engine.extraction.survey import Survey
 from engine.formats.publishing import publish
 from engine.layer import LayerOutcome
 from engine.planning.plan import Plan
@@ -28,6 +29,13 @@ from engine.store import DecompositionStore
 _WAIT_SECONDS = 0.05
 _IN_RESULT = ("peak_device_bytes", "peak_rss_bytes", "read_bytes", "copied_bytes", "waited_share")
 _AT_ONCE = 256 * 1024 * 1024  # bytes of ``full`` that go to the disk before they are journaled
+
+
+class _TooLargeError(Exception):
+    """Files take more than their size: bytes by the file's place, and (its place, a layer) stored in float32."""
+
+    def __init__(self, excess: dict[int, int], wide: list[tuple[int, str]]) -> None:
+        self.excess, self.wide = excess, wide
 
 
 class ExtractionRun:
@@ -43,11 +51,13 @@ class ExtractionRun:
         store: DecompositionStore | None,
         executor: ExecutorChoice,
     ) -> None:
-        self._plan, self._checkpoints, self._tokens, self._emit = plan, checkpoints, tokens, emit
+        self._plan, self._checkpoints, self._tokens = plan, checkpoints, tokens
+        self._emit = _once(emit, {NoticeCode.JOURNAL_OFF})
         self._store, self._choose_executor = store, executor
         self._started = time.perf_counter()
         self._executor: LayerExecutor | None = None
         self._collectors: tuple[OutputCollector, ...] = ()
+        self._survey: Survey | None = None
         self._disk_since: float | None = None
 
     def stalled(self, seconds: float) -> bool:
@@ -72,12 +82,7 @@ class ExtractionRun:
             Cancelled: the run was stopped.
         """
         plan = self._plan
-        executor = self._executor = self._choose_executor(
-            RunInputs([task.weight for task in plan.tasks], plan.method, plan.hardware),
-            RunContext(self._checkpoints, self._emit, lambda: any(token.cancelled for token in self._tokens)),
-        )
-        self._layer_events = LayerEvents(plan, self._checkpoints, self._emit)
-        self._progress = RunProgress(executor, costs=plan.costs, started=self._started)
+        executor = self._executor_for(plan)
         self._emit(_planned(plan, executor))
         for notice in plan.notices:
             self._emit(notice)
@@ -85,8 +90,44 @@ class ExtractionRun:
             for checkpoint in self._checkpoints:
                 checkpoint.check_unchanged()  # what is resident or recorded is of the files that were opened
             self._hash_meanwhile()
+        if not plan.sized:
+            return self._written(executor)
+        self._survey = Survey(
+            plan,
+            self._checkpoints,
+            store=self._store,
+            executor_for=self._executor_for,
+            emit=self._emit,
+            check=self._check,
+            started=self._started,
+        )
+        self._plan = self._survey.settle(executor)
+        while True:
+            try:
+                return self._written(self._executor_for(self._plan))
+            except _TooLargeError as found:
+                self._plan = self._survey.again(found.excess, found.wide)
+
+    def _executor_for(self, plan: Plan) -> LayerExecutor:
+        """What works on the layers of a plan, from now on the run's executor."""
+        self._executor = self._choose_executor(
+            RunInputs([task.weight for task in plan.tasks], plan.method, plan.hardware),
+            RunContext(self._checkpoints, self._emit, lambda: any(token.cancelled for token in self._tokens)),
+        )
+        return self._executor
+
+    def _written(self, executor: LayerExecutor) -> ExtractionResult:
+        """Work on the layers, or take them from their records, and write the files."""
+        plan, survey = self._plan, self._survey
+        self._layer_events = LayerEvents(plan, self._checkpoints, self._emit)
+        before, samples = (0.0, ()) if survey is None else (survey.done, survey.samples)
+        self._progress = RunProgress(
+            executor, costs=plan.costs, started=self._started, before=before, part=1.0 - before, samples=samples
+        )
+        with self._at_disk():
             journal = RunJournal(self._store, plan, self._checkpoints, self._emit)
-            journal.announce()
+            if survey is None:
+                journal.announce()
             self._collectors = tuple(
                 OutputCollector(plan, output, self._checkpoints, writer)
                 for output, writer in zip(plan.outputs, journal.open_outputs(), strict=True)
@@ -131,12 +172,27 @@ class ExtractionRun:
             self._layer_events.judge([collector.rows for collector in self._collectors])
             return self._publish(journal)
 
+    def _refuse_too_large(self, sizes: Sequence[int]) -> None:
+        """Raise `_TooLargeError` where a file came out larger than it is to be, by what nobody could foresee."""
+        excess: dict[int, int] = {}
+        wide: list[tuple[int, str]] = []
+        for number, (output, size) in enumerate(zip(self._plan.outputs, sizes, strict=True)):
+            if output.goal is not None and size > output.goal.target:
+                excess[number] = size - output.goal.target
+                rows = self._collectors[number].rows
+                wide += [(number, row.name) for row in rows if row.stored_dtype == "F32"]
+        if excess:
+            raise _TooLargeError(excess, wide)
+
     def _layers(self, executor: LayerExecutor, journal: RunJournal) -> None:
         """All layers and measured weights, from earlier runs or from the executor."""
         plan, earlier = self._plan, journal.earlier
         available = earlier.layers.keys() | earlier.measured.keys()
         executor.threads = journal.threads or executor.threads
-        executor.submit([task for task in plan.tasks if task.index not in available])
+        missing = [task for task in plan.tasks if task.index not in available]
+        if self._survey is not None and missing:
+            self._survey.require_models(len(missing))
+        executor.submit(missing)
         self._progress.begin(available)
         with self._at_disk():
             journal.begin(threads=executor.threads, device=executor.device.name)
@@ -198,6 +254,8 @@ class ExtractionRun:
             return None
         with self._at_disk():
             outcome = journal.load(position)
+        if outcome is not None and self._survey is not None:
+            outcome = self._survey.of_this_run(position, outcome)
         if outcome is None:
             assert self._executor is not None, "the layers have begun"
             self._progress.lose(position)
@@ -249,6 +307,7 @@ class ExtractionRun:
         kept = self._layer_events.kept
         totals = self._progress.totals(kept)
         publications = [collector.seal(journal.started, totals) for collector in self._collectors]
+        self._refuse_too_large([publication.size for publication in publications])
         outputs = [
             collector.output_file(path, report, publication.size)
             for collector, publication, (path, report) in zip(
@@ -277,6 +336,7 @@ class ExtractionRun:
             remaining=run.remaining(),
             energy_so_far=energies[0],
             energies_so_far=energies,
+            phase="extract" if self._survey is None else "write",
         )
 
     @contextmanager
@@ -291,6 +351,20 @@ class ExtractionRun:
     def _check(self) -> None:
         for token in self._tokens:
             token.check()
+
+
+def _once(emit: Callable[[Event], None], codes: set[NoticeCode]) -> Callable[[Event], None]:
+    """Emits notices of some codes only the first time."""
+    emitted: set[NoticeCode] = set()
+
+    def pass_on(event: Event) -> None:
+        if isinstance(event, Notice) and event.code in codes:
+            if event.code in emitted:
+                return
+            emitted.add(event.code)
+        emit(event)
+
+    return pass_on
 
 
 def _planned(plan: Plan, executor: LayerExecutor) -> Planned:

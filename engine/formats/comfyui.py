@@ -24,7 +24,6 @@ from engine.decompose.method import StoredPart
 from engine.events import Notice, NoticeCode
 from engine.formats.lora_format import LayerKeys, LoraFacts, LoraFormat, LoraIndex, Place, index_of
 from engine.models.families import Family
-from engine.models.layouts import HUNYUAN_VIDEO_TENCENT
 from engine.models.names import DENOISER
 from engine.models.pairing import Pairing
 
@@ -82,13 +81,10 @@ class ComfyUI(LoraFormat):
         if kind == "parameter" and name.startswith(_ENCODERS):
             return ()
         names = (name, *_renamed(family, name))
-        return tuple(Place(self._keys(family, each, kind, factors=factors)) for each in names)
+        return tuple(Place(self.keys(family, each, kind, factors=factors)) for each in names)
 
     def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
         """See `LoraFormat.keys`: under the model's own names. A bias beside a weight is ``.diff_b`` of that weight."""
-        return self._keys(family, name, kind, factors=factors)
-
-    def _keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
         if factors:
             return {part: self._base(family, name) + ending for part, ending in _FACTORS.items()}
         if kind == "bias":
@@ -118,7 +114,7 @@ class ComfyUI(LoraFormat):
         index = index_of(rest, endings) or LoraIndex({}, unknown=tuple(rest))
         layers: dict[str, LayerKeys] = {**index.layers}
         layers |= {f"{module}.bias": {"difference": key} for module, key in biases.items()}
-        return replace(index, layers=layers, whole=whole, earlier=_earlier(keys)) if layers or whole else None
+        return replace(index, layers=layers, whole=whole) if layers or whole else None
 
     def notices(self, family: Family) -> tuple[Notice, ...]:
         """See `LoraFormat.notices`."""
@@ -129,7 +125,8 @@ class ComfyUI(LoraFormat):
         if not facts.largest_rank:
             return {}
         rank = "Dynamic" if facts.rank is None else str(facts.rank)
-        return {"ss_network_module": "networks.lora", "ss_network_dim": rank, "ss_network_alpha": rank}
+        alpha = rank if facts.alpha is None else f"{facts.alpha:g}"
+        return {"ss_network_module": "networks.lora", "ss_network_dim": rank, "ss_network_alpha": alpha}
 
     def stem(self, prefix: str) -> str:
         """The prefix as it is."""
@@ -169,32 +166,3 @@ def _renamed(family: Family, name: str) -> tuple[str, ...]:
     if ending is None or not name.startswith(DENOISER) or not name.endswith(ending):
         return ()
     return (name.removesuffix(".scale") + ".weight",)
-
-
-def _earlier(keys: Collection[str]) -> dict[str, str]:
-    """Keys as they are written now -> those of a file that an earlier version wrote."""
-    found: dict[str, str] = {}
-    for key in keys:
-        encoder = _ENCODER_NAME.fullmatch(key)
-        if encoder is not None:
-            inner, ending = _cut(encoder[2])
-            for prefixes in (*_TEXT_ENCODERS.values(), _REFINER):
-                base = _short_base(prefixes, encoder[1], inner)
-                if base is not None:
-                    found[base + ending] = key
-        elif key.startswith(DENOISER):
-            inner, ending = _cut(key[len(DENOISER) :])
-            stored = f"{inner}.weight"
-            name = HUNYUAN_VIDEO_TENCENT.canonical_names(stored)[0]
-            if name != stored and HUNYUAN_VIDEO_TENCENT.stored_names(name) == (stored,):
-                found[DENOISER + name.removesuffix(".weight") + ending] = key
-    return found
-
-
-_ENDINGS = (*_FACTORS.values(), _DIFFERENCE, _BIAS_DIFFERENCE, _WHOLE, _RESHAPE)
-
-
-def _cut(key: str) -> tuple[str, str]:
-    """A key's base and ending."""
-    ending = next((ending for ending in _ENDINGS if key.endswith(ending)), "")
-    return key.removesuffix(ending), ending

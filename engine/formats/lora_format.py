@@ -83,14 +83,12 @@ class LoraIndex:
         whole: keys of weights that are set as a whole.
         unknown: keys that the format does not have.
         endings: of the keys of factors, by part: behind a layer's name.
-        earlier: keys that the format writes now -> those of the file, which an earlier version wrote instead.
     """
 
     layers: Mapping[str, LayerKeys]
     whole: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     endings: Mapping[StoredPart, str] = field(default_factory=dict)
-    earlier: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_factors(self) -> bool:
@@ -110,9 +108,8 @@ class LoraIndex:
         return {"alpha": layer + self.endings["alpha"], **keys}
 
     def found(self, keys: LayerKeys) -> dict[StoredPart, str]:
-        """Those of a layer's keys that are in the file, or what an earlier version wrote in their stead."""
-        present = {part: key if key in self._known else self.earlier.get(key, key) for part, key in keys.items()}
-        return {part: key for part, key in present.items() if key in self._known}
+        """Those of a layer's keys that are in the file."""
+        return {part: key for part, key in keys.items() if key in self._known}
 
     @cached_property
     def _known(self) -> frozenset[str]:
@@ -129,6 +126,7 @@ class LoraFormat(ABC):
         one_alpha: whether all layers of a file have the same alpha, the largest rank that any of them can have.
         own_prefixes: whether its keys begin with prefixes that make it likelier than a format that takes any name.
         scale_baked: whether up @ down is the change itself, as a file has no alpha.
+        names_alpha: whether such a file can name an alpha all the same: at the largest rank, in proportion at others.
         writer: the module whose ``open_writer(folder, header_bytes, format)`` makes what writes an output; not
             imported here, as it needs torch.
         ending: of an output's name behind its number; nothing where an output is a folder.
@@ -140,6 +138,7 @@ class LoraFormat(ABC):
     one_alpha: bool = False
     own_prefixes: bool = False
     scale_baked: bool = False
+    names_alpha: bool = False
     writer: str = "engine.formats.safetensors_writer"
     ending: str = ".safetensors"
 
@@ -186,6 +185,10 @@ class LoraFormat(ABC):
         Such a weight is not decomposed, and written only where it, or another one of its module that is kept so,
         changed.
         """
+        return ()
+
+    def whole_keys_in_files(self, name: str) -> tuple[str, ...]:
+        """The keys under which a weight of both models can be in a file as it is, whichever tool wrote that."""
         return ()
 
     def whole_key(self, family: Family, name: str) -> str | None:

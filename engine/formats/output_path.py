@@ -1,7 +1,7 @@
 """Where the output goes, and whether it can.
 
 Its name is ``{prefix}_rank_{rank}_{dtype}_{mode}_b{blocks}_bs{batch}_{counter}_.safetensors``; the format's `stem` may
-add to the prefix.
+add to the prefix. Where ranks were chosen for a size the rank is ``size_150MB``, in units of 10^6 bytes.
 """
 
 from __future__ import annotations
@@ -92,12 +92,20 @@ def output_folder_and_stem(
 
 
 def rank_label(settings: ExtractionSettings) -> str:
-    """``32``, ``full`` or ``adaptive_fro_0.85``."""
+    """``32``, ``size_150MB``, ``full`` or ``adaptive_fro_0.85``."""
+    if settings.target_size is not None:
+        return f"size_{_megabytes(settings.target_size)}MB"
     if settings.lora_type == "standard":
         return str(settings.rank)
     if settings.lora_type == "full":
         return "full"
     return f"{settings.lora_type}_{settings.adaptive_param:g}"
+
+
+def _megabytes(size: int) -> str:
+    """A number of bytes in units of 10^6, exact and without needless zeros."""
+    whole, rest = divmod(size, 10**6)
+    return f"{whole}.{rest:06}".rstrip("0").rstrip(".")
 
 
 def numbered(stem: str, counter: int, ending: str = ENDING) -> str:

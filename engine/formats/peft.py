@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from engine.decompose.method import StoredPart
@@ -47,7 +47,8 @@ _HEAD = "lm_head.weight"
 _SHARED, _COPIES = "shared", ("encoder.embed_tokens", "decoder.embed_tokens")
 """T5's embeddings, and the modules that look up in them: PEFT 0.21 cannot tie those to one."""
 _VOCABULARIES = ("embed_tokens", "wte", "shared", "embed_in", "lm_head")
-_ENDINGS: dict[str, StoredPart] = {DOWN: "down", UP: "up", EMBEDDING_DOWN: "down", EMBEDDING_UP: "up"}
+_ENDINGS: dict[str, StoredPart] = {DOWN: "down", UP: "up", EMBEDDING_DOWN: "down", EMBEDDING_UP: "up", ALPHA: "alpha"}
+_ENDINGS |= {f"{MARK}up": "up", f"{MARK}down": "down", f"{MARK}alpha": "alpha"}
 
 
 class Peft(LoraFormat):
@@ -57,6 +58,7 @@ class Peft(LoraFormat):
     title = "PEFT"
     holds_differences = False
     scale_baked = True
+    names_alpha = True
     own_prefixes = True
     ending = ""
     writer = "engine.formats.peft_folder"
@@ -97,15 +99,14 @@ class Peft(LoraFormat):
         """See `LoraFormat.kept_whole`."""
         return () if self._pair is None else self._pair.whole.get(name, ())
 
+    def whole_keys_in_files(self, name: str) -> tuple[str, ...]:
+        """The keys under which a weight can be in a file as it is, by whichever tool."""
+        return () if self._pair is None else self._pair.whole_keys(name)
+
     def parse(self, keys: Iterable[str]) -> LoraIndex | None:
         """See `LoraFormat.parse`. A layer is called as its module in the model, with PEFT's prefix."""
-        keys = tuple(keys)
-        index = index_of(keys, _ENDINGS)
-        if index is None:
-            return None
-        whole = tuple(key for key in index.unknown if key.startswith(PREFIX) and ".lora_" not in key)
-        unknown = tuple(key for key in index.unknown if key not in whole)
-        return LoraIndex(index.layers, whole=whole, unknown=unknown)
+        index = index_of(keys, _ENDINGS, prefixes=(PREFIX,))
+        return None if index is None else replace(index, endings={})
 
     def problem(self, family: Family) -> str | None:
         """``no_names`` for models that transformers has no class of."""
@@ -181,6 +182,16 @@ class _Pair:
         if beside == "norm" and self._alone(module):
             return (f"{PREFIX}{path}{MARK}{WHOLE}",)
         return (f"{PREFIX}{module}{MARK}{BIAS}",) if beside == "matrix" else ()
+
+    def whole_keys(self, name: str) -> tuple[str, ...]:
+        """The keys under which a weight can be in a file as it is; of a bias beside factors that of the layer below."""
+        path = self.paths.get(name)
+        if path is None:
+            return ()
+        module, _, parameter = path.rpartition(".")
+        own = (PREFIX + path, f"{PREFIX}{module}.base_layer.bias") if parameter == "bias" else (PREFIX + path,)
+        copies = (key.partition(MARK)[0] for key in self.whole.get(name, ()) if key.endswith(WHOLE))
+        return tuple(dict.fromkeys((*own, *copies)))
 
     def _whole_modules(self, *modules: str) -> tuple[str, ...]:
         keys = tuple(f"{PREFIX}{module}.weight{MARK}{WHOLE}" for module in modules)

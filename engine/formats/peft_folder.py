@@ -103,9 +103,11 @@ class AdapterFolder(SafetensorsWriter):
 
     def _close_stack(self, key: str) -> None:
         stack, members = self._adapter.stacks[key], self._open.pop(key, {})
-        down, up = _stacked(stack, members)
+        first = next(iter(members.values()), None)  # all are multiplied by the same number
+        scale = 1.0 if first is None else float(first["alpha"]) / len(first["down"])
+        down, up = _stacked(stack, members, scale)
         self._ranks[key] = down.shape[0] // stack.experts
-        self._alphas[key] = float(self._ranks[key])
+        self._alphas[key] = scale * self._ranks[key]
         super().add(f"{key}.lora_A.weight", down)
         super().add(f"{key}.lora_B.weight", up)
 
@@ -151,12 +153,17 @@ def open_writer(folder: Path, header_bytes: int, lora_format: Peft) -> AdapterFo
 
 
 def _stacked(
-    stack: Stack, members: Mapping[tuple[int, int], Mapping[str, torch.Tensor]]
+    stack: Stack, members: Mapping[tuple[int, int], Mapping[str, torch.Tensor]], by: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The factors of all experts: ``lora_A`` (experts * rank, in) and ``lora_B`` (out, rank * experts).
 
     Of two joined matrices, the gate and the projection up, each has rows of its own in ``lora_A`` and its half of the
     rows of ``lora_B``. An expert with a lower rank than others, or without a change, has zeros.
+
+    Args:
+        stack: where the experts stand.
+        members: the factors and the alpha of each.
+        by: what the product of the stack is multiplied by.
     """
     ranks = [
         max((len(item["down"]) for (_, half), item in members.items() if half == at), default=1 if at == 0 else 0)
@@ -168,7 +175,7 @@ def _stacked(
     dtypes = {tensor.dtype for item in members.values() for part, tensor in item.items() if part != "alpha"}
     for (expert, half), item in members.items():
         begin, count = sum(ranks[:half]), len(item["down"])
-        scale = float(item["alpha"]) / count
+        scale = float(item["alpha"]) / count / by
         down[expert, begin : begin + count] = item["down"].to(torch.float32)
         up[expert, half * rows : (half + 1) * rows, begin : begin + count] = scale * item["up"].to(torch.float32)
     joined_down, joined_up = down.flatten(0, 1), up.permute(1, 2, 0).flatten(1)

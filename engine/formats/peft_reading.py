@@ -11,7 +11,7 @@ import json
 import math
 import re
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import numpy as np
 from engine.checkpoints import Checkpoint, open_checkpoint
 from engine.checkpoints.stored import StoredTensor
 from engine.errors import EngineError, ErrorCode
+from engine.formats.lora_format import LoraIndex
 from engine.formats.peft_config import ALPHA, DOWN, EMBEDDING_DOWN, PREFIX, UP, expert_key
 
 WEIGHTS, CONFIG = ("adapter_model.safetensors", "adapter_model.bin"), "adapter_config.json"
@@ -45,7 +46,7 @@ def open_lora(path: Path) -> Checkpoint:
     if not adapter:
         return file
     try:
-        return _Adapter(file, read_config(beside))
+        return AdapterFile(file, read_config(beside))
     except BaseException:
         file.close()
         raise
@@ -70,13 +71,24 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-class _Adapter(Checkpoint):
-    """An adapter's weights with the keys that our format gives them; those that stand for others are made when read."""
+class AdapterFile(Checkpoint):
+    """An adapter's weights with the keys that our format gives them; those that stand for others are made when read.
+
+    Attributes:
+        keys_in_file: those of the tensors in it.
+        config: its configuration.
+        experts: how many experts share a tensor, by the key of their ``lora_A``.
+        parts_of: the keys of the experts' factors, by that of the tensor which they are taken from.
+    """
 
     def __init__(self, file: Checkpoint, config: Mapping[str, Any]) -> None:
         self._file, self._made = file, dict[str, Callable[[], bytes]]()
+        self.parts_of: dict[str, list[str]] = {}
+        self.experts: dict[str, int] = {}
+        self.config = config
         self._last: tuple[str, np.ndarray[Any, Any]] | None = None
         stored = dict(_named(file.stored))
+        self.keys_in_file = tuple(stored)
         for key in [*stored]:
             if key.endswith((DOWN, EMBEDDING_DOWN)):
                 self._add(stored, key, _Scales(config))
@@ -88,12 +100,14 @@ class _Adapter(Checkpoint):
         module = base.removeprefix(PREFIX)
         parameter = scales.stacked(module)
         if parameter is None or len(down.shape) != 2:
-            self._add_alpha(stored, f"{base}{ALPHA}", down.shape[0] * scales.of(module, down.shape[0]))
+            rank = down.shape[0] if down.shape else 0
+            self._add_alpha(stored, f"{base}{ALPHA}", rank * scales.of(module, rank) if rank else 0.0)
             return
         rank, up = scales.rank(parameter), stored.get(base + UP)
         if up is None or rank < 1 or down.shape[0] % rank or up.shape[1:] != down.shape[:1]:
             return
         alpha = rank * scales.of(parameter, rank)
+        self.experts[key] = down.shape[0] // rank
         swapped, halves = ".feed_forward." in parameter, 2 if parameter.endswith(_GATE_UP) else 1
         for expert in range(down.shape[0] // rank):
             rows = down.rows(expert * rank, (expert + 1) * rank)
@@ -128,6 +142,8 @@ class _Adapter(Checkpoint):
             return np.frombuffer(content, np.uint8).reshape(*rows.shape, size).transpose(1, 0, 2).tobytes()
 
         count = (end - first) * rank * size
+        self.parts_of.setdefault(rows.name, []).append(f"{name}down")
+        self.parts_of.setdefault(up.name, []).append(f"{name}up")
         made = replace(up, shape=(end - first, rank), nbytes=count)
         if not swapped:
             stored[f"{name}down"] = replace(rows, name=f"{name}down")
@@ -159,6 +175,40 @@ class _Adapter(Checkpoint):
             self._file.read_into(part, buffer)
         else:
             buffer[:] = make()
+
+
+def unknown_keys(file: Checkpoint, known: Collection[str]) -> tuple[str, ...]:
+    """The keys of a LoRA that nothing is known of, as they stand in it.
+
+    Args:
+        file: the LoRA.
+        known: keys of `Checkpoint.stored`.
+    """
+    if not isinstance(file, AdapterFile):
+        return tuple(key for key in file.stored if key not in known)
+    own = ((key, file.parts_of.get(key, [key])) for key in file.keys_in_file)
+    return tuple(key for key, parts in own if not any(part in known for part in parts))
+
+
+def keys_in_file(file: Checkpoint) -> tuple[str, ...]:
+    """The keys of the tensors in a LoRA's file, without those that stand for parts of them."""
+    return file.keys_in_file if isinstance(file, AdapterFile) else tuple(file.stored)
+
+
+def factors_in(file: Checkpoint, index: LoraIndex) -> dict[str, int]:
+    """The layers of a LoRA that are factors, with their ranks; the experts in one tensor are one layer."""
+    real = {*keys_in_file(file)}
+    downs = {name: parts["down"] for name, parts in index.layers.items() if "down" in parts and parts["down"] in real}
+    shapes = {name: file.stored[key].shape for name, key in downs.items()}
+    experts = file.experts if isinstance(file, AdapterFile) else {}
+    return {name: shape[0] // experts.get(downs[name], 1) for name, shape in shapes.items() if shape}
+
+
+def base_model_of(file: Checkpoint) -> str:
+    """The model that a LoRA is for, as it says itself; empty where it does not."""
+    said = file.config.get("base_model_name_or_path") if isinstance(file, AdapterFile) else None
+    name = said or file.metadata.get("lora_extractor.original_model") or file.metadata.get("ss_sd_model_name") or ""
+    return str(name)
 
 
 def _named(stored: Mapping[str, StoredTensor]) -> Iterator[tuple[str, StoredTensor]]:

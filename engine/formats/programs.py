@@ -253,8 +253,8 @@ _DIFFUSERS_DENOISER_ALONE = (
     *("anima", "cosmos", "cosmos_predict2"),
 )
 
-# PEFT puts back what its own format holds, embeddings and whole modules too; what has no place in it stays out.
-_PEFT = Loads(text_encoders=None, reshape=False)
+# PEFT puts back what its own format holds: factors, embeddings too, and biases, norms and vocabularies as they are.
+_PEFT = Loads(parameters=False, differences=False, whole=False, reshape=False)
 
 # vLLM refuses an adapter with whole modules or biases, and one with a module that is no linear layer of the model
 # (peft_helper.py, validate_legal; lora_model.py, check_unexpected_modules). Embeddings and heads are taken for some

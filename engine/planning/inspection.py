@@ -12,7 +12,8 @@ from engine.checkpoints.folder import open_chosen
 from engine.checkpoints.names_of_files import model_name
 from engine.errors import EngineError, ErrorCode
 from engine.events import Notice
-from engine.formats.registry import is_lora, programs_that_load
+from engine.formats.peft_reading import base_model_of, factors_in, keys_in_file, open_lora
+from engine.formats.registry import formats_of, is_lora, likeliest, programs_that_load
 from engine.models.blocks import find_blocks
 from engine.models.names import name_tensors
 from engine.models.pairing import Pairing, select
@@ -63,6 +64,32 @@ class ModelSummary:
     def name(self) -> str:
         """What people call the model, see `model_name`."""
         return model_name(self.path)
+
+
+@dataclass(frozen=True)
+class LoraSummary:
+    """One LoRA, from its header and what lies beside it.
+
+    Attributes:
+        path: of the file, or of PEFT's folder.
+        format: the key of the format that it is in.
+        format_title: what people call that.
+        layers: how many of its layers are factors.
+        ranks: their ranks with how many layers have them, smallest first.
+        other: how many keys there are beside factors and their scales: differences, whole weights, or unknown ones.
+        dtypes: safetensors dtype names with how many tensors have them, most frequent first.
+        base: the model that it is for, as it says itself; empty where it does not.
+    """
+
+    path: Path
+    size_bytes: int
+    format: str
+    format_title: str
+    layers: int
+    ranks: tuple[tuple[int, int], ...]
+    other: int
+    dtypes: tuple[tuple[str, int], ...]
+    base: str
 
 
 @dataclass(frozen=True)
@@ -131,6 +158,33 @@ def inspect_model(path: Path) -> ModelSummary:
             layouts=tuple(dict.fromkeys(layout.title for layout in named.layouts if layout.family)),
             by_names_only=named.family.by_names_only,
             programs=tuple(row.key for row in programs_that_load(named.family)),
+        )
+
+
+def inspect_lora(path: Path) -> LoraSummary:
+    """Describe a LoRA: a file, or PEFT's folder.
+
+    Raises:
+        EngineError: ``not_a_lora``; see `open_lora`.
+    """
+    with open_lora(path) as file:
+        found = {row: index for row, index in formats_of(file.stored) if index.has_factors}
+        if not found:
+            raise EngineError(ErrorCode.NOT_A_LORA, file=file.path)
+        row = likeliest({row: index.known for row, index in found.items()}, file.metadata)
+        factors = factors_in(file, found[row])
+        own = {key for parts in found[row].layers.values() if "down" in parts for key in parts.values()}
+        real = keys_in_file(file)
+        return LoraSummary(
+            path=path,
+            size_bytes=file.size_bytes,
+            format=row.key,
+            format_title=row.title,
+            layers=len(factors),
+            ranks=tuple(sorted(Counter(factors.values()).items())),
+            other=len([key for key in real if key not in own]),
+            dtypes=tuple(Counter(file.stored[key].dtype for key in real).most_common()),
+            base=base_model_of(file),
         )
 
 

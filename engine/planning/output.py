@@ -25,7 +25,7 @@ from engine.models.pairing import PairedWeight, Pairing, Selection
 from engine.planning.costs import enlarging_bytes, matrix_shape, stored_bytes
 from engine.planning.coverage import cover
 from engine.results import Coverage, LeaveOutReason, LeftOut
-from engine.settings import ExtractionSettings, HardwareSettings
+from engine.settings import ExtractionSettings, HardwareSettings, SizeBy
 
 _LENGTH_BYTES = 8  # the format's own first field
 _OF_OTHER_PROGRAMS = (
@@ -34,6 +34,23 @@ _OF_OTHER_PROGRAMS = (
     NoticeCode.DIFFUSERS_READS_NOTHING,
 )
 """What a format says of a program that may load its files too; of no interest to one who has chosen another."""
+
+
+@dataclass(frozen=True)
+class SizeGoal:
+    """What size a file is to have, and how that is shared between its layers.
+
+    Attributes:
+        target: bytes, at most.
+        size_by: the way, see `engine.planning.ranks`.
+        cap: the largest rank of a layer.
+        one_alpha: all layers have the alpha of the largest rank that one of them gets.
+    """
+
+    target: int
+    size_by: SizeBy
+    cap: int
+    one_alpha: bool
 
 
 @dataclass(frozen=True)
@@ -46,7 +63,7 @@ class Output:
         title: its name without the figures.
         rank: of all layers; None where a rule or the type decides.
         largest_rank: that a layer with factors can have; 0 where none has.
-        rank_label: the same in its name: ``32``, ``full`` or ``adaptive_fro_0.85``.
+        rank_label: the same in its name: ``32``, ``size_150MB``, ``full`` or ``adaptive_fro_0.85``.
         format: gives layers their keys.
         program: that it is for; None for what the format is written for.
         loads: what is loaded of it; None where nothing is known of that.
@@ -58,9 +75,12 @@ class Output:
         target: where it goes.
         counter: the number that is free now for all files of the run.
         header_bytes: room to reserve for its header.
+        base_bytes: what is in it beside its layers: the header, and weights that only the fine-tuned model has.
+        kept_bytes: what weights of both models take that it holds as the fine-tuned one has them, by canonical name.
         output_bytes: largest size of it.
         identity: everything that decides its bytes, beside the two models.
         coverage: of how much of the models its figures will speak.
+        goal: the size that it is to have; None where its ranks are not chosen for one.
     """
 
     made_with: dict[str, Any]
@@ -80,9 +100,12 @@ class Output:
     target: Target
     counter: int
     header_bytes: int
+    base_bytes: int
+    kept_bytes: Mapping[str, int]
     output_bytes: int
     identity: str
     coverage: Coverage
+    goal: SizeGoal | None = None
 
     @property
     def folder(self) -> Path:
@@ -228,6 +251,7 @@ def _output(
     loads = _loads(program, row, family)
     _check_suits(row, program, family, method)
     _check_dtype(row, program, loads, family, settings, method)
+    goal = _goal(settings, row, loads)
     kept_known = {weight.name: row.kept_whole(family, weight.name) for weight in selection.extracted}
     kept_known = {name: keys for name, keys in kept_known.items() if keys}
     kept = {
@@ -262,24 +286,30 @@ def _output(
         details |= dict.fromkeys(ignored, program.title)
     not_in_file = _left_out({name: details[name] for name in names}, ignored, selection)
     held = [weight for weight in selection.extracted if weight.name in held_places]
-    largest_rank = _largest_rank(held, method, settings)
+    cap = settings.rank_cap if goal is None else goal.cap
+    largest_rank = _largest_rank(held, method, cap)
     _check_program(program, loads, family, settings, largest_rank)
     rule = StoringRule.of(
         settings,
         one_alpha=float(largest_rank) if row.one_alpha and held else None,
-        rank=None if method.full or settings.rank == method.policy.rank else settings.rank,
-        baked=row.scale_baked,
+        rank=None if method.full or cap == method.policy.rank else cap,
+        baked=row.scale_baked and not (row.names_alpha and settings.alpha not in ("auto", "rank")),
     )
-    if loads is not None and loads.one_scale:
-        rule = replace(rule, alpha=rule.alpha if row.one_alpha else None, alpha_is_rank=True)
+    if row.names_alpha or (loads is not None and loads.one_scale):
+        rule = replace(rule, alpha_is_rank=True, alpha_at=None if rule.alpha is None else largest_rank)
     all_keys = [key for places in held_places.values() for key in _keys(places)]
     enlarged = _enlarged(held_places)
     unsaid = _unsaid(selection) | settings.newer_defaults
+    further = row.metadata_bytes(all_keys)
     all_keys += [*whole_keys.values(), *(key for keys in kept.values() for key in keys)]
-    header_bytes = header_room(all_keys, _texts(settings, hardware, unsaid), row.metadata_bytes(all_keys))
+    # what a size says of itself has room beside: a file of as many bytes as one of a rank can hold the same ranks
+    texts = _texts(settings, hardware, unsaid | {"target_size", "size_by"})
+    header_bytes = header_room(all_keys, texts, further)
+    base = _LENGTH_BYTES + header_bytes + sum(selection.new[name].value_bytes for name in whole_keys)
+    kept_bytes = _kept_bytes(selection, kept)
     size = (
-        _LENGTH_BYTES
-        + header_bytes
+        base
+        + sum(kept_bytes.values())
         + sum(stored_bytes(weight, method, rule, held_places[weight.name]) for weight in held)
     )
     size += sum(enlarging_bytes(weight, method, rule) for weight in held if weight.name in enlarged)
@@ -287,7 +317,7 @@ def _output(
         made_with=settings.model_dump(mode="json", exclude=set(settings.newer_defaults)),
         made_with_text=settings.model_dump_json(exclude={"resume", *unsaid}),
         title=Path(settings.filename_prefix).name,
-        rank=settings.rank if settings.lora_type == "standard" else None,
+        rank=settings.rank if settings.lora_type == "standard" and goal is None else None,
         largest_rank=largest_rank,
         rank_label=rank_label(settings),
         format=row,
@@ -301,16 +331,36 @@ def _output(
         target=target,
         counter=counter,
         header_bytes=header_bytes,
-        output_bytes=size + sum(selection.new[name].value_bytes for name in whole_keys) + _kept_bytes(selection, kept),
+        base_bytes=base,
+        kept_bytes=kept_bytes,
+        output_bytes=size if goal is None else min(size, goal.target),
         identity=_identity(settings, hardware, target.stem, header_bytes, unsaid),
         coverage=cover(pairing, settings.components, {*whole_keys, *enlarged, *kept}),
+        goal=goal,
     )
 
 
-def _kept_bytes(selection: Selection, kept: Mapping[str, tuple[str, ...]]) -> int:
-    """The largest size of the weights that are written as the fine-tuned model has them."""
-    weights = ((weight.finetuned, len(kept.get(weight.name, ()))) for weight in selection.extracted)
-    return sum(view.value_bytes * copies for view, copies in weights)
+def _goal(settings: ExtractionSettings, row: LoraFormat, loads: Loads | None) -> SizeGoal | None:
+    """The size that a file is to have; a limit of the program caps ranks that were not given.
+
+    Raises:
+        EngineError: ``size_unsuitable`` where the type leaves no rank to choose.
+    """
+    if settings.target_size is None:
+        return None
+    if settings.lora_type != "standard":
+        raise EngineError(ErrorCode.SIZE_UNSUITABLE, lora_type=settings.lora_type)
+    one_alpha = row.one_alpha and settings.alpha in ("auto", "rank")
+    cap, limit = settings.rank_cap, None if loads is None else loads.rank_limit
+    if limit is not None and "rank" not in settings.model_fields_set:
+        cap = min(cap, limit)
+    return SizeGoal(int(settings.target_size), settings.size_by, cap, one_alpha)
+
+
+def _kept_bytes(selection: Selection, kept: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+    """The largest size of each weight that is written as the fine-tuned model has it."""
+    weights = (weight for weight in selection.extracted if weight.name in kept)
+    return {weight.name: weight.finetuned.value_bytes * len(kept[weight.name]) for weight in weights}
 
 
 def _outside(selection: Selection, enlarged: Collection[str]) -> list[LeftOut]:
@@ -426,7 +476,7 @@ def _check_program(
         raise unsuitable_program(program, family, "rank", limit=loads.rank_limit)
     if settings.output_dtype.startswith("fp8") and not loads.fp8:
         raise unsuitable_program(program, family, "fp8")
-    if loads.equal_ranks and settings.lora_type.startswith("adaptive"):
+    if loads.equal_ranks and (settings.lora_type.startswith("adaptive") or settings.target_size is not None):
         raise unsuitable_program(program, family, "equal_ranks")
 
 
@@ -491,10 +541,10 @@ def _owner(taken: Mapping[str, str], places: Iterable[Place]) -> str:
     return next(iter(dict.fromkeys(taken[key] for key in _keys(places))))
 
 
-def _largest_rank(weights: list[PairedWeight], method: LayerMethod, settings: ExtractionSettings) -> int:
+def _largest_rank(weights: list[PairedWeight], method: LayerMethod, cap: int) -> int:
     """The largest rank that a layer of a file can have; 0 where none has factors."""
     factors = (weight for weight in weights if method.stores_factors(weight.kind))
-    return max((min(settings.rank, *matrix_shape(weight.shape)) for weight in factors), default=0)
+    return max((min(cap, *matrix_shape(weight.shape)) for weight in factors), default=0)
 
 
 def _unsaid(selection: Selection) -> set[str]:

@@ -9,20 +9,21 @@ from pathlib import Path
 
 from engine.checkpoints import WeightView
 from engine.checkpoints.rounding import Rounding
-from engine.decompose.method import LayerMethod, StoringRule
+from engine.decompose.method import LayerMethod
 from engine.events import Notice, NoticeCode
 from engine.formats.programs import with_its_format
 from engine.models.pairing import PairedWeight, Pairing, select
 from engine.planning.costs import journal_bytes, measuring_work, work
 from engine.planning.output import Output, output_notices, plan_outputs
 from engine.planning.residency import batches, block_positions
+from engine.planning.sizing import begun
 from engine.planning.task import Task
 from engine.results import Coverage, LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
 _COARSE_BITS = 8  # of a number; in more its rounding is small beside what training changes
 _OF_AN_OUTPUT = {"key_format", "program", "filename_prefix", "output_dtype", "clamp_quantile", "clamp_max_loss"}
-_OF_AN_OUTPUT |= {"rank", "alpha", "strength"}
+_OF_AN_OUTPUT |= {"rank", "target_size", "size_by", "alpha", "strength"}
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,21 @@ class Plan:
         return replace(self, settings=self.settings.model_copy(update=over), resume=False, outputs=outputs)
 
     @property
+    def sized(self) -> bool:
+        """Whether ranks are still to be chosen for the size of a file."""
+        return any(output.goal is not None and output.storing.ranks is None for output in self.outputs)
+
+    def decomposed_by(self, method: LayerMethod, outputs: tuple[Output, ...] | None = None) -> Plan:
+        """The same plan, by another method, and with other ranks in its files."""
+        return replace(
+            self,
+            method=method,
+            outputs=self.outputs if outputs is None else outputs,
+            costs=(*(work(weight, method) for weight in self.layers), *map(measuring_work, self.measured)),
+            journal_bytes=sum(journal_bytes(weight, method) for weight in self.layers),
+        )
+
+    @property
     def widest(self) -> ExtractionSettings:
         """The settings that the decomposition is made by: those of the first file with the largest rank of all."""
         return self.settings.model_copy(update={"rank": self.method.policy.rank})
@@ -130,23 +146,24 @@ def make_plan(
     Raises:
         EngineError: ``output_escapes``, ``format_unknown``, ``format_unsuitable``, ``program_unknown``,
             ``program_unsuitable``, ``nothing_selected``,
-            ``output_unwritable`` where a folder takes no file, or ``disk_full`` where the files cannot fit.
+            ``output_unwritable`` where a folder takes no file, ``disk_full`` where the files cannot fit, or
+            ``size_unsuitable`` or ``size_too_small`` where one cannot have the size that it is to have.
         ValueError: for further files that need another decomposition, and for any beside one of ``full``.
     """
     settings, also = with_its_format(settings), [with_its_format(other) for other in also]
     selection = select(pairing, settings)
     _check_one_decomposition(settings, also)
-    largest = max(one.rank for one in (settings, *also))
+    largest = max(one.rank_cap for one in (settings, *also))
     method = LayerMethod.of(settings.model_copy(update={"rank": largest}))
     unusual = _unusual(settings)
     outputs = plan_outputs(pairing, selection, (settings, *also), hardware, method, output_dir)
-    method = replace(method, storing=_rules(outputs))
     held = {name for output in outputs for name in output.places}
     layers = tuple(weight for weight in selection.extracted if weight.name in held)
     chosen = {weight.name: weight for weight in (*selection.measured, *selection.extracted)}
     measured = tuple(
         chosen[weight.name] for weight in pairing.weights if weight.name in chosen and weight.name not in held
     )
+    method, outputs = begun(method, outputs, layers)
     written_whole = {name for output in outputs for name in output.whole_keys}
     kept_whole = {name for output in outputs for name in output.kept_whole}
     return Plan(
@@ -198,11 +215,6 @@ def _check_one_decomposition(settings: ExtractionSettings, also: Sequence[Extrac
         raise ValueError(f"files of one run differ in {', '.join(sorted(_OF_AN_OUTPUT))} alone")
     if also and settings.lora_type == "full":
         raise ValueError("full writes one file: its temporary file is the journal")
-
-
-def _rules(outputs: tuple[Output, ...]) -> tuple[StoringRule, ...]:
-    """The different rules by which the outputs are stored, the first output's first."""
-    return tuple(dict.fromkeys(output.storing for output in outputs))
 
 
 def _unusual(settings: ExtractionSettings) -> tuple[Notice, ...]:
@@ -272,8 +284,12 @@ def _resized(
             "lacking": weight.lacking,
             "parameters": weight.grown_numel,
             "enlarged": all(weight.name in output.enlarged for output in outputs),
-            "offered": able and all(output.may_enlarge(pairing.family, weight.name) for output in outputs),
+            "offered": able and all(_enlarges(output, weight) for output in outputs),
         }
-        return Notice(NoticeCode.COMMON_PART_PAIRED, weight.name, data)
+        unable = [output.program.title for output in outputs if output.program and not _enlarges(output, weight)]
+        return Notice(NoticeCode.COMMON_PART_PAIRED, weight.name, data | ({"program": unable[0]} if unable else {}))
+
+    def _enlarges(output: Output, weight: PairedWeight) -> bool:
+        return output.may_enlarge(pairing.family, weight.name)
 
     return tuple(notice(weight) for weight in weights if weight.common is not None)

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.planning.plan import Plan
 from engine.results import Reusable
+from engine.resume.known_layers import furthest
 from engine.resume.reuse import find, find_measured
 from engine.settings import ExtractionSettings
 from engine.store import Entry, Journal, PairStore
@@ -60,7 +61,9 @@ def _in_journals(plan: Plan, pair: PairStore) -> EarlierRuns:
         return EarlierRuns()
     layers: dict[int, Entry] = {}
     for index, weight in enumerate(plan.layers):
-        entry = find(pair.entries(weight.name), weight, plan.method)
+        # before ranks are chosen a record to any rank is of use
+        best = furthest if plan.sized and plan.method.stores_factors(weight.kind) else find
+        entry = best(pair.entries(weight.name), weight, plan.method)
         if entry is not None:
             layers[index] = entry
     measured: dict[int, tuple[float, float]] = {}

@@ -74,6 +74,16 @@ def _answers(fields: dict[str, Any], weight: PairedWeight, method: LayerMethod) 
     return rank_of(fields, weight, policy)[0] is not None
 
 
+def of_decomposition(fields: dict[str, Any], weight: PairedWeight, method: LayerMethod) -> bool:
+    """Whether a record tells of a layer's decomposition, to whatever rank, or that the layer is left out."""
+    if not _same_weight(fields, weight) or fields.get("what") == "measured":
+        return False
+    if left_out_reason(fields, method) is not None:
+        return True
+    current = fields.get("storing_version") == STORING_VERSION and fields["what"] == "factors"
+    return bool(current and fields["solver_key"] == solver_key(method, weight.name))
+
+
 def rank_of(fields: dict[str, Any], weight: PairedWeight, policy: RankPolicy) -> tuple[int | None, bool]:
     """The rank that a rule gives a recorded decomposition; None where the record does not reach far enough."""
     shape, stored = matrix_shape(weight.shape), int(fields["stored_rank"])

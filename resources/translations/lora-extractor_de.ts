@@ -222,6 +222,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>Decomposing: layer {layer} of {total}</source>
+        <translation>Zerlegen: Schicht {layer} von {total}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Layer {layer} of {total}</source>
         <translation>Schicht {layer} von {total}</translation>
     </message>
@@ -239,6 +244,11 @@
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Reading both models</source>
         <translation>Beide Modelle werden gelesen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>Reading: layer {layer} of {total}</source>
+        <translation>Lesen: Schicht {layer} von {total}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
@@ -274,6 +284,11 @@
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>Will write {name}</source>
         <translation>Schreibt {name}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/bar/bottom_bar.py"/>
+        <source>Writing: layer {layer} of {total}</source>
+        <translation>Schreiben: Schicht {layer} von {total}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
@@ -827,13 +842,18 @@
     </message>
     <message>
         <location filename="../../app/widgets/result/files_panel.py"/>
-        <source>Open folder</source>
-        <translation>Ordner öffnen</translation>
+        <source>Show</source>
+        <translation>Zeigen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result/files_panel.py"/>
-        <source>Open the folder of {name}</source>
-        <translation>Ordner von {name} öffnen</translation>
+        <source>Show the layers of {name}</source>
+        <translation>Schichten von {name} zeigen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Shown</source>
+        <translation>Gezeigt</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result/files_panel.py"/>
@@ -857,6 +877,16 @@
         <location filename="../../app/widgets/result/files_panel.py"/>
         <source>Kept</source>
         <translation>Erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Open folder</source>
+        <translation>Ordner öffnen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/files_panel.py"/>
+        <source>Open the folder of these files</source>
+        <translation>Ordner dieser Dateien öffnen</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result/files_panel.py"/>
@@ -1879,6 +1909,11 @@
         <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>LoRA</source>
         <translation>LoRA</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>Possible: {least} to {most}</source>
+        <translation>Möglich: {least} bis {most}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/settings/lora_panel.py"/>
@@ -3440,6 +3475,11 @@
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
+        <source>Choose a size of {least} or more, or fewer parts or layers.</source>
+        <translation>Wählen Sie eine Größe von mindestens {least}, oder weniger Teile oder Schichten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
         <source>Choose another file name.</source>
         <translation>Einen anderen Dateinamen wählen.</translation>
     </message>
@@ -3556,6 +3596,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Choose the type standard, or another program: {available}.</source>
         <translation>Wählen Sie den Typ Standard oder ein anderes Programm: {available}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Choose the type standard, or no size.</source>
+        <translation>Wählen Sie den Typ standard, oder keine Größe.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -3681,6 +3726,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>Please report it, with what the log says.</source>
         <translation>Bitte melden, mit dem Inhalt des Protokolls.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>Ranks are chosen either for a size or by the type {lora_type}, not by both.</source>
+        <translation>Ränge werden entweder für eine Größe gewählt oder durch den Typ {lora_type}, nicht durch beides.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4219,6 +4269,11 @@
         <location filename="../../app/text/errors.py"/>
         <source>{name} cannot be a profile's name.</source>
         <translation>{name} kann kein Profilname sein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/errors.py"/>
+        <source>{name} cannot be as small as {size}: with rank 1 in every layer it takes {least}.</source>
+        <translation>{name} kann nicht so klein sein wie {size}: Mit Rang 1 in jeder Schicht sind es {least}.</translation>
     </message>
     <message>
         <location filename="../../app/text/errors.py"/>
@@ -4917,9 +4972,13 @@
         <translation>Alle {all_layers} stammen aus dem gestoppten Lauf vom {moment}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/notices.py"/>
         <source>ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming rules all the same.</source>
-        <translation>ComfyUI kann für diese Art von Modell ({name}) keine LoRAs laden; die Datei folgt trotzdem den Namensregeln von ComfyUI.</translation>
+        <translation type="vanished">ComfyUI kann für diese Art von Modell ({name}) keine LoRAs laden; die Datei folgt trotzdem den Namensregeln von ComfyUI.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>ComfyUI has no LoRA loader for this kind of model ({name}); the file is written under ComfyUI's naming rules all the same. PEFT loads such models: choose it under “For” (--for peft).</source>
+        <translation>ComfyUI kann für diese Art von Modell ({name}) keine LoRA laden; die Datei wird trotzdem nach den Namensregeln von ComfyUI geschrieben. PEFT lädt solche Modelle: Wählen Sie es unter „Für“ (--for peft).</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -4948,6 +5007,16 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>First {layers} are decomposed, then ranks are chosen for the size, and then the file is written.</source>
+        <translation>Zuerst werden {layers} zerlegt, dann die Ränge für die Größe gewählt, und dann wird die Datei geschrieben.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>First {layers} are decomposed, then ranks are chosen for the size. As nothing can be kept in between, the layers are decomposed a second time for the file.</source>
+        <translation>Zuerst werden {layers} zerlegt, dann die Ränge für die Größe gewählt. Da dazwischen nichts aufbewahrt werden kann, werden die Schichten für die Datei ein zweites Mal zerlegt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>Most of the difference can only be rounding.</source>
         <translation>Der größte Teil des Unterschieds kann nur Rundung sein.</translation>
     </message>
@@ -4963,6 +5032,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>Ranks from {lowest} to {largest} fit the size of {name}; half of the layers have {median} or fewer.</source>
+        <translation>Ränge von {lowest} bis {largest} passen in die Größe von {name}; die Hälfte der Schichten hat {median} oder weniger.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>Switch on “{setting}” ({option}) to write the new part too, for {program}.</source>
         <translation>Mit „{setting}“ ({option}) wird auch der neue Teil geschrieben, für {program}.</translation>
     </message>
@@ -4970,6 +5044,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>The chosen format has no way to enlarge it; the fine-tuned model itself has the new part.</source>
         <translation>Das gewählte Format kann es nicht vergrößern; das feinabgestimmte Modell selbst hat den neuen Teil.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>The file may be too small to hold rank 1 of every layer: {layers} are read first, to see which ones changed.</source>
+        <translation>Die Datei ist vielleicht zu klein für Rang 1 jeder Schicht: Zuerst werden {layers} gelesen, um zu sehen, welche sich geändert haben.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -5274,6 +5353,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>{layers} may get higher ranks than were computed and are decomposed again, up to rank {rank}.</source>
+        <translation>{layers} bekommen vielleicht höhere Ränge, als berechnet wurden, und werden noch einmal zerlegt, bis Rang {rank}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>{layers} with clamped factors came from the cache: their share of the change is a lower bound here; verify measures it.</source>
         <translation>{layers} mit begrenzten Faktoren stammen aus dem Cache: Ihr Anteil an der Änderung ist hier eine untere Schranke; eine Prüfung misst ihn.</translation>
     </message>
@@ -5336,6 +5420,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>{program} does not load {tensors} of this, such as {name}: they are left out, and what changed in them counts as not kept.</source>
         <translation>{program} lädt hiervon {tensors} nicht, etwa {name}: Sie fehlen in der Datei, und was sich in ihnen geändert hat, zählt als nicht erhalten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>{program} has no way to enlarge it; the fine-tuned model itself has the new part.</source>
+        <translation>{program} kann es nicht vergrößern; das feinabgestimmte Modell selbst hat den neuen Teil.</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -6583,8 +6672,8 @@
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
-        <source>Size of the file, such as 150MB (10^6 bytes each): ranks are chosen so that it is at most that.</source>
-        <translation>Größe der Datei, etwa 150MB (je 10^6 Byte): Die Ränge werden so gewählt, dass sie höchstens so groß wird.</translation>
+        <source>Size of the file, such as 150MB (10^6 bytes each): ranks are chosen so that it is at most that. A rank beside it is the most that a layer gets.</source>
+        <translation>Größe der Datei, etwa 150MB (je 10^6 Byte): Die Ränge werden so gewählt, dass sie höchstens so groß wird. Ein Rang daneben ist der höchste einer Schicht.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>

@@ -334,6 +334,8 @@ class FakeEngine:
                 0.938 - 0.1 * place,
                 0.874 - 0.1 * place,
                 plan.coverage,
+                rows=tuple(replace(row, rank=output.made_with["rank"]) for row in rows),
+                left_out=plan.left_out,
             )
             for place, output in enumerate(plan.outputs)
         )

@@ -124,6 +124,25 @@ def test_a_lower_rank_is_exported_without_the_models(call: Call, earlier: Earlie
     assert_best_at_rank(stored_changes(Path(said.json["output"])), changes, 3)
 
 
+def test_several_lower_ranks_are_exported_at_once_without_the_models(call: Call, earlier: EarlierHome) -> None:
+    changes = earlier.changes("finished")
+    for path in (earlier.model("finished"), earlier.original):
+        path.unlink()
+    ranks = ("--rank", 2, "--rank", 6)
+    said = call("export", "9fdddaf3", *OPTIONS, *ranks, "--output-dir", earlier.out, "--json")
+    assert (said.json["layers_kept"], said.json["read_bytes"]) == (LAYERS, 0)
+    for output, rank in zip(said.json["outputs"], (2, 6), strict=True):
+        assert_best_at_rank(stored_changes(Path(output["path"])), changes, rank)
+
+
+def test_a_killed_run_goes_on_with_a_smaller_rank_beside_its_own(call: Call, earlier: EarlierHome) -> None:
+    said = extract(call, earlier, "killed", "--rank", 5, "--rank", 2)
+    assert said.json["layers_kept"] == LAYERS_BEFORE_THE_KILL
+    for output, rank in zip(said.json["outputs"], (5, 2), strict=True):
+        assert_best_at_rank(stored_changes(Path(output["path"])), earlier.changes("killed"), rank)
+    assert not earlier.set_aside()
+
+
 def test_a_killed_run_goes_on_behind_its_layers(call: Call, earlier: EarlierHome) -> None:
     said = extract(call, earlier, "killed", "--rank", 5)
     assert said.json["layers_kept"] == LAYERS_BEFORE_THE_KILL

@@ -39,8 +39,8 @@ class Reading:
     unknown: set[str] = field(default_factory=set)
 
 
-def text_encoder_keys(state: State, *, forge: bool = False) -> dict[str, str]:
-    """Base names of keys -> weights of text encoders."""
+def text_encoder_keys(state: State, *, forge: bool = False, earlier: bool = False) -> dict[str, str]:
+    """Base names of keys -> weights of text encoders; see `forge_keys`."""
     keys: dict[str, str] = {}
     weights = [name for name in state if name.endswith(".weight") and not name.startswith("diffusion_model.")]
     clips = {name.split(".")[0] for name in weights}
@@ -57,7 +57,7 @@ def text_encoder_keys(state: State, *, forge: bool = False) -> dict[str, str]:
             keys |= {prefix + inner: name for prefix in prefixes}
         if name.startswith("t5xxl.transformer."):
             inner = name.removeprefix("t5xxl.transformer.").removesuffix(".weight").replace(".", "_")
-            keys |= {f"lora_te{number}_{inner}": name for number in ((2, 3) if forge else _numbers_of_t5(clips))}
+            keys |= {f"lora_te{number}_{inner}": name for number in _numbers_of_t5(clips, forge, earlier)}
     for number, clip in ((1, "clip_l"), (2, "clip_g")):
         projection = f"{clip}.transformer.text_projection.weight"
         if projection in state:
@@ -70,7 +70,9 @@ def text_encoder_keys(state: State, *, forge: bool = False) -> dict[str, str]:
     return keys
 
 
-def _numbers_of_t5(clips: set[str]) -> tuple[int, ...]:
+def _numbers_of_t5(clips: set[str], forge: bool, earlier: bool) -> tuple[int, ...]:
+    if forge:
+        return (3,) if earlier else (2, 3)
     number = 1 + ("clip_g" in clips) + ("clip_l" in clips)
     return (2, 3) if number == 2 and "clip_l" in clips else (number,)
 
@@ -86,10 +88,17 @@ def comfyui_keys(state: State, *, unet: bool = False) -> dict[str, str]:
     return keys | (_unet_keys(state) if unet else {})
 
 
-def forge_keys(state: State, *, unet: bool = False) -> dict[str, str]:
-    """Base names of keys -> Forge's weights; see `comfyui_keys`."""
-    keys = text_encoder_keys(state, forge=True)
-    return keys | _denoiser_keys(state) | (_unet_keys(state) if unet else {})
+def forge_keys(state: State, *, unet: bool = False, earlier: bool = False) -> dict[str, str]:
+    """Base names of keys -> Forge's weights; see `comfyui_keys`.
+
+    Args:
+        state: of the denoiser and the text encoders.
+        unet: Stable Diffusion's.
+        earlier: as its releases did before parameters that are no ``.weight`` were known.
+    """
+    keys = text_encoder_keys(state, forge=True, earlier=earlier)
+    modules = {name: tensor for name, tensor in state.items() if name.endswith(".weight")} if earlier else state
+    return keys | _denoiser_keys(modules) | (_unet_keys(state) if unet else {})
 
 
 def _denoiser_keys(state: State) -> dict[str, str]:

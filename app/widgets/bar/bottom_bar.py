@@ -125,7 +125,15 @@ class BottomBar(BarParts):
     def show_progress(self, progress: Progress) -> None:
         """How far the run is."""
         layer = min(progress.layers_total, progress.layers_done + 1)
-        text = self.tr("{job}: layer {layer} of {total}") if self._job else self.tr("Layer {layer} of {total}")
+        texts = {
+            "extract": self.tr("Layer {layer} of {total}"),
+            "measure": self.tr("Reading: layer {layer} of {total}"),
+            "decompose": self.tr("Decomposing: layer {layer} of {total}"),
+            "write": self.tr("Writing: layer {layer} of {total}"),
+        }
+        text = texts[progress.phase]
+        if self._job:
+            text = self.tr("{job}: layer {layer} of {total}")
         self.headline.setText(text.format(job=self._job, layer=whole(layer), total=whole(progress.layers_total)))
         parts = [self.tr("{time} gone").format(time=format_seconds(progress.elapsed))]
         if progress.remaining is not None:

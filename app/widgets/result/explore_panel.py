@@ -242,4 +242,4 @@ class ExplorePanel(Panel):
     def _write(self) -> None:
         if self._exploration is not None and self._answer is not None:
             settings = self._exploration.settings_for(self._answer.policy)
-            self.write_clicked.emit(settings.model_copy(update={"resume": True, "target_size": None}))
+            self.write_clicked.emit(settings.model_copy(update={"resume": True}))

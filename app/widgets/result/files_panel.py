@@ -22,16 +22,22 @@ class FilesPanel(Panel):
     """A row for each file; hidden where there is one only, which the bar below speaks of.
 
     Attributes:
+        show_clicked: emitted with the file whose layers shall be shown.
         verify_clicked: emitted with the file that shall be measured.
         open_folder_clicked: emitted with a folder.
     """
 
+    show_clicked = Signal(object)
     verify_clicked = Signal(object)
     open_folder_clicked = Signal(object)
 
     def __init__(self) -> None:
         super().__init__("")
         self._rows: dict[Path, FileRow] = {}
+        self.folder = link_button(self.tr("Open folder"))
+        self.folder.setAccessibleName(self.tr("Open the folder of these files"))
+        self.folder.clicked.connect(self._open_folder)
+        self.header.addWidget(self.folder)
         self._enabled = True
         self._table: QWidget | None = None
         self.clear()
@@ -61,13 +67,22 @@ class FilesPanel(Panel):
             grid.addWidget(text_label(title, "small"), 0, column, _side(column))
         for place, output in enumerate(outputs, start=1):
             row = self._rows[output.path] = FileRow(output)
+            row.shown.clicked.connect(self._show)
             row.verify.clicked.connect(self._verify)
             row.copy.clicked.connect(self._copy)
-            row.folder.clicked.connect(self._open_folder)
             row.add_to(grid, place)
         self._replace(table)
         self._offer_verify()
         self.show()
+
+    def lists(self, lora: Path) -> bool:
+        """Whether a file is one of several that are shown here."""
+        return lora in self._rows
+
+    def mark_shown(self, lora: Path) -> None:
+        """Mark the file whose layers are shown."""
+        for path, row in self._rows.items():
+            row.mark_shown(path == lora)
 
     def show_found(self, lora: Path, verdict: str, details: str, *, tone: str = "") -> None:
         """Show what a verification found of one of the files; of another one there is nothing to show."""
@@ -95,7 +110,11 @@ class FilesPanel(Panel):
 
     def _sender_path(self) -> Path:
         link = self.sender()
-        return next(path for path, row in self._rows.items() if link in (row.verify, row.copy, row.folder))
+        return next(path for path, row in self._rows.items() if link in row.links)
+
+    @Slot()
+    def _show(self) -> None:
+        self.show_clicked.emit(self._sender_path())
 
     @Slot()
     def _verify(self) -> None:
@@ -107,7 +126,7 @@ class FilesPanel(Panel):
 
     @Slot()
     def _open_folder(self) -> None:
-        self.open_folder_clicked.emit(self._sender_path().parent)
+        self.open_folder_clicked.emit(next(iter(self._rows)).parent)
 
 
 class FileRow(QWidget):
@@ -127,13 +146,14 @@ class FileRow(QWidget):
         }
         self._figures[KIND].setToolTip(where.format(path=output.path))
         self.found = text_label("", "small")
+        self.shown = self._link(self.tr("Show"), self.tr("Show the layers of {name}").format(name=name))
         self.verify = self._link(self.tr("Verify"), self.tr("Verify {name}").format(name=name))
         self.copy = self._link(self.tr("Copy path"), self.tr("Copy the path of {name}").format(name=name))
-        self.folder = self._link(self.tr("Open folder"), self.tr("Open the folder of {name}").format(name=name))
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(12)
-        for link in (self.folder, self.copy, self.verify):
+        self.links = (self.shown, self.copy, self.verify)
+        for link in self.links:
             line.addWidget(link)
 
     def add_to(self, grid: QGridLayout, row: int) -> None:
@@ -143,6 +163,14 @@ class FileRow(QWidget):
             grid.addWidget(label, row, column, _side(column))
         grid.addWidget(self.found, row, FOUND)
         grid.addWidget(self, row, DO)
+
+    def mark_shown(self, shown: bool) -> None:
+        """Whether the layers of this file are shown."""
+        texts = self.tr("Show"), self.tr("Shown")
+        self.shown.setEnabled(not shown)
+        self.shown.setText(texts[shown])
+        self.shown.setFixedWidth(2 + max(self.shown.fontMetrics().horizontalAdvance(text) for text in texts))
+        set_look(self.name, "role", "title" if shown else "")
 
     def show_found(self, verdict: str, details: str, tone: str) -> None:
         """What a verification found."""

@@ -17,6 +17,7 @@ from app.widgets.basics.fields import ChoiceEditor, TargetEditor, TypeEditor, he
 from app.widgets.basics.form import SettingsForm
 from app.widgets.settings.further_files import FurtherFiles
 from engine.models.families import Family
+from engine.planning.sizing import SizeRange
 from engine.presets import QUALITY_PRESETS
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings
 
@@ -95,6 +96,7 @@ class OptionsPanel(Panel):
         self._usual_size = USUAL_SIZE
         self.note = RecommendedNote()
         self.note.use.connect(self._use_recommended)
+        self.sizes = wrapped_label("", "small")
         self.hint = wrapped_label(self.tr("Style LoRAs: rank 16 to 64. Characters: 32 to 128."), "small")
         self.trouble = wrapped_label("", "small")
         set_look(self.trouble, "tone", "bad")
@@ -102,6 +104,7 @@ class OptionsPanel(Panel):
         plain = self.form.plain
         plain.insertWidget(plain.indexOf(self.form.rows["adaptive_param"]) + 1, self.note)
         plain.insertWidget(plain.indexOf(self.form.rows["rank"]) + 1, self.form.rows["target_size"])
+        plain.insertWidget(plain.indexOf(self.form.rows["target_size"]) + 1, self.sizes)
         self.body.addWidget(self.form.widget)
         self.body.addWidget(self.form.advanced)
         self.body.addWidget(self.hint)
@@ -142,13 +145,19 @@ class OptionsPanel(Panel):
         self._refresh()
         self.shown.emit()
 
-    def show_pair(self, family: Family | None, size_bytes: int | None = None) -> None:
+    def show_pair(self, family: Family | None, size_bytes: int | None = None, sizes: SizeRange | None = None) -> None:
         """Say what programs will not load of a family of models.
 
         Args:
             family: of the two models; None where that is not known.
             size_bytes: of the planned file, which a wanted size begins with; None where there is none.
+            sizes: that the file can have, from rank 1 to all ranks; None where they are not known.
         """
+        text = self.tr("Possible: {least} to {most}")
+        self.sizes.setText(
+            text.format(least=format_bytes(sizes.least), most=format_bytes(sizes.most)) if sizes is not None else ""
+        )
+        self.sizes.setVisible(bool(self.sizes.text()) and self._type.by_size)
         self._family = family
         self._target.show_family(family)
         self.further.show_family(family)
@@ -291,6 +300,7 @@ class OptionsPanel(Panel):
         rows["rank"].setVisible(not full and not by_size)
         rows["target_size"].setVisible(by_size)
         rows["size_by"].setVisible(by_size)
+        self.sizes.setVisible(by_size and bool(self.sizes.text()))
         self.further.set_by_size(by_size)
         self.further.set_own(self._target.target)
         self.further.setVisible(not full)

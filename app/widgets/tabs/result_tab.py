@@ -19,6 +19,7 @@ from engine.analysis.quality import judge
 from engine.models.layer_blocks import block_of
 from engine.planning.plan import Plan
 from engine.results import ExtractionResult
+from engine.settings import ExtractionSettings
 
 GAP = 10
 
@@ -68,11 +69,23 @@ class ResultTab(QWidget):
             result: of the run.
             available: its decomposition was kept, so that the models are not needed for a smaller rank.
         """
-        exploration = Exploration.of_result(plan.settings, result, earlier=self.explore.exploration)
-        self.explore.show_exploration(exploration, available=available)
-        first, several = result.outputs[0], len(result.outputs) > 1
-        self.quality.show_quality(judge(plan.settings, result, exploration), output_kind(first) if several else "")
         self.files.show_files(result.outputs)
+        self.show_file(plan.settings, result, available=available)
+
+    def show_file(self, settings: ExtractionSettings, result: ExtractionResult, *, available: bool) -> None:
+        """Speak of the first file of a result.
+
+        Args:
+            settings: of that file.
+            result: of the run, as that file has it.
+            available: its decomposition was kept.
+        """
+        first = result.outputs[0]
+        exploration = Exploration.of_result(settings, result, earlier=self.explore.exploration)
+        self.explore.show_exploration(exploration, available=available)
+        name = output_kind(first) if self.files.lists(first.path) else ""
+        self.quality.show_quality(judge(settings, result, exploration), name)
+        self.files.mark_shown(first.path)
         if not self._choice.names and result.rows:
             self._choice.choose([max(result.rows, key=lambda row: row.delta_energy).name])
 

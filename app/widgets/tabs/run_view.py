@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Signal
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal, Slot
 
 from app.look.theme import Theme
 from app.text.debug_report import DebugReport
@@ -16,6 +19,7 @@ from app.widgets.tabs.run_tab import RunPanel
 from engine.events import Event, Finished, LayerDone, LayerSkipped, Notice, NoticeCode, Progress
 from engine.planning.plan import Plan
 from engine.results import ExtractionResult
+from engine.settings import ExtractionSettings
 
 
 class RunView(QObject):
@@ -42,13 +46,15 @@ class RunView(QObject):
         self.result = ResultTab(theme, self._rows, self.choice)
         self.layers = LayersTab(theme, self._rows, self.choice)
         self.log = LogPanel(theme)
+        self._result: ExtractionResult | None = None
+        self.result.files.show_clicked.connect(self.show_file)
         self.progress: Progress | None = None
         self.layers_total = self._skipped = 0
         self.keeps_journal = True
 
     def start(self, plan: Plan) -> None:
         """A run of this plan begins."""
-        self._plan = plan
+        self._plan, self._result = plan, None
         self._rows.start()
         self.panel.clear()
         self.result.start(plan)
@@ -96,7 +102,24 @@ class RunView(QObject):
         """How many layers the run need not look at again: finished, or found to be left out."""
         return self.layers_done() + self._skipped
 
+    @Slot(object)
+    def show_file(self, lora: Path) -> None:
+        """Show the layers of another file of the run, and how good that is."""
+        plan, result = self._plan, self._result
+        if plan is None or result is None:
+            return
+        place = next(number for number, output in enumerate(result.outputs) if output.path == lora)
+        output = result.outputs[place]
+        self._rows.start()
+        for row in output.rows:
+            self._rows.add(row)
+        self._rows.flush()
+        settings = ExtractionSettings.model_validate(plan.outputs[place].made_with)
+        alone = replace(result, outputs=(output,), rows=output.rows, left_out=output.left_out)
+        self.result.show_file(settings, alone, available=self.keeps_journal)
+
     def _show_result(self, result: ExtractionResult) -> None:
         self._rows.flush()
+        self._result = result
         if self._plan is not None:
             self.result.show_result(self._plan, result, available=self.keeps_journal)

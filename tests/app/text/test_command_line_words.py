@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.cli.options import settings_from
+from app.cli.options import files_from, hardware_from
 from app.cli.parser import build_parser
 from app.text.command_line import command_arguments, command_line
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -49,7 +49,7 @@ def test_the_command_means_the_same_settings(extraction: ExtractionSettings, har
     assert program == "lora-extractor"
     assert parsed.command == "extract"
     assert (parsed.finetuned, parsed.original, parsed.output_dir) == (*MODELS, Path("/out put"))
-    assert settings_from(parsed, None) == (extraction, hardware)
+    assert (files_from(parsed), hardware_from(parsed, None)) == ((extraction,), hardware)
 
 
 def test_only_what_differs_from_the_defaults_is_said() -> None:

@@ -38,6 +38,12 @@ def test_what_is_new_and_missing_in_the_file_is_counted(grown: dict[str, int], w
     assert text.endswith("no way to enlarge it; the fine-tuned model itself has the new part.")
 
 
+def test_a_program_that_cannot_enlarge_a_weight_is_named() -> None:
+    data = {"grown": {"inputs": 5}, "lacking": {}, "enlarged": False, "offered": False, "program": "Forge"}
+    text = notice_text(Notice(NoticeCode.COMMON_PART_PAIRED, NAME, data))
+    assert text.endswith("Forge has no way to enlarge it; the fine-tuned model itself has the new part.")
+
+
 def test_how_to_get_the_new_part_is_said_where_there_is_a_way() -> None:
     text = said({"inputs": 5}, {}, offered=True)
     assert "“New weights” (--set-weight)" in text

@@ -28,6 +28,7 @@ ALPHAS = {
     "five": {"alpha": 5.0},
     "large": {"alpha": 512.0},
     "small": {"alpha": 0.25},
+    "in proportion": {"alpha": 6.0, "alpha_at": 16},
     "the rank": {"alpha_is_rank": True},
     "none": {"baked": True},
 }
@@ -78,7 +79,9 @@ def test_the_product_of_a_convolution_is_the_same_whatever_the_alpha(named: dict
     assert factors(result).parts["down"].shape == (8, 5, 3, 3)
 
 
-@pytest.mark.parametrize(("name", "alpha"), [("five", 5.0), ("the rank", 8.0), ("its own", 8.0)])
+@pytest.mark.parametrize(
+    ("name", "alpha"), [("five", 5.0), ("the rank", 8.0), ("its own", 8.0), ("in proportion", 3.0)]
+)
 def test_the_alpha_in_the_file_is_the_one_that_was_named(name: str, alpha: float) -> None:
     assert float(factors(stored(delta_of("fast decay", SHAPE), replace(PLAIN, **ALPHAS[name]))).alpha) == alpha
 

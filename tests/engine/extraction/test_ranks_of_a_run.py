@@ -277,6 +277,38 @@ def test_full_is_one_file_alone(pair: tuple[Path, Path]) -> None:
 
 
 def test_a_rank_or_a_format_that_is_named_twice_is_one_file() -> None:
-    assert [one.rank for one in variants(EXACT, ranks=[32, 8, 8])] == [8, 32]
+    assert [one.rank for one in variants(EXACT, ranks=[32, 8, 8])] == [32, 8]
     assert variants(EXACT, formats=["kohya", "kohya"]) == (EXACT.model_copy(update={"key_format": "kohya"}),)
     assert variants(EXACT) == (EXACT,)
+
+
+def test_the_alpha_of_an_adapter_multiplies_all_its_layers_by_the_same_number(tmp_path: Path) -> None:
+    shapes = {
+        "model.layers.0.self_attn.q_proj.weight": (32, 32),
+        "model.layers.0.self_attn.k_proj.weight": (8, 32),
+        "model.layers.0.self_attn.v_proj.weight": (8, 32),
+        "model.layers.0.self_attn.o_proj.weight": (32, 32),
+        "model.layers.0.mlp.gate_proj.weight": (48, 32),
+        "model.layers.0.mlp.up_proj.weight": (48, 32),
+        "model.layers.0.mlp.down_proj.weight": (32, 48),
+        "model.embed_tokens.weight": (64, 32),
+        "model.norm.weight": (32,),
+    }
+    base = {name: random_tensor(*shape, seed=number) for number, (name, shape) in enumerate(shapes.items())}
+    matrices = [name for name in shapes if "_proj" in name]
+    tuned = base | {name: base[name] + 0.1 * random_tensor(*shapes[name], seed=50) for name in matrices}
+    pair = save_model(tmp_path / "tuned.safetensors", tuned), save_model(tmp_path / "base.safetensors", base)
+    chosen = EXACT.model_copy(update={"rank": 16, "alpha": "4", "key_format": "peft"})
+    with Session(*pair) as session:
+        (output,) = extracted(session, tmp_path / "out", chosen).outputs
+    config = json.loads((output.path / "adapter_config.json").read_text())
+    assert (config["r"], config["lora_alpha"]) == (16, 4)
+    assert config["rank_pattern"]
+    assert {config["alpha_pattern"][key] / rank for key, rank in config["rank_pattern"].items()} == {4 / 16}
+    tensors = load_file(output.path / "adapter_model.safetensors")
+    for name in matrices:
+        module = f"base_model.model.{name.removesuffix('.weight')}"
+        up, down = tensors[f"{module}.lora_B.weight"].double(), tensors[f"{module}.lora_A.weight"].double()
+        delta = tuned[name].double() - base[name].double()
+        error = float((delta - 4 / 16 * up @ down).norm() / delta.norm())
+        assert error <= (1 + 1e-5) * optimum(pair, name, 16) + 1e-6

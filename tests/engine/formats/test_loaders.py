@@ -1,4 +1,4 @@
-"""ComfyUI, Forge and A1111 know every key of our files, and what they add is the fine-tuned model's change.
+"""ComfyUI, Forge, A1111 and InvokeAI know every key of our files, and what they add is the fine-tuned model's change.
 
 The contracts are in `tests/loaders`, written from the programs' sources. A pair is the file that people have; the state
 that a program makes of it is worked out by the contract, never by the engine.
@@ -21,6 +21,7 @@ import unet_layout_models
 from extraction_runs import EXACT
 from layout_models import LayoutModel, Shapes, linear, norm
 from loaders import key_maps, state_names
+from loaders.invokeai_keys import invokeai_keys
 from loaders.key_maps import Reading
 from model_files import Tensors, random_tensor, save_model
 from safetensors.torch import load_file
@@ -270,6 +271,18 @@ MODELS: dict[str, Callable[[], Model]] = {
 }
 FORGE = ("sd1", "sd2", "sdxl", "sdxl refiner", "flux", "chroma", "sd3")
 A1111 = ("sd1", "sd2", "sdxl")
+INVOKEAI = (*A1111, "flux", "wan", "qwen_image", "anima")
+FOR = {"forge": FORGE, "a1111": A1111, "invokeai": INVOKEAI}
+_FAMILIES = {"sd2": "sd1", "sdxl refiner": "sdxl", "wan with its encoder": "wan", "wan_vace": "wan"}
+
+
+def shown(program: str) -> Callable[[str], list[dict[str, str]]]:
+    """What a test of a model's file shows: that it is loaded by a program."""
+    return lambda name: [{"family": _FAMILIES.get(name, name.removesuffix(" alone")), "program": program}]
+
+
+def program_names() -> list[tuple[str, str]]:
+    return [(program, name) for program, names in FOR.items() for name in names]
 
 
 @dataclass(frozen=True)
@@ -283,13 +296,21 @@ class Case:
     state: Tensors
     change: Tensors
 
+    def change_in_forge(self) -> Tensors:
+        """The change by the names of Forge, which keeps those of norms."""
+        tuned, base = (self.model.state(load_file(path), renames_norms=False) for path in self.files)
+        return {name: tuned[name].double() - base[name].double() for name in base}
+
     def read(self, program: str) -> Reading:
         unet, alone = self.model.unet, self.model.family == ""
+        if program == "invokeai":
+            return key_maps.read(self.lora, self.state, invokeai_keys(self.model.family, self.state), ())
         if program == "a1111":
             return key_maps.read(self.lora, self.state, key_maps.a1111_keys(self.state), key_maps.A1111_PARTS)
-        if program == "forge":
-            state = self.model.state(load_file(self.files[1]), renames_norms=False)
-            return key_maps.read(self.lora, state, key_maps.forge_keys(state, unet=unet), key_maps.FORGE_PARTS)
+        if program.endswith("forge"):
+            state, earlier = self.model.state(load_file(self.files[1]), renames_norms=False), program != "forge"
+            keys = key_maps.forge_keys(state, unet=unet, earlier=earlier)
+            return key_maps.read(self.lora, state, keys, key_maps.FORGE_PARTS)
         state = beside_others(self.state) if alone else self.state
         return key_maps.read(self.lora, state, key_maps.comfyui_keys(state, unet=unet))
 
@@ -308,7 +329,7 @@ def extracted(name: str, key_format: str, folder: Path) -> Case:
 
 @cache
 def both(name: str, folder: Path) -> dict[str, Case]:
-    """A model's case in both formats, of one run where it has both."""
+    """A model's case in both formats and for each program that takes a part, of one run."""
     model = MODELS[name]()
     base, step = model.tensors(0), model.tensors(10_000)
     tuned = {key: tensor + 0.1 * step[key] for key, tensor in base.items()}
@@ -317,15 +338,18 @@ def both(name: str, folder: Path) -> dict[str, Case]:
     files = save_model(home / "tuned.safetensors", tuned), save_model(home / "base.safetensors", base)
     state, now = model.state(base), model.state(tuned)
     change = {key: now[key].double() - state[key].double() for key in state}
-    formats = ["comfyui", *(["kohya"] if model.family else [])]
-    settings = [ExtractionSettings(key_format=key_format, filename_prefix="lora", **EXACT) for key_format in formats]
+    wanted = {"comfyui": {"key_format": "comfyui"}}
+    wanted |= {"kohya": {"key_format": "kohya"}} if model.family else {}
+    wanted |= {program: {"program": program} for program, names in FOR.items() if name in names}
+    first, *more = (ExtractionSettings(filename_prefix="lora", **EXACT, **choice) for choice in wanted.values())
     with Session(*files) as session:
-        plan = session.plan(settings[0], HardwareSettings(device="cpu"), home, also=settings[1:])
+        plan = session.plan(first, HardwareSettings(device="cpu"), home, also=more)
         *_, last = session.extract(plan, CancelToken())
     assert isinstance(last, Finished)
-    outputs = {output.key_format: load_file(output.path) for output in last.result.outputs}
-    missing = {item.name for item in plan.outputs[0].left_out}
-    return {key: Case(model, files, missing, lora, state, change) for key, lora in outputs.items()}
+    return {
+        key: Case(model, files, {item.name for item in output.left_out}, load_file(made.path), state, change)
+        for key, output, made in zip(wanted, plan.outputs, last.result.outputs, strict=True)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -343,6 +367,7 @@ def old_norms(case: Case) -> set[str]:
     return {key for key in case.lora if key.endswith(".scale.diff")}
 
 
+@pytest.mark.shows(shown("comfyui"))
 @pytest.mark.parametrize("name", MODELS)
 def test_comfyui_knows_every_key_and_adds_the_whole_change(name: str, folder: Path) -> None:
     case = extracted(name, "comfyui", folder)
@@ -364,6 +389,29 @@ def test_forge_knows_every_key_but_the_names_of_encoders_and_norms_that_comfyui_
     assert renamed <= reading.unknown
     for clip in case.model.encoders:
         assert [key for key in reading.added if key.startswith(f"{clip}.")] or name == "chroma"
+
+
+@pytest.mark.parametrize("name", FORGE)
+def test_every_release_of_forge_knows_every_key_of_a_file_that_is_made_for_it(name: str, folder: Path) -> None:
+    case, everything = extracted(name, "forge", folder), extracted(name, "comfyui", folder)
+    for program in ("forge", "earlier forge"):
+        reading = case.read(program)
+        assert reading.unknown == set()
+        assert_adds_the_change(reading, case.change_in_forge())
+    wanted = everything.read("earlier forge").added.keys()
+    missing = {key for key in wanted - reading.added.keys() if case.change_in_forge()[key].dim() > 1}
+    assert missing == set()
+    assert bool(case.left_out) is bool(case.model.encoders)
+
+
+@pytest.mark.shows(lambda program, name: shown(program)(name))
+@pytest.mark.parametrize(("program", "name"), program_names())
+def test_a_program_knows_every_key_of_a_file_for_it(program: str, name: str, folder: Path) -> None:
+    case = extracted(name, program, folder)
+    reading = case.read(program)
+    assert reading.unknown == set()
+    assert reading.added
+    assert_adds_the_change(reading, case.change_in_forge() if program == "forge" else case.change)
 
 
 def test_a_file_with_the_names_of_encoders_that_comfyui_alone_has_is_refused_by_forge(folder: Path) -> None:

@@ -102,7 +102,8 @@ def test_mixed_ranks_are_loaded_in_silence_and_are_what_was_stored(tmp_path: Pat
     assert said == []
 
 
-def test_experts_of_different_ranks_share_a_tensor_and_are_loaded_in_silence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("alpha", ["auto", "4"])
+def test_experts_of_different_ranks_share_a_tensor_and_are_loaded_in_silence(tmp_path: Path, alpha: str) -> None:
     torch.manual_seed(0)
     experts = {"num_experts": 3, "moe_intermediate_size": 12, "num_experts_per_tok": 2}
     base = Qwen2MoeForCausalLM(
@@ -114,8 +115,13 @@ def test_experts_of_different_ranks_share_a_tensor_and_are_loaded_in_silence(tmp
             mine.mlp.experts.gate_up_proj[1] = other.mlp.experts.gate_up_proj[1]
             mine.mlp.experts.down_proj[1] = other.mlp.experts.down_proj[1]
     paths = consumer.saved(tuned, tmp_path / "tuned"), consumer.saved(base, tmp_path / "base")
-    made = run(paths, tmp_path, **ADAPTIVE | {"adaptive_param": 1.0 - 1e-9})
+    made = run(paths, tmp_path, **ADAPTIVE | {"adaptive_param": 1.0 - 1e-9, "alpha": alpha})
     config = config_of(made)
+    scales = {
+        config["alpha_pattern"].get(key, config["lora_alpha"]) / rank for key, rank in config["rank_pattern"].items()
+    }
+    assert max(scales) == pytest.approx(min(scales), rel=1e-6)
+    assert (max(scales) == 1.0) == (alpha == "auto")
     assert set(config["rank_pattern"].values()), "all ranks are one"
     assert not any(".experts." in path for path in config["target_modules"])
     with consumer.heard() as said:

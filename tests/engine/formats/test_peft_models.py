@@ -27,6 +27,7 @@ from transformers import (
     Llama4TextConfig,
     LlamaConfig,
     LlamaForCausalLM,
+    LlamaModel,
     MistralConfig,
     MistralForCausalLM,
     MixtralConfig,
@@ -46,6 +47,8 @@ from transformers import (
     T5Config,
     T5ForConditionalGeneration,
 )
+
+from engine.session import Session
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing"),  # PEFT asks transformers in the old way
@@ -74,6 +77,7 @@ T5 |= {"decoder_start_token_id": 0}
 MODELS: dict[str, Callable[[], Any]] = {
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES)),
     "llama_tied": lambda: LlamaForCausalLM(LlamaConfig(**SIZES, tie_word_embeddings=True)),
+    "llama_body": lambda: LlamaModel(LlamaConfig(**SIZES)),
     "mistral": lambda: MistralForCausalLM(MistralConfig(**SIZES)),
     "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SIZES)),
     "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SIZES, head_dim=8)),
@@ -94,7 +98,18 @@ MODELS: dict[str, Callable[[], Any]] = {
         Llama4TextConfig(**SIZES, num_local_experts=3, intermediate_size_mlp=20, head_dim=8)
     ),
 }
-NO_PLACE = {"gpt_oss": ("_bias", "sinks")}  # bare parameters, which PEFT has no place for
+NO_PLACE = {
+    "gpt_oss": ("_bias", "sinks"),  # bare parameters, which PEFT has no place for
+    "llama_body": ("norm",),  # of which PEFT would take `norm` for every name that ends so
+}
+FAMILIES = {"gpt2_tied": "gpt2", "bert": "bert", "bert_classifier": "bert", "llama_body": "llama_base"}
+FAMILIES |= {"t5": "t5xxl", "t5_tied": "t5xxl", "gemma2_tied": "gemma2_2b", "phi3": "generic"}
+
+
+def shown(pair: str) -> list[dict[str, str]]:
+    """What a test of a pair proves, see docs/make_formats.py."""
+    return [{"family": FAMILIES.get(pair, "llama"), "program": "peft"}]
+
 
 _TYING = ("Model has `tie_word_embeddings=True`", "Input and output embeddings are no longer tied")
 SAID = {"t5": _TYING, "t5_tied": _TYING}
@@ -133,6 +148,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return Pair(request.param, type(base), folder, consumer.logits(tuned), consumer.logits(base))
 
 
+@pytest.mark.shows(shown)
 def test_the_loaded_and_the_merged_model_are_the_fine_tuned_one_at_full_rank(pair: Pair) -> None:
     adapter = pair.extracted(**EXACT).lora
     with consumer.heard() as said:
@@ -140,6 +156,11 @@ def test_the_loaded_and_the_merged_model_are_the_fine_tuned_one_at_full_rank(pai
         assert consumer.error(consumer.logits(model), pair.wanted) < 1e-5
         assert consumer.error(consumer.logits(model.merge_and_unload()), pair.wanted) < 1e-5
     assert [line for line in said if not line.startswith(SAID.get(pair.key, "\0"))] == []
+
+
+def test_the_family_is_the_one_that_the_page_names(pair: Pair) -> None:
+    with Session(*pair.paths) as session:
+        assert session.pairing.family.key == FAMILIES.get(pair.key, "llama")
 
 
 def test_a_low_rank_is_nearer_to_the_fine_tuned_model_than_the_original_is(pair: Pair) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import peft_consumer as consumer
 import pytest
 import torch
-from extraction_runs import EXACT, run
+from extraction_runs import EXACT, run, verified
 from peft import LoraConfig, get_peft_model
 from tiny_language_models import model
 
@@ -18,6 +18,7 @@ from engine.formats.peft_reading import open_lora
 from engine.models.pairing import Pairing
 from engine.session import Session
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing")
 KEYS = ("llama", "gpt2", "qwen2_moe", "mixtral", "gpt_oss", "llama4", "granite_moe")
 
 
@@ -56,7 +57,6 @@ def delta_of(session: Session, name: str) -> tuple[str, torch.Tensor]:
     return name, read_view(session.finetuned, weight.finetuned) - read_view(session.original, weight.original)
 
 
-@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing")
 @pytest.mark.parametrize("given", ["folder", "file"])
 def test_an_adapter_of_peft_itself_is_read_with_its_scales(tmp_path: Path, given: str) -> None:
     base: Any = model("llama")
@@ -84,3 +84,33 @@ def test_an_adapter_of_peft_itself_is_read_with_its_scales(tmp_path: Path, given
         found = changes(session.pairing, lora)
     assert found.keys() == wanted.keys()
     assert all(torch.allclose(found[name], change, atol=1e-6) for name, change in wanted.items())
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("given", ["folder", "file"])
+def test_verify_finds_in_the_folder_what_the_run_says_of_it(tmp_path: Path, key: str, given: str) -> None:
+    base: Any = model(key)
+    paths = consumer.saved(consumer.fine_tuned(base), tmp_path / "tuned"), consumer.saved(base, tmp_path / "base")
+    made = run(paths, tmp_path, key_format="peft", rank=3)
+    output = made.result.outputs[0]
+    lora = output.path / ("" if given == "folder" else "adapter_model.safetensors")
+    found = verified(paths, lora)
+    assert found.key_format == "peft"
+    assert found.unknown_keys == ()
+    assert found.mean_energy_retained == pytest.approx(output.mean_energy_retained, abs=1e-6)
+    assert {item.name for item in found.left_out} == {
+        item.name for item in made.result.left_out if item.reason.value == "not_in_format"
+    }
+
+
+def test_the_strength_counts_for_weights_that_are_there_whole_too(tmp_path: Path) -> None:
+    base: Any = model("gpt2")
+    tuned = consumer.fine_tuned(base)
+    paths = consumer.saved(tuned, tmp_path / "tuned"), consumer.saved(base, tmp_path / "base")
+    lora = run(paths, tmp_path, key_format="peft", strength=0.5, **EXACT).lora
+    halfway = type(base)(base.config)
+    halfway.load_state_dict({name: (value + tuned.state_dict()[name]) / 2 for name, value in base.state_dict().items()})
+    loaded = consumer.loaded(type(base), tmp_path / "base", lora)
+    assert consumer.error(consumer.logits(loaded), consumer.logits(halfway)) < 1e-4
+    found = verified(paths, lora)
+    assert (found.strength, found.mean_energy_retained) == (0.5, pytest.approx(1.0, abs=1e-6))

@@ -225,6 +225,28 @@ def test_a_program_without_a_loader_for_the_models_is_refused_with_those_that_ha
     assert error.data["available"][:4] == ["ComfyUI", "Forge", "A1111", "InvokeAI"]
 
 
+def test_a_grown_first_layer_is_offered_whole_where_the_program_can_enlarge_it(tmp_path: Path) -> None:
+    """An inpainting model against the plain one, as a row of the field has it."""
+    files = sd1_pair(tmp_path)
+    first = "model.diffusion_model.input_blocks.0.0.weight"
+    sides = []
+    for path, channels in zip(files, (9, 4), strict=True):
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        tensors[first] = random_tensor(32, channels, 3, 3, seed=channels)
+        sides.append(save_model(tmp_path / f"{channels}.safetensors", tensors))
+    pair = sides[0], sides[1]
+
+    def remark(**settings: Any) -> dict[str, Any]:
+        notices = planned(pair, tmp_path / "out", **settings).notices
+        return next(notice.data for notice in notices if notice.code is NoticeCode.COMMON_PART_PAIRED)
+
+    assert remark(program="comfyui")["offered"]
+    assert remark(program="comfyui", set_weight=True)["enlarged"]
+    told = remark(program="forge", set_weight=True)
+    assert (told["offered"], told["enlarged"], told["program"]) == (False, False, "Forge")
+
+
 def test_a_program_that_loads_nothing_of_what_is_chosen_is_refused(tmp_path: Path) -> None:
     error = refused(sd1_pair(tmp_path), tmp_path / "out", program="forge", include="*layer_norm*")
     assert error.data["reason"] == "nothing"

@@ -69,7 +69,7 @@ def test_what_a_model_may_have_too_makes_none(key: str) -> None:
 
 
 NAMED_BY_DEPTH = ("kohya", "sd1")  # see test_kohya_layouts.py
-NAMED_BY_FILES = "peft"  # see test_peft_models.py
+NAMED_OTHERWISE = ("peft", "diffusers")  # which know the names in files, or real ones alone
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ NAMED_BY_FILES = "peft"  # see test_peft_models.py
         pytest.param(row, family, id=f"{row.key}-{family.key}")
         for row in (*FORMATS, toy_format.ToyFormat())
         for family in FAMILIES
-        if (row.key, family.key) != NAMED_BY_DEPTH and row.key not in ("diffusers", NAMED_BY_FILES)  # only real names
+        if (row.key, family.key) != NAMED_BY_DEPTH and row.key not in NAMED_OTHERWISE
     ],
 )
 def test_the_keys_of_every_format_lead_back_to_the_parts_of_the_layers(

@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 from app.look.theme import Theme
 from app.widgets.basics.kept_drawing import ShareBar
 from app.widgets.result.explore_panel import WIDE, ExplorePanel
-from engine.analysis.exploration import Span
+from engine.analysis.exploration import Exploration, Span
 from engine.settings import ExtractionSettings
 
 PanelMaker = Callable[..., ExplorePanel]
@@ -256,3 +256,13 @@ def test_other_models_clear_it(panel: ExplorePanel) -> None:
     assert panel.exploration is None
     assert panel.detail.text() == ""
     assert not panel.write.isVisible()
+
+
+def test_a_file_of_a_wanted_size_begins_with_the_rank_whose_file_is_as_large(qtbot: QtBot, panel: ExplorePanel) -> None:
+    _settings, result, _exploration = finished(rank=12)
+    sized = Exploration.of_result(ExtractionSettings(target_size=result.outputs[0].size_bytes), result)
+    panel.show_exploration(sized)
+    assert panel.answer is not None
+    assert panel.answer.policy.rank in (11, 12), "a rank in its settings takes a few bytes of the header"
+    assert panel.write.isEnabled(), "what the run wrote has a rank for each layer"
+    assert asked(qtbot, panel).target_size is None

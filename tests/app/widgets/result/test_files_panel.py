@@ -46,7 +46,7 @@ def test_each_file_can_be_opened_copied_and_verified(qtbot: QtBot, panel: FilesP
     with qtbot.waitSignal(panel.verify_clicked) as verified:
         row.verify.click()
     with qtbot.waitSignal(panel.open_folder_clicked) as opened:
-        row.folder.click()
+        panel.folder.click()
     row.copy.click()
     assert (verified.args, opened.args) == ([FOLDER.path], [Path("/loras")])
     assert QApplication.clipboard().text() == str(FOLDER.path)

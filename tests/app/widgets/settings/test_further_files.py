@@ -1,4 +1,4 @@
-"""What a run writes beside its first file: typed ranks and sizes, chosen programs; and a size in the place of a rank."""
+"""What a run writes beside its first file: typed ranks and sizes, chosen programs; and a size instead of a rank."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from app.text.choices import BY_SIZE
 from app.text.programs import USUAL, Target, targets
 from app.widgets.settings.lora_panel import OptionsPanel
 from engine.models.families import FAMILIES, GENERIC, Family
+from engine.planning.sizing import SizeRange
 from engine.presets import QUALITY_PRESETS
 from engine.settings import ExtractionSettings
 
@@ -209,6 +210,16 @@ def test_a_size_takes_the_place_of_the_rank(options: OptionsPanel) -> None:
     assert "rank" not in settings.model_fields_set
     combo(options, "lora_type").setCurrentIndex(combo(options, "lora_type").findData("standard"))
     assert options.settings() == ExtractionSettings()
+
+
+def test_the_sizes_that_are_possible_stand_below_the_size(options: OptionsPanel) -> None:
+    options.show_pair(None, 300_000, SizeRange(124_000, 5_200_000))
+    assert not options.sizes.isVisible()
+    options.show_settings(ExtractionSettings(target_size=300_000))
+    assert options.sizes.isVisible()
+    assert options.sizes.text() == "Possible: 124 kB to 5.2 MB"
+    options.show_settings(ExtractionSettings())
+    assert not options.sizes.isVisible()
 
 
 def test_further_sizes_are_files_of_their_own(options: OptionsPanel) -> None:

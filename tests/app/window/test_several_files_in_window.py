@@ -74,6 +74,22 @@ def test_the_result_lists_every_file_and_each_can_be_verified(
     assert files._rows[engine.verified[0]].found.text() == "\u2713 verified"
 
 
+def test_the_layers_of_each_file_can_be_shown(qtbot: QtBot, window: MainWindow, pair: Pair) -> None:
+    type_ranks(window, "32")
+    run_to_end(qtbot, window, pair)
+    view = window.frame.run
+    first, second = view.result.files._rows.values()
+    assert not first.shown.isEnabled()
+    second.shown.click()
+    assert {row.rank for row in view._rows._rows} == {8}
+    assert view.result.quality.detail.text().startswith("rank 8 \u00b7 ComfyUI: 83.8 %")
+    assert view.result.explore.exploration is not None
+    assert view.result.explore.exploration.settings.rank == 8
+    assert (first.shown.isEnabled(), second.shown.isEnabled()) == (True, False)
+    first.shown.click()
+    assert {row.rank for row in view._rows._rows} == {32}
+
+
 def test_one_file_shows_no_list_and_no_menu(qtbot: QtBot, window: MainWindow, pair: Pair) -> None:
     run_to_end(qtbot, window, pair)
     assert window.frame.run.result.files.isHidden()
@@ -179,6 +195,13 @@ def test_files_that_no_single_command_can_ask_for_have_a_command_each(pair: Pair
     lines = command_line(pair, FIRST, HardwareSettings(), tmp_path, (other,), windows=False).splitlines()
     assert len(lines) == 2
     assert "--output-dtype=bf16" in lines[1]
+
+
+def test_the_command_of_sizes_asks_for_each_and_for_no_rank(pair: Pair, tmp_path: Path) -> None:
+    first, second = (ExtractionSettings(target_size=size) for size in (300_000_000, 150_000_000))
+    line = command_line(pair, first, HardwareSettings(), tmp_path, (second,), windows=False)
+    assert "--rank" not in line
+    assert ("--target-size=300000000" in line, "--target-size=150000000" in line) == (True, True)
 
 
 @pytest.mark.parametrize("code", [ErrorCode.PROGRAM_UNSUITABLE, ErrorCode.FORMAT_UNSUITABLE])
