@@ -3364,22 +3364,22 @@
 <context>
     <name>errors</name>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>A LoRA changes what both models have: use the fine-tuned model itself, or choose another.</source>
         <translation>Ein LoRA ändert, was beide Modelle haben: das feinabgestimmte Modell selbst verwenden oder ein anderes wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Add a name after it.</source>
         <translation>Dahinter einen Namen angeben.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>All that both models have is the same; only what the fine-tuned model has beyond the original differs, as in {tensor}.</source>
         <translation>Alles, was beide Modelle haben, ist gleich; nur was das feinabgestimmte Modell darüber hinaus hat, ist anders, etwa in {tensor}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Ask for a rank at or below the one that was computed, or extract from the two models.</source>
         <translation>Höchstens den berechneten Rang verlangen oder aus den beiden Modellen extrahieren.</translation>
     </message>
@@ -3409,12 +3409,12 @@
         <translation>Den Pfad prüfen, oder ob das Laufwerk angeschlossen ist.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a LoRA of plain factors; files of this kind cannot be judged.</source>
         <translation>Ein LoRA aus einfachen Faktoren wählen; Dateien dieser Art lassen sich nicht beurteilen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a LoRA that consists of plain factors.</source>
         <translation>Ein LoRA wählen, das aus einfachen Faktoren besteht.</translation>
     </message>
@@ -3424,17 +3424,17 @@
         <translation>Eine Datei wählen, die bei einer Extraktion entstanden ist.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a file with a model's weights.</source>
         <translation>Eine Datei mit den Gewichten eines Modells wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a file with a model's weights: .safetensors, .gguf, .ckpt, .pt, .pth or .bin.</source>
         <translation>Eine Datei mit den Gewichten eines Modells wählen: .safetensors, .gguf, .ckpt, .pt, .pth oder .bin.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a file written by a profile export.</source>
         <translation>Eine Datei aus einem Profil-Export wählen.</translation>
     </message>
@@ -3444,32 +3444,33 @@
         <translation>Eine Datei wählen.</translation>
     </message>
     <message>
+        <location filename="../../app/text/error_variants.py"/>
         <location filename="../../app/text/errors.py"/>
         <source>Choose a folder for the output.</source>
         <translation>Einen Ordner für die Ausgabe wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a folder with one model in it, or the model's file.</source>
         <translation>Einen Ordner mit genau einem Modell oder die Modelldatei selbst wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a full fine-tuned model and its original.</source>
         <translation>Ein vollständiges feinabgestimmtes Modell und sein Original wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a model's file or its index.</source>
         <translation>Die Datei eines Modells oder ihr Verzeichnis (Index) wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a rank of {limit} or less, or another program: {available}.</source>
         <translation>Einen Rang bis {limit} oder ein anderes Programm wählen: {available}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose a shorter one.</source>
         <translation>Einen kürzeren wählen.</translation>
     </message>
@@ -3479,12 +3480,12 @@
         <translation>Eine Größe von mindestens {least} oder weniger Teile oder Schichten wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose another file name.</source>
         <translation>Einen anderen Dateinamen wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose another fine-tuned model or another original.</source>
         <translation>Ein anderes feinabgestimmtes Modell oder ein anderes Original wählen.</translation>
     </message>
@@ -3494,6 +3495,7 @@
         <translation>Ein anderes feinabgestimmtes Modell oder ein anderes Original wählen; eines kann eine Kopie des anderen sein.</translation>
     </message>
     <message>
+        <location filename="../../app/text/error_variants.py"/>
         <location filename="../../app/text/errors.py"/>
         <source>Choose another format: {available}.</source>
         <translation>Ein anderes Format wählen: {available}.</translation>
@@ -3504,22 +3506,23 @@
         <translation>Einen anderen Namen wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose another output folder, or change that folder's permissions.</source>
         <translation>Einen anderen Ausgabeordner wählen oder die Rechte jenes Ordners ändern.</translation>
     </message>
     <message>
+        <location filename="../../app/text/error_variants.py"/>
         <location filename="../../app/text/errors.py"/>
         <source>Choose another output folder, or change the folder's permissions.</source>
         <translation>Einen anderen Ausgabeordner wählen oder die Rechte des Ordners ändern.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose another output folder, or mend the link.</source>
         <translation>Einen anderen Ausgabeordner wählen oder die Verknüpfung reparieren.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose another output folder.</source>
         <translation>Einen anderen Ausgabeordner wählen.</translation>
     </message>
@@ -3529,12 +3532,12 @@
         <translation>Ein anderes Programm wählen: {available}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose another type, such as standard, or another format: {available}.</source>
         <translation>Einen anderen Typ wählen, etwa standard, oder ein anderes Format: {available}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose another type, such as standard, or another program: {available}.</source>
         <translation>Einen anderen Typ, etwa Standard, oder ein anderes Programm wählen: {available}.</translation>
     </message>
@@ -3544,12 +3547,12 @@
         <translation>Als Genauigkeit bf16 oder fp32 wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose fp16 as the precision, or another format: {available}.</source>
         <translation>Als Genauigkeit fp16 wählen oder ein anderes Format: {available}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose fp16 as the precision, or another type, such as standard.</source>
         <translation>Als Genauigkeit fp16 wählen oder einen anderen Typ, etwa Standard.</translation>
     </message>
@@ -3563,12 +3566,12 @@
         <translation type="vanished">Als Genauigkeit fp16 wählen; {available} laden es.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose fp16 or bf16 as the precision, or another program: {available}.</source>
         <translation>fp16 oder bf16 als Genauigkeit oder ein anderes Programm wählen: {available}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose one of these files.</source>
         <translation>Eine dieser Dateien wählen.</translation>
     </message>
@@ -3588,12 +3591,12 @@
         <translation>Das Originalmodell wählen, aus dem das feinabgestimmte entstanden ist.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose the two models that the LoRA was extracted from.</source>
         <translation>Die beiden Modelle wählen, aus denen das LoRA extrahiert wurde.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Choose the type standard, or another program: {available}.</source>
         <translation>Den Typ Standard oder ein anderes Programm wählen: {available}.</translation>
     </message>
@@ -3613,7 +3616,7 @@
         <translation>Andere Programme schließen oder svd_lowrank verwenden, das weniger braucht.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Connect the drive, or choose another output folder.</source>
         <translation>Das Laufwerk anschließen oder einen anderen Ausgabeordner wählen.</translation>
     </message>
@@ -3628,82 +3631,83 @@
         <translation>Noch einmal herunterladen oder kopieren.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Free some space or choose another output folder.</source>
         <translation>Platz schaffen oder einen anderen Ausgabeordner wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Get a version of it as .safetensors, or one from a source that you trust.</source>
         <translation>Nehmen Sie eine Fassung als .safetensors oder eine aus einer Quelle, der Sie vertrauen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Get a version of the model as .safetensors.</source>
         <translation>Nehmen Sie eine Fassung des Modells als .safetensors.</translation>
     </message>
     <message>
+        <location filename="../../app/text/error_variants.py"/>
         <location filename="../../app/text/errors.py"/>
         <source>Get an undamaged file, or leave such layers out with --skip-nonfinite.</source>
         <translation>Eine unbeschädigte Datei besorgen oder solche Schichten mit --skip-nonfinite weglassen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Get the file again.</source>
         <translation>Laden Sie die Datei noch einmal.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Get the model from a source that you trust.</source>
         <translation>Nehmen Sie das Modell aus einer Quelle, der Sie vertrauen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Get what is missing of the model and put it into the same folder: {names}.</source>
         <translation>Laden Sie, was vom Modell fehlt, und legen Sie es in denselben Ordner: {names}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Give more of it: {available}.</source>
         <translation>Mehr davon angeben: {available}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>In {dtype} each layer's alpha holds the scale of its factors, and cannot be chosen.</source>
         <translation>In {dtype} trägt das Alpha jeder Schicht den Maßstab ihrer Faktoren und lässt sich nicht wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Leave out &lt; &gt; : " | ? * and names such as CON.</source>
         <translation>Ohne &lt; &gt; : " | ? * und Namen wie CON.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Leave out what follows the file's name.</source>
         <translation>Weglassen, was auf den Dateinamen folgt.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Leave the alpha at auto, or choose fp16 as the precision.</source>
         <translation>Alpha auf auto lassen oder als Genauigkeit fp16 wählen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Load and save it as .safetensors with the program that wrote it.</source>
         <translation>Laden Sie es mit dem Programm, das es geschrieben hat, und speichern Sie es als .safetensors.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>More than one pair begins with {name}.</source>
         <translation>Mehr als ein Paar beginnt mit {name}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>No file in the folder {file} is a model that can be used: {names}.</source>
         <translation>Keine Datei im Ordner {file} ist ein verwendbares Modell: {names}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>No pair of models in the cache begins with {name}.</source>
         <translation>Kein Modellpaar im Cache beginnt mit {name}.</translation>
     </message>
@@ -3713,7 +3717,7 @@
         <translation>Von {matched} passenden Gewichten ist keines ausgewählt.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Not all programs that read the format of {format} load factors in {dtype}.</source>
         <translation>Nicht alle Programme, die das Format von {format} lesen, laden Faktoren in {dtype}.</translation>
     </message>
@@ -3743,12 +3747,12 @@
         <translation>Optionen und ihre Bereiche stehen unter --help.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Select other parts or layers, or choose another format: {available}.</source>
         <translation>Andere Teile oder Schichten auswählen, oder ein anderes Format wählen: {available}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Select other parts or layers, or choose another program: {available}.</source>
         <translation>Andere Teile oder Schichten oder ein anderes Programm wählen: {available}.</translation>
     </message>
@@ -3763,17 +3767,17 @@
         <translation>Die Extraktion neu starten; sie berechnet diese Schichten noch einmal.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The LoRA is broken; extract it again.</source>
         <translation>Das LoRA ist fehlerhaft; noch einmal extrahieren.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The LoRA is damaged or was written by a faulty program; get it again.</source>
         <translation>Das LoRA ist beschädigt oder wurde von einem fehlerhaften Programm geschrieben; neu beschaffen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The LoRA needs up to {needed} and {file} has {free} free.</source>
         <translation>Das LoRA braucht bis zu {needed}, und {file} hat {free} frei.</translation>
     </message>
@@ -3783,32 +3787,33 @@
         <translation>Herunterladen oder Kopieren wurde nicht fertig; die Datei noch einmal besorgen.</translation>
     </message>
     <message>
+        <location filename="../../app/text/error_variants.py"/>
         <location filename="../../app/text/errors.py"/>
         <source>The file is damaged or was written by a faulty program; get it again.</source>
         <translation>Die Datei ist beschädigt oder stammt von einem fehlerhaften Programm; noch einmal besorgen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The file name is blank.</source>
         <translation>Der Dateiname ist leer.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The file name {file} cannot be a file's name on every system.</source>
         <translation>{file} kann nicht auf jedem System ein Dateiname sein.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The file name {file} ends in a folder.</source>
         <translation>Der Dateiname {file} endet mit einem Ordner.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The file name {file} is too long.</source>
         <translation>Der Dateiname {file} ist zu lang.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The file name {file} leads out of the output folder.</source>
         <translation>Der Dateiname {file} führt aus dem Ausgabeordner hinaus.</translation>
     </message>
@@ -3818,32 +3823,32 @@
         <translation>Das Format von {format} kann für diese Modelle nicht geschrieben werden ({family}).</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The format of {format} has no names for the layers of such models ({family}).</source>
         <translation>Das Format von {format} hat keine Namen für die Schichten solcher Modelle ({family}).</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The format of {format} has no place for any of the selected weights.</source>
         <translation>Das Format von {format} hat für keines der ausgewählten Gewichte einen Platz.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The format of {format} has no place for what changed: nothing that it holds has changed.</source>
         <translation>Das Format von {format} hat keinen Platz für das, was sich geändert hat: Nichts, was es aufnimmt, hat sich geändert.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The format of {format} holds factors alone, and the type full stores whole differences.</source>
         <translation>Das Format von {format} enthält nur Faktoren, und der Typ full speichert ganze Differenzen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The format of {format} names the layers of {family} otherwise than these files do.</source>
         <translation>Das Format von {format} nennt die Schichten von {family} anders als diese Dateien.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The header of {file} is broken at {tensor}: {reason}.</source>
         <translation>Der Kopf von {file} ist bei {tensor} fehlerhaft: {reason}.</translation>
     </message>
@@ -3853,37 +3858,37 @@
         <translation>Der Kopf von {file} ist fehlerhaft: {reason}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The index is damaged or was written by a faulty program; get it again.</source>
         <translation>Der Index ist beschädigt oder stammt von einem fehlerhaften Programm; laden Sie ihn noch einmal.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The output folder {file} cannot be made, because {at} does not take new folders.</source>
         <translation>Der Ausgabeordner {file} lässt sich nicht anlegen, weil {at} keine neuen Ordner annimmt.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The output folder {file} cannot be made, because {at} is a file.</source>
         <translation>Der Ausgabeordner {file} lässt sich nicht anlegen, weil {at} eine Datei ist.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The output folder {file} cannot be made, because {at} is not there.</source>
         <translation>Der Ausgabeordner {file} lässt sich nicht anlegen, weil {at} nicht vorhanden ist.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The output folder {file} cannot be used, because {at} is a link that leads nowhere.</source>
         <translation>Der Ausgabeordner {file} ist nicht verwendbar, weil {at} eine Verknüpfung ins Leere ist.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The output folder {file} does not take new files.</source>
         <translation>Der Ausgabeordner {file} nimmt keine neuen Dateien an.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The output folder {file} is a file.</source>
         <translation>Der Ausgabeordner {file} ist eine Datei.</translation>
     </message>
@@ -3898,12 +3903,12 @@
         <translation>Die gespeicherten Schichten in {file} sind nicht verwendbar: {reason}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The two are not parts of one model; get the model again.</source>
         <translation>Die beiden sind nicht Teile eines Modells; laden Sie das Modell noch einmal.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The two models differ by rounding alone: one is the other saved in another number format.</source>
         <translation>Die beiden Modelle unterscheiden sich nur durch Rundung: Eines ist das andere, in einem anderen Zahlenformat gespeichert.</translation>
     </message>
@@ -3913,17 +3918,17 @@
         <translation>Die beiden Modelle haben in allen {layers} ausgewählten Gewichten dieselben Werte.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>The type full stores whole differences, which are never in {dtype}.</source>
         <translation>Der Typ full speichert ganze Differenzen, und die stehen nie in {dtype}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>There are: {available}.</source>
         <translation>Vorhanden: {available}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>There is more than one model in the folder {file}: {names}.</source>
         <translation>Im Ordner {file} liegt mehr als ein Modell: {names}.</translation>
     </message>
@@ -3933,7 +3938,7 @@
         <translation>Hier gibt es kein Gerät {device}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>There is no model in the folder {file}.</source>
         <translation>Im Ordner {file} ist kein Modell.</translation>
     </message>
@@ -3943,7 +3948,7 @@
         <translation>Es gibt kein Profil namens {name}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>There is no space left to write to {file}. Nothing was kept of the file.</source>
         <translation>In {file} ist kein Platz mehr. Von der Datei wurde nichts behalten.</translation>
     </message>
@@ -3973,37 +3978,37 @@
         <translation>Das andere Verfahren versuchen oder diese Schicht weglassen; bitte melden.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Type a name for the LoRA.</source>
         <translation>Einen Namen für das LoRA eingeben.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Unpack it, and choose the model's file.</source>
         <translation>Entpacken Sie es, und wählen Sie die Datei des Modells.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Unpack the archive, or get a version of the model as .safetensors.</source>
         <translation>Entpacken Sie das Archiv oder nehmen Sie eine Fassung des Modells als .safetensors.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Update LoRA Extractor, or export the profile again with this version.</source>
         <translation>LoRA Extractor aktualisieren oder das Profil mit dieser Version noch einmal exportieren.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Update LoRA Extractor, or use the version it was made from (fp16, bf16).</source>
         <translation>LoRA Extractor aktualisieren oder die Fassung verwenden, aus der sie entstand (fp16, bf16).</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Use 1 to 80 printable characters.</source>
         <translation>1 bis 80 druckbare Zeichen verwenden.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Use a name, or a subfolder and a name; choose the place with the output folder.</source>
         <translation>Einen Namen oder Unterordner und Namen verwenden; den Ort bestimmt der Ausgabeordner.</translation>
     </message>
@@ -4013,7 +4018,7 @@
         <translation>Eine Fassung des Modells in fp32, fp16, bf16 oder fp8 verwenden.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>Use the model as Q2_K to Q6_K, Q4_0 to Q8_0, IQ4_NL, IQ4_XS, F16 or BF16 instead.</source>
         <translation>Das Modell stattdessen als Q2_K bis Q6_K, Q4_0 bis Q8_0, IQ4_NL, IQ4_XS, F16 oder BF16 verwenden.</translation>
     </message>
@@ -4066,7 +4071,7 @@
         <translation>{file} wurde während des Laufs geändert oder ist verschwunden.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} does not belong to these models: no key such as {tensor} matches a weight.</source>
         <translation>{file} gehört nicht zu diesen Modellen: Kein Schlüssel wie {tensor} passt zu einem Gewicht.</translation>
     </message>
@@ -4076,22 +4081,22 @@
         <translation>{file} gibt es nicht.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} exists and is not a hardware profile, so it is not overwritten.</source>
         <translation>{file} gibt es schon und ist kein Hardware-Profil; die Datei wird nicht überschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} has {tensor} beside a layer's factors, which this program does not know.</source>
         <translation>{file} enthält neben den Faktoren einer Schicht {tensor}; das kennt dieses Programm nicht.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} holds a layer both as factors and as the difference {tensor}.</source>
         <translation>{file} enthält eine Schicht sowohl als Faktoren als auch als Differenz {tensor}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} holds a tensor whose numbers are stored conjugated or negated.</source>
         <translation>{file} enthält einen Tensor, dessen Zahlen konjugiert oder mit umgekehrtem Vorzeichen gespeichert sind.</translation>
     </message>
@@ -4101,12 +4106,12 @@
         <translation>{file} enthält kein Modell {name}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} holds no tensors.</source>
         <translation>{file} enthält keine Tensoren.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} holds one model, and none that is called {name}.</source>
         <translation>{file} enthält ein einziges Modell, und keines namens {name}.</translation>
     </message>
@@ -4116,27 +4121,27 @@
         <translation>{file} enthält quantisierte Gewichte: {scheme} (zu sehen bei {tensor}).</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} holds values that no profile can have.</source>
         <translation>{file} enthält Werte, die kein Profil haben kann.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} holds weights in a format that is not known here: {scheme} (seen at {tensor}).</source>
         <translation>{file} enthält Gewichte in einem hier unbekannten Format: {scheme} (gesehen bei {tensor}).</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} holds weights of a type that cannot be read: {scheme} (seen at {tensor}).</source>
         <translation>{file} enthält Gewichte eines Typs, der nicht gelesen werden kann: {scheme} (zu sehen an {tensor}).</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} is a LoRA already, not a model.</source>
         <translation>{file} ist schon ein LoRA, kein Modell.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} is a TorchScript program and no file of weights.</source>
         <translation>{file} ist ein TorchScript-Programm und keine Datei mit Gewichten.</translation>
     </message>
@@ -4146,12 +4151,12 @@
         <translation>{file} ist ein Ordner.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} is a pickle, but not one that torch.save wrote.</source>
         <translation>{file} ist ein Pickle, aber keines von torch.save.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} is a zip archive without a model of PyTorch in it.</source>
         <translation>{file} ist ein Zip-Archiv ohne ein Modell von PyTorch darin.</translation>
     </message>
@@ -4161,7 +4166,7 @@
         <translation>{file} ist eine {container}-Datei; das wird noch nicht unterstützt.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} is a {kind}, see {tensor}: what it changes is no product of two factors.</source>
         <translation>{file} ist ein {kind}, siehe {tensor}: Was es ändert, ist kein Produkt zweier Faktoren.</translation>
     </message>
@@ -4176,27 +4181,27 @@
         <translation>{file} ist leer.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} is missing, one of {count} files that {index} names.</source>
         <translation>{file} fehlt, eine von {count} Dateien, die {index} nennt.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} is missing, one of {count} numbered files of a model.</source>
         <translation>{file} fehlt, eine von {count} nummerierten Dateien eines Modells.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} is no index of a model: it does not say which file a tensor lies in.</source>
         <translation>{file} ist kein Index eines Modells: Darin steht nicht, in welcher Datei ein Tensor liegt.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} is no index of a model: it is not valid JSON.</source>
         <translation>{file} ist kein Index eines Modells: Es ist kein gültiges JSON.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} is no model in a format that is known.</source>
         <translation>{file} ist kein Modell in einem bekannten Format.</translation>
     </message>
@@ -4206,22 +4211,22 @@
         <translation>{file} ist kein LoRA.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} is not a hardware profile.</source>
         <translation>{file} ist kein Hardware-Profil.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} lacks the other factor to {tensor}, or the two do not fit together.</source>
         <translation>{file} enthält den anderen Faktor zu {tensor} nicht, oder die beiden passen nicht zusammen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} names {tensor} twice.</source>
         <translation>{file} nennt {tensor} zweimal.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} says that {tensor} lies in “{part}”, which is not opened: {detail}.</source>
         <translation>Nach {file} liegt {tensor} in „{part}“; das wird nicht geöffnet: {detail}.</translation>
     </message>
@@ -4231,7 +4236,7 @@
         <translation>{file} speichert {tensor} als {dtype}; das ist hier nicht bekannt.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} wants to make a {name}, which no weights need. Nothing of it was run.</source>
         <translation>{file} will {name} erzeugen; das braucht kein Modell. Nichts davon wurde ausgeführt.</translation>
     </message>
@@ -4241,17 +4246,17 @@
         <translation>{file} wurde für beide Modelle gewählt; es gibt keine Differenz zu extrahieren.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} was written by a newer version of LoRA Extractor.</source>
         <translation>{file} stammt von einer neueren Version von LoRA Extractor.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{file} was written on a machine that stores numbers the other way round.</source>
         <translation>{file} stammt von einem Rechner, der Zahlen in umgekehrter Folge der Bytes speichert.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{missing} of {of} layers are not in the cache at these settings.</source>
         <translation>{missing} von {of} Schichten sind mit diesen Einstellungen nicht im Cache.</translation>
     </message>
@@ -4266,7 +4271,7 @@
         <translation>{name} gibt es schon.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{name} cannot be a profile's name.</source>
         <translation>{name} kann kein Profilname sein.</translation>
     </message>
@@ -4281,17 +4286,17 @@
         <translation>{name} ist ein mitgeliefertes Profil und lässt sich nicht ändern.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{part} and the index do not belong together; get both again.</source>
         <translation>{part} und der Index gehören nicht zusammen; laden Sie beide noch einmal.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{part} holds {tensor}, which {file} does not name.</source>
         <translation>{part} enthält {tensor}, das {file} nicht nennt.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{program} does not load factors in fp8.</source>
         <translation>{program} lädt keine Faktoren in fp8.</translation>
     </message>
@@ -4300,7 +4305,7 @@
         <translation type="vanished">{program} lädt keine Faktoren in {dtype}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{program} loads factors alone, and the type full stores whole differences.</source>
         <translation>{program} lädt nur Faktoren, und der Typ „full“ speichert ganze Differenzen.</translation>
     </message>
@@ -4310,22 +4315,22 @@
         <translation>{program} lädt für solche Modelle ({family}) kein LoRA.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{program} loads none of the selected weights.</source>
         <translation>{program} lädt keines der ausgewählten Gewichte.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{program} loads nothing of what changed: nothing that it loads has changed.</source>
         <translation>{program} lädt nichts von dem, was sich geändert hat: nichts, was es lädt, ist anders.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{program} needs the same rank for the query, key and value of an attention.</source>
         <translation>{program} braucht für Query, Key und Value einer Attention denselben Rang.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{program} takes ranks up to {limit}.</source>
         <translation>{program} nimmt Ränge bis {limit}.</translation>
     </message>
@@ -4350,12 +4355,12 @@
         <translation>{tensor} in {file} lässt sich nicht als {encoding} dekodieren: {reason}.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{tensor} in {file} contains NaN or infinite values, and {more}. Nothing was written.</source>
         <translation>{tensor} in {file} enthält NaN oder unendliche Werte, ebenso {more}. Es wurde nichts geschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{tensor} in {file} contains NaN or infinite values.</source>
         <translation>{tensor} in {file} enthält NaN oder unendliche Werte.</translation>
     </message>
@@ -4365,37 +4370,37 @@
         <translation>{tensor} in {file} enthält NaN oder unendliche Werte. Es wurde nichts geschrieben.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{tensor} in {file} has a shape that no factor or alpha has.</source>
         <translation>{tensor} in {file} hat eine Form, die kein Faktor und kein Alpha hat.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{tensor} in {file} has another shape than the weight it belongs to.</source>
         <translation>{tensor} in {file} hat eine andere Form als das zugehörige Gewicht.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{tensor} in {file} is a view of other numbers that cannot be read by itself.</source>
         <translation>{tensor} in {file} ist eine Sicht auf andere Zahlen, die sich nicht für sich lesen lässt.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{tensor} in {file} is compressed, which no model's file is.</source>
         <translation>{tensor} in {file} ist komprimiert; das ist keine Datei eines Modells.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{tensor} is not in {part}, where {file} says it is.</source>
         <translation>{tensor} ist nicht in {part}, wo es nach {file} sein soll.</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{tensor} lies both in {other} and in {part} ({file}).</source>
         <translation>{tensor} liegt sowohl in {other} als auch in {part} ({file}).</translation>
     </message>
     <message>
-        <location filename="../../app/text/errors.py"/>
+        <location filename="../../app/text/error_variants.py"/>
         <source>{tensor} lies in {part}, and {file} says that it lies in {other}.</source>
         <translation>{tensor} liegt in {part}, nach {file} aber in {other}.</translation>
     </message>
