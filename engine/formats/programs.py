@@ -295,7 +295,7 @@ PROGRAMS: tuple[Program, ...] = (
             "flux": _forge("clip_l", "t5xxl", norms=False),  # its norms are no `.weight` there
             "chroma": _forge(norms=False),  # of its T5 there is no name that ComfyUI and Forge have in common
         },
-        text_encoder_files=_forge("clip_l", "clip_g", "clip_h", "t5xxl"),
+        text_encoder_files=_forge("clip_l", "clip_g", "clip_h"),
         takes_part=True,
     ),
     # A1111 fails on `.alpha` with SD 3 (networks.py splits every key there at its last two dots).

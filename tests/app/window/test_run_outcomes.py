@@ -104,9 +104,9 @@ def test_a_typed_name_that_leads_away_is_shown_as_it_was_typed() -> None:
 @pytest.mark.parametrize("code", list(ErrorCode))
 def test_no_remedy_in_the_window_names_an_option_of_the_command_line(code: ErrorCode) -> None:
     data = {"available": ["cpu"], "matched": 1, "layers": 3, "value": 1.0, "needed": 1, "free": 1}
-    names = "other example other_example why dtype device scheme container encoding format family"
+    names = "other example other_example why dtype device scheme container encoding format family program lora_type"
     words = dict.fromkeys(names.split(), "x")
-    numbers = {"actual": 1, "expected": 2, "name": "x", "reason": "leaves"}
+    numbers = {"actual": 1, "expected": 2, "size": 1, "least": 2, "name": "x", "reason": "leaves"}
     text = window_error_text(EngineError(code, file="a", tensor="b", **data, **words, **numbers))
     assert "--" not in " ".join(text)
 
