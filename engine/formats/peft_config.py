@@ -7,6 +7,7 @@ vllm/lora/peft_helper.py: it divides ``lora_alpha`` by ``r`` for all layers, and
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -277,14 +278,19 @@ def _remarks(adapter: Adapter, config: Mapping[str, Any]) -> Iterator[str]:
 
 def _figures(report: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
     totals = report["totals"]
-    yield f"- {100.0 * totals['mean_energy_retained']:.2f} % of the change of all matched weights (squared norm)"
-    yield f"- {100.0 * totals['worst_energy_retained']:.2f} % of that of the layer that it keeps least of"
+    yield f"- {_percent(totals['mean_energy_retained'])} % of the change of all matched weights (squared norm)"
+    yield f"- {_percent(totals['worst_energy_retained'])} % of that of the layer that it keeps least of"
     yield f"- rank {report['rank']}, {totals['layers']} layers; largest rank in the file: {config['r']}"
     saved = config.get("modules_to_save") or []
     if saved:
         yield f"- {len(saved)} modules as a whole (`modules_to_save`)"
     tool = report["tool"]
     yield f"- made by {tool['name']} {tool['version']}; every layer and setting is in `extraction_report.json`"
+
+
+def _percent(share: float) -> str:
+    """Rounded down, so that nearly everything is not called everything."""
+    return f"{math.floor(share * 1e4) / 1e2:.2f}"
 
 
 def _not_in_it(report: Mapping[str, Any]) -> Iterator[str]:

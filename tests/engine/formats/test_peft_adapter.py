@@ -144,6 +144,8 @@ def test_a_larger_vocabulary_is_loaded_as_the_card_says(
     assert output.mean_energy_retained == pytest.approx(1.0, abs=1e-6), "new rows count, and are there"
     assert verified(paths, made.lora).mean_energy_retained == pytest.approx(1.0, abs=1e-6)
     card = (made.lora / "README.md").read_text(encoding="utf-8")
+    share = card.partition("## What it keeps\n\n- ")[2].partition(" %")[0]
+    assert 99.9 < float(share) <= 100.0 * output.mean_energy_retained < 100.0
     code = card.partition("```python\n")[2].partition("```")[0]
     assert "resize_token_embeddings(45" in code
     monkeypatch.chdir(tmp_path)
