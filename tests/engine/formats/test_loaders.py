@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import diffusers
+import diffusers_models
 import layout_models
 import pytest
 import torch
@@ -131,27 +131,6 @@ def built(family: str, build: Build, prefix: str = "model.diffusion_model.") -> 
     return Model(family, shapes_of(build), prefix)
 
 
-def hidream() -> torch.nn.Module:
-    return diffusers.HiDreamImageTransformer2DModel(
-        patch_size=2, in_channels=4, out_channels=4, num_layers=1, num_single_layers=1, attention_head_dim=8,
-        num_attention_heads=2, caption_channels=[8, 8], text_emb_dim=8, num_routed_experts=2,
-        num_activated_experts=1, axes_dims_rope=(4, 2, 2), max_resolution=(8, 8), llama_layers=[0, 0],
-    )  # fmt: skip
-
-
-def qwen_image() -> torch.nn.Module:
-    return diffusers.QwenImageTransformer2DModel(
-        num_layers=1, attention_head_dim=8, num_attention_heads=2, joint_attention_dim=8, axes_dims_rope=(4, 2, 2)
-    )
-
-
-def pixart_of_diffusers() -> torch.nn.Module:
-    return diffusers.PixArtTransformer2DModel(
-        num_layers=1, attention_head_dim=8, num_attention_heads=2, cross_attention_dim=16, caption_channels=8,
-        sample_size=8,
-    )  # fmt: skip
-
-
 def hunyuan_image() -> Shapes:
     """HunyuanImage under Tencent's names: as HunyuanVideo, with glyphs beside the text and no pooled vector."""
     shapes = {name: shape for name, shape in layout_models.hunyuan_video().shapes.items() if "vector_in" not in name}
@@ -259,7 +238,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "wan": lambda: native(layout_models.wan, prefix="", encoders={}),
     "wan with its encoder": lambda: native(layout_models.wan, encoders=encoders(umt5xxl=t5("UMT5"))),
     "wan_vace": lambda: native(layout_models.wan_vace, prefix="diffusion_model."),
-    "qwen_image": lambda: built("qwen_image", qwen_image),
+    "qwen_image": lambda: built("qwen_image", diffusers_models.qwen_image),
     "ltx": lambda: native(layout_models.ltx),
     "ltx2": lambda: native(layout_models.ltx2),
     "lumina2": lambda: native(layout_models.lumina2, encoders=encoders(gemma2_2b=language("Gemma2"))),
@@ -268,7 +247,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "cosmos": lambda: Model("cosmos", cosmos()),
     "cosmos_predict2": lambda: Model("cosmos_predict2", cosmos_predict2()),
     "anima": lambda: Model("anima", cosmos_predict2(adapter=True)),
-    "hidream": lambda: built("hidream", hidream),
+    "hidream": lambda: built("hidream", diffusers_models.hidream),
     "pixart": lambda: Model("pixart", pixart()),
     "stable_cascade": lambda: Model("stable_cascade", stable_cascade()),
     "clip_l alone": lambda: Model("", encoders={"clip_l": ("", clip())}),
@@ -444,7 +423,7 @@ def as_before(key: str) -> str:
 @pytest.mark.shows(family="pixart_diffusers", program="comfyui")
 def test_comfyui_knows_every_key_of_pixart_in_diffusers_names(tmp_path: Path) -> None:
     """But for the biases of what it has fused, which it would take and not apply."""
-    model = built("pixart_diffusers", pixart_of_diffusers, "")
+    model = built("pixart_diffusers", diffusers_models.pixart, "")
     base, step = model.tensors(0), model.tensors(10_000)
     tuned = {key: tensor + 0.1 * step[key] for key, tensor in base.items()}
     files = save_model(tmp_path / "tuned.safetensors", tuned), save_model(tmp_path / "base.safetensors", base)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-import diffusers
+import diffusers_models
 import layout_models
 import pytest
 import torch
@@ -44,32 +44,11 @@ NATIVE: dict[str, Callable[[], LayoutModel]] = {
 }  # fmt: skip
 
 
-def hidream() -> torch.nn.Module:
-    return diffusers.HiDreamImageTransformer2DModel(
-        patch_size=2, in_channels=4, out_channels=4, num_layers=1, num_single_layers=1, attention_head_dim=8,
-        num_attention_heads=2, caption_channels=[8, 8], text_emb_dim=8, num_routed_experts=2,
-        num_activated_experts=1, axes_dims_rope=(4, 2, 2), max_resolution=(8, 8), llama_layers=[0, 0],
-    )  # fmt: skip
-
-
-def qwen_image() -> torch.nn.Module:
-    return diffusers.QwenImageTransformer2DModel(
-        num_layers=1, attention_head_dim=8, num_attention_heads=2, joint_attention_dim=8, axes_dims_rope=(4, 2, 2)
-    )
-
-
-def pixart() -> torch.nn.Module:
-    return diffusers.PixArtTransformer2DModel(
-        num_layers=1, attention_head_dim=8, num_attention_heads=2, cross_attention_dim=16, caption_channels=8,
-        sample_size=8,
-    )  # fmt: skip
-
-
 BUILT: dict[str, Callable[[], torch.nn.Module]] = {
     # diffusers' names are the native ones, or have a row of their own
-    "hidream": hidream,
-    "qwen_image": qwen_image,
-    "pixart_diffusers": pixart,
+    "hidream": diffusers_models.hidream,
+    "qwen_image": diffusers_models.qwen_image,
+    "pixart_diffusers": diffusers_models.pixart,
 }
 LISTED: dict[str, tuple[str, ...]] = {
     # names of families that no package here builds, from the sources that their rows cite
