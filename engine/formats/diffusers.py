@@ -120,11 +120,6 @@ class Diffusers(LoraFormat):
         present = frozenset(name for canonical in names for name in layout.stored_names(canonical))
         return Diffusers(_Model(layout, present, sizes, frozenset(stored)))
 
-    def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
-        """See `LoraFormat.keys`: of what is one module in diffusers; others have several `places`."""
-        places = self.places(family, name, kind, (), factors=factors)
-        return places[0].keys if len(places) == 1 and places[0].rows is None else {}
-
     def places(self, family: Family, name: str, kind: str, shape: Sequence[int], *, factors: bool) -> tuple[Place, ...]:
         """See `LoraFormat.places`. Biases, norms, bare parameters, embeddings and depthwise convolutions have none."""
         if not factors or kind not in ("matrix", "conv") or _is_depthwise(shape):

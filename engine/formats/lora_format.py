@@ -164,9 +164,10 @@ class LoraFormat(ABC):
         keys = self.keys(family, name, kind, factors=factors)
         return (Place(keys),) if keys else ()
 
-    @abstractmethod
     def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
         """The keys of a stored layer that stands in one place as it is; none where the format cannot hold it.
+
+        Formats whose places depend on more have none here and their own `places`.
 
         Args:
             family: of the models.
@@ -174,6 +175,7 @@ class LoraFormat(ABC):
             kind: the weight's kind, see `PairedWeight`.
             factors: it is stored as factors rather than as its difference.
         """
+        return {}
 
     def tensors(self, places: Sequence[Place], parts: Mapping[StoredPart, Any]) -> dict[str, Any]:
         """The tensors of a stored layer by their keys, in the order in which they are written.

@@ -79,10 +79,6 @@ class Peft(LoraFormat):
         """What the writer has to know of the models."""
         return Adapter() if self._pair is None else self._pair.adapter
 
-    def keys(self, family: Family, name: str, kind: str, *, factors: bool) -> LayerKeys:
-        """See `LoraFormat.keys`; none, as places depend on more."""
-        return {}
-
     def places(self, family: Family, name: str, kind: str, shape: Sequence[int], *, factors: bool) -> tuple[Place, ...]:
         """See `LoraFormat.places`. Factors of experts have keys that `engine.formats.peft_folder` joins."""
         place = self._pair.places.get(name) if factors and self._pair is not None else None
