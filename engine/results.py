@@ -163,6 +163,39 @@ class LayerBlock:
         return self.inner != self.outer
 
 
+ALL_NOISE = 1.0 / 1.1
+"""From this share on nothing in a difference can be told from storage rounding: |delta|^2 <= 1.1 E_n."""
+
+
+@dataclass(frozen=True)
+class NoiseFigures:
+    """What of a difference is storage rounding, and what of the real change a file keeps.
+
+    They assume that the fine-tuned model was computed in higher precision from the original as it is stored and rounded
+    once; the figures of both sides hold where the original had been rounded, too, before it was compared.
+
+    Attributes:
+        noise_share: energy of the rounding errors as a share of |delta|^2, at most 1.
+        noise_share_both_sides: the same with the original's own rounding.
+        real_energy_retained: 1 - |real change - kept|^2 / |real change|^2; None where all is noise.
+        real_energy_interval: bounds of it, lower and upper; None likewise.
+        real_energy_retained_both_sides: the same share with the original's own rounding; None where all is noise then.
+        real_energy: estimate of |real change|^2, the weight in the mean; 0 where all is noise.
+    """
+
+    noise_share: float
+    noise_share_both_sides: float
+    real_energy_retained: float | None
+    real_energy_interval: tuple[float, float] | None
+    real_energy_retained_both_sides: float | None
+    real_energy: float
+
+    @property
+    def all_noise(self) -> bool:
+        """Whether nothing in the difference can be told from rounding."""
+        return self.noise_share >= ALL_NOISE
+
+
 @dataclass(frozen=True)
 class LayerResult:
     """What is known about one extracted layer.
@@ -190,6 +223,8 @@ class LayerResult:
             ``finetuned``; empty where none was.
         below_normal: share of the numbers of fp8 factors that lie below the smallest normal one, 2^-6, and so have
             fewer bits; in the JSON report of such layers alone.
+        noise: what of the difference is storage rounding, and what of the real change the file keeps; None where that
+            was not measured.
     """
 
     name: str
@@ -211,6 +246,7 @@ class LayerResult:
     grown_energy: float = 0.0
     rounded: str = ""
     below_normal: float = 0.0
+    noise: NoiseFigures | None = None
 
 
 LARGE_CHANGE = 0.5
@@ -271,6 +307,8 @@ class OutputFile:
         rows: its layers.
         left_out: what is not in it, and why.
         ranks: of its layers, where they were chosen for its size.
+        noise: the same as of a layer for all of it, what is left out counting as not kept; None where a layer's was not
+            measured.
     """
 
     path: Path
@@ -286,6 +324,7 @@ class OutputFile:
     rows: tuple[LayerResult, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     ranks: RankSpread | None = None
+    noise: NoiseFigures | None = None
 
 
 @dataclass(frozen=True)
@@ -369,7 +408,7 @@ class VerifiedLayer:
     """One layer of the LoRA, measured; `rank` is None for a stored difference.
 
     Where a side was rounded for the LoRA, or is the other one rounded, `plain_energy_retained` is the share of the
-    difference of what both sides stand for; else None.
+    difference of what both sides stand for; else None. `noise` is as in `LayerResult`.
     """
 
     name: str
@@ -377,6 +416,7 @@ class VerifiedLayer:
     energy_retained: float
     relative_error: float
     plain_energy_retained: float | None = None
+    noise: NoiseFigures | None = None
 
 
 @dataclass(frozen=True)
@@ -398,6 +438,7 @@ class Verification:
             None where that is the same difference.
         plain_worst_energy_retained: the smallest share likewise.
         strength: by what the file says that it was multiplied as a whole, which is divided out here.
+        noise: as in `OutputFile`.
     """
 
     layers: tuple[VerifiedLayer, ...]
@@ -413,3 +454,4 @@ class Verification:
     plain_worst_energy_retained: float | None = None
     program: str = ""
     strength: float = 1.0
+    noise: NoiseFigures | None = None

@@ -187,7 +187,7 @@ def _ranks(output: Output, rows: list[LayerResult]) -> dict[str, Any]:
 
 def _row(row: LayerResult, method: LayerMethod) -> dict[str, Any]:
     entry = asdict(row)
-    del entry["block"]
+    del entry["block"], entry["noise"]
     if not row.grown_energy:
         del entry["grown_energy"]
     if row.stored_dtype != "F8_E4M3":
