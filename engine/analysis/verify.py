@@ -152,7 +152,7 @@ class _Sums:
         return 1.0 - self.lost / self.total if self.total else 0.0
 
 
-def _plain_figures(layers: list[VerifiedLayer], sums: _Sums) -> dict[str, float]:
+def _plain_figures(layers: list[VerifiedLayer], sums: _Sums) -> dict[str, Any]:
     shares = (
         layer.energy_retained if layer.plain_energy_retained is None else layer.plain_energy_retained
         for layer in layers
