@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from app.text.notices import format_bytes
 from app.text.translation import decimal, marked, plural, translate, translator, whole
 from engine.analysis.pair_verdict import PairSample, PairVerdict
@@ -32,6 +34,50 @@ _EVIDENCE = {
 }
 
 
+@dataclass(frozen=True)
+class Finding:
+    """What should be known of a pair before the start.
+
+    Attributes:
+        title: in very few words.
+        line: in one line.
+        text: with its reason and what to do.
+        alarm: whether a LoRA of this pair is probably worth nothing.
+    """
+
+    title: str
+    line: str
+    text: str
+    alarm: bool = False
+
+
+def unrelated(sample: PairSample | None, known: str) -> Finding | None:
+    """That the two do not belong together, by a finished run's own words or else by a sample; None where they do."""
+    if not known and (sample is None or sample.verdict is not PairVerdict.UNRELATED):
+        return None
+    title, line = translate(CONTEXT, _TITLES[PairVerdict.UNRELATED]), translate("messages", UNRELATED)
+    return Finding(title, line, known or (sample_text(sample) if sample is not None else ""), alarm=True)
+
+
+def wrong_way_round(order: PairOrder | None) -> Finding | None:
+    """That the two are probably the wrong way round; None where nothing says so."""
+    if order is None or not order.swapped:
+        return None
+    line = _tr("These two may be the wrong way round")
+    return Finding(_tr("Wrong way round?"), line, f"{order_text(order)} {order_consequence()}")
+
+
+def hardly_changed(sample: PairSample | None) -> Finding | None:
+    """That there is nothing or hardly anything to extract; None where there is."""
+    if sample is None or sample.verdict not in (PairVerdict.IDENTICAL, PairVerdict.NEARLY_IDENTICAL):
+        return None
+    title = translate(CONTEXT, _TITLES[sample.verdict])
+    line = _tr("No difference found between the two models")
+    if sample.verdict is PairVerdict.NEARLY_IDENTICAL:
+        line = _tr("The two models are nearly identical")
+    return Finding(title, line, sample_text(sample))
+
+
 def percent(share: float) -> str:
     """``1.2 %``, ``0.034 %``: two digits that count."""
     value = 100 * share
@@ -39,12 +85,6 @@ def percent(share: float) -> str:
         return _tr("less than {share}").format(share=f"{decimal(0.001, 3)} %")
     digits = 0 if value >= 10 or value == 0 else 1 if value >= 1 else 2 if value >= 0.1 else 3
     return f"{decimal(value, digits)} %"
-
-
-def sample_title(sample: PairSample) -> str:
-    """What the sample says, in very few words; empty where there is nothing to warn of."""
-    title = _TITLES.get(sample.verdict)
-    return translate(CONTEXT, title) if title else ""
 
 
 def change_text(sample: PairSample) -> str:
@@ -74,11 +114,6 @@ def looked_at(sample: PairSample) -> str:
     if sample.whole:
         text = _tr("Looked at: all of the {of} layers, {size} of both models.")
     return text.format(layers=whole(sample.layers), of=whole(sample.of), size=format_bytes(sample.read_bytes))
-
-
-def order_title() -> str:
-    """That two models may be the wrong way round, in very few words."""
-    return _tr("Wrong way round?")
 
 
 def order_text(order: PairOrder) -> str:
@@ -115,7 +150,7 @@ def _unrelated(sample: PairSample) -> str:
 
 
 def _identical(sample: PairSample) -> str:
-    remedy = _tr("Choose another fine-tuned model or another original; one of them may be a copy of the other.")
+    remedy = _tr("Choose another model: one of these may be a copy of the other.")
     if sample.whole:
         text = _tr("The two models are the same: there is nothing to extract. {remedy}")
         if sample.rounded:

@@ -136,9 +136,12 @@ def test_an_unrelated_original_is_said_on_the_result_and_from_then_on_on_the_car
     bar, quality, card = window.frame.bar, window.frame.run.result.quality, window.frame.models.pair
     assert bar.headline.text().startswith(WARNING)
     assert bar.extra.text() == f"{WARNING} {words}"
-    assert quality.title.text() == f"{WARNING} The two models have little in common"
-    assert quality.of_what.text() == words
-    qtbot.waitUntil(lambda: card.headline.text() == f"{WARNING} Little in common")
+    assert quality.title.text() == f"{WARNING} {UNRELATED}"
+    assert quality.of_what.text() == "12 of 12 layers changed by more than half of their weight."
+    assert {bar.headline.property("tone"), bar.extra.property("tone"), quality.title.property("tone")} == {"bad"}
+    qtbot.waitUntil(lambda: card.headline.text() == f"{WARNING} Probably unrelated")
+    assert card.headline.property("tone") == card.remark.property("tone") == "bad"
+    assert card.property("trouble")
     assert words in card.toolTip()
     assert card.left_out.text() == "12 layers will be extracted, 2 left out"
 
