@@ -127,6 +127,8 @@ class _Part:
             ((start, stop), _run(weight.name, "columns", columns, width))
             for start, stop in _runs(weight.name, rows, height)
         )
+        if weight.rounding is not None and not all(map(_in_rows, views)):  # one side is rounded whole as the other
+            return cls(weight, areas, max(view.stored_bytes for view in views))
         return cls(weight, areas, max(sum(_bytes(view, area) for area in areas) for view in views))
 
     @property
@@ -270,6 +272,11 @@ def _bytes_of(piece: Piece, start: int, stop: int, width: int) -> int:
         return (stop - start) * width * DTYPES[source.dtype].bits // 8
     read = piece_of(source, start, stop).source if read_by_rows(piece) else source
     return sum(part.nbytes for part in read.parts)
+
+
+def _in_rows(view: WeightView) -> bool:
+    """Whether some rows of a side can be read without the others."""
+    return all(piece.source.encoding == RAW or read_by_rows(piece) for piece in view.pieces)
 
 
 def _bits(view: WeightView) -> float:

@@ -8,6 +8,7 @@ is said here is evidence for a question and never more. Not used, as it says not
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -239,7 +240,7 @@ def _training_mark(side: _Model) -> str:
 def _header_dates(tuned: _Model, base: _Model) -> Iterator[OrderEvidence]:
     """Where both headers say when their model was made."""
     dates = [_header_date(side.texts) for side in (tuned, base)]
-    if dates[0] is None or dates[1] is None or abs(dates[0] - dates[1]) < _DAY:
+    if dates[0] is None or dates[1] is None or not _DAY <= abs(dates[0] - dates[1]) < math.inf:
         return
     swapped = dates[1] > dates[0]
     one, other = (base, tuned) if swapped else (tuned, base)
@@ -354,6 +355,8 @@ def _later(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 def _named_models(text: str) -> Iterator[str]:
     """The names in a text that names models: one, several with commas, or JSON with names inside."""
+    if len(text) > _LARGEST_CARD:
+        return
     if text.startswith(("{", "[")):
         with suppress(ValueError, RecursionError):
             yield from _names_inside(json.loads(text))
