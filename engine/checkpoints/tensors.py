@@ -103,6 +103,21 @@ def of_piece(piece: Piece, values: torch.Tensor) -> torch.Tensor:
     return values.T.contiguous() if piece.transposed else values
 
 
+def parts_within(some: WeightSource, whole: WeightSource, parts: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    """The parts of some rows of a source, out of the memory of those of the whole."""
+    found = zip(some.parts, whole.parts, parts, strict=True)
+    return tuple(_part_within(part, stored, tensor) for part, stored, tensor in found)
+
+
+def _part_within(part: StoredTensor, whole: StoredTensor, tensor: torch.Tensor) -> torch.Tensor:
+    if part.nbytes == whole.nbytes:
+        return tensor
+    start = part.offset - whole.offset
+    raw = tensor.reshape(-1).view(torch.uint8)[start : start + part.nbytes]
+    numbers = raw.view(tensor.dtype)
+    return numbers.reshape(part.shape) if tensor.shape == whole.shape else numbers  # bytes of a type torch lacks
+
+
 def torch_dtype(dtype: str) -> torch.dtype | None:
     """The torch dtype of a dtype of the files; None where torch has none, or its values are smaller than a byte."""
     info = DTYPES.get(dtype)

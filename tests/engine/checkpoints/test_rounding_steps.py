@@ -20,8 +20,17 @@ from scaled_models import scaled
 from torch_memory import peak_bytes
 
 from engine.checkpoints import Checkpoint, Piece, WeightView, open_checkpoint
-from engine.checkpoints.encodings import ENCODINGS, cut_to, decoded_bytes, piece_of, scratch_bytes, step_sizes
-from engine.checkpoints.steps import has_own_steps, rounding_steps
+from engine.checkpoints.encodings import (
+    ENCODINGS,
+    cut_to,
+    decoded_bytes,
+    has_own_steps,
+    piece_of,
+    scratch_bytes,
+    step_sizes,
+    steps_bytes,
+)
+from engine.checkpoints.steps import StepsByRows, rounding_steps
 from engine.checkpoints.tensors import EncodedWeight, read_encoded
 from engine.planning.inspection import open_model
 
@@ -159,11 +168,13 @@ def test_ggufs_rows_by_themselves_have_the_steps_of_the_whole(kind: str, tmp_pat
     with open_checkpoint(save_gguf(tmp_path / "model.gguf", GgufModel(blocks={NAME: (kind, data)}))) as model:
         source = model.weights[NAME]
         whole = rounding_steps(read_encoded(model, WeightView.of(source, "")))
+        by_rows = StepsByRows(read_encoded(model, WeightView.of(source, "")))
         piece = piece_of(source, 2, 5)
         some = rounding_steps(read_encoded(model, WeightView("", piece.shape, (piece,))))
     assert whole is not None
     assert some is not None
     assert torch.equal(some, whole[2:5])
+    assert torch.equal(by_rows.values(800, 4000), whole.view(-1)[800:4000])
     assert len(whole.unique()) > 7
 
 
@@ -177,6 +188,13 @@ def test_rows_by_themselves_have_the_steps_of_the_whole(kind: str, tmp_path: Pat
             some = rounding_steps(read(model, encoded.numbers, piece_of(source, start, stop)))
             assert some is not None
             assert torch.equal(some, whole[start:stop])
+        by_rows = StepsByRows(read(model, encoded.numbers))
+        for start, stop in ((0, 500), (500, 3000), (3000, 3001), (12_345, whole.numel())):
+            assert torch.equal(by_rows.values(start, stop), whole.reshape(-1)[start:stop])
+
+
+TABLED_WHOLE = ("comfy awq", "comfy w4a8 corrected")
+"""Kinds whose rows cannot be decoded by themselves."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -190,6 +208,10 @@ def test_steps_take_no_more_memory_than_decoding(kind: str, tmp_path: Path, monk
         weight = read(model, encoded.numbers)
         stated = decoded_bytes(weight.view) + scratch_bytes(weight.view)
         assert peak_bytes(lambda: rounding_steps(weight)) <= stated
+        by_rows = StepsByRows(weight)
+        took = peak_bytes(lambda: all(len(by_rows.values(at, at + (1 << 14))) for at in range(0, 300 << 10, 1 << 14)))
+        assert took <= steps_bytes(weight.view, 1 << 14)
+        assert kind in TABLED_WHOLE or took < stated / 3
 
 
 DTYPES = {
@@ -236,10 +258,11 @@ def test_plain_floats_have_no_steps_of_their_own_unless_their_dtypes_differ(tmp_
         assert rounding_steps(read_encoded(model, alone)) is None
         mixed = WeightView("", (24, 16), (Piece(a), Piece(b), Piece(c, (2, 3), single=True), Piece(a, (1, 5))))
         assert has_own_steps(mixed)
-        steps = rounding_steps(read_encoded(model, mixed))
+        steps, by_rows = rounding_steps(read_encoded(model, mixed)), StepsByRows(read_encoded(model, mixed))
     assert steps is not None
     parts = (tensors["a"], tensors["b"], tensors["c"][2], tensors["a"][1:5])
     assert torch.equal(steps, torch.cat([step_sizes.of_floats(part) for part in parts]))
+    assert torch.equal(by_rows.rows(5, 23), steps[5:23])
 
 
 def test_a_piece_that_is_turned_and_one_with_a_scale_have_their_own_steps(tmp_path: Path) -> None:
@@ -250,11 +273,12 @@ def test_a_piece_that_is_turned_and_one_with_a_scale_have_their_own_steps(tmp_pa
     with open_checkpoint(save_model(tmp_path / "model.safetensors", tensors)) as model:
         fp8, plain = model.weights["q.weight"], model.weights["k.weight"]
         view = WeightView("", (16 + 8, 16), (Piece(fp8, (4, 20)), Piece(plain, transposed=True)))
-        steps = rounding_steps(read_encoded(model, view))
+        steps, by_rows = rounding_steps(read_encoded(model, view)), StepsByRows(read_encoded(model, view))
     assert steps is not None
     found = stored.float() * scale
     assert abs(ratio(steps[:16], found[4:20], weight[4:20]) - 1.0) < 0.2
     assert torch.equal(steps[16:], step_sizes.of_floats(tensors["k.weight"]).T)
+    assert torch.equal(torch.cat((by_rows.rows(0, 3), by_rows.rows(3, 24))), steps)
 
 
 def test_every_encoding_is_tried_here() -> None:
