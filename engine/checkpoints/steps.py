@@ -40,7 +40,7 @@ def rounding_steps(weight: EncodedWeight) -> torch.Tensor | None:
     """
     if not has_own_steps(weight.view):
         return None
-    pieces = [_of_whole(piece, parts) for piece, parts in weight.by_piece()]
+    pieces = [steps_of_piece(piece, parts) for piece, parts in weight.by_piece()]
     return (pieces[0] if len(pieces) == 1 else torch.cat(pieces)).reshape(weight.view.shape)
 
 
@@ -91,7 +91,7 @@ class StepsByRows:
             some = piece_of(piece.source, start, stop).source
             return steps_of(some, parts_within(some, piece.source, parts))
         if index not in self._whole:
-            self._whole[index] = _of_whole(piece, parts)
+            self._whole[index] = steps_of_piece(piece, parts)
         return self._whole[index].reshape(-1, self.shape[1])[start:stop]
 
 
@@ -120,5 +120,11 @@ def steps_of(source: WeightSource, parts: Sequence[torch.Tensor]) -> torch.Tenso
     return decoder.steps(source, parts)
 
 
-def _of_whole(piece: Piece, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+def steps_of_piece(piece: Piece, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The steps of a piece's numbers, in its shape, float32, also where they are plain floats.
+
+    Args:
+        piece: of a view.
+        parts: of its source.
+    """
     return of_piece(piece, steps_of(piece.source, parts))
