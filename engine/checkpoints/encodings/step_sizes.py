@@ -28,18 +28,18 @@ def of_levels(levels: torch.Tensor, *, marked: bool = False) -> torch.Tensor:
     Returns:
         (n,) float32; NaN for what is not finite, 0 where there are no two different numbers.
     """
-    numbers = levels.to(torch.float64)
+    numbers = levels.to("cpu", torch.float64)
     grid = numbers[torch.isfinite(numbers)].sort().values
     grid = torch.cat((grid[:1], grid[1:][grid.diff() > 0.0]))
     if len(grid) < 2:
-        return (numbers * 0.0).to(torch.float32)
+        return levels.to(torch.float32) * 0.0
     halves = grid.diff() / 2
     below, above = torch.cat((halves[:1], halves)), torch.cat((halves, halves[-1:]))
     steps = (4 * (above**3 + below**3) / (above + below)).sqrt()
     if marked:
         steps[0].neg_(), steps[-1].neg_()
     place = torch.searchsorted(grid, numbers.nan_to_num(0.0, 0.0, 0.0)).clamp_(max=len(grid) - 1)
-    return torch.where(torch.isfinite(numbers), steps[place], torch.nan).to(torch.float32)
+    return torch.where(torch.isfinite(numbers), steps[place], torch.nan).to(torch.float32).to(levels.device)
 
 
 def settle_largest(steps: torch.Tensor, width: int) -> None:
@@ -83,9 +83,8 @@ def of_floats(stored: torch.Tensor) -> torch.Tensor:
         table = of_bytes(stored.dtype, stored.device)
         return table.index_select(0, stored.reshape(-1).view(torch.uint8).to(torch.int32)).view(stored.shape)
     info = torch.finfo(stored.dtype)
-    _, exponent = torch.frexp(stored.to(torch.float32))
-    steps = torch.full(stored.shape, info.eps / 2, device=stored.device)
-    return torch.ldexp(steps, exponent, out=steps).mul_(stored != 0.0).clamp_(min=info.smallest_normal * info.eps)
+    exponents = stored.to(torch.float32, copy=True).view(torch.int32).bitwise_and_(0x7F800000)
+    return exponents.view(torch.float32).mul_(info.eps).clamp_(min=info.smallest_normal * info.eps)
 
 
 def spread_over_groups(steps: torch.Tensor, group: int) -> None:
