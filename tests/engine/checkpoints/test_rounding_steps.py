@@ -193,6 +193,24 @@ def test_rows_by_themselves_have_the_steps_of_the_whole(kind: str, tmp_path: Pat
             assert torch.equal(by_rows.values(start, stop), whole.reshape(-1)[start:stop])
 
 
+def test_floats_that_llama_cpp_turned_or_shifted_have_the_steps_of_what_is_stored(tmp_path: Path) -> None:
+    query, norm = normal((16, 32)).bfloat16(), 1 + normal((64,)).half()
+    models = {
+        "blk.0.attn_q.weight": GgufModel(
+            {"blk.0.attn_q.weight": query}, {}, "llama", {"llama.attention.head_count": 2}
+        ),
+        "blk.0.attn_norm.weight": GgufModel({"blk.0.attn_norm.weight": norm}, {}, "gemma"),
+    }
+    for name, given in models.items():
+        with open_checkpoint(save_gguf(tmp_path / f"{name}.gguf", given)) as model:
+            weight = read_encoded(model, WeightView.of(model.weights[name], ""))
+        steps, numbers = rounding_steps(weight), weight.decoded()
+        stored = numbers.bfloat16() if numbers.dim() == 2 else (numbers + 1).half()
+        assert model.weights[name].encoding == "gguf_plain"
+        assert steps is not None
+        assert torch.equal(steps, step_sizes.of_floats(stored))
+
+
 TABLED_WHOLE = ("comfy awq", "comfy w4a8 corrected")
 """Kinds whose rows cannot be decoded by themselves."""
 
