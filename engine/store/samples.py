@@ -94,14 +94,18 @@ class SampleIndex:
         """What the index takes on the disk."""
         return sum(size for _, size, _ in self._files())
 
-    def make_room(self) -> None:
-        """Remove the samples that were not used for the longest time, until the rest is below the limit."""
-        files = self._files()
+    def make_room(self) -> int:
+        """Remove the samples that were not used for the longest time, until the rest is below the limit.
+
+        Returns:
+            Bytes freed.
+        """
+        files, freed = self._files(), 0
         excess = sum(size for _, size, _ in files) - self.limit_bytes
         for _, size, path in sorted(files, key=lambda item: item[0]):
-            if excess <= 0:
-                return
-            excess -= _removed(path, size)
+            if freed < excess:
+                freed += _removed(path, size)
+        return freed
 
     def clear(self) -> int:
         """Remove everything; returns bytes freed."""
