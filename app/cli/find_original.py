@@ -30,14 +30,11 @@ def run_search(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any
     found: OriginalSearch | None = None
     search = find_original(parsed.model, parsed.folders, open_samples(), cancel)
     with console.counting("looking", None) as step, closing(search) as events:
-        looked = 0
         for event in events:
             if not isinstance(event, SearchProgress):
                 found = event
             elif event.total is not None:
-                if event.done > looked or event.done == 0:
-                    looked = event.done
-                    step(event.path.name, event.total)
+                step(event.path.name, event.total)
     assert found is not None, "a search ends with what it found or an exception"
     _print(console, found, parsed.json)
     return search_object(found)

@@ -54,7 +54,8 @@ def search_headline(search: OriginalSearch) -> str:
         return _tr("None of these is its original.")
     name = model_name(best.path)
     if search.merge is not None:
-        parts = [model_name(one.path) for one in search.candidates if one.coefficient]
+        members = sorted((one for one in search.candidates if one.coefficient), key=lambda one: -(one.coefficient or 0))
+        parts = [f"{model_name(one.path)} ({decimal(one.coefficient or 0, 2)})" for one in members]
         text = _tr("It is a merge of {names}.")
         return text.format(names=_listed(parts))
     return _tr("{name} is the nearest: {distance} away.").format(name=name, distance=distance_text(best))

@@ -8,7 +8,7 @@ plus rounding noise of known energy N_i; that adds a_i^2 N_i to the distance, wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +25,7 @@ _SMALL = 0.1  # a coefficient that may as well be 0, and is taken for it where i
 _GROUPS = 24  # of weights, for the spread of the coefficients between weights
 _SIGMAS = 3.0
 _NOISE_SCALES = (0.0, 1.0, 1.3)  # of the rounding noise, whose energy is an estimate: the interval holds all answers
+_FLOATS = {"F64": (23, -126), "F32": (23, -126), "F16": (10, -14), "BF16": (7, -126)}  # doubles are read as floats
 _DEFINITE = 0.2  # of the smallest variance of differences that must be left once the noise is taken off
 
 
@@ -143,6 +144,62 @@ def fit_merge(grams: Matrix, noise: Sequence[float], count: int, model_noise: fl
     )
 
 
+def fit_by_steps(model: Matrix, candidates: Matrix, steps: Matrix, groups: Sequence[int]) -> MergeFit | None:
+    """Fit a mean of candidates of which none was quantised, every number weighted by how exactly the model stores it.
+
+    Where candidates differ by about a step of the model's numbers, its rounding goes along with the difference, hides
+    it, and draws the coefficients towards 0 and 1; where numbers are small, steps are small beside the differences.
+
+    Args:
+        model: (values,).
+        candidates: (count, values), none a copy of another one.
+        steps: (values,) distance to the next number that the model's dtype has.
+        groups: where the numbers of each weight begin.
+    """
+    roots = 1 / _rounding(steps)
+    grams = products(model * roots, candidates * roots, groups)
+    return fit_merge(grams, [0.0] * len(candidates), len(model), float(((roots * steps) ** 2).sum()) / 12)
+
+
+def refined(fit: MergeFit, model: Matrix, candidates: Matrix, steps: Matrix, groups: Sequence[int]) -> MergeFit:
+    """The coefficients anew, weighted by the model's rounding and by what the mean does not explain.
+
+    Args:
+        fit: of candidates of which none was quantised.
+        model: (values,).
+        candidates: (members, values), in the order of the fit.
+        steps: see `fit_by_steps`.
+        groups: where the numbers of each weight begin.
+    """
+    members = list(range(len(candidates)))
+    residual = model - np.asarray(fit.coefficients) @ candidates
+    other = max(0.0, float((residual**2 - steps**2 / 12).mean()))
+    roots = np.sqrt(1 / (_rounding(steps) ** 2 / 12 + other))
+    grams = products(model * roots, candidates * roots, groups)
+    values, bounds = _estimated(grams, np.zeros(len(members)), members, len(model))
+    plain, _ = _estimated(products(model, candidates, groups), np.zeros(len(members)), members, len(model))
+    apart = np.abs(values - plain)  # a bias that the weights have not taken off
+    intervals = [(low - more, high + more) for (low, high), more in zip(bounds, map(float, apart), strict=True)]
+    return replace(fit, coefficients=tuple(map(float, values)), intervals=tuple(intervals))
+
+
+def _rounding(steps: Matrix) -> Matrix:
+    """Steps of which none is so small that a few numbers would outweigh all others."""
+    bounded: Matrix = np.maximum(steps, np.median(steps) / 16)
+    return bounded
+
+
+def steps_of(values: Matrix, dtype: str) -> Matrix | None:
+    """Distances between neighbouring numbers of a dtype around some values; None for a dtype that is no plain float."""
+    if dtype not in _FLOATS:
+        return None
+    digits, least = _FLOATS[dtype]
+    exponents = np.frexp(values)[1] - 1
+    exponents = np.maximum(np.where(values == 0, least, exponents), least)
+    steps: Matrix = np.ldexp(1.0, exponents - digits)
+    return steps
+
+
 def _estimated(
     grams: Matrix, energies: Matrix, members: Sequence[int], count: int
 ) -> tuple[Matrix, list[tuple[float, float]]]:
@@ -164,7 +221,7 @@ def _differences(gram: Matrix, energies: Matrix, members: Sequence[int]) -> tupl
 
 def _resolved(gram: Matrix, energies: Matrix, members: Sequence[int]) -> bool:
     """Whether the members differ by more than the noise of their roundings, in every direction."""
-    if not energies.any():
+    if len(members) < 2 or not energies.any():
         return True
     clean, _ = _differences(gram, energies, members)
     raw, _ = _differences(gram, np.zeros_like(energies), members)

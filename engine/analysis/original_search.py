@@ -7,7 +7,7 @@ of its files; torch is loaded where rows are read, and so not for a search that 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from engine.analysis.candidates import (
     Skipped,
     SkipReason,
 )
-from engine.analysis.merge_fit import MOST, copies, fit_merge, products
+from engine.analysis.merge_fit import MOST, copies, fit_by_steps, fit_merge, products, refined, steps_of
 from engine.analysis.sample_choice import Rows, SampleChoice, form_of
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
@@ -50,7 +50,7 @@ Values = NDArray[np.float32]
 
 def find_original(
     model: Path, folders: Sequence[Path], index: SampleIndex, cancel: CancelToken
-) -> Iterator[SearchProgress | OriginalSearch]:
+) -> Generator[SearchProgress | OriginalSearch, None, None]:
     """Compare a model with every model in some folders and below them.
 
     Args:
@@ -63,20 +63,16 @@ def find_original(
         How far it is, and in the end what was found.
 
     Raises:
-        EngineError: the model itself, or one of the folders, cannot be read.
+        EngineError: the model itself, or none of the folders, can be read.
         Cancelled: on request; what was sampled so far is in the index.
     """
-    for folder in folders:
-        try:
-            folder.stat()
-        except FileNotFoundError:
-            raise EngineError(ErrorCode.FILE_MISSING, file=folder) from None
-        except OSError as error:
-            raise EngineError(ErrorCode.FILE_UNREADABLE, file=folder, reason=error.strerror or str(error)) from error
     with open_model(model) as checkpoint:
         search = _Search(checkpoint, index, cancel)
+        there = [folder for folder in folders if search.is_there(folder)]
+        if not there:
+            raise next(item.error for item in search.skipped if item.error is not None)
         places: list[FoundModel | UnusablePlace] = []
-        for place in models_under(folders):
+        for place in models_under(there, lambda folder: cancel.check()):
             cancel.check()
             places.append(place)
             yield SearchProgress(0, None, place.path)
@@ -134,7 +130,11 @@ class _Known:
 
 
 class _Search:
-    """One search; the candidates are looked at one after the other."""
+    """One search; the candidates are looked at one after the other.
+
+    Attributes:
+        skipped: places that are no candidates, so far.
+    """
 
     def __init__(self, model: Checkpoint, index: SampleIndex, cancel: CancelToken) -> None:
         self._model, self._index, self._cancel = model, index, cancel
@@ -149,8 +149,20 @@ class _Search:
         self._runs: dict[Rows, Values] = {rows: self._own.values[at] for rows, at in self._own.places.items()}
         self._noise: dict[Rows, float] = dict(self._own.energies)
         self._candidates: list[_Known] = []
-        self._skipped: list[Skipped] = []
+        self.skipped: list[Skipped] = []
         self._from_index = 0
+
+    def is_there(self, folder: Path) -> bool:
+        """Whether a folder can be looked through; one that is not is skipped by its name."""
+        try:
+            folder.stat()
+        except FileNotFoundError:
+            self._skip(folder, SkipReason.ERROR, EngineError(ErrorCode.FILE_MISSING, file=folder))
+        except OSError as error:
+            self._skip(folder, SkipReason.ERROR, _unreadable(folder, error))
+        else:
+            return True
+        return False
 
     def look_at(self, place: FoundModel | UnusablePlace) -> None:
         """Sample a candidate, or take its sample out of the index."""
@@ -164,9 +176,7 @@ class _Search:
             with stoppable(ThreadWork(lambda: self._cancel.cancelled)):
                 self._compare(place, place.state())
         except OSError as error:
-            reason = error.strerror or str(error)
-            failed = EngineError(ErrorCode.FILE_UNREADABLE, file=place.path, reason=reason)
-            self._skip(place.path, SkipReason.ERROR, failed)
+            self._skip(place.path, SkipReason.ERROR, _unreadable(place.path, error))
         except EngineError as error:
             self._skip(place.path, SkipReason.ERROR, error)
 
@@ -187,10 +197,10 @@ class _Search:
             for one in known
         ]
         merge = self._merge(known, candidates)
-        return OriginalSearch(self._model.path, tuple(candidates), tuple(self._skipped), merge, self._from_index)
+        return OriginalSearch(self._model.path, tuple(candidates), tuple(self.skipped), merge, self._from_index)
 
     def _skip(self, path: Path, reason: SkipReason, error: EngineError | None = None) -> None:
-        self._skipped.append(Skipped(path, reason, error))
+        self.skipped.append(Skipped(path, reason, error))
 
     def _compare(self, place: FoundModel, state: list[list[object]]) -> None:
         key = f"candidate\n{self._choice.key}\n{place.path.absolute()}"
@@ -375,7 +385,8 @@ class _Search:
         rows = tuple(run for run in known[related[0]].sampled.rows if run in common)
         starts = [0, *np.cumsum([run.count for run in rows])[:-1].tolist()]
         theirs = np.stack([known[at].sampled.take(rows) for at in kept]).astype(np.float64)
-        grams = products(self._own_values(rows).astype(np.float64), theirs, starts)
+        ours = self._own_values(rows).astype(np.float64)
+        grams = products(ours, theirs, starts)
         noise = [sum(known[at].sampled.energies[run] for run in rows) for at in kept]
         finest = copies(grams, noise, [known[at].forms for at in kept])
         groups: dict[int, list[int]] = {}
@@ -387,9 +398,16 @@ class _Search:
         chosen = [at for at in range(len(kept)) if finest[at] is None][:MOST]
         quantised = [noise[at] if known[kept[at]].quantised else 0.0 for at in chosen]
         own_noise = sum(self._noise[run] for run in rows)
-        fit = fit_merge(grams[np.ix_(range(len(grams)), chosen, chosen)], quantised, theirs.shape[1], own_noise)
+        steps = self._steps(ours)
+        if steps is None or any(quantised):
+            fit = fit_merge(grams[np.ix_(range(len(grams)), chosen, chosen)], quantised, len(ours), own_noise)
+        else:
+            fit = fit_by_steps(ours, theirs[chosen], steps, starts)
         if fit is None or not fit.is_merge:
             return None
+        if steps is not None and not any(quantised[member] for member in fit.members):
+            members = [chosen[member] for member in fit.members]
+            fit = refined(fit, ours, theirs[members], steps, starts)
         for at, one in enumerate(candidates):
             candidates[at] = replace(one, coefficient=0.0)
         for member, bounds in fit.doubtful.items():
@@ -399,6 +417,12 @@ class _Search:
             at = kept[chosen[member]]
             candidates[at] = replace(candidates[at], coefficient=value, interval=bounds)
         return Merge(fit.explained)
+
+    def _steps(self, values: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """The steps of the model's own numbers; None where it does not store plain floats of one dtype."""
+        if len(self._choice.forms) != 1:
+            return None
+        return steps_of(values, self._choice.forms[0].rpartition("/")[2])
 
 
 def _open_candidate(path: Path) -> Checkpoint:
@@ -414,6 +438,10 @@ def _open_candidate(path: Path) -> Checkpoint:
         checkpoint.close()
         raise
     return checkpoint
+
+
+def _unreadable(path: Path, error: OSError) -> EngineError:
+    return EngineError(ErrorCode.FILE_UNREADABLE, file=path, reason=error.strerror or str(error))
 
 
 def _error_of(place: UnusablePlace) -> EngineError | None:

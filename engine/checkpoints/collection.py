@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -70,18 +70,20 @@ class UnusablePlace:
     detail: str = ""
 
 
-def models_under(folders: Sequence[Path]) -> Iterator[FoundModel | UnusablePlace]:
+def models_under(
+    folders: Sequence[Path], entered: Callable[[Path], None] = lambda folder: None
+) -> Iterator[FoundModel | UnusablePlace]:
     """Walk through folders and all that is below them, following links; every model comes once, whatever its names.
 
     Args:
         folders: to begin with; a file among them is taken as a model.
+        entered: called with every folder before it is listed; what it raises ends the walk.
     """
     visited: set[tuple[int, int]] = set()
     seen: set[frozenset[tuple[int, int]]] = set()
     for folder in folders:
-        above: tuple[tuple[int, int], ...] = ()
-        places = _walk(folder, visited, above) if not folder.is_file() else iter((FoundModel(folder, (folder,)),))
-        for place in places:
+        single = FoundModel(folder, (folder,))
+        for place in iter((single,)) if folder.is_file() else _walk(folder, visited, (), entered):
             if isinstance(place, UnusablePlace):
                 yield place
                 continue
@@ -96,7 +98,10 @@ def models_under(folders: Sequence[Path]) -> Iterator[FoundModel | UnusablePlace
 
 
 def _walk(
-    folder: Path, visited: set[tuple[int, int]], above: tuple[tuple[int, int], ...]
+    folder: Path,
+    visited: set[tuple[int, int]],
+    above: tuple[tuple[int, int], ...],
+    entered: Callable[[Path], None],
 ) -> Iterator[FoundModel | UnusablePlace]:
     """A folder's models, then those of the folders in it.
 
@@ -104,7 +109,9 @@ def _walk(
         folder: to look at.
         visited: devices and numbers of the folders that were looked at.
         above: those of the folders on the way here: a link to one of them is a loop.
+        entered: see `models_under`.
     """
+    entered(folder)
     try:
         status = folder.stat()
         me = status.st_dev, status.st_ino
@@ -114,7 +121,7 @@ def _walk(
         if me in visited:
             return
         visited.add(me)
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        entries = sorted(os.scandir(folder), key=lambda entry: (entry.is_symlink(), entry.name))
         found, components = _models_of(folder)
     except OSError as error:
         yield _unusable(folder, error)
@@ -131,7 +138,7 @@ def _walk(
             yield _unusable(path, error)
             continue
         if is_folder and path not in components:
-            yield from _walk(path, visited, (*above, me))
+            yield from _walk(path, visited, (*above, me), entered)
 
 
 def _models_of(folder: Path) -> tuple[list[FoundModel], tuple[Path, ...]]:
