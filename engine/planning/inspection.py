@@ -121,15 +121,20 @@ def open_model(path: Path) -> Checkpoint:
     """
     checkpoint = open_chosen(path, is_lora)
     try:
-        _refuse_lora(checkpoint)
-        quantisation = checkpoint.quantisation
-        if quantisation is not None:
-            data = {"scheme": quantisation.title, "reason": quantisation.remedy}
-            raise EngineError(ErrorCode.QUANTISED, file=checkpoint.path, tensor=quantisation.example, **data)
+        refuse_unreadable(checkpoint)
     except EngineError:
         checkpoint.close()
         raise
     return checkpoint
+
+
+def refuse_unreadable(checkpoint: Checkpoint) -> None:
+    """Raise `EngineError` ``not_a_model`` for a LoRA, or ``quantised`` where weights cannot be read."""
+    _refuse_lora(checkpoint)
+    quantisation = checkpoint.quantisation
+    if quantisation is not None:
+        data = {"scheme": quantisation.title, "reason": quantisation.remedy}
+        raise EngineError(ErrorCode.QUANTISED, file=checkpoint.path, tensor=quantisation.example, **data)
 
 
 def inspect_model(path: Path) -> ModelSummary:

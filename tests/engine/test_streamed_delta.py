@@ -30,6 +30,7 @@ from streamed_pairs import (
 )
 from torch_memory import peak_bytes
 
+from engine.checkpoints.sides import as_matrix
 from engine.decompose.delta import Delta
 from engine.decompose.method import LayerMethod
 from engine.layer import LayerOutcome, work_on
@@ -90,8 +91,7 @@ def test_a_part_of_both_sides_gives_that_part_of_the_delta(tmp_path: Path, case:
     with case(tmp_path) as (checkpoints, weight):
         whole = held(checkpoints, weight).values
         matrix = whole.reshape(whole.shape[0], -1)
-        tuned = weight.finetuned.shape
-        rows, columns = (min(sizes) for sizes in zip(matrix.shape, (tuned[0], math.prod(tuned[1:])), strict=True))
+        rows, columns = (min(sizes) for sizes in zip(matrix.shape, as_matrix(weight.finetuned.shape), strict=True))
         pair = unread(checkpoints, weight)
         for (top, bottom), (left, right) in (((0, 1), (0, 1)), ((rows // 2, rows), (columns // 3, columns))):
             tuned, base = pair.sides((top, bottom), (left, right))
