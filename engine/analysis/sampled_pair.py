@@ -243,20 +243,20 @@ def _count(counts: list[int], true: bool) -> None:
 
 def _extent(rows: int, columns: int, values: int, views: Iterable[WeightView]) -> tuple[int, int]:
     """How many rows and columns of a layer are read for so many values, so that few runs of the files are read."""
+    if values >= rows * columns:
+        return rows, columns
     turned = [any(piece.transposed for piece in view.pieces) for view in views]
     if all(turned):
-        width, height = _extent(columns, rows, values, ())
-        return height, width
-    if any(turned):
-        height = min(rows, max(1, math.isqrt(values)))
-        return height, min(columns, max(1, values // height))
-    height = min(rows, max(1, round(values / columns)))
+        width = min(columns, max(1, round(values / rows)))
+        return min(rows, max(1, values // width)), width
+    wanted = math.isqrt(values) if any(turned) else round(values / columns)
+    height = min(rows, max(1, wanted))
     return height, min(columns, max(1, values // height))
 
 
 def _runs(name: str, rows: int, count: int) -> Iterator[tuple[int, int]]:
     """Some rows in runs that are spread over all of them."""
-    runs = min(_RUNS, count)
+    runs = 1 if count == rows else min(_RUNS, count)
     for number in range(runs):
         first, last = rows * number // runs, rows * (number + 1) // runs
         start, stop = _run(name, f"rows {number}", last - first, max(1, count // runs))

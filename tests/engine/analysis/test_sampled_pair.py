@@ -11,11 +11,12 @@ import pytest
 import torch
 from encoded_weights import KINDS, save_encoded, weight_of
 from model_files import PREFIX, Tensors, random_tensor, save_model
+from streamed_pairs import sides_of, turned
 from toys.encoding import WholeNibbles, encoded
 
 from engine.analysis import sampled_pair
 from engine.analysis.pair_verdict import PairSample, PairVerdict
-from engine.analysis.sampled_pair import in_turns
+from engine.analysis.sampled_pair import in_turns, sample_pair
 from engine.cancel import CancelToken
 from engine.checkpoints.encodings import ENCODINGS
 from engine.errors import Cancelled
@@ -233,6 +234,22 @@ def test_a_model_in_several_files_is_sampled_as_in_one(tmp_path: Path) -> None:
         save_model(folder / file, {name: tuned[name] for name in tuned if table[name] == file})
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": table}))
     assert sample((folder, tmp_path / "base.safetensors")) == whole
+
+
+@pytest.mark.parametrize("shape", [(170, 37), (37, 170)])
+@pytest.mark.parametrize("which", [(True, True), (True, False), (False, True)])
+def test_sides_that_are_stored_the_other_way_round_are_sampled(
+    which: tuple[bool, bool], shape: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with turned(which, shape)(tmp_path) as (checkpoints, weight):
+        tuned, base = (side.double() for side in sides_of(checkpoints, weight))
+        truth = float((tuned - base).norm() / base.norm())
+        for budget in (1 << 16, 1 << 12):
+            monkeypatch.setattr(sampled_pair, "SAMPLE_BYTES", budget)
+            found = sample_pair(*checkpoints, [weight], CancelToken())
+            assert found.relative_change == pytest.approx(truth, rel=1e-5 if found.whole else 0.2)
+            assert found.whole == (budget == 1 << 16)
+            assert found.read_bytes <= 2.2 * budget
 
 
 @pytest.mark.parametrize("kind", KINDS)
