@@ -31,6 +31,7 @@ class ModelsRow(QWidget):
         )
         self.original = ModelCard(self.tr("Original model"), self.tr("The model it was trained from."))
         self.pair = PairCard()
+        self.pair.swap_wanted.connect(self.swap_models)
         self.swap = QToolButton()
         self.swap.setProperty("kind", "round")
         self.swap.setFixedSize(32, 32)
@@ -75,6 +76,7 @@ class ModelsRow(QWidget):
             card.recent.setEnabled(not locked and bool(card.recent.menu().actions()))
             card.setAcceptDrops(not locked)
         self.swap.setEnabled(not locked and any(self.models()))
+        self.pair.swap.setEnabled(not locked)
 
     @Slot()
     def swap_models(self) -> None:
