@@ -85,6 +85,20 @@ class UnreadPair(Pieces):
             return self._block((start, stop), (0, self.shape[1]))
         return self._block((0, self.shape[0]), (start, stop))
 
+    def steps(self, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """The steps of a part of both sides, float32, as `engine.checkpoints.steps.steps_of_sides` says.
+
+        Of the part that was read last they are formed without reading again, but for few forms.
+
+        Raises:
+            EngineError: see `Checkpoint.read_into`.
+        """
+        if self._weight.rounding is not None and self._weight.rounding.rounded == "finetuned":
+            found = self._timed(self._stored[1].steps, rows, columns)
+            return found, found
+        tuned, base = self._sides
+        return self._timed(tuned.steps, rows, columns), self._timed(base.steps, rows, columns)
+
     def only_rounded(self) -> bool:
         """Whether the sides differ by rounding alone and none is rounded before they are subtracted.
 
