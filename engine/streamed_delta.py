@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -33,6 +34,8 @@ from engine.devices.buffer_pool import HostBuffer
 from engine.devices.memory_rules import PART_VALUES
 from engine.models.pairing import PairedWeight
 from engine.steps import check
+
+_Part = TypeVar("_Part", torch.Tensor, torch.Tensor | None)
 
 
 @dataclass(frozen=True)
@@ -284,7 +287,7 @@ class UnreadPair(Pieces):
     def _read(self, side: int, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
         return self._timed(self._sides[side].block, rows, columns)
 
-    def _timed(self, read: Callable[..., torch.Tensor], *where: object) -> torch.Tensor:
+    def _timed(self, read: Callable[..., _Part], *where: object) -> _Part:
         started = time.perf_counter()
         part = read(*where)
         self.read_seconds += time.perf_counter() - started
