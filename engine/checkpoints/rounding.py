@@ -91,8 +91,9 @@ def rounding_between(finetuned: WeightView, original: WeightView) -> Rounding | 
 def grid_of(finetuned: WeightView, original: WeightView, rounding: Rounding | None) -> Grid:
     """How the original's numbers lie to the grid of the fine-tuned side, which decides what a rounding error can be.
 
-    Where both are stored in one encoding with scales these may differ, and then its numbers are free; what did not
-    change at all shows that they do not.
+    Also where both are stored in one encoding with scales its numbers are free: a block's scale moves with its largest
+    number, and then its numbers lie between each other's. Where it does not move, and changes are so small that numbers
+    stay as they were, free says more noise than there is; that it is most of the difference is true then, too.
     """
     if rounding is not None and rounding.rounded == "finetuned":
         return "shared"  # it was rounded as the original is stored
@@ -100,10 +101,7 @@ def grid_of(finetuned: WeightView, original: WeightView, rounding: Rounding | No
     ours, theirs = ([bit for bit in side if bit is not None] for side in bits)
     if len(ours) == len(bits[0]) and len(theirs) == len(bits[1]) and max(theirs) <= min(ours):
         return "shared"
-    if rounding is not None and rounding.rounded == "original":
-        return "both"
-    forms = [{_form(piece.source) for piece in view.pieces} for view in (finetuned, original)]
-    return "shared" if forms[0] == forms[1] else "free"
+    return "both" if rounding is not None and rounding.rounded == "original" else "free"
 
 
 def _mantissa(source: WeightSource) -> int | None:

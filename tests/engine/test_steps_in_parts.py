@@ -113,6 +113,7 @@ def test_an_original_that_is_rounded_keeps_the_steps_of_its_dtype(tmp_path: Path
     assert found.square().sum() == pytest.approx(float(wanted.square().sum()), rel=0.06)
     with CASES["scaled"](tmp_path) as (checkpoints, weight):
         assert in_memory(checkpoints, weight)[1] is None
+        assert grid_of(weight.finetuned, weight.original, None) == "free"
 
 
 def test_a_fine_tune_that_is_rounded_has_the_steps_of_the_original(tmp_path: Path) -> None:
