@@ -5596,6 +5596,145 @@
     </message>
 </context>
 <context>
+    <name>originals</name>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>Even the nearest, {name}, differs by more than half in most layers.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>It is a merge of {names}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>It is a model of another kind: its names or shapes do not match.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>Most of its numbers are infinite or not numbers.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>No model in these folders can be its original.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>No other model in these folders is related to it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>None of these is its original.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>Skipped: {parts}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>That explains {share} of its distance to the nearest, {name}.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>The link leads back to itself or to a folder above it.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>The link leads nowhere.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>The next, {name}, is {distance} away.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>a copy of {name}, but for rounding</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>compared in {share} of the parameters</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>differs by its own rounding alone</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>not related</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/original_search.py"/>
+        <source>{count} models of another kind</source>
+        <translation type="unfinished">
+            <numerusform></numerusform>
+            <numerusform></numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/original_search.py"/>
+        <source>{count} that could not be read</source>
+        <translation type="unfinished">
+            <numerusform></numerusform>
+            <numerusform></numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} differs by no more than its own rounding: it may be a copy of the model itself.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} holds the model's own numbers and was left out.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} is a copy of the model and was left out.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} is the model itself and was left out.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} is the model rounded to another form and was left out.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} is the nearest: {distance} away.</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{parts} and {last}</source>
+        <translation type="unfinished"></translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{value} ({low} to {high})</source>
+        <translation type="unfinished"></translation>
+    </message>
+</context>
+<context>
     <name>outputs</name>
     <message>
         <location filename="../../app/text/outputs.py"/>
@@ -5662,9 +5801,13 @@
         <translation>Fast gleich</translation>
     </message>
     <message>
-        <location filename="../../app/text/pair.py"/>
         <source>Nearly identical: a change of {share} is hardly more than what rounding to the stored numbers gives. A fine-tuned model in finer numbers would hold more of it.</source>
-        <translation>Fast gleich: Eine Änderung um {share} ist kaum mehr, als das Runden auf die gespeicherten Zahlen ergibt. Ein feinabgestimmtes Modell in feineren Zahlen enthielte mehr davon.</translation>
+        <translation type="vanished">Fast gleich: Eine Änderung um {share} ist kaum mehr, als das Runden auf die gespeicherten Zahlen ergibt. Ein feinabgestimmtes Modell in feineren Zahlen enthielte mehr davon.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>Nearly identical: a change of {share} is hardly more than what rounding to the stored numbers gives. In finer numbers the two would show more of it.</source>
+        <translation>Fast gleich: Eine Änderung um {share} ist kaum mehr, als das Runden auf die gespeicherten Zahlen ergibt. In feineren Zahlen wäre mehr davon zu sehen.</translation>
     </message>
     <message numerus="yes">
         <location filename="../../app/text/pair.py"/>
