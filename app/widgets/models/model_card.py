@@ -34,12 +34,14 @@ class ModelCard(QFrame):
     Attributes:
         chosen: emitted with the path that the person chose, or None when the card was cleared.
         dropped: emitted with the list of paths that were dropped on the card.
+        find_clicked: the model of this card is to be searched for.
     """
 
     chosen = Signal(object)
     dropped = Signal(object)
+    find_clicked = Signal()
 
-    def __init__(self, caption: str, hint: str) -> None:
+    def __init__(self, caption: str, hint: str, *, findable: bool = False) -> None:
         super().__init__()
         self.setProperty("panel", "plain")
         self.setAcceptDrops(True)
@@ -57,6 +59,12 @@ class ModelCard(QFrame):
         self.browse = push_button(self.tr("Browse\u2026"), small=True)
         self.browse.setAccessibleName(self.tr("Browse: {model}").format(model=caption))
         self.browse.clicked.connect(self.ask_for_file)
+        self.find_button = push_button(self.tr("Find\u2026"), kind="quiet", small=True)
+        self.find_button.setAccessibleName(self.tr("Find: {model}").format(model=caption))
+        self.find_button.setToolTip(self.tr("Look for it in folders: which of their models this one was made from"))
+        self.find_button.clicked.connect(self.find_clicked)
+        self.find_button.setParent(self)
+        self.find_button.setVisible(findable)
         self._recent_title = self.tr("Recent") + f" {ARROW}"
         self.recent = push_button(self._recent_title, kind="quiet", small=True)
         self.recent.setAccessibleName(self.tr("Recent files: {model}").format(model=caption))
@@ -81,8 +89,9 @@ class ModelCard(QFrame):
         top = QHBoxLayout()
         top.setSpacing(6)
         top.addWidget(label, 1)
-        for button in (self.browse, self.recent, self.clear):
-            top.addWidget(button)
+        for button in (self.browse, self.find_button, self.recent, self.clear):
+            if button is not self.find_button or findable:
+                top.addWidget(button)
         column = QVBoxLayout()
         column.setSpacing(3)
         whole_card = QHBoxLayout(self)
