@@ -2143,6 +2143,16 @@
     </message>
     <message>
         <location filename="../../app/widgets/models/pair_card.py"/>
+        <source>Swap the two models, which may be the wrong way round?</source>
+        <translation>Die beiden Modelle tauschen, die vielleicht vertauscht sind?</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/pair_card.py"/>
+        <source>Swap?</source>
+        <translation>Tauschen?</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/pair_card.py"/>
         <source>The pair</source>
         <translation>Das Paar</translation>
     </message>
@@ -3121,9 +3131,8 @@
 <context>
     <name>WindowPlan</name>
     <message>
-        <location filename="../../app/window/plan_presenter.py"/>
         <source>Little in common</source>
-        <translation>Wenig gemeinsam</translation>
+        <translation type="vanished">Wenig gemeinsam</translation>
     </message>
 </context>
 <context>
@@ -4817,6 +4826,11 @@
             <numerusform>{count} von {blocks} passen nicht: {names}.</numerusform>
         </translation>
     </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} of {of} layers changed by more than half of their weight.</source>
+        <translation>{count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert.</translation>
+    </message>
     <message numerus="yes">
         <location filename="../../app/text/headline.py"/>
         <source>{count} weights of the fine-tuned model have no counterpart.</source>
@@ -5245,6 +5259,16 @@
         <translation>Der Höchstrang {rank} hat {layers} gekürzt; ein höherer Rang erhält, was die Regel verlangt.</translation>
     </message>
     <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>These two are probably not a model and its original</source>
+        <translation>Diese beiden sind vermutlich kein Modell und sein Original</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>These two are probably not a model and its original: {count} of {of} layers changed by more than half of their weight.</source>
+        <translation>Diese beiden sind vermutlich kein Modell und sein Original: {count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert.</translation>
+    </message>
+    <message>
         <location filename="../../app/text/notices.py"/>
         <source>This run keeps no journal: {reason}. What it finishes from here on is not kept if it is stopped.</source>
         <translation>Dieser Lauf führt kein Journal: {reason}. Was er ab hier fertigstellt, geht bei einem Stopp verloren.</translation>
@@ -5455,9 +5479,8 @@
         <translation>{count} von {all_layers} stammen aus dem gestoppten Lauf vom {moment}; die übrigen folgen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/notices.py"/>
         <source>{count} of {of} layers changed by more than half of their weight. Is this the right original model?</source>
-        <translation>{count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Ist das das richtige Originalmodell?</translation>
+        <translation type="vanished">{count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Ist das das richtige Originalmodell?</translation>
     </message>
     <message numerus="yes">
         <location filename="../../app/text/notices.py"/>
@@ -5899,6 +5922,173 @@
     </message>
 </context>
 <context>
+    <name>pair</name>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>Choose another model: one of these may be a copy of the other.</source>
+        <translation>Ein anderes Modell wählen: Eines von diesen ist vielleicht eine Kopie des anderen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>Looked at: all of the {of} layers, {size} of both models.</source>
+        <translation>Betrachtet: alle {of} Schichten ganz, {size} von beiden Modellen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>Looked at: some rows of {layers} of {of} layers, {size} of both models.</source>
+        <translation>Betrachtet: einige Zeilen von {layers} von {of} Schichten, {size} von beiden Modellen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>Nearly identical</source>
+        <translation>Fast gleich</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>Nearly identical: a change of {share} is hardly more than what rounding to the stored numbers gives. A fine-tuned model in finer numbers would hold more of it.</source>
+        <translation>Fast gleich: Eine Änderung um {share} ist kaum mehr, als das Runden auf die gespeicherten Zahlen ergibt. Ein feinabgestimmtes Modell in feineren Zahlen enthielte mehr davon.</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/pair.py"/>
+        <source>Nearly identical: of {of} layers looked at only {count} differ.</source>
+        <translation>
+            <numerusform>Fast gleich: Von {of} betrachteten Schichten unterscheidet sich nur {count}.</numerusform>
+            <numerusform>Fast gleich: Von {of} betrachteten Schichten unterscheiden sich nur {count}.</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>No difference found</source>
+        <translation>Kein Unterschied gefunden</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>No difference found between the two models</source>
+        <translation>Kein Unterschied zwischen den beiden Modellen gefunden</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>Probably unrelated</source>
+        <translation>Wohl nicht verwandt</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>The two models are nearly identical</source>
+        <translation>Die beiden Modelle sind fast gleich</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>The two models are the same but for rounding: there is nothing to extract. {remedy}</source>
+        <translation>Die beiden Modelle sind bis auf die Rundung gleich: Es gibt nichts zu extrahieren. {remedy}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>The two models are the same: there is nothing to extract. {remedy}</source>
+        <translation>Die beiden Modelle sind gleich: Es gibt nichts zu extrahieren. {remedy}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>The weights changed by about {share}, as those of a model and its original do.</source>
+        <translation>Die Gewichte haben sich um etwa {share} geändert, wie die eines Modells und seines Originals.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>The wrong way round a LoRA takes the training away, with figures that look as good.</source>
+        <translation>Vertauscht nimmt ein LoRA das Training weg, und seine Zahlen sehen ebenso gut aus.</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/pair.py"/>
+        <source>The {count} layers looked at are the same in both models but for rounding: there is probably nothing to extract. {remedy}</source>
+        <translation>
+            <numerusform>Die {count} betrachtete Schicht ist bis auf die Rundung in beiden Modellen gleich: Vermutlich gibt es nichts zu extrahieren. {remedy}</numerusform>
+            <numerusform>Die {count} betrachteten Schichten sind bis auf die Rundung in beiden Modellen gleich: Vermutlich gibt es nichts zu extrahieren. {remedy}</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/pair.py"/>
+        <source>The {count} layers looked at are the same in both models: there is probably nothing to extract. {remedy}</source>
+        <translation>
+            <numerusform>Die {count} betrachtete Schicht ist in beiden Modellen gleich: Vermutlich gibt es nichts zu extrahieren. {remedy}</numerusform>
+            <numerusform>Die {count} betrachteten Schichten sind in beiden Modellen gleich: Vermutlich gibt es nichts zu extrahieren. {remedy}</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>These two may be the wrong way round</source>
+        <translation>Diese beiden sind vielleicht vertauscht</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>These two may be the wrong way round: {evidence}.</source>
+        <translation>Diese beiden sind vielleicht vertauscht: {evidence}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>Wrong way round?</source>
+        <translation>Vertauscht?</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>by its header {name} was made after {other}</source>
+        <translation>laut Kopf der Dateien entstand {name} nach {other}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>changed by about {share}</source>
+        <translation>um etwa {share} geändert</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>changed by {share}</source>
+        <translation>um {share} geändert</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>less than {share}</source>
+        <translation>weniger als {share}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>the file of {name} is newer</source>
+        <translation>die Datei von {name} ist neuer</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>{name} has what a trainer leaves behind ({detail}), {other} has not</source>
+        <translation>{name} hat, was ein Trainingsprogramm hinterlässt ({detail}), {other} nicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>{name} is a later step of the training than {other}</source>
+        <translation>{name} ist ein späterer Schritt des Trainings als {other}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>{name} is named like a model made from {other}</source>
+        <translation>{name} heißt wie ein Modell, das aus {other} gemacht ist</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>{name} says that it was made from {other} ({detail})</source>
+        <translation>{name} sagt, dass es aus {other} gemacht ist ({detail})</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>{other} is named like an original</source>
+        <translation>{other} heißt wie ein Original</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>{other} is stored in wider numbers than {name}</source>
+        <translation>{other} ist in breiteren Zahlen gespeichert als {name}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>{title}: {count} of {of} layers looked at changed by more than half of their weight. Choose the model that the fine-tuned one was made from.</source>
+        <translation>{title}: {count} von {of} betrachteten Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Das Modell wählen, aus dem das feinabgestimmte gemacht ist.</translation>
+    </message>
+</context>
+<context>
     <name>profiles</name>
     <message>
         <location filename="../../engine/presets.py"/>
@@ -6117,9 +6307,8 @@
         <translation>Der Höchstrang {limit} bremst {layers}. Einen Höchstrang von {rank} versuchen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/quality.py"/>
         <source>The two models have little in common</source>
-        <translation>Die beiden Modelle haben wenig gemeinsam</translation>
+        <translation type="vanished">Die beiden Modelle haben wenig gemeinsam</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>

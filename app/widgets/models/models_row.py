@@ -32,6 +32,7 @@ class ModelsRow(QWidget):
         hint = self.tr("The model it was trained from.")
         self.original = ModelCard(self.tr("Original model"), hint, findable=True)
         self.pair = PairCard()
+        self.pair.swap_wanted.connect(self.swap_models)
         self.swap = QToolButton()
         self.swap.setProperty("kind", "round")
         self.swap.setFixedSize(32, 32)
@@ -77,6 +78,7 @@ class ModelsRow(QWidget):
             card.recent.setEnabled(not locked and bool(card.recent.menu().actions()))
             card.setAcceptDrops(not locked)
         self._locked = locked
+        self.pair.swap.setEnabled(not locked)
         self._update_buttons()
 
     @Slot()
