@@ -115,10 +115,6 @@ class UnreadPair(Pieces):
         """
         return self._read(0, rows, columns), self._read(1, rows, columns)
 
-    def steps(self, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """The steps of the same numbers of both sides, see `Side.steps`; None where they follow from the numbers."""
-        return self._sides[0].steps(rows, columns), self._sides[1].steps(rows, columns)
-
     def only_rounded(self) -> bool:
         """Whether the sides differ by rounding alone and none is rounded before they are subtracted.
 
