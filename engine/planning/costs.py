@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from engine.checkpoints import Piece, WeightView
 from engine.checkpoints.dtypes import DTYPES
-from engine.checkpoints.encodings import decoded_bytes, encoding_of, piece_of, read_by_rows, scratch_bytes
+from engine.checkpoints.encodings import decoded_bytes, encoding_of, piece_of, read_by_rows, scratch_bytes, steps_bytes
 from engine.checkpoints.encodings.encoding import CASTING_BYTES
 from engine.checkpoints.rounding import dtype_of
 from engine.checkpoints.stored import RAW
@@ -29,6 +29,8 @@ _READING = 200.0  # floating point operations that take as long as reading and s
 _STORING = 5  # float32 copies of both factors at most, while they are split, clamped, scaled, rounded and judged
 _FITTING, _FITTED_SQUARES = 3, 6  # the same while fp8 factors are fitted, and float64 matrices of the rank squared
 _JUDGED = 2 * 4 * 32  # bytes for each column: two copies of the rows by which clamping is judged at first
+MEASURED_VALUES = 1 << 20
+"""Values of sides in memory whose steps are formed at once, as rounding noise is measured."""
 _RECORD = 4096  # a journal's record beside its numbers
 
 
@@ -143,7 +145,7 @@ def need_within(weight: PairedWeight, method: LayerMethod, ceiling: int, *, meas
         return whole
     part = min(PART_VALUES, weight.numel)
     reading = sum(_part_bytes(view, part) for view in (weight.finetuned, weight.original))
-    reading += _rounded_part_bytes(weight, part)
+    reading += _rounded_part_bytes(weight, part) + _steps_bytes(weight, part)
     ways = []
     if measured:
         ways.append(Need(0, reading + 8 * part, "pieces"))
@@ -161,7 +163,7 @@ def _in_pieces(weight: PairedWeight, method: LayerMethod) -> Need:
     cap = method.policy_for(weight.name).cap(shape)
     values = min(piece_length(min(shape)) * min(shape), weight.numel)
     piece = 4 * values + sum(_part_bytes(view, values) for view in (weight.finetuned, weight.original))
-    piece += _rounded_part_bytes(weight, values)
+    piece += _rounded_part_bytes(weight, values) + _steps_bytes(weight, min(PART_VALUES, values))
     left_over = 4 * values  # of a piece
     storing = _storing_bytes(weight, method) + max(left_over, _JUDGED * shape[1])
     return Need(0, piece + max(piecewise_bytes(shape, cap), storing), "pieces")
@@ -189,6 +191,16 @@ def _rounded_part_bytes(weight: PairedWeight, values: int) -> int:
             size += sum(4 * 3 * piece.source.numel for piece in pieces if not read_by_rows(piece))
         most = max(most, size)
     return most
+
+
+def _steps_bytes(weight: PairedWeight, values: int) -> int:
+    """What the steps of both sides take, formed for so many values at a time."""
+    rounded = None if weight.rounding is None else weight.rounding.rounded
+    tuned, base = (steps_bytes(view, values) for view in (weight.finetuned, weight.original))
+    if rounded == "finetuned":
+        return base
+    floats = 3 * 4 * values if rounded == "original" and tuned and not base else 0  # cast back to what they were
+    return tuned + base + floats
 
 
 def _piece_part_bytes(piece: Piece, values: int) -> int:
@@ -252,7 +264,8 @@ def _decoding_bytes(weight: PairedWeight, *, host: bool) -> int:
     rounding, rounded = rounding_bytes(weight)
     if not (decoded or scratch or rounding):
         return 0
-    return decoded + max(scratch, rounded + max(rounding, _delta_bytes(weight, host=host) + CHUNK_BYTES))
+    subtracting = max(CHUNK_BYTES, _steps_bytes(weight, MEASURED_VALUES))  # rounding noise is measured before
+    return decoded + max(scratch, rounded + max(rounding, _delta_bytes(weight, host=host) + subtracting))
 
 
 def rounding_bytes(weight: PairedWeight) -> tuple[int, int]:
