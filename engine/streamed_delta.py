@@ -102,6 +102,19 @@ class UnreadPair(Pieces):
         tuned, base = self._sides
         return self._timed(tuned.steps, rows, columns), self._timed(base.steps, rows, columns)
 
+    def sides(self, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows and columns that both sides have, as they are to be subtracted, in any floating dtypes.
+
+        Valid until the next call. No more than these is read where the containers and encodings can do that.
+
+        Returns:
+            The fine-tuned side and the original, (rows, columns).
+
+        Raises:
+            EngineError: see `Checkpoint.read_into`.
+        """
+        return self._read(0, rows, columns), self._read(1, rows, columns)
+
     def only_rounded(self) -> bool:
         """Whether the sides differ by rounding alone and none is rounded before they are subtracted.
 
@@ -115,28 +128,6 @@ class UnreadPair(Pieces):
         tuned, base = self._stored
         pairs = {"finetuned": (tuned, base), "original": (base, tuned)}
         return any(self._same(RoundedSide(*pairs[side]), pairs[side][1]) for side in self._weight.rounding.tested)
-
-    def sides(self, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Rows and columns that both sides have, as they are to be subtracted, (rows, columns) in any floating dtype.
-
-        They are valid until the next call. Reads no more than these where the containers and encodings can do that.
-
-        Returns:
-            The fine-tuned side and the original; None where they differ by rounding alone and none is rounded before
-            they are subtracted.
-
-        Raises:
-            EngineError: see `Checkpoint.read_into`.
-        """
-        rounding = self._weight.rounding
-        if rounding is not None and self._weight.finetuned.shape == self._weight.original.shape:
-            tuned, base = self._stored
-            pairs = {"finetuned": (tuned, base), "original": (base, tuned)}
-            for one, other in (pairs[side] for side in rounding.tested):
-                ours = RoundedSide(one, other).block(rows, columns).to(torch.float32, copy=True)
-                if torch.equal(ours, other.block(rows, columns).to(torch.float32)):
-                    return None
-        return self._read(0, rows, columns), self._read(1, rows, columns)
 
     def _same(self, rounded: RoundedSide, other: Side) -> bool:
         rows, columns = self.shape
