@@ -145,14 +145,17 @@ def need_within(weight: PairedWeight, method: LayerMethod, ceiling: int, *, meas
         return whole
     part = min(PART_VALUES, weight.numel)
     reading = sum(_part_bytes(view, part) for view in (weight.finetuned, weight.original))
-    reading += _rounded_part_bytes(weight, part) + _steps_bytes(weight, part)
+    reading += _rounded_part_bytes(weight, part)
+    steps, kept = _steps_bytes(weight, part), _kept_steps_bytes(weight)
     ways = []
     if measured:
-        ways.append(Need(0, reading + 8 * part, "pieces"))
+        ways.append(Need(0, reading + 8 * part + steps, "pieces"))
     else:
-        ways.append(Need(0, reading + _delta_work(weight, method, host=True), "filled"))
+        filling = max(_delta_work(weight, method, host=True) + kept, _delta_bytes(weight, host=True) + steps)
+        ways.append(Need(0, reading + filling, "filled"))
         if method.stores_factors(weight.kind):
-            ways.append(_in_pieces(weight, method))
+            pieces = _in_pieces(weight, method).work + kept
+            ways.append(Need(0, max(pieces, reading + 4 * part + steps), "pieces"))
     fitting = [way for way in ways if way.total <= ceiling]
     return fitting[0] if fitting else min((whole, *ways), key=lambda way: way.total)
 
@@ -163,7 +166,7 @@ def _in_pieces(weight: PairedWeight, method: LayerMethod) -> Need:
     cap = method.policy_for(weight.name).cap(shape)
     values = min(piece_length(min(shape)) * min(shape), weight.numel)
     piece = 4 * values + sum(_part_bytes(view, values) for view in (weight.finetuned, weight.original))
-    piece += _rounded_part_bytes(weight, values) + _steps_bytes(weight, min(PART_VALUES, values))
+    piece += _rounded_part_bytes(weight, values)
     left_over = 4 * values  # of a piece
     storing = _storing_bytes(weight, method) + max(left_over, _JUDGED * shape[1])
     return Need(0, piece + max(piecewise_bytes(shape, cap), storing), "pieces")
@@ -201,6 +204,13 @@ def _steps_bytes(weight: PairedWeight, values: int) -> int:
         return base
     floats = 3 * 4 * values if rounded == "original" and tuned and not base else 0  # cast back to what they were
     return tuned + base + floats
+
+
+def _kept_steps_bytes(weight: PairedWeight) -> int:
+    """What of it stays until a layer that is read in parts is done: steps of pieces that are held whole."""
+    pieces = (*weight.finetuned.pieces, *weight.original.pieces)
+    whole = [piece for piece in pieces if piece.source.encoding != RAW and not read_by_rows(piece)]
+    return sum(4 * piece.source.numel * (2 if piece.transposed else 1) for piece in whole)
 
 
 def _piece_part_bytes(piece: Piece, values: int) -> int:
