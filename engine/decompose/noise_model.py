@@ -170,8 +170,10 @@ class _Counts:
     """How many numbers of each order and exponent changed by how many steps."""
 
     def __init__(self, sums: RoundingSums, steps: Floats) -> None:
-        octaves = np.rint(np.log2(np.maximum(steps, 1e-300))).astype(np.int64)
-        self._present, exponents = np.unique(octaves, return_inverse=True)
+        exact = np.log2(np.maximum(steps, 1e-300))
+        octaves = np.rint(exact).astype(np.int64)
+        _, exponents, number = np.unique(octaves, return_inverse=True, return_counts=True)
+        self._present = np.bincount(exponents, exact) / number  # steps with scales are no powers of 2
         cells = np.searchsorted(_EDGES, np.abs(np.rint(sums.changes / np.maximum(steps, 1e-300))))
         place, wide = exponents * _CELLS + cells, len(self._present) * _CELLS
         by_steps, by_changes = _orders(sums, np.square(steps)), _orders(sums, np.square(sums.changes, dtype=np.float64))
@@ -182,7 +184,7 @@ class _Counts:
         self._counts = self._counts.reshape(len(classes), len(self._present), _CELLS)
         self._coarse_counts = np.zeros((int(self._coarse.max()) + 1, len(self._present), _CELLS))
         np.add.at(self._coarse_counts, self._coarse, self._counts)
-        self._squares, self._steps = np.square(2.0 ** self._present.astype(np.float64)), steps
+        self._squares, self._steps = np.bincount(exponents, np.square(steps)) / number, steps
         self._known: float | None = None
 
     def fitted(self, tables: _Tables) -> _Fitted:

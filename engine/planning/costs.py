@@ -29,6 +29,7 @@ _READING = 200.0  # floating point operations that take as long as reading and s
 _STORING = 5  # float32 copies of both factors at most, while they are split, clamped, scaled, rounded and judged
 _FITTING, _FITTED_SQUARES = 3, 6  # the same while fp8 factors are fitted, and float64 matrices of the rank squared
 _JUDGED = 2 * 4 * 32  # bytes for each column: two copies of the rows by which clamping is judged at first
+_SAMPLED, _SAMPLE = 28, 1 << 18  # bytes for each number that rounding noise is told from, and how many at most
 MEASURED_VALUES = 1 << 20
 """Values of sides in memory whose steps are formed at once, as rounding noise is measured."""
 _RECORD = 4096  # a journal's record beside its numbers
@@ -93,7 +94,8 @@ def need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
     """
     views = weight.finetuned, weight.original
     source = sum(pooled_bytes(view.buffer_bytes) if host else view.stored_bytes for view in views)
-    return Need(source, max(_decoding_bytes(weight, host=host), _delta_work(weight, method, host=host)))
+    subtracting = _delta_bytes(weight, host=host) + _steps_bytes(weight, MEASURED_VALUES)
+    return Need(source, max(_decoding_bytes(weight, host=host), subtracting, _delta_work(weight, method, host=host)))
 
 
 def _delta_work(weight: PairedWeight, method: LayerMethod, *, host: bool) -> int:
@@ -197,13 +199,14 @@ def _rounded_part_bytes(weight: PairedWeight, values: int) -> int:
 
 
 def _steps_bytes(weight: PairedWeight, values: int) -> int:
-    """What the steps of both sides take, formed for so many values at a time."""
+    """What measuring rounding noise takes: steps of both sides, formed for so many values at a time, and a sample."""
+    sample = _SAMPLED * min(weight.numel, _SAMPLE)
     rounded = None if weight.rounding is None else weight.rounding.rounded
     tuned, base = (steps_bytes(view, values) for view in (weight.finetuned, weight.original))
     if rounded == "finetuned":
-        return base
+        return base + sample
     floats = 3 * 4 * values if rounded == "original" and tuned and not base else 0  # cast back to what they were
-    return tuned + base + floats
+    return tuned + base + floats + sample
 
 
 def _kept_steps_bytes(weight: PairedWeight) -> int:
@@ -233,7 +236,8 @@ def resident_bytes(weight: PairedWeight) -> int:
 def measuring_need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
     """The same for a weight whose change is only measured."""
     source = need(weight, method, host=host).source
-    return Need(source, max(_decoding_bytes(weight, host=host), _delta_bytes(weight, host=host) + CHUNK_BYTES))
+    subtracting = max(CHUNK_BYTES, _steps_bytes(weight, MEASURED_VALUES))
+    return Need(source, max(_decoding_bytes(weight, host=host), _delta_bytes(weight, host=host) + subtracting))
 
 
 def solver_bytes(weight: PairedWeight, method: LayerMethod, *, host: bool = False) -> int:
