@@ -8,9 +8,20 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from engine.disk import disk_errors, write_text
-from engine.results import LayerResult
+from engine.results import LayerResult, NoiseFigures
 
 Cell = str | int | float
+
+
+def _noise_cell(noise: NoiseFigures | None, value: Callable[[NoiseFigures], Cell | None]) -> Cell:
+    """A figure of rounding; an empty cell where it was not measured or there is none."""
+    figure = None if noise is None else value(noise)
+    return "" if figure is None else figure
+
+
+def _bound(noise: NoiseFigures, end: int) -> float | None:
+    return None if noise.real_energy_interval is None else noise.real_energy_interval[end]
+
 
 FIELDS: dict[str, Callable[[LayerResult], Cell]] = {
     "name": lambda row: row.name,
@@ -26,6 +37,15 @@ FIELDS: dict[str, Callable[[LayerResult], Cell]] = {
     "clamp": lambda row: row.clamp,
     "stored_dtype": lambda row: row.stored_dtype,
     "solver": lambda row: row.solver,
+    "noise_share": lambda row: _noise_cell(row.noise, lambda noise: noise.noise_share),
+    "noise_share_both_sides": lambda row: _noise_cell(row.noise, lambda noise: noise.noise_share_both_sides),
+    "real_energy_retained": lambda row: _noise_cell(row.noise, lambda noise: noise.real_energy_retained),
+    "real_energy_retained_low": lambda row: _noise_cell(row.noise, lambda noise: _bound(noise, 0)),
+    "real_energy_retained_high": lambda row: _noise_cell(row.noise, lambda noise: _bound(noise, 1)),
+    "real_energy_retained_both_sides": lambda row: _noise_cell(
+        row.noise, lambda noise: noise.real_energy_retained_both_sides
+    ),
+    "all_noise": lambda row: _noise_cell(row.noise, lambda noise: str(noise.all_noise).lower()),
     "read_seconds": lambda row: row.seconds.read,
     "upload_seconds": lambda row: row.seconds.upload,
     "compute_seconds": lambda row: row.seconds.compute,

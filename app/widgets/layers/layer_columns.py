@@ -15,11 +15,13 @@ LEAST_NAME = 236  # enough for a block within a block and what is in it
 KEPT_SAMPLE = "99.9999 %"
 BESIDE_BAR = 31
 BAR, SHORT_BAR = 70, 24
-DROPPED = ("error", "time", "shape")  # the first of them first
+DROPPED = ("error", "time", "shape", "noise", "real")  # the first of them first
 SAMPLES = {
     "shape": "12288 \u00d7 3072",
     "rank": "1,024 \u2264",
     "change": "0.0123 %",
+    "real": "99.99 %",
+    "noise": "99 %",
     "error": "0.999",
     "time": "99.9 ms",
 }

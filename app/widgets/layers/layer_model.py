@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, QTimer, Slot
 
+from app.text.noise import measured_noise, measured_real, noise_sentences, real_sentences
 from app.text.notices import format_share
 from app.text.translation import decimal, marked, translator, whole
 from app.text.window_text import short_seconds
@@ -65,6 +66,14 @@ def _rank_text(row: LayerResult) -> str:
     return f"{whole(row.rank)} \u2264" if row.capped else whole(row.rank)
 
 
+def _real_order(row: LayerResult) -> float:
+    """What a layer is sorted by: those not measured first, then those that are all noise, then the shares."""
+    if row.noise is None:
+        return -math.inf
+    share = row.noise.real_energy_retained
+    return -1e9 if row.noise.all_noise or share is None else share
+
+
 COLUMNS = (
     Column(
         "name",
@@ -92,6 +101,18 @@ COLUMNS = (
         lambda row: share_text(row.energy_retained),
         lambda row: row.energy_retained,
         right=False,
+    ),
+    Column(
+        "real",
+        marked("LayerModel", "Real kept"),
+        lambda row: measured_real(row.noise),
+        _real_order,
+    ),
+    Column(
+        "noise",
+        marked("LayerModel", "Noise"),
+        lambda row: measured_noise(row.noise),
+        lambda row: -1.0 if row.noise is None else row.noise.noise_share,
     ),
     Column(
         "error",
@@ -207,6 +228,10 @@ class LayerModel(QAbstractTableModel):
             return self.tr("The difference itself is stored, not factors of it.")
         if column.key == "change":
             return self.tr("Size of the change, as a share of the original weight's size")
+        if column.key == "real":
+            return "\n".join(real_sentences(row.noise))
+        if column.key == "noise":
+            return "\n".join(noise_sentences(row.noise))
         if column.key == "error":
             return self.tr("Size of what is lost, as a share of the change's size")
         return ""

@@ -21,7 +21,7 @@ from app.widgets.layers.layer_view import ROW_HEIGHT, LayerTable, hint_or_table
 from engine.errors import EngineError
 from engine.results import LayerResult
 
-DETAILS = ("change", "error")  # columns that the small table leaves out
+DETAILS = ("change", "noise", "real", "error")  # columns that the small table leaves out
 
 
 class NewestLayers(Panel):
