@@ -26,6 +26,7 @@ from app.text.headline import (
 )
 from app.text.left_out import left_out_lines
 from app.text.models import components_text, container_text, family_text, layout_text, link_text
+from app.text.noise import real_sentence, real_sentences
 from app.text.notices import counted, format_bytes, format_seconds, format_share, notice_text
 from app.text.pair import looked_at, order_consequence, order_lines, order_text, sample_text
 from app.text.verification import plain_text, strength_text
@@ -38,7 +39,15 @@ from engine.planning.inspection import ModelSummary, inspect_lora
 from engine.planning.output import Output
 from engine.planning.pair_order import PairOrder
 from engine.planning.plan import Plan
-from engine.results import Coverage, ExtractionResult, LeftOut, Verification, VerifiedLayer, noise_document
+from engine.results import (
+    Coverage,
+    ExtractionResult,
+    LeftOut,
+    NoiseFigures,
+    Verification,
+    VerifiedLayer,
+    noise_document,
+)
 from engine.session import Session, inspect_model
 from engine.settings import ExtractionSettings
 
@@ -256,6 +265,7 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     _print_coverage(console, answer.coverage)
     kept = kept_sentence(answer.mean_energy_retained, answer.worst_energy_retained, answer.coverage)
     console.line(f"{counted(len(answer.layers), 'layer')}. The LoRA {kept}.")
+    _print_real(console, answer.mean_energy_retained, answer.noise, answer.coverage)
     plain = plain_text(answer)
     if plain:
         console.line(plain)
@@ -351,6 +361,13 @@ def _print_left_out(console: Console, plan: Plan) -> None:
     _warn_of_coverage(console, plan.coverage)
 
 
+def _print_real(console: Console, mean: float, noise: NoiseFigures | None, coverage: Coverage) -> None:
+    """What is kept of the real change, and what that assumes, where rounding is a part of the difference."""
+    real = real_sentence(mean, noise, coverage)
+    for line in (real, *real_sentences(noise)[1:]) if real else ():
+        console.line(line)
+
+
 def _print_coverage(console: Console, coverage: Coverage) -> None:
     """What cannot be compared, and a warning where that is so much that a share says little."""
     if not coverage_warning(coverage):
@@ -408,6 +425,7 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
         console.line(f"It {clause} in {layers}, {worst_share} in the weakest; {left_out}")
     else:
         console.line(f"It {clause}. The weakest of {layers} keeps {worst_share}; {left_out}")
+    _print_real(console, output.mean_energy_retained, output.noise, output.coverage)
     rounded = sum(bool(item.rounded_to) for item in result.left_out)
     if rounded:
         differ = "differs" if rounded == 1 else "differ"

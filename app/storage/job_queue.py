@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from app.storage import paths
 from app.storage.json_store import JsonStore
-from engine.results import Coverage, ExtractionResult, LargeChange
+from engine.results import Coverage, ExtractionResult, LargeChange, NoiseFigures
 from engine.settings import ExtractionSettings, HardwareSettings
 
 QUEUE_VERSION = 1
@@ -56,6 +56,8 @@ class JobResult:
         coverage: of how much of the models the shares speak.
         large_changes: layers that changed beyond recognition.
         others: the further files.
+        noise: what of the difference is rounding, and what of the real change the first file keeps; None where that
+            was not measured, as in queues of earlier versions.
     """
 
     file: Path
@@ -66,6 +68,7 @@ class JobResult:
     coverage: Coverage = field(default_factory=Coverage)
     large_changes: LargeChange = field(default_factory=lambda: LargeChange(0, 0))
     others: tuple[JobFile, ...] = ()
+    noise: NoiseFigures | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -181,6 +184,7 @@ def done(job: Job, result: ExtractionResult) -> Job:
         output.coverage,
         result.large_changes,
         tuple(JobFile(other.path, other.size_bytes, other.mean_energy_retained) for other in others),
+        output.noise,
     )
     return replace(job, state=JobState.DONE, result=summary, layers_kept=None, ended=now())
 

@@ -64,20 +64,26 @@ def real_clause(mean: float, noise: NoiseFigures | None, coverage: Coverage) -> 
     )
 
 
-def real_short(mean: float, noise: NoiseFigures | None) -> str:
-    """The same where there is room for few words: ``99.0 % of the real change, 80.1 % as stored``; empty likewise."""
+def real_sentence(mean: float, noise: NoiseFigures | None, coverage: Coverage) -> str:
+    """The clause as a sentence of its own; empty likewise."""
+    clause = real_clause(mean, noise, coverage)
+    return f"{clause[:1].upper()}{clause[1:]}." if clause else ""
+
+
+def layer_words(noise: NoiseFigures | None) -> str:
+    """A layer's figures in few words, where rounding is a part of its difference to speak of; else empty."""
     if noise is None or noise.noise_share < SEEN:
         return ""
     if noise.all_noise or noise.real_energy_retained is None:
-        return _tr("{plain} as stored, all of it rounding").format(plain=format_share(mean))
-    text = _tr("{real} of the real change, {plain} as stored")
-    return text.format(real=real_share_text(noise.real_energy_retained), plain=format_share(mean))
+        return _tr("all noise")
+    text = _tr("{noise} noise, {real} of the real change kept")
+    return text.format(noise=noise_share_text(noise.noise_share), real=real_share_text(noise.real_energy_retained))
 
 
 def real_sentences(noise: NoiseFigures | None) -> tuple[str, ...]:
     """All there is to say of a layer or a file: the figure, its interval, the other value, what is assumed."""
     if noise is None:
-        return (_tr("Rounding was not measured here: an earlier version wrote this record."),)
+        return (_tr("Rounding was not measured here; a run with both models at hand measures it."),)
     if noise.all_noise or noise.real_energy_retained is None:
         text = _tr("Rounding alone accounts for {noise} of this difference: nothing in it can be told from noise.")
         return (text.format(noise=noise_share_text(noise.noise_share)), both_sides(noise), assumption())

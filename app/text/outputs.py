@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.text.headline import kept_clause, kept_sentence
+from app.text.noise import real_clause
 from app.text.notices import format_bytes, format_share
 from app.text.programs import Target
 from app.text.translation import plural, translator, whole
@@ -57,9 +58,16 @@ def size_written(outputs: Sequence[OutputFile]) -> str:
 
 
 def all_keep(outputs: Sequence[OutputFile], *, weakest: bool = True) -> str:
-    """What the files of a run keep, as a clause: of one also in its weakest layer, of several from least to most."""
+    """What the files of a run keep, as a clause.
+
+    Of one file the real change where rounding is a part of the difference, else also the share in its weakest layer; of
+    several the shares from least to most.
+    """
     first = outputs[0]
     if len(outputs) == 1:
+        real = real_clause(first.mean_energy_retained, first.noise, first.coverage)
+        if real:
+            return real
         if weakest:
             return kept_sentence(first.mean_energy_retained, first.worst_energy_retained, first.coverage)
         return kept_clause(first.mean_energy_retained, first.coverage)

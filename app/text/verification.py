@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.text.headline import coverage_warning, kept_clause, kept_sentence
+from app.text.noise import real_clause, real_sentence, real_sentences
 from app.text.notices import counted, format_share
 from app.text.translation import decimal, plural, short_number, translate, whole
 from engine.errors import EngineError
@@ -64,8 +65,11 @@ def verdict(verification: Verification, claimed: ClaimedQuality | None) -> str:
 
 
 def quality_text(verification: Verification) -> str:
-    """How much the LoRA keeps, as measured."""
-    return kept_sentence(verification.mean_energy_retained, verification.worst_energy_retained, verification.coverage)
+    """How much the LoRA keeps, as measured; of the real change where rounding is a part of the difference."""
+    real = real_clause(verification.mean_energy_retained, verification.noise, verification.coverage)
+    return real or kept_sentence(
+        verification.mean_energy_retained, verification.worst_energy_retained, verification.coverage
+    )
 
 
 def verification_lines(lora: Path, verification: Verification, claimed: ClaimedQuality | None) -> list[str]:
@@ -81,6 +85,9 @@ def verification_lines(lora: Path, verification: Verification, claimed: ClaimedQ
             layers=counted(len(verification.layers), "layer"),
         ),
     ]
+    real = real_sentence(verification.mean_energy_retained, verification.noise, verification.coverage)
+    if real:
+        lines += [real, *real_sentences(verification.noise)[1:]]
     if not verification.coverage.enough:
         lines.append(coverage_warning(verification.coverage))
     lines.append(_compared(verification, claimed))

@@ -1266,8 +1266,18 @@
     </message>
     <message>
         <location filename="../../app/widgets/layers/layer_model.py"/>
+        <source>Noise</source>
+        <translation>Rauschen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
         <source>Rank</source>
         <translation>Rang</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/layers/layer_model.py"/>
+        <source>Real kept</source>
+        <translation>Echt erhalten</translation>
     </message>
     <message>
         <location filename="../../app/widgets/layers/layer_model.py"/>
@@ -5739,6 +5749,74 @@
     </message>
 </context>
 <context>
+    <name>noise</name>
+    <message>
+        <location filename="../../app/text/noise.py"/>
+        <source>If the original had been rounded, too, all of it would be noise.</source>
+        <translation>Wäre auch das Original gerundet worden, so wäre alles davon Rauschen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
+        <source>If the original had been rounded, too: {noise} noise, {real} kept.</source>
+        <translation>Wäre auch das Original gerundet worden: {noise} Rauschen, {real} erhalten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
+        <source>Rounding alone accounts for {noise} of this difference: nothing in it can be told from noise.</source>
+        <translation>Das Runden allein erklärt {noise} dieses Unterschieds: Nichts darin ist von Rauschen zu unterscheiden.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
+        <source>Rounding was not measured here; a run with both models at hand measures it.</source>
+        <translation>Das Runden wurde hier nicht gemessen; ein Lauf mit beiden Modellen misst es.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
+        <source>This assumes that the fine-tune was computed in higher precision from the original as stored and rounded once.</source>
+        <translation>Das setzt voraus, dass das feinabgestimmte Modell in höherer Genauigkeit aus dem Original, wie es gespeichert ist, berechnet und einmal gerundet wurde.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
+        <source>all noise</source>
+        <translation>nur Rauschen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
+        <source>keeps {plain} of the stored difference, in which nothing can be told from rounding</source>
+        <translation>erhält {plain} des gespeicherten Unterschieds, in dem nichts von Rundung zu unterscheiden ist</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
+        <source>keeps {real} of the real change ({plain} of the stored difference; {noise} of it is rounding)</source>
+        <translation>erhält {real} der echten Änderung ({plain} des gespeicherten Unterschieds; {noise} davon sind Rundung)</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
+        <source>not measured</source>
+        <translation>nicht gemessen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
+        <source>{noise} noise, {real} of the real change kept</source>
+        <translation>{noise} Rauschen, {real} der echten Änderung erhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
+        <source>{noise} of this difference is the error of storing the numbers with so few digits, not change.</source>
+        <translation>{noise} dieses Unterschieds sind der Fehler, der beim Speichern der Zahlen mit so wenigen Stellen entsteht, keine Änderung.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
+        <source>{real} of the real change is kept.</source>
+        <translation>{real} der echten Änderung sind erhalten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
+        <source>{real} of the real change is kept; the true share is between {low} and {high}.</source>
+        <translation>{real} der echten Änderung sind erhalten; der wahre Anteil liegt zwischen {low} und {high}.</translation>
+    </message>
+</context>
+<context>
     <name>originals</name>
     <message>
         <location filename="../../app/text/original_search.py"/>
@@ -6466,8 +6544,18 @@
     </message>
     <message>
         <location filename="../../app/widgets/queue/texts.py"/>
+        <source>Keeps {mean} as stored; all of it rounding</source>
+        <translation>Erhält {mean} wie gespeichert; alles davon Rundung</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Keeps {mean}, weakest layer {worst}</source>
         <translation>Erhält {mean}, schwächste Schicht {worst}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue/texts.py"/>
+        <source>Keeps {real} of the real change, {mean} as stored</source>
+        <translation>Erhält {real} der echten Änderung, {mean} wie gespeichert</translation>
     </message>
     <message>
         <location filename="../../app/widgets/queue/texts.py"/>

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.text.headline import coverage_warning, kept_clause, together, unrelated_warning
+from app.text.noise import real_clause, real_sentence, real_sentences
 from app.text.notices import format_bytes, format_seconds, format_share
 from app.text.outputs import all_keep, names_of, shown_name, size_written
 from app.text.translation import translate, whole
@@ -133,7 +134,12 @@ class ResultCard:
 
     def tooltip(self) -> str:
         """All of it, a line each."""
-        lines = [*self._files(), *(line for check in self.checks.values() for line in check.lines), *self._warnings()]
+        lines = [
+            *self._files(),
+            *self._real(),
+            *(line for check in self.checks.values() for line in check.lines),
+            *self._warnings(),
+        ]
         weakest = self._weakest(NAMES_IN_TOOLTIP)
         if weakest:
             lines += [translate("result", "The layers that lost most, with the share they keep:"), *weakest]
@@ -161,10 +167,17 @@ class ResultCard:
             text.format(
                 name=shown_name(output.path),
                 size=format_bytes(output.size_bytes),
-                kept=kept_clause(output.mean_energy_retained, output.coverage),
+                kept=real_clause(output.mean_energy_retained, output.noise, output.coverage)
+                or kept_clause(output.mean_energy_retained, output.coverage),
             )
             for output in self.result.outputs
         ]
+
+    def _real(self) -> tuple[str, ...]:
+        """What of the first file's change is real, and what that assumes; nothing where rounding is no part of it."""
+        first = self.result.outputs[0]
+        real = real_sentence(first.mean_energy_retained, first.noise, first.coverage)
+        return (real, *real_sentences(first.noise)[1:]) if real and not self.checks else ()
 
     def _warnings(self) -> list[str]:
         """That the models may not belong together, or that too little was compared; the worst first."""

@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QStackedWidget
 
 from app.look.theme import Theme
+from app.text.noise import layer_words
 from app.text.translation import plural, translator, whole
 from app.widgets.basics.basics import Panel, let_shrink, text_label
 from app.widgets.change_map.canvas import ChangeCanvas, MapArea
@@ -233,7 +234,8 @@ class ChangeMap(Panel):
             return self.tr("{layer}: not finished yet").format(layer=short_name(name))
         text = self.tr("{layer}: changed {change}, {kept} of it kept")
         change, kept = change_text(row.relative_change), share_text(row.energy_retained)
-        return text.format(layer=short_name(name), change=change, kept=kept)
+        words = text.format(layer=short_name(name), change=change, kept=kept)
+        return "; ".join(part for part in (words, layer_words(row.noise)) if part)
 
     @Slot(int, bool)
     def _pick(self, cell: int, add: bool) -> None:

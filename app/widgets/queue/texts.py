@@ -9,6 +9,7 @@ from app.storage.job_queue import Job, JobResult, Jobs, JobState, QueueStore, co
 from app.storage.json_store import StoreTrouble
 from app.text.estimates import capital
 from app.text.headline import capital_clause, coverage_title, coverage_warning, unrelated_warning
+from app.text.noise import real_clause, real_sentence, real_sentences, real_share_text
 from app.text.notices import counted, format_bytes, format_seconds, format_share
 from app.text.outputs import files_counted, kept_range, names_of
 from app.text.programs import USUAL, Target
@@ -188,8 +189,10 @@ def failure_details(job: Job) -> str:
 
 def _of_result(result: JobResult) -> list[str]:
     """The sentence on what a file keeps, and what speaks against it."""
+    real = real_sentence(result.mean, result.noise, result.coverage)
     found = (
-        capital_clause(result.mean, result.coverage),
+        real or capital_clause(result.mean, result.coverage),
+        *(real_sentences(result.noise)[1:] if real else ()),
         unrelated_warning(result.large_changes),
         coverage_warning(result.coverage),
     )
@@ -211,8 +214,19 @@ def _written(result: JobResult) -> Outcome:
     if result.others:
         shares = [result.mean, *(other.mean for other in result.others)]
         return Outcome(capital(kept_range(min(shares), max(shares))), facts)
+    if real_clause(result.mean, result.noise, result.coverage):
+        return Outcome(_real(result), facts)
     kept = _tr("Keeps {mean}, weakest layer {worst}")
     return Outcome(kept.format(mean=format_share(result.mean), worst=format_share(result.worst)), facts)
+
+
+def _real(result: JobResult) -> str:
+    """Of a file of a difference that is partly rounding: the real change kept beside the plain share."""
+    real = None if result.noise is None or result.noise.all_noise else result.noise.real_energy_retained
+    if real is None:
+        return _tr("Keeps {mean} as stored; all of it rounding").format(mean=format_share(result.mean))
+    text = _tr("Keeps {real} of the real change, {mean} as stored")
+    return text.format(real=real_share_text(real), mean=format_share(result.mean))
 
 
 def _waiting(job: Job) -> Outcome:

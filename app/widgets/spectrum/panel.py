@@ -9,6 +9,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QGridLayout, QSizePolicy
 
 from app.look.theme import Theme
+from app.text.noise import layer_words
 from app.text.translation import plural, translator, whole
 from app.widgets.basics.basics import let_shrink, text_label
 from app.widgets.basics.legend import LegendEntry, Swatch
@@ -161,6 +162,8 @@ class SpectrumPanel(PlotPanel):
         if spectrum.known < last_rank_shown([spectrum]):
             text = self.tr("{known} of {full} values known")
             parts.append(text.format(known=whole(spectrum.known), full=whole(spectrum.full)))
+        noise = next((row.noise for row in self._shown if row.name == spectrum.name), None)
+        parts += [words for words in (layer_words(noise),) if words]
         hidden = sum(spectrum_of(row) is None for row in self._shown)
         self._show_name(parts[0], " \u00b7 ".join([*parts[1:], *self._whole_text(hidden)]))
         self.plot.setAccessibleDescription(" \u00b7 ".join([parts[0], self.plot.cut_text, *parts[1:]]))

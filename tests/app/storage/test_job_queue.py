@@ -28,6 +28,7 @@ from app.storage.job_queue import (
 )
 from app.storage.json_store import StoreTrouble
 from app.work.live_queue import LiveQueue, PassingQueue
+from engine.results import NoiseFigures
 from engine.settings import ExtractionSettings, HardwareSettings
 
 
@@ -139,6 +140,18 @@ def test_a_saved_queue_comes_back_as_it_was(home: Path) -> None:
     store = QueueStore()
     assert store.load() == full_queue_as(saved)
     assert store.problem is None
+
+
+def test_what_a_file_keeps_of_the_real_change_is_saved_and_older_queues_have_none(home: Path) -> None:
+    noise = NoiseFigures(0.19, 0.28, 0.99, (0.96, 1.0), None, 0.81)
+    result = JobResult(Path("/loras/x.safetensors"), 1, 0.8, 0.7, 41.0, noise=noise)
+    QueueStore().save((job("a", JobState.DONE, result=result),))
+    assert QueueStore().load()[0].result == result
+    file = home / "config" / "queue.json"
+    saved = json.loads(file.read_text(encoding="utf-8"))
+    del saved["jobs"][0]["result"]["noise"]
+    file.write_text(json.dumps(saved), encoding="utf-8")
+    assert QueueStore().load()[0].result == replace(result, noise=None)
 
 
 def full_queue_as(saved: dict[str, Any]) -> Jobs:

@@ -8,7 +8,7 @@ from fakes import layer_result
 
 from app.text.layer_csv import write_layers
 from engine.errors import EngineError, ErrorCode
-from engine.results import LayerResult
+from engine.results import LayerResult, NoiseFigures
 
 
 def rows() -> list[LayerResult]:
@@ -29,6 +29,22 @@ def test_numbers_come_back_to_the_last_digit(tmp_path: Path) -> None:
     assert second["name"] == 'odd, "quoted"\nname'
     assert (second["shape"], second["rank"], second["capped"]) == ("7", "", "true")
     assert float(first["compute_seconds"]) == 0.1
+
+
+def test_figures_of_rounding_are_columns_and_empty_where_there_are_none(tmp_path: Path) -> None:
+    first, second = rows()
+    known = replace(first, noise=NoiseFigures(0.1 + 0.2, 0.4, 2 / 3, (0.5, 0.75), 1 / 7, 0.7))
+    alone = replace(first, noise=NoiseFigures(0.95, 1.0, None, None, None, 0.0))
+    file = tmp_path / "layers.csv"
+    write_layers(file, [known, alone, second])
+    with file.open(newline="", encoding="utf-8") as stream:
+        found = list(csv.DictReader(stream))
+    figures = ["noise_share", "noise_share_both_sides", "real_energy_retained", "real_energy_retained_low"]
+    figures += ["real_energy_retained_high", "real_energy_retained_both_sides"]
+    assert [float(found[0][name]) for name in figures] == [0.1 + 0.2, 0.4, 2 / 3, 0.5, 0.75, 1 / 7]
+    assert [found[1][name] for name in figures] == ["0.95", "1.0", "", "", "", ""]
+    assert [found[2][name] for name in figures] == [""] * 6
+    assert [row["all_noise"] for row in found] == ["false", "true", ""]
 
 
 def test_an_older_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:

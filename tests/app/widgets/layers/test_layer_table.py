@@ -20,17 +20,34 @@ from app.widgets.layers.layer_model import COLUMN, COLUMNS, LayerModel, change_t
 from app.widgets.layers.layer_order import Show
 from app.widgets.layers.layer_table import LayersPanel
 from engine.analysis.quality import SHORT
-from engine.results import LayerResult
+from engine.results import LayerResult, NoiseFigures
 
 ASCENDING, DESCENDING = Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder
+
+
+def sorting_of_real(row: LayerResult) -> float:
+    if row.noise is None:
+        return -3.0
+    return -2.0 if row.noise.real_energy_retained is None else row.noise.real_energy_retained
+
+
 EXPECTED: dict[str, Callable[[LayerResult], Any]] = {
     "shape": lambda row: row.shape[0] * row.shape[1],
     "rank": lambda row: row.rank,
     "change": lambda row: row.relative_change,
     "kept": lambda row: row.energy_retained,
+    "noise": lambda row: -1.0 if row.noise is None else row.noise.noise_share,
+    "real": sorting_of_real,
     "error": lambda row: row.relative_error,
     "time": lambda row: row.seconds.total,
 }
+
+
+def rounding(share: float, real: float) -> NoiseFigures:
+    return NoiseFigures(share, 1.5 * share, real, (real - 0.02, min(1.0, real + 0.01)), real - 0.1, 0.5)
+
+
+ALL_OF_IT = NoiseFigures(0.95, 1.0, None, None, None, 0.0)
 
 
 def many_rows(count: int = 60) -> list[LayerResult]:
@@ -40,7 +57,8 @@ def many_rows(count: int = 60) -> list[LayerResult]:
         row = layer_result(f"diffusion_model.blocks.{number}.attn.weight", chance.random(), chance.choice((8, 16, 32)))
         shape = (chance.choice((64, 128)), 3072)
         seconds = replace(row.seconds, compute=chance.random())
-        rows.append(replace(row, shape=shape, relative_change=chance.random(), seconds=seconds))
+        noise = chance.choice((None, ALL_OF_IT, rounding(chance.random() / 2, chance.random())))
+        rows.append(replace(row, shape=shape, relative_change=chance.random(), seconds=seconds, noise=noise))
     chance.shuffle(rows)
     return rows
 
@@ -204,7 +222,7 @@ def test_copying_gives_a_table_with_titles(qtbot: QtBot, theme: Theme) -> None:
     copy.trigger()
     lines = [line.split("\t") for line in QGuiApplication.clipboard().text().splitlines()]
     assert [line[0] for line in lines] == ["Layer", *(f"diffusion_model.blocks.{n}.attn.weight" for n in (1, 2))]
-    assert {len(line) for line in lines} == {7}
+    assert {len(line) for line in lines} == {len(COLUMNS)}
 
 
 def test_the_button_saves_what_is_shown_in_its_order(
@@ -274,7 +292,7 @@ def test_columns_that_tell_least_go_where_there_is_no_room(room: int, dropped: t
     assert 110 <= shown["kept"] <= 160
 
 
-@pytest.mark.parametrize("width", [420, 600, 720, 900, 1300])
+@pytest.mark.parametrize("width", [420, 600, 720, 900, 1500])
 def test_every_column_shown_has_room_for_its_title_and_texts(qtbot: QtBot, theme: Theme, width: int) -> None:
     rows = [replace(row, shape=(1280, 2560, 3, 3)) if number == 37 else row for number, row in enumerate(many_rows())]
     panel = panel_with(qtbot, theme, rows)
@@ -288,9 +306,35 @@ def test_every_column_shown_has_room_for_its_title_and_texts(qtbot: QtBot, theme
         least = max(metrics.horizontalAdvance(text) for text in texts) + 2 * 11
         assert table.columnWidth(number) >= max(least, table.horizontalHeader().sectionSizeHint(number))
     assert table.columnWidth(COLUMN["name"]) >= LEAST_NAME
-    assert (len(shown) == len(COLUMNS)) == (width == 1300)
+    assert (len(shown) == len(COLUMNS)) == (width == 1500)
     scrolls = table.horizontalScrollBar().maximum() > 0
     assert scrolls == (sum(map(table.columnWidth, shown)) > table.viewport().width()) == (width == 420)
+
+
+def cell(panel: LayersPanel, name: str, key: str, role: Qt.ItemDataRole = Qt.ItemDataRole.DisplayRole) -> str:
+    model = panel.table.model()
+    return str(model.data(model.index(names(panel).index(name), COLUMN[key]), role))
+
+
+def test_noise_and_the_real_change_kept_stand_beside_the_share_with_what_they_assume(
+    qtbot: QtBot, theme: Theme
+) -> None:
+    known = replace(layer_result("a", 0.801), noise=rounding(0.2, 0.99))
+    alone, unknown = replace(layer_result("b", 0.3), noise=ALL_OF_IT), layer_result("c")
+    panel = panel_with(qtbot, theme, [known, alone, unknown])
+    assert [(cell(panel, name, "noise"), cell(panel, name, "real")) for name in "abc"] == [
+        ("20 %", "99.0 %"),
+        ("all noise", "all noise"),
+        ("not measured", "not measured"),
+    ]
+    tip = cell(panel, "a", "real", Qt.ItemDataRole.ToolTipRole)
+    assert "between 97.0 % and 100 %" in tip
+    assert "If the original had been rounded, too: 30 % noise, 89.0 % kept." in tip
+    assumed = "computed in higher precision from the original as stored and rounded once"
+    for name in "ab":
+        for key in ("noise", "real"):
+            assert assumed in cell(panel, name, key, Qt.ItemDataRole.ToolTipRole)
+    assert assumed not in cell(panel, "c", "real", Qt.ItemDataRole.ToolTipRole)
 
 
 def test_a_width_that_somebody_gave_a_column_stays(qtbot: QtBot, theme: Theme) -> None:
