@@ -43,8 +43,8 @@ def run_search(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any
 def search_object(search: OriginalSearch) -> dict[str, Any]:
     """The JSON of a search."""
     return {
-        "model": str(search.model.resolve()),
-        "best": str(search.best.path.resolve()) if search.best else None,
+        "model": str(search.model.absolute()),
+        "best": str(search.best.path.absolute()) if search.best else None,
         "margin": search.margin,
         "candidates": [_object(one) for one in search.candidates],
         "merge": {"explained": search.merge.explained} if search.merge else None,
@@ -58,7 +58,7 @@ def search_object(search: OriginalSearch) -> dict[str, Any]:
 def _object(candidate: Candidate) -> dict[str, Any]:
     interval = candidate.interval
     return {
-        "path": str(candidate.path.resolve()),
+        "path": str(candidate.path.absolute()),
         "relative_distance": candidate.relative_distance,
         "matched": candidate.matched,
         "coefficient": candidate.coefficient,
@@ -67,7 +67,7 @@ def _object(candidate: Candidate) -> dict[str, Any]:
         "related": not candidate.unrelated,
         "encoding": candidate.encoding,
         "within_rounding": candidate.within_rounding,
-        "copy_of": str(candidate.copy_of.resolve()) if candidate.copy_of else None,
+        "copy_of": str(candidate.copy_of.absolute()) if candidate.copy_of else None,
     }
 
 

@@ -30,7 +30,7 @@ from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
 from engine.checkpoints.collection import FoundModel, Trouble, UnusablePlace, models_under
 from engine.checkpoints.opening import open_checkpoint
-from engine.errors import EngineError, ErrorCode
+from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.models.pairing import PairedWeight, Pairing, pair
 from engine.planning.inspection import open_model, refuse_unreadable
 from engine.steps import ThreadWork, stoppable
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _FAR = 0.5  # relative change of a layer from which it is another one
 _ROUNDING = 0.3  # relative distance up to which a rounding alone may be the reason
 _NOISE = 1.1  # times the energy of its own rounding, that a quantised candidate may differ by without any change
+_LEAST_NOISE = 0.4  # the same, that it differs by at least where it is the model rounded
 _LEAST_MATCHED = 0.5  # of the compared parameters: a candidate with fewer is another model
 _NOT_MATCHING = (ErrorCode.NO_COMMON_WEIGHTS, ErrorCode.NO_USABLE_WEIGHTS)
 _TROUBLES = {Trouble.LINK_LOOP: SkipReason.LINK_LOOP, Trouble.DEAD_LINK: SkipReason.DEAD_LINK}
@@ -179,6 +180,11 @@ class _Search:
             self._skip(place.path, SkipReason.ERROR, _unreadable(place.path, error))
         except EngineError as error:
             self._skip(place.path, SkipReason.ERROR, error)
+        except Cancelled:
+            raise
+        except Exception as error:  # one odd file among a hundred must not cost the answer
+            detail = f"{type(error).__name__}: {error}"
+            self._skip(place.path, SkipReason.ERROR, EngineError(ErrorCode.INTERNAL, file=place.path, detail=detail))
 
     def keep(self) -> None:
         """Put the model's own sample into the index, and keep that within its bounds."""
@@ -192,8 +198,21 @@ class _Search:
     def found(self) -> OriginalSearch:
         """What there is to say of all candidates together."""
         known = sorted(self._candidates, key=lambda one: (one.distance, str(one.found.path)))
+        if known and known[0].matched_share < 1:
+            fuller = max(known[1 : 1 + MOST], key=lambda one: one.matched_share, default=known[0])
+            if fuller.matched_share > known[0].matched_share and _alike(known[0].sampled, fuller.sampled):
+                known.remove(fuller)  # the same model with more of it, such as a layer of another shape elsewhere
+                known.insert(0, fuller)
         candidates = [
-            Candidate(one.found.path, one.distance, one.matched, one.matched_share, one.changed_share, one.encoding)
+            Candidate(
+                one.found.path,
+                one.distance,
+                one.matched,
+                one.matched_share,
+                one.changed_share,
+                one.encoding,
+                one.quantised and _is_noise(one.squared, sum(one.sampled.noise)),
+            )
             for one in known
         ]
         merge = self._merge(known, candidates)
@@ -309,7 +328,8 @@ class _Search:
             kept = tuple(run for run, good in zip(rows, usable, strict=True) if good)
             sampled = _Sampled(kept, known.sampled.take(kept), tuple(known.sampled.energies[run] for run in kept))
             known, apart, size = replace(known, sampled=sampled), apart[usable], size[usable]
-        far = apart > _FAR**2 * np.where(size > 0, size, np.inf)
+        change = apart - np.minimum(known.sampled.noise, size / 2)  # not what a coarse encoding adds by itself
+        far = change > _FAR**2 * np.where(size > 0, size, np.inf)
         distance = math.sqrt(apart.sum() / size.sum()) if size.sum() > 0 else (0.0 if not apart.sum() else math.inf)
         if not math.isfinite(distance):
             return None
@@ -321,8 +341,17 @@ class _Search:
         return np.concatenate([self._runs[run] for run in rows])
 
     def _suspicious(self, known: _Known) -> bool:
-        """Whether a candidate may be the model itself, stored otherwise."""
-        return known.distance == 0 or (known.distance < _ROUNDING and known.forms != self._choice.forms)
+        """Whether a candidate may be the model itself, stored otherwise.
+
+        One of the two may be the other one rounded: then they differ by as much as that does. Where they differ by
+        less, the model was made from the candidate's own numbers, as by an adapter that was merged into them.
+        """
+        if known.distance == 0:
+            return True
+        if known.distance >= _ROUNDING or known.forms == self._choice.forms:
+            return False
+        fine, coarse = sorted((sum(known.sampled.noise), sum(self._noise[run] for run in known.sampled.rows)))
+        return known.squared <= 2 * fine or known.squared >= _LEAST_NOISE * coarse
 
     def _verdict_key(self, place: FoundModel) -> str:
         return f"verdict\n{self._own_key}\n{place.path.absolute()}"
@@ -423,6 +452,17 @@ class _Search:
         if len(self._choice.forms) != 1:
             return None
         return steps_of(values, self._choice.forms[0].rpartition("/")[2])
+
+
+def _is_noise(squared: float, noise: float) -> bool:
+    """Whether a difference is as large as rounding alone makes it."""
+    return _LEAST_NOISE * noise <= squared <= _NOISE * noise
+
+
+def _alike(one: _Sampled, other: _Sampled) -> bool:
+    """Whether all that two candidates have in common is the same."""
+    common = [rows for rows in one.rows if rows in other.places]
+    return 2 * len(common) >= len(one.rows) and np.array_equal(one.take(common), other.take(common))
 
 
 def _open_candidate(path: Path) -> Checkpoint:

@@ -3129,13 +3129,6 @@
     </message>
 </context>
 <context>
-    <name>WindowPlan</name>
-    <message>
-        <source>Little in common</source>
-        <translation type="vanished">Wenig gemeinsam</translation>
-    </message>
-</context>
-<context>
     <name>WindowQueue</name>
     <message>
         <location filename="../../app/window/queue_presenter.py"/>
@@ -3712,10 +3705,6 @@
         <location filename="../../app/text/errors.py"/>
         <source>Choose fp16 as the precision.</source>
         <translation>Als Genauigkeit fp16 wählen.</translation>
-    </message>
-    <message>
-        <source>Choose fp16 as the precision; {available} load it.</source>
-        <translation type="vanished">Als Genauigkeit fp16 wählen; {available} laden es.</translation>
     </message>
     <message>
         <location filename="../../app/text/error_variants.py"/>
@@ -4451,10 +4440,6 @@
         <location filename="../../app/text/error_variants.py"/>
         <source>{program} does not load factors in fp8.</source>
         <translation>{program} lädt keine Faktoren in fp8.</translation>
-    </message>
-    <message>
-        <source>{program} does not load factors in {dtype}.</source>
-        <translation type="vanished">{program} lädt keine Faktoren in {dtype}.</translation>
     </message>
     <message>
         <location filename="../../app/text/error_variants.py"/>
@@ -5478,10 +5463,6 @@
         <source>{count} of {all_layers} come from the run of {moment} that was stopped; the others follow.</source>
         <translation>{count} von {all_layers} stammen aus dem gestoppten Lauf vom {moment}; die übrigen folgen.</translation>
     </message>
-    <message>
-        <source>{count} of {of} layers changed by more than half of their weight. Is this the right original model?</source>
-        <translation type="vanished">{count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Ist das das richtige Originalmodell?</translation>
-    </message>
     <message numerus="yes">
         <location filename="../../app/text/notices.py"/>
         <source>{count} output channels of the original are not in the fine-tuned model and stay as they are</source>
@@ -5853,13 +5834,13 @@
     </message>
     <message>
         <location filename="../../app/text/original_search.py"/>
-        <source>{name} is the model itself and was left out.</source>
-        <translation>{name} ist das Modell selbst und wurde ausgelassen.</translation>
+        <source>{name} is the model in another form, but for rounding, and was left out.</source>
+        <translation>{name} ist das Modell in einer anderen Form, bis auf Rundung, und wurde ausgelassen.</translation>
     </message>
     <message>
         <location filename="../../app/text/original_search.py"/>
-        <source>{name} is the model rounded to another form and was left out.</source>
-        <translation>{name} ist das Modell, gerundet in einer anderen Form, und wurde ausgelassen.</translation>
+        <source>{name} is the model itself and was left out.</source>
+        <translation>{name} ist das Modell selbst und wurde ausgelassen.</translation>
     </message>
     <message>
         <location filename="../../app/text/original_search.py"/>
@@ -6305,10 +6286,6 @@
         <location filename="../../app/text/quality.py"/>
         <source>The rank limit of {limit} holds {layers} back. Try a limit of {rank}.</source>
         <translation>Der Höchstrang {limit} bremst {layers}. Einen Höchstrang von {rank} versuchen.</translation>
-    </message>
-    <message>
-        <source>The two models have little in common</source>
-        <translation type="vanished">Die beiden Modelle haben wenig gemeinsam</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -7037,10 +7014,6 @@
         <location filename="../../engine/settings.py"/>
         <source>Not layers</source>
         <translation>Ohne Schichten</translation>
-    </message>
-    <message>
-        <source>Number format of the file. fp16 suits nearly everything; a tensor that fp16 would damage is stored in fp32 and reported.</source>
-        <translation type="vanished">Zahlenformat der Datei. fp16 passt fast immer; ein Tensor, dem fp16 schaden würde, wird in fp32 gespeichert und gemeldet.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
