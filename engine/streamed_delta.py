@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -33,6 +34,8 @@ from engine.devices.buffer_pool import HostBuffer
 from engine.devices.memory_rules import PART_VALUES
 from engine.models.pairing import PairedWeight
 from engine.steps import check
+
+_Part = TypeVar("_Part", torch.Tensor, torch.Tensor | None)
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,33 @@ class UnreadPair(Pieces):
             return self._block((start, stop), (0, self.shape[1]))
         return self._block((0, self.shape[0]), (start, stop))
 
+    def steps(self, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """The steps of a part of both sides, float32, as `engine.checkpoints.steps.steps_of_sides` says.
+
+        Of the part that was read last they are formed without reading again, but for few forms.
+
+        Raises:
+            EngineError: see `Checkpoint.read_into`.
+        """
+        if self._weight.rounding is not None and self._weight.rounding.rounded == "finetuned":
+            found = self._timed(self._stored[1].steps, rows, columns)
+            return found, found
+        tuned, base = self._sides
+        return self._timed(tuned.steps, rows, columns), self._timed(base.steps, rows, columns)
+
+    def sides(self, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows and columns that both sides have, as they are to be subtracted, in any floating dtypes.
+
+        Valid until the next call. No more than these is read where the containers and encodings can do that.
+
+        Returns:
+            The fine-tuned side and the original, (rows, columns).
+
+        Raises:
+            EngineError: see `Checkpoint.read_into`.
+        """
+        return self._read(0, rows, columns), self._read(1, rows, columns)
+
     def only_rounded(self) -> bool:
         """Whether the sides differ by rounding alone and none is rounded before they are subtracted.
 
@@ -98,28 +128,6 @@ class UnreadPair(Pieces):
         tuned, base = self._stored
         pairs = {"finetuned": (tuned, base), "original": (base, tuned)}
         return any(self._same(RoundedSide(*pairs[side]), pairs[side][1]) for side in self._weight.rounding.tested)
-
-    def sides(self, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Rows and columns that both sides have, as they are to be subtracted, (rows, columns) in any floating dtype.
-
-        They are valid until the next call. Reads no more than these where the containers and encodings can do that.
-
-        Returns:
-            The fine-tuned side and the original; None where they differ by rounding alone and none is rounded before
-            they are subtracted.
-
-        Raises:
-            EngineError: see `Checkpoint.read_into`.
-        """
-        rounding = self._weight.rounding
-        if rounding is not None and self._weight.finetuned.shape == self._weight.original.shape:
-            tuned, base = self._stored
-            pairs = {"finetuned": (tuned, base), "original": (base, tuned)}
-            for one, other in (pairs[side] for side in rounding.tested):
-                ours = RoundedSide(one, other).block(rows, columns).to(torch.float32, copy=True)
-                if torch.equal(ours, other.block(rows, columns).to(torch.float32)):
-                    return None
-        return self._read(0, rows, columns), self._read(1, rows, columns)
 
     def _same(self, rounded: RoundedSide, other: Side) -> bool:
         rows, columns = self.shape
@@ -270,7 +278,7 @@ class UnreadPair(Pieces):
     def _read(self, side: int, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
         return self._timed(self._sides[side].block, rows, columns)
 
-    def _timed(self, read: Callable[..., torch.Tensor], *where: object) -> torch.Tensor:
+    def _timed(self, read: Callable[..., _Part], *where: object) -> _Part:
         started = time.perf_counter()
         part = read(*where)
         self.read_seconds += time.perf_counter() - started

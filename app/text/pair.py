@@ -185,6 +185,6 @@ def _nearly_identical(sample: PairSample) -> str:
         return text.format(count=whole(sample.changed), of=whole(sample.layers))
     text = _tr(
         "Nearly identical: a change of {share} is hardly more than what rounding to the stored numbers gives. "
-        "A fine-tuned model in finer numbers would hold more of it."
+        "In finer numbers the two would show more of it."
     )
     return text.format(share=percent(sample.relative_change))

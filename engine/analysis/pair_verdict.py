@@ -25,6 +25,11 @@ The estimate counts every number as rounded once. Where most are left unchanged 
 numbers that lay on the dtype's grid, three times the energy was found where half of it was rounding, see
 docs/benchmarks.md.
 """
+COARSE_ORIGINAL = 0.75, 1.5
+"""The same where the original is stored coarser, and its rounding is whole in the change.
+
+A model that was trained from the coarse numbers themselves changed less than these were rounded: the share is larger.
+"""
 FEW_LAYERS = 0.05
 """Where a smaller share of the layers changed, and no kind of layer did as a whole, two models are nearly the same."""
 
@@ -45,6 +50,7 @@ class PairSample:
         large: those that changed by more than `LARGE_CHANGE`, of the layers with factors, or of all where none has.
         rounding_share: of the energy of the change, how much rounding to the fine-tuned side's dtype explains; it can
             be more than 1. None where nothing changed or the dtype's steps are not known.
+        original_rounding_share: the same of the original's dtype, where that is the coarser one.
         read_bytes: of both models together.
     """
 
@@ -57,6 +63,7 @@ class PairSample:
     kinds_changed: bool
     large: LargeChange
     rounding_share: float | None
+    original_rounding_share: float | None
     read_bytes: int
 
     @property
@@ -70,8 +77,11 @@ class PairSample:
 
     @property
     def only_rounding(self) -> bool:
-        """Whether what changed is no larger than what rounding alone gives."""
-        return self.rounding_share is not None and self.rounding_share >= ALL_ROUNDING
+        """Whether what changed is hardly more than what rounding alone gives, of either side."""
+        if self.rounding_share is not None and self.rounding_share >= ALL_ROUNDING:
+            return True
+        low, high = COARSE_ORIGINAL
+        return self.original_rounding_share is not None and low <= self.original_rounding_share <= high
 
     @property
     def few_layers(self) -> bool:
@@ -90,5 +100,6 @@ class PairSample:
             "rounded": self.rounded,
             "large_changes": asdict(self.large),
             "rounding_share": self.rounding_share,
+            "original_rounding_share": self.original_rounding_share,
             "read_bytes": self.read_bytes,
         }

@@ -10,7 +10,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TypeVar
 
@@ -140,7 +140,10 @@ class _Part:
 
 @dataclass
 class _Findings:
-    """What was found so far; energies are squared norms, scaled to whole layers."""
+    """What was found so far; energies are squared norms, scaled to whole layers.
+
+    `rounding` has for either side what rounding explains, and the change of the layers where that is known.
+    """
 
     of: int
     layers: int = 0
@@ -151,30 +154,30 @@ class _Findings:
     read_bytes: int = 0
     change: float = 0.0
     original: float = 0.0
-    stepped_change: float = 0.0  # of the changed layers whose dtype's steps are known
-    rounding: float = 0.0  # what rounding explains of that
+    rounding: tuple[list[float], list[float]] = field(default_factory=lambda: ([0.0, 0.0], [0.0, 0.0]))
     large: dict[bool, list[int]] = field(default_factory=lambda: {True: [0, 0], False: [0, 0]})
     kinds: dict[str, list[int]] = field(default_factory=dict)
 
     def add(self, checkpoints: tuple[Checkpoint, Checkpoint], part: _Part) -> None:
         """Read the part of a layer, and count it."""
         check()
-        weight, pair = part.weight, UnreadPair(checkpoints, part.weight, self._note)
-        dtype = dtype_of(weight.finetuned)
-        sums = torch.zeros(3, dtype=torch.float64)  # of the change, the original, and rounding
+        weight = part.weight
+        pair = UnreadPair(checkpoints, weight, self._note)
+        alike = [UnreadPair(checkpoints, other, self._note) for other in _rounded(weight)]
+        sums = torch.zeros(4, dtype=torch.float64)  # of the change, the original, and either side's rounding
         numel, differs, rounded = 0, False, False
-        for rows, columns in part.areas:
-            numel += (rows[1] - rows[0]) * (columns[1] - columns[0])
-            sides = pair.sides(rows, columns)
-            if sides is None:
+        for area in part.areas:
+            numel += (area[0][1] - area[0][0]) * (area[1][1] - area[1][0])
+            if any(torch.equal(*_floats(other.sides(*area))) for other in alike):
                 rounded = True
                 continue
-            tuned, base = (side.to(torch.float32) for side in sides)
+            tuned, base = _floats(pair.sides(*area))
             differs = differs or not torch.equal(tuned, base)
-            steps = 0.0 if dtype is None else rounding_energy(tuned, torch_dtype(dtype) or torch.float32)
-            sums += torch.tensor([energy(tuned - base), energy(base), steps], dtype=torch.float64)
-        pair.free()
-        change, original, rounding = (sums * (weight.numel / numel)).tolist()
+            steps = [_rounding(tuned, weight.finetuned), _rounding(base, weight.original)]
+            sums += torch.tensor([energy(tuned - base), energy(base), *steps], dtype=torch.float64)
+        for found in (pair, *alike):
+            found.free()
+        change, original, *roundings = (sums * (weight.numel / numel)).tolist()
         self.layers, self.planned_bytes = self.layers + 1, self.planned_bytes + part.cost
         self.whole = self.whole and part.whole
         self.changed, self.rounded = self.changed + differs, self.rounded + (rounded and not differs)
@@ -183,8 +186,13 @@ class _Findings:
         if not math.isfinite(change + original):  # a run will name the values that are broken
             return
         self.change, self.original = self.change + change, self.original + original
-        if differs and dtype is not None:
-            self.stepped_change, self.rounding = self.stepped_change + change, self.rounding + rounding
+        if not differs:
+            return
+        for place, view in enumerate((weight.finetuned, weight.original)):
+            coarser = weight.rounding is not None and weight.rounding.coarser == "original"
+            if dtype_of(view) is not None and (place == 0 or coarser):
+                self.rounding[place][0] += roundings[place]
+                self.rounding[place][1] += change
 
     def sample(self) -> PairSample:
         """All of it."""
@@ -197,12 +205,34 @@ class _Findings:
             rounded=self.rounded,
             kinds_changed=any(of >= _WHOLE_KIND and 2 * changed > of for changed, of in self.kinds.values()),
             large=LargeChange(*self.large[any(self.large[True])]),
-            rounding_share=self.rounding / self.stepped_change if self.stepped_change else None,
+            rounding_share=_share(*self.rounding[0]),
+            original_rounding_share=_share(*self.rounding[1]),
             read_bytes=self.read_bytes,
         )
 
     def _note(self, count: int) -> None:
         self.read_bytes += count
+
+
+def _rounded(weight: PairedWeight) -> list[PairedWeight]:
+    """The weight with every side rounded as the other one is stored that may equal it then; see `Rounding.tested`."""
+    if weight.rounding is None or weight.finetuned.shape != weight.original.shape:
+        return []
+    return [replace(weight, rounding=replace(weight.rounding, rounded=side)) for side in weight.rounding.tested]
+
+
+def _floats(sides: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    return sides[0].to(torch.float32), sides[1].to(torch.float32)
+
+
+def _rounding(values: torch.Tensor, view: WeightView) -> float:
+    """What rounding to a side's dtype gives; 0 where it has none."""
+    dtype = dtype_of(view)
+    return 0.0 if dtype is None else rounding_energy(values, torch_dtype(dtype) or torch.float32)
+
+
+def _share(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
 
 
 def _count(counts: list[int], true: bool) -> None:

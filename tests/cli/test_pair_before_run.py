@@ -10,7 +10,7 @@ from model_files import Tensors, matrices, random_tensor, save_model
 
 SAMPLE_KEYS = [
     "relative_change", "verdict", "layers", "of", "whole", "changed", "rounded", "large_changes", "rounding_share",
-    "read_bytes",
+    "original_rounding_share", "read_bytes",
 ]  # fmt: skip
 UNRELATED = "Warning: These two are probably not a model and its original: 5 of 5 layers looked at"
 

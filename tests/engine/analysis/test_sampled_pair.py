@@ -167,6 +167,27 @@ def test_a_change_below_what_the_dtype_resolves_is_nearly_identical(
     assert (noise > 0.5) == (verdict is PairVerdict.NEARLY_IDENTICAL)
 
 
+FP8 = torch.float8_e4m3fn
+
+
+@pytest.mark.parametrize("size", [0.0, 0.002, 0.05])
+def test_the_rounding_of_a_coarser_original_is_not_taken_for_a_change(size: float, tmp_path: Path) -> None:
+    base = {name: 10 * weight for name, weight in model().items()}
+    coarse = {name: weight.to(torch.float32).to(FP8).double() for name, weight in base.items()}
+    tuned = changed(base, size) if size else {name: weight * (1 + 1e-4) for name, weight in base.items()}
+    found = sample(saved(tmp_path, tuned, base, (torch.bfloat16, FP8)))
+    noise = true_change(coarse, base) / true_change(tuned, coarse)
+    assert found.verdict is (PairVerdict.NEARLY_IDENTICAL if size < 0.01 else PairVerdict.RELATED)
+    assert (noise**2 > 0.7) == (size < 0.01)
+
+
+def test_a_change_trained_from_the_coarse_numbers_themselves_is_one(tmp_path: Path) -> None:
+    base = {name: (10 * weight).to(torch.float32).to(FP8).double() for name, weight in model().items()}
+    found = sample(saved(tmp_path, changed(base, 0.01), base, (torch.float32, FP8)))
+    assert found.verdict is PairVerdict.RELATED
+    assert found.relative_change == pytest.approx(0.01, rel=0.15)
+
+
 @pytest.mark.parametrize("dtype", [*DTYPES, torch.float8_e4m3fn, torch.float8_e5m2])
 def test_the_energy_of_rounding_is_that_of_rounded_numbers(dtype: torch.dtype) -> None:
     exact = 0.02 * random_tensor(400, 400, seed=3).double()
