@@ -16,6 +16,8 @@ from typing import TypeVar
 import torch
 
 from engine.checkpoints import Checkpoint
+from engine.checkpoints.rounded import one_dtype
+from engine.checkpoints.rounding import grid_of
 from engine.checkpoints.sides import AnySide, RoundedSide, Side, as_matrix
 from engine.decompose.delta import (
     SAFE_SQUARES,
@@ -28,7 +30,9 @@ from engine.decompose.delta import (
     subtract_in_cache,
     total_of_rows,
 )
+from engine.decompose.noise_model import NoiseModel, model_noise
 from engine.decompose.pieces import Pieces
+from engine.decompose.rounding_noise import Grids, RoundingMeter, RoundingSums
 from engine.decompose.workspace import CHUNK_BYTES
 from engine.devices.buffer_pool import HostBuffer
 from engine.devices.memory_rules import PART_VALUES
@@ -46,6 +50,22 @@ class MeasuredDelta:
     energy: float
     original_energy: float
     grown_energy: float = 0.0
+    noise: NoiseModel | None = None
+
+
+def meter_of(weight: PairedWeight, shape: tuple[int, int]) -> RoundingMeter:
+    """What measures the rounding of a weight's sides as they are subtracted.
+
+    Args:
+        weight: with the way in which its sides are compared.
+        shape: rows and columns of what both have.
+    """
+    grids = Grids(grid_of(weight.finetuned, weight.original, weight.rounding))
+    tuned, base = one_dtype(weight.finetuned), one_dtype(weight.original)
+    finer = 1.0
+    if grids is Grids.BOTH and tuned is not None and base is not None:  # the numbers are no longer in their dtype
+        finer = torch.finfo(base).eps / torch.finfo(tuned).eps
+    return RoundingMeter(shape, grids, finer=finer)
 
 
 class UnreadPair(Pieces):
@@ -81,6 +101,8 @@ class UnreadPair(Pieces):
         )
         self._common = self.shape if weight.common is None else as_matrix(weight.common)
         self._values: torch.Tensor | None = None
+        self._meter: RoundingMeter | None = None
+        self._rounding: RoundingSums | None = None
 
     def piece(self, start: int, stop: int) -> torch.Tensor:
         """See `Pieces.piece`."""
@@ -146,7 +168,7 @@ class UnreadPair(Pieces):
         Raises:
             EngineError: see `Checkpoint.read_into`.
         """
-        return MeasuredDelta(self, *self._over(None), self._grown_energy())
+        return MeasuredDelta(self, *self._over(None), self._grown_energy(), self._noise())
 
     def filled(self, memory: HostBuffer) -> Delta:
         """The delta whole, in the shape of the original, with its norm: what `engine.decompose.delta.subtract` gives.
@@ -159,7 +181,7 @@ class UnreadPair(Pieces):
         """
         count = self.shape[0] * self.shape[1]
         flat = memory.take(4 * count).view(torch.float32)
-        return Delta(flat.view(self._weight.shape), *self._over(flat), self._grown_energy())
+        return Delta(flat.view(self._weight.shape), *self._over(flat), self._grown_energy(), self._noise())
 
     def broken_file(self) -> Path:
         """The file with the first value that is NaN or infinite: one of the fine-tuned model's, else the original's."""
@@ -177,12 +199,14 @@ class UnreadPair(Pieces):
 
     def _over(self, flat: torch.Tensor | None) -> tuple[float, float]:
         """The squared norms of the delta and of the original, as `subtract` measures them; `flat` is filled."""
+        self._meter = meter = meter_of(self._weight, self._common)
         if self._weight.common is not None:
             total, original = self._over_rows(flat)
         elif not all(side.plain for side in self._sides):
             total, original = self._over_turned(flat)
         else:
             total, original = self._over_values(flat)
+        self._meter, self._rounding = None, meter.sums()
         low, high = SAFE_SQUARES
         if not (low < total < high or math.isnan(total)) or not (low < original < high or math.isnan(original)):
             total, original = self._again(total, original)
@@ -196,6 +220,8 @@ class UnreadPair(Pieces):
             stop = min(count, start + PART_VALUES)
             tuned, base = (self._timed(side.values, start, stop) for side in self._sides)
             into = self._memory(stop - start) if flat is None else flat[start:stop]
+            assert self._meter is not None, "the delta is gone over"
+            self._meter.add(start, tuned, base)
             total, original = subtract_in_cache(tuned, base, into, total, original)
         return total, original
 
@@ -255,6 +281,9 @@ class UnreadPair(Pieces):
         if common and breadth:  # the smaller side ends before rows and columns without a counterpart
             part = (rows[0], rows[0] + common), (columns[0], columns[0] + breadth)
             ours, theirs = self._read(0, *part), self._read(1, *part)
+            if self._meter is not None:
+                own, other = (None if found is None else found.reshape(-1) for found in self.steps(*part))
+                self._meter.add(rows[0] * self._common[1], ours.reshape(-1), theirs.reshape(-1), own, other)
             if breadth == width:
                 subtract_in_cache(ours.reshape(-1), theirs.reshape(-1), values[:common].view(-1))
             else:
@@ -262,6 +291,10 @@ class UnreadPair(Pieces):
         values[common:] = 0.0
         values[:, breadth:] = 0.0
         return values
+
+    def _noise(self) -> NoiseModel | None:
+        """What of the delta that was gone over is rounding."""
+        return None if self._rounding is None else model_noise(self._rounding)
 
     def _grown_energy(self) -> float:
         """What `subtract` measures of the fine-tuned side beyond the common part."""
