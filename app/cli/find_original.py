@@ -20,6 +20,7 @@ from app.text.original_search import (
 from engine.analysis.candidates import ITSELF, Candidate, OriginalSearch, SearchProgress, SkipReason
 from engine.analysis.original_search import find_original
 from engine.cancel import CancelToken
+from engine.errors import Cancelled
 
 _SHOWN = 8  # candidates, the nearest
 
@@ -29,12 +30,15 @@ def run_search(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any
     console = Console()
     found: OriginalSearch | None = None
     search = find_original(parsed.model, parsed.folders, open_samples(), cancel)
-    with console.counting("looking", None) as step, closing(search) as events:
-        for event in events:
-            if not isinstance(event, SearchProgress):
-                found = event
-            elif event.total is not None:
-                step(event.path.name, event.total)
+    try:
+        with console.counting("looking", None) as step, closing(search) as events:
+            for event in events:
+                if not isinstance(event, SearchProgress):
+                    found = event
+                elif event.total is not None:
+                    step(event.path.name, event.total)
+    except Cancelled as stopped:
+        raise Cancelled("What was compared is remembered; the same command goes on from there.") from stopped
     assert found is not None, "a search ends with what it found or an exception"
     _print(console, found, parsed.json)
     return search_object(found)

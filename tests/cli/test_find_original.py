@@ -147,5 +147,6 @@ def test_ctrl_c_ends_it_cleanly_and_the_next_search_goes_on(
         said = call("find-original", tuned, folder, "--json")
     assert said.code == cli.CANCELLED
     assert said.json["error"]["code"] == "cancelled"
+    assert "the same command goes on from there" in said.err
     assert "Traceback" not in said.err
     assert call("find-original", tuned, folder, "--json").json["from_index"] == 1
