@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from app.cli.profiles import profile_name
 from app.cli.progress import Console, RunDisplay
 from app.storage.decompositions import open_store
 from app.storage.profiles import ProfileStore
+from app.storage.speeds import SpeedStore, method_of
+from app.text.estimates import memory_used
 from app.text.headline import (
     absent_sentences,
     compared_title,
@@ -31,6 +34,7 @@ from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, VerifyProgress
 from engine.formats.programs import program_titles
+from engine.planning.estimates import seconds_for, workload
 from engine.planning.inspection import ModelSummary, inspect_lora
 from engine.planning.output import Output
 from engine.planning.plan import Plan
@@ -76,9 +80,11 @@ def run_extraction(
     """Plan and run on a terminal, showing progress; `also` are the settings of further files."""
     plan = session.plan(settings, hardware, output_dir, also)
     _print_left_out(console, plan)
+    speeds = SpeedStore()
     result: ExtractionResult | None = None
     try:
-        with RunDisplay(console) as display, closing(session.extract(plan, cancel)) as events:
+        expected = partial(_expected, speeds, session, plan)
+        with RunDisplay(console, expected) as display, closing(session.extract(plan, cancel)) as events:
             for event in events:
                 display.show(event)
                 if isinstance(event, Finished):
@@ -89,8 +95,16 @@ def run_extraction(
         done = f"{display.kept} of {counted(len(plan.layers), 'layer')} are kept; the same command goes on from there."
         raise Cancelled(done) from stopped
     assert result is not None, "a run ends with Finished or an exception"
+    with suppress(OSError):
+        speeds.learn(display.device_title, plan, result)
     _print_result(console, plan, result)
     return result
+
+
+def _expected(speeds: SpeedStore, session: Session, plan: Plan, device_title: str) -> float | None:
+    """The seconds that a run takes by what earlier runs on the device taught; None where there were none like it."""
+    speed = speeds.find(device_title, method_of(plan.widest))
+    return None if speed is None else seconds_for(workload(plan, session.kept(plan)), speed)
 
 
 def extraction_object(result: ExtractionResult) -> dict[str, Any]:
@@ -125,6 +139,8 @@ def extraction_object(result: ExtractionResult) -> dict[str, Any]:
         "size_bytes": first["size_bytes"],
         "peak_device_bytes": result.peak_device_bytes,
         "peak_rss_bytes": result.peak_rss_bytes,
+        "promised_device_bytes": result.promised_device_bytes or None,
+        "layers_planned": result.layers_looked_at,
         "layers_kept": result.layers_reused,
         "read_bytes": result.read_bytes,
         "copied_bytes": result.copied_bytes,
@@ -349,6 +365,11 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
         clause, worst = kept_clause(written.mean_energy_retained, written.coverage), written.worst_energy_retained
         size, layers = format_bytes(written.size_bytes), counted(len(written.rows), "layer")
         console.line(f"  {written.path}: {size}, {clause}, the weakest of {layers} {format_share(worst)}.")
+    memory = memory_used(result)
+    if memory:
+        console.line(f"Held {memory}.")
+    if result.layers_reused:
+        console.line(f"{result.layers_reused} of {counted(result.layers_looked_at, 'layer')} came from earlier runs.")
     for warning in filter(None, (unrelated_warning(result.large_changes), compared_title(output.coverage))):
         console.warning(warning)
     if output.strength != 1.0:

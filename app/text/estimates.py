@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from app.text.notices import counted, format_bytes
+from app.text.notices import counted, format_bytes, format_seconds
 from app.text.translation import marked, translate, whole
+from engine.events import Progress
 from engine.planning.estimates import Amount, Estimate, Problem, ProblemCode
+from engine.results import ExtractionResult
 
 PROBLEMS: dict[ProblemCode, tuple[str, str]] = {
     # what does not fit, what to do; filled in from the problem's data
@@ -53,6 +55,35 @@ def about_seconds(seconds: float) -> str:
     if hours >= 10 or rest == 0:
         return translate("estimate", "about {hours} h").format(hours=round(minutes / 60))
     return translate("estimate", "about {hours} h {minutes} min").format(hours=hours, minutes=rest)
+
+
+OVER = 1.25  # times the estimate: from there on a run is said to take longer than that
+
+
+def time_parts(progress: Progress, expected: float | None) -> list[str]:
+    """``12 s gone``, ``48 s left``, and that it takes longer than it was estimated to, where it does.
+
+    Args:
+        progress: of the run.
+        expected: its seconds as they were estimated before it; None where they were not.
+    """
+    parts = [translate("estimate", "{time} gone").format(time=format_seconds(progress.elapsed))]
+    if progress.remaining is not None:
+        parts.append(translate("estimate", "{time} left").format(time=format_seconds(progress.remaining)))
+    if expected is not None and progress.elapsed + (progress.remaining or 0.0) > max(5.0, OVER * expected):
+        parts.append(translate("estimate", "longer than estimated ({time})").format(time=about_seconds(expected)))
+    return parts
+
+
+def memory_used(result: ExtractionResult) -> str:
+    """``1.2 of at most 2.3 GB of memory``: what a run held at most, beside what its plan promised; empty if unknown."""
+    used, promised = result.peak_device_bytes, result.promised_device_bytes
+    if not promised or not used:
+        return ""
+    text = translate("estimate", "{amount} of memory")
+    if used > promised:
+        text = translate("estimate", "{amount} of memory, more than promised")
+    return text.format(amount=_of_at_most(used, promised))
 
 
 def files_at_most(size_bytes: int, files: int = 1) -> str:
@@ -130,16 +161,19 @@ _OF_MEMORY = (
 
 
 def _of(amount: Amount) -> str:
-    """``18 of 24 GB``: rounded, with the unit once where both have the same."""
-    needed, whole = (_rounded(count) for count in (amount.needed, amount.available or 0))
+    """``18.2 of 24.0 GB``: the unit once where both have the same."""
+    needed, whole = (format_bytes(count) for count in (amount.needed, amount.available or 0))
     number, _, unit = needed.partition(" ")
     if unit == whole.partition(" ")[2]:
         needed = number
     return translate("estimate", "{needed} of {whole}").format(needed=needed, whole=whole)
 
 
-def _rounded(count: int) -> str:
-    return f"{round(count / 1e9)} GB" if 9.95e9 <= count < 1e12 else format_bytes(count)
+def _of_at_most(used: int, promised: int) -> str:
+    number, whole = format_bytes(used), format_bytes(promised)
+    if number.partition(" ")[2] == whole.partition(" ")[2]:
+        number = number.partition(" ")[0]
+    return translate("estimate", "{used} of at most {promised}").format(used=number, promised=whole)
 
 
 def _line(text: str, amount: Amount) -> str:

@@ -198,14 +198,22 @@
         <translation>{kept} von {layers} stammen aus früheren Läufen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/run/batch_panel.py"/>
         <source>{stage} 0 s</source>
-        <translation>{stage} 0 s</translation>
+        <translation type="vanished">{stage} 0 s</translation>
     </message>
     <message>
         <location filename="../../app/widgets/run/batch_panel.py"/>
+        <source>{stage} {percent} %</source>
+        <translation>{stage} {percent} %</translation>
+    </message>
+    <message>
         <source>{stage} {time} ({percent} %)</source>
-        <translation>{stage} {time} ({percent} %)</translation>
+        <translation type="vanished">{stage} {time} ({percent} %)</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/run/batch_panel.py"/>
+        <source>{time} of {total}, added up over layers that are worked on side by side</source>
+        <translation>{time} von {total}, über Schichten summiert, an denen nebeneinander gearbeitet wird</translation>
     </message>
 </context>
 <context>
@@ -316,14 +324,12 @@
         <translation>{quality} · {verdict}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{time} gone</source>
-        <translation>{time} vergangen</translation>
+        <translation type="vanished">{time} vergangen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{time} left</source>
-        <translation>noch {time}</translation>
+        <translation type="vanished">noch {time}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
@@ -4524,6 +4530,11 @@
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
+        <source>longer than estimated ({time})</source>
+        <translation>länger als geschätzt ({time})</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
         <source>svd_lowrank or a lower rank needs less.</source>
         <translation>svd_lowrank oder ein niedrigerer Rang braucht weniger.</translation>
     </message>
@@ -4536,6 +4547,16 @@
         <location filename="../../app/text/estimates.py"/>
         <source>under 5 s</source>
         <translation>unter 5 s</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
+        <source>{amount} of memory</source>
+        <translation>{amount} Speicher</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
+        <source>{amount} of memory, more than promised</source>
+        <translation>{amount} Speicher, mehr als zugesagt</translation>
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
@@ -4561,6 +4582,21 @@
         <location filename="../../app/text/estimates.py"/>
         <source>{needed} of {whole}</source>
         <translation>{needed} von {whole}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
+        <source>{time} gone</source>
+        <translation>{time} vergangen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
+        <source>{time} left</source>
+        <translation>noch {time}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
+        <source>{used} of at most {promised}</source>
+        <translation>{used} von höchstens {promised}</translation>
     </message>
 </context>
 <context>

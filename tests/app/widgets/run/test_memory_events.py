@@ -246,21 +246,28 @@ def test_the_items_of_the_plot_are_made_once(panel: RunPanel) -> None:
     assert len(panel.memory.plot.getPlotItem().items) == before
 
 
-def test_the_stages_are_told_in_seconds_and_shares(panel: RunPanel) -> None:
+def test_the_stages_are_told_as_shares_and_their_sums_over_layers_in_a_tooltip(panel: RunPanel) -> None:
     panel.take(BatchDone(0, ("a",), StageSeconds(1.0, 0.5, 6.0, 0.5), 0, 0))
     panel.take(BatchDone(1, ("b",), StageSeconds(1.0, 0.5, 6.0, 0.5), 0, 0))
     panel.take(Finished(replace(RESULT, waited_share=0.021)))
     texts = {stage: entry.text() for stage, entry in panel.batches.stages.items()}
-    assert texts["read"] == "read 2.0 s (12 %)"
-    assert texts["compute"] == "compute 12 s (75 %)"
+    assert texts["read"] == "read 12 %"
+    assert texts["compute"] == "compute 75 %"
+    assert panel.batches.stages["compute"].toolTip().startswith("12 s of 16 s, added up over layers")
     assert "mean 8.0 s" in panel.batches.detail.text()
     assert "the device waited 2.1 % of the time for data" in panel.batches.detail.text()
+
+
+def test_a_batch_is_said_to_take_what_the_clock_shows_not_the_sum_over_its_layers(panel: RunPanel) -> None:
+    panel.take(BatchDone(0, ("a", "b", "c"), StageSeconds(2.0, 0.0, 6.0, 0.0), 0, 0, wall_seconds=3.0))
+    panel.take(Finished(RESULT))
+    assert "mean 3.0 s" in panel.batches.detail.text()
 
 
 def test_a_stage_that_the_device_does_not_need_takes_no_time(panel: RunPanel) -> None:
     panel.take(BatchDone(0, ("a",), StageSeconds(1.0, 0.0, 6.0, 0.5), 0, 0))
     panel.take(Finished(RESULT))
-    assert panel.batches.stages["upload"].text() == "upload 0 s"
+    assert panel.batches.stages["upload"].text() == "upload 0 %"
 
 
 def test_batches_that_are_only_written_have_no_bar_and_do_not_lower_the_mean(panel: RunPanel) -> None:
@@ -269,12 +276,17 @@ def test_batches_that_are_only_written_have_no_bar_and_do_not_lower_the_mean(pan
     panel.take(Finished(RESULT))
     assert len(panel.batches.plot._batches) == 1
     assert "mean 8.0 s" in panel.batches.detail.text()
-    assert panel.batches.stages["write"].text() == "write 1.0 s (12 %)"
+    assert panel.batches.stages["write"].text() == "write 12 %"
 
 
 def test_layers_that_needed_no_work_are_counted_at_the_end(panel: RunPanel) -> None:
     panel.take(Finished(replace(RESULT, layers_reused=5)))
     assert "5 of 12 layers came from earlier runs" in panel.batches.detail.text()
+
+
+def test_layers_that_came_from_earlier_runs_are_counted_of_all_that_were_looked_at(panel: RunPanel) -> None:
+    panel.take(Finished(replace(RESULT, layers_reused=15, layers_planned=16)))
+    assert "15 of 16 layers came from earlier runs" in panel.batches.detail.text()
 
 
 def test_a_run_without_any_work_says_nothing_of_waiting(panel: RunPanel) -> None:
