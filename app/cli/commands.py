@@ -16,7 +16,7 @@ from app.cli.progress import Console, RunDisplay
 from app.storage.decompositions import open_store
 from app.storage.profiles import ProfileStore
 from app.storage.speeds import SpeedStore, method_of
-from app.text.estimates import memory_used
+from app.text.estimates import memory_sentence
 from app.text.headline import (
     absent_sentences,
     compared_title,
@@ -365,9 +365,9 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
         clause, worst = kept_clause(written.mean_energy_retained, written.coverage), written.worst_energy_retained
         size, layers = format_bytes(written.size_bytes), counted(len(written.rows), "layer")
         console.line(f"  {written.path}: {size}, {clause}, the weakest of {layers} {format_share(worst)}.")
-    memory = memory_used(result)
+    memory = memory_sentence(result)
     if memory:
-        console.line(f"Held {memory}.")
+        console.line(f"{memory}.")
     if result.layers_reused:
         console.line(f"{result.layers_reused} of {counted(result.layers_looked_at, 'layer')} came from earlier runs.")
     for warning in filter(None, (unrelated_warning(result.large_changes), compared_title(output.coverage))):

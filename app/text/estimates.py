@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from app.text.notices import counted, format_bytes, format_seconds
 from app.text.translation import marked, translate, whole
 from engine.events import Progress
@@ -76,14 +78,25 @@ def time_parts(progress: Progress, expected: float | None) -> list[str]:
 
 
 def memory_used(result: ExtractionResult) -> str:
-    """``1.2 of at most 2.3 GB of memory``: what a run held at most, beside what its plan promised; empty if unknown."""
+    """``1.2 of 2.3 GB memory``: what a run held at most, of what its plan promised; empty where that is unknown."""
     used, promised = result.peak_device_bytes, result.promised_device_bytes
     if not promised or not used:
         return ""
-    text = translate("estimate", "{amount} of memory")
-    if used > promised:
-        text = translate("estimate", "{amount} of memory, more than promised")
-    return text.format(amount=_of_at_most(used, promised))
+    return translate("estimate", "{amount} memory").format(amount=_of(Amount(used, promised)))
+
+
+def memory_sentence(result: ExtractionResult) -> str:
+    """``Memory: 1.2 GB used, at most 2.3 GB promised``: the same with room for it."""
+    used, promised = result.peak_device_bytes, result.promised_device_bytes
+    if not promised or not used:
+        return ""
+    text = translate("estimate", "Memory: {used} used, at most {promised} promised")
+    return text.format(used=format_memory(used), promised=format_memory(promised))
+
+
+def format_memory(count: int) -> str:
+    """A budget, or a device's memory, the same wherever it is said: ``1.2 GB``, from 10 GB on without a digit more."""
+    return f"{round(count / 1e9)} GB" if 9.95e9 <= count < 1e12 else format_bytes(count)
 
 
 def files_at_most(size_bytes: int, files: int = 1) -> str:
@@ -125,9 +138,11 @@ def estimate_lines(estimate: Estimate) -> list[str]:
     else:
         lines.append(translate("estimate", "Time: not known yet for this device"))
     if estimate.device is not None:
-        lines.append(_line(translate("estimate", "Device memory: at most {needed} of {available}"), estimate.device))
+        text = translate("estimate", "Device memory: at most {needed} of {available}")
+        lines.append(_line(text, estimate.device, format_memory))
     if estimate.host is not None:
-        lines.append(_line(translate("estimate", "Main memory: at most {needed}, {available} free"), estimate.host))
+        text = translate("estimate", "Main memory: at most {needed}, {available} free")
+        lines.append(_line(text, estimate.host, format_memory))
     lines.append(_line(translate("estimate", "LoRA file: at most {needed}, {available} free"), estimate.output))
     lines.append(
         _line(
@@ -140,7 +155,7 @@ def estimate_lines(estimate: Estimate) -> list[str]:
 def problem_text(problem: Problem) -> tuple[str, str]:
     """What does not fit, and what to do about it."""
     sizes = ("needed", "available", "budget")
-    values = {name: format_bytes(value) if name in sizes else value for name, value in problem.data.items()}
+    values = {name: format_memory(value) if name in sizes else value for name, value in problem.data.items()}
     if "name" in values:
         values["name"] = str(values["name"]).removeprefix("diffusion_model.").removesuffix(".weight")
     message, remedy = PROBLEMS[problem.code]
@@ -161,23 +176,14 @@ _OF_MEMORY = (
 
 
 def _of(amount: Amount) -> str:
-    """``18.2 of 24.0 GB``: the unit once where both have the same."""
-    needed, whole = (format_bytes(count) for count in (amount.needed, amount.available or 0))
+    """``18 of 24 GB``: rounded, with the unit once where both have the same."""
+    needed, whole = (format_memory(count) for count in (amount.needed, amount.available or 0))
     number, _, unit = needed.partition(" ")
     if unit == whole.partition(" ")[2]:
         needed = number
     return translate("estimate", "{needed} of {whole}").format(needed=needed, whole=whole)
 
 
-def _of_at_most(used: int, promised: int) -> str:
-    number, whole = format_bytes(used), format_bytes(promised)
-    if number.partition(" ")[2] == whole.partition(" ")[2]:
-        number = number.partition(" ")[0]
-    return translate("estimate", "{used} of at most {promised}").format(used=number, promised=whole)
-
-
-def _line(text: str, amount: Amount) -> str:
-    available = (
-        translate("estimate", "an unknown amount") if amount.available is None else format_bytes(amount.available)
-    )
-    return text.format(needed=format_bytes(amount.needed), available=available)
+def _line(text: str, amount: Amount, size: Callable[[int], str] = format_bytes) -> str:
+    available = translate("estimate", "an unknown amount") if amount.available is None else size(amount.available)
+    return text.format(needed=size(amount.needed), available=available)

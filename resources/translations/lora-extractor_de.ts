@@ -1514,6 +1514,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/run/memory_panel.py"/>
+        <source>limit {percent} %</source>
+        <translation>Grenze {percent} %</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>limit {percent} %, {size}</source>
         <translation>Grenze {percent} %, {size}</translation>
     </message>
@@ -1559,6 +1564,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/run/memory_panel.py"/>
+        <source>{title} · this run {run} of {total} free before · peak {peak}</source>
+        <translation>{title} · dieser Lauf {run} von {total}, die frei waren · Spitze {peak}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>{title} · this run {run} · peak {peak} · in use {used} of {total}</source>
         <translation>{title} · dieser Lauf {run} · Spitze {peak} · belegt {used} von {total}</translation>
     </message>
@@ -1571,6 +1581,16 @@
         <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>{title} · this run: peak {peak} of {total} budget</source>
         <translation>{title} · dieser Lauf: Spitze {peak}, Budget {total}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
+        <source>{title} · this run: peak {peak} of {total} free before</source>
+        <translation>{title} · dieser Lauf: Spitze {peak} von {total}, die frei waren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
+        <source>{words} · at most {promised} promised</source>
+        <translation>{words} · höchstens {promised} zugesagt</translation>
     </message>
 </context>
 <context>
@@ -4460,6 +4480,11 @@
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
+        <source>Memory: {used} used, at most {promised} promised</source>
+        <translation>Speicher: {used} genutzt, höchstens {promised} zugesagt</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
         <source>No room to keep finished layers in case of a stop: {needed} needed, {available} free.</source>
         <translation>Zu wenig Platz, um fertige Schichten für den Fall eines Stopps zu behalten: {needed} nötig, {available} frei.</translation>
     </message>
@@ -4550,13 +4575,16 @@
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
-        <source>{amount} of memory</source>
+        <source>{amount} memory</source>
         <translation>{amount} Speicher</translation>
     </message>
     <message>
-        <location filename="../../app/text/estimates.py"/>
+        <source>{amount} of memory</source>
+        <translation type="vanished">{amount} Speicher</translation>
+    </message>
+    <message>
         <source>{amount} of memory, more than promised</source>
-        <translation>{amount} Speicher, mehr als zugesagt</translation>
+        <translation type="vanished">{amount} Speicher, mehr als zugesagt</translation>
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
@@ -4594,9 +4622,8 @@
         <translation>noch {time}</translation>
     </message>
     <message>
-        <location filename="../../app/text/estimates.py"/>
         <source>{used} of at most {promised}</source>
-        <translation>{used} von höchstens {promised}</translation>
+        <translation type="vanished">{used} von höchstens {promised}</translation>
     </message>
 </context>
 <context>

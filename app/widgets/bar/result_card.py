@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from app.text.estimates import memory_used
+from app.text.estimates import memory_sentence, memory_used
 from app.text.headline import coverage_warning, kept_clause, together, unrelated_warning
 from app.text.notices import format_bytes, format_seconds, format_share
 from app.text.outputs import all_keep, names_of, shown_name, size_written
@@ -127,7 +127,12 @@ class ResultCard:
 
     def tooltip(self) -> str:
         """All of it, a line each."""
-        lines = [*self._files(), *(line for check in self.checks.values() for line in check.lines), *self._warnings()]
+        lines = [
+            *filter(None, (memory_sentence(self.result),)),
+            *self._files(),
+            *(line for check in self.checks.values() for line in check.lines),
+            *self._warnings(),
+        ]
         weakest = self._weakest(NAMES_IN_TOOLTIP)
         if weakest:
             lines += [translate("result", "The layers that lost most, with the share they keep:"), *weakest]

@@ -223,13 +223,12 @@ def an_estimate(**known: object) -> Estimate:
 
 def test_an_estimate_is_one_line_and_its_tooltip_has_everything() -> None:
     assert (
-        estimate_text(an_estimate(), 310_000_000)
-        == "About 50 s \u00b7 fits: 18.0 of 24.0 GB \u00b7 file: at most 310 MB"
+        estimate_text(an_estimate(), 310_000_000) == "About 50 s \u00b7 fits: 18 of 24 GB \u00b7 file: at most 310 MB"
     )
     assert estimate_text(an_estimate(seconds=None, device=None), 310_000_000) == "File: at most 310 MB"
     lines = estimate_lines(an_estimate())
     assert lines[0] == "Time: about 50 s, for 304 layers"
-    assert lines[2] == "Main memory: at most 2.0 GB, 30.0 GB free"
+    assert lines[2] == "Main memory: at most 2.0 GB, 30 GB free"
     assert "an unknown amount" in lines[-1]
 
 

@@ -32,6 +32,7 @@ from engine.events import (
     Planned,
 )
 from engine.results import ExtractionResult, StageSeconds
+from engine.settings import HardwareSettings
 
 OFFLOADED = Offloaded(
     2.0, "resident", "threshold", ("denoiser:double_blocks.3",), int(1.2 * GB), 7, "cuda:0", int(17.1 * GB)
@@ -145,8 +146,15 @@ def test_after_the_run_its_peak_is_told_instead_of_nothing(panel: RunPanel, devi
     panel.take(replace(PLANNED, device=device))
     panel.take(MemorySample(0.0, 7 * GB, 12 * GB, 24 * GB, 0))
     panel.take(MemorySample(1.0, 0, 3 * GB, 24 * GB, 0))
-    assert "this run: peak 7.0 GB of 24.0 GB" in panel.memory.detail.text()
+    assert "this run: peak 7.0 GB of 24 GB" in panel.memory.detail.text()
     assert "0 bytes" not in panel.memory.detail.text()
+
+
+def test_the_memory_that_was_promised_stands_beside_the_most_that_was_used(panel: RunPanel) -> None:
+    panel.take(replace(PLANNED, device="cpu", hardware=HardwareSettings(memory_budget=24 * GB)))
+    panel.take(MemorySample(0.0, 7 * GB, 12 * GB, 24 * GB, 0))
+    panel.take(Finished(replace(RESULT, promised_device_bytes=int(11.8 * GB))))
+    assert panel.memory.detail.text().endswith("peak 7.0 GB of 24 GB budget \u00b7 at most 12 GB promised")
 
 
 def test_each_kind_of_mark_has_a_shape_of_its_own() -> None:
@@ -234,7 +242,7 @@ def test_at_the_end_the_words_say_what_stays_and_that_nothing_is_read_ahead(pane
 
 
 def test_the_limit_is_said_in_percent_and_in_bytes(panel: RunPanel) -> None:
-    assert panel.memory.plot._limit.label.format == "limit 85 %, 20.4 GB"
+    assert panel.memory.plot._limit.label.format == "limit 85 %, 20 GB"
 
 
 def test_the_items_of_the_plot_are_made_once(panel: RunPanel) -> None:
