@@ -42,6 +42,7 @@ def main() -> int:
     parser.add_argument("--ranks", default="16,32,64,128")
     parser.add_argument("--without", default="", help="references to leave out, by name")
     parser.add_argument("--core", action="store_true", help="the decomposition alone, per shape, as well")
+    parser.add_argument("--device", default="cpu", help="for whole extractions: cpu, cuda:0, ...")
     parser.add_argument("--json", type=Path, default=Path("benchmark.json"))
     chosen = parser.parse_args()
     ranks = [int(rank) for rank in chosen.ranks.split(",")]
@@ -53,7 +54,7 @@ def main() -> int:
             for spectrum in chosen.spectra.split(","):
                 pair = apart(partial(write_pair, model, spectrum, Path(name)))
                 deltas = {key: delta for key, delta in apart(partial(deltas_of, *pair)).items() if _counts(key, delta)}
-                rows += _whole(model, spectrum, pair, deltas, ranks, references, Path(name))
+                rows += _whole(model, spectrum, pair, deltas, ranks, references, Path(name), chosen.device)
                 if chosen.core:
                     core += core_rows(model, spectrum, deltas, ranks, references)
     results = {"rows": [asdict(row) for row in rows], "core": [asdict(row) for row in core]}
@@ -74,8 +75,9 @@ def _whole(
     ranks: list[int],
     references: dict[str, Decompose],
     folder: Path,
+    device: str,
 ) -> list[Row]:
-    """Whole extractions, files in to file out."""
+    """Whole extractions on a device, files in to file out."""
     optima = apart(lambda: {name: squared_tails(delta) for name, delta in deltas.items()})
     rows: list[Row] = []
 
@@ -89,17 +91,17 @@ def _whole(
         rows.append(Row(model, spectrum, rank, contender, seconds, max(errors), sum(errors) / len(errors), peak))
         print(f"{model} {spectrum} rank {rank}: {contender} {seconds:.3f} s", file=sys.stderr, flush=True)
 
-    apart(partial(_ours, *pair, 8, "svd_linalg", folder))  # first use of every library
-    measure(FLOOR, 0, partial(_floor, *pair))
-    measure(QUANTILE_TITLE, 0, partial(_ours, *pair, 256, "svd_linalg", folder, "adaptive_quantile", QUANTILE))
+    apart(partial(_ours, *pair, 8, "svd_linalg", folder, device))  # first use of every library
+    measure(FLOOR, 0, partial(_floor, *pair, device))
+    measure(QUANTILE_TITLE, 0, partial(_ours, *pair, 256, "svd_linalg", folder, device, "adaptive_quantile", QUANTILE))
     for rank in ranks:
         for contender, algorithm in OURS.items():
-            measure(contender, rank, partial(_ours, *pair, rank, algorithm, folder))
-            errors = judge(apart(partial(_factors, deltas, rank, algorithm)), rank)
+            measure(contender, rank, partial(_ours, *pair, rank, algorithm, folder, device))
+            errors = judge(apart(partial(_factors, deltas, rank, algorithm, device)), rank)
             rows[-1] = replace(rows[-1], worst_excess=max(errors), mean_excess=sum(errors) / len(errors))
         for title, decompose in references.items():
             if title not in AT_ANY_RANK or rank == ranks[0]:
-                measure(title, rank, partial(extract_with, decompose, *pair, rank, folder / "reference"))
+                measure(title, rank, partial(extract_with, decompose, *pair, rank, folder / "reference", device))
         if model == "llm" and rank == ranks[0] and language_model.available():
             ours, theirs = (language_model.as_folder(path, folder / f"{path.stem}-folder") for path in pair)
             measure(
@@ -108,8 +110,8 @@ def _whole(
     return rows
 
 
-def _floor(tuned: Path, base: Path) -> Factored:
-    floor(tuned, base)
+def _floor(tuned: Path, base: Path, device: str) -> Factored:
+    floor(tuned, base, device)
     return {}
 
 
@@ -119,6 +121,7 @@ def _ours(
     rank: int,
     algorithm: Algorithm,
     folder: Path,
+    device: str,
     lora_type: LoraType = "standard",
     p: float = 0.0,
 ) -> Factored:
@@ -126,7 +129,7 @@ def _ours(
         rank=rank, algorithm=algorithm, lora_type=lora_type, adaptive_param=p, filename_prefix="ours"
     )
     with Session(tuned, base) as session:
-        plan = session.plan(settings, HardwareSettings(device="cpu"), folder)
+        plan = session.plan(settings, HardwareSettings(device=device), folder)
         for event in session.extract(plan, CancelToken()):
             if isinstance(event, Finished):
                 event.result.outputs[0].path.unlink()
@@ -134,11 +137,11 @@ def _ours(
     return {}
 
 
-def _factors(deltas: dict[str, Tensor], rank: int, algorithm: Algorithm) -> Factored:
+def _factors(deltas: dict[str, Tensor], rank: int, algorithm: Algorithm, device: str) -> Factored:
     policy, factors = RankPolicy("standard", rank, 0.0), {}
     for name, delta in deltas.items():
-        svd = truncated_svd(delta, policy, algorithm=algorithm)
-        factors[name] = svd.u * svd.s.to(torch.float32), svd.vh
+        svd = truncated_svd(delta.to(device), policy, algorithm=algorithm)
+        factors[name] = svd.u.cpu() * svd.s.to(torch.float32), svd.vh.cpu()
     return factors
 
 

@@ -35,16 +35,22 @@ def lowrank_svd(delta: Tensor, rank: int) -> Factors:
     return u * s, v.T
 
 
-def extract_with(decompose: Decompose, tuned: Path, base: Path, rank: int, output: Path) -> dict[str, Factors]:
-    """A plain extraction: read, subtract, decompose, halve, save. Returns the float32 factors by name."""
+def extract_with(
+    decompose: Decompose, tuned: Path, base: Path, rank: int, output: Path, device: str = "cpu"
+) -> dict[str, Factors]:
+    """A plain extraction: read, copy to the device, subtract, decompose, halve, save.
+
+    Returns:
+        The float32 factors by name, on the host.
+    """
     factors: dict[str, Factors] = {}
     stored: dict[str, Tensor] = {}
     with safe_open(tuned, "pt") as ours, safe_open(base, "pt") as theirs:
         for name in theirs.keys():  # noqa: SIM118 - not a dictionary
-            delta = ours.get_tensor(name).float() - theirs.get_tensor(name).float()
+            delta = ours.get_tensor(name).to(device).float() - theirs.get_tensor(name).to(device).float()
             if delta.dim() < 2:
                 continue
-            up, down = decompose(delta.flatten(1), rank)
+            up, down = (factor.cpu() for factor in decompose(delta.flatten(1), rank))
             factors[name] = up, down
             stored[name.replace(".weight", ".lora_up.weight")] = up.half().contiguous()
             stored[name.replace(".weight", ".lora_down.weight")] = down.half().contiguous()
@@ -52,10 +58,11 @@ def extract_with(decompose: Decompose, tuned: Path, base: Path, rank: int, outpu
     return factors
 
 
-def floor(tuned: Path, base: Path) -> float:
-    """Read both files, subtract, Frobenius norm, nothing else; returns the norm's square."""
+def floor(tuned: Path, base: Path, device: str = "cpu") -> float:
+    """Read both files, copy them to the device, subtract, Frobenius norm, nothing else; returns the norm's square."""
     total = 0.0
     with safe_open(tuned, "pt") as ours, safe_open(base, "pt") as theirs:
         for name in theirs.keys():  # noqa: SIM118 - not a dictionary
-            total += float((ours.get_tensor(name).float() - theirs.get_tensor(name).float()).norm()) ** 2
+            delta = ours.get_tensor(name).to(device).float() - theirs.get_tensor(name).to(device).float()
+            total += float(delta.norm()) ** 2
     return total

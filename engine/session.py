@@ -7,7 +7,7 @@ only and do not import torch; extracting and verifying do.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from engine.errors import EngineError, ErrorCode
 from engine.events import Event, VerifyProgress
 from engine.models.pairing import PairedWeight, pair, select
 from engine.planning.inspection import PairSummary, inspect_model, open_model, summarise_pair
+from engine.planning.pair_order import PairOrder, pair_order
 from engine.planning.plan import Plan, make_plan
 from engine.planning.sizing import SizeRange, size_range
 from engine.results import Reusable, Verification
@@ -28,6 +29,7 @@ from engine.settings import MOST_RANK, ExtractionSettings, HardwareSettings
 from engine.store import DecompositionStore
 
 if TYPE_CHECKING:
+    from engine.analysis.pair_verdict import PairSample
     from engine.extraction.block_cache import BlockCache
 
 __all__ = ["Session", "inspect_model"]
@@ -88,7 +90,12 @@ class Session:
 
     def summary(self, settings: ExtractionSettings) -> PairSummary:
         """What would be extracted under some settings."""
-        return summarise_pair(self.pairing, settings)
+        return summarise_pair(self.pairing, settings, self.order)
+
+    @cached_property
+    def order(self) -> PairOrder:
+        """What speaks for either model being the original: names, headers, small texts beside them, and dates."""
+        return pair_order(self.finetuned, self.original)
 
     def plan(
         self,
@@ -171,6 +178,16 @@ class Session:
         from engine.analysis.comparison import compare_weights
 
         return compare_weights(self.finetuned, self.original, weights, cancel)
+
+    def sample(self, settings: ExtractionSettings, cancel: CancelToken) -> PairSample | None:
+        """What some rows of some layers say of the pair, before a run; see `engine.analysis.sampled_pair.sample_pair`.
+
+        None where nothing would be extracted under these settings. Any thread may call it, beside a run, too.
+        """
+        from engine.analysis.sampled_pair import sample_pair
+
+        weights = self.weights(settings)
+        return sample_pair(self.finetuned, self.original, weights, cancel) if weights else None
 
     def verify(self, lora: Path, cancel: CancelToken) -> Iterator[VerifyProgress | Verification]:
         """Judge a LoRA against the pair; see `engine.analysis.verify.verify`."""

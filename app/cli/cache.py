@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from app.cli.progress import Console
-from app.storage.decompositions import open_store
+from app.storage.decompositions import cache_bytes, clear_cache, limit_cache, open_samples, open_store
 from app.text.notices import counted, format_bytes
 from engine.errors import EngineError, ErrorCode
-from engine.store import DecompositionStore, PairUsage, write_limit
+from engine.store import PairUsage
 
 
 def show_cache(parsed: argparse.Namespace) -> dict[str, Any]:
@@ -21,39 +21,40 @@ def show_cache(parsed: argparse.Namespace) -> dict[str, Any]:
     pairs = store.usage()
     for pair in pairs:
         console.answer(_words(pair), parsed.json)
+    samples = open_samples().size_bytes
+    if samples:
+        console.answer(f"Samples of models that find-original looked at: {format_bytes(samples)}", parsed.json)
     console.answer(
-        f"{format_bytes(store.size_bytes)} of at most {format_bytes(store.limit_bytes)} in {store.folder}", parsed.json
+        f"{format_bytes(cache_bytes())} of at most {format_bytes(store.limit_bytes)} in {store.folder}", parsed.json
     )
     return {
         "folder": str(store.folder),
-        "size_bytes": store.size_bytes,
+        "size_bytes": store.size_bytes + samples,
         "limit_bytes": store.limit_bytes,
         "pairs": [_object(pair) for pair in pairs],
     }
 
 
-def clear_cache(parsed: argparse.Namespace) -> dict[str, Any]:
+def clear(parsed: argparse.Namespace) -> dict[str, Any]:
     """``cache clear``."""
-    store = open_store()
-    freed = store.clear()
-    Console().line(f"Removed {format_bytes(freed)}; {_remainder(store)}.")
-    return {"freed_bytes": freed, "size_bytes": store.size_bytes}
+    freed, left = clear_cache(), cache_bytes()
+    remainder = f"{format_bytes(left)} are in use and stay" if left else "nothing is left"
+    Console().line(f"Removed {format_bytes(freed)}; {remainder}.")
+    return {"freed_bytes": freed, "size_bytes": left}
 
 
-def limit_cache(parsed: argparse.Namespace) -> dict[str, Any]:
+def limit(parsed: argparse.Namespace) -> dict[str, Any]:
     """``cache limit``."""
-    store = open_store()
-    store.limit_bytes = _bytes_from(parsed.size)
-    write_limit(store.folder, store.limit_bytes)
-    freed = store.make_room()
-    Console().line(f"At most {format_bytes(store.limit_bytes)} are kept; {format_bytes(freed)} were removed.")
-    return {"limit_bytes": store.limit_bytes, "freed_bytes": freed, "size_bytes": store.size_bytes}
+    most = _bytes_from(parsed.size)
+    freed = limit_cache(most)
+    Console().line(f"At most {format_bytes(most)} are kept; {format_bytes(freed)} were removed.")
+    return {"limit_bytes": most, "freed_bytes": freed, "size_bytes": cache_bytes()}
 
 
 ACTIONS: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "show": show_cache,
-    "clear": clear_cache,
-    "limit": limit_cache,
+    "clear": clear,
+    "limit": limit,
 }
 
 
@@ -63,11 +64,6 @@ def _bytes_from(text: str) -> int:
     except ValidationError as error:
         reason = f"{text!r} is no size such as 20GB or 20GiB"
         raise EngineError(ErrorCode.SETTINGS_INVALID, reason=reason) from error
-
-
-def _remainder(store: DecompositionStore) -> str:
-    left = store.size_bytes
-    return f"{format_bytes(left)} are in use and stay" if left else "nothing is left"
 
 
 def _words(pair: PairUsage) -> str:

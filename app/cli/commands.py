@@ -16,6 +16,7 @@ from app.cli.progress import Console, RunDisplay
 from app.storage.decompositions import open_store
 from app.storage.profiles import ProfileStore
 from app.storage.speeds import SpeedStore, method_of
+from app.text.errors import error_text
 from app.text.estimates import memory_sentence
 from app.text.headline import (
     absent_sentences,
@@ -29,7 +30,9 @@ from app.text.headline import (
 from app.text.left_out import left_out_lines
 from app.text.models import components_text, container_text, family_text, layout_text, link_text
 from app.text.notices import counted, format_bytes, format_seconds, format_share, notice_text
+from app.text.pair import looked_at, order_consequence, order_lines, order_text, sample_text
 from app.text.verification import plain_text, strength_text
+from engine.analysis.pair_verdict import PairSample, PairVerdict
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, VerifyProgress
@@ -37,10 +40,11 @@ from engine.formats.programs import program_titles
 from engine.planning.estimates import seconds_for, workload
 from engine.planning.inspection import ModelSummary, inspect_lora
 from engine.planning.output import Output
+from engine.planning.pair_order import PairOrder
 from engine.planning.plan import Plan
 from engine.results import Coverage, ExtractionResult, LeftOut, Verification
 from engine.session import Session, inspect_model
-from engine.settings import ExtractionSettings, HardwareSettings
+from engine.settings import ExtractionSettings
 
 
 def extract(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
@@ -50,8 +54,10 @@ def extract(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     files = files_from(parsed)
     console = Console()
     with Session(parsed.finetuned, parsed.original, open_store()) as session:
-        result = run_extraction(session, files[0], hardware, parsed.output_dir, cancel, console, files[1:])
-    return extraction_object(result)
+        plan = session.plan(files[0], hardware, parsed.output_dir, files[1:])
+        order, sample = look_at_pair(session, files[0], cancel, console)
+        result = run_extraction(session, plan, cancel, console)
+    return extraction_object(result, order, sample)
 
 
 def export(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
@@ -60,25 +66,44 @@ def export(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     files = [settings.model_copy(update={"resume": True}) for settings in files_from(parsed)]
     console = Console()
     with Session.from_cache(open_store(), parsed.pair) as session:
-        kept = session.kept(session.plan(files[0], hardware, parsed.output_dir, files[1:]))
+        plan = session.plan(files[0], hardware, parsed.output_dir, files[1:])
+        kept = session.kept(plan)
         if kept.layers < kept.of:
             missing = kept.of - kept.layers
             raise EngineError(ErrorCode.NOT_CACHED, missing=missing, of=kept.of, reason="layers")
-        result = run_extraction(session, files[0], hardware, parsed.output_dir, cancel, console, files[1:])
+        result = run_extraction(session, plan, cancel, console)
     return extraction_object(result)
 
 
-def run_extraction(
-    session: Session,
-    settings: ExtractionSettings,
-    hardware: HardwareSettings,
-    output_dir: Path,
-    cancel: CancelToken,
-    console: Console,
-    also: Sequence[ExtractionSettings] = (),
-) -> ExtractionResult:
-    """Plan and run on a terminal, showing progress; `also` are the settings of further files."""
-    plan = session.plan(settings, hardware, output_dir, also)
+def look_at_pair(
+    session: Session, settings: ExtractionSettings, cancel: CancelToken, console: Console
+) -> tuple[PairOrder, PairSample | None]:
+    """Whether the two are a model and its original, from a sample, and whether they are the right way round.
+
+    Prints what it finds. What cannot be read is the run's to say: then there is no sample.
+    """
+    if session.order.swapped:
+        lines = (order_text(session.order), *order_lines(session.order)[1:], order_consequence())
+        console.warning(" ".join(lines))
+    try:
+        sample = session.sample(settings, cancel)
+    except EngineError as error:
+        console.line(f"No sample of the two models: {error_text(error)[0]}")
+        return session.order, None
+    if sample is None:
+        return session.order, None
+    if sample.verdict is PairVerdict.UNRELATED:
+        console.alarm(sample_text(sample))
+    elif sample.verdict is not PairVerdict.RELATED:
+        console.warning(sample_text(sample))
+    else:
+        console.line(sample_text(sample))
+    console.line(looked_at(sample))
+    return session.order, sample
+
+
+def run_extraction(session: Session, plan: Plan, cancel: CancelToken, console: Console) -> ExtractionResult:
+    """Run on a terminal, showing progress."""
     _print_left_out(console, plan)
     speeds = SpeedStore()
     result: ExtractionResult | None = None
@@ -107,8 +132,10 @@ def _expected(speeds: SpeedStore, session: Session, plan: Plan, device_title: st
     return None if speed is None else seconds_for(workload(plan, session.kept(plan)), speed)
 
 
-def extraction_object(result: ExtractionResult) -> dict[str, Any]:
-    """The JSON of a finished extraction."""
+def extraction_object(
+    result: ExtractionResult, order: PairOrder | None = None, sample: PairSample | None = None
+) -> dict[str, Any]:
+    """The JSON of a finished extraction; order and sample of the pair are null where the models were not at hand."""
     outputs = [
         {
             "path": str(output.path.resolve()),
@@ -146,6 +173,8 @@ def extraction_object(result: ExtractionResult) -> dict[str, Any]:
         "copied_bytes": result.copied_bytes,
         "waited_share": result.waited_share,
         "large_changes": asdict(result.large_changes),
+        "order": order and order.document(),
+        "sample": sample and sample.document(),
         **result.coverage.document(),
     }
 
@@ -175,6 +204,7 @@ def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
             console.line(f"  {line}")
         console.line(loaded_by(pair.programs))
         _print_coverage(console, pair.coverage)
+        order, sample = look_at_pair(session, settings, cancel, console)
         answer: dict[str, Any] = {
             "matched": pair.matched,
             "left_out": [{"name": item.name, "reason": item.reason.value} | _detail(item) for item in pair.left_out],
@@ -184,6 +214,8 @@ def inspect(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
             "blocks": pair.blocks,
             "programs": list(pair.programs),
             "compared": pair.coverage.document(),
+            "order": order.document(),
+            "sample": sample and sample.document(),
         }
         if parsed.deep:
             answer |= _deep(session, settings, cancel, console)
@@ -370,8 +402,11 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
         console.line(f"{memory}.")
     if result.layers_reused:
         console.line(f"{result.layers_reused} of {counted(result.layers_looked_at, 'layer')} came from earlier runs.")
-    for warning in filter(None, (unrelated_warning(result.large_changes), compared_title(output.coverage))):
-        console.warning(warning)
+    unrelated, compared = unrelated_warning(result.large_changes), compared_title(output.coverage)
+    if unrelated:
+        console.alarm(unrelated)
+    if compared:
+        console.warning(compared)
     if output.strength != 1.0:
         console.line(f"Written at strength {output.strength:g}; shares are those of the change itself.")
     if several:

@@ -33,7 +33,8 @@ def run_demo(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any] 
         "Extracting a LoRA from the demo pair: a small diffusion transformer that draws digits, and its fine-tune."
     )
     with Session(FINETUNED, ORIGINAL) as session:
-        result = run_extraction(session, SETTINGS, HardwareSettings(), parsed.output_dir, cancel, console)
+        plan = session.plan(SETTINGS, HardwareSettings(), parsed.output_dir)
+        result = run_extraction(session, plan, cancel, console)
     console.line("Sampling from the original, the fine-tuned model and the original with the LoRA ...")
     output = result.outputs[0]
     try:

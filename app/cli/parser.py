@@ -83,6 +83,12 @@ def _verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     return verify(parsed, cancel)
 
 
+def _find_original(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
+    from app.cli.find_original import run_search
+
+    return run_search(parsed, cancel)
+
+
 def _profiles(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     from app.cli.profiles import ACTIONS
 
@@ -139,6 +145,21 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lora", type=Path, metavar="LORA")
     parser.add_argument("finetuned", type=Path, metavar="FINETUNED")
     parser.add_argument("original", type=Path, metavar="ORIGINAL")
+    _add_json(parser)
+
+
+def _add_find_original(parser: argparse.ArgumentParser) -> None:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = (
+        "Compare a few rows of every weight of MODEL with those of every model in the folders and below them, and\n"
+        "name the nearest; or, where MODEL is a merge of several of them, how much it has of each."
+    )
+    parser.epilog = (
+        "example:\n  lora-extractor find-original my-finetune.safetensors ~/models/checkpoints /mnt/models --json\n\n"
+        'Nothing near is an answer too: the exit code is 0, and "best" in the JSON is null.'
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help="the fine-tuned model, or its folder")
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="where its original may lie")
     _add_json(parser)
 
 
@@ -215,6 +236,7 @@ COMMANDS = (
     Command("export", "make another LoRA from the cache, without the two models", _add_export, _export),
     Command("inspect", "tell what a model holds, or what two models have in common", _add_inspect, _inspect),
     Command("verify", "measure a LoRA against the two models", _add_verify, _verify),
+    Command("find-original", "find out which model a fine-tune was made from", _add_find_original, _find_original),
     Command("profiles", "list, show, save, delete, import or export hardware profiles", _add_profiles, _profiles),
     Command("cache", "show, clear or limit what is kept of earlier extractions", _add_cache, _cache),
     Command("demo", "extract a LoRA from the demo pair and show that it works", _add_demo, _demo),

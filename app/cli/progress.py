@@ -40,6 +40,10 @@ class Console:
         """A line that must not be missed."""
         self.rich.print(f"Warning: {text}", markup=False, style="bold yellow")
 
+    def alarm(self, text: str) -> None:
+        """A line that says that the result is probably worth nothing."""
+        self.rich.print(f"Warning: {text}", markup=False, style="bold red")
+
     def answer(self, text: str, json_wanted: bool, /) -> None:
         """A line that is the command's own answer: on stdout, unless JSON goes there."""
         print(text, file=sys.stderr if json_wanted else sys.stdout)
@@ -126,7 +130,7 @@ class RunDisplay:
             self._task = self._bar.add_task("extracting", total=1.0, words="")
         elif isinstance(event, Notice):
             self._keeps = self._keeps and event.code is not NoticeCode.JOURNAL_OFF
-            say = self._console.warning if event.code is NoticeCode.LARGE_CHANGE else self._console.line
+            say = self._console.alarm if event.code is NoticeCode.LARGE_CHANGE else self._console.line
             say(notice_text(event))
         elif isinstance(event, FinishingStep):
             self._console.line(finishing_text(event))

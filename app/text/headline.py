@@ -194,6 +194,12 @@ def unrelated_warning(changes: LargeChange) -> str:
     return notice_text(Notice(NoticeCode.LARGE_CHANGE, data=asdict(changes))) if changes.unrelated else ""
 
 
+def unrelated_reason(changes: LargeChange) -> str:
+    """What says so."""
+    text = _tr("{count} of {of} layers changed by more than half of their weight.")
+    return text.format(count=whole(changes.layers), of=whole(changes.of))
+
+
 def not_in_file(coverage: Coverage) -> str:
     """What of the fine-tuned model is not in the file: a clause; of the original where that is all there is."""
     things = _grown(coverage)

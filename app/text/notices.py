@@ -44,7 +44,8 @@ UNCHANGED_BUT_ROUNDED = marked("messages", "the same in both models but for roun
 NOTICES: dict[NoticeCode, str] = {
     NoticeCode.LARGE_CHANGE: marked(
         "messages",
-        "{count} of {of} layers changed by more than half of their weight. Is this the right original model?",
+        "These two are probably not a model and its original: {count} of {of} layers changed by more than half of "
+        "their weight.",
     ),
     NoticeCode.NO_COMFYUI_LOADER: marked(
         "messages",

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.text.headline import capital_clause, compared_title, unrelated_warning
+from app.text.headline import capital_clause, compared_title, unrelated_reason
 from app.text.notices import counted, format_bytes, format_share
-from app.text.translation import plural, translator, whole
+from app.text.pair import UNRELATED
+from app.text.translation import plural, translate, translator, whole
 from engine.analysis.exploration import Answer, Exploration, Span
 from engine.analysis.quality import SHORT, Level, Quality, Step
 from engine.results import LayerResult
@@ -46,7 +47,7 @@ class Line:
 def headline(quality: Quality) -> str:
     """How much is kept, in words; where that says little, why."""
     if quality.large_changes.unrelated:
-        return _tr("The two models have little in common")
+        return translate("messages", UNRELATED)
     if not quality.coverage.enough:
         return compared_title(quality.coverage)
     return {
@@ -144,7 +145,7 @@ def remarks(quality: Quality) -> tuple[str, ...]:
 
 def of_what(quality: Quality) -> str:
     """What speaks against the share, or what it does not speak of; empty where there is neither."""
-    unrelated = unrelated_warning(quality.large_changes)
+    unrelated = unrelated_reason(quality.large_changes) if quality.large_changes.unrelated else ""
     compared = "" if quality.coverage.complete else capital_clause(quality.mean, quality.coverage)
     return " ".join(text for text in (unrelated, compared) if text)
 

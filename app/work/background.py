@@ -1,4 +1,4 @@
-"""The two permanent background threads: one opens and plans, one finds the device and estimates."""
+"""The permanent background threads: one opens and plans, one finds the device and estimates, one samples pairs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QThread, Signal
 from app.system.abandoned_threads import wait_or_keep
 from app.work.engine_port import Engine
 from app.work.forecast import Forecaster
-from app.work.preparation import DeviceWorker, PreparationWorker
+from app.work.preparation import DeviceWorker, PreparationWorker, SampleWorker
 from app.work.requests import (
     DeviceRequest,
     ForecastRequest,
@@ -17,13 +17,14 @@ from app.work.requests import (
     InspectRequest,
     LeavePair,
     PlanRequest,
+    SampleRequest,
     Timing,
 )
 from engine.settings import HardwareSettings
 
 
 class Background(QObject):
-    """Owns both threads and passes requests on to them. All of it is called on the GUI thread.
+    """Owns the threads and passes requests on to them. All of it is called on the GUI thread.
 
     Attributes:
         answered: a `BackgroundAnswer` of any of the workers.
@@ -34,6 +35,7 @@ class Background(QObject):
     _prepare = Signal(object)
     _describe = Signal(object)
     _forecast = Signal(object)
+    _sample = Signal(object)
 
     def __init__(self, engine: Engine, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -50,6 +52,11 @@ class Background(QObject):
         self._device.answered.connect(self._forecaster.take)  # behind the line above: it may calibrate at once
         self._forecaster.answered.connect(self.answered)
         self._device_thread.start(QThread.Priority.LowPriority)
+        self._sampler = SampleWorker()
+        self._sample_thread = thread_with("sample", self._sampler)
+        self._sample.connect(self._sampler.sample)
+        self._sampler.answered.connect(self.answered)
+        self._sample_thread.start(QThread.Priority.LowPriority)
 
     def inspect(self, number: int, side: str, path: Path | None) -> None:
         """Describe the model of a side; None only makes answers on their way stale."""
@@ -85,6 +92,10 @@ class Background(QObject):
         """Estimate what a plan will take."""
         self._forecast.emit(request)
 
+    def sample(self, request: SampleRequest) -> None:
+        """Look at some rows of the open pair."""
+        self._sample.emit(request)
+
     def learn(self, timing: Timing) -> None:
         """Record how long a run took, for later estimates."""
         self._forecast.emit(timing)
@@ -94,23 +105,24 @@ class Background(QObject):
         self._forecaster.idle = idle
 
     def end(self, *, close_pair: bool) -> bool:
-        """End both threads; one that a drive holds is given up after two seconds, see `app.system.abandoned_threads`.
+        """End the threads; one that a drive holds is given up after two seconds, see `app.system.abandoned_threads`.
 
         Args:
             close_pair: nothing else uses the open pair any more, so that its files can be closed.
 
         Returns:
-            Whether both have ended.
+            Whether all have ended.
         """
         self.expect_plan(-1)  # what is still waiting for its turn is skipped
         self._preparation.newest_inspection = {}
-        for thread in (self._preparation_thread, self._device_thread):
+        for thread in (self._preparation_thread, self._device_thread, self._sample_thread):
             thread.quit()
         prepared = wait_or_keep(self._preparation_thread, self._preparation, self)
         found = wait_or_keep(self._device_thread, self._device, self._forecaster, self)
-        if prepared and close_pair:
+        sampled = wait_or_keep(self._sample_thread, self._sampler, self)
+        if prepared and sampled and close_pair:
             self._preparation.close_pair()
-        return prepared and found
+        return prepared and found and sampled
 
 
 def thread_with(name: str, *workers: QObject) -> QThread:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
-from app.storage.decompositions import open_store
+from app.storage.decompositions import cache_bytes, clear_cache, limit_cache, open_store
 from app.work.background import thread_with
 from app.work.engine_port import without_traceback
 from engine.errors import EngineError, ErrorCode
-from engine.store import write_limit
 
 
 @dataclass(frozen=True)
@@ -89,12 +88,11 @@ class CacheWorker(QObject):
     def _use(self, request: CacheRequest) -> CacheUse:
         store, freed = open_store(), None
         if isinstance(request, ClearCache):
-            freed = store.clear()
+            freed = clear_cache()
         elif isinstance(request, LimitCache):
-            write_limit(store.folder, request.limit_bytes)
+            freed = limit_cache(request.limit_bytes)
             store.limit_bytes = request.limit_bytes
-            freed = store.make_room()
-        return CacheUse(store.folder, store.size_bytes, store.limit_bytes, freed)
+        return CacheUse(store.folder, cache_bytes(), store.limit_bytes, freed)
 
 
 class DecompositionCache(QObject):

@@ -33,6 +33,8 @@ from app.work.requests import (
     PlanRequest,
     Prepared,
     RunAnswer,
+    Sampled,
+    SampleRequest,
     Timing,
     VerificationFailed,
     Verified,
@@ -41,6 +43,8 @@ from app.work.requests import (
 from app.work.run_thread import RunThread, Worker
 from app.work.time_left import TimeLeft
 from app.work.workers import ExtractionWorker, VerificationWorker
+from engine.analysis.pair_verdict import PairSample
+from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError
 from engine.events import Notice, NoticeCode, Progress, VerifyProgress
 from engine.planning.estimates import Estimate
@@ -95,7 +99,10 @@ class Controller(QObject):
         self._current: Prepared | None = None
         self._estimated: Estimate | None = None
         self._left = TimeLeft(None)
+        self._sampling: SampleRequest | None = None
+        self._sampled: Sampled | None = None
         self._newest: PlanRequest | None = None
+        self._models: Models = (None, None)
         self._ran: tuple[PlanRequest, Plan] | None = None
         self._stopped: PlanRequest | None = None
         self._to_verify: Path | None = None
@@ -132,6 +139,12 @@ class Controller(QObject):
     def estimate(self) -> Estimate | None:
         """What `current` will take, as far as is known by now."""
         return self._estimated
+
+    @property
+    def sample(self) -> PairSample | None:
+        """What some rows of the pair of `current` say, once that is known."""
+        sampled, asked = self._sampled, self._sampling
+        return sampled.sample if sampled is not None and asked is not None and sampled.request is asked else None
 
     @property
     def continues_stopped_run(self) -> bool:
@@ -277,6 +290,7 @@ class Controller(QObject):
         Returns:
             Whether all have ended.
         """
+        self._leave_sample()
         ended = self._run.shut_down(self)
         return self._background.end(close_pair=ended) and ended
 
@@ -298,6 +312,9 @@ class Controller(QObject):
         self._current = self._newest = self._estimated = self._to_verify = None
         finetuned, original = models
         self._waiting_for = 0
+        if models != self._models:
+            self._models = models
+            self._leave_sample()
         if finetuned is None or original is None:
             self._background.leave_pair()
         elif extraction is not None and hardware is not None:
@@ -316,6 +333,10 @@ class Controller(QObject):
                 self._on_prepared(answer)
             case Forecast():
                 self._on_forecast(answer)
+            case Sampled():
+                if answer.request is self._sampling:
+                    self._sampled = answer
+                    self.answered.emit(answer)
             case MemoryKept() | MemoryFreed():
                 self.answered.emit(answer)
             case DeviceFound(hardware, found) | DeviceMissing(hardware, found):
@@ -330,11 +351,29 @@ class Controller(QObject):
         lora, self._to_verify = self._to_verify, None
         if lora is None:
             self._planned(answer)
+        self._ask_for_sample(answer)
         if answer.plan is not None:
             self._background.estimate(ForecastRequest(answer.request.number, answer.plan, answer.kept))
         self.answered.emit(answer)
         if lora is not None and not self.verify(lora):
             self._planned(answer)
+
+    def _ask_for_sample(self, answer: Prepared) -> None:
+        """Look at the pair, unless what would be looked at is known or being looked at."""
+        if answer.session is None or answer.pair is None or self._reserved:
+            return
+        request = SampleRequest(answer.session, answer.request.extraction, CancelToken())
+        if self._sampling is not None and request.same_sample(self._sampling):
+            return
+        self._leave_sample()
+        self._sampling = request
+        self._background.sample(request)
+
+    def _leave_sample(self) -> None:
+        """Forget what was looked at, and stop looking."""
+        if self._sampling is not None:
+            self._sampling.cancel.cancel()
+        self._sampling = self._sampled = None
 
     def _planned(self, answer: Prepared) -> None:
         if self._state is State.PLANNING:

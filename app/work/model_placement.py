@@ -10,6 +10,7 @@ from pathlib import Path
 from app.work.requests import Models
 from engine.checkpoints.containers import model_endings
 from engine.checkpoints.names_of_files import index_of, model_name, shard_name
+from engine.planning.pair_order import order_of_names
 
 _ORIGINAL_WORDS = r"original|base|vanilla|pretrained|foundation|official|release|flux1"
 _TUNED_WORDS = r"finetuned?|tuned|trained|dream_?booth|custom|merged?|styles?|mix|ft"
@@ -61,9 +62,12 @@ def in_place_of(side: str, file: Path, present: Models) -> Models:
 def distinguish(first: Path, second: Path) -> tuple[Path, Path]:
     """Order two files as (fine-tuned, original); a guess that the person can swap.
 
-    Words in the names decide; then the date, as the fine-tuned model comes later; then the size, as the
-    original often comes with more parts.
+    Names decide as they do where the program asks whether to swap; then single words in them; then the date, as the
+    fine-tuned model comes later; then the size, as the original often comes with more parts.
     """
+    said = order_of_names(first, second)
+    if said:
+        return (second, first) if said[0].swapped else (first, second)
     keys = [(_leaning(path), *_date_and_size(path)) for path in (first, second)]
     return (first, second) if keys[0] >= keys[1] else (second, first)
 

@@ -27,6 +27,8 @@ from app.work.requests import (
     PlanRequest,
     PreparationRequest,
     Prepared,
+    Sampled,
+    SampleRequest,
 )
 from engine.checkpoints.folder import files_of_models
 from engine.planning.plan import Plan
@@ -129,6 +131,27 @@ class PreparationWorker(QObject):
 
     def _emit_memory(self) -> None:
         self.answered.emit(MemoryKept(self._session.resident_bytes if self._session is not None else 0))
+
+
+class SampleWorker(QObject):
+    """Looks at some rows of an open pair; on a thread of its own, as it loads torch and waits for disks.
+
+    Attributes:
+        answered: a `Sampled`; nothing for a request that was cancelled.
+    """
+
+    answered = Signal(object)
+
+    @Slot(object)
+    def sample(self, request: SampleRequest) -> None:
+        """Look at the pair. Its files may be closed meanwhile: then the request was cancelled before."""
+        if request.cancel.cancelled:
+            return
+        sample = None
+        with suppress(Exception):  # for the card only: whatever is wrong a run says better
+            sample = request.session.sample(request.extraction, request.cancel)
+        if not request.cancel.cancelled:
+            self.answered.emit(Sampled(request, sample))
 
 
 class DeviceWorker(QObject):

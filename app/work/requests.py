@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.text.verification import ClaimedQuality
+from engine.analysis.pair_verdict import PairSample
+from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Event, VerifyProgress
 from engine.models.families import Family
@@ -114,6 +116,29 @@ class Prepared:
     def lacks_device(self) -> bool:
         """Whether the device that was asked for is not there."""
         return self.error is not None and self.error.code is ErrorCode.DEVICE_UNAVAILABLE
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """Look at some rows of an open pair's models; `cancel` is set once the answer is not wanted any more."""
+
+    session: Session
+    extraction: ExtractionSettings
+    cancel: CancelToken
+
+    def same_sample(self, other: SampleRequest) -> bool:
+        """Whether two requests have the same answer, whatever else their settings say."""
+        decides = {"components", "include", "exclude", "bias_diff", "round_original"}
+        ours, theirs = (item.extraction.model_dump(include=decides) for item in (self, other))
+        return self.session is other.session and ours == theirs
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The answer; None where there is nothing to look at, or it cannot be read: a run will say why."""
+
+    request: SampleRequest
+    sample: PairSample | None
 
 
 @dataclass(frozen=True)
@@ -223,6 +248,6 @@ PreparationRequest = InspectRequest | PlanRequest | LeavePair | FreeMemory
 PreparationAnswer = Inspected | Prepared | MemoryKept | MemoryFreed
 DeviceAnswer = DeviceFound | DeviceMissing
 ForecasterRequest = ForecastRequest | Timing | DeviceFound
-BackgroundAnswer = PreparationAnswer | DeviceAnswer | Forecast
+BackgroundAnswer = PreparationAnswer | DeviceAnswer | Forecast | Sampled
 RunAnswer = Event | Extracted | ExtractionFailed
 VerifyAnswer = VerifyProgress | Verified | VerificationFailed

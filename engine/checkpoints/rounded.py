@@ -13,8 +13,8 @@ from engine.checkpoints.encodings import encoding_of, piece_of, read_by_rows
 from engine.checkpoints.encodings.raw_round import cast as cast_to
 from engine.checkpoints.encodings.raw_round import same_when_cast
 from engine.checkpoints.rounding import Rounding, Side, dtype_of
-from engine.checkpoints.stored import Piece, StoredTensor, WeightSource, WeightView
-from engine.checkpoints.tensors import EncodedWeight, torch_dtype
+from engine.checkpoints.stored import Piece, WeightSource, WeightView
+from engine.checkpoints.tensors import EncodedWeight, parts_within, torch_dtype
 
 Sides = tuple[EncodedWeight, EncodedWeight]
 _ENOUGH = 1 << 14  # values that are looked at before all of them are
@@ -79,19 +79,8 @@ def _first_rows(weight: EncodedWeight) -> EncodedWeight | None:
     if others or not read_by_rows(piece):
         return None
     some = piece_of(piece.source, 0, count)
-    parts = zip(some.source.parts, piece.source.parts, weight.parts, strict=True)
-    tensors = tuple(_within(part, whole, tensor) for part, whole, tensor in parts)
+    tensors = parts_within(some.source, piece.source, weight.parts)
     return replace(weight, view=WeightView(weight.view.component, some.shape, (some,)), parts=tensors)
-
-
-def _within(part: StoredTensor, whole: StoredTensor, tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor of a part of what is stored, out of that of the whole."""
-    if part.nbytes == whole.nbytes:
-        return tensor
-    start = part.offset - whole.offset
-    raw = tensor.reshape(-1).view(torch.uint8)[start : start + part.nbytes]
-    numbers = raw.view(tensor.dtype)
-    return numbers.reshape(part.shape) if tensor.shape == whole.shape else numbers  # bytes of a type torch lacks
 
 
 def rounded_like(like: EncodedWeight, values: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -57,12 +57,16 @@ class EncodedWeight:
         Raises:
             EngineError: ``decoding_failed``, with the encoding, the stored tensor and the file.
         """
-        pieces, parts = [], list(self.parts)
-        for piece in self.view.pieces:
-            count = len(piece.source.parts)
-            pieces.append(self._decoded(piece, parts[:count]))
-            del parts[:count]
+        pieces = [self._decoded(piece, parts) for piece, parts in self.by_piece()]
         return (pieces[0] if len(pieces) == 1 else _joined(pieces)).reshape(self.view.shape)
+
+    def by_piece(self) -> Iterator[tuple[Piece, tuple[torch.Tensor, ...]]]:
+        """Each piece of the view with the parts of its source."""
+        start = 0
+        for piece in self.view.pieces:
+            stop = start + len(piece.source.parts)
+            yield piece, self.parts[start:stop]
+            start = stop
 
     def _decoded(self, piece: Piece, parts: Sequence[torch.Tensor]) -> torch.Tensor:
         try:
@@ -73,11 +77,7 @@ class EncodedWeight:
             encoding = encoding_of(piece.source).title_of(piece.source)
             data = {"encoding": encoding, "reason": str(error)}
             raise EngineError(ErrorCode.DECODING_FAILED, file=self.path, tensor=piece.source.name, **data) from error
-        if piece.rows is not None:
-            values = values[piece.rows[0] : piece.rows[1]]
-        if piece.single:
-            values = values[0]
-        return values.T.contiguous() if piece.transposed else values
+        return of_piece(piece, values)
 
     def broken_part(self) -> StoredTensor | None:
         """A stored tensor that makes a number of the weight NaN or infinite; None where all are finite."""
@@ -92,6 +92,30 @@ class EncodedWeight:
                 (part for part, tensor in floats if not bool(torch.isfinite(tensor.to(torch.float32)).all())), own[0][0]
             )
         return None
+
+
+def of_piece(piece: Piece, values: torch.Tensor) -> torch.Tensor:
+    """Of what there is for each number of a piece's source, what belongs to the piece, in its shape."""
+    if piece.rows is not None:
+        values = values[piece.rows[0] : piece.rows[1]]
+    if piece.single:
+        values = values[0]
+    return values.T.contiguous() if piece.transposed else values
+
+
+def parts_within(some: WeightSource, whole: WeightSource, parts: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    """The parts of some rows of a source, out of the memory of those of the whole."""
+    found = zip(some.parts, whole.parts, parts, strict=True)
+    return tuple(_part_within(part, stored, tensor) for part, stored, tensor in found)
+
+
+def _part_within(part: StoredTensor, whole: StoredTensor, tensor: torch.Tensor) -> torch.Tensor:
+    if part.nbytes == whole.nbytes:
+        return tensor
+    start = part.offset - whole.offset
+    raw = tensor.reshape(-1).view(torch.uint8)[start : start + part.nbytes]
+    numbers = raw.view(tensor.dtype)
+    return numbers.reshape(part.shape) if tensor.shape == whole.shape else numbers  # bytes of a type torch lacks
 
 
 def torch_dtype(dtype: str) -> torch.dtype | None:

@@ -18,6 +18,7 @@ from engine.models.blocks import find_blocks
 from engine.models.names import name_tensors
 from engine.models.pairing import Pairing, select
 from engine.planning.coverage import cover
+from engine.planning.pair_order import PairOrder
 from engine.results import Coverage, LeftOut
 from engine.settings import ExtractionSettings
 
@@ -96,7 +97,10 @@ class LoraSummary:
 
 @dataclass(frozen=True)
 class PairSummary:
-    """A pair, from its headers: what would be extracted under the settings, what is left out, and what loads it."""
+    """A pair, from its headers: what would be extracted under the settings, what is left out, and what loads it.
+
+    `order` is what speaks for either of the two being the original.
+    """
 
     matched: int
     left_out: tuple[LeftOut, ...]
@@ -106,6 +110,7 @@ class PairSummary:
     blocks: int
     coverage: Coverage = field(default_factory=Coverage)
     programs: tuple[str, ...] = ()
+    order: PairOrder = field(default_factory=PairOrder)
 
 
 def open_model(path: Path) -> Checkpoint:
@@ -116,15 +121,20 @@ def open_model(path: Path) -> Checkpoint:
     """
     checkpoint = open_chosen(path, is_lora)
     try:
-        _refuse_lora(checkpoint)
-        quantisation = checkpoint.quantisation
-        if quantisation is not None:
-            data = {"scheme": quantisation.title, "reason": quantisation.remedy}
-            raise EngineError(ErrorCode.QUANTISED, file=checkpoint.path, tensor=quantisation.example, **data)
+        refuse_unreadable(checkpoint)
     except EngineError:
         checkpoint.close()
         raise
     return checkpoint
+
+
+def refuse_unreadable(checkpoint: Checkpoint) -> None:
+    """Raise `EngineError` ``not_a_model`` for a LoRA, or ``quantised`` where weights cannot be read."""
+    _refuse_lora(checkpoint)
+    quantisation = checkpoint.quantisation
+    if quantisation is not None:
+        data = {"scheme": quantisation.title, "reason": quantisation.remedy}
+        raise EngineError(ErrorCode.QUANTISED, file=checkpoint.path, tensor=quantisation.example, **data)
 
 
 def inspect_model(path: Path) -> ModelSummary:
@@ -191,8 +201,8 @@ def inspect_lora(path: Path) -> LoraSummary:
         )
 
 
-def summarise_pair(pairing: Pairing, settings: ExtractionSettings) -> PairSummary:
-    """Describe a pair under some settings."""
+def summarise_pair(pairing: Pairing, settings: ExtractionSettings, order: PairOrder) -> PairSummary:
+    """Describe a pair under some settings, with what is known of its order."""
     selection = select(pairing, settings)
     return PairSummary(
         matched=len(selection.extracted),
@@ -203,6 +213,7 @@ def summarise_pair(pairing: Pairing, settings: ExtractionSettings) -> PairSummar
         blocks=len({weight.block.name for weight in selection.extracted if weight.block.name}),
         coverage=cover(pairing, settings.components, selection.new),
         programs=tuple(row.key for row in programs_that_load(pairing.family)),
+        order=order,
     )
 
 

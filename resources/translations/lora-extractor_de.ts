@@ -906,6 +906,134 @@
     </message>
 </context>
 <context>
+    <name>FindOriginalDialog</name>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>A folder to look through</source>
+        <translation>Ein Ordner, der durchsucht wird</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Add folder…</source>
+        <translation>Ordner hinzufügen…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Candidates, the nearest first</source>
+        <translation>Kandidaten, der nächste zuerst</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Choose the folders where its original may lie. A few rows of every weight are compared with every model in them and below them.</source>
+        <translation>Die Ordner wählen, in denen sein Original liegen kann. Einige Zeilen jedes Gewichts werden mit jedem Modell darin und darunter verglichen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Close</source>
+        <translation>Schließen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Comparing {done} of {total} models…</source>
+        <translation>Modell {done} von {total} wird verglichen…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Difference from the model, as a share of the candidate's numbers</source>
+        <translation>Unterschied zum Modell, als Anteil an den Zahlen des Kandidaten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Distance</source>
+        <translation>Abstand</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Find the original</source>
+        <translation>Original suchen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Folders to look through</source>
+        <translation>Ordner, die durchsucht werden</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Looking through the folders…</source>
+        <translation>Die Ordner werden durchsucht…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Model</source>
+        <translation>Modell</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Of the merge, and the bounds of that share</source>
+        <translation>An der Mischung, und die Grenzen dieses Anteils</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Remark</source>
+        <translation>Anmerkung</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Remove</source>
+        <translation>Entfernen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Search</source>
+        <translation>Suchen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Share</source>
+        <translation>Anteil</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Stop</source>
+        <translation>Anhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Stopping…</source>
+        <translation>Wird angehalten…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Stored as</source>
+        <translation>Gespeichert als</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>The search was stopped.</source>
+        <translation>Die Suche wurde angehalten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Use this one</source>
+        <translation>Dieses verwenden</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>What was compared so far is remembered; the next search goes on from there.</source>
+        <translation>Was bisher verglichen wurde, ist gemerkt; die nächste Suche macht dort weiter.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>What was skipped</source>
+        <translation>Was übergangen wurde</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Which model was {name} made from?</source>
+        <translation>Aus welchem Modell wurde {name} gemacht?</translation>
+    </message>
+</context>
+<context>
     <name>FurtherFiles</name>
     <message>
         <location filename="../../app/widgets/settings/further_files.py"/>
@@ -1810,6 +1938,21 @@
     </message>
     <message>
         <location filename="../../app/widgets/models/model_card.py"/>
+        <source>Find: {model}</source>
+        <translation>Suchen: {model}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/model_card.py"/>
+        <source>Find…</source>
+        <translation>Suchen…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/model_card.py"/>
+        <source>Look for it in folders: which of their models this one was made from</source>
+        <translation>In Ordnern danach suchen: aus welchem der Modelle darin dieses gemacht wurde</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/model_card.py"/>
         <source>Models</source>
         <translation>Modelle</translation>
     </message>
@@ -2023,6 +2166,16 @@
         <location filename="../../app/widgets/models/pair_card.py"/>
         <source>One of the models cannot be used.</source>
         <translation>Eines der Modelle ist nicht verwendbar.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/pair_card.py"/>
+        <source>Swap the two models, which may be the wrong way round?</source>
+        <translation>Die beiden Modelle tauschen, die vielleicht vertauscht sind?</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/pair_card.py"/>
+        <source>Swap?</source>
+        <translation>Tauschen?</translation>
     </message>
     <message>
         <location filename="../../app/widgets/models/pair_card.py"/>
@@ -3004,9 +3157,8 @@
 <context>
     <name>WindowPlan</name>
     <message>
-        <location filename="../../app/window/plan_presenter.py"/>
         <source>Little in common</source>
-        <translation>Wenig gemeinsam</translation>
+        <translation type="vanished">Wenig gemeinsam</translation>
     </message>
 </context>
 <context>
@@ -4737,6 +4889,11 @@
             <numerusform>{count} von {blocks} passen nicht: {names}.</numerusform>
         </translation>
     </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{count} of {of} layers changed by more than half of their weight.</source>
+        <translation>{count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert.</translation>
+    </message>
     <message numerus="yes">
         <location filename="../../app/text/headline.py"/>
         <source>{count} weights of the fine-tuned model have no counterpart.</source>
@@ -5165,6 +5322,16 @@
         <translation>Der Höchstrang {rank} hat {layers} gekürzt; ein höherer Rang erhält, was die Regel verlangt.</translation>
     </message>
     <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>These two are probably not a model and its original</source>
+        <translation>Diese beiden sind vermutlich kein Modell und sein Original</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>These two are probably not a model and its original: {count} of {of} layers changed by more than half of their weight.</source>
+        <translation>Diese beiden sind vermutlich kein Modell und sein Original: {count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert.</translation>
+    </message>
+    <message>
         <location filename="../../app/text/notices.py"/>
         <source>This run keeps no journal: {reason}. What it finishes from here on is not kept if it is stopped.</source>
         <translation>Dieser Lauf führt kein Journal: {reason}. Was er ab hier fertigstellt, geht bei einem Stopp verloren.</translation>
@@ -5375,9 +5542,8 @@
         <translation>{count} von {all_layers} stammen aus dem gestoppten Lauf vom {moment}; die übrigen folgen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/notices.py"/>
         <source>{count} of {of} layers changed by more than half of their weight. Is this the right original model?</source>
-        <translation>{count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Ist das das richtige Originalmodell?</translation>
+        <translation type="vanished">{count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Ist das das richtige Originalmodell?</translation>
     </message>
     <message numerus="yes">
         <location filename="../../app/text/notices.py"/>
@@ -5636,6 +5802,145 @@
     </message>
 </context>
 <context>
+    <name>originals</name>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>Even the nearest, {name}, differs by more than half in most layers.</source>
+        <translation>Selbst das nächste, {name}, weicht in den meisten Schichten um mehr als die Hälfte ab.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>It is a merge of {names}.</source>
+        <translation>Es ist eine Mischung aus {names}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>It is a model of another kind: its names or shapes do not match.</source>
+        <translation>Es ist ein Modell anderer Art: Namen oder Formen passen nicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>Most of its numbers are infinite or not numbers.</source>
+        <translation>Die meisten seiner Zahlen sind unendlich oder keine Zahlen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>No model in these folders can be its original.</source>
+        <translation>Kein Modell in diesen Ordnern kann sein Original sein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>No other model in these folders is related to it.</source>
+        <translation>Kein anderes Modell in diesen Ordnern ist mit ihm verwandt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>None of these is its original.</source>
+        <translation>Keines von diesen ist sein Original.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>Skipped: {parts}.</source>
+        <translation>Übergangen: {parts}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>That explains {share} of its distance to the nearest, {name}.</source>
+        <translation>Das erklärt {share} seines Abstands zum nächsten, {name}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>The link leads back to itself or to a folder above it.</source>
+        <translation>Die Verknüpfung führt zu sich selbst oder zu einem Ordner über ihr zurück.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>The link leads nowhere.</source>
+        <translation>Die Verknüpfung führt ins Leere.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>The next, {name}, is {distance} away.</source>
+        <translation>Das nächste danach, {name}, ist {distance} entfernt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>a copy of {name}, but for rounding</source>
+        <translation>eine Kopie von {name}, bis auf Rundung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>compared in {share} of the parameters</source>
+        <translation>in {share} der Parameter verglichen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>differs by its own rounding alone</source>
+        <translation>weicht nur um die eigene Rundung ab</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>not related</source>
+        <translation>nicht verwandt</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/original_search.py"/>
+        <source>{count} models of another kind</source>
+        <translation>
+            <numerusform>{count} Modell anderer Art</numerusform>
+            <numerusform>{count} Modelle anderer Art</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/original_search.py"/>
+        <source>{count} that could not be read</source>
+        <translation>
+            <numerusform>{count}, das nicht gelesen werden konnte</numerusform>
+            <numerusform>{count}, die nicht gelesen werden konnten</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} differs by no more than its own rounding: it may be a copy of the model itself.</source>
+        <translation>{name} weicht um nicht mehr als die eigene Rundung ab: Es kann eine Kopie des Modells selbst sein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} holds the model's own numbers and was left out.</source>
+        <translation>{name} enthält die Zahlen des Modells selbst und wurde ausgelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} is a copy of the model and was left out.</source>
+        <translation>{name} ist eine Kopie des Modells und wurde ausgelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} is the model itself and was left out.</source>
+        <translation>{name} ist das Modell selbst und wurde ausgelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} is the model rounded to another form and was left out.</source>
+        <translation>{name} ist das Modell, gerundet in einer anderen Form, und wurde ausgelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} is the nearest: {distance} away.</source>
+        <translation>{name} ist am nächsten: {distance} entfernt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{parts} and {last}</source>
+        <translation>{parts} und {last}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{value} ({low} to {high})</source>
+        <translation>{value} ({low} bis {high})</translation>
+    </message>
+</context>
+<context>
     <name>outputs</name>
     <message>
         <location filename="../../app/text/outputs.py"/>
@@ -5677,6 +5982,177 @@
         <location filename="../../app/text/outputs.py"/>
         <source>{size} together</source>
         <translation>zusammen {size}</translation>
+    </message>
+</context>
+<context>
+    <name>pair</name>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>Choose another model: one of these may be a copy of the other.</source>
+        <translation>Ein anderes Modell wählen: Eines von diesen ist vielleicht eine Kopie des anderen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>Looked at: all of the {of} layers, {size} of both models.</source>
+        <translation>Betrachtet: alle {of} Schichten ganz, {size} von beiden Modellen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>Looked at: some rows of {layers} of {of} layers, {size} of both models.</source>
+        <translation>Betrachtet: einige Zeilen von {layers} von {of} Schichten, {size} von beiden Modellen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>Nearly identical</source>
+        <translation>Fast gleich</translation>
+    </message>
+    <message>
+        <source>Nearly identical: a change of {share} is hardly more than what rounding to the stored numbers gives. A fine-tuned model in finer numbers would hold more of it.</source>
+        <translation type="vanished">Fast gleich: Eine Änderung um {share} ist kaum mehr, als das Runden auf die gespeicherten Zahlen ergibt. Ein feinabgestimmtes Modell in feineren Zahlen enthielte mehr davon.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>Nearly identical: a change of {share} is hardly more than what rounding to the stored numbers gives. In finer numbers the two would show more of it.</source>
+        <translation>Fast gleich: Eine Änderung um {share} ist kaum mehr, als das Runden auf die gespeicherten Zahlen ergibt. In feineren Zahlen wäre mehr davon zu sehen.</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/pair.py"/>
+        <source>Nearly identical: of {of} layers looked at only {count} differ.</source>
+        <translation>
+            <numerusform>Fast gleich: Von {of} betrachteten Schichten unterscheidet sich nur {count}.</numerusform>
+            <numerusform>Fast gleich: Von {of} betrachteten Schichten unterscheiden sich nur {count}.</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>No difference found</source>
+        <translation>Kein Unterschied gefunden</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>No difference found between the two models</source>
+        <translation>Kein Unterschied zwischen den beiden Modellen gefunden</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>Probably unrelated</source>
+        <translation>Wohl nicht verwandt</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>The two models are nearly identical</source>
+        <translation>Die beiden Modelle sind fast gleich</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>The two models are the same but for rounding: there is nothing to extract. {remedy}</source>
+        <translation>Die beiden Modelle sind bis auf die Rundung gleich: Es gibt nichts zu extrahieren. {remedy}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>The two models are the same: there is nothing to extract. {remedy}</source>
+        <translation>Die beiden Modelle sind gleich: Es gibt nichts zu extrahieren. {remedy}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>The weights changed by about {share}, as those of a model and its original do.</source>
+        <translation>Die Gewichte haben sich um etwa {share} geändert, wie die eines Modells und seines Originals.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>The wrong way round a LoRA takes the training away, with figures that look as good.</source>
+        <translation>Vertauscht nimmt ein LoRA das Training weg, und seine Zahlen sehen ebenso gut aus.</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/pair.py"/>
+        <source>The {count} layers looked at are the same in both models but for rounding: there is probably nothing to extract. {remedy}</source>
+        <translation>
+            <numerusform>Die {count} betrachtete Schicht ist bis auf die Rundung in beiden Modellen gleich: Vermutlich gibt es nichts zu extrahieren. {remedy}</numerusform>
+            <numerusform>Die {count} betrachteten Schichten sind bis auf die Rundung in beiden Modellen gleich: Vermutlich gibt es nichts zu extrahieren. {remedy}</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/pair.py"/>
+        <source>The {count} layers looked at are the same in both models: there is probably nothing to extract. {remedy}</source>
+        <translation>
+            <numerusform>Die {count} betrachtete Schicht ist in beiden Modellen gleich: Vermutlich gibt es nichts zu extrahieren. {remedy}</numerusform>
+            <numerusform>Die {count} betrachteten Schichten sind in beiden Modellen gleich: Vermutlich gibt es nichts zu extrahieren. {remedy}</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>These two may be the wrong way round</source>
+        <translation>Diese beiden sind vielleicht vertauscht</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>These two may be the wrong way round: {evidence}.</source>
+        <translation>Diese beiden sind vielleicht vertauscht: {evidence}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>Wrong way round?</source>
+        <translation>Vertauscht?</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>by its header {name} was made after {other}</source>
+        <translation>laut Kopf der Dateien entstand {name} nach {other}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>changed by about {share}</source>
+        <translation>um etwa {share} geändert</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>changed by {share}</source>
+        <translation>um {share} geändert</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>less than {share}</source>
+        <translation>weniger als {share}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>the file of {name} is newer</source>
+        <translation>die Datei von {name} ist neuer</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>{name} has what a trainer leaves behind ({detail}), {other} has not</source>
+        <translation>{name} hat, was ein Trainingsprogramm hinterlässt ({detail}), {other} nicht</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>{name} is a later step of the training than {other}</source>
+        <translation>{name} ist ein späterer Schritt des Trainings als {other}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>{name} is named like a model made from {other}</source>
+        <translation>{name} heißt wie ein Modell, das aus {other} gemacht ist</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>{name} says that it was made from {other} ({detail})</source>
+        <translation>{name} sagt, dass es aus {other} gemacht ist ({detail})</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>{other} is named like an original</source>
+        <translation>{other} heißt wie ein Original</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>{other} is stored in wider numbers than {name}</source>
+        <translation>{other} ist in breiteren Zahlen gespeichert als {name}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>{title}: {count} of {of} layers looked at changed by more than half of their weight. Choose the model that the fine-tuned one was made from.</source>
+        <translation>{title}: {count} von {of} betrachteten Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Das Modell wählen, aus dem das feinabgestimmte gemacht ist.</translation>
     </message>
 </context>
 <context>
@@ -5898,9 +6374,8 @@
         <translation>Der Höchstrang {limit} bremst {layers}. Einen Höchstrang von {rank} versuchen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/quality.py"/>
         <source>The two models have little in common</source>
-        <translation>Die beiden Modelle haben wenig gemeinsam</translation>
+        <translation type="vanished">Die beiden Modelle haben wenig gemeinsam</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>

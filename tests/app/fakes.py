@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from app.work.requests import DeviceInfo
+from engine.analysis.pair_verdict import PairSample
 from engine.cancel import CancelToken
 from engine.checkpoints import StoredTensor, WeightSource, WeightView
 from engine.checkpoints.stored import RAW
@@ -36,6 +37,7 @@ from engine.models.pairing import PairedWeight
 from engine.planning.estimates import Speed
 from engine.planning.inspection import ModelSummary, PairSummary
 from engine.planning.output import Output
+from engine.planning.pair_order import PairOrder
 from engine.planning.plan import Plan
 from engine.planning.work import work
 from engine.results import (
@@ -119,7 +121,17 @@ class FakeSession:
         return self.engine.kept or Reusable(0, len(plan.layers), False, "")
 
     def summary(self, _settings: ExtractionSettings) -> PairSummary:
-        return PairSummary(self.engine.layers, LEFT_OUT, "flux", "Flux.1", {"denoiser": self.engine.layers}, 57)
+        denoiser = {"denoiser": self.engine.layers}
+        return PairSummary(self.engine.layers, LEFT_OUT, "flux", "Flux.1", denoiser, 57, order=self.engine.order)
+
+    def sample(self, settings: ExtractionSettings, cancel: CancelToken) -> PairSample | None:
+        self.engine.sample_threads.append(threading.current_thread())
+        self.engine.samples.append(settings)
+        while not self.engine.hold_sample.wait(0.005):
+            cancel.check()
+        if self.engine.sample_error is not None:
+            raise self.engine.sample_error
+        return self.engine.sample
 
     def free_memory(self) -> int:
         self.engine.free_threads.append(threading.current_thread())
@@ -244,6 +256,12 @@ class FakeEngine:
     coverage: Coverage = field(default_factory=Coverage)
     notices: tuple[Notice, ...] = ()
     family: Family = field(default_factory=lambda: next(row for row in FAMILIES if row.key == "flux"))
+    order: PairOrder = field(default_factory=PairOrder)
+    sample: PairSample | None = None
+    sample_error: Exception | None = None
+    hold_sample: threading.Event = field(default_factory=threading.Event)
+    sample_threads: list[threading.Thread] = field(default_factory=list)
+    samples: list[ExtractionSettings] = field(default_factory=list)
     runs: int = 0
     closed_runs: int = 0
 
@@ -254,6 +272,7 @@ class FakeEngine:
         self.hold_run.set()
         self.hold_inspection.set()
         self.hold_verification.set()
+        self.hold_sample.set()
 
     def inspect(self, path: Path) -> ModelSummary:
         self.inspections.append(path)

@@ -29,7 +29,7 @@ def test_extract_answers_with_the_documented_json(extract: Call, tmp_path: Path)
         "output", "report", "outputs", "seconds", "layers", "skipped", "mean_energy_retained",
         "worst_energy_retained", "size_bytes", "peak_device_bytes", "peak_rss_bytes",
         "promised_device_bytes", "layers_planned", "layers_kept", "read_bytes", "copied_bytes", "waited_share",
-        "large_changes", "coverage",
+        "large_changes", "order", "sample", "coverage",
         "compared_parameters", "whole_parameters", "parameters", "new_rows", "new_channels", "unmatched_weights",
         "missing_weights", "smaller_weights", "blocks", "unmatched_blocks", "absent_parts",
     ]  # fmt: skip
@@ -128,12 +128,12 @@ def test_inspecting_describes_a_quantised_model_instead_of_refusing_it(call: Cal
     assert call("inspect", path, "--json").json["quantisation"] == "scaled fp8 (ComfyUI)"
 
 
-def test_inspecting_never_imports_torch(tmp_path: Path) -> None:
+def test_inspecting_a_model_never_imports_torch(tmp_path: Path) -> None:
     program = (
         "import sys; from app.cli.main import main; code = main(['inspect', *sys.argv[1:]]); "
         "print(code, [name for name in ('torch', 'PySide6') if name in sys.modules])"
     )
-    command = [sys.executable, "-c", program, *map(str, save_pair(tmp_path))]
+    command = [sys.executable, "-c", program, str(save_pair(tmp_path)[0])]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout == "0 []\n", done.stderr
 

@@ -120,6 +120,8 @@ def test_a_rounded_delta_is_the_same_bit_by_bit_whichever_way_it_is_read(tmp_pat
         for place, piece in measured.pieces:
             assert torch.equal(piece, matrix[place] if measured.pieces.tall else matrix[:, place])
         measured.pieces.free()
+        tuned, base = unread(checkpoints, weight).sides((7, 31), (3, 29))
+        assert torch.equal(tuned.float() - base.float(), matrix[7:31, 3:29])
 
 
 @pytest.mark.parametrize("case", ROUNDED.values(), ids=ROUNDED)

@@ -30,6 +30,7 @@ from streamed_pairs import (
 )
 from torch_memory import peak_bytes
 
+from engine.checkpoints.sides import as_matrix
 from engine.decompose.delta import Delta
 from engine.decompose.method import LayerMethod
 from engine.layer import LayerOutcome, work_on
@@ -83,6 +84,18 @@ def test_a_delta_filled_from_the_files_is_the_same_bit_by_bit(tmp_path: Path, ca
         assert parts.values.shape == whole.values.shape == weight.shape
         assert parts.grown_energy == whole.grown_energy
         assert norms_of(parts) == same_norms(whole)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_part_of_both_sides_gives_that_part_of_the_delta(tmp_path: Path, case: Case) -> None:
+    with case(tmp_path) as (checkpoints, weight):
+        whole = held(checkpoints, weight).values
+        matrix = whole.reshape(whole.shape[0], -1)
+        rows, columns = (min(sizes) for sizes in zip(matrix.shape, as_matrix(weight.finetuned.shape), strict=True))
+        pair = unread(checkpoints, weight)
+        for (top, bottom), (left, right) in (((0, 1), (0, 1)), ((rows // 2, rows), (columns // 3, columns))):
+            tuned, base = pair.sides((top, bottom), (left, right))
+            assert torch.equal(tuned.float() - base.float(), matrix[top:bottom, left:right])
 
 
 def norms_of(delta: Delta | MeasuredDelta) -> tuple[float, float]:

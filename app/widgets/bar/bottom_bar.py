@@ -86,6 +86,8 @@ class BottomBar(BarParts):
         kept: Reusable | None = None,
         warning: str = "",
         others: Sequence[str] = (),
+        *,
+        alarm: bool = False,
     ) -> None:
         """Extract will write this file.
 
@@ -96,12 +98,15 @@ class BottomBar(BarParts):
             kept: what earlier runs left for it.
             warning: what should be known before, in a few words; it takes the first line.
             others: names of further files.
+            alarm: the warning is so grave that it is red.
         """
         written = self.tr("Will write {name}").format(name=and_more(name, len(others)))
         place = self.tr("in {folder}").format(folder=folder_text(folder))
         parts = (size_at_most(size_bytes, 1 + len(others)), kept_text(kept), place)
         detail = " \u00b7 ".join(part for part in ((written, *parts) if warning else parts) if part)
-        headline, tone = (self.tr("\u26a0 {text}").format(text=warning), "warning") if warning else (written, "")
+        headline, tone = written, ""
+        if warning:
+            headline, tone = self.tr("\u26a0 {text}").format(text=warning), "bad" if alarm else "warning"
         self._show(headline, detail, (self.folder, self.extract), tone=tone, elide=Qt.TextElideMode.ElideMiddle)
         self.detail.set_more("\n".join((name, *others)) if others else "")
         self.extract.setEnabled(True)
@@ -256,7 +261,7 @@ class BottomBar(BarParts):
         assert card is not None
         optional = [self.copy_path, *((self.copy_command,) if card.command else ()), self.folder]
         always = (self.open_folder, self.verify, self.extract)
-        tone, extra, extra_tone = "warning" if card.warns else "", card.extra(), card.extra_tone
+        tone, extra, extra_tone = card.own_tone, card.extra(), card.extra_tone
         self._show(card.headline(), card.detail(), always, optional, tone=tone, extra=extra, extra_tone=extra_tone)
         for label in (self.detail, self.extra):
             label.set_more(card.tooltip())

@@ -96,6 +96,13 @@ class ResultCard:
         """Whether its figures speak of too little, or of models that do not belong together."""
         return not self.result.coverage.enough or self.result.large_changes.unrelated
 
+    @property
+    def own_tone(self) -> str:
+        """``bad`` where the models do not belong together, ``warning`` where its figures speak of too little."""
+        if self.result.large_changes.unrelated:
+            return "bad"
+        return "warning" if self.warns else ""
+
     def detail(self) -> str:
         """Size, time and quality; the quality first where nobody may miss a part of it."""
         outputs = self.result.outputs
@@ -141,7 +148,7 @@ class ResultCard:
     @property
     def extra_tone(self) -> str:
         """Of the third line."""
-        return self.tone or ("warning" if self.warns else "")
+        return self.tone or self.own_tone
 
     def warning(self) -> str:
         """What speaks against it, in a clause; empty where nothing does."""

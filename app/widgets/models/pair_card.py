@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSize, Qt, Slot
+from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout
 
 from app.text.estimates import capital, estimate_lines, estimate_text, files_at_most, problem_text
 from app.text.translation import plural, whole
 from app.text.window_text import OF_THE_PAIR, breakable, short_error_text
-from app.widgets.basics.basics import ElidedLabel, link_button, scaled, set_look, text_label, wrapped_label
+from app.widgets.basics.basics import (
+    ElidedLabel,
+    link_button,
+    push_button,
+    scaled,
+    set_look,
+    text_label,
+    wrapped_label,
+)
 from app.widgets.models.left_out_dialog import LeftOutDialog
 from engine.errors import EngineError
 from engine.planning.estimates import Estimate
 from engine.results import LeftOut
 
 WIDTH, LEAST_WIDTH = 300, 200
+SEPARATOR = " \u00b7 "
 FIRST_LINE = 24  # as high as the buttons in the first line of the cards beside this one
 
 
 class PairCard(QFrame):
-    """How many layers will be extracted, what is left out and why, and whether time, memory and disk will do."""
+    """How many layers will be extracted, what is left out and why, and whether time, memory and disk will do.
+
+    Attributes:
+        swap_wanted: the person agrees that the two models are the wrong way round.
+    """
+
+    swap_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,18 +44,23 @@ class PairCard(QFrame):
         self.setAccessibleName(self.tr("The pair"))
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
         self._left_out: tuple[LeftOut, ...] = ()
-        self._warning = ""
+        self._warning, self._alarm = "", False
         self._pair: tuple[int, int, str, tuple[str, ...]] | None = None
+        self._changed, self._notes = "", tuple[str, ...]()
         self.headline = ElidedLabel("", "title", mode=Qt.TextElideMode.ElideRight)
         self.left_out = text_label("", "on-accent")
         self.why = link_button(self.tr("why?"), kind="plain-link")
         self.why.setAccessibleName(self.tr("Why are layers left out?"))
         self.why.clicked.connect(self.show_left_out)
+        self.swap = push_button(self.tr("Swap?"), small=True)
+        self.swap.setAccessibleName(self.tr("Swap the two models, which may be the wrong way round?"))
+        self.swap.clicked.connect(self.swap_wanted)
         self.detail = wrapped_label("", "on-accent")
         self.remark = wrapped_label("", "on-accent")
         first = QHBoxLayout()
         first.addStrut(FIRST_LINE)
         first.addWidget(self.headline, 1)
+        first.addWidget(self.swap)
         second = QHBoxLayout()
         second.setSpacing(4)
         second.addWidget(self.left_out)
@@ -83,6 +103,10 @@ class PairCard(QFrame):
         estimate: Estimate | None = None,
         *,
         warning: str = "",
+        alarm: bool = False,
+        changed: str = "",
+        swap: str = "",
+        notes: Sequence[str] = (),
         files: int = 1,
     ) -> None:
         """Say what will be extracted, and what should be known before; `show_estimate` may follow.
@@ -95,12 +119,18 @@ class PairCard(QFrame):
             remarks: what should be known before, the most important one first.
             estimate: what it will take, where that is known.
             warning: why the LoRA may be worth little, in very few words; it takes the headline.
+            alarm: the warning is so grave that it is red.
+            changed: how much the fine-tuned model changed, in a few words; empty while that is not known.
+            swap: why the two models may be the wrong way round; empty offers no button that swaps them.
+            notes: what stands in the tooltip alone.
             files: how many will be written.
         """
         headline = plural("PairCard", "{count} layer will be extracted", "{count} layers will be extracted", layers)
         size = capital(files_at_most(size_bytes, files))
-        self._show(headline.format(count=whole(layers)), left_out, size, warning=warning)
+        self._show(headline.format(count=whole(layers)), left_out, size, warning=warning, alarm=alarm)
         self._pair = size_bytes, files, parts, tuple(remarks)
+        self._changed, self._notes = changed, tuple(notes)
+        self._offer_swap(swap)
         self._show_pair(estimate)
 
     def show_matched(
@@ -111,11 +141,18 @@ class PairCard(QFrame):
         remarks: Sequence[str] = (),
         *,
         warning: str = "",
+        alarm: bool = False,
+        changed: str = "",
+        swap: str = "",
     ) -> None:
         """The models go together; what keeps the run from starting is said elsewhere."""
         headline = plural("PairCard", "{count} layer matches", "{count} layers match", layers)
-        self._show(headline.format(count=whole(layers)), left_out, parts, warning=warning)
+        detail = SEPARATOR.join(text for text in (parts, changed) if text)
+        self._show(headline.format(count=whole(layers)), left_out, detail, warning=warning, alarm=alarm)
+        self._offer_swap(swap)
         self._show_remarks(remarks)
+        self.setToolTip("\n".join(remarks))
+        self._describe()
 
     def show_estimate(self, estimate: Estimate) -> None:
         """Say of the pair that is shown what it will take."""
@@ -140,16 +177,21 @@ class PairCard(QFrame):
         assert self._pair is not None
         size_bytes, files, parts, remarks = self._pair
         problems = estimate.problems if estimate is not None else ()
-        if estimate is not None:
-            self.detail.setText(estimate_text(estimate, size_bytes, files))
+        size = capital(files_at_most(size_bytes, files))
+        detail = size if estimate is None else estimate_text(estimate, size_bytes, files)
+        self.detail.setText(SEPARATOR.join(text for text in (detail, self._changed) if text))
         texts = [" ".join(problem_text(problem)) for problem in problems]
         blocking = any(problem.blocking for problem in problems)
         everything = [*remarks, *texts] if self._warning and not blocking else [*texts, *remarks]
         self._show_remarks(everything)
         self._set_bad(blocking)
-        lines = [*everything, *(estimate_lines(estimate) if estimate is not None else ()), parts]
+        lines = [*everything, *(estimate_lines(estimate) if estimate is not None else ()), parts, *self._notes]
         self.setToolTip("\n".join(line for line in lines if line))
         self._describe()
+
+    def _offer_swap(self, reason: str) -> None:
+        self.swap.setVisible(bool(reason))
+        self.swap.setToolTip(breakable(reason))
 
     def _show_remarks(self, remarks: Sequence[str]) -> None:
         remark = breakable(f"\u26a0 {remarks[0]}") if remarks else ""
@@ -157,9 +199,16 @@ class PairCard(QFrame):
         self.remark.setVisible(bool(remark))
 
     def _show(
-        self, headline: str, left_out: tuple[LeftOut, ...], detail: str, *, bad: bool = False, warning: str = ""
+        self,
+        headline: str,
+        left_out: tuple[LeftOut, ...],
+        detail: str,
+        *,
+        bad: bool = False,
+        warning: str = "",
+        alarm: bool = False,
     ) -> None:
-        self._left_out, self._pair, self._warning = left_out, None, warning
+        self._left_out, self._pair, self._warning, self._alarm = left_out, None, warning, alarm
         self.headline.setText(self.tr("\u26a0 {text}").format(text=warning) if warning else headline)
         count = whole(len(left_out))
         text = plural("PairCard", "{count} left out", "{count} left out", len(left_out)).format(count=count)
@@ -170,6 +219,7 @@ class PairCard(QFrame):
         self.left_out.setText(text)
         self.left_out.setVisible(bool(left_out or warning))
         self.why.setVisible(bool(left_out))
+        self.swap.hide()
         self.detail.setText(detail)
         self.remark.setText("")
         self.remark.hide()
@@ -180,12 +230,13 @@ class PairCard(QFrame):
 
     def _set_bad(self, bad: bool) -> None:
         """Red needs the plain surface: on the coloured one it could not be read."""
-        caution = bool(self._warning) and not bad
-        set_look(self, "panel", "plain" if bad or caution else "accent")
-        set_look(self, "trouble", bad)
+        alarm = self._alarm and not bad
+        caution = bool(self._warning) and not (bad or alarm)
+        set_look(self, "panel", "plain" if bad or alarm or caution else "accent")
+        set_look(self, "trouble", bad or alarm)
         set_look(self, "caution", caution)
-        set_look(self.headline, "tone", "warning" if caution else "")
-        set_look(self.remark, "tone", "bad" if bad else "warning" if caution else "")
+        set_look(self.headline, "tone", "bad" if alarm else "warning" if caution else "")
+        set_look(self.remark, "tone", "bad" if bad or alarm else "warning" if caution else "")
 
     def _describe(self) -> None:
         texts = (self.headline.text(), self.detail.text(), self.remark.text())

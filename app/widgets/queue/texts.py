@@ -203,7 +203,7 @@ def _written(result: JobResult) -> Outcome:
     facts = DOT.join((*counted_files, format_bytes(size), format_seconds(result.seconds)))
     unrelated = unrelated_warning(result.large_changes)
     if unrelated:
-        return Outcome(_tr("\u26a0 {text}").format(text=unrelated), facts, tone="warning", wraps=True)
+        return Outcome(_tr("\u26a0 {text}").format(text=unrelated), facts, tone="bad", wraps=True)
     if not result.coverage.complete:
         sentence = capital_clause(result.mean, result.coverage)
         text = sentence if result.speaks else _tr("\u26a0 {text}").format(text=sentence)

@@ -54,7 +54,8 @@ class QualityPanel(Panel):
         """Speak of a finished LoRA; `of` names it where it is one of several."""
         mark = GOOD if quality.good else WARNING
         self.title.setText(self.tr("{mark} {text}").format(mark=mark, text=headline(quality)))
-        set_look(self.title, "tone", "good" if quality.good else "warning")
+        bad = quality.large_changes.unrelated
+        set_look(self.title, "tone", "good" if quality.good else "bad" if bad else "warning")
         average = self.tr("{share} on average")
         if not quality.coverage.complete:
             average = self.tr("{share} on average of what was compared")
@@ -63,7 +64,7 @@ class QualityPanel(Panel):
         self.setToolTip(explanation())
         self.of_what.setText(of_what(quality))
         self.of_what.setVisible(bool(self.of_what.text()))
-        set_look(self.of_what, "tone", "" if quality.speaks else "warning")
+        set_look(self.of_what, "tone", "" if quality.speaks else "bad" if bad else "warning")
         set_look(self.weakest, "role", "")
         self._show(self.weakest, weakest_line(quality))
         self._show(self.advice, advice_line(quality))

@@ -29,9 +29,11 @@ __all__ = [
     "cut_to",
     "decoded_bytes",
     "encoding_of",
+    "has_own_steps",
     "piece_of",
     "read_by_rows",
     "scratch_bytes",
+    "steps_bytes",
 ]
 
 ENCODINGS: list[Encoding] = [
@@ -125,6 +127,32 @@ def decoded_bytes(view: WeightView) -> int:
     if len({piece.source.dtype for piece in pieces}) == 1:
         return size + sum(piece.value_bytes for piece in pieces)
     return size + 2 * 4 * math.prod(view.shape)  # each as float32, and joined
+
+
+def has_own_steps(view: WeightView) -> bool:
+    """Whether the steps of a weight, see `engine.checkpoints.steps`, are not those of the dtype of its numbers."""
+    dtypes = {piece.source.dtype for piece in view.pieces}
+    return len(dtypes) > 1 or not all(encoding_of(piece.source).plain for piece in view.pieces)
+
+
+def steps_bytes(view: WeightView, values: int) -> int:
+    """Memory that the steps of a weight take at most where they are formed for so many numbers at a time.
+
+    Nothing where it has no steps of its own. What decoding a part takes beside its result counts for its steps, too.
+    """
+    if not has_own_steps(view):
+        return 0
+    kept, most = 0, 0
+    for piece in view.pieces:
+        source = piece.source
+        rows = max(1, source.shape[0] if source.shape else 1)
+        if not read_by_rows(piece):
+            kept += 4 * source.numel * (2 if piece.transposed else 1)
+            most = max(most, encoding_of(source).scratch_bytes(source))
+            continue
+        some = piece_of(source, 0, min(rows, 1 + values * rows // max(1, source.numel))).source
+        most = max(most, 2 * 4 * some.numel + encoding_of(some).scratch_bytes(some))  # and joined
+    return kept + most
 
 
 def scratch_bytes(view: WeightView) -> int:

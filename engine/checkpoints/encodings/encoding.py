@@ -78,7 +78,10 @@ class Encoding(ABC):
         title: what people call it.
         decoder: module with ``decode(source: WeightSource, parts: Sequence[torch.Tensor]) -> torch.Tensor``. The parts
             are on one device, in their stored shape and dtype ((nbytes,) uint8 where torch has no such dtype); the
-            result has the source's shape and dtype and is on the same device. It must not change the parts.
+            result has the source's shape and dtype and is on the same device. It must not change the parts. And with
+            ``steps``, of the same arguments: how far apart the numbers are that can be stored, at each of these, as
+            `engine.checkpoints.steps.rounding_steps` says; in the source's shape, float32. It takes no more memory
+            than `decode`.
         rounding: module with ``round_like(values: torch.Tensor, source: WeightSource, parts: Sequence[torch.Tensor]) ->
             torch.Tensor``: numbers of the source's shape, in any floating dtype, as this weight would give them had
             they been stored in its place, with its own scales; in the source's shape and dtype. Finite numbers stay

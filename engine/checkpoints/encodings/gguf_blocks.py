@@ -66,9 +66,9 @@ def iq4_nl(blocks: torch.Tensor) -> torch.Tensor:
     return from_iq4(nibbles(blocks[:, 2:])).mul_(halves(blocks, 0))
 
 
-def from_iq4(codes: torch.Tensor) -> torch.Tensor:
-    """What nibbles of the non-linear types stand for, as float32."""
-    values = torch.tensor(IQ4_VALUES, dtype=torch.float32, device=codes.device)
+def from_iq4(codes: torch.Tensor, table: torch.Tensor | None = None) -> torch.Tensor:
+    """What nibbles of the non-linear types stand for, as float32; or their entries in another table."""
+    values = torch.tensor(IQ4_VALUES, dtype=torch.float32, device=codes.device) if table is None else table
     return values.index_select(0, codes.view(-1).to(torch.int32)).view(codes.shape)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.checkpoints.encodings import gguf_blocks, gguf_k_blocks
+from engine.checkpoints.encodings import gguf_blocks, gguf_k_blocks, gguf_steps, step_sizes
 from engine.checkpoints.encodings.gguf import CHUNK_VALUES, HEAD_ROWS, SHIFT, SKIPPED
 from engine.checkpoints.gguf_types import BLOCK_TYPES
 from engine.checkpoints.stored import WeightSource
@@ -55,6 +55,19 @@ def decode(source: WeightSource, parts: Sequence[torch.Tensor]) -> torch.Tensor:
         del numbers, chunk  # before the next ones are made
     shift = float(source.parameters.get(SHIFT, 0.0))
     return (values.add_(shift) if shift else values).reshape(source.shape)
+
+
+def steps(source: WeightSource, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The scales of the blocks, which whole numbers are multiplied by; of IQ4 types the steps of what nibbles mean."""
+    found = torch.empty(source.numel, dtype=torch.float32, device=parts[0].device)
+    for chunk in chunks(source, parts[0]):
+        if source.stored_dtype in BLOCK_TYPES:
+            some = gguf_steps.of_blocks(source.stored_dtype, chunk.lines)
+        else:
+            some = step_sizes.of_floats(chunk.lines)
+        found[chunk.first : chunk.last] = some.reshape(-1)[chunk.skipped : chunk.skipped + chunk.last - chunk.first]
+        del some, chunk  # before the next ones are made
+    return found.reshape(source.shape)
 
 
 def chunks(source: WeightSource, stored: torch.Tensor) -> Iterator[Chunk]:

@@ -14,7 +14,7 @@ from engine.checkpoints.encodings.gguf_blocks import from_iq4, halves, nibbles
 
 def q2_k(blocks: torch.Tensor) -> torch.Tensor:
     """16 scales with their minima, 64 bytes of 2 bits, d, dmin: d * scale * q - dmin * minimum, for each 16."""
-    scale = halves(blocks, 80) * (blocks[:, :16] & 15)
+    scale = scales_of("Q2_K", blocks)
     least = halves(blocks, 82) * (blocks[:, :16] >> 4)
     values = _bit_pairs(blocks[:, 16:80]).view(-1, 16, 16).to(torch.float32)
     return values.mul_(scale[:, :, None]).sub_(least[:, :, None]).view(-1, 256)
@@ -22,8 +22,7 @@ def q2_k(blocks: torch.Tensor) -> torch.Tensor:
 
 def q3_k(blocks: torch.Tensor) -> torch.Tensor:
     """32 bytes of third bits, 64 of 2 bits, 12 of 16 scales, d: d * (scale - 32) * (q - 4), for each 16."""
-    low, high = nibbles(blocks[:, 96:104]), _spread(blocks[:, 104:108], 2).reshape(-1, 16)
-    scale = halves(blocks, 108) * (low | high << 4).to(torch.float32).sub_(32)
+    scale = scales_of("Q3_K", blocks)
     third = _spread(blocks[:, :32], 1).reshape(-1, 256)
     values = (_bit_pairs(blocks[:, 32:96]) | third << 2).to(torch.float32).sub_(4)
     return values.view(-1, 16, 16).mul_(scale[:, :, None]).view(-1, 256)
@@ -46,25 +45,42 @@ def q6_k(blocks: torch.Tensor) -> torch.Tensor:
     """128 bytes of low nibbles, 64 of upper 2 bits, 16 signed scales, d: d * scale * (q - 32), for each 16."""
     low = nibbles(blocks[:, :128].view(-1, 2, 64)).view(-1, 256)
     values = (low | _bit_pairs(blocks[:, 128:192]) << 4).to(torch.float32).sub_(32)
-    scale = halves(blocks, 208) * blocks[:, 192:208].view(torch.int8)
-    return values.view(-1, 16, 16).mul_(scale[:, :, None]).view(-1, 256)
+    return values.view(-1, 16, 16).mul_(scales_of("Q6_K", blocks)[:, :, None]).view(-1, 256)
+
+
+def iq4_xs_codes(blocks: torch.Tensor) -> torch.Tensor:
+    """The nibbles of IQ4_XS, (count, 8, 32) uint8."""
+    return nibbles(blocks[:, 8:].view(-1, 8, 16))
 
 
 def iq4_xs(blocks: torch.Tensor) -> torch.Tensor:
     """d, 8 scales of 6 bits (upper 2 first), 128 bytes of nibbles: d * (scale - 32) * value, for each 32."""
-    high = _spread(blocks[:, 2:4], 2).transpose(1, 2).reshape(-1, 8)
-    low = torch.stack((blocks[:, 4:8] & 15, blocks[:, 4:8] >> 4), dim=-1).view(-1, 8)
-    scale = halves(blocks, 0) * (low | high << 4).to(torch.float32).sub_(32)
-    values = from_iq4(nibbles(blocks[:, 8:].view(-1, 8, 16)))
-    return values.mul_(scale[:, :, None]).view(-1, 256)
+    values = from_iq4(iq4_xs_codes(blocks))
+    return values.mul_(scales_of("IQ4_XS", blocks)[:, :, None]).view(-1, 256)
+
+
+def scales_of(kind: str, blocks: torch.Tensor) -> torch.Tensor:
+    """What the whole numbers of a type of blocks are multiplied by: (count, 8 or 16) float32, one for each 32 or 16."""
+    if kind == "Q2_K":
+        return halves(blocks, 80) * (blocks[:, :16] & 15)
+    if kind == "Q3_K":
+        low, high = nibbles(blocks[:, 96:104]), _spread(blocks[:, 104:108], 2).reshape(-1, 16)
+        return halves(blocks, 108) * (low | high << 4).to(torch.float32).sub_(32)
+    if kind == "Q6_K":
+        return halves(blocks, 208) * blocks[:, 192:208].view(torch.int8)
+    if kind == "IQ4_XS":
+        high = _spread(blocks[:, 2:4], 2).transpose(1, 2).reshape(-1, 8)
+        low = torch.stack((blocks[:, 4:8] & 15, blocks[:, 4:8] >> 4), dim=-1).view(-1, 8)
+        return halves(blocks, 0) * (low | high << 4).to(torch.float32).sub_(32)
+    first, third = blocks[:, 4:8], blocks[:, 12:16]
+    return halves(blocks, 0) * torch.cat((first & 63, third & 15 | first >> 6 << 4), dim=1)
 
 
 def _scaled(values: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
     """(blocks, 8, 32) values with the scales and minima of Q4_K and Q5_K, as (blocks, 256)."""
-    first, second, third = blocks[:, 4:8], blocks[:, 8:12], blocks[:, 12:16]
-    scale = torch.cat((first & 63, third & 15 | first >> 6 << 4), dim=1)
+    second, third = blocks[:, 8:12], blocks[:, 12:16]
     least = torch.cat((second & 63, third >> 4 | second >> 6 << 4), dim=1)
-    values.mul_((halves(blocks, 0) * scale)[:, :, None])
+    values.mul_(scales_of("Q4_K", blocks)[:, :, None])
     return values.sub_((halves(blocks, 2) * least)[:, :, None]).view(-1, 256)
 
 

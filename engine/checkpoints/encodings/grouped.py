@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from engine.checkpoints.encodings.encoding import CASTING_BYTES, Encoding
@@ -44,12 +45,17 @@ class Codes:
     Attributes:
         bits: of one code.
         high_first: whether the first number has the high bits.
-        levels: the number of each code.
+        levels: the number of each code; none where the file has a table of them.
     """
 
     bits: int
     high_first: bool
     levels: tuple[float, ...]
+
+    @property
+    def even(self) -> bool:
+        """Whether the numbers are whole ones, one after another."""
+        return len({high - low for low, high in pairwise(sorted(self.levels))}) == 1
 
 
 _E2M1 = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)

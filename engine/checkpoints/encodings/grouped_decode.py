@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import torch
 
+from engine.checkpoints.encodings import step_sizes
 from engine.checkpoints.encodings.grouped import (
     CHUNK_VALUES,
     CODES,
     ROTATED_VALUES,
     TILE_COLUMNS,
     TILE_ROWS,
+    Codes,
     codes_in_row,
     rows_of,
 )
@@ -41,6 +43,36 @@ def decode(source: WeightSource, parts: Sequence[torch.Tensor]) -> torch.Tensor:
     if "columns" in by_role:
         values.mul_(by_role["columns"].to(torch.float32).reshape(1, -1))
     return values.contiguous().reshape(source.shape)
+
+
+def steps(source: WeightSource, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The steps of the codes times the scales; those of whole numbers are 1."""
+    given = source.parameters
+    by_role = dict(zip(given["roles"], parts, strict=True))
+    rows, width = rows_of(source), codes_in_row(source)
+    columns, weight = source.numel // rows, by_role["weight"]
+    codes = CODES[given["codes"]] if "codes" in given else None
+    if codes is not None and not codes.even:
+        fitted = "factor" in by_role  # the scales are no powers of 2
+        found = unpacked(weight.reshape(rows, -1), given["codes"], width, _steps_of(codes, fitted))[:, :columns]
+        if fitted:
+            step_sizes.settle_largest(found, given["block"][1])
+    elif codes is None and weight.is_floating_point():
+        found = of_bytes(weight.reshape(rows, width), step_sizes.of_bytes(weight.dtype, weight.device))[:, :columns]
+    else:
+        found = torch.ones((rows, columns), dtype=torch.float32, device=weight.device)
+    if "scale" in by_role:
+        over_groups(found, scales(source, by_role, rows), given.get("block", (1, width))[1])
+    found = found.abs_().contiguous()
+    if "rotation" in given:
+        step_sizes.spread_over_groups(found, given["rotation"])
+    if "columns" in by_role:
+        found.mul_(by_role["columns"].to(torch.float32).abs().reshape(1, -1))
+    return found.reshape(source.shape)
+
+
+def _steps_of(codes: Codes, fitted: bool) -> torch.Tensor:
+    return step_sizes.of_levels(torch.tensor(codes.levels), marked=fitted)
 
 
 def scales(source: WeightSource, by_role: dict[str, torch.Tensor], rows: int) -> torch.Tensor:
@@ -139,14 +171,14 @@ def unpacked(packed: torch.Tensor, codes: str, columns: int, table: torch.Tensor
     return _looked_up(packed.view(torch.uint8), _numbers(codes, packed.device, table), columns)
 
 
-def of_float8(stored: torch.Tensor) -> torch.Tensor:
-    """fp8 numbers in float32: looked up, which takes a processor a small part of the time of converting them.
+def of_bytes(stored: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+    """An entry of a table for each byte.
 
     Args:
-        stored: (rows, columns).
+        stored: (rows, columns), of any dtype of one byte.
+        table: (256,) float32.
     """
-    every = torch.arange(256, dtype=torch.uint8, device=stored.device).view(stored.dtype).to(torch.float32)
-    return _looked_up(stored.view(torch.uint8), every[:, None], stored.shape[1])
+    return _looked_up(stored.view(torch.uint8), table[:, None], stored.shape[1])
 
 
 def _looked_up(raw: torch.Tensor, numbers: torch.Tensor, columns: int) -> torch.Tensor:
@@ -173,7 +205,7 @@ def _numbers(codes: str, device: torch.device, levels: torch.Tensor | None) -> t
     code = (torch.arange(256)[:, None] >> shifts) & ((1 << info.bits) - 1)
     if levels is None:
         return torch.tensor(info.levels)[code].to(device)
-    return levels.to(torch.float32)[code.to(levels.device)]
+    return levels.to(torch.float32)[code.to(levels.device)].to(device)
 
 
 def rotate(values: torch.Tensor, group: int) -> None:

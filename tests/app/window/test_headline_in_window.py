@@ -21,6 +21,7 @@ from engine.results import Coverage, ExtractionResult, OutputFile
 from engine.settings import ExtractionSettings, HardwareSettings
 
 WARNING = "\u26a0"
+UNRELATED = "These two are probably not a model and its original"
 LITTLE = Coverage(compared=12, parameters=100, unmatched=24, missing=24, blocks=6, unmatched_blocks=("b.0", "b.1"))
 SOME = Coverage(compared=95, parameters=97, new_rows=12, unmatched=3)
 CLAUSE = (
@@ -131,13 +132,16 @@ def test_an_unrelated_original_is_said_on_the_result_and_from_then_on_on_the_car
     qtbot: QtBot, unrelated: FakeEngine, window: MainWindow, pair: Pair
 ) -> None:
     run_to_end(qtbot, window, pair)
-    words = "12 of 12 layers changed by more than half of their weight. Is this the right original model?"
+    words = f"{UNRELATED}: 12 of 12 layers changed by more than half of their weight."
     bar, quality, card = window.frame.bar, window.frame.run.result.quality, window.frame.models.pair
     assert bar.headline.text().startswith(WARNING)
     assert bar.extra.text() == f"{WARNING} {words}"
-    assert quality.title.text() == f"{WARNING} The two models have little in common"
-    assert quality.of_what.text() == words
-    qtbot.waitUntil(lambda: card.headline.text() == f"{WARNING} Little in common")
+    assert quality.title.text() == f"{WARNING} {UNRELATED}"
+    assert quality.of_what.text() == "12 of 12 layers changed by more than half of their weight."
+    assert {bar.headline.property("tone"), bar.extra.property("tone"), quality.title.property("tone")} == {"bad"}
+    qtbot.waitUntil(lambda: card.headline.text() == f"{WARNING} Probably unrelated")
+    assert card.headline.property("tone") == card.remark.property("tone") == "bad"
+    assert card.property("trouble")
     assert words in card.toolTip()
     assert card.left_out.text() == "12 layers will be extracted, 2 left out"
 
@@ -177,7 +181,7 @@ def result(coverage: Coverage, relative_change: float = 0.01) -> ExtractionResul
     [
         (result(Coverage()), "Keeps 93.8 %, weakest layer 87.4 %", ""),
         (result(LITTLE), f"{WARNING} C{CLAUSE}.", "warning"),
-        (result(Coverage(), 1.4), f"{WARNING} 1 of 1 layers changed by more than half of their weight.", "warning"),
+        (result(Coverage(), 1.4), f"{WARNING} {UNRELATED}: 1 of 1 layers changed by more than half", "bad"),
     ],
 )
 def test_a_finished_job_says_the_same_and_still_does_after_a_restart(
