@@ -31,6 +31,7 @@ from app.text.left_out import left_out_lines
 from app.text.models import components_text, container_text, family_text, layout_text, link_text
 from app.text.notices import counted, format_bytes, format_seconds, format_share, notice_text
 from app.text.pair import looked_at, order_consequence, order_lines, order_text, sample_text
+from app.text.real_change import real_change_text
 from app.text.verification import plain_text, strength_text
 from engine.analysis.pair_verdict import PairSample, PairVerdict
 from engine.cancel import CancelToken
@@ -272,6 +273,7 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     _print_coverage(console, answer.coverage)
     kept = kept_sentence(answer.mean_energy_retained, answer.worst_energy_retained, answer.coverage)
     console.line(f"{counted(len(answer.layers), 'layer')}. The LoRA {kept}.")
+    console.line(real_change_text(answer.noise))
     plain = plain_text(answer)
     if plain:
         console.line(plain)
@@ -416,6 +418,8 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
         console.alarm(unrelated)
     if compared:
         console.warning(compared)
+    if not several:
+        console.line(real_change_text(output.noise))
     if output.strength != 1.0:
         console.line(f"Written at strength {output.strength:g}; shares are those of the change itself.")
     if several:

@@ -6745,6 +6745,29 @@
     </message>
 </context>
 <context>
+    <name>real_change</name>
+    <message>
+        <location filename="../../app/text/real_change.py"/>
+        <source>Rounding noise was not measured.</source>
+        <translation>Das Rundungsrauschen wurde nicht gemessen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/real_change.py"/>
+        <source>The difference is all rounding noise: no change can be told from it.</source>
+        <translation>Die Differenz ist nur Rundungsrauschen: Eine Änderung ist davon nicht zu unterscheiden.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/real_change.py"/>
+        <source>This assumes that the fine-tune was computed in higher precision from the original as stored, and rounded once.</source>
+        <translation>Angenommen ist dabei, dass das Finetuning in höherer Genauigkeit vom gespeicherten Original aus gerechnet und einmal gerundet wurde.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/real_change.py"/>
+        <source>{share} of the difference is rounding noise ({both} with the original's own); of the real change it keeps {real} ({low} to {high}).</source>
+        <translation>{share} der Differenz sind Rundungsrauschen ({both} mit dem des Originals); von der wirklichen Änderung bleiben {real} erhalten ({low} bis {high}).</translation>
+    </message>
+</context>
+<context>
     <name>result</name>
     <message>
         <location filename="../../app/widgets/bar/result_card.py"/>
