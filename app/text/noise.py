@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.text.notices import format_share
+from app.text.real_change import assumption
 from app.text.translation import decimal, translator
 from engine.results import Coverage, NoiseFigures
 
@@ -115,13 +116,6 @@ def both_sides(noise: NoiseFigures) -> str:
     return text.format(
         noise=noise_share_text(noise.noise_share_both_sides),
         real=real_share_text(noise.real_energy_retained_both_sides),
-    )
-
-
-def assumption() -> str:
-    """What every figure of rounding rests on."""
-    return _tr(
-        "This assumes that the fine-tune was computed in higher precision from the original as stored and rounded once."
     )
 
 

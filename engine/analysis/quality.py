@@ -70,6 +70,8 @@ class Quality:
     Attributes:
         level: how much of the change it keeps.
         mean: the share.
+        real: of the change that is no rounding noise the share that it keeps, by which it is judged; None where that is
+            not known, and `mean` is judged.
         short: layers that keep less than `SHORT`, the weakest first.
         weakest: the layer that keeps least; None where there is none.
         capped: layers that the rank limit cut short.
@@ -102,6 +104,7 @@ class Quality:
     coverage: Coverage
     large_changes: LargeChange
     rounded: int = 0
+    real: float | None = None
 
     @property
     def good(self) -> bool:
@@ -122,10 +125,12 @@ def judge(settings: ExtractionSettings, result: ExtractionResult, exploration: E
         result: of the run.
         exploration: of the run.
     """
-    mean = result.outputs[0].mean_energy_retained
+    mean, noise = result.outputs[0].mean_energy_retained, result.outputs[0].noise
+    real = None if noise is None else noise.real_energy_retained
+    share = mean if real is None else real
     rows = sorted(result.rows, key=lambda row: row.energy_retained)
     reasons = Counter(item.reason for item in result.left_out)
-    level = next(level for level in Level if mean >= level.value or level is Level.LITTLE)
+    level = next(level for level in Level if share >= level.value or level is Level.LITTLE)
     lost = [
         row for row in rows if row.clamp == "clamped" and row.energy_before - row.energy_retained > _CLAMPING_MATTERS
     ]
@@ -133,7 +138,7 @@ def judge(settings: ExtractionSettings, result: ExtractionResult, exploration: E
     return Quality(
         level=level,
         mean=mean,
-        short=tuple(row for row in rows if row.energy_retained < SHORT),
+        short=tuple(row for row in rows if _judged(row) < SHORT),
         weakest=rows[0] if rows else None,
         capped=result.capped,
         limit=settings.rank,
@@ -143,11 +148,19 @@ def judge(settings: ExtractionSettings, result: ExtractionResult, exploration: E
         wider=sum(row.stored_dtype == "F32" for row in rows) if settings.output_dtype != "fp32" else 0,
         broken=reasons[LeaveOutReason.NON_FINITE],
         left_out_share=exploration.left_out_share,
-        advice=_advice(settings, mean, rows, exploration, left_out_by_choice=by_choice),
+        advice=_advice(settings, share, rows, exploration, left_out_by_choice=by_choice),
         coverage=result.coverage,
         large_changes=result.large_changes,
         rounded=sum(bool(item.rounded_to) for item in result.left_out),
+        real=real,
     )
+
+
+def _judged(row: LayerResult) -> float:
+    """The share by which a layer is judged; one that is all noise has nothing that it could keep less of."""
+    if row.noise is None:
+        return row.energy_retained
+    return 1.0 if row.noise.real_energy_retained is None else row.noise.real_energy_retained
 
 
 def _advice(

@@ -199,13 +199,13 @@
     </message>
     <message>
         <location filename="../../app/widgets/run/batch_panel.py"/>
-        <source>{stage} 0 s</source>
-        <translation>{stage} 0 s</translation>
+        <source>{stage} {percent} %</source>
+        <translation>{stage} {percent} %</translation>
     </message>
     <message>
         <location filename="../../app/widgets/run/batch_panel.py"/>
-        <source>{stage} {time} ({percent} %)</source>
-        <translation>{stage} {time} ({percent} %)</translation>
+        <source>{time} of {total}, added up over layers that are worked on side by side</source>
+        <translation>{time} von {total}, über Schichten summiert, an denen nebeneinander gearbeitet wird</translation>
     </message>
 </context>
 <context>
@@ -314,16 +314,6 @@
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{quality} · {verdict}</source>
         <translation>{quality} · {verdict}</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bar/bottom_bar.py"/>
-        <source>{time} gone</source>
-        <translation>{time} vergangen</translation>
-    </message>
-    <message>
-        <location filename="../../app/widgets/bar/bottom_bar.py"/>
-        <source>{time} left</source>
-        <translation>noch {time}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
@@ -1646,6 +1636,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/run/memory_panel.py"/>
+        <source>limit {percent} %</source>
+        <translation>Grenze {percent} %</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>limit {percent} %, {size}</source>
         <translation>Grenze {percent} %, {size}</translation>
     </message>
@@ -1691,6 +1686,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/run/memory_panel.py"/>
+        <source>{title} · this run {run} of {total} free before · peak {peak}</source>
+        <translation>{title} · dieser Lauf {run} von {total}, die frei waren · Spitze {peak}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>{title} · this run {run} · peak {peak} · in use {used} of {total}</source>
         <translation>{title} · dieser Lauf {run} · Spitze {peak} · belegt {used} von {total}</translation>
     </message>
@@ -1703,6 +1703,16 @@
         <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>{title} · this run: peak {peak} of {total} budget</source>
         <translation>{title} · dieser Lauf: Spitze {peak}, Budget {total}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
+        <source>{title} · this run: peak {peak} of {total} free before</source>
+        <translation>{title} · dieser Lauf: Spitze {peak} von {total}, die frei waren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
+        <source>{words} · at most {promised} promised</source>
+        <translation>{words} · höchstens {promised} zugesagt</translation>
     </message>
 </context>
 <context>
@@ -3139,13 +3149,6 @@
     </message>
 </context>
 <context>
-    <name>WindowPlan</name>
-    <message>
-        <source>Little in common</source>
-        <translation type="vanished">Wenig gemeinsam</translation>
-    </message>
-</context>
-<context>
     <name>WindowQueue</name>
     <message>
         <location filename="../../app/window/queue_presenter.py"/>
@@ -3722,10 +3725,6 @@
         <location filename="../../app/text/errors.py"/>
         <source>Choose fp16 as the precision.</source>
         <translation>Als Genauigkeit fp16 wählen.</translation>
-    </message>
-    <message>
-        <source>Choose fp16 as the precision; {available} load it.</source>
-        <translation type="vanished">Als Genauigkeit fp16 wählen; {available} laden es.</translation>
     </message>
     <message>
         <location filename="../../app/text/error_variants.py"/>
@@ -4463,10 +4462,6 @@
         <translation>{program} lädt keine Faktoren in fp8.</translation>
     </message>
     <message>
-        <source>{program} does not load factors in {dtype}.</source>
-        <translation type="vanished">{program} lädt keine Faktoren in {dtype}.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/error_variants.py"/>
         <source>{program} loads factors alone, and the type full stores whole differences.</source>
         <translation>{program} lädt nur Faktoren, und der Typ „full“ speichert ganze Differenzen.</translation>
@@ -4616,6 +4611,11 @@
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
+        <source>Memory: {used} used, at most {promised} promised</source>
+        <translation>Speicher: {used} genutzt, höchstens {promised} zugesagt</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
         <source>No room to keep finished layers in case of a stop: {needed} needed, {available} free.</source>
         <translation>Zu wenig Platz, um fertige Schichten für den Fall eines Stopps zu behalten: {needed} nötig, {available} frei.</translation>
     </message>
@@ -4686,6 +4686,11 @@
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
+        <source>longer than estimated ({time})</source>
+        <translation>länger als geschätzt ({time})</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
         <source>svd_lowrank or a lower rank needs less.</source>
         <translation>svd_lowrank oder ein niedrigerer Rang braucht weniger.</translation>
     </message>
@@ -4698,6 +4703,11 @@
         <location filename="../../app/text/estimates.py"/>
         <source>under 5 s</source>
         <translation>unter 5 s</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
+        <source>{amount} memory</source>
+        <translation>{amount} Speicher</translation>
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
@@ -4723,6 +4733,16 @@
         <location filename="../../app/text/estimates.py"/>
         <source>{needed} of {whole}</source>
         <translation>{needed} von {whole}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
+        <source>{time} gone</source>
+        <translation>{time} vergangen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
+        <source>{time} left</source>
+        <translation>noch {time}</translation>
     </message>
 </context>
 <context>
@@ -5488,10 +5508,6 @@
         <source>{count} of {all_layers} come from the run of {moment} that was stopped; the others follow.</source>
         <translation>{count} von {all_layers} stammen aus dem gestoppten Lauf vom {moment}; die übrigen folgen.</translation>
     </message>
-    <message>
-        <source>{count} of {of} layers changed by more than half of their weight. Is this the right original model?</source>
-        <translation type="vanished">{count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Ist das das richtige Originalmodell?</translation>
-    </message>
     <message numerus="yes">
         <location filename="../../app/text/notices.py"/>
         <source>{count} output channels of the original are not in the fine-tuned model and stay as they are</source>
@@ -5772,11 +5788,6 @@
     </message>
     <message>
         <location filename="../../app/text/noise.py"/>
-        <source>This assumes that the fine-tune was computed in higher precision from the original as stored and rounded once.</source>
-        <translation>Das setzt voraus, dass das feinabgestimmte Modell in höherer Genauigkeit aus dem Original, wie es gespeichert ist, berechnet und einmal gerundet wurde.</translation>
-    </message>
-    <message>
-        <location filename="../../app/text/noise.py"/>
         <source>all noise</source>
         <translation>nur Rauschen</translation>
     </message>
@@ -5931,13 +5942,13 @@
     </message>
     <message>
         <location filename="../../app/text/original_search.py"/>
-        <source>{name} is the model itself and was left out.</source>
-        <translation>{name} ist das Modell selbst und wurde ausgelassen.</translation>
+        <source>{name} is the model in another form, but for rounding, and was left out.</source>
+        <translation>{name} ist das Modell in einer anderen Form, bis auf Rundung, und wurde ausgelassen.</translation>
     </message>
     <message>
         <location filename="../../app/text/original_search.py"/>
-        <source>{name} is the model rounded to another form and was left out.</source>
-        <translation>{name} ist das Modell, gerundet in einer anderen Form, und wurde ausgelassen.</translation>
+        <source>{name} is the model itself and was left out.</source>
+        <translation>{name} ist das Modell selbst und wurde ausgelassen.</translation>
     </message>
     <message>
         <location filename="../../app/text/original_search.py"/>
@@ -6020,10 +6031,6 @@
         <location filename="../../app/text/pair.py"/>
         <source>Nearly identical</source>
         <translation>Fast gleich</translation>
-    </message>
-    <message>
-        <source>Nearly identical: a change of {share} is hardly more than what rounding to the stored numbers gives. A fine-tuned model in finer numbers would hold more of it.</source>
-        <translation type="vanished">Fast gleich: Eine Änderung um {share} ist kaum mehr, als das Runden auf die gespeicherten Zahlen ergibt. Ein feinabgestimmtes Modell in feineren Zahlen enthielte mehr davon.</translation>
     </message>
     <message>
         <location filename="../../app/text/pair.py"/>
@@ -6163,10 +6170,6 @@
         <location filename="../../app/text/pair.py"/>
         <source>{other} is stored in wider numbers than {name}</source>
         <translation>{other} ist in breiteren Zahlen gespeichert als {name}</translation>
-    </message>
-    <message>
-        <source>{title}: {count} of {of} layers looked at changed by more than half of their weight. Choose the model that the fine-tuned one was made from.</source>
-        <translation type="vanished">{title}: {count} von {of} betrachteten Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Das Modell wählen, aus dem das feinabgestimmte gemacht ist.</translation>
     </message>
     <message>
         <location filename="../../app/text/pair.py"/>
@@ -6391,10 +6394,6 @@
         <location filename="../../app/text/quality.py"/>
         <source>The rank limit of {limit} holds {layers} back. Try a limit of {rank}.</source>
         <translation>Der Höchstrang {limit} bremst {layers}. Einen Höchstrang von {rank} versuchen.</translation>
-    </message>
-    <message>
-        <source>The two models have little in common</source>
-        <translation type="vanished">Die beiden Modelle haben wenig gemeinsam</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -6793,6 +6792,29 @@
     </message>
 </context>
 <context>
+    <name>real_change</name>
+    <message>
+        <location filename="../../app/text/real_change.py"/>
+        <source>Rounding noise was not measured.</source>
+        <translation>Das Rundungsrauschen wurde nicht gemessen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/real_change.py"/>
+        <source>The difference is all rounding noise: no change can be told from it.</source>
+        <translation>Die Differenz ist nur Rundungsrauschen: Eine Änderung ist davon nicht zu unterscheiden.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/real_change.py"/>
+        <source>This assumes that the fine-tune was computed in higher precision from the original as stored, and rounded once.</source>
+        <translation>Angenommen ist dabei, dass das Finetuning in höherer Genauigkeit vom gespeicherten Original aus gerechnet und einmal gerundet wurde.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/real_change.py"/>
+        <source>{share} of the difference is rounding noise ({both} with the original's own); of the real change it keeps {real} ({low} to {high}).</source>
+        <translation>{share} der Differenz sind Rundungsrauschen ({both} mit dem des Originals); von der wirklichen Änderung bleiben {real} erhalten ({low} bis {high}).</translation>
+    </message>
+</context>
+<context>
     <name>result</name>
     <message>
         <location filename="../../app/widgets/bar/result_card.py"/>
@@ -7133,10 +7155,6 @@
         <location filename="../../engine/settings.py"/>
         <source>Not layers</source>
         <translation>Ohne Schichten</translation>
-    </message>
-    <message>
-        <source>Number format of the file. fp16 suits nearly everything; a tensor that fp16 would damage is stored in fp32 and reported.</source>
-        <translation type="vanished">Zahlenformat der Datei. fp16 passt fast immer; ein Tensor, dem fp16 schaden würde, wird in fp32 gespeichert und gemeldet.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>

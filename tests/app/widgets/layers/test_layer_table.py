@@ -330,7 +330,7 @@ def test_noise_and_the_real_change_kept_stand_beside_the_share_with_what_they_as
     tip = cell(panel, "a", "real", Qt.ItemDataRole.ToolTipRole)
     assert "between 97.0 % and 100 %" in tip
     assert "If the original had been rounded, too: 30 % noise, 89.0 % kept." in tip
-    assumed = "computed in higher precision from the original as stored and rounded once"
+    assumed = "computed in higher precision from the original as stored, and rounded once"
     for name in "ab":
         for key in ("noise", "real"):
             assert assumed in cell(panel, name, key, Qt.ItemDataRole.ToolTipRole)
