@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch
 
 from engine.steps import check
 
-SAMPLE = 1 << 17
+SAMPLE = 1 << 16
 """Numbers of a weight that are looked at one by one; of a larger one every so-manieth."""
 _CHUNK = 1 << 18  # values that stay in a core's cache
 _MASKS = {torch.bfloat16: 0x7F80, torch.float16: 0x7C00}  # the exponents of two-byte floats
@@ -75,7 +76,7 @@ class RoundingSums:
     steps: np.ndarray[Any, np.dtype[np.float32]]
     changes: np.ndarray[Any, np.dtype[np.float32]]
 
-    @property
+    @cached_property
     def places(self) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]:
         """The rows and the columns where the numbers of the sample stand, (n,) each."""
         found = np.divmod(np.arange(len(self.steps), dtype=np.int64) * self.stride, max(1, self.shape[1]))
