@@ -29,6 +29,7 @@ _CELLS = len(_EDGES) + 1
 _TOPS = np.array([0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
 _FOLLOWS = (0.0, 0.5, 1.0)  # how far a change's scale follows the size of its number
 _FIRST, _THEN = 12, 60  # rounds of the expectation maximisation, to choose and to settle
+_PACE = 1.8  # beyond 1 it settles faster; it goes on uphill up to about 2
 _FEW_UNCHANGED = 0.01  # below this share errors are as good as uniform
 _CLASSES = 8  # octaves by which the scales of rows and columns are told apart
 
@@ -257,7 +258,8 @@ class _Counts:
         if weights is None:
             weights = np.full((len(counts), table.shape[1]), 1.0 / table.shape[1])
         for _ in range(rounds):
-            weights = weights * ((counts / np.maximum(weights @ turned, 1e-300)) @ table) / number
+            weights = weights * np.power((counts / np.maximum(weights @ turned, 1e-300)) @ table / number, _PACE)
+            weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-300)
         likelihood = float((counts * np.log(np.maximum(weights @ turned, 1e-300))).sum())
         return likelihood, follows, weights
 

@@ -19,7 +19,7 @@ import torch
 
 from engine.steps import check
 
-SAMPLE = 1 << 16
+SAMPLE = 1 << 17
 """Numbers of a weight that are looked at one by one; of a larger one every so-manieth."""
 _CHUNK = 1 << 18  # values that stay in a core's cache
 _MASKS = {torch.bfloat16: 0x7F80, torch.float16: 0x7C00}  # the exponents of two-byte floats
