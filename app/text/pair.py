@@ -142,8 +142,8 @@ def evidence_text(evidence: OrderEvidence) -> str:
 
 def _unrelated(sample: PairSample) -> str:
     text = _tr(
-        "{title}: {count} of {of} layers looked at changed by more than half of their weight. Choose the model that "
-        "the fine-tuned one was made from."
+        "{title}: {count} of {of} layers looked at changed by more than half of their weight. \u201cFind\u2026\u201d "
+        "(find-original) looks for the one it was made from."
     )
     title = translate("messages", UNRELATED)
     return text.format(title=title, count=whole(sample.large.layers), of=whole(sample.large.of))

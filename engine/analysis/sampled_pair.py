@@ -21,9 +21,9 @@ from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, Piece, WeightView
 from engine.checkpoints.dtypes import DTYPES
 from engine.checkpoints.encodings import piece_of, read_by_rows
-from engine.checkpoints.rounding import dtype_of
+from engine.checkpoints.encodings.step_sizes import of_floats
+from engine.checkpoints.rounding import Side
 from engine.checkpoints.stored import RAW
-from engine.checkpoints.tensors import torch_dtype
 from engine.decompose.delta import energy
 from engine.models.pairing import PairedWeight
 from engine.results import LARGE_CHANGE, LargeChange
@@ -142,7 +142,8 @@ class _Part:
 class _Findings:
     """What was found so far; energies are squared norms, scaled to whole layers.
 
-    `rounding` has for either side what rounding explains, and the change of the layers where that is known.
+    `rounding` has what rounding explains and the change: under True of layers whose sides are stored in different forms
+    and subtracted as they are, under False of the others.
     """
 
     of: int
@@ -154,7 +155,7 @@ class _Findings:
     read_bytes: int = 0
     change: float = 0.0
     original: float = 0.0
-    rounding: tuple[list[float], list[float]] = field(default_factory=lambda: ([0.0, 0.0], [0.0, 0.0]))
+    rounding: dict[bool, list[float]] = field(default_factory=lambda: {True: [0.0, 0.0], False: [0.0, 0.0]})
     large: dict[bool, list[int]] = field(default_factory=lambda: {True: [0, 0], False: [0, 0]})
     kinds: dict[str, list[int]] = field(default_factory=dict)
 
@@ -164,20 +165,24 @@ class _Findings:
         weight = part.weight
         pair = UnreadPair(checkpoints, weight, self._note)
         alike = [UnreadPair(checkpoints, other, self._note) for other in _rounded(weight)]
-        sums = torch.zeros(4, dtype=torch.float64)  # of the change, the original, and either side's rounding
+        sums = torch.zeros(3, dtype=torch.float64)  # of the change, the original, and rounding
+        coarser = _coarser(weight)
         numel, differs, rounded = 0, False, False
         for area in part.areas:
             numel += (area[0][1] - area[0][0]) * (area[1][1] - area[1][0])
             if any(torch.equal(*_floats(other.sides(*area))) for other in alike):
                 rounded = True
                 continue
-            tuned, base = _floats(pair.sides(*area))
+            sides = pair.sides(*area)
+            tuned, base = _floats(sides)
             differs = differs or not torch.equal(tuned, base)
-            steps = [_rounding(tuned, weight.finetuned), _rounding(base, weight.original)]
-            sums += torch.tensor([energy(tuned - base), energy(base), *steps], dtype=torch.float64)
+            sums[:2] += torch.tensor([energy(tuned - base), energy(base)], dtype=torch.float64)
+            place = 1 if coarser == "original" else 0
+            steps = pair.steps(*area)[place]
+            sums[2] += energy(of_floats(sides[place]) if steps is None else steps) / 12
         for found in (pair, *alike):
             found.free()
-        change, original, *roundings = (sums * (weight.numel / numel)).tolist()
+        change, original, rounding = (sums * (weight.numel / numel)).tolist()
         self.layers, self.planned_bytes = self.layers + 1, self.planned_bytes + part.cost
         self.whole = self.whole and part.whole
         self.changed, self.rounded = self.changed + differs, self.rounded + (rounded and not differs)
@@ -188,11 +193,8 @@ class _Findings:
         self.change, self.original = self.change + change, self.original + original
         if not differs:
             return
-        for place, view in enumerate((weight.finetuned, weight.original)):
-            coarser = weight.rounding is not None and weight.rounding.coarser == "original"
-            if dtype_of(view) is not None and (place == 0 or coarser):
-                self.rounding[place][0] += roundings[place]
-                self.rounding[place][1] += change
+        explained = self.rounding[coarser is not None]
+        explained[0], explained[1] = explained[0] + rounding, explained[1] + change
 
     def sample(self) -> PairSample:
         """All of it."""
@@ -205,8 +207,8 @@ class _Findings:
             rounded=self.rounded,
             kinds_changed=any(of >= _WHOLE_KIND and 2 * changed > of for changed, of in self.kinds.values()),
             large=LargeChange(*self.large[any(self.large[True])]),
-            rounding_share=_share(*self.rounding[0]),
-            original_rounding_share=_share(*self.rounding[1]),
+            rounding_share=_share(*self.rounding[False]),
+            coarse_rounding_share=_share(*self.rounding[True]),
             read_bytes=self.read_bytes,
         )
 
@@ -225,10 +227,9 @@ def _floats(sides: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, tor
     return sides[0].to(torch.float32), sides[1].to(torch.float32)
 
 
-def _rounding(values: torch.Tensor, view: WeightView) -> float:
-    """What rounding to a side's dtype gives; 0 where it has none."""
-    dtype = dtype_of(view)
-    return 0.0 if dtype is None else rounding_energy(values, torch_dtype(dtype) or torch.float32)
+def _coarser(weight: PairedWeight) -> Side | None:
+    """The side whose rounding is whole in the difference, as the other one is stored finer and not rounded alike."""
+    return None if weight.rounding is None or weight.rounding.rounded is not None else weight.rounding.coarser
 
 
 def _share(part: float, whole: float) -> float | None:
@@ -240,35 +241,22 @@ def _count(counts: list[int], true: bool) -> None:
     counts[0], counts[1] = counts[0] + true, counts[1] + 1
 
 
-def rounding_energy(values: torch.Tensor, dtype: torch.dtype) -> float:
-    """The squared norm that rounding to a dtype gives on average: each error is even within the step around a number.
-
-    Args:
-        values: of the dtype, in float32.
-        dtype: floating.
-    """
-    limits = torch.finfo(dtype)
-    _, exponents = torch.frexp(values.abs().clamp(min=limits.smallest_normal))
-    steps = torch.exp2(exponents.to(torch.float32)) * (limits.eps / 2)
-    return energy(steps) / 12
-
-
 def _extent(rows: int, columns: int, values: int, views: Iterable[WeightView]) -> tuple[int, int]:
     """How many rows and columns of a layer are read for so many values, so that few runs of the files are read."""
+    if values >= rows * columns:
+        return rows, columns
     turned = [any(piece.transposed for piece in view.pieces) for view in views]
     if all(turned):
-        width, height = _extent(columns, rows, values, ())
-        return height, width
-    if any(turned):
-        height = min(rows, max(1, math.isqrt(values)))
-        return height, min(columns, max(1, values // height))
-    height = min(rows, max(1, round(values / columns)))
+        width = min(columns, max(1, round(values / rows)))
+        return min(rows, max(1, values // width)), width
+    wanted = math.isqrt(values) if any(turned) else round(values / columns)
+    height = min(rows, max(1, wanted))
     return height, min(columns, max(1, values // height))
 
 
 def _runs(name: str, rows: int, count: int) -> Iterator[tuple[int, int]]:
     """Some rows in runs that are spread over all of them."""
-    runs = min(_RUNS, count)
+    runs = 1 if count == rows else min(_RUNS, count)
     for number in range(runs):
         first, last = rows * number // runs, rows * (number + 1) // runs
         start, stop = _run(name, f"rows {number}", last - first, max(1, count // runs))

@@ -6087,9 +6087,13 @@
         <translation>{other} ist in breiteren Zahlen gespeichert als {name}</translation>
     </message>
     <message>
-        <location filename="../../app/text/pair.py"/>
         <source>{title}: {count} of {of} layers looked at changed by more than half of their weight. Choose the model that the fine-tuned one was made from.</source>
-        <translation>{title}: {count} von {of} betrachteten Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Das Modell wählen, aus dem das feinabgestimmte gemacht ist.</translation>
+        <translation type="vanished">{title}: {count} von {of} betrachteten Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Das Modell wählen, aus dem das feinabgestimmte gemacht ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>{title}: {count} of {of} layers looked at changed by more than half of their weight. “Find…” (find-original) looks for the one it was made from.</source>
+        <translation>{title}: {count} von {of} betrachteten Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. „Suchen…“ (find-original) sucht das, aus dem es gemacht ist.</translation>
     </message>
 </context>
 <context>
