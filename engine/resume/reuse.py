@@ -55,6 +55,8 @@ def superseded(old: Entry, new: Entry) -> bool:
     mine, other = new.fields, old.fields
     if not _of_sides(other, mine.get("sides")) or mine.get("rounding") != other.get("rounding"):
         return False
+    if other.get("noise") is not None and mine.get("noise") is None:
+        return False
     if other.get("what") == "written":  # nothing but the file it speaks of
         return bool(mine.get("what") == "written" and mine.get("part") == other.get("part"))
     if other.get("what") != "factors":
