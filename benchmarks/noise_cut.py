@@ -6,6 +6,7 @@ Run as ``python -m benchmarks.noise_cut``.
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,6 +29,14 @@ def _weight(shape: tuple[int, int], seed: int, *, spread: float) -> torch.Tensor
     return (torch.randn(shape, generator=generator) * 0.02 * rows * columns).to(torch.bfloat16)
 
 
+def _rows(steps: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+    return steps[start:stop]
+
+
+def _steps(weight: torch.Tensor, start: int, stop: int) -> torch.Tensor:
+    return ulp_of(weight[start:stop])
+
+
 def _spread(shape: tuple[int, int], drawings: int) -> tuple[float, float, float]:
     """Largest value of real rounding errors over the cut: mean, the 99th of a hundred, and the largest."""
     found = []
@@ -38,7 +47,7 @@ def _spread(shape: tuple[int, int], drawings: int) -> tuple[float, float, float]
             torch.rand(shape, generator=torch.Generator().manual_seed(-seed - 1)) - 0.5
         )
         errors = (fine.to(torch.bfloat16).to(torch.float64) - fine).numpy()
-        cut = noise_cut(shape, lambda start, stop, s=steps: s[start:stop], seed=seed, both=False, hold=True)
+        cut = noise_cut(shape, partial(_rows, steps), seed=seed, both=False, hold=True)
         found.append(float(np.linalg.norm(errors, 2)) / cut)
     return float(np.mean(found)), float(np.quantile(found, 0.99)), max(found)
 
@@ -57,7 +66,7 @@ def main() -> None:
         started = time.perf_counter()
         truncated_svd(delta, RankPolicy("standard", _RANK, 0.0), algorithm="svd_linalg")
         solved = time.perf_counter()
-        noise_cut(shape, lambda start, stop, w=weight: ulp_of(w[start:stop]), seed=1, both=False, hold=True)
+        noise_cut(shape, partial(_steps, weight), seed=1, both=False, hold=True)
         drawn = time.perf_counter()
         print(f"{shape[0]} x {shape[1]}  {solved - started:.2f} s  {drawn - solved:.2f} s")
 

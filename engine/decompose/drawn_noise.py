@@ -14,6 +14,7 @@ import torch
 from engine.decompose.workspace import CUT_BLOCK, CUT_ROUNDS, CUT_VALUES
 from engine.steps import check
 
+Steps = Callable[[int, int], torch.Tensor]
 _DIGITS = 4  # significant ones: no matter in what order sums were added up
 _MARGIN, _FEW = 1.05, 2.5
 
@@ -28,7 +29,7 @@ def margin(effective: float) -> float:
         effective: how many rows, or columns where those are fewer, hold the noise: (sum of energies)^2 / sum of their
             squares.
     """
-    return _MARGIN + _FEW * float(max(effective, 1.0)) ** (-2.0 / 3.0)
+    return _MARGIN + _FEW * math.pow(max(effective, 1.0), -2.0 / 3.0)
 
 
 def noise_cut(shape: tuple[int, int], steps: Steps, *, seed: int, both: bool, hold: bool) -> float:

@@ -17,7 +17,7 @@ _LAPACK_SQUARES = 4  # the Gram matrix, which the eigenvectors take the place of
 _MUCH_LONGER, _SHORT = 16, 1024  # sides' ratio from which, and short side up to which, the Gram matrix comes first
 _LARGE = 1 << 25  # values of such a matrix from which it is worked on in pieces
 _SMALL = 1 << 18  # bytes of everything that does not grow with the matrix
-CUT_BLOCK, CUT_ROUNDS = 8, 16  # columns at once and rounds in which the largest value of drawn noise is found
+CUT_BLOCK, CUT_ROUNDS = 16, 8  # columns at once and rounds in which the largest value of drawn noise is found
 CUT_VALUES = 1 << 18  # of noise that are drawn from one seed, or a whole row
 
 

@@ -195,9 +195,9 @@ class LayerStages:
                 return weights.delta, weights
             # The sides are no longer here: they are read again, for the noise alone.
             sides = UnreadPair(self._checkpoints, weight, lambda count: None)
-            cut = sides.noise_cut(seed, hold=False)
+            again = sides.noise_cut(seed, hold=False)
             sides.free()
-            held = replace(weights, delta=replace(weights.delta, noise_cut=cut), cut_seed=seed)
+            held = replace(weights, delta=replace(weights.delta, noise_cut=again), cut_seed=seed)
             return held.delta, held
         if weights.unread is not None:
             cut = weights.unread.noise_cut(seed, hold=True) if draws else None
