@@ -29,7 +29,6 @@ class KnownSpectra:
         short: the most singular values that a layer can have.
         known: how many of them are known.
         energy: |delta|^2.
-        cut: it is known of every layer what rounding alone may give its largest value.
     """
 
     def __init__(self, rows: Sequence[LayerResult]) -> None:
@@ -40,7 +39,6 @@ class KnownSpectra:
         self.known = ints(len(row.singular_values) for row in rows)
         self.energy = floats(row.delta_energy for row in rows)
         self._cuts = floats(row.noise_cut or 0.0 for row in rows)
-        self.cut = all(row.noise_cut is not None for row in rows)
         # Layer after layer in one array, with one entry more than there are values.
         self._start = np.concatenate([[0], np.cumsum(self.known + 1)]).astype(np.int64)[:-1]
         self._values = np.concatenate([np.zeros(0), *((*row.singular_values, 0.0) for row in rows)])
