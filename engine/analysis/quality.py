@@ -184,6 +184,8 @@ def _advice(
         return Advice(Step.RANK_PER_LAYER) if rows[0].energy_retained < SHORT else None
     if any(row.capped for row in rows):
         return Advice(Step.HIGHER_LIMIT, min(2 * settings.rank, LARGEST_RANK)) if settings.rank < LARGEST_RANK else None
+    if settings.lora_type == "adaptive_noise":  # which has no value to change
+        return None
     step = Step.SMALLER_VALUE if settings.lora_type == "adaptive_ratio" else Step.LARGER_VALUE
     return Advice(step) if mean < Level.MOST * reachable else None
 

@@ -3266,6 +3266,11 @@
     </message>
     <message>
         <location filename="../../app/text/choices.py"/>
+        <source>Each layer keeps the singular values that are larger than rounding alone could make them. There is no value to choose.</source>
+        <translation>Jede Schicht behält die Singulärwerte, die größer sind, als Runden allein sie machen könnte. Es ist kein Wert zu wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
         <source>Each layer keeps the singular values that are larger than this part of its largest one.</source>
         <translation>Jede Schicht behält die Singulärwerte, die größer sind als dieser Teil ihres größten.</translation>
     </message>
@@ -5398,6 +5403,11 @@
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
+        <source>nothing in it stands out of rounding noise</source>
+        <translation>nichts darin ragt aus dem Rundungsrauschen heraus</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
         <source>only in the fine-tuned model</source>
         <translation>nur im feinabgestimmten Modell</translation>
     </message>
@@ -6471,6 +6481,11 @@
     <name>queue</name>
     <message>
         <location filename="../../app/widgets/queue/texts.py"/>
+        <source>Above rounding noise, rank up to {rank}</source>
+        <translation>Über dem Rundungsrauschen, Rang bis {rank}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/queue/texts.py"/>
         <source>Done</source>
         <translation>Fertig</translation>
     </message>
@@ -6685,6 +6700,11 @@
     <name>rank_modes</name>
     <message>
         <location filename="../../app/widgets/result/rank_modes.py"/>
+        <source>Above noise</source>
+        <translation>Über dem Rauschen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>Each layer gets the smallest rank that keeps this part of the norm of its change.</source>
         <translation>Jede Schicht bekommt den kleinsten Rang, der diesen Teil der Norm ihrer Änderung erhält.</translation>
     </message>
@@ -6692,6 +6712,11 @@
         <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>Each layer gets the smallest rank that keeps this share of its change.</source>
         <translation>Jede Schicht bekommt den kleinsten Rang, der diesen Anteil ihrer Änderung erhält.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/rank_modes.py"/>
+        <source>Each layer keeps the singular values above rounding noise, at most so many.</source>
+        <translation>Jede Schicht behält die Singulärwerte über dem Rundungsrauschen, höchstens so viele.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result/rank_modes.py"/>
@@ -6836,6 +6861,11 @@
         <location filename="../../engine/settings.py"/>
         <source>Adaptive, Frobenius</source>
         <translation>Adaptiv, Frobenius</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Adaptive, above rounding noise</source>
+        <translation>Adaptiv, über dem Rundungsrauschen</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -7250,9 +7280,13 @@
         <translation>Unterraum-Iterationen von svd_lowrank; eine Obergrenze, nach der Konvergenz werden es weniger.</translation>
     </message>
     <message>
-        <location filename="../../engine/settings.py"/>
         <source>The adaptive rule's parameter. Recommended: ratio 0.02-0.3, quantile 0.1-0.9, energy 0.8-0.99, Frobenius 0.8-0.99.</source>
-        <translation>Parameter der adaptiven Regel. Empfohlen: Verhältnis 0,02–0,3, Quantil 0,1–0,9, Energie 0,8–0,99, Frobenius 0,8–0,99.</translation>
+        <translation type="vanished">Parameter der adaptiven Regel. Empfohlen: Verhältnis 0,02–0,3, Quantil 0,1–0,9, Energie 0,8–0,99, Frobenius 0,8–0,99.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>The adaptive rule's parameter. Recommended: ratio 0.02-0.3, quantile 0.1-0.9, energy 0.8-0.99, Frobenius 0.8-0.99; adaptive_noise has none.</source>
+        <translation>Parameter der adaptiven Regel. Empfohlen: Verhältnis 0,02–0,3, Quantil 0,1–0,9, Energie 0,8–0,99, Frobenius 0,8–0,99; adaptive_noise hat keinen.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
