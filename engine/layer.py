@@ -13,6 +13,9 @@ from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.delta import Delta
 from engine.decompose.factors import Stored, Storing, store_difference, store_factors
 from engine.decompose.method import LayerMethod, StoringRule
+from engine.decompose.noise_model import NoiseModel
+from engine.decompose.real_change import Kept, LayerNoise, fitted_noise, noise_figures
+from engine.decompose.stored_layer import Factors
 from engine.decompose.truncated_svd import truncated_svd
 from engine.models.layer_blocks import block_of
 from engine.models.pairing import PairedWeight
@@ -41,6 +44,8 @@ class LayerOutcome:
         on_cpu: the processor did the work, as the device lacks the memory or an operation.
         kept: nothing was computed: this is from a record of an earlier run.
         bound: the energies are lower bounds, as there was no delta to measure clamped factors with.
+        noise: the rounding errors in the delta; None where they were not measured.
+        noise_model: the same as it was measured, where there is nothing yet that could have fitted them.
     """
 
     row: LayerResult | None
@@ -57,6 +62,8 @@ class LayerOutcome:
     kept: bool = False
     bound: bool = False
     grown_energy: float = 0.0
+    noise: LayerNoise | None = None
+    noise_model: NoiseModel | None = None
 
     @property
     def nbytes(self) -> int:
@@ -101,7 +108,8 @@ def work_on(
     reason, grown = _left_out(delta, method, norm), _finite(delta.grown_energy)
     if reason is not None:
         left_out = left_out_of(weight, reason)
-        return LayerOutcome(None, left_out, _finite(total), delta.original_energy, grown_energy=grown)
+        noise = _noise(delta) if math.isfinite(total) else None
+        return LayerOutcome(None, left_out, _finite(total), delta.original_energy, grown_energy=grown, noise=noise)
     svd, stored = _decomposed(weight, delta, method, reserve)
     row = layer_row(weight, svd, stored[0].how, total=total, original=delta.original_energy, grown=grown)
     difference = None
@@ -109,7 +117,7 @@ def work_on(
         difference = delta.values.cpu()
     host = None if svd is None else replace(svd, u=svd.u.cpu(), vh=svd.vh.cpu())
     measured = LayerOutcome(row, None, total, delta.original_energy, grown_energy=grown)
-    return replace(measured, svd=host, difference=difference, stored=stored)
+    return replace(measured, svd=host, difference=difference, stored=stored, noise=_noise(delta, svd))
 
 
 def only_rounded(weight: PairedWeight, *, measured: bool) -> LayerOutcome:
@@ -127,7 +135,31 @@ def left_out_of(weight: PairedWeight, reason: LeaveOutReason) -> LeftOut:
 def measure(delta: Delta | MeasuredDelta) -> LayerOutcome:
     """Only |delta|^2, of a weight that is not extracted; 0 where it is not finite."""
     grown = _finite(delta.grown_energy)
-    return LayerOutcome(None, None, _finite(delta.energy), delta.original_energy, grown_energy=grown)
+    finite = math.isfinite(delta.energy)
+    return LayerOutcome(
+        None,
+        None,
+        _finite(delta.energy),
+        delta.original_energy,
+        grown_energy=grown,
+        noise=_noise(delta) if finite else None,
+        noise_model=delta.noise if finite else None,
+    )
+
+
+def _noise(delta: Delta | MeasuredDelta, svd: TruncatedSvd | None = None) -> LayerNoise | None:
+    if delta.noise is None:
+        return None
+    return fitted_noise(delta.noise) if svd is None else fitted_noise(delta.noise, svd.u, svd.vh)
+
+
+def with_noise(outcome: LayerOutcome, model: NoiseModel | None) -> LayerOutcome:
+    """An outcome from a record that says nothing of rounding, with what was measured of it since."""
+    if model is None:
+        return outcome
+    layer = next((item.layer for item in outcome.stored if isinstance(item.layer, Factors)), None)
+    noise = fitted_noise(model) if layer is None else fitted_noise(model, layer.up, layer.down)
+    return replace(outcome, noise=noise)
 
 
 def layer_row(
@@ -157,7 +189,9 @@ def layer_row(
     )
 
 
-def stored_row(row: LayerResult, method: LayerMethod, rule: StoringRule, how: Storing) -> LayerResult:
+def stored_row(
+    row: LayerResult, method: LayerMethod, rule: StoringRule, how: Storing, noise: LayerNoise | None = None
+) -> LayerResult:
     """The row of a layer as one file holds it.
 
     Args:
@@ -165,6 +199,7 @@ def stored_row(row: LayerResult, method: LayerMethod, rule: StoringRule, how: St
         method: by which it was decomposed.
         rule: of the file, one of the method's.
         how: its storing by that rule.
+        noise: the rounding errors in it; None where they were not measured.
     """
     rank, capped = row.rank, row.capped
     if rank is not None:
@@ -180,7 +215,14 @@ def stored_row(row: LayerResult, method: LayerMethod, rule: StoringRule, how: St
         clamp=how.clamp,
         stored_dtype=how.dtype,
         below_normal=how.below_normal,
+        noise=None if noise is None else noise_figures(noise, _kept(row, rank, how)),
     )
+
+
+def _kept(row: LayerResult, rank: int | None, how: Storing) -> Kept:
+    values = None if rank is None else row.singular_values[:rank]
+    shape = matrix_shape(row.shape)
+    return Kept(row.delta_energy, how.energy_before, how.energy_retained, shape, values)
 
 
 def _left_out(delta: Delta | MeasuredDelta, method: LayerMethod, norm: float) -> LeaveOutReason | None:

@@ -196,6 +196,21 @@ class NoiseFigures:
         return self.noise_share >= ALL_NOISE
 
 
+def noise_document(noise: NoiseFigures | None, prefix: str = "") -> dict[str, Any]:
+    """The figures as reports and the command line's JSON have them, flat; None where nothing was measured.
+
+    Args:
+        noise: of a layer or of a file.
+        prefix: of the names, such as ``mean_``.
+    """
+    names = ["noise_share", "noise_share_both_sides", "real_energy_retained", "real_energy_interval"]
+    names.append("real_energy_retained_both_sides")
+    values: dict[str, Any] = {prefix + name: None if noise is None else getattr(noise, name) for name in names}
+    interval = values[f"{prefix}real_energy_interval"]
+    values[f"{prefix}real_energy_interval"] = None if interval is None else list(interval)
+    return values | {"all_noise": None if noise is None else noise.all_noise}
+
+
 @dataclass(frozen=True)
 class LayerResult:
     """What is known about one extracted layer.

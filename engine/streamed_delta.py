@@ -11,10 +11,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from engine.checkpoints import Checkpoint
+from engine.checkpoints.rounded import one_dtype
+from engine.checkpoints.rounding import grid_of
 from engine.checkpoints.sides import AnySide, RoundedSide, Side, as_matrix
 from engine.decompose.delta import (
     SAFE_SQUARES,
@@ -27,12 +30,16 @@ from engine.decompose.delta import (
     subtract_in_cache,
     total_of_rows,
 )
+from engine.decompose.noise_model import NoiseModel, model_noise
 from engine.decompose.pieces import Pieces
+from engine.decompose.rounding_noise import Grids, RoundingMeter, RoundingSums
 from engine.decompose.workspace import CHUNK_BYTES
 from engine.devices.buffer_pool import HostBuffer
 from engine.devices.memory_rules import PART_VALUES
 from engine.models.pairing import PairedWeight
 from engine.steps import check
+
+_Part = TypeVar("_Part", torch.Tensor, torch.Tensor | None)
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,22 @@ class MeasuredDelta:
     energy: float
     original_energy: float
     grown_energy: float = 0.0
+    noise: NoiseModel | None = None
+
+
+def meter_of(weight: PairedWeight, shape: tuple[int, int]) -> RoundingMeter:
+    """What measures the rounding of a weight's sides as they are subtracted.
+
+    Args:
+        weight: with the way in which its sides are compared.
+        shape: rows and columns of what both have.
+    """
+    grids = Grids(grid_of(weight.finetuned, weight.original, weight.rounding))
+    tuned, base = one_dtype(weight.finetuned), one_dtype(weight.original)
+    finer = 1.0
+    if grids is Grids.BOTH and tuned is not None and base is not None:  # the numbers are no longer in their dtype
+        finer = torch.finfo(base).eps / torch.finfo(tuned).eps
+    return RoundingMeter(shape, grids, finer=finer)
 
 
 class UnreadPair(Pieces):
@@ -78,12 +101,41 @@ class UnreadPair(Pieces):
         )
         self._common = self.shape if weight.common is None else as_matrix(weight.common)
         self._values: torch.Tensor | None = None
+        self._meter: RoundingMeter | None = None
+        self._rounding: RoundingSums | None = None
 
     def piece(self, start: int, stop: int) -> torch.Tensor:
         """See `Pieces.piece`."""
         if self.tall:
             return self._block((start, stop), (0, self.shape[1]))
         return self._block((0, self.shape[0]), (start, stop))
+
+    def steps(self, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """The steps of a part of both sides, float32, as `engine.checkpoints.steps.steps_of_sides` says.
+
+        Of the part that was read last they are formed without reading again, but for few forms.
+
+        Raises:
+            EngineError: see `Checkpoint.read_into`.
+        """
+        if self._weight.rounding is not None and self._weight.rounding.rounded == "finetuned":
+            found = self._timed(self._stored[1].steps, rows, columns)
+            return found, found
+        tuned, base = self._sides
+        return self._timed(tuned.steps, rows, columns), self._timed(base.steps, rows, columns)
+
+    def sides(self, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows and columns that both sides have, as they are to be subtracted, in any floating dtypes.
+
+        Valid until the next call. No more than these is read where the containers and encodings can do that.
+
+        Returns:
+            The fine-tuned side and the original, (rows, columns).
+
+        Raises:
+            EngineError: see `Checkpoint.read_into`.
+        """
+        return self._read(0, rows, columns), self._read(1, rows, columns)
 
     def only_rounded(self) -> bool:
         """Whether the sides differ by rounding alone and none is rounded before they are subtracted.
@@ -98,28 +150,6 @@ class UnreadPair(Pieces):
         tuned, base = self._stored
         pairs = {"finetuned": (tuned, base), "original": (base, tuned)}
         return any(self._same(RoundedSide(*pairs[side]), pairs[side][1]) for side in self._weight.rounding.tested)
-
-    def sides(self, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Rows and columns that both sides have, as they are to be subtracted, (rows, columns) in any floating dtype.
-
-        They are valid until the next call. Reads no more than these where the containers and encodings can do that.
-
-        Returns:
-            The fine-tuned side and the original; None where they differ by rounding alone and none is rounded before
-            they are subtracted.
-
-        Raises:
-            EngineError: see `Checkpoint.read_into`.
-        """
-        rounding = self._weight.rounding
-        if rounding is not None and self._weight.finetuned.shape == self._weight.original.shape:
-            tuned, base = self._stored
-            pairs = {"finetuned": (tuned, base), "original": (base, tuned)}
-            for one, other in (pairs[side] for side in rounding.tested):
-                ours = RoundedSide(one, other).block(rows, columns).to(torch.float32, copy=True)
-                if torch.equal(ours, other.block(rows, columns).to(torch.float32)):
-                    return None
-        return self._read(0, rows, columns), self._read(1, rows, columns)
 
     def _same(self, rounded: RoundedSide, other: Side) -> bool:
         rows, columns = self.shape
@@ -138,7 +168,7 @@ class UnreadPair(Pieces):
         Raises:
             EngineError: see `Checkpoint.read_into`.
         """
-        return MeasuredDelta(self, *self._over(None), self._grown_energy())
+        return MeasuredDelta(self, *self._over(None), self._grown_energy(), self._noise())
 
     def filled(self, memory: HostBuffer) -> Delta:
         """The delta whole, in the shape of the original, with its norm: what `engine.decompose.delta.subtract` gives.
@@ -151,7 +181,7 @@ class UnreadPair(Pieces):
         """
         count = self.shape[0] * self.shape[1]
         flat = memory.take(4 * count).view(torch.float32)
-        return Delta(flat.view(self._weight.shape), *self._over(flat), self._grown_energy())
+        return Delta(flat.view(self._weight.shape), *self._over(flat), self._grown_energy(), self._noise())
 
     def broken_file(self) -> Path:
         """The file with the first value that is NaN or infinite: one of the fine-tuned model's, else the original's."""
@@ -169,12 +199,14 @@ class UnreadPair(Pieces):
 
     def _over(self, flat: torch.Tensor | None) -> tuple[float, float]:
         """The squared norms of the delta and of the original, as `subtract` measures them; `flat` is filled."""
+        self._meter = meter = meter_of(self._weight, self._common)
         if self._weight.common is not None:
             total, original = self._over_rows(flat)
         elif not all(side.plain for side in self._sides):
             total, original = self._over_turned(flat)
         else:
             total, original = self._over_values(flat)
+        self._meter, self._rounding = None, meter.sums()
         low, high = SAFE_SQUARES
         if not (low < total < high or math.isnan(total)) or not (low < original < high or math.isnan(original)):
             total, original = self._again(total, original)
@@ -188,6 +220,8 @@ class UnreadPair(Pieces):
             stop = min(count, start + PART_VALUES)
             tuned, base = (self._timed(side.values, start, stop) for side in self._sides)
             into = self._memory(stop - start) if flat is None else flat[start:stop]
+            assert self._meter is not None, "the delta is gone over"
+            self._meter.add(start, tuned, base)
             total, original = subtract_in_cache(tuned, base, into, total, original)
         return total, original
 
@@ -247,6 +281,9 @@ class UnreadPair(Pieces):
         if common and breadth:  # the smaller side ends before rows and columns without a counterpart
             part = (rows[0], rows[0] + common), (columns[0], columns[0] + breadth)
             ours, theirs = self._read(0, *part), self._read(1, *part)
+            if self._meter is not None:
+                own, other = (None if found is None else found.reshape(-1) for found in self.steps(*part))
+                self._meter.add(rows[0] * self._common[1], ours.reshape(-1), theirs.reshape(-1), own, other)
             if breadth == width:
                 subtract_in_cache(ours.reshape(-1), theirs.reshape(-1), values[:common].view(-1))
             else:
@@ -254,6 +291,10 @@ class UnreadPair(Pieces):
         values[common:] = 0.0
         values[:, breadth:] = 0.0
         return values
+
+    def _noise(self) -> NoiseModel | None:
+        """What of the delta that was gone over is rounding."""
+        return None if self._rounding is None else model_noise(self._rounding)
 
     def _grown_energy(self) -> float:
         """What `subtract` measures of the fine-tuned side beyond the common part."""
@@ -270,7 +311,7 @@ class UnreadPair(Pieces):
     def _read(self, side: int, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor:
         return self._timed(self._sides[side].block, rows, columns)
 
-    def _timed(self, read: Callable[..., torch.Tensor], *where: object) -> torch.Tensor:
+    def _timed(self, read: Callable[..., _Part], *where: object) -> _Part:
         started = time.perf_counter()
         part = read(*where)
         self.read_seconds += time.perf_counter() - started

@@ -38,7 +38,7 @@ from engine.planning.inspection import ModelSummary, inspect_lora
 from engine.planning.output import Output
 from engine.planning.pair_order import PairOrder
 from engine.planning.plan import Plan
-from engine.results import Coverage, ExtractionResult, LeftOut, Verification
+from engine.results import Coverage, ExtractionResult, LeftOut, Verification, VerifiedLayer, noise_document
 from engine.session import Session, inspect_model
 from engine.settings import ExtractionSettings
 
@@ -135,6 +135,7 @@ def extraction_object(
             **({"ranks": asdict(output.ranks)} if output.ranks else {}),
             "mean_energy_retained": output.mean_energy_retained,
             "worst_energy_retained": output.worst_energy_retained,
+            **noise_document(output.noise, "mean_"),
             "coverage": output.coverage.share,
         }
         for output in result.outputs
@@ -149,6 +150,7 @@ def extraction_object(
         "skipped": result.skipped,
         "mean_energy_retained": first["mean_energy_retained"],
         "worst_energy_retained": first["worst_energy_retained"],
+        **noise_document(result.outputs[0].noise, "mean_"),
         "size_bytes": first["size_bytes"],
         "peak_device_bytes": result.peak_device_bytes,
         "peak_rss_bytes": result.peak_rss_bytes,
@@ -268,11 +270,12 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     if answer.unknown_keys:
         console.line(f"{len(answer.unknown_keys)} keys belong to no weight, such as {answer.unknown_keys[0]}.")
     return {
-        "layers": [asdict(layer) for layer in answer.layers],
+        "layers": [_layer_object(layer) for layer in answer.layers],
         "left_out": [item.name for item in answer.left_out],
         "unknown_keys": list(answer.unknown_keys),
         "mean_energy_retained": answer.mean_energy_retained,
         "worst_energy_retained": answer.worst_energy_retained,
+        **noise_document(answer.noise, "mean_"),
         "key_format": answer.key_format,
         "program": answer.program or None,
         **answer.coverage.document(),
@@ -281,6 +284,12 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         "plain_worst_energy_retained": answer.plain_worst_energy_retained,
         "strength": answer.strength,
     }
+
+
+def _layer_object(layer: VerifiedLayer) -> dict[str, Any]:
+    values = asdict(layer)
+    del values["noise"]
+    return values | noise_document(layer.noise)
 
 
 def _model_object(summary: ModelSummary) -> dict[str, Any]:

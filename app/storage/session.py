@@ -39,6 +39,7 @@ class SessionState(BaseModel):
     more_options: bool = False
     more_hardware: bool = False
     welcomed: bool = False
+    search_folders: list[str] = Field(default_factory=list)
 
     def extraction_settings(self) -> ExtractionSettings:
         """The extraction settings; values that are no longer valid fall back to their defaults."""

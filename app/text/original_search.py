@@ -70,7 +70,8 @@ def search_details(search: OriginalSearch) -> list[str]:
         lines.append(text.format(name=model_name(search.candidates[0].path)))
     if search.merge is not None and best is not None:
         text = _tr("That explains {share} of its distance to the nearest, {name}.")
-        lines.append(text.format(share=format_share(search.merge.explained), name=model_name(best.path)))
+        share = f"{decimal(100 * search.merge.explained, 1)} %"
+        lines.append(text.format(share=share, name=model_name(best.path)))
     elif best is not None and second is not None and second.unrelated:
         lines.append(_tr("No other model in these folders is related to it."))
     elif best is not None and second is not None:

@@ -142,8 +142,8 @@ def evidence_text(evidence: OrderEvidence) -> str:
 
 def _unrelated(sample: PairSample) -> str:
     text = _tr(
-        "{title}: {count} of {of} layers looked at changed by more than half of their weight. Choose the model that "
-        "the fine-tuned one was made from."
+        "{title}: {count} of {of} layers looked at changed by more than half of their weight. \u201cFind\u2026\u201d "
+        "(find-original) looks for the one it was made from."
     )
     title = translate("messages", UNRELATED)
     return text.format(title=title, count=whole(sample.large.layers), of=whole(sample.large.of))
@@ -185,6 +185,6 @@ def _nearly_identical(sample: PairSample) -> str:
         return text.format(count=whole(sample.changed), of=whole(sample.layers))
     text = _tr(
         "Nearly identical: a change of {share} is hardly more than what rounding to the stored numbers gives. "
-        "A fine-tuned model in finer numbers would hold more of it."
+        "In finer numbers the two would show more of it."
     )
     return text.format(share=percent(sample.relative_change))

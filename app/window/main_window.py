@@ -21,6 +21,7 @@ from app.window.closing import WindowClosing
 from app.window.commands import CommandViews, WindowCommands
 from app.window.device_presenter import WindowDevice
 from app.window.dropped_files import WindowFiles
+from app.window.find_presenter import WindowFind
 from app.window.frame import WindowFrame
 from app.window.menus import Menus
 from app.window.model import WindowModel
@@ -50,8 +51,8 @@ class MainWindow(QMainWindow):
         frame, menus: the views.
         theme, profiles, notifier: what views and presenters use.
         commands, request_control, device_control, run_control, verify_control, queue_control, plan_control,
-            session_control, closing, files, welcome_control, settings_control, report_control: the presenters, one a
-            subject.
+            session_control, closing, find_control, files, welcome_control, settings_control, report_control: the
+            presenters, one a subject.
     """
 
     def __init__(
@@ -125,6 +126,7 @@ class MainWindow(QMainWindow):
         self.queue_control = WindowQueue(self, model, self._queue, self._runner, queue_views, notifier)
         self.session_control = WindowSession(self, model, controller, store, session_views, theme)
         self.closing = WindowClosing(self, model, controller, self._runner)
+        self.find_control = WindowFind(self, model, frame.models)
         self.files = WindowFiles(self, model, frame.models, frame.notices, theme)
         self.welcome_control = WindowWelcome(self, model, controller, welcome_views, theme)
         self.settings_control = WindowSettings(self, model, preferences, theme=theme, notifier=notifier)
@@ -143,6 +145,7 @@ class MainWindow(QMainWindow):
         queue.job_started.connect(run.show_start)
         queue.ended.connect(plan.replan)
         self.settings_control.saved.connect(save)
+        self.find_control.folders_changed.connect(save)
         self.frame.bar.stop_clicked.connect(self.ask_stop)
 
     def _connect_menus(self) -> None:
@@ -210,6 +213,7 @@ class MainWindow(QMainWindow):
         self.hide()
         self.controller.shut_down()
         self.settings_control.shut_down()
+        self.find_control.shut_down()
         event.accept()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

@@ -18,12 +18,17 @@ class PairVerdict(str, Enum):
     NEARLY_IDENTICAL = "nearly_identical"
 
 
-ALL_ROUNDING = 3.0
-"""How much of a change's energy rounding explains where it is most of it.
+ALL_ROUNDING = 2.5
+"""How much of a change's energy rounding explains where about half of it is rounding, or more.
 
 The estimate counts every number as rounded once. Where most are left unchanged it counts too much: of made changes of
-numbers that lay on the dtype's grid, three times the energy was found where half of it was rounding, see
+numbers that lay on the dtype's grid it found three times the energy where half of it was rounding, see
 docs/benchmarks.md.
+"""
+COARSE_SIDE = 0.75, 1.5
+"""The same where one side is stored coarser, and its rounding is whole in the change.
+
+A model that was trained from the coarse numbers themselves changed less than these were rounded: the share is larger.
 """
 FEW_LAYERS = 0.05
 """Where a smaller share of the layers changed, and no kind of layer did as a whole, two models are nearly the same."""
@@ -43,8 +48,10 @@ class PairSample:
         rounded: those that are the same once one side is rounded as the other one is stored.
         kinds_changed: whether the layers of one place of every block, such as all queries, changed.
         large: those that changed by more than `LARGE_CHANGE`, of the layers with factors, or of all where none has.
-        rounding_share: of the energy of the change, how much rounding to the fine-tuned side's dtype explains; it can
-            be more than 1. None where nothing changed or the dtype's steps are not known.
+        rounding_share: of the energy of the change, how much the fine-tuned side's rounding explains, each number taken
+            as rounded once; it can be more than 1. None where nothing changed.
+        coarse_rounding_share: the same of the coarser side's rounding, of layers whose sides are stored in different
+            forms and are subtracted as they are; `rounding_share` is of the others.
         read_bytes: of both models together.
     """
 
@@ -57,6 +64,7 @@ class PairSample:
     kinds_changed: bool
     large: LargeChange
     rounding_share: float | None
+    coarse_rounding_share: float | None
     read_bytes: int
 
     @property
@@ -70,8 +78,12 @@ class PairSample:
 
     @property
     def only_rounding(self) -> bool:
-        """Whether what changed is no larger than what rounding alone gives."""
-        return self.rounding_share is not None and self.rounding_share >= ALL_ROUNDING
+        """Whether what changed is hardly more than what rounding alone gives."""
+        alike, coarse = self.rounding_share, self.coarse_rounding_share
+        low, high = COARSE_SIDE
+        explained = [] if alike is None else [alike >= ALL_ROUNDING]
+        explained += [] if coarse is None else [low <= coarse <= high]
+        return bool(explained) and all(explained)
 
     @property
     def few_layers(self) -> bool:
@@ -90,5 +102,6 @@ class PairSample:
             "rounded": self.rounded,
             "large_changes": asdict(self.large),
             "rounding_share": self.rounding_share,
+            "coarse_rounding_share": self.coarse_rounding_share,
             "read_bytes": self.read_bytes,
         }

@@ -10,7 +10,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TypeVar
 
@@ -21,9 +21,9 @@ from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, Piece, WeightView
 from engine.checkpoints.dtypes import DTYPES
 from engine.checkpoints.encodings import piece_of, read_by_rows
-from engine.checkpoints.rounding import dtype_of
+from engine.checkpoints.encodings.step_sizes import of_floats
+from engine.checkpoints.rounding import Side
 from engine.checkpoints.stored import RAW
-from engine.checkpoints.tensors import torch_dtype
 from engine.decompose.delta import energy
 from engine.models.pairing import PairedWeight
 from engine.results import LARGE_CHANGE, LargeChange
@@ -140,7 +140,11 @@ class _Part:
 
 @dataclass
 class _Findings:
-    """What was found so far; energies are squared norms, scaled to whole layers."""
+    """What was found so far; energies are squared norms, scaled to whole layers.
+
+    `rounding` has what rounding explains and the change: under True of layers whose sides are stored in different forms
+    and subtracted as they are, under False of the others.
+    """
 
     of: int
     layers: int = 0
@@ -151,29 +155,33 @@ class _Findings:
     read_bytes: int = 0
     change: float = 0.0
     original: float = 0.0
-    stepped_change: float = 0.0  # of the changed layers whose dtype's steps are known
-    rounding: float = 0.0  # what rounding explains of that
+    rounding: dict[bool, list[float]] = field(default_factory=lambda: {True: [0.0, 0.0], False: [0.0, 0.0]})
     large: dict[bool, list[int]] = field(default_factory=lambda: {True: [0, 0], False: [0, 0]})
     kinds: dict[str, list[int]] = field(default_factory=dict)
 
     def add(self, checkpoints: tuple[Checkpoint, Checkpoint], part: _Part) -> None:
         """Read the part of a layer, and count it."""
         check()
-        weight, pair = part.weight, UnreadPair(checkpoints, part.weight, self._note)
-        dtype = dtype_of(weight.finetuned)
+        weight = part.weight
+        pair = UnreadPair(checkpoints, weight, self._note)
+        alike = [UnreadPair(checkpoints, other, self._note) for other in _rounded(weight)]
         sums = torch.zeros(3, dtype=torch.float64)  # of the change, the original, and rounding
+        coarser = _coarser(weight)
         numel, differs, rounded = 0, False, False
-        for rows, columns in part.areas:
-            numel += (rows[1] - rows[0]) * (columns[1] - columns[0])
-            sides = pair.sides(rows, columns)
-            if sides is None:
+        for area in part.areas:
+            numel += (area[0][1] - area[0][0]) * (area[1][1] - area[1][0])
+            if any(torch.equal(*_floats(other.sides(*area))) for other in alike):
                 rounded = True
                 continue
-            tuned, base = (side.to(torch.float32) for side in sides)
+            sides = pair.sides(*area)
+            tuned, base = _floats(sides)
             differs = differs or not torch.equal(tuned, base)
-            steps = 0.0 if dtype is None else rounding_energy(tuned, torch_dtype(dtype) or torch.float32)
-            sums += torch.tensor([energy(tuned - base), energy(base), steps], dtype=torch.float64)
-        pair.free()
+            sums[:2] += torch.tensor([energy(tuned - base), energy(base)], dtype=torch.float64)
+            place = 1 if coarser == "original" else 0
+            steps = pair.steps(*area)[place]
+            sums[2] += energy(of_floats(sides[place]) if steps is None else steps) / 12
+        for found in (pair, *alike):
+            found.free()
         change, original, rounding = (sums * (weight.numel / numel)).tolist()
         self.layers, self.planned_bytes = self.layers + 1, self.planned_bytes + part.cost
         self.whole = self.whole and part.whole
@@ -183,8 +191,10 @@ class _Findings:
         if not math.isfinite(change + original):  # a run will name the values that are broken
             return
         self.change, self.original = self.change + change, self.original + original
-        if differs and dtype is not None:
-            self.stepped_change, self.rounding = self.stepped_change + change, self.rounding + rounding
+        if not differs:
+            return
+        explained = self.rounding[coarser is not None]
+        explained[0], explained[1] = explained[0] + rounding, explained[1] + change
 
     def sample(self) -> PairSample:
         """All of it."""
@@ -197,7 +207,8 @@ class _Findings:
             rounded=self.rounded,
             kinds_changed=any(of >= _WHOLE_KIND and 2 * changed > of for changed, of in self.kinds.values()),
             large=LargeChange(*self.large[any(self.large[True])]),
-            rounding_share=self.rounding / self.stepped_change if self.stepped_change else None,
+            rounding_share=_share(*self.rounding[False]),
+            coarse_rounding_share=_share(*self.rounding[True]),
             read_bytes=self.read_bytes,
         )
 
@@ -205,40 +216,47 @@ class _Findings:
         self.read_bytes += count
 
 
+def _rounded(weight: PairedWeight) -> list[PairedWeight]:
+    """The weight with every side rounded as the other one is stored that may equal it then; see `Rounding.tested`."""
+    if weight.rounding is None or weight.finetuned.shape != weight.original.shape:
+        return []
+    return [replace(weight, rounding=replace(weight.rounding, rounded=side)) for side in weight.rounding.tested]
+
+
+def _floats(sides: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    return sides[0].to(torch.float32), sides[1].to(torch.float32)
+
+
+def _coarser(weight: PairedWeight) -> Side | None:
+    """The side whose rounding is whole in the difference, as the other one is stored finer and not rounded alike."""
+    return None if weight.rounding is None or weight.rounding.rounded is not None else weight.rounding.coarser
+
+
+def _share(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
 def _count(counts: list[int], true: bool) -> None:
     """Count one more, and whether something is true of it."""
     counts[0], counts[1] = counts[0] + true, counts[1] + 1
 
 
-def rounding_energy(values: torch.Tensor, dtype: torch.dtype) -> float:
-    """The squared norm that rounding to a dtype gives on average: each error is even within the step around a number.
-
-    Args:
-        values: of the dtype, in float32.
-        dtype: floating.
-    """
-    limits = torch.finfo(dtype)
-    _, exponents = torch.frexp(values.abs().clamp(min=limits.smallest_normal))
-    steps = torch.exp2(exponents.to(torch.float32)) * (limits.eps / 2)
-    return energy(steps) / 12
-
-
 def _extent(rows: int, columns: int, values: int, views: Iterable[WeightView]) -> tuple[int, int]:
     """How many rows and columns of a layer are read for so many values, so that few runs of the files are read."""
+    if values >= rows * columns:
+        return rows, columns
     turned = [any(piece.transposed for piece in view.pieces) for view in views]
     if all(turned):
-        width, height = _extent(columns, rows, values, ())
-        return height, width
-    if any(turned):
-        height = min(rows, max(1, math.isqrt(values)))
-        return height, min(columns, max(1, values // height))
-    height = min(rows, max(1, round(values / columns)))
+        width = min(columns, max(1, round(values / rows)))
+        return min(rows, max(1, values // width)), width
+    wanted = math.isqrt(values) if any(turned) else round(values / columns)
+    height = min(rows, max(1, wanted))
     return height, min(columns, max(1, values // height))
 
 
 def _runs(name: str, rows: int, count: int) -> Iterator[tuple[int, int]]:
     """Some rows in runs that are spread over all of them."""
-    runs = min(_RUNS, count)
+    runs = 1 if count == rows else min(_RUNS, count)
     for number in range(runs):
         first, last = rows * number // runs, rows * (number + 1) // runs
         start, stop = _run(name, f"rows {number}", last - first, max(1, count // runs))

@@ -11,15 +11,14 @@ import torch
 
 from engine.analysis.sample_choice import Rows
 from engine.checkpoints import Checkpoint, WeightView
-from engine.checkpoints.dtypes import DTYPES, dtype_title
+from engine.checkpoints.dtypes import dtype_title
 from engine.checkpoints.encodings import encoding_of, piece_of, read_by_rows
 from engine.checkpoints.rounded import compared
 from engine.checkpoints.rounding import rounding_between
+from engine.checkpoints.steps import steps_of_piece
 from engine.checkpoints.stored import RAW, Piece
 from engine.checkpoints.tensors import EncodedWeight, read_encoded
 from engine.models.pairing import PairedWeight
-
-_BLOCK = 32  # numbers that share a scale in most block encodings, or divide those that do
 
 
 @dataclass(frozen=True)
@@ -46,30 +45,10 @@ class ReadRows:
         return decoded[self.first : self.first + self.count].to(torch.float32)
 
     def rounding_energy(self) -> float:
-        """Expected squared error of the sampled numbers through the rounding to what they are stored as: step^2 / 12.
-
-        The step of a float follows from its exponent; of an encoding in blocks it is the least distance of two of its
-        numbers within `_BLOCK` neighbours.
-        """
-        values = self.values().to(torch.float64)
-        if not values.numel():
-            return 0.0
-        view, source = self.weight.view, self.weight.view.source
-        dtype = DTYPES.get(source.stored_dtype)
-        if source.encoding == RAW and dtype is not None and dtype.is_weight:
-            return float((_ulp(values, source.stored_dtype) ** 2).sum()) / 12
-        part = self.weight.parts[0].reshape(-1)
-        if part.dtype.is_floating_point and len(view.pieces) == 1 and part.numel() == source.numel:
-            stored = part[self.first : self.first + self.count].to(torch.float64)
-            scales = (values / stored)[stored != 0].abs()
-            scale = torch.where(stored != 0, (values / stored).abs(), scales.median() if scales.numel() else 0.0)
-            return float(((_ulp(stored, source.stored_dtype) * scale) ** 2).sum()) / 12
-        blocks = values[: values.numel() // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
-        gaps = blocks.sort(dim=1).values.diff(dim=1)
-        gaps = torch.where(gaps <= 1e-6 * blocks.abs().amax(dim=1, keepdim=True), torch.inf, gaps)
-        steps = gaps.amin(dim=1) if blocks.numel() else gaps.new_zeros(0)
-        steps = steps[torch.isfinite(steps)]
-        return float((steps**2).mean()) / 12 * values.numel() if steps.numel() else 0.0
+        """Expected squared error of the sampled numbers by the rounding to what is stored: step^2 / 12 of each."""
+        pieces = [steps_of_piece(piece, parts).reshape(-1) for piece, parts in self.weight.by_piece()]
+        steps = (pieces[0] if len(pieces) == 1 else torch.cat(pieces))[self.first : self.first + self.count]
+        return float(steps.to(torch.float64).square().sum()) / 12
 
 
 def read_rows(checkpoint: Checkpoint, view: WeightView, rows: Rows) -> ReadRows:
@@ -81,18 +60,6 @@ def read_rows(checkpoint: Checkpoint, view: WeightView, rows: Rows) -> ReadRows:
     part, begins = _view_of(view, rows.start, rows.stop)
     width = math.prod(view.shape[1:])
     return ReadRows(read_encoded(checkpoint, part), (rows.start - begins) * width + rows.skipped, rows.count)
-
-
-_MANTISSA = {"F64": 23, "F32": 23, "F16": 10, "BF16": 7, "F8_E4M3": 3, "F8_E5M2": 2}  # doubles are read as floats
-_LEAST_EXPONENT = {"F64": -126, "F32": -126, "F16": -14, "BF16": -126, "F8_E4M3": -6, "F8_E5M2": -14}
-
-
-def _ulp(values: torch.Tensor, dtype: str) -> torch.Tensor:
-    """Distance between neighbouring numbers of a dtype around each value."""
-    bits, least = _MANTISSA.get(dtype, 23), _LEAST_EXPONENT.get(dtype, -126)
-    exponent = (torch.frexp(values)[1] - 1).clamp(min=least)
-    exponent = torch.where(values == 0, torch.full_like(exponent, least), exponent)
-    return torch.ldexp(torch.ones_like(values), exponent - bits)
 
 
 def differs(sides: tuple[Checkpoint, Checkpoint], weight: PairedWeight, rows: Rows) -> tuple[bool, bool]:

@@ -16,11 +16,13 @@ from typing import Any
 import torch
 
 from engine.analysis.lora_keys import read_keys
+from engine.analysis.lora_noise import AddedFactors, figures_of, rounding_in
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
 from engine.checkpoints.rounded import compared
 from engine.checkpoints.tensors import read_encoded, read_stored
 from engine.decompose.delta import energy_of_parts, grown_parts
+from engine.decompose.real_change import Counted, total_figures
 from engine.errors import EngineError, ErrorCode
 from engine.events import VerifyProgress
 from engine.extraction.block_cache import BlockCache, Weights
@@ -74,6 +76,7 @@ def verify(
         layers: list[VerifiedLayer] = []
         left_out: list[LeftOut] = []
         sums, plain_sums, another = _Sums(), _Sums(), False
+        counted, beyond, own = list[Counted](), 0.0, "lora_extractor.version" in file.metadata
         for index, weight in enumerate(weights):
             cancel.check()
             enlarged, places = weight.name in keys.enlarged, keys.places[weight.name]
@@ -82,7 +85,9 @@ def verify(
                 sides = _read(weight, finetuned, original, None if enlarged or kept else residents)
                 if kept is not None:
                     found = _measure_kept(file, kept, sides, strength)
-                    layers.append(VerifiedLayer(weight.name, None, *_share(found)))
+                    figures = figures_of(rounding_in(weight, sides), found.total, found.lost, (), fitted=True)
+                    layers.append(VerifiedLayer(weight.name, None, *_share(found), noise=figures))
+                    counted.append(Counted(found.total, figures))
                     sums.add(found, 0.0)
                     plain_sums.add(found, 0.0)
                     yield VerifyProgress(index + 1, len(weights), weight.name)
@@ -91,8 +96,12 @@ def verify(
                 changes = [_Change(file, place, delta.shape, keys.scale, strength) for place in places]
                 found, plain = _measure(changes, delta)
                 grown = 0.0 if enlarged else _grown_energy(weight, sides)
+                added = [change.added for change in changes]
+                figures = figures_of(rounding_in(weight, sides), found.total, found.lost, added, fitted=own)
+            counted.append(Counted(found.total, figures, kept=bool(changes)))
+            beyond += grown
             if changes:
-                layers.append(_judged(weight, changes, found, plain))
+                layers.append(replace(_judged(weight, changes, found, plain), noise=figures))
             elif found.total > 0.0:
                 detail = "not in the LoRA"
                 left_out.append(
@@ -116,6 +125,7 @@ def verify(
             round_original=choice,
             program=str(settings.get("program", "")),
             strength=strength,
+            noise=total_figures([layer for layer in counted if math.isfinite(layer.energy)], beyond),
             **(_plain_figures(layers, plain_sums) if another else {}),
         )
 
@@ -238,6 +248,11 @@ class _Change:
         if place.swapped:
             half = len(self.up) // 2
             self.up = torch.cat((self.up[half:], self.up[:half]))
+
+    @property
+    def added(self) -> AddedFactors:
+        """The same for `engine.analysis.lora_noise`."""
+        return AddedFactors(self.rows, self.up, self.down, self.scale)
 
     def subtract_from(self, delta: torch.Tensor, start: int) -> None:
         """Subtract it from rows of the weight's change, (rows, columns) float64, the first of which is `start`."""

@@ -17,6 +17,11 @@ from engine.checkpoints.stored import RAW, WeightSource, WeightView
 from engine.settings import RoundOriginal
 
 Side = Literal["finetuned", "original"]
+Grid = Literal["shared", "free", "both"]
+"""How the numbers of the original lie to those that the fine-tuned side's form can hold: they are some of them; they
+are anywhere between them; or they were, and are rounded to them before the two are subtracted."""
+_MANTISSAS = {"F64": 23, "F32": 23, "F16": 10, "BF16": 7}  # bits; doubles are read as floats
+_SMALL = {"F8_E4M3": 3, "F8_E4M3FNUZ": 3, "F8_E5M2": 2, "F8_E5M2FNUZ": 2}
 _Segment = tuple[int, WeightSource, WeightSource]  # rows, and what either side has them from
 
 
@@ -81,6 +86,28 @@ def rounding_between(finetuned: WeightView, original: WeightView) -> Rounding | 
         alike.append("finetuned")
     bits = min(min(_bits(ours), _bits(theirs)) for _, ours, theirs in segments)
     return Rounding(coarser, tuple(side for side in alike if side != coarser), _titles(finetuned, original), bits)
+
+
+def grid_of(finetuned: WeightView, original: WeightView, rounding: Rounding | None) -> Grid:
+    """How the original's numbers lie to the grid of the fine-tuned side, which decides what a rounding error can be.
+
+    Also where both are stored in one encoding with scales its numbers are free: a block's scale moves with its largest
+    number, and then its numbers lie between each other's. Where it does not move, and changes are so small that numbers
+    stay as they were, free says more noise than there is; that it is most of the difference is true then, too.
+    """
+    if rounding is not None and rounding.rounded == "finetuned":
+        return "shared"  # it was rounded as the original is stored
+    bits = [[_mantissa(piece.source) for piece in view.pieces] for view in (finetuned, original)]
+    ours, theirs = ([bit for bit in side if bit is not None] for side in bits)
+    if len(ours) == len(bits[0]) and len(theirs) == len(bits[1]) and max(theirs) <= min(ours):
+        return "shared"
+    return "both" if rounding is not None and rounding.rounded == "original" else "free"
+
+
+def _mantissa(source: WeightSource) -> int | None:
+    """Bits of the mantissa of floats that are stored as they are, in any order; None for others."""
+    plain = encoding_of(source).plain or source.encoding == "gguf_plain"
+    return (_MANTISSAS | _SMALL).get(source.stored_dtype) if plain else None
 
 
 def dtype_of(view: WeightView) -> str | None:

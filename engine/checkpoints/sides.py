@@ -19,6 +19,8 @@ from engine.checkpoints.stored import RAW, Piece, StoredTensor, WeightView
 from engine.checkpoints.tensors import EncodedWeight, read_encoded, torch_dtype
 from engine.steps import check
 
+_Block = tuple[tuple[int, int], tuple[int, int], torch.Tensor]  # rows, columns, and what was read there last
+
 
 class Side:
     """One side of a weight, read in parts into memory that is used again. For one thread.
@@ -109,6 +111,7 @@ class RoundedSide:
         self._dtype = one_dtype(like.view)
         self._mixed = len({piece.source.dtype for piece in side.view.pieces}) > 1  # and float32 where it is held
         self._whole: dict[int, torch.Tensor] = {}
+        self._last: _Block | None = None
 
     @property
     def plain(self) -> bool:
@@ -124,12 +127,18 @@ class RoundedSide:
         """See `Side.block`."""
         if self._dtype is not None:
             return cast(self._side.block(rows, columns), self._dtype)
+        self._last = None
         parts = [self._part(*found, columns) for found in self._like.pieces_within(rows)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        self._last = rows, columns, parts[0] if len(parts) == 1 else torch.cat(parts)
+        return self._last[2]
 
     def steps(self, rows: tuple[int, int], columns: tuple[int, int]) -> torch.Tensor | None:
-        """See `Side.steps`: those of the other side."""
-        return self._like.steps(rows, columns)
+        """Its own, before it was rounded; None where it has as few as the other side, see `steps_of_sides`."""
+        if has_own_steps(self._side.view) or not has_own_steps(self._like.view):
+            return self._side.steps(rows, columns)
+        dtype, found = torch_dtype(self._side.view.source.dtype), self._last
+        numbers = found[2] if found is not None and found[:2] == (rows, columns) else self.block(rows, columns)
+        return None if dtype is None else step_sizes.of_floats(numbers.to(dtype))
 
     def _part(
         self, piece: _RawPiece | _EncodedPiece, own: tuple[int, int], first: int, columns: tuple[int, int]
@@ -159,6 +168,7 @@ class RoundedSide:
     def free(self) -> None:
         """Let go of the memory."""
         self._whole.clear()
+        self._last = None
 
 
 AnySide = Side | RoundedSide
@@ -178,7 +188,7 @@ class _RawPiece:
         self._width = math.prod(shape[1:])  # of the file's rows
         self.height, self.width = as_matrix(piece.shape)
         self._bytes: torch.Tensor | None = None
-        self._last: tuple[tuple[int, int], tuple[int, int], torch.Tensor] | None = None  # in those bytes
+        self._last: _Block | None = None  # in those bytes
 
     def values(self, start: int, stop: int) -> torch.Tensor:
         """Values in the order of the file, (stop - start,)."""

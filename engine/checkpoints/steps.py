@@ -9,10 +9,10 @@ from typing import Protocol, cast
 
 import torch
 
-from engine.checkpoints.encodings import encoding_of, has_own_steps, piece_of, read_by_rows
+from engine.checkpoints.encodings import encoding_of, has_own_steps, piece_of, read_by_rows, step_sizes
 from engine.checkpoints.rounding import Rounding
-from engine.checkpoints.stored import Piece, WeightSource
-from engine.checkpoints.tensors import EncodedWeight, of_piece, parts_within
+from engine.checkpoints.stored import Piece, WeightSource, WeightView
+from engine.checkpoints.tensors import EncodedWeight, of_piece, parts_within, torch_dtype
 
 
 class _Decoder(Protocol):
@@ -95,23 +95,55 @@ class StepsByRows:
         return self._whole[index].reshape(-1, self.shape[1])[start:stop]
 
 
-def steps_of_sides(
-    sides: tuple[EncodedWeight, EncodedWeight], rounding: Rounding | None
-) -> tuple[StepsByRows | None, StepsByRows | None]:
-    """The steps of both sides as `engine.checkpoints.rounded.compared` gives their numbers.
+class StepsOfFloats:
+    """The steps that numbers had as floats of a dtype, before they were rounded to something coarser."""
 
-    A side that is rounded as the other one is stored has the steps of that one.
+    def __init__(self, numbers: torch.Tensor, dtype: torch.dtype) -> None:
+        """Nothing is formed yet.
+
+        Args:
+            numbers: as they were rounded, any floating dtype; their exponents are nearly those that they had.
+            dtype: what they were stored in.
+        """
+        self._numbers, self._dtype = numbers, dtype
+
+    def values(self, start: int, stop: int) -> torch.Tensor:
+        """See `StepsByRows.values`."""
+        return step_sizes.of_floats(self._numbers.reshape(-1)[start:stop].to(self._dtype))
+
+
+AnySteps = StepsByRows | StepsOfFloats
+
+
+def steps_of_sides(
+    sides: tuple[EncodedWeight, EncodedWeight], rounding: Rounding | None, numbers: tuple[torch.Tensor, torch.Tensor]
+) -> tuple[AnySteps | None, AnySteps | None]:
+    """The steps of the rounding that made the numbers of both sides.
+
+    A fine-tuned side that is rounded as the original is stored has the steps of that; an original that is rounded keeps
+    its own, as that it is rounded is known (`engine.checkpoints.rounding.grid_of`).
+
+    Args:
+        sides: as they are stored, on one device.
+        rounding: how they are compared.
+        numbers: of both, as `engine.checkpoints.rounded.compared` gives them.
 
     Returns:
-        Of the fine-tuned side and of the original: None where they are those of the dtype of its numbers.
+        Of the fine-tuned side and of the original: None where they are those of the dtype of its numbers; of an
+        original that is rounded to a dtype those are the dtype's.
     """
-    found = tuple(StepsByRows(side) if has_own_steps(side.view) else None for side in sides)
-    tuned, base = found
-    if rounding is not None and rounding.rounded == "original":
-        base = tuned
-    elif rounding is not None and rounding.rounded == "finetuned":
-        tuned = base
+    tuned, base = (StepsByRows(side) if has_own_steps(side.view) else None for side in sides)
+    rounded = None if rounding is None else rounding.rounded
+    if rounded == "finetuned":
+        return base, base
+    if rounded == "original" and tuned is not None and base is None:
+        return tuned, _before_rounding(sides[1].view, numbers[1])
     return tuned, base
+
+
+def _before_rounding(view: WeightView, numbers: torch.Tensor) -> StepsOfFloats | None:
+    dtype = torch_dtype(view.source.dtype)
+    return None if dtype is None else StepsOfFloats(numbers, dtype)
 
 
 def steps_of(source: WeightSource, parts: Sequence[torch.Tensor]) -> torch.Tensor:

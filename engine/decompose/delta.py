@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from engine.decompose.noise_model import NoiseModel
 from engine.decompose.workspace import CHUNK_BYTES
 from engine.devices.buffer_pool import HostBuffer
 from engine.steps import check
@@ -26,12 +27,14 @@ class Delta:
         energy: squared Frobenius norm; not finite where a value is not.
         original_energy: the original's.
         grown_energy: squared norm of what the fine-tuned side has beyond the shape of the original, against zero.
+        noise: what of it is rounding; None where that was not measured.
     """
 
     values: torch.Tensor
     energy: float
     original_energy: float
     grown_energy: float = 0.0
+    noise: NoiseModel | None = None
 
 
 def subtract(tuned: torch.Tensor, base: torch.Tensor, memory: HostBuffer | None = None) -> Delta:

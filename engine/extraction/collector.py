@@ -13,8 +13,9 @@ import torch
 from engine.checkpoints import Checkpoint
 from engine.checkpoints.tensors import read_view
 from engine.decompose.enlarged import enlarge
+from engine.decompose.real_change import Counted, Kept, LayerNoise, noise_figures, total_figures
 from engine.decompose.stored_layer import Factors
-from engine.extraction.report import Sources, chosen_ranks, metadata, quality, report
+from engine.extraction.report import Quality, Sources, chosen_ranks, metadata, quality, report
 from engine.formats.publishing import Publication
 from engine.formats.safetensors_writer import Added, SafetensorsWriter
 from engine.layer import LayerOutcome, stored_row
@@ -47,6 +48,7 @@ class OutputCollector:
         self.lost_energy = self.whole_energy = self._energy = self._energy_kept = 0.0
         self._misses_change = False
         self._missing = frozenset((*output.missing, *output.not_loaded))
+        self._counted: list[Counted] = []
         self._whole: list[str] = []
         self._kept: list[str] = []
         self._changed: set[str] = set()  # modules that are kept as they are
@@ -111,14 +113,15 @@ class OutputCollector:
         held = name in self._output.places  # if not, the reason is among the plan's
         self._count_grown(name, outcome)
         if outcome.row is None or not held:
-            self.measured(name, outcome.delta_energy)
+            self.measured(name, outcome.delta_energy, outcome.noise)
             if outcome.left_out is not None and held and not (self._enlarges(name) and _compared(outcome)):
                 self.left_out.append(outcome.left_out)
             return None
         how = outcome.stored[self._rule].how
-        row = stored_row(outcome.row, self._plan.method, self._output.storing, how)
+        row = stored_row(outcome.row, self._plan.method, self._output.storing, how, outcome.noise)
         row = replace(row, seconds=outcome.seconds)
         self.rows.append(row)
+        self._counted.append(Counted(row.delta_energy, row.noise))
         self._energy += row.delta_energy
         self._energy_kept += row.energy_retained * row.delta_energy
         return row
@@ -133,8 +136,19 @@ class OutputCollector:
         else:
             self.lost_energy += outcome.grown_energy
 
-    def measured(self, name: str, energy: float) -> None:
-        """Add |delta|^2 of a weight that is not in the file as a change, such as one that is measured only."""
+    def measured(self, name: str, energy: float, noise: LayerNoise | None = None, grown: float = 0.0) -> None:
+        """Add a weight that is not in the file as a change, such as one that is measured only.
+
+        Args:
+            name: of the weight.
+            energy: |delta|^2.
+            noise: the rounding errors in it; None where they were not measured.
+            grown: energy of what it has beyond the original's shape.
+        """
+        held = name in self._output.kept_whole
+        figures = None if noise is None else noise_figures(noise, Kept(energy, 1.0, 1.0, (1, 1), None))
+        self._counted.append(Counted(energy, figures, kept=held, whole=held))
+        energy += grown
         if name in self._output.kept_whole:
             self.whole_energy += energy
             self._changed |= self._modules_of(name) if energy > 0.0 else set()
@@ -162,7 +176,7 @@ class OutputCollector:
             EngineError: ``output_unwritable`` or ``disk_full``.
         """
         plan, output, rows, sources = self._plan, self._output, self.rows, self._sources
-        figures = quality(rows, self.lost_energy, self.whole_energy, output.enlarged)
+        figures = self._figures()
         totals = run | {"set_weights": self._whole}
         if self._kept:
             totals |= {"kept_whole": self._kept}
@@ -174,8 +188,7 @@ class OutputCollector:
 
     def output_file(self, path: Path, report_file: Path, size_bytes: int) -> OutputFile:
         """What there is to say of the file, once it is in place."""
-        output = self._output
-        figures = quality(self.rows, self.lost_energy, self.whole_energy, output.enlarged)
+        output, figures = self._output, self._figures()
         return OutputFile(
             path=path,
             report=report_file,
@@ -190,7 +203,15 @@ class OutputCollector:
             strength=output.storing.strength,
             rows=tuple(self.rows),
             left_out=tuple(self.left_out),
+            noise=figures.noise,
         )
+
+    def _figures(self) -> Quality:
+        """How much of the change the file keeps, and of the real change."""
+        found = quality(self.rows, self.lost_energy, self.whole_energy, self._output.enlarged)
+        whole = self.whole_energy - sum(layer.energy for layer in self._counted if layer.whole)
+        lost = self.lost_energy - sum(layer.energy for layer in self._counted if not layer.kept)
+        return replace(found, noise=total_figures(self._counted, max(0.0, lost), max(0.0, whole)))
 
     def energy_so_far(self) -> float | None:
         """Share of the change kept over the layers done."""

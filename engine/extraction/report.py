@@ -21,7 +21,7 @@ from engine.decompose.seed import SOLVER_VERSION
 from engine.formats.lora_format import LoraFacts
 from engine.planning.output import Output
 from engine.planning.plan import Plan
-from engine.results import LayerResult, LeftOut, RankSpread, count_large_changes
+from engine.results import LayerResult, LeftOut, NoiseFigures, RankSpread, count_large_changes, noise_document
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,13 @@ class Quality:
     Attributes:
         mean: share of the whole change kept, weighted by |delta|^2; layers left out count as 0.
         worst: the smallest share over the layers in the file.
+        noise: what of the change is rounding noise, and what the file keeps of the rest; None where that of a layer was
+            not measured.
     """
 
     mean: float
     worst: float
+    noise: NoiseFigures | None = None
 
 
 def quality(
@@ -111,6 +114,10 @@ def metadata(
         "modelspec.date": started,
         "modelspec.description": f"LoRA extracted from {finetuned.name} minus {original.name}",
     }
+    if figures.noise is not None:
+        texts["lora_extractor.mean_noise_share"] = f"{figures.noise.noise_share:.8f}"
+        if figures.noise.real_energy_retained is not None:
+            texts["lora_extractor.mean_real_energy_retained"] = f"{figures.noise.real_energy_retained:.8f}"
     ranks = chosen_ranks(output, rows)
     if ranks is not None:
         texts["lora_extractor.ranks"] = json.dumps(asdict(ranks))
@@ -158,6 +165,7 @@ def report(
             "skipped": len({item.name for item in left_out}),
             "mean_energy_retained": figures.mean,
             "worst_energy_retained": figures.worst,
+            **noise_document(figures.noise, "mean_"),
             "delta_energy": sum(row.delta_energy for row in rows),
             "capped": sum(row.capped for row in rows),
             "kept_unclamped": sum(row.clamp == "kept" for row in rows),
@@ -188,6 +196,7 @@ def _ranks(output: Output, rows: list[LayerResult]) -> dict[str, Any]:
 def _row(row: LayerResult, method: LayerMethod) -> dict[str, Any]:
     entry = asdict(row)
     del entry["block"], entry["noise"]
+    entry |= noise_document(row.noise)
     if not row.grown_energy:
         del entry["grown_energy"]
     if row.stored_dtype != "F8_E4M3":

@@ -6,12 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import torch
 
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint, WeightView
+from engine.checkpoints.header_snapshot import HeaderSnapshot
 from engine.checkpoints.tensors import read_view
+from engine.decompose.real_change import LayerNoise
 from engine.errors import EngineError
 from engine.events import Event, FinishingStep, Notice, NoticeCode, Planned, Progress
 from engine.extraction.collector import OutputCollector
@@ -20,7 +23,7 @@ from engine.extraction.layer_executor import ExecutorChoice, LayerExecutor, RunC
 from engine.extraction.progress import RunProgress
 from engine.extraction.survey import Survey
 from engine.formats.publishing import publish
-from engine.layer import LayerOutcome
+from engine.layer import LayerOutcome, with_noise
 from engine.planning.plan import Plan
 from engine.planning.sizing import dtype_named
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut
@@ -61,6 +64,7 @@ class ExtractionRun:
         self._collectors: tuple[OutputCollector, ...] = ()
         self._survey: Survey | None = None
         self._disk_since: float | None = None
+        self._unmeasured: set[int] = set()
 
     def stalled(self, seconds: float) -> bool:
         """Whether a disk has kept the run waiting for longer than so many seconds."""
@@ -193,9 +197,10 @@ class ExtractionRun:
         available = earlier.layers.keys() | earlier.measured.keys()
         executor.threads = journal.threads or executor.threads
         missing = [task for task in plan.tasks if task.index not in available]
+        self._unmeasured = self._without_noise(journal)
         if self._survey is not None and missing:
             self._survey.require_models(len(missing))
-        executor.submit(missing)
+        executor.submit([*missing, *(replace(plan.tasks[index], measured=True) for index in self._unmeasured)])
         self._progress.begin(available)
         with self._at_disk():
             journal.begin(threads=executor.threads, device=executor.device.name)
@@ -222,11 +227,16 @@ class ExtractionRun:
         self._sample(now=True)
         self._emit(self._progress.blocks_resident())
 
+    def _without_noise(self, journal: RunJournal) -> set[int]:
+        """The layers whose records say nothing of rounding, which one subtraction tells where the models are there."""
+        gone = any(isinstance(checkpoint, HeaderSnapshot) for checkpoint in self._checkpoints)
+        return set() if gone else journal.without_noise()
+
     def _keep(self, finished: list[tuple[int, LayerOutcome]], journal: RunJournal) -> None:
         """Write finished layers to the journal; those of ``full`` are journaled in `_settle`, after the file."""
         if journal.part is None:
             with self._at_disk():
-                journal.write(finished)
+                journal.write([(index, outcome) for index, outcome in finished if index not in self._unmeasured])
 
     def _write_ready(self, position: int, ready: dict[int, LayerOutcome], journal: RunJournal) -> int:
         """Write everything whose turn it is; returns the index whose turn is next."""
@@ -248,11 +258,14 @@ class ExtractionRun:
 
     def _available(self, position: int, ready: dict[int, LayerOutcome], journal: RunJournal) -> LayerOutcome | None:
         """The outcome of a task, from the executor or an earlier run; None while there is none."""
+        if position in self._unmeasured:
+            return self._measured_again(position, ready, journal)
         if position in ready:
             return ready.pop(position)
         if position in journal.earlier.measured:
             energy, grown = journal.earlier.measured[position]
-            return LayerOutcome(None, None, energy, grown_energy=grown, kept=True)
+            noise = LayerNoise.of(journal.earlier.noise.get(position))
+            return LayerOutcome(None, None, energy, grown_energy=grown, kept=True, noise=noise)
         if position not in journal.earlier.layers:
             return None
         with self._at_disk():
@@ -263,6 +276,25 @@ class ExtractionRun:
             assert self._executor is not None, "the layers have begun"
             self._progress.lose(position)
             self._executor.submit([self._plan.tasks[position]])
+        return outcome
+
+    def _measured_again(
+        self, position: int, ready: dict[int, LayerOutcome], journal: RunJournal
+    ) -> LayerOutcome | None:
+        """A layer from its record, with its rounding, which was measured now; None while that is not done."""
+        measured = ready.pop(position, None)
+        if measured is None:
+            return None
+        self._unmeasured.discard(position)
+        if position in journal.earlier.measured:
+            with self._at_disk():
+                journal.write([(position, measured)])
+            return replace(measured, kept=True)
+        outcome = self._available(position, ready, journal)
+        if outcome is not None and measured.noise_model is not None:
+            outcome = with_noise(outcome, measured.noise_model)
+            with self._at_disk():
+                journal.write([(position, replace(measured, noise=outcome.noise))])
         return outcome
 
     def _settle(self, group: list[tuple[int, LayerOutcome]], journal: RunJournal) -> None:
@@ -277,8 +309,9 @@ class ExtractionRun:
         assert self._executor is not None, "the layers have begun"
         for index, outcome in group:
             if self._plan.tasks[index].measured:
+                name = self._plan.tasks[index].weight.name
                 for collector in self._collectors:
-                    collector.measured(self._plan.tasks[index].weight.name, outcome.delta_energy + outcome.grown_energy)
+                    collector.measured(name, outcome.delta_energy, outcome.noise, outcome.grown_energy)
             else:
                 self._finish(index, outcome)
             self._progress.settle(index)

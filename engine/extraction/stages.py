@@ -12,9 +12,12 @@ import torch
 
 from engine.checkpoints import Checkpoint
 from engine.checkpoints.rounded import compared
+from engine.checkpoints.steps import steps_of_sides
 from engine.checkpoints.tensors import EncodedWeight, read_encoded
 from engine.decompose.delta import Delta, subtract
 from engine.decompose.method import LayerMethod
+from engine.decompose.noise_model import model_noise
+from engine.decompose.rounding_noise import common_shape, measure_rounding
 from engine.devices.buffer_pool import BufferPool, HostBuffer
 from engine.devices.device import Device
 from engine.devices.memory_rules import Way
@@ -23,7 +26,7 @@ from engine.layer import LayerOutcome, measure, only_rounded, work_on
 from engine.models.pairing import PairedWeight
 from engine.planning.task import Task
 from engine.results import LeaveOutReason, StageSeconds
-from engine.streamed_delta import MeasuredDelta, UnreadPair
+from engine.streamed_delta import MeasuredDelta, UnreadPair, meter_of
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,9 @@ class LayerStages:
             return None, Weights()
         tuned, base = numbers
         memory = self._buffers.acquire(4 * base.numel()) if on_host else None
-        delta = subtract(tuned, base, memory)
+        meter = meter_of(weight, common_shape(tuned, base))
+        rounding = measure_rounding(tuned, base, meter, steps_of_sides(weights.sides, weight.rounding, numbers))
+        delta = replace(subtract(tuned, base, memory), noise=model_noise(rounding))
         return delta, Weights(delta=delta, buffers=(memory,) if memory else (), rounding=weight.rounding)
 
     def _outside(self, outcome: LayerOutcome, difference: Weights) -> LayerOutcome:

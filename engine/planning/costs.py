@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from engine.checkpoints import Piece, WeightView
 from engine.checkpoints.dtypes import DTYPES
-from engine.checkpoints.encodings import decoded_bytes, encoding_of, piece_of, read_by_rows, scratch_bytes
+from engine.checkpoints.encodings import decoded_bytes, encoding_of, piece_of, read_by_rows, scratch_bytes, steps_bytes
 from engine.checkpoints.encodings.encoding import CASTING_BYTES
 from engine.checkpoints.rounding import dtype_of
 from engine.checkpoints.stored import RAW
@@ -29,6 +29,9 @@ _READING = 200.0  # floating point operations that take as long as reading and s
 _STORING = 5  # float32 copies of both factors at most, while they are split, clamped, scaled, rounded and judged
 _FITTING, _FITTED_SQUARES = 3, 6  # the same while fp8 factors are fitted, and float64 matrices of the rank squared
 _JUDGED = 2 * 4 * 32  # bytes for each column: two copies of the rows by which clamping is judged at first
+_SAMPLED, _SAMPLE = 28, 1 << 18  # bytes for each number that rounding noise is told from, and how many at most
+MEASURED_VALUES = 1 << 20
+"""Values of sides in memory whose steps are formed at once, as rounding noise is measured."""
 _RECORD = 4096  # a journal's record beside its numbers
 
 
@@ -91,7 +94,8 @@ def need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
     """
     views = weight.finetuned, weight.original
     source = sum(pooled_bytes(view.buffer_bytes) if host else view.stored_bytes for view in views)
-    return Need(source, max(_decoding_bytes(weight, host=host), _delta_work(weight, method, host=host)))
+    subtracting = _delta_bytes(weight, host=host) + _steps_bytes(weight, MEASURED_VALUES)
+    return Need(source, max(_decoding_bytes(weight, host=host), subtracting, _delta_work(weight, method, host=host)))
 
 
 def _delta_work(weight: PairedWeight, method: LayerMethod, *, host: bool) -> int:
@@ -144,13 +148,16 @@ def need_within(weight: PairedWeight, method: LayerMethod, ceiling: int, *, meas
     part = min(PART_VALUES, weight.numel)
     reading = sum(_part_bytes(view, part) for view in (weight.finetuned, weight.original))
     reading += _rounded_part_bytes(weight, part)
+    steps, kept = _steps_bytes(weight, part), _kept_steps_bytes(weight)
     ways = []
     if measured:
-        ways.append(Need(0, reading + 8 * part, "pieces"))
+        ways.append(Need(0, reading + 8 * part + steps, "pieces"))
     else:
-        ways.append(Need(0, reading + _delta_work(weight, method, host=True), "filled"))
+        filling = max(_delta_work(weight, method, host=True) + kept, _delta_bytes(weight, host=True) + steps)
+        ways.append(Need(0, reading + filling, "filled"))
         if method.stores_factors(weight.kind):
-            ways.append(_in_pieces(weight, method))
+            pieces = _in_pieces(weight, method).work + kept
+            ways.append(Need(0, max(pieces, reading + 4 * part + steps), "pieces"))
     fitting = [way for way in ways if way.total <= ceiling]
     return fitting[0] if fitting else min((whole, *ways), key=lambda way: way.total)
 
@@ -191,6 +198,24 @@ def _rounded_part_bytes(weight: PairedWeight, values: int) -> int:
     return most
 
 
+def _steps_bytes(weight: PairedWeight, values: int) -> int:
+    """What measuring rounding noise takes: steps of both sides, formed for so many values at a time, and a sample."""
+    sample = _SAMPLED * min(weight.numel, _SAMPLE)
+    rounded = None if weight.rounding is None else weight.rounding.rounded
+    tuned, base = (steps_bytes(view, values) for view in (weight.finetuned, weight.original))
+    if rounded == "finetuned":
+        return base + sample
+    floats = 3 * 4 * values if rounded == "original" and tuned and not base else 0  # cast back to what they were
+    return tuned + base + floats + sample
+
+
+def _kept_steps_bytes(weight: PairedWeight) -> int:
+    """What of it stays until a layer that is read in parts is done: steps of pieces that are held whole."""
+    pieces = (*weight.finetuned.pieces, *weight.original.pieces)
+    whole = [piece for piece in pieces if piece.source.encoding != RAW and not read_by_rows(piece)]
+    return sum(4 * piece.source.numel * (2 if piece.transposed else 1) for piece in whole)
+
+
 def _piece_part_bytes(piece: Piece, values: int) -> int:
     source = piece.source
     if source.encoding == RAW:
@@ -211,7 +236,8 @@ def resident_bytes(weight: PairedWeight) -> int:
 def measuring_need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
     """The same for a weight whose change is only measured."""
     source = need(weight, method, host=host).source
-    return Need(source, max(_decoding_bytes(weight, host=host), _delta_bytes(weight, host=host) + CHUNK_BYTES))
+    subtracting = max(CHUNK_BYTES, _steps_bytes(weight, MEASURED_VALUES))
+    return Need(source, max(_decoding_bytes(weight, host=host), _delta_bytes(weight, host=host) + subtracting))
 
 
 def solver_bytes(weight: PairedWeight, method: LayerMethod, *, host: bool = False) -> int:
@@ -252,7 +278,8 @@ def _decoding_bytes(weight: PairedWeight, *, host: bool) -> int:
     rounding, rounded = rounding_bytes(weight)
     if not (decoded or scratch or rounding):
         return 0
-    return decoded + max(scratch, rounded + max(rounding, _delta_bytes(weight, host=host) + CHUNK_BYTES))
+    subtracting = max(CHUNK_BYTES, _steps_bytes(weight, MEASURED_VALUES))  # rounding noise is measured before
+    return decoded + max(scratch, rounded + max(rounding, _delta_bytes(weight, host=host) + subtracting))
 
 
 def rounding_bytes(weight: PairedWeight) -> tuple[int, int]:

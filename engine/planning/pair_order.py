@@ -22,7 +22,7 @@ from engine.checkpoints import Checkpoint
 from engine.checkpoints.containers import model_endings
 from engine.checkpoints.dtypes import DTYPES
 from engine.checkpoints.model_config import read_config
-from engine.checkpoints.names_of_files import MODEL_INDEX, model_name
+from engine.checkpoints.names_of_files import COMPONENTS, MODEL_INDEX, model_name
 from engine.checkpoints.stored import RAW
 from engine.errors import EngineError
 
@@ -155,8 +155,8 @@ def pair_order(finetuned: Checkpoint, original: Checkpoint) -> PairOrder:
 
 def order_of_names(finetuned: Path, original: Path) -> tuple[OrderEvidence, ...]:
     """What the names of two models say alone."""
-    names = model_name(finetuned), model_name(original)
-    tuned, base = _words(finetuned), _words(original)
+    (ours, tuned), (theirs, base) = _called(finetuned), _called(original)
+    names = ours, theirs
     if tuned == base:
         return ()
 
@@ -172,9 +172,9 @@ def order_of_names(finetuned: Path, original: Path) -> tuple[OrderEvidence, ...]
         extra = _without(other, one)
         if extra is not None and not _is_tuned(one) and _TUNED & set(extra):
             return said(OrderReason.NAMES, swapped)
-    ours, theirs = _released(tuned), _released(base)
-    if ours != theirs and not (ours and _is_base(base)) and not (theirs and _is_base(tuned)):
-        return said(OrderReason.BASE_NAME, ours)
+    released = _released(tuned), _released(base)
+    if released in ((True, False), (False, True)) and not _is_base(base if released[0] else tuned):
+        return said(OrderReason.BASE_NAME, released[0])
     return ()
 
 
@@ -291,11 +291,17 @@ def _file_dates(tuned: _Model, base: _Model) -> Iterator[OrderEvidence]:
         yield OrderEvidence(OrderReason.FILE_DATES, "weak", swapped, one.name, other.name)
 
 
-def _words(path: Path) -> tuple[str, ...]:
-    """The words and numbers of a model's name, without its organisation, its ending, and how it is stored."""
+def _called(path: Path) -> tuple[str, tuple[str, ...]]:
+    """What a model is called, and the words and numbers of that without organisation, ending, and how it is stored.
+
+    Of a file such as ``model.safetensors``, and of a component, that is the name of the folder around it.
+    """
     name = model_name(path)
-    stem = path.stem if name == path.name and path.suffix.casefold() in model_endings() else name
-    return _title(stem)
+    words = _title("/".join(part for part in name.split("/") if part not in COMPONENTS))
+    if words:
+        return name, words
+    around = next((model_name(folder) for folder in path.parents if folder.name not in ("", *COMPONENTS)), "")
+    return around or name, _title(around)
 
 
 def _title(text: str) -> tuple[str, ...]:

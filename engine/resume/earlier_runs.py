@@ -11,7 +11,7 @@ from typing import Any
 from engine.planning.plan import Plan
 from engine.results import Reusable
 from engine.resume.known_layers import furthest
-from engine.resume.reuse import find, find_measured
+from engine.resume.reuse import find, find_measured, find_noise
 from engine.settings import ExtractionSettings
 from engine.store import Entry, Journal, PairStore
 from engine.store.locks import in_use
@@ -24,12 +24,14 @@ class EarlierRuns:
     Attributes:
         layers: by index in the plan's layers.
         measured: |delta|^2 and the energy of what has grown, by index behind the layers.
+        noise: what is known of the rounding errors of either, by index.
         stopped: journals of stopped runs among those that the records are in, newest first.
     """
 
     layers: dict[int, Entry] = field(default_factory=dict)
     measured: dict[int, tuple[float, float]] = field(default_factory=dict)
     stopped: tuple[Journal, ...] = ()
+    noise: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def started(self) -> str:
@@ -71,7 +73,14 @@ def _in_journals(plan: Plan, pair: PairStore) -> EarlierRuns:
         energy = find_measured(pair.entries(weight.name), weight)
         if energy is not None:
             measured[index] = energy
-    return EarlierRuns(layers, measured, _stopped(plan, pair.journals, (entry.path for entry in layers.values())))
+    stopped = _stopped(plan, pair.journals, (entry.path for entry in layers.values()))
+    return EarlierRuns(layers, measured, stopped, _noise(plan, pair, (*layers, *measured)))
+
+
+def _noise(plan: Plan, pair: PairStore, indices: Iterable[int]) -> dict[int, dict[str, Any]]:
+    weights = (*plan.layers, *plan.measured)
+    found = {index: find_noise(pair.entries(weights[index].name), weights[index]) for index in indices}
+    return {index: noise for index, noise in found.items() if noise is not None}
 
 
 def _in_part(plan: Plan, pair: PairStore) -> EarlierRuns:
@@ -86,7 +95,8 @@ def _in_part(plan: Plan, pair: PairStore) -> EarlierRuns:
         if entry is None or (layers and entry.fields["generation"] != layers[0].fields["generation"]):
             break
         layers[index] = entry
-    return EarlierRuns(layers, {}, _stopped(plan, pair.journals, (entry.path for entry in layers.values())))
+    stopped = _stopped(plan, pair.journals, (entry.path for entry in layers.values()))
+    return EarlierRuns(layers, {}, stopped, _noise(plan, pair, layers))
 
 
 def summary(plan: Plan, earlier: EarlierRuns) -> Reusable:

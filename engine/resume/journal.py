@@ -103,7 +103,7 @@ class RunJournal:
 
         def outcome(index: int) -> LayerOutcome:
             entry, weight = entries[index], self._plan.layers[index]
-            return restore(entry, weight, self._plan.method, self._files)
+            return restore(entry, weight, self._plan.method, self._files, self.earlier.noise.get(index))
 
         entries = dict(self.earlier.layers)
         self._loader = RecordLoader(entries, outcome, workers=workers)
@@ -229,6 +229,15 @@ class RunJournal:
             self._damaged.add((entry.path, entry.name))
             self._emit(Notice(NoticeCode.RECORD_DAMAGED, entry.name, {"file": str(entry.path)}))
             return None
+
+    def without_noise(self) -> set[int]:
+        """Of the layers and weights that records stand for those that changed and whose rounding no record tells."""
+        if self.part is not None:  # whose records speak of the bytes in it alone
+            return set()
+        earlier = self.earlier
+        energies = {index: float(entry.fields["delta_energy"]) for index, entry in earlier.layers.items()}
+        energies |= {index: energy for index, (energy, _) in earlier.measured.items()}
+        return {index for index, energy in energies.items() if energy > 0.0 and index not in earlier.noise}
 
     def close(self, *, finished: bool) -> None:
         """End the journal. That of a finished run stays as part of the cache."""

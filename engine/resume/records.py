@@ -7,6 +7,7 @@ that the record was not made with, are lower bounds.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from engine.decompose.decomposition import TruncatedSvd
 from engine.decompose.factors import Stored, Storing, restore_difference, restore_factors, store_factors
 from engine.decompose.method import LayerMethod, StoringRule
 from engine.decompose.rank_rules import RankPolicy
+from engine.decompose.real_change import LayerNoise
 from engine.layer import LayerOutcome, layer_row, leading_part, left_out_of, stored_differences
 from engine.models.pairing import PairedWeight
 from engine.resume.reuse import (
@@ -62,6 +64,8 @@ def make_record(
         fields |= {"common": list(weight.common), "grown_energy": outcome.grown_energy}
     if weight.rounding is not None:
         fields["rounding"] = rounding_key(weight)
+    if outcome.noise is not None:
+        fields["noise"] = outcome.noise.document()
     if outcome.left_out is not None:
         file = outcome.broken_file
         fields["finetuned_broken"] = None if file is None else file in finetuned
@@ -96,7 +100,13 @@ def make_record(
     return Record(weight.name, fields, arrays)
 
 
-def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: Sides) -> LayerOutcome:
+def restore(
+    entry: Entry,
+    weight: PairedWeight,
+    method: LayerMethod,
+    files: Sides,
+    noise: Mapping[str, Any] | None = None,
+) -> LayerOutcome:
     """The outcome of a layer from its record, as `engine.layer.work_on` would return it.
 
     Args:
@@ -104,6 +114,7 @@ def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: Side
         weight: the layer.
         method: of this run.
         files: of the fine-tuned model and of the original.
+        noise: what any record says of the layer's rounding, see `find_noise`.
 
     Raises:
         EngineError: ``journal_invalid`` where the record turns out to be damaged, ``dtype_overflow``.
@@ -112,14 +123,16 @@ def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: Side
     record = entry.load() if has_arrays else Record(entry.name, entry.fields, {})
     fields = record.fields
     total, original = float(fields["delta_energy"]), number(fields["original_energy"])
-    grown = grown_energy(fields)
+    grown, errors = grown_energy(fields), LayerNoise.of(noise)
     reason = left_out_reason(fields, method)
     if reason is not None:
         broken = _broken_file(fields, files)
         left_out = left_out_of(weight, reason)
         if broken is not None:
             left_out = replace(left_out, detail=f"in {broken.name}")
-        return LayerOutcome(None, left_out, total, original, grown_energy=grown, broken_file=broken, kept=True)
+        return LayerOutcome(
+            None, left_out, total, original, grown_energy=grown, broken_file=broken, kept=True, noise=errors
+        )
     svd, bound = None, False
     if fields["what"] == "difference":
         stored = _differences(record, method, total)
@@ -132,7 +145,9 @@ def restore(entry: Entry, weight: PairedWeight, method: LayerMethod, files: Side
         new = [item for item, rule in both if not decided(fields, method, rule, weight.name)]
         bound = any(item.how.clamp == "clamped" or item.how.dtype == "F8_E4M3" for item in new)
     row = layer_row(weight, svd, stored[0].how, total=total, original=original, grown=grown)
-    return LayerOutcome(row, None, total, original, grown_energy=grown, stored=stored, kept=True, bound=bound)
+    return LayerOutcome(
+        row, None, total, original, grown_energy=grown, stored=stored, kept=True, bound=bound, noise=errors
+    )
 
 
 def _differences(record: Record, method: LayerMethod, total: float) -> tuple[Stored, ...]:

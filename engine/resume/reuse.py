@@ -43,6 +43,13 @@ def find_measured(entries: Iterable[Entry], weight: PairedWeight) -> tuple[float
     return next(((float(fields["delta_energy"]), grown_energy(fields)) for fields in found), None)
 
 
+def find_noise(entries: Iterable[Entry], weight: PairedWeight) -> dict[str, Any] | None:
+    """What is known of the rounding errors of a weight, from any record that says it; of one to the highest rank."""
+    found = [fields for fields in (entry.fields for entry in entries) if _same_weight(fields, weight)]
+    said: list[dict[str, Any]] = [fields["noise"] for fields in found if fields.get("noise") is not None]
+    return max(said, key=lambda noise: len(noise["left"]), default=None)
+
+
 def superseded(old: Entry, new: Entry) -> bool:
     """Whether whatever an old record can answer, a new one can."""
     mine, other = new.fields, old.fields

@@ -900,6 +900,134 @@
     </message>
 </context>
 <context>
+    <name>FindOriginalDialog</name>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>A folder to look through</source>
+        <translation>Ein Ordner, der durchsucht wird</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Add folder…</source>
+        <translation>Ordner hinzufügen…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Candidates, the nearest first</source>
+        <translation>Kandidaten, der nächste zuerst</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Choose the folders where its original may lie. A few rows of every weight are compared with every model in them and below them.</source>
+        <translation>Die Ordner wählen, in denen sein Original liegen kann. Einige Zeilen jedes Gewichts werden mit jedem Modell darin und darunter verglichen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Close</source>
+        <translation>Schließen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Comparing {done} of {total} models…</source>
+        <translation>Modell {done} von {total} wird verglichen…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Difference from the model, as a share of the candidate's numbers</source>
+        <translation>Unterschied zum Modell, als Anteil an den Zahlen des Kandidaten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Distance</source>
+        <translation>Abstand</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Find the original</source>
+        <translation>Original suchen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Folders to look through</source>
+        <translation>Ordner, die durchsucht werden</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Looking through the folders…</source>
+        <translation>Die Ordner werden durchsucht…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Model</source>
+        <translation>Modell</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Of the merge, and the bounds of that share</source>
+        <translation>An der Mischung, und die Grenzen dieses Anteils</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Remark</source>
+        <translation>Anmerkung</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Remove</source>
+        <translation>Entfernen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Search</source>
+        <translation>Suchen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Share</source>
+        <translation>Anteil</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Stop</source>
+        <translation>Anhalten</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Stopping…</source>
+        <translation>Wird angehalten…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Stored as</source>
+        <translation>Gespeichert als</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>The search was stopped.</source>
+        <translation>Die Suche wurde angehalten.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Use this one</source>
+        <translation>Dieses verwenden</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>What was compared so far is remembered; the next search goes on from there.</source>
+        <translation>Was bisher verglichen wurde, ist gemerkt; die nächste Suche macht dort weiter.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>What was skipped</source>
+        <translation>Was übergangen wurde</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/find_dialog.py"/>
+        <source>Which model was {name} made from?</source>
+        <translation>Aus welchem Modell wurde {name} gemacht?</translation>
+    </message>
+</context>
+<context>
     <name>FurtherFiles</name>
     <message>
         <location filename="../../app/widgets/settings/further_files.py"/>
@@ -1781,6 +1909,21 @@
         <location filename="../../app/widgets/models/model_card.py"/>
         <source>Drop a file here</source>
         <translation>Datei hier ablegen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/model_card.py"/>
+        <source>Find: {model}</source>
+        <translation>Suchen: {model}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/model_card.py"/>
+        <source>Find…</source>
+        <translation>Suchen…</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/models/model_card.py"/>
+        <source>Look for it in folders: which of their models this one was made from</source>
+        <translation>In Ordnern danach suchen: aus welchem der Modelle darin dieses gemacht wurde</translation>
     </message>
     <message>
         <location filename="../../app/widgets/models/model_card.py"/>
@@ -5596,6 +5739,145 @@
     </message>
 </context>
 <context>
+    <name>originals</name>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>Even the nearest, {name}, differs by more than half in most layers.</source>
+        <translation>Selbst das nächste, {name}, weicht in den meisten Schichten um mehr als die Hälfte ab.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>It is a merge of {names}.</source>
+        <translation>Es ist eine Mischung aus {names}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>It is a model of another kind: its names or shapes do not match.</source>
+        <translation>Es ist ein Modell anderer Art: Namen oder Formen passen nicht.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>Most of its numbers are infinite or not numbers.</source>
+        <translation>Die meisten seiner Zahlen sind unendlich oder keine Zahlen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>No model in these folders can be its original.</source>
+        <translation>Kein Modell in diesen Ordnern kann sein Original sein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>No other model in these folders is related to it.</source>
+        <translation>Kein anderes Modell in diesen Ordnern ist mit ihm verwandt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>None of these is its original.</source>
+        <translation>Keines von diesen ist sein Original.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>Skipped: {parts}.</source>
+        <translation>Übergangen: {parts}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>That explains {share} of its distance to the nearest, {name}.</source>
+        <translation>Das erklärt {share} seines Abstands zum nächsten, {name}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>The link leads back to itself or to a folder above it.</source>
+        <translation>Die Verknüpfung führt zu sich selbst oder zu einem Ordner über ihr zurück.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>The link leads nowhere.</source>
+        <translation>Die Verknüpfung führt ins Leere.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>The next, {name}, is {distance} away.</source>
+        <translation>Das nächste danach, {name}, ist {distance} entfernt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>a copy of {name}, but for rounding</source>
+        <translation>eine Kopie von {name}, bis auf Rundung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>compared in {share} of the parameters</source>
+        <translation>in {share} der Parameter verglichen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>differs by its own rounding alone</source>
+        <translation>weicht nur um die eigene Rundung ab</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>not related</source>
+        <translation>nicht verwandt</translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/original_search.py"/>
+        <source>{count} models of another kind</source>
+        <translation>
+            <numerusform>{count} Modell anderer Art</numerusform>
+            <numerusform>{count} Modelle anderer Art</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <location filename="../../app/text/original_search.py"/>
+        <source>{count} that could not be read</source>
+        <translation>
+            <numerusform>{count}, das nicht gelesen werden konnte</numerusform>
+            <numerusform>{count}, die nicht gelesen werden konnten</numerusform>
+        </translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} differs by no more than its own rounding: it may be a copy of the model itself.</source>
+        <translation>{name} weicht um nicht mehr als die eigene Rundung ab: Es kann eine Kopie des Modells selbst sein.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} holds the model's own numbers and was left out.</source>
+        <translation>{name} enthält die Zahlen des Modells selbst und wurde ausgelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} is a copy of the model and was left out.</source>
+        <translation>{name} ist eine Kopie des Modells und wurde ausgelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} is the model itself and was left out.</source>
+        <translation>{name} ist das Modell selbst und wurde ausgelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} is the model rounded to another form and was left out.</source>
+        <translation>{name} ist das Modell, gerundet in einer anderen Form, und wurde ausgelassen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{name} is the nearest: {distance} away.</source>
+        <translation>{name} ist am nächsten: {distance} entfernt.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{parts} and {last}</source>
+        <translation>{parts} und {last}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/original_search.py"/>
+        <source>{value} ({low} to {high})</source>
+        <translation>{value} ({low} bis {high})</translation>
+    </message>
+</context>
+<context>
     <name>outputs</name>
     <message>
         <location filename="../../app/text/outputs.py"/>
@@ -5662,9 +5944,13 @@
         <translation>Fast gleich</translation>
     </message>
     <message>
-        <location filename="../../app/text/pair.py"/>
         <source>Nearly identical: a change of {share} is hardly more than what rounding to the stored numbers gives. A fine-tuned model in finer numbers would hold more of it.</source>
-        <translation>Fast gleich: Eine Änderung um {share} ist kaum mehr, als das Runden auf die gespeicherten Zahlen ergibt. Ein feinabgestimmtes Modell in feineren Zahlen enthielte mehr davon.</translation>
+        <translation type="vanished">Fast gleich: Eine Änderung um {share} ist kaum mehr, als das Runden auf die gespeicherten Zahlen ergibt. Ein feinabgestimmtes Modell in feineren Zahlen enthielte mehr davon.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>Nearly identical: a change of {share} is hardly more than what rounding to the stored numbers gives. In finer numbers the two would show more of it.</source>
+        <translation>Fast gleich: Eine Änderung um {share} ist kaum mehr, als das Runden auf die gespeicherten Zahlen ergibt. In feineren Zahlen wäre mehr davon zu sehen.</translation>
     </message>
     <message numerus="yes">
         <location filename="../../app/text/pair.py"/>
@@ -5801,9 +6087,13 @@
         <translation>{other} ist in breiteren Zahlen gespeichert als {name}</translation>
     </message>
     <message>
-        <location filename="../../app/text/pair.py"/>
         <source>{title}: {count} of {of} layers looked at changed by more than half of their weight. Choose the model that the fine-tuned one was made from.</source>
-        <translation>{title}: {count} von {of} betrachteten Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Das Modell wählen, aus dem das feinabgestimmte gemacht ist.</translation>
+        <translation type="vanished">{title}: {count} von {of} betrachteten Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Das Modell wählen, aus dem das feinabgestimmte gemacht ist.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/pair.py"/>
+        <source>{title}: {count} of {of} layers looked at changed by more than half of their weight. “Find…” (find-original) looks for the one it was made from.</source>
+        <translation>{title}: {count} von {of} betrachteten Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. „Suchen…“ (find-original) sucht das, aus dem es gemacht ist.</translation>
     </message>
 </context>
 <context>

@@ -8,9 +8,11 @@ import pytest
 from calls import Call
 from model_files import Tensors, matrices, random_tensor, save_model
 
+from engine.errors import EngineError, ErrorCode
+
 SAMPLE_KEYS = [
     "relative_change", "verdict", "layers", "of", "whole", "changed", "rounded", "large_changes", "rounding_share",
-    "read_bytes",
+    "coarse_rounding_share", "read_bytes",
 ]  # fmt: skip
 UNRELATED = "Warning: These two are probably not a model and its original: 5 of 5 layers looked at"
 
@@ -60,6 +62,19 @@ def test_extracting_from_a_copy_says_so_before_the_run(extract: Call, tmp_path: 
     said = extract(saved(tmp_path, matrices(5), matrices(5)), "--json")
     assert (said.code, said.json["error"]["code"]) == (1, "no_difference")
     assert said.err.index(CASES["identical"][1]) < said.err.index("Error:")
+
+
+def test_what_cannot_be_looked_at_is_said_and_the_run_goes_on(
+    extract: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise EngineError(ErrorCode.DECODING_FAILED, file=tmp_path, tensor="a.weight", encoding="toy", reason="odd")
+
+    monkeypatch.setattr("engine.analysis.sampled_pair.sample_pair", broken)
+    base = matrices(5)
+    said = extract(saved(tmp_path, changed(base, 0.05), base), "--json")
+    assert (said.code, said.json["sample"]) == (0, None)
+    assert "No sample of the two models: " in said.err
 
 
 def test_a_pair_the_wrong_way_round_is_warned_of_with_the_evidence_and_extracted_as_given(

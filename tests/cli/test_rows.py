@@ -14,7 +14,7 @@ def test_every_action_has_a_function_and_every_function_an_action() -> None:
 def test_what_is_parsed_runs_the_function_of_its_row() -> None:
     lines = {
         "extract": "a b", "export": "1", "inspect": "a", "verify": "a b c", "profiles": "list", "cache": "show",
-        "demo": "",
+        "demo": "", "find-original": "a b",
     }  # fmt: skip
     runs = {name: build_parser().parse_args([name, *line.split()]).run for name, line in lines.items()}
     assert runs == {command.name: command.run for command in COMMANDS}

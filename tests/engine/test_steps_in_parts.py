@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 import torch
 from model_files import random_tensor
-from streamed_pairs import Case, in_pieces, plain, plain_rows, scaled
+from streamed_pairs import Case, in_pieces, plain, plain_rows, scaled, unread
 
 from engine.checkpoints import Checkpoint
 from engine.checkpoints.encodings.step_sizes import of_floats
-from engine.checkpoints.rounding import rounding_between
-from engine.checkpoints.sides import AnySide, RoundedSide, Side
-from engine.checkpoints.steps import StepsByRows, rounding_steps, steps_of_sides
-from engine.checkpoints.tensors import read_encoded
+from engine.checkpoints.rounded import compared
+from engine.checkpoints.rounding import grid_of, rounding_between
+from engine.checkpoints.sides import Side
+from engine.checkpoints.steps import AnySteps, rounding_steps, steps_of_sides
+from engine.checkpoints.tensors import read_encoded, read_view
 from engine.models.pairing import PairedWeight
 from engine.settings import RoundOriginal
 
@@ -58,39 +59,32 @@ CASES: dict[str, Case] = {
 ROWS = ((0, 20), (20, 101), (101, 170))
 
 
-def sides_in_parts(checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> tuple[AnySide, AnySide]:
-    tuned, base = (
-        Side(checkpoint, view, lambda count: None, PART)
-        for checkpoint, view in zip(checkpoints, (weight.finetuned, weight.original), strict=True)
-    )
-    side = weight.rounding.rounded if weight.rounding else None
-    return (
-        RoundedSide(tuned, base) if side == "finetuned" else tuned,
-        RoundedSide(base, tuned) if side == "original" else base,
-    )
-
-
-def in_memory(
-    checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight
-) -> tuple[StepsByRows | None, StepsByRows | None]:
+def in_memory(checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> tuple[AnySteps | None, ...]:
     tuned, base = (
         read_encoded(model, view) for model, view in zip(checkpoints, (weight.finetuned, weight.original), strict=True)
     )
-    return steps_of_sides((tuned, base), weight.rounding)
+    numbers = compared((tuned, base), weight.rounding)
+    assert numbers is not None
+    return steps_of_sides((tuned, base), weight.rounding, numbers)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_steps_are_the_same_in_memory_and_in_parts(case: Case, tmp_path: Path) -> None:
     with case(tmp_path) as (checkpoints, weight):
-        wholes, sides = in_memory(checkpoints, weight), sides_in_parts(checkpoints, weight)
+        wholes, pair = in_memory(checkpoints, weight), unread(checkpoints, weight)
         assert any(wholes)
-        for whole, side in zip(wholes, sides, strict=True):
-            for rows in ROWS:
-                side.block(rows, (3, 37))
-                part = side.steps(rows, (3, 37))
+        for start, stop in ROWS:
+            pair.piece(start, stop)
+            for whole, part in zip(wholes, pair.steps((start, stop), (0, 37)), strict=True):
                 assert (part is None) == (whole is None)
                 if part is not None and whole is not None:
-                    assert torch.equal(part, whole.rows(*rows)[:, 3:])
+                    assert torch.equal(part.reshape(-1), whole.values(37 * start, 37 * stop))
+            assert all(
+                one is None or other is None or torch.equal(one[:, 3:], other)
+                for one, other in zip(
+                    pair.steps((start, stop), (0, 37)), pair.steps((start, stop), (3, 37)), strict=True
+                )
+            )
 
 
 @pytest.mark.parametrize("name", ["scaled", "turned", "two dtypes", "joined with plain rows"])
@@ -105,25 +99,38 @@ def test_steps_of_what_was_just_read_are_formed_without_reading_again(name: str,
             assert len(read) == before
 
 
-def test_a_side_that_is_rounded_has_the_steps_of_the_other_one(tmp_path: Path) -> None:
+def test_an_original_that_is_rounded_keeps_the_steps_of_its_dtype(tmp_path: Path) -> None:
     with CASES["rounded"](tmp_path) as (checkpoints, weight):
         tuned, base = in_memory(checkpoints, weight)
         whole = rounding_steps(read_encoded(checkpoints[0], weight.finetuned))
-    assert tuned is base
+        stored = read_view(checkpoints[1], weight.original)
+        assert grid_of(weight.finetuned, weight.original, weight.rounding) == "both"
     assert tuned is not None
+    assert base is not None
     assert whole is not None
-    assert torch.equal(tuned.rows(0, 170), whole)
+    assert torch.equal(tuned.values(0, 170 * 37), whole.reshape(-1))
+    found, wanted = base.values(0, 170 * 37), of_floats(stored).reshape(-1)
+    assert found.square().sum() == pytest.approx(float(wanted.square().sum()), rel=0.06)
     with CASES["scaled"](tmp_path) as (checkpoints, weight):
         assert in_memory(checkpoints, weight)[1] is None
+        assert grid_of(weight.finetuned, weight.original, None) == "free"
 
 
-def test_a_side_rounded_to_a_dtype_has_the_steps_of_its_numbers(tmp_path: Path) -> None:
+def test_a_fine_tune_that_is_rounded_has_the_steps_of_the_original(tmp_path: Path) -> None:
+    with CASES["fine-tuned side rounded"](tmp_path) as (checkpoints, weight):
+        tuned, base = in_memory(checkpoints, weight)
+        assert tuned is base is not None
+        assert grid_of(weight.finetuned, weight.original, weight.rounding) == "shared"
+
+
+def test_sides_of_plain_floats_have_the_steps_of_their_numbers(tmp_path: Path) -> None:
     case = rounded(plain((170, 37), torch.bfloat16, torch.float32))
     with case(tmp_path) as (checkpoints, weight):
         assert in_memory(checkpoints, weight) == (None, None)
-        sides = sides_in_parts(checkpoints, weight)
-        assert sides[1].block((0, 5), (0, 37)).dtype == torch.bfloat16
-        assert sides[1].steps((0, 5), (0, 37)) is None
+        assert unread(checkpoints, weight).steps((0, 5), (0, 37)) == (None, None)
+        assert grid_of(weight.finetuned, weight.original, weight.rounding) == "both"
+        assert grid_of(weight.original, weight.finetuned, None) == "shared"
+        assert grid_of(weight.finetuned, weight.original, None) == "free"
 
 
 def test_rows_of_two_dtypes_have_the_steps_of_each(tmp_path: Path) -> None:

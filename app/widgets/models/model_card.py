@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal, Slot
-from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QFont, QResizeEvent
+from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QFont, QIcon, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QVBoxLayout
 
 from app.look.icons import icon
@@ -34,18 +34,20 @@ class ModelCard(QFrame):
     Attributes:
         chosen: emitted with the path that the person chose, or None when the card was cleared.
         dropped: emitted with the list of paths that were dropped on the card.
+        find_clicked: the model of this card is to be searched for.
     """
 
     chosen = Signal(object)
     dropped = Signal(object)
+    find_clicked = Signal()
 
-    def __init__(self, caption: str, hint: str) -> None:
+    def __init__(self, caption: str, hint: str, *, findable: bool = False) -> None:
         super().__init__()
         self.setProperty("panel", "plain")
         self.setAcceptDrops(True)
         self.setAccessibleName(caption)
         self.path: Path | None = None
-        self._caption, self._hint = caption, hint
+        self._caption, self._hint, self._findable = caption, hint, findable
         self._recent: list[str] = []
         label = ElidedLabel(caption, "caption", mode=Qt.TextElideMode.ElideRight)
         font = QFont(label.font())
@@ -57,6 +59,14 @@ class ModelCard(QFrame):
         self.browse = push_button(self.tr("Browse\u2026"), small=True)
         self.browse.setAccessibleName(self.tr("Browse: {model}").format(model=caption))
         self.browse.clicked.connect(self.ask_for_file)
+        self._find_title = self.tr("Find\u2026")
+        self.find_button = push_button(self._find_title, kind="quiet", small=True)
+        self.find_button.setIconSize(icon_size(14))
+        self.find_button.setAccessibleName(self.tr("Find: {model}").format(model=caption))
+        self.find_button.setToolTip(self.tr("Look for it in folders: which of their models this one was made from"))
+        self.find_button.clicked.connect(self.find_clicked)
+        self.find_button.setParent(self)
+        self.find_button.setVisible(findable)
         self._recent_title = self.tr("Recent") + f" {ARROW}"
         self.recent = push_button(self._recent_title, kind="quiet", small=True)
         self.recent.setAccessibleName(self.tr("Recent files: {model}").format(model=caption))
@@ -81,8 +91,9 @@ class ModelCard(QFrame):
         top = QHBoxLayout()
         top.setSpacing(6)
         top.addWidget(label, 1)
-        for button in (self.browse, self.recent, self.clear):
-            top.addWidget(button)
+        for button in (self.browse, self.find_button, self.recent, self.clear):
+            if button is not self.find_button or findable:
+                top.addWidget(button)
         column = QVBoxLayout()
         column.setSpacing(3)
         whole_card = QHBoxLayout(self)
@@ -102,22 +113,29 @@ class ModelCard(QFrame):
         return QSize(hint.width() + (0 if self._recent_in_words() else self._saved()), hint.height())
 
     def minimumSizeHint(self) -> QSize:
-        """As wide as a part of the caption, and an arrow instead of a word."""
+        """As wide as a part of the caption, with an arrow and an icon instead of words."""
         hint = super().minimumSizeHint()
         return QSize(hint.width() - (self._saved() if self._recent_in_words() else 0), hint.height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Say the recent files' button in words where the caption is whole beside it."""
+        """Say in words what the buttons do where the caption is whole beside them."""
         super().resizeEvent(event)
-        self.recent.setText(self._recent_title if self.width() >= self.sizeHint().width() else ARROW)
+        in_words = self.width() >= self.sizeHint().width()
+        self.recent.setText(self._recent_title if in_words else ARROW)
+        if self._findable:
+            self.find_button.setText(self._find_title if in_words else "")
+            self._recolour()
 
     def _recent_in_words(self) -> bool:
         return self.recent.text() == self._recent_title
 
     def _saved(self) -> int:
-        """The width that the arrow saves."""
+        """The width that the arrow and the icon save."""
         text = self.recent.fontMetrics().horizontalAdvance
-        return text(self._recent_title) - text(ARROW)
+        saved = text(self._recent_title) - text(ARROW)
+        if self._findable:
+            saved += max(0, text(self._find_title) - self.find_button.iconSize().width())
+        return saved
 
     def set_recent(self, recent: Sequence[str]) -> None:
         """Offer recently used files."""
@@ -215,3 +233,6 @@ class ModelCard(QFrame):
     def _recolour(self) -> None:
         colour = self.palette().color(self.palette().ColorRole.PlaceholderText).name()
         self.clear.setIcon(icon("close", colour, self.clear.iconSize().width()))
+        without_word = self._findable and not self.find_button.text()
+        size = self.find_button.iconSize().width()
+        self.find_button.setIcon(icon("search", colour, size) if without_word else QIcon())

@@ -29,7 +29,8 @@ class ModelsRow(QWidget):
         self.finetuned = ModelCard(
             self.tr("Fine-tuned model"), self.tr("The model that was trained: its file or its folder.")
         )
-        self.original = ModelCard(self.tr("Original model"), self.tr("The model it was trained from."))
+        hint = self.tr("The model it was trained from.")
+        self.original = ModelCard(self.tr("Original model"), hint, findable=True)
         self.pair = PairCard()
         self.pair.swap_wanted.connect(self.swap_models)
         self.swap = QToolButton()
@@ -51,8 +52,9 @@ class ModelsRow(QWidget):
         self.original.chosen.connect(self._original_chosen)
         self.finetuned.dropped.connect(self._dropped_on_finetuned)
         self.original.dropped.connect(self._dropped_on_original)
+        self._locked = False
         self._recolour()
-        self._update_swap()
+        self._update_buttons()
 
     def models(self) -> tuple[Path | None, Path | None]:
         """The fine-tuned and the original file."""
@@ -65,7 +67,7 @@ class ModelsRow(QWidget):
                 card.show_empty()
             elif path != card.path:
                 card.show_reading(path)
-        self._update_swap()
+        self._update_buttons()
         self.changed.emit()
 
     def set_locked(self, locked: bool) -> None:
@@ -75,8 +77,9 @@ class ModelsRow(QWidget):
             card.clear.setEnabled(not locked)
             card.recent.setEnabled(not locked and bool(card.recent.menu().actions()))
             card.setAcceptDrops(not locked)
-        self.swap.setEnabled(not locked and any(self.models()))
+        self._locked = locked
         self.pair.swap.setEnabled(not locked)
+        self._update_buttons()
 
     @Slot()
     def swap_models(self) -> None:
@@ -112,8 +115,9 @@ class ModelsRow(QWidget):
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "swap"):
             self._recolour()
 
-    def _update_swap(self) -> None:
-        self.swap.setEnabled(any(self.models()))
+    def _update_buttons(self) -> None:
+        self.swap.setEnabled(not self._locked and any(self.models()))
+        self.original.find_button.setEnabled(not self._locked and self.finetuned.path is not None)
 
     def _recolour(self) -> None:
         colour = self.palette().color(self.palette().ColorRole.PlaceholderText).name()

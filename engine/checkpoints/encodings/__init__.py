@@ -151,7 +151,8 @@ def steps_bytes(view: WeightView, values: int) -> int:
             most = max(most, encoding_of(source).scratch_bytes(source))
             continue
         some = piece_of(source, 0, min(rows, 1 + values * rows // max(1, source.numel))).source
-        most = max(most, 2 * 4 * some.numel + encoding_of(some).scratch_bytes(some))  # and joined
+        joined = 2 if len(view.pieces) > 1 else 1
+        most = max(most, 4 * some.numel * joined + encoding_of(some).scratch_bytes(some))
     return kept + most
 
 

@@ -57,10 +57,11 @@ def settle_largest(steps: torch.Tensor, width: int) -> None:
         if groups.numel() == 0:
             continue
         for some in torch.split(groups, max(1, CHUNK_VALUES // max(1, steps.shape[1]))):
-            largest = some < 0.0
-            found = largest.sum(dim=2, keepdim=True, dtype=torch.float32)
-            share = (1.0 - found.reciprocal()).clamp_(min=0.0).sqrt_().neg_()
-            some.mul_(torch.where(largest, share, 1.0))
+            largest = some.clamp(max=0.0)
+            found = largest.sign().sum(dim=2, keepdim=True)  # how many of a group, negative
+            share = (1.0 + found.reciprocal()).clamp_(min=0.0).sqrt_()
+            some.addcmul_(largest, share + 1.0, value=-1.0)  # those alone, from -step to share * step
+            del largest, some  # before the next ones are made
 
 
 def of_bytes(dtype: torch.dtype, device: torch.device) -> torch.Tensor:

@@ -31,6 +31,7 @@ RELATED = PairSample(
     kinds_changed=True,
     large=LargeChange(0, 96),
     rounding_share=0.02,
+    coarse_rounding_share=None,
     read_bytes=3_000_000,
 )
 COPY = replace(RELATED, relative_change=0.0, changed=0, kinds_changed=False, rounding_share=None)

@@ -29,6 +29,7 @@ RELATED = PairSample(
     kinds_changed=True,
     large=LargeChange(0, 96),
     rounding_share=0.02,
+    coarse_rounding_share=None,
     read_bytes=3_000_000,
 )
 STRANGERS = replace(RELATED, relative_change=1.4, large=LargeChange(90, 96))

@@ -11,11 +11,12 @@ import pytest
 import torch
 from encoded_weights import KINDS, save_encoded, weight_of
 from model_files import PREFIX, Tensors, random_tensor, save_model
+from streamed_pairs import sides_of, turned
 from toys.encoding import WholeNibbles, encoded
 
 from engine.analysis import sampled_pair
 from engine.analysis.pair_verdict import PairSample, PairVerdict
-from engine.analysis.sampled_pair import in_turns, rounding_energy
+from engine.analysis.sampled_pair import in_turns, sample_pair
 from engine.cancel import CancelToken
 from engine.checkpoints.encodings import ENCODINGS
 from engine.errors import Cancelled
@@ -167,15 +168,26 @@ def test_a_change_below_what_the_dtype_resolves_is_nearly_identical(
     assert (noise > 0.5) == (verdict is PairVerdict.NEARLY_IDENTICAL)
 
 
-@pytest.mark.parametrize("dtype", [*DTYPES, torch.float8_e4m3fn, torch.float8_e5m2])
-def test_the_energy_of_rounding_is_that_of_rounded_numbers(dtype: torch.dtype) -> None:
-    exact = 0.02 * random_tensor(400, 400, seed=3).double()
-    if dtype == torch.float32:
-        exact = exact + 1e-9 * random_tensor(400, 400, seed=4).double()
-    stored = exact.float().to(dtype)
-    truth = float((stored.double() - exact).square().sum())
-    above = {torch.float8_e4m3fn: 0.05, torch.float8_e5m2: 0.16}  # steps are half as wide below powers of two
-    assert rounding_energy(stored.float(), dtype) == pytest.approx(truth, rel=above.get(dtype, 0.03))
+FP8 = torch.float8_e4m3fn
+
+
+@pytest.mark.parametrize("size", [0.0, 0.002, 0.05])
+def test_the_rounding_of_a_coarser_original_is_not_taken_for_a_change(size: float, tmp_path: Path) -> None:
+    base = {name: 10 * weight for name, weight in model().items()}
+    coarse = {name: weight.to(torch.float32).to(FP8).double() for name, weight in base.items()}
+    tuned = changed(base, size) if size else {name: weight * (1 + 1e-4) for name, weight in base.items()}
+    found = sample(saved(tmp_path, tuned, base, (torch.bfloat16, FP8)))
+    noise = true_change(coarse, base) / true_change(tuned, coarse)
+    assert found.verdict is (PairVerdict.NEARLY_IDENTICAL if size < 0.01 else PairVerdict.RELATED)
+    assert (noise**2 > 0.7) == (size < 0.01)
+    assert found.coarse_rounding_share == pytest.approx(noise**2, rel=0.1)
+
+
+def test_a_change_trained_from_the_coarse_numbers_themselves_is_one(tmp_path: Path) -> None:
+    base = {name: (10 * weight).to(torch.float32).to(FP8).double() for name, weight in model().items()}
+    found = sample(saved(tmp_path, changed(base, 0.01), base, (torch.float32, FP8)))
+    assert found.verdict is PairVerdict.RELATED
+    assert found.relative_change == pytest.approx(0.01, rel=0.15)
 
 
 def test_the_same_pair_always_gives_the_same_sample(tmp_path: Path) -> None:
@@ -224,6 +236,22 @@ def test_a_model_in_several_files_is_sampled_as_in_one(tmp_path: Path) -> None:
     assert sample((folder, tmp_path / "base.safetensors")) == whole
 
 
+@pytest.mark.parametrize("shape", [(170, 37), (37, 170)])
+@pytest.mark.parametrize("which", [(True, True), (True, False), (False, True)])
+def test_sides_that_are_stored_the_other_way_round_are_sampled(
+    which: tuple[bool, bool], shape: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with turned(which, shape)(tmp_path) as (checkpoints, weight):
+        tuned, base = (side.double() for side in sides_of(checkpoints, weight))
+        truth = float((tuned - base).norm() / base.norm())
+        for budget in (1 << 16, 1 << 12):
+            monkeypatch.setattr(sampled_pair, "SAMPLE_BYTES", budget)
+            found = sample_pair(*checkpoints, [weight], CancelToken())
+            assert found.relative_change == pytest.approx(truth, rel=1e-5 if found.whole else 0.2)
+            assert found.whole == (budget == 1 << 16)
+            assert found.read_bytes <= 2.2 * budget
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_encoding_is_sampled_by_what_its_numbers_stand_for(kind: str, tmp_path: Path) -> None:
     shape = KINDS[kind].shapes[0] if kind == "comfy int8 rotated" else (130, 192)
@@ -237,6 +265,22 @@ def test_every_encoding_is_sampled_by_what_its_numbers_stand_for(kind: str, tmp_
     truth = true_change(numbers, {name: weight.double() for name, weight in base.items()})
     assert found.relative_change == pytest.approx(truth, rel=1e-4)
     assert (found.verdict, found.whole) == (PairVerdict.UNRELATED, True)
+
+
+@pytest.mark.parametrize("kind", ["fp8", "int8 by rows", "nf4", "int4 in groups", "comfy nvfp4", "comfy mxfp8"])
+def test_a_quantised_copy_is_nearly_identical_and_a_model_trained_from_it_is_not(kind: str, tmp_path: Path) -> None:
+    layer = f"{PREFIX}blocks.0.attn.proj"
+    weight = 0.02 * random_tensor(128, 512, seed=1)
+    coarse = KINDS[kind].encode(layer, weight)
+    for folder in ("coarse", "plain"):
+        (tmp_path / folder).mkdir()
+    stored = save_encoded(tmp_path / "coarse" / "model.safetensors", {layer: coarse})
+    plain = save_model(tmp_path / "plain" / "model.safetensors", {f"{layer}.weight": weight.bfloat16()})
+    trained = coarse.numbers.float() + 0.0004 * random_tensor(128, 512, seed=2)
+    tuned = save_model(tmp_path / "tuned.safetensors", {f"{layer}.weight": trained})
+    assert sample((stored, plain)).verdict is PairVerdict.NEARLY_IDENTICAL
+    assert sample((plain, stored)).verdict is PairVerdict.NEARLY_IDENTICAL
+    assert sample((tuned, stored)).verdict is PairVerdict.RELATED
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from model_files import Tensors, random_tensor, save_model
+from stepped_sides import subtracted
 from torch_memory import peak_bytes
 
 from engine.checkpoints import Checkpoint, Piece, WeightView, open_checkpoint
 from engine.checkpoints.rounded import compared
 from engine.checkpoints.rounding import rounding_between
 from engine.checkpoints.tensors import read_encoded
-from engine.decompose.delta import subtract
 from engine.decompose.method import LayerMethod
 from engine.models.blocks import Block
 from engine.models.pairing import PairedWeight
@@ -57,6 +57,7 @@ def test_decoding_and_subtracting_take_what_the_books_say(
     for module in ("decompose.delta", "planning.costs"):
         monkeypatch.setattr(f"engine.{module}.CHUNK_BYTES", CHUNK)
     monkeypatch.setattr("engine.decompose.delta._CHUNK", CHUNK // 16)
+    monkeypatch.setattr("engine.planning.costs.MEASURED_VALUES", CHUNK // 4)
     tensors, turned = CASES[case]
     with open_checkpoint(save_model(tmp_path / "model.safetensors", tensors)) as model:
         view = joined(model, turned)
@@ -65,8 +66,7 @@ def test_decoding_and_subtracting_take_what_the_books_say(
     tuned = base.mapped(lambda part: part.clone() if part.numel() < 3 else (0.5 * part.float()).to(part.dtype))
 
     def work() -> object:
-        values = tuned.decoded(), base.decoded()
-        return subtract(*values)
+        return subtracted((tuned, base), (tuned.decoded(), base.decoded()), at_once=CHUNK // 4)
 
     stated = measuring_need(weight, LayerMethod.of(ExtractionSettings()), host=False).work
     took = peak_bytes(work)
@@ -95,6 +95,7 @@ def test_rounding_takes_what_the_books_say(case: str, tmp_path: Path, monkeypatc
     for module in ("decompose.delta", "planning.costs"):
         monkeypatch.setattr(f"engine.{module}.CHUNK_BYTES", CHUNK)
     monkeypatch.setattr("engine.decompose.delta._CHUNK", CHUNK // 16)
+    monkeypatch.setattr("engine.planning.costs.MEASURED_VALUES", CHUNK // 4)
     monkeypatch.setattr("engine.checkpoints.encodings.raw_round._IN_CACHE", CHUNK // 16)
     monkeypatch.setattr("engine.checkpoints.encodings.scaled_fp8_round._BLOCK", 192)
     for module in ("planning.costs", "checkpoints.encodings.raw", "checkpoints.encodings.scaled_fp8"):
@@ -114,7 +115,7 @@ def test_rounding_takes_what_the_books_say(case: str, tmp_path: Path, monkeypatc
     def work() -> object:
         values = compared((changed, read[1]), weight.rounding)
         assert values is not None
-        return subtract(*values)
+        return subtracted((changed, read[1]), values, weight.rounding, at_once=CHUNK // 4)
 
     stated = measuring_need(weight, LayerMethod.of(ExtractionSettings()), host=False).work
     took = peak_bytes(work)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from gguf_files import GgufModel, encoded, random_rows, save_gguf
 from model_files import random_tensor, save_model
+from stepped_sides import subtracted
 from torch_memory import peak_bytes
 
 from engine.checkpoints import Checkpoint, Piece, WeightView, open_checkpoint
@@ -15,7 +16,6 @@ from engine.checkpoints.encodings import gguf, gguf_decode
 from engine.checkpoints.rounded import compared
 from engine.checkpoints.rounding import rounding_between
 from engine.checkpoints.tensors import read_encoded
-from engine.decompose.delta import subtract
 from engine.decompose.method import LayerMethod
 from engine.models.blocks import Block
 from engine.models.pairing import PairedWeight
@@ -39,6 +39,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"engine.{module}.CHUNK_BYTES", CHUNK)
     monkeypatch.setattr("engine.decompose.delta._CHUNK", CHUNK // 16)
     monkeypatch.setattr("engine.planning.costs.CASTING_BYTES", 8 * CHUNK)
+    monkeypatch.setattr("engine.planning.costs.MEASURED_VALUES", CHUNK)
     for module in (gguf, gguf_decode):
         monkeypatch.setattr(module, "CHUNK_VALUES", CHUNK)
 
@@ -60,7 +61,7 @@ def test_decoding_and_subtracting_take_what_the_books_say(case: str, tmp_path: P
             sides.append(read_encoded(model, view))
     weight = PairedWeight("w.weight", "matrix", "denoiser", view.shape, view, view, Block())
     stated = measuring_need(weight, LayerMethod.of(ExtractionSettings()), host=False).work
-    took = peak_bytes(lambda: subtract(*(side.decoded() for side in sides)))
+    took = peak_bytes(lambda: subtracted((sides[0], sides[1]), (sides[0].decoded(), sides[1].decoded()), at_once=CHUNK))
     assert took <= stated < 2.3 * took
 
 
@@ -84,7 +85,7 @@ def test_rounding_takes_what_the_books_say(kind: str, choice: str, tmp_path: Pat
     def work() -> object:
         values = compared(read, rounding)
         assert values is not None
-        return subtract(*values)
+        return subtracted(read, values, rounding, at_once=CHUNK)
 
     stated = measuring_need(weight, LayerMethod.of(ExtractionSettings()), host=False).work
     took = peak_bytes(work)

@@ -77,6 +77,22 @@ def test_other_names_say_nothing_in_either_order(tuned: str, base: str) -> None:
     assert not order(base, tuned).swapped
 
 
+@pytest.mark.parametrize("file", ["model.safetensors", "transformer/diffusion_pytorch_model.safetensors", "unet"])
+def test_files_without_a_name_of_their_own_are_called_like_their_folders(file: str) -> None:
+    tuned, base = Path("/m/Qwen2.5-7B-Instruct") / file, Path("/m/Qwen2.5-7B") / file
+    assert not PairOrder(order_of_names(tuned, base)).swapped
+    found = PairOrder(order_of_names(base, tuned)).against[0]
+    assert found.name.startswith("Qwen2.5-7B-Instruct")
+
+
+def test_files_in_hugging_faces_cache_are_called_like_their_repositories() -> None:
+    tuned, base = (
+        Path(f"/h/models--Qwen--Qwen2.5-7B{name}/snapshots/0a1b2c/model.safetensors") for name in ("-Instruct", "")
+    )
+    assert PairOrder(order_of_names(base, tuned)).against[0].name == "Qwen/Qwen2.5-7B-Instruct"
+    assert not PairOrder(order_of_names(tuned, base)).swapped
+
+
 def model(path: Path, metadata: dict[str, str] | None = None, dtype: torch.dtype = torch.float16) -> Path:
     path.parent.mkdir(exist_ok=True, parents=True)
     save_model(path, {name: tensor.to(dtype) for name, tensor in matrices(2, seed=len(path.name)).items()}, metadata)
