@@ -3129,13 +3129,6 @@
     </message>
 </context>
 <context>
-    <name>WindowPlan</name>
-    <message>
-        <source>Little in common</source>
-        <translation type="vanished">Wenig gemeinsam</translation>
-    </message>
-</context>
-<context>
     <name>WindowQueue</name>
     <message>
         <location filename="../../app/window/queue_presenter.py"/>
@@ -3712,10 +3705,6 @@
         <location filename="../../app/text/errors.py"/>
         <source>Choose fp16 as the precision.</source>
         <translation>Als Genauigkeit fp16 wählen.</translation>
-    </message>
-    <message>
-        <source>Choose fp16 as the precision; {available} load it.</source>
-        <translation type="vanished">Als Genauigkeit fp16 wählen; {available} laden es.</translation>
     </message>
     <message>
         <location filename="../../app/text/error_variants.py"/>
@@ -4451,10 +4440,6 @@
         <location filename="../../app/text/error_variants.py"/>
         <source>{program} does not load factors in fp8.</source>
         <translation>{program} lädt keine Faktoren in fp8.</translation>
-    </message>
-    <message>
-        <source>{program} does not load factors in {dtype}.</source>
-        <translation type="vanished">{program} lädt keine Faktoren in {dtype}.</translation>
     </message>
     <message>
         <location filename="../../app/text/error_variants.py"/>
@@ -5478,10 +5463,6 @@
         <source>{count} of {all_layers} come from the run of {moment} that was stopped; the others follow.</source>
         <translation>{count} von {all_layers} stammen aus dem gestoppten Lauf vom {moment}; die übrigen folgen.</translation>
     </message>
-    <message>
-        <source>{count} of {of} layers changed by more than half of their weight. Is this the right original model?</source>
-        <translation type="vanished">{count} von {of} Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Ist das das richtige Originalmodell?</translation>
-    </message>
     <message numerus="yes">
         <location filename="../../app/text/notices.py"/>
         <source>{count} output channels of the original are not in the fine-tuned model and stay as they are</source>
@@ -5944,10 +5925,6 @@
         <translation>Fast gleich</translation>
     </message>
     <message>
-        <source>Nearly identical: a change of {share} is hardly more than what rounding to the stored numbers gives. A fine-tuned model in finer numbers would hold more of it.</source>
-        <translation type="vanished">Fast gleich: Eine Änderung um {share} ist kaum mehr, als das Runden auf die gespeicherten Zahlen ergibt. Ein feinabgestimmtes Modell in feineren Zahlen enthielte mehr davon.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/pair.py"/>
         <source>Nearly identical: a change of {share} is hardly more than what rounding to the stored numbers gives. In finer numbers the two would show more of it.</source>
         <translation>Fast gleich: Eine Änderung um {share} ist kaum mehr, als das Runden auf die gespeicherten Zahlen ergibt. In feineren Zahlen wäre mehr davon zu sehen.</translation>
@@ -6085,10 +6062,6 @@
         <location filename="../../app/text/pair.py"/>
         <source>{other} is stored in wider numbers than {name}</source>
         <translation>{other} ist in breiteren Zahlen gespeichert als {name}</translation>
-    </message>
-    <message>
-        <source>{title}: {count} of {of} layers looked at changed by more than half of their weight. Choose the model that the fine-tuned one was made from.</source>
-        <translation type="vanished">{title}: {count} von {of} betrachteten Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Das Modell wählen, aus dem das feinabgestimmte gemacht ist.</translation>
     </message>
     <message>
         <location filename="../../app/text/pair.py"/>
@@ -6241,8 +6214,8 @@
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
-        <source>A part of the change is missing</source>
-        <translation>Ein Teil der Änderung fehlt</translation>
+        <source>A part of the change is missing, perhaps too much</source>
+        <translation>Ein Teil der Änderung fehlt, vielleicht zu viel</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -6281,13 +6254,18 @@
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
-        <source>Keeps much of the change, not all</source>
-        <translation>Erhält viel von der Änderung, nicht alles</translation>
+        <source>Keeps much of the change, often enough: try it</source>
+        <translation>Behält viel von der Änderung, oft genug: ausprobieren</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
         <source>Keeps nearly all of the change</source>
         <translation>Erhält fast die ganze Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
+        <source>Nothing here can be told from rounding</source>
+        <translation>Nichts hiervon ist von Rundung zu unterscheiden</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -6306,6 +6284,11 @@
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
+        <source>Small models that were trained to find out recovered {least} to {most} % of what the fine-tune had learned with LoRAs that keep as much.</source>
+        <translation>Kleine Modelle, die dafür trainiert wurden, gewannen mit LoRAs, die ebenso viel behalten, {least} bis {most} % dessen zurück, was das feinabgestimmte Modell gelernt hatte.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
         <source>The change is the difference between the two models' weights. The share says how much of it the LoRA gives back; large differences count more. It is measured on weights: how pictures compare, only pictures show.</source>
         <translation>Die Änderung ist die Differenz zwischen den Gewichten der beiden Modelle. Der Anteil sagt, wie viel davon das LoRA wiedergibt; große Differenzen zählen mehr. Gemessen wird an Gewichten: Wie Bilder sich vergleichen, zeigen nur Bilder.</translation>
     </message>
@@ -6315,8 +6298,9 @@
         <translation>Der Höchstrang {limit} bremst {layers}. Einen Höchstrang von {rank} versuchen.</translation>
     </message>
     <message>
-        <source>The two models have little in common</source>
-        <translation type="vanished">Die beiden Modelle haben wenig gemeinsam</translation>
+        <location filename="../../app/text/quality.py"/>
+        <source>The two models differ by no more than rounding to the stored precision does by itself, so there is nothing else to extract. If the fine-tuned model exists in higher precision, use that.</source>
+        <translation>Die beiden Modelle unterscheiden sich nicht mehr, als es das Runden auf die gespeicherte Genauigkeit allein bewirkt; sonst gibt es nichts zu extrahieren. Wenn es das feinabgestimmte Modell in höherer Genauigkeit gibt, nehmen Sie dieses.</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -6347,6 +6331,11 @@
         <location filename="../../app/text/quality.py"/>
         <source>ranks {least} to {most} · {size}</source>
         <translation>Ränge {least} bis {most} · {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
+        <source>rounding not measured</source>
+        <translation>Rundung nicht gemessen</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -6400,6 +6389,16 @@
         <location filename="../../app/text/quality.py"/>
         <source>{low} to {high}</source>
         <translation>{low} bis {high}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
+        <source>{noise} of the difference is rounding; of the real change the LoRA keeps {real}.</source>
+        <translation>{noise} des Unterschieds sind Rundung; von der wirklichen Änderung behält das LoRA {real}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
+        <source>{noise} of the difference is rounding; of the real change the LoRA keeps {real}: it is judged by the lower figure.</source>
+        <translation>{noise} des Unterschieds sind Rundung; von der wirklichen Änderung behält das LoRA {real}: Geurteilt wird nach der kleineren Zahl.</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -7045,10 +7044,6 @@
         <location filename="../../engine/settings.py"/>
         <source>Not layers</source>
         <translation>Ohne Schichten</translation>
-    </message>
-    <message>
-        <source>Number format of the file. fp16 suits nearly everything; a tensor that fp16 would damage is stored in fp32 and reported.</source>
-        <translation type="vanished">Zahlenformat der Datei. fp16 passt fast immer; ein Tensor, dem fp16 schaden würde, wird in fp32 gespeichert und gemeldet.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
