@@ -21,6 +21,7 @@ from app.text.headline import (
     coverage_warning,
     kept_clause,
     kept_sentence,
+    rounding_text,
     uncompared_sentences,
     unrelated_warning,
 )
@@ -395,6 +396,9 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
         console.alarm(unrelated)
     if compared:
         console.warning(compared)
+    rounding = rounding_text(output.noise)
+    if rounding and output.noise is not None:
+        (console.warning if output.noise.all_noise else console.line)(rounding)
     if output.strength != 1.0:
         console.line(f"Written at strength {output.strength:g}; shares are those of the change itself.")
     if several:

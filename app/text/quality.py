@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.text.headline import capital_clause, compared_title, unrelated_reason
+from app.text.headline import capital_clause, compared_title, rounding_text, unrelated_reason
 from app.text.notices import counted, format_bytes, format_share
 from app.text.pair import UNRELATED
 from app.text.translation import plural, translate, translator, whole
@@ -19,8 +19,6 @@ _tr = translator("quality_words")
 
 NAMED = 3
 NOT_ALL = 0.99999
-NOISE_MATTERS = 0.02
-"""From this share of rounding on it is said by what a file is judged."""
 RECOVERED = {
     Level.NEARLY_ALL: (99, 100),
     Level.MOST: (96, 100),
@@ -176,23 +174,11 @@ def of_what(quality: Quality) -> str:
 
 
 def _rounding(quality: Quality) -> str:
-    """By what a file is judged where rounding makes a difference, and what to do where there is nothing else."""
-    noise = quality.noise
-    if noise is None or noise.noise_share < NOISE_MATTERS:
+    """What of the difference is rounding; that the figures leave a doubt where their ends have levels of their own."""
+    if quality.noise is None:
         return ""
-    if noise.all_noise or noise.real_energy_interval is None or noise.real_energy_retained is None:
-        return _tr(
-            "The two models differ by no more than rounding to the stored precision does by itself, so there is "
-            "nothing else to extract. If the fine-tuned model exists in higher precision, use that."
-        )
-    low, high = noise.real_energy_interval
-    text = _tr("{noise} of the difference is rounding; of the real change the LoRA keeps {real}.")
-    if Level.of(max(low, quality.mean)) is not Level.of(max(high, quality.mean)):
-        text = _tr(
-            "{noise} of the difference is rounding; of the real change the LoRA keeps {real}: it is judged by the "
-            "lower figure."
-        )
-    return text.format(noise=share_text(noise.noise_share), real=span_text(Span(low, high), about=True))
+    ends = {Level.of(max(end, quality.mean)) for end in quality.noise.real_energy_interval or ()}
+    return rounding_text(quality.noise, doubtful=len(ends) > 1)
 
 
 def _unchanged(rounded: int) -> str:

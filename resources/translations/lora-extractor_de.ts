@@ -4734,6 +4734,11 @@
     </message>
     <message>
         <location filename="../../app/text/headline.py"/>
+        <source>The two models differ by no more than rounding to the stored precision does by itself, so there is nothing else to extract. If the fine-tuned model exists in higher precision, use that.</source>
+        <translation>Die beiden Modelle unterscheiden sich nicht mehr, als es das Runden auf die gespeicherte Genauigkeit allein bewirkt; sonst gibt es nichts zu extrahieren. Wenn es das feinabgestimmte Modell in höherer Genauigkeit gibt, dieses nehmen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
         <source>VAE</source>
         <translation>VAE</translation>
     </message>
@@ -4870,6 +4875,21 @@
         <location filename="../../app/text/headline.py"/>
         <source>{names} and {count} more</source>
         <translation>{names} und {count} weitere</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{noise} of the difference is rounding; of the real change the LoRA keeps {low} to {high}.</source>
+        <translation>{noise} des Unterschieds sind Rundung; von der wirklichen Änderung behält das LoRA {low} bis {high}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{noise} of the difference is rounding; of the real change the LoRA keeps {low} to {high}: it is judged by the lower figure.</source>
+        <translation>{noise} des Unterschieds sind Rundung; von der wirklichen Änderung behält das LoRA {low} bis {high}: Geurteilt wird nach der kleineren Zahl.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{noise} of the difference is rounding; of the real change the LoRA keeps {low}.</source>
+        <translation>{noise} des Unterschieds sind Rundung; von der wirklichen Änderung behält das LoRA {low}.</translation>
     </message>
     <message>
         <location filename="../../app/text/headline.py"/>
@@ -6299,11 +6319,6 @@
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
-        <source>The two models differ by no more than rounding to the stored precision does by itself, so there is nothing else to extract. If the fine-tuned model exists in higher precision, use that.</source>
-        <translation>Die beiden Modelle unterscheiden sich nicht mehr, als es das Runden auf die gespeicherte Genauigkeit allein bewirkt; sonst gibt es nichts zu extrahieren. Wenn es das feinabgestimmte Modell in höherer Genauigkeit gibt, nehmen Sie dieses.</translation>
-    </message>
-    <message>
-        <location filename="../../app/text/quality.py"/>
         <source>The type “Adaptive, energy” gives weak layers a higher rank than the others.</source>
         <translation>Der Typ „Adaptiv, Energie“ gibt schwachen Schichten einen höheren Rang als den anderen.</translation>
     </message>
@@ -6389,16 +6404,6 @@
         <location filename="../../app/text/quality.py"/>
         <source>{low} to {high}</source>
         <translation>{low} bis {high}</translation>
-    </message>
-    <message>
-        <location filename="../../app/text/quality.py"/>
-        <source>{noise} of the difference is rounding; of the real change the LoRA keeps {real}.</source>
-        <translation>{noise} des Unterschieds sind Rundung; von der wirklichen Änderung behält das LoRA {real}.</translation>
-    </message>
-    <message>
-        <location filename="../../app/text/quality.py"/>
-        <source>{noise} of the difference is rounding; of the real change the LoRA keeps {real}: it is judged by the lower figure.</source>
-        <translation>{noise} des Unterschieds sind Rundung; von der wirklichen Änderung behält das LoRA {real}: Geurteilt wird nach der kleineren Zahl.</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>

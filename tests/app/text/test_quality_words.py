@@ -91,10 +91,10 @@ def test_words_follow_the_lower_bound_and_say_the_doubt() -> None:
     assert headline(doubtful) == headline(with_mean(0.7))
     assert not doubtful.good
     assert of_what(doubtful) == (
-        "30.0 % of the difference is rounding; of the real change the LoRA keeps about 70.0 to 92.0 %: "
+        "30.0 % of the difference is rounding; of the real change the LoRA keeps 70.0 to 92.0 %: "
         "it is judged by the lower figure."
     )
-    assert of_what(with_noise(0.6, 0.3, (0.91, 0.92))).endswith("the LoRA keeps about 91.0 to 92.0 %.")
+    assert of_what(with_noise(0.6, 0.3, (0.91, 0.92))).endswith("the LoRA keeps 91.0 to 92.0 %.")
     assert of_what(with_noise(0.6, 0.001, (0.6, 0.6))) == ""
 
 
