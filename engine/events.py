@@ -252,6 +252,8 @@ class Progress:
         energy_so_far: share of the change that the first file keeps over the layers done; None before the first layer.
         energies_so_far: the same of each file.
         phase: what is done with the layers.
+        kept_layers: of all layers of the run those that a stop leaves for the next one, where it keeps any; None: as
+            many as `layers_done`.
     """
 
     layers_done: int
@@ -262,6 +264,12 @@ class Progress:
     energy_so_far: float | None
     energies_so_far: tuple[float | None, ...] = ()
     phase: Phase = "extract"
+    kept_layers: int | None = None
+
+    @property
+    def kept(self) -> int:
+        """`kept_layers`, or as many as are done."""
+        return self.layers_done if self.kept_layers is None else self.kept_layers
 
 
 @dataclass(frozen=True)

@@ -221,7 +221,7 @@ def stored_row(
 
 def _kept(row: LayerResult, rank: int | None, how: Storing) -> Kept:
     values = None if rank is None else row.singular_values[:rank]
-    shape = matrix_shape(row.shape)
+    shape = matrix_shape(row.shape) if row.shape else (1, 1)
     return Kept(row.delta_energy, how.energy_before, how.energy_retained, shape, values)
 
 

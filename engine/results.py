@@ -357,6 +357,9 @@ class ExtractionResult:
         read_bytes: read from the two models.
         copied_bytes: copied to the device; 0 on a processor.
         waited_share: of the time in which layers were worked on, the part that the device waited for data.
+        layers_planned: all layers that the run had to look at, of which `layers_reused` came from earlier runs; more
+            than `layers` where some turned out to be unchanged, or stand only in further files. 0: not known.
+        promised_device_bytes: what the plan said that the run would hold of the device's memory at most; 0: not known.
     """
 
     outputs: tuple[OutputFile, ...]
@@ -369,6 +372,13 @@ class ExtractionResult:
     read_bytes: int = 0
     copied_bytes: int = 0
     waited_share: float = 0.0
+    layers_planned: int = 0
+    promised_device_bytes: int = 0
+
+    @property
+    def layers_looked_at(self) -> int:
+        """What `layers_reused` is a part of."""
+        return max(self.layers_planned, self.layers, self.layers_reused)
 
     @property
     def coverage(self) -> Coverage:
@@ -410,12 +420,15 @@ class Reusable:
         of: how many the plan has.
         unfinished: whether a run was stopped before its end, rather than finished at other settings.
         started: when it began, ISO 8601; empty where nothing is kept.
+        at_hand: indices of the plan's tasks that need no work: the layers, and the weights that are only measured; None
+            where it is not known which ones these are.
     """
 
     layers: int
     of: int
     unfinished: bool
     started: str
+    at_hand: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)

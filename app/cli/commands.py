@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from app.cli.profiles import profile_name
 from app.cli.progress import Console, RunDisplay
 from app.storage.decompositions import open_store
 from app.storage.profiles import ProfileStore
+from app.storage.speeds import SpeedStore, method_of
 from app.text.errors import error_text
+from app.text.estimates import memory_sentence
 from app.text.headline import (
     absent_sentences,
     compared_title,
@@ -29,12 +32,14 @@ from app.text.left_out import left_out_lines
 from app.text.models import components_text, container_text, family_text, layout_text, link_text
 from app.text.notices import counted, format_bytes, format_seconds, format_share, notice_text
 from app.text.pair import looked_at, order_consequence, order_lines, order_text, sample_text
+from app.text.real_change import real_change_text
 from app.text.verification import plain_text, strength_text
 from engine.analysis.pair_verdict import PairSample, PairVerdict
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.events import Finished, VerifyProgress
 from engine.formats.programs import program_titles
+from engine.planning.estimates import seconds_for, workload
 from engine.planning.inspection import ModelSummary, inspect_lora
 from engine.planning.output import Output
 from engine.planning.pair_order import PairOrder
@@ -102,9 +107,11 @@ def look_at_pair(
 def run_extraction(session: Session, plan: Plan, cancel: CancelToken, console: Console) -> ExtractionResult:
     """Run on a terminal, showing progress."""
     _print_left_out(console, plan)
+    speeds = SpeedStore()
     result: ExtractionResult | None = None
     try:
-        with RunDisplay(console) as display, closing(session.extract(plan, cancel)) as events:
+        expected = partial(_expected, speeds, session, plan)
+        with RunDisplay(console, expected) as display, closing(session.extract(plan, cancel)) as events:
             for event in events:
                 display.show(event)
                 if isinstance(event, Finished):
@@ -115,8 +122,16 @@ def run_extraction(session: Session, plan: Plan, cancel: CancelToken, console: C
         done = f"{display.kept} of {counted(len(plan.layers), 'layer')} are kept; the same command goes on from there."
         raise Cancelled(done) from stopped
     assert result is not None, "a run ends with Finished or an exception"
+    with suppress(OSError):
+        speeds.learn(display.device_title, plan, result)
     _print_result(console, plan, result)
     return result
+
+
+def _expected(speeds: SpeedStore, session: Session, plan: Plan, device_title: str) -> float | None:
+    """The seconds that a run takes by what earlier runs on the device taught; None where there were none like it."""
+    speed = speeds.find(device_title, method_of(plan.widest))
+    return None if speed is None else seconds_for(workload(plan, session.kept(plan)), speed)
 
 
 def extraction_object(
@@ -155,6 +170,8 @@ def extraction_object(
         "size_bytes": first["size_bytes"],
         "peak_device_bytes": result.peak_device_bytes,
         "peak_rss_bytes": result.peak_rss_bytes,
+        "promised_device_bytes": result.promised_device_bytes or None,
+        "layers_planned": result.layers_looked_at,
         "layers_kept": result.layers_reused,
         "read_bytes": result.read_bytes,
         "copied_bytes": result.copied_bytes,
@@ -257,6 +274,7 @@ def verify(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
     _print_coverage(console, answer.coverage)
     kept = kept_sentence(answer.mean_energy_retained, answer.worst_energy_retained, answer.coverage)
     console.line(f"{counted(len(answer.layers), 'layer')}. The LoRA {kept}.")
+    console.line(real_change_text(answer.noise))
     plain = plain_text(answer)
     if plain:
         console.line(plain)
@@ -391,14 +409,20 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
         clause, worst = kept_clause(written.mean_energy_retained, written.coverage), written.worst_energy_retained
         size, layers = format_bytes(written.size_bytes), counted(len(written.rows), "layer")
         console.line(f"  {written.path}: {size}, {clause}, the weakest of {layers} {format_share(worst)}.")
+    memory = memory_sentence(result)
+    if memory:
+        console.line(f"{memory}.")
+    if result.layers_reused:
+        console.line(f"{result.layers_reused} of {counted(result.layers_looked_at, 'layer')} came from earlier runs.")
+    if output.noise is not None and output.noise.all_noise:
+        console.warning(rounding_text(output.noise))
+    elif not several:
+        console.line(real_change_text(output.noise))
     unrelated, compared = unrelated_warning(result.large_changes), compared_title(output.coverage)
     if unrelated:
         console.alarm(unrelated)
     if compared:
         console.warning(compared)
-    rounding = rounding_text(output.noise)
-    if rounding and output.noise is not None:
-        (console.warning if output.noise.all_noise else console.line)(rounding)
     if output.strength != 1.0:
         console.line(f"Written at strength {output.strength:g}; shares are those of the change itself.")
     if several:

@@ -20,6 +20,7 @@ from app.text.original_search import (
 from engine.analysis.candidates import ITSELF, Candidate, OriginalSearch, SearchProgress, SkipReason
 from engine.analysis.original_search import find_original
 from engine.cancel import CancelToken
+from engine.errors import Cancelled
 
 _SHOWN = 8  # candidates, the nearest
 
@@ -29,12 +30,15 @@ def run_search(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any
     console = Console()
     found: OriginalSearch | None = None
     search = find_original(parsed.model, parsed.folders, open_samples(), cancel)
-    with console.counting("looking", None) as step, closing(search) as events:
-        for event in events:
-            if not isinstance(event, SearchProgress):
-                found = event
-            elif event.total is not None:
-                step(event.path.name, event.total)
+    try:
+        with console.counting("looking", None) as step, closing(search) as events:
+            for event in events:
+                if not isinstance(event, SearchProgress):
+                    found = event
+                elif event.total is not None:
+                    step(event.path.name, event.total)
+    except Cancelled as stopped:
+        raise Cancelled("What was compared is remembered; the same command goes on from there.") from stopped
     assert found is not None, "a search ends with what it found or an exception"
     _print(console, found, parsed.json)
     return search_object(found)
@@ -43,8 +47,8 @@ def run_search(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any
 def search_object(search: OriginalSearch) -> dict[str, Any]:
     """The JSON of a search."""
     return {
-        "model": str(search.model.resolve()),
-        "best": str(search.best.path.resolve()) if search.best else None,
+        "model": str(search.model.absolute()),
+        "best": str(search.best.path.absolute()) if search.best else None,
         "margin": search.margin,
         "candidates": [_object(one) for one in search.candidates],
         "merge": {"explained": search.merge.explained} if search.merge else None,
@@ -58,7 +62,7 @@ def search_object(search: OriginalSearch) -> dict[str, Any]:
 def _object(candidate: Candidate) -> dict[str, Any]:
     interval = candidate.interval
     return {
-        "path": str(candidate.path.resolve()),
+        "path": str(candidate.path.absolute()),
         "relative_distance": candidate.relative_distance,
         "matched": candidate.matched,
         "coefficient": candidate.coefficient,
@@ -67,7 +71,7 @@ def _object(candidate: Candidate) -> dict[str, Any]:
         "related": not candidate.unrelated,
         "encoding": candidate.encoding,
         "within_rounding": candidate.within_rounding,
-        "copy_of": str(candidate.copy_of.resolve()) if candidate.copy_of else None,
+        "copy_of": str(candidate.copy_of.absolute()) if candidate.copy_of else None,
     }
 
 

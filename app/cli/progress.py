@@ -6,19 +6,23 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from app.text.debug_report import DebugReport
+from app.text.estimates import about_seconds, time_parts
 from app.text.headline import kept_so_far
-from app.text.notices import counted, finishing_text, format_bytes, format_seconds, notice_text
+from app.text.notices import counted, finishing_text, format_bytes, notice_text
+from app.work.time_left import TimeLeft
 from engine.events import BatchSizeChanged, Event, FinishingStep, Notice, NoticeCode, OutOfMemory, Planned
 from engine.events import Progress as ProgressEvent
 from engine.results import Coverage
 
 _PLAIN_SECONDS = 5.0
+DOT = " · "
 _PHASES = {"extract": "", "measure": "reading, ", "decompose": "decomposing, ", "write": "writing, "}
 
 
@@ -74,10 +78,21 @@ class RunDisplay:
 
     Attributes:
         kept: layers that a stop would leave for the next run, where the session keeps any.
+        device_title: the device in words; empty before it is known.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, expected: Callable[[str], float | None] = lambda _: None) -> None:
+        """Begin.
+
+        Args:
+            console: where lines go.
+            expected: the seconds that the run is estimated to take on a device of this title; None where nobody knows.
+        """
         self._console = console
+        self._expect = expected
+        self._expected: float | None = None
+        self._left = TimeLeft(None)
+        self.device_title = ""
         self._report, self._detailed = DebugReport(), False
         self._coverage = Coverage()
         self.kept = 0
@@ -108,6 +123,10 @@ class RunDisplay:
                 f"{counted(len(event.left_out), 'tensor')} left out; "
                 f"{_files(event)} have up to {format_bytes(event.output_bytes)}."
             )
+            self.device_title, self._expected = event.device_title, self._expect(event.device_title)
+            self._left = TimeLeft(self._expected)
+            if self._expected is not None:
+                self._console.line(f"Takes {about_seconds(self._expected)}.")
             self._task = self._bar.add_task("extracting", total=1.0, words="")
         elif isinstance(event, Notice):
             self._keeps = self._keeps and event.code is not NoticeCode.JOURNAL_OFF
@@ -120,11 +139,10 @@ class RunDisplay:
 
     def _progress(self, progress: ProgressEvent) -> None:
         if self._keeps:
-            kept = progress.layers_done if progress.phase in ("extract", "decompose") else 0
-            self.kept = max(self.kept, kept)  # what is written after these phases is kept already
+            self.kept = max(self.kept, progress.kept)
         words = f"{_PHASES[progress.phase]}layer {progress.layers_done} of {progress.layers_total}"
-        if progress.remaining is not None:
-            words += f" · {format_seconds(progress.remaining)} left"
+        shown = replace(progress, remaining=self._left.take(progress))
+        words = DOT.join((words, *time_parts(shown, self._expected)))
         if progress.energy_so_far is not None:
             words += f" · {kept_so_far(progress.energy_so_far, self._coverage)}"
         if self._task is not None:

@@ -11,17 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.storage import paths
 from app.storage.json_store import JsonStore
-from engine.planning.costs import measuring_work
 from engine.planning.estimates import Speed, Workload, workload
 from engine.planning.plan import Plan
+from engine.planning.work import measuring_work
 from engine.results import ExtractionResult
 from engine.settings import ExtractionSettings
 
-SPEEDS_VERSION = 1
+SPEEDS_VERSION = 2
+FLOPS_VERSION = 1  # whose work was counted in floating point operations
 TELLING_SECONDS = 0.5  # shorter runs are mostly their own beginning and end
 TELLING_BYTES = 64_000_000  # less is read from memory, or in no time
 BLEND = 0.5  # of a newer run against all before
-GUESS = Speed(2e11, 1e9, 0.002)  # a usual processor; only where the first run learns from, never shown
+GUESS = Speed(2e9, 1e9, 0.002)  # a usual processor; only where the first run learns from, never shown
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -70,24 +71,32 @@ class _Book(BaseModel):
 
 
 class SpeedStore(JsonStore):
-    """The speeds of all devices and methods that were used here; read at the first use, written after each timing."""
+    """The speeds of all devices and methods that were used here; read at the first use, written after each timing.
+
+    Of a method that was never used the runs of others tell most, as the work on a layer is estimated for each of them:
+    at first those of the same solver at the nearest ranks, then on a processor those of another solver; a calibration,
+    which takes a moment of one layer, where there is none of them.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         super().__init__(path or paths.cache_dir() / "speeds.json", SPEEDS_VERSION)
         self._learnt: dict[tuple[str, Method], _Learnt] | None = None
 
     def find(self, device: str, method: Method) -> Speed | None:
-        """The speed of a device with a method, or with its solver at the nearest ranks; None where none is known."""
-        known = [
-            entry for (title, used), entry in self._all().items() if (title, used.solver) == (device, method.solver)
-        ]
+        """The speed of a device with a method, by what is nearest to it; None where nothing is known."""
+        known = [entry for (title, _), entry in self._all().items() if title == device and _tells(entry, method)]
         if not known:
             return None
-        return _speed(min(known, key=lambda entry: (abs(entry.ranks - method.ranks), entry.runs == 0)))
+
+        def apart(entry: _Learnt) -> tuple[bool, bool, int]:
+            return entry.runs == 0, entry.solver != method.solver, abs(entry.ranks - method.ranks)
+
+        return _speed(min(known, key=apart))
 
     def knows(self, device: str, method: Method) -> bool:
-        """Whether this very method was used or calibrated on a device."""
-        return (device, method) in self._all()
+        """Whether a calibration would teach nothing: the method was calibrated, or runs of it or like it are known."""
+        runs = (entry.runs for (title, _), entry in self._all().items() if title == device and _tells(entry, method))
+        return (device, method) in self._all() or any(runs)
 
     def calibrated(self, device: str, method: Method, speed: Speed) -> None:
         """Take a calibration for as long as no run has taught better.
@@ -128,7 +137,8 @@ class SpeedStore(JsonStore):
 
     def _all(self) -> dict[tuple[str, Method], _Learnt]:
         if self._learnt is None:
-            speeds = (self.read_as(_Book) or _Book()).speeds
+            book = self.read_as(_Book) or _Book()
+            speeds = [_in_nanoseconds(entry) for entry in book.speeds] if book.version == FLOPS_VERSION else book.speeds
             self._learnt = {(entry.device, Method(entry.solver, entry.ranks)): entry for entry in speeds}
         return self._learnt
 
@@ -178,6 +188,27 @@ def _reading(before: float, done: Workload, result: ExtractionResult, weight: fl
         return before
     at_once = min(2.0, max(1.0, took / result.seconds))
     return float(before ** (1.0 - weight) * (done.read_bytes / took * at_once) ** weight)
+
+
+def _tells(entry: _Learnt, method: Method) -> bool:
+    """Whether what is known of one method says something of another: a processor's speed is about that of both."""
+    alike = entry.device.startswith("CPU") and "full" not in (entry.solver, method.solver)
+    return entry.solver == method.solver or (alike and entry.runs > 0)
+
+
+def _in_nanoseconds(entry: _Learnt) -> _Learnt:
+    """What version 1 learnt, in the unit of today: by a layer of usual size, for which both counts are known."""
+    rows, columns, rank = 1280, 2048, min(1280, 4 ** (entry.ranks + 2))
+    values = rows * columns
+    if entry.solver.startswith("full"):
+        before, after = 200.0 * values, 9.0 * values
+    elif entry.solver.startswith("svd_lowrank"):
+        before = (200.0 + 8.0 * rank + 32.0 * (rank + 16)) * values
+        after = 4.3e6 + (8.2 + 0.17 * rank) * values + 0.22 * rank**2 * (rows + columns) + 8.0 * rank**3
+    else:
+        before = (200.0 + 8.0 * rank + 2.0 * rows) * values + 12.0 * rows**3
+        after = 6e6 + (9.1 + 0.2 * rank) * values + 8.6 * rank**3
+    return entry.model_copy(update={"work_per_second": entry.work_per_second * after / before})
 
 
 def _speed(entry: _Learnt) -> Speed:

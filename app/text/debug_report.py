@@ -133,13 +133,17 @@ class DebugReport:
             f"Extraction completed in {result.seconds:.2f} seconds (summed over the layers: {stages})",
             f"The device waited for data {100 * result.waited_share:.1f}% of the time; "
             f"{result.read_bytes / _MIB:,.1f} MiB read, {result.copied_bytes / _MIB:,.1f} MiB copied to it",
-            f"Final {self._memory}: {final}, peak {self._share(result.peak_device_bytes)}, "
+            f"Final {self._memory}: {final}, peak {self._share(result.peak_device_bytes)}{self._promised(result)}, "
             f"peak host memory {result.peak_rss_bytes / _MIB:,.0f} MiB",
             f"Layers: {result.layers} written, {result.skipped} left out, {result.capped} cut by the rank cap, "
-            f"{self._unclamped(result)}{result.layers_reused} from earlier runs",
+            f"{self._unclamped(result)}{result.layers_reused} of {result.layers_looked_at} from earlier runs",
             *(line for output in result.outputs for line in _file_lines(output)),
             _RULE,
         ]
+
+    def _promised(self, result: ExtractionResult) -> str:
+        promised = result.promised_device_bytes
+        return f" of at most {self._share(promised)} promised" if promised else ""
 
     def _unclamped(self, result: ExtractionResult) -> str:
         own = self._planned is not None and self._planned.settings.own_clamp_limit

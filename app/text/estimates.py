@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from app.text.notices import counted, format_bytes
+from collections.abc import Callable
+
+from app.text.notices import counted, format_bytes, format_seconds
 from app.text.translation import marked, translate, whole
+from engine.events import Progress
 from engine.planning.estimates import Amount, Estimate, Problem, ProblemCode
+from engine.results import ExtractionResult
 
 PROBLEMS: dict[ProblemCode, tuple[str, str]] = {
     # what does not fit, what to do; filled in from the problem's data
@@ -55,6 +59,46 @@ def about_seconds(seconds: float) -> str:
     return translate("estimate", "about {hours} h {minutes} min").format(hours=hours, minutes=rest)
 
 
+OVER = 1.25  # times the estimate: from there on a run is said to take longer than that
+
+
+def time_parts(progress: Progress, expected: float | None) -> list[str]:
+    """``12 s gone``, ``48 s left``, and that it takes longer than it was estimated to, where it does.
+
+    Args:
+        progress: of the run.
+        expected: its seconds as they were estimated before it; None where they were not.
+    """
+    parts = [translate("estimate", "{time} gone").format(time=format_seconds(progress.elapsed))]
+    if progress.remaining is not None:
+        parts.append(translate("estimate", "{time} left").format(time=format_seconds(progress.remaining)))
+    if expected is not None and progress.elapsed + (progress.remaining or 0.0) > max(5.0, OVER * expected):
+        parts.append(translate("estimate", "longer than estimated ({time})").format(time=about_seconds(expected)))
+    return parts
+
+
+def memory_used(result: ExtractionResult) -> str:
+    """``1.2 of 2.3 GB memory``: what a run held at most, of what its plan promised; empty where that is unknown."""
+    used, promised = result.peak_device_bytes, result.promised_device_bytes
+    if not promised or not used:
+        return ""
+    return translate("estimate", "{amount} memory").format(amount=_of(Amount(used, promised)))
+
+
+def memory_sentence(result: ExtractionResult) -> str:
+    """``Memory: 1.2 GB used, at most 2.3 GB promised``: the same with room for it."""
+    used, promised = result.peak_device_bytes, result.promised_device_bytes
+    if not promised or not used:
+        return ""
+    text = translate("estimate", "Memory: {used} used, at most {promised} promised")
+    return text.format(used=format_memory(used), promised=format_memory(promised))
+
+
+def format_memory(count: int) -> str:
+    """A budget, or a device's memory, the same wherever it is said: ``1.2 GB``, from 10 GB on without a digit more."""
+    return f"{round(count / 1e9)} GB" if 9.95e9 <= count < 1e12 else format_bytes(count)
+
+
 def files_at_most(size_bytes: int, files: int = 1) -> str:
     """``file: at most 310 MB``, ``3 files: at most 310 MB``."""
     if files == 1:
@@ -94,9 +138,11 @@ def estimate_lines(estimate: Estimate) -> list[str]:
     else:
         lines.append(translate("estimate", "Time: not known yet for this device"))
     if estimate.device is not None:
-        lines.append(_line(translate("estimate", "Device memory: at most {needed} of {available}"), estimate.device))
+        text = translate("estimate", "Device memory: at most {needed} of {available}")
+        lines.append(_line(text, estimate.device, format_memory))
     if estimate.host is not None:
-        lines.append(_line(translate("estimate", "Main memory: at most {needed}, {available} free"), estimate.host))
+        text = translate("estimate", "Main memory: at most {needed}, {available} free")
+        lines.append(_line(text, estimate.host, format_memory))
     lines.append(_line(translate("estimate", "LoRA file: at most {needed}, {available} free"), estimate.output))
     lines.append(
         _line(
@@ -109,7 +155,7 @@ def estimate_lines(estimate: Estimate) -> list[str]:
 def problem_text(problem: Problem) -> tuple[str, str]:
     """What does not fit, and what to do about it."""
     sizes = ("needed", "available", "budget")
-    values = {name: format_bytes(value) if name in sizes else value for name, value in problem.data.items()}
+    values = {name: format_memory(value) if name in sizes else value for name, value in problem.data.items()}
     if "name" in values:
         values["name"] = str(values["name"]).removeprefix("diffusion_model.").removesuffix(".weight")
     message, remedy = PROBLEMS[problem.code]
@@ -131,19 +177,13 @@ _OF_MEMORY = (
 
 def _of(amount: Amount) -> str:
     """``18 of 24 GB``: rounded, with the unit once where both have the same."""
-    needed, whole = (_rounded(count) for count in (amount.needed, amount.available or 0))
+    needed, whole = (format_memory(count) for count in (amount.needed, amount.available or 0))
     number, _, unit = needed.partition(" ")
     if unit == whole.partition(" ")[2]:
         needed = number
     return translate("estimate", "{needed} of {whole}").format(needed=needed, whole=whole)
 
 
-def _rounded(count: int) -> str:
-    return f"{round(count / 1e9)} GB" if 9.95e9 <= count < 1e12 else format_bytes(count)
-
-
-def _line(text: str, amount: Amount) -> str:
-    available = (
-        translate("estimate", "an unknown amount") if amount.available is None else format_bytes(amount.available)
-    )
-    return text.format(needed=format_bytes(amount.needed), available=available)
+def _line(text: str, amount: Amount, size: Callable[[int], str] = format_bytes) -> str:
+    available = translate("estimate", "an unknown amount") if amount.available is None else size(amount.available)
+    return text.format(needed=size(amount.needed), available=available)

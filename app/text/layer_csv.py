@@ -8,9 +8,20 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from engine.disk import disk_errors, write_text
-from engine.results import LayerResult
+from engine.results import LayerResult, NoiseFigures
 
 Cell = str | int | float
+
+
+def _of_noise(value: Callable[[NoiseFigures], float | None]) -> Callable[[LayerResult], Cell]:
+    """A column about rounding noise; empty where that was not measured, or where all is noise."""
+
+    def cell(row: LayerResult) -> Cell:
+        found = None if row.noise is None else value(row.noise)
+        return "" if found is None else found
+
+    return cell
+
 
 FIELDS: dict[str, Callable[[LayerResult], Cell]] = {
     "name": lambda row: row.name,
@@ -30,6 +41,9 @@ FIELDS: dict[str, Callable[[LayerResult], Cell]] = {
     "upload_seconds": lambda row: row.seconds.upload,
     "compute_seconds": lambda row: row.seconds.compute,
     "write_seconds": lambda row: row.seconds.write,
+    "noise_share": _of_noise(lambda noise: noise.noise_share),
+    "noise_share_both_sides": _of_noise(lambda noise: noise.noise_share_both_sides),
+    "real_energy_retained": _of_noise(lambda noise: noise.real_energy_retained),
 }
 """Column -> its value; the names are `LayerResult`'s, because scripts read them."""
 

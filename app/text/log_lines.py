@@ -137,7 +137,7 @@ def result_lines(result: ExtractionResult) -> Iterator[Line]:
             yield Level.WARNING if output.noise and output.noise.all_noise else Level.INFO, rounding
     if result.layers_reused:
         text = _tr("{kept} of {layers} came from earlier runs")
-        yield Level.INFO, text.format(kept=result.layers_reused, layers=counted(result.layers, "layer"))
+        yield Level.INFO, text.format(kept=result.layers_reused, layers=counted(result.layers_looked_at, "layer"))
     if result.capped:
         text = _tr("{layers} asked for more than the highest rank allowed")
         yield Level.WARNING, text.format(layers=counted(result.capped, "layer"))

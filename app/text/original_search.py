@@ -90,7 +90,7 @@ def itself_text(skipped: Skipped) -> str:
         SkipReason.SAME_FILE: _tr("{name} is the model itself and was left out."),
         SkipReason.SAME_BYTES: _tr("{name} is a copy of the model and was left out."),
         SkipReason.SAME_NUMBERS: _tr("{name} holds the model's own numbers and was left out."),
-        SkipReason.ROUNDED_COPY: _tr("{name} is the model rounded to another form and was left out."),
+        SkipReason.ROUNDED_COPY: _tr("{name} is the model in another form, but for rounding, and was left out."),
     }
     return texts[skipped.reason].format(name=model_name(skipped.path))
 

@@ -124,7 +124,8 @@ class WindowRun(QObject):
         """Show that a run begins; `job` names it where it is one of the queue."""
         self._request = request
         self._run.start(plan)
-        self._bar.show_started(len(plan.layers), job, plan.coverage)
+        estimate = None if self._start_over else self._controller.estimate
+        self._bar.show_started(len(plan.layers), job, plan.coverage, None if estimate is None else estimate.seconds)
 
     @Slot()
     def check_models(self) -> None:

@@ -16,8 +16,8 @@ from engine.devices.device import Device, choose_devices
 from engine.layer import work_on
 from engine.models.blocks import Block
 from engine.models.pairing import PairedWeight
-from engine.planning.costs import work
 from engine.planning.estimates import Speed
+from engine.planning.work import work
 from engine.settings import ExtractionSettings, HardwareSettings
 
 CALIBRATION_SECONDS, CALIBRATION_ROUNDS = 0.15, 16
@@ -38,7 +38,9 @@ def calibrate(settings: ExtractionSettings, hardware: HardwareSettings) -> Speed
     small, large = _made_up(SMALL_SIDE), _made_up(side)
     of_small, of_large = _timed(small, method, device), _timed(large, method, device)
     more = max(of_large - of_small, 0.1 * of_large)
-    return Speed((work(large, method) - work(small, method)) / more, GUESS.read_per_second, of_small + AROUND_SECONDS)
+    speed = (work(large, method) - work(small, method)) / more
+    beside = max(0.0, of_small - work(small, method) / speed)
+    return Speed(speed, GUESS.read_per_second, beside + AROUND_SECONDS)
 
 
 def _made_up(side: int) -> PairedWeight:

@@ -7,6 +7,7 @@ Nothing here touches a disk or a tensor.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
@@ -40,11 +41,12 @@ from app.work.requests import (
     VerifyAnswer,
 )
 from app.work.run_thread import RunThread, Worker
+from app.work.time_left import TimeLeft
 from app.work.workers import ExtractionWorker, VerificationWorker
 from engine.analysis.pair_verdict import PairSample
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError
-from engine.events import Notice, NoticeCode, VerifyProgress
+from engine.events import Notice, NoticeCode, Progress, VerifyProgress
 from engine.planning.estimates import Estimate
 from engine.planning.plan import Plan
 from engine.settings import ExtractionSettings, HardwareSettings
@@ -96,6 +98,7 @@ class Controller(QObject):
         self._waiting_for = 0
         self._current: Prepared | None = None
         self._estimated: Estimate | None = None
+        self._left = TimeLeft(None)
         self._sampling: SampleRequest | None = None
         self._sampled: Sampled | None = None
         self._newest: PlanRequest | None = None
@@ -242,6 +245,8 @@ class Controller(QObject):
         plan = current.plan
         if not resume:
             plan = plan.starting_over()
+        estimated = self._estimated.seconds if self._estimated is not None and resume else None
+        self._left = TimeLeft(estimated)
         self._current, self._stopped, self._ran = None, None, (current.request, plan)
         self._journal_on = True
         worker = ExtractionWorker(current.session, plan, self._run.new_token())
@@ -409,6 +414,8 @@ class Controller(QObject):
             case _:
                 if isinstance(answer, Notice) and answer.code is NoticeCode.JOURNAL_OFF:
                     self._journal_on = False
+                if isinstance(answer, Progress):
+                    answer = replace(answer, remaining=self._left.take(answer))
                 self.run_event.emit(answer)
 
     def _on_extracted(self, answer: Extracted) -> None:

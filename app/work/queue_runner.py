@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -75,8 +75,13 @@ class _Run:
     """The progress of the run of one job, in layers."""
 
     progress: Progress | None = None
-    settled: int = 0
+    settled: set[int] = field(default_factory=set)
     total: int = 0
+
+    @property
+    def kept(self) -> int:
+        """How many layers the next run of the job finds done; files that came out too large are written twice."""
+        return max(len(self.settled), 0 if self.progress is None else self.progress.kept)
 
 
 class QueueRunner(QObject):
@@ -220,8 +225,8 @@ class QueueRunner(QObject):
         match event:
             case Planned():
                 self._run.total = event.layers
-            case LayerDone() | LayerSkipped():
-                self._run.settled += 1
+            case LayerDone(index=index) | LayerSkipped(index=index):
+                self._run.settled.add(index)
             case Progress():
                 self._run.progress = event
                 self.queue_event.emit(event)
@@ -238,7 +243,7 @@ class QueueRunner(QObject):
             return
         if state is State.STOPPED and self._job is not None:
             self._stop_wanted = self._stop_wanted or not self._skip_wanted
-            kept = (self._run.settled, self._run.total) if self.keeps_layers and self._run.settled else None
+            kept = (self._run.kept, self._run.total) if self.keeps_layers and self._run.kept else None
             self._end_job(stopped(self._job, kept))
         self._go_on_later()
 

@@ -99,7 +99,7 @@ class OriginalSearch:
 
     Attributes:
         model: whose original was searched.
-        candidates: the nearest first.
+        candidates: the nearest first; of two that are the same where both match, the one that matches in more.
         skipped: in the order of the folders.
         merge: None where the nearest candidate says it all, or none is near.
         known: how many of the candidates came from the index.
@@ -121,7 +121,7 @@ class OriginalSearch:
         """How much farther the second candidate is, as a relative distance; None without a second or a best one."""
         if self.best is None or len(self.candidates) < 2:
             return None
-        return self.candidates[1].relative_distance - self.candidates[0].relative_distance
+        return max(0.0, self.candidates[1].relative_distance - self.candidates[0].relative_distance)
 
     @property
     def runner_up(self) -> Candidate | None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +23,23 @@ from engine.analysis.candidates import (
     Skipped,
     SkipReason,
 )
+from engine.analysis.known_candidates import (
+    KnownCandidate,
+    Sampled,
+    Values,
+    alike,
+    fields_of,
+    known_of,
+    sampled_of,
+    words_of,
+)
 from engine.analysis.merge_fit import MOST, copies, fit_by_steps, fit_merge, products, refined, steps_of
 from engine.analysis.sample_choice import Rows, SampleChoice, form_of
 from engine.cancel import CancelToken
 from engine.checkpoints import Checkpoint
 from engine.checkpoints.collection import FoundModel, Trouble, UnusablePlace, models_under
 from engine.checkpoints.opening import open_checkpoint
-from engine.errors import EngineError, ErrorCode
+from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.models.pairing import PairedWeight, Pairing, pair
 from engine.planning.inspection import open_model, refuse_unreadable
 from engine.steps import ThreadWork, stoppable
@@ -42,10 +51,11 @@ if TYPE_CHECKING:
 _FAR = 0.5  # relative change of a layer from which it is another one
 _ROUNDING = 0.3  # relative distance up to which a rounding alone may be the reason
 _NOISE = 1.1  # times the energy of its own rounding, that a quantised candidate may differ by without any change
+_LEAST_NOISE = 0.4  # the same, that it differs by at least where it is the model rounded
+_MOST_NOISE = 10.0  # likewise at most, whatever an encoder clips
 _LEAST_MATCHED = 0.5  # of the compared parameters: a candidate with fewer is another model
 _NOT_MATCHING = (ErrorCode.NO_COMMON_WEIGHTS, ErrorCode.NO_USABLE_WEIGHTS)
 _TROUBLES = {Trouble.LINK_LOOP: SkipReason.LINK_LOOP, Trouble.DEAD_LINK: SkipReason.DEAD_LINK}
-Values = NDArray[np.float32]
 
 
 def find_original(
@@ -86,49 +96,6 @@ def find_original(
         yield search.found()
 
 
-@dataclass
-class _Sampled:
-    """Numbers of a model: those of `rows`, one after the other, and the expected energy of their rounding."""
-
-    rows: tuple[Rows, ...] = ()
-    values: Values = field(default_factory=lambda: np.zeros(0, np.float32))
-    noise: tuple[float, ...] = ()
-
-    @cached_property
-    def places(self) -> dict[Rows, slice]:
-        """Where the numbers of each run lie."""
-        ends = np.cumsum([rows.count for rows in self.rows], dtype=np.int64).tolist()
-        return {rows: slice(end - rows.count, end) for rows, end in zip(self.rows, ends, strict=True)}
-
-    @cached_property
-    def energies(self) -> dict[Rows, float]:
-        """Of the rounding of each run."""
-        return dict(zip(self.rows, self.noise, strict=True))
-
-    def take(self, rows: Sequence[Rows]) -> Values:
-        """The numbers of some runs, one after the other."""
-        if tuple(rows) == self.rows:
-            return self.values
-        parts = [self.values[self.places[run]] for run in rows]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
-
-
-@dataclass(frozen=True)
-class _Known:
-    """A candidate as far as it was sampled."""
-
-    found: FoundModel
-    sampled: _Sampled
-    matched: int
-    matched_share: float
-    encoding: str
-    forms: tuple[str, ...]
-    quantised: bool
-    distance: float = 0.0
-    squared: float = 0.0
-    changed_share: float = 0.0
-
-
 class _Search:
     """One search; the candidates are looked at one after the other.
 
@@ -145,10 +112,10 @@ class _Search:
         self._choice = SampleChoice.of(model)
         self._own_key = f"model\n{self._choice.key}\n{model.path.absolute()}"
         kept = index.load(self._own_key, self._state)
-        self._own = _Sampled() if kept is None else _sampled_of(kept.fields, kept.arrays)
+        self._own = Sampled() if kept is None else sampled_of(kept.fields, kept.arrays)
         self._runs: dict[Rows, Values] = {rows: self._own.values[at] for rows, at in self._own.places.items()}
         self._noise: dict[Rows, float] = dict(self._own.energies)
-        self._candidates: list[_Known] = []
+        self._candidates: list[KnownCandidate] = []
         self.skipped: list[Skipped] = []
         self._from_index = 0
 
@@ -179,21 +146,39 @@ class _Search:
             self._skip(place.path, SkipReason.ERROR, _unreadable(place.path, error))
         except EngineError as error:
             self._skip(place.path, SkipReason.ERROR, error)
+        except Cancelled:
+            raise
+        except Exception as error:  # one odd file among a hundred must not cost the answer
+            detail = f"{type(error).__name__}: {error}"
+            self._skip(place.path, SkipReason.ERROR, EngineError(ErrorCode.INTERNAL, file=place.path, detail=detail))
 
     def keep(self) -> None:
         """Put the model's own sample into the index, and keep that within its bounds."""
         if len(self._runs) > len(self._own.rows):
             rows = tuple(self._runs)
             noise = tuple(self._noise[run] for run in rows)
-            own = _Sampled(rows, np.concatenate([self._runs[run] for run in rows]), noise)
-            self._index.save(self._own_key, self._state, {"rows": _words_of(own)}, {"values": own.values})
+            own = Sampled(rows, np.concatenate([self._runs[run] for run in rows]), noise)
+            self._index.save(self._own_key, self._state, {"rows": words_of(own)}, {"values": own.values})
         self._index.make_room()
 
     def found(self) -> OriginalSearch:
         """What there is to say of all candidates together."""
         known = sorted(self._candidates, key=lambda one: (one.distance, str(one.found.path)))
+        if known and known[0].matched_share < 1:
+            fuller = max(known[1 : 1 + MOST], key=lambda one: one.matched_share, default=known[0])
+            if fuller.matched_share > known[0].matched_share and alike(known[0].sampled, fuller.sampled):
+                known.remove(fuller)  # the same model with more of it, such as a layer of another shape elsewhere
+                known.insert(0, fuller)
         candidates = [
-            Candidate(one.found.path, one.distance, one.matched, one.matched_share, one.changed_share, one.encoding)
+            Candidate(
+                one.found.path,
+                one.distance,
+                one.matched,
+                one.matched_share,
+                one.changed_share,
+                one.encoding,
+                one.quantised and _is_noise(one.squared, sum(one.sampled.noise)),
+            )
             for one in known
         ]
         merge = self._merge(known, candidates)
@@ -216,7 +201,7 @@ class _Search:
                 self._skip(place.path, SkipReason.OTHER_MODEL)
                 return
             sample = self._sample(place, candidate, pairing, share)
-            self._index.save(key, state, _fields_of(sample), {"values": sample.sampled.values})
+            self._index.save(key, state, fields_of(sample), {"values": sample.sampled.values})
             known = self._measured(sample)
             itself: SkipReason | None = SkipReason.NON_FINITE if known is None else None
             if known is not None and self._suspicious(known):
@@ -234,7 +219,7 @@ class _Search:
         if "rows" not in kept.fields:
             self._skip(place.path, SkipReason.OTHER_MODEL)
             return True
-        sample = _known_of(place, kept.fields, kept.arrays)
+        sample = known_of(place, kept.fields, kept.arrays)
         if not all(rows in self._runs for rows in sample.sampled.rows):
             return False
         known = self._measured(sample)
@@ -256,13 +241,13 @@ class _Search:
                 raise
             return None
 
-    def _take(self, known: _Known, itself: SkipReason | None) -> None:
+    def _take(self, known: KnownCandidate, itself: SkipReason | None) -> None:
         if itself is None:
             self._candidates.append(known)
         else:
             self._skip(known.found.path, itself)
 
-    def _sample(self, place: FoundModel, candidate: Checkpoint, pairing: Pairing, share: float) -> _Known:
+    def _sample(self, place: FoundModel, candidate: Checkpoint, pairing: Pairing, share: float) -> KnownCandidate:
         """Read the sampled rows of a candidate, and of the model where they were not read yet."""
         from engine.analysis.sampled_rows import place_of, read_bytes, read_rows, title_of
 
@@ -279,12 +264,10 @@ class _Search:
             read = read_rows(candidate, weight.original, rows)
             values[rows], noise[rows] = read.values().numpy().copy(), read.rounding_energy()
         order = tuple(rows for _, rows in chosen)
-        sampled = _Sampled(
-            order, np.concatenate([values[rows] for rows in order]), tuple(noise[rows] for rows in order)
-        )
+        sampled = Sampled(order, np.concatenate([values[rows] for rows in order]), tuple(noise[rows] for rows in order))
         views = [weight.original for weight, _ in chosen]
         bits = 8 * sum(view.stored_bytes for view in views) / sum(math.prod(view.shape) for view in views)
-        return _Known(
+        return KnownCandidate(
             place,
             sampled,
             len(self._choice.weights_of(pairing)),
@@ -294,7 +277,7 @@ class _Search:
             bits < 12,
         )
 
-    def _measured(self, known: _Known) -> _Known | None:
+    def _measured(self, known: KnownCandidate) -> KnownCandidate | None:
         """A candidate with its distance from the model; None where most of its numbers are not finite."""
         rows = known.sampled.rows
         theirs = known.sampled.values.astype(np.float64)
@@ -307,9 +290,10 @@ class _Search:
             return None
         if not usable.all():
             kept = tuple(run for run, good in zip(rows, usable, strict=True) if good)
-            sampled = _Sampled(kept, known.sampled.take(kept), tuple(known.sampled.energies[run] for run in kept))
+            sampled = Sampled(kept, known.sampled.take(kept), tuple(known.sampled.energies[run] for run in kept))
             known, apart, size = replace(known, sampled=sampled), apart[usable], size[usable]
-        far = apart > _FAR**2 * np.where(size > 0, size, np.inf)
+        change = apart - np.minimum(known.sampled.noise, size / 2)  # not what a coarse encoding adds by itself
+        far = change > _FAR**2 * np.where(size > 0, size, np.inf)
         distance = math.sqrt(apart.sum() / size.sum()) if size.sum() > 0 else (0.0 if not apart.sum() else math.inf)
         if not math.isfinite(distance):
             return None
@@ -320,9 +304,18 @@ class _Search:
             return self._own.values
         return np.concatenate([self._runs[run] for run in rows])
 
-    def _suspicious(self, known: _Known) -> bool:
-        """Whether a candidate may be the model itself, stored otherwise."""
-        return known.distance == 0 or (known.distance < _ROUNDING and known.forms != self._choice.forms)
+    def _suspicious(self, known: KnownCandidate) -> bool:
+        """Whether a candidate may be the model itself, stored otherwise.
+
+        One of the two may be the other one rounded: then they differ by as much as that does. Where they differ by
+        less, the model was made from the candidate's own numbers, as by an adapter that was merged into them.
+        """
+        if known.distance == 0:
+            return True
+        if known.distance >= _ROUNDING or known.forms == self._choice.forms:
+            return False
+        fine, coarse = sorted((sum(known.sampled.noise), sum(self._noise[run] for run in known.sampled.rows)))
+        return known.squared <= 2 * fine or _LEAST_NOISE * coarse <= known.squared <= _MOST_NOISE * coarse
 
     def _verdict_key(self, place: FoundModel) -> str:
         return f"verdict\n{self._own_key}\n{place.path.absolute()}"
@@ -370,7 +363,7 @@ class _Search:
             apart, size = apart + float((ours - theirs).square().sum()), size + float(theirs.square().sum())
         return math.sqrt(apart / size) if size else 0.0
 
-    def _merge(self, known: Sequence[_Known], candidates: list[Candidate]) -> Merge | None:
+    def _merge(self, known: Sequence[KnownCandidate], candidates: list[Candidate]) -> Merge | None:
         """Say of the related candidates which are copies of others, and of a merge the coefficients."""
         related = [at for at, one in enumerate(candidates) if not one.unrelated][: 2 * MOST]
         if len(related) < 2:
@@ -425,6 +418,11 @@ class _Search:
         return steps_of(values, self._choice.forms[0].rpartition("/")[2])
 
 
+def _is_noise(squared: float, noise: float) -> bool:
+    """Whether a difference is as large as rounding alone makes it."""
+    return _LEAST_NOISE * noise <= squared <= _NOISE * noise
+
+
 def _open_candidate(path: Path) -> Checkpoint:
     """Open a file, an index or a folder of components that must be a model whose weights can be read.
 
@@ -448,40 +446,3 @@ def _error_of(place: UnusablePlace) -> EngineError | None:
     if place.trouble in _TROUBLES:
         return None
     return EngineError(ErrorCode.FILE_UNREADABLE, file=place.path, reason=place.detail)
-
-
-def _words_of(sampled: _Sampled) -> list[list[Any]]:
-    return [
-        [run.name, run.start, run.stop, run.skipped, run.count, noise]
-        for run, noise in zip(sampled.rows, sampled.noise, strict=True)
-    ]
-
-
-def _sampled_of(fields: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Sampled:
-    words = fields["rows"]
-    return _Sampled(
-        tuple(Rows(*run[:5]) for run in words), arrays["values"].astype(np.float32), tuple(run[5] for run in words)
-    )
-
-
-def _fields_of(known: _Known) -> dict[str, Any]:
-    return {
-        "rows": _words_of(known.sampled),
-        "matched": known.matched,
-        "matched_share": known.matched_share,
-        "encoding": known.encoding,
-        "forms": list(known.forms),
-        "quantised": known.quantised,
-    }
-
-
-def _known_of(place: FoundModel, fields: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Known:
-    return _Known(
-        place,
-        _sampled_of(fields, arrays),
-        fields["matched"],
-        fields["matched_share"],
-        fields["encoding"],
-        tuple(fields["forms"]),
-        fields["quantised"],
-    )

@@ -168,14 +168,14 @@ def judge(settings: ExtractionSettings, result: ExtractionResult, exploration: E
         exploration: of the run.
     """
     mean, noise = result.outputs[0].mean_energy_retained, result.outputs[0].noise
-    rows = sorted(result.rows, key=layer_share)
+    share, rows = judged_share(mean, noise), sorted(result.rows, key=layer_share)
     reasons = Counter(item.reason for item in result.left_out)
     lost = [
         row for row in rows if row.clamp == "clamped" and row.energy_before - row.energy_retained > _CLAMPING_MATTERS
     ]
     by_choice = any(reasons[reason] for reason in _BY_CHOICE)
     return Quality(
-        level=Level.of(judged_share(mean, noise)),
+        level=Level.of(share),
         mean=mean,
         short=tuple(row for row in rows if layer_share(row) < SHORT),
         weakest=rows[0] if rows else None,
@@ -189,7 +189,7 @@ def judge(settings: ExtractionSettings, result: ExtractionResult, exploration: E
         left_out_share=exploration.left_out_share,
         advice=None
         if noise is not None and noise.all_noise
-        else _advice(settings, mean, rows, exploration, left_out_by_choice=by_choice),
+        else _advice(settings, share, rows, exploration, left_out_by_choice=by_choice),
         coverage=result.coverage,
         large_changes=result.large_changes,
         rounded=sum(bool(item.rounded_to) for item in result.left_out),

@@ -24,7 +24,9 @@ import torch
 from engine.decompose.noise_model import NoiseEstimate, NoiseModel
 from engine.results import ALL_NOISE, NoiseFigures
 
-_FIT_DOUBT = 0.1  # of what was fitted of the noise
+_FIT_DOUBT = 0.3  # of what was fitted of the noise
+_SLOPE_DOUBT = 0.4  # of what of the changes is lost
+_LEAST_DOUBT = 0.005  # of a share, where there is hardly any noise
 
 
 @dataclass(frozen=True)
@@ -121,19 +123,21 @@ def noise_figures(noise: LayerNoise, kept: Kept, *, least_fit: float | None = No
     both, _ = _real(noise, kept, _Errors(found.energy_both, found.cross_both, found.slope_both, found.apart_both))
     if share >= ALL_NOISE or real is None:
         return NoiseFigures(max(share, ALL_NOISE), max(share, share_both), None, None, None, 0.0)
+    fit_doubt = _FIT_DOUBT + 0.8 * share
     bounds = [
         _real(noise, kept, own.moved(one * found.energy_error, other * found.cross_error, change), fit)[0]
         for one in (-1, 1)
         for other in (-1, 1)
-        for fit in (1.0 - _FIT_DOUBT if least_fit is None else least_fit, 1.0 + _FIT_DOUBT)
+        for fit in (max(0.0, 1.0 - fit_doubt) if least_fit is None else least_fit, 1.0 + fit_doubt)
     ]
     known = [bound for bound in bounds if bound is not None] + [real]
+    doubt = _LEAST_DOUBT + 0.1 * share + _SLOPE_DOUBT * (1.0 - found.slope) * min(1.0, abs(real))
     lowest = min(known) if len(known) == len(bounds) + 1 else min(*known, 0.0)
     return NoiseFigures(
         noise_share=share,
         noise_share_both_sides=share_both,
         real_energy_retained=min(1.0, real),
-        real_energy_interval=(min(1.0, lowest), min(1.0, max(known))),
+        real_energy_interval=(min(1.0, lowest - doubt), min(1.0, max(known) + doubt)),
         real_energy_retained_both_sides=None if both is None or share_both >= ALL_NOISE else min(1.0, both),
         real_energy=change,
     )

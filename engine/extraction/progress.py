@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from engine.events import BlocksResident, MemorySample
 from engine.extraction.layer_executor import ExecutorSample, LayerExecutor
 
 _SAMPLE_SECONDS = 0.25
+_AT_LEAST = 0.05  # of what was left when a layer was settled is left until the next one is
 
 
 class RunProgress:
@@ -44,6 +46,10 @@ class RunProgress:
         self._kept: set[int] = set()
         self._costs, self._cost = costs, sum(costs)
         self._cost_done = self._new_done = 0.0
+        self._settled: set[int] = set()
+        self._left = Counter(costs)
+        self._took: dict[float, list[float]] = {}
+        self._forecast: tuple[float, float] | None = None
 
     def begin(self, kept: Collection[int]) -> None:
         """The work on the layers begins; those that earlier runs left take hardly any time and do not count in it.
@@ -52,16 +58,37 @@ class RunProgress:
             kept: indices into the costs.
         """
         self._work_started, self._kept = self._clock(), set(kept)
+        new = [cost for index, cost in enumerate(self._costs) if index not in self._kept]
+        self._left = Counter(new or self._costs)
 
     def lose(self, index: int) -> None:
         """The record of a layer cannot be used: it is work like the others."""
+        if len(self._kept) == len(self._costs):  # so far all of them counted
+            self._left = Counter()
+        if index in self._kept:
+            self._left[self._costs[index]] += 1
         self._kept.discard(index)
 
-    def settle(self, index: int) -> None:
-        """A layer is done."""
+    def settle(self, index: int, seconds: float = 0.0) -> None:
+        """The work on a layer is done, whether or not its turn to be written has come; further calls say nothing new.
+
+        Args:
+            index: into the costs.
+            seconds: what the work on it took the thread that did it; 0 where that is not known.
+        """
+        if index in self._settled:
+            return
+        self._settled.add(index)
         cost = self._costs[index]
         self._cost_done += cost
-        self._new_done += 0.0 if index in self._kept else cost
+        counts = index not in self._kept or len(self._kept) == len(self._costs)
+        self._left[cost] -= counts
+        if index not in self._kept:
+            self._new_done += cost
+            if seconds > 0.0:
+                self._took.setdefault(cost, []).append(seconds)
+        if counts:
+            self._look_ahead()
 
     def blocks_resident(self) -> BlocksResident:
         """What stays on the devices at the end."""
@@ -101,19 +128,35 @@ class RunProgress:
         return self._before + self._part * done
 
     def remaining(self) -> float | None:
-        """Seconds to the end, estimated from the new work alone; from all where there is none; None at the start."""
-        costs = self._costs
-        new, done = self._cost - sum(costs[index] for index in self._kept), self._new_done
-        if len(self._kept) == len(costs):
-            new, done = self._cost, self._cost_done
-        if done <= 0.01 * new:
+        """Seconds to the end, estimated from the new work alone; from all where there is none; None at the start.
+
+        What was estimated when a layer was settled is counted down until the next one is.
+        """
+        if self._forecast is None:
             return None
-        elapsed = self._clock() - self._work_started
-        left = elapsed * (new - done) / done
+        at, left = self._forecast
+        now = self._clock()
+        elapsed, left = now - self._work_started, max(left - (now - at), _AT_LEAST * left)
         later = 1.0 - self._before - self._part  # of the run
         if later > 0.0:
             left += (elapsed + left) * later / self._part
         return max(0.0, left)
+
+    def _look_ahead(self) -> None:
+        """Estimate what is left now: a layer takes what those that cost the same took, others by their costs."""
+        done = self._cost_done if len(self._kept) == len(self._costs) else self._new_done
+        ahead = sum(cost * count for cost, count in self._left.items())
+        if done <= 0.01 * (done + ahead):
+            return
+        seconds = sum(map(sum, self._took.values()))
+        timed = sum(cost * len(took) for cost, took in self._took.items())
+        if seconds > 0.0 and timed > 0.0:
+            rate = seconds / timed
+            means = {cost: sum(took) / len(took) for cost, took in self._took.items()}
+            ahead = sum(means.get(cost, rate * cost) * count for cost, count in self._left.items())
+            done *= rate
+        now = self._clock()
+        self._forecast = now, (now - self._work_started) * ahead / done
 
     def seconds(self) -> float:
         """Since the start."""

@@ -24,8 +24,11 @@ from engine.extraction.progress import RunProgress
 from engine.extraction.survey import Survey
 from engine.formats.publishing import publish
 from engine.layer import LayerOutcome, with_noise
+from engine.planning.estimates import promised_bytes
+from engine.planning.memory_estimate import DeviceMemory
 from engine.planning.plan import Plan
 from engine.planning.sizing import dtype_named
+from engine.planning.task import Task
 from engine.results import ExtractionResult, LeaveOutReason, LeftOut
 from engine.resume.journal import RunJournal
 from engine.settings import OutputDtype
@@ -65,6 +68,7 @@ class ExtractionRun:
         self._survey: Survey | None = None
         self._disk_since: float | None = None
         self._unmeasured: set[int] = set()
+        self._promised = 0
 
     def stalled(self, seconds: float) -> bool:
         """Whether a disk has kept the run waiting for longer than so many seconds."""
@@ -90,6 +94,8 @@ class ExtractionRun:
         plan = self._plan
         executor = self._executor_for(plan)
         self._emit(_planned(plan, executor))
+        if plan.sized:
+            self._promised = _promised(plan, list(plan.tasks), executor)
         for notice in plan.notices:
             self._emit(notice)
         with self._at_disk():
@@ -200,6 +206,7 @@ class ExtractionRun:
         self._unmeasured = self._without_noise(journal)
         if self._survey is not None and missing:
             self._survey.require_models(len(missing))
+        self._promised = max(self._promised, _promised(plan, missing, executor))
         executor.submit([*missing, *(replace(plan.tasks[index], measured=True) for index in self._unmeasured)])
         self._progress.begin(available)
         with self._at_disk():
@@ -218,6 +225,8 @@ class ExtractionRun:
                     position = self._write_ready(position, ready, journal)
                     if position < len(plan.tasks):
                         unwritten = executor.take(_WAIT_SECONDS)
+                        for index, outcome in unwritten:
+                            self._progress.settle(index, outcome.seconds.compute)
                         self._keep(unwritten, journal)
                         ready.update(unwritten)
                         unwritten = []
@@ -351,6 +360,7 @@ class ExtractionRun:
             )
         ]
         figures = {name: totals[name] for name in _IN_RESULT} | {"layers_reused": kept}
+        figures |= {"layers_planned": len(self._plan.layers), "promised_device_bytes": self._promised}
         rows, left_out = tuple(self._collectors[0].rows), tuple(self._collectors[0].left_out)
         return ExtractionResult(tuple(outputs), rows, left_out, self._progress.seconds(), **figures)
 
@@ -373,6 +383,7 @@ class ExtractionRun:
             energy_so_far=energies[0],
             energies_so_far=energies,
             phase="extract" if self._survey is None else "write",
+            kept_layers=max(self._layer_events.done, 0 if self._survey is None else self._survey.settled),
         )
 
     @contextmanager
@@ -387,6 +398,17 @@ class ExtractionRun:
     def _check(self) -> None:
         for token in self._tokens:
             token.check()
+
+
+def _promised(plan: Plan, tasks: list[Task], executor: LayerExecutor) -> int:
+    """What a run may hold of its device by the plan's estimate; of several devices what it may hold of all of them."""
+    device = executor.device
+    if "," in device.name:
+        return device.ceiling_bytes
+    host = device.name == "cpu"
+    others = 0 if host else executor.sample().device_used_bytes
+    memory = DeviceMemory(host, device.total_bytes, others, torch.get_num_threads())
+    return promised_bytes(plan, tasks, memory)
 
 
 def _once(emit: Callable[[Event], None], codes: set[NoticeCode]) -> Callable[[Event], None]:

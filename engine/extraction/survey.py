@@ -66,6 +66,11 @@ class Survey:
         self.samples: list[ExecutorSample] = []
         self.done = 0.0
 
+    @property
+    def settled(self) -> int:
+        """How many of the run's layers need no work any more, should it stop now, where there is a journal."""
+        return len(self.reused) + len(self.worked)
+
     def settle(self, executor: LayerExecutor) -> Plan:
         """Decompose until the ranks are decided; returns the plan with them.
 
@@ -91,7 +96,9 @@ class Survey:
             self._measure(missing)
         if missing:
             self.require_models(len(missing))
-            self._emit(Notice(NoticeCode.SIZE_SURVEYED, data={"layers": len(missing), "again": not self._keeps}))
+            layers = sum(not task.measured for task in missing)
+            if layers:
+                self._emit(Notice(NoticeCode.SIZE_SURVEYED, data={"layers": layers, "again": not self._keeps}))
             self._decompose(plan, missing, executor, journal)
         while more := self._sizing.wanted(self._found):
             self.require_models(len(more))
@@ -168,11 +175,11 @@ class Survey:
     def _measure(self, missing: Sequence[Task]) -> None:
         """Read which layers changed at all, before they are decomposed for a size that they may not fit into."""
         tasks = [replace(task, measured=self._plan.method.stores_factors(task.weight.kind)) for task in missing]
-        self._emit(Notice(NoticeCode.SIZE_DOUBTFUL, data={"layers": len(tasks)}))
-        found = dict(self._found)
+        self._emit(Notice(NoticeCode.SIZE_DOUBTFUL, data={"layers": sum(not task.measured for task in missing)}))
+        found, worked = dict(self._found), dict(self.worked)
         self._work(self._plan, tasks, self._executor_for(self._plan), None, phase="measure", part=0.1)
         self._sizing.check_least(self._found)
-        self._found = found
+        self._found, self.worked = found, worked
 
     def _decompose(self, plan: Plan, tasks: Sequence[Task], executor: LayerExecutor, journal: RunJournal) -> None:
         cost = sum(plan.costs[task.index] for task in tasks)
@@ -200,6 +207,7 @@ class Survey:
             part: of the work that is left, by estimate.
         """
         mine = {task.index for task in tasks}
+        layers = {index for index in mine if index < len(plan.layers)}  # the others are only measured
         costs = [cost if index in mine else 0.0 for index, cost in enumerate(plan.costs)]
         part *= 1.0 - self.done
         progress = RunProgress(executor, costs=costs, started=self._started, before=self.done, part=part)
@@ -221,14 +229,15 @@ class Survey:
                     for index, outcome in finished:
                         self._note(index, outcome, plan.method)
                         left.discard(index)
-                        progress.settle(index)
+                        progress.settle(index, outcome.seconds.compute)
                         executor.release(index)
                     now, finished = bool(finished), []
                     sample = progress.sample()
                     if sample is not None:
                         self._emit(sample)
                     if sample is not None or now:
-                        self._emit(_event(progress, len(mine) - len(left), len(mine), phase))
+                        done, kept = len(layers - left), self.settled if journal is not None and self._keeps else 0
+                        self._emit(_event(progress, done, len(layers), phase, kept))
         finally:
             if journal is not None:
                 journal.write([*finished, *executor.take(0)])
@@ -271,10 +280,10 @@ class Survey:
             EngineError: ``not_cached``.
         """
         if any(isinstance(checkpoint, HeaderSnapshot) for checkpoint in self._checkpoints):
-            raise EngineError(ErrorCode.NOT_CACHED, missing=missing, of=len(self._plan.layers), reason="layers")
+            raise EngineError(ErrorCode.NOT_CACHED, missing=missing, of=len(self._plan.tasks), reason="layers")
 
 
-def _event(progress: RunProgress, done: int, of: int, phase: Phase) -> Progress:
+def _event(progress: RunProgress, done: int, of: int, phase: Phase, kept: int) -> Progress:
     return Progress(
         layers_done=done,
         layers_total=of,
@@ -283,4 +292,5 @@ def _event(progress: RunProgress, done: int, of: int, phase: Phase) -> Progress:
         remaining=progress.remaining(),
         energy_so_far=None,
         phase=phase,
+        kept_layers=kept,
     )

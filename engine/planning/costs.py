@@ -1,4 +1,4 @@
-"""What one layer costs: bytes in memory, in the file and in the journal, and time. Headers only."""
+"""What one layer costs: bytes in memory, in the file and in the journal. Headers only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from engine.formats.lora_format import Place
 from engine.models.pairing import PairedWeight
 from engine.settings import SAFETENSORS_DTYPES
 
-_READING = 200.0  # floating point operations that take as long as reading and subtracting one value
 _STORING = 5  # float32 copies of both factors at most, while they are split, clamped, scaled, rounded and judged
 _FITTING, _FITTED_SQUARES = 3, 6  # the same while fp8 factors are fitted, and float64 matrices of the rank squared
 _JUDGED = 2 * 4 * 32  # bytes for each column: two copies of the rows by which clamping is judged at first
@@ -250,25 +249,6 @@ def solver_bytes(weight: PairedWeight, method: LayerMethod, *, host: bool = Fals
     if policy.lora_type != "standard":  # a rule that wants much falls to the whole spectrum
         solver = max(solver, gram_bytes(shape, policy))
     return solver
-
-
-def work(weight: PairedWeight, method: LayerMethod) -> float:
-    """Estimated work on a weight: floating point operations of its decomposition, and the reading in the same unit."""
-    reading = measuring_work(weight)
-    if not method.stores_factors(weight.kind):
-        return reading
-    rows, columns = matrix_shape(weight.shape)
-    short, long = min(rows, columns), max(rows, columns)
-    rank = method.policy_for(weight.name).cap((rows, columns))
-    factors = 8.0 * rank * short * long
-    if method.algorithm == "svd_lowrank":
-        return reading + factors + 4.0 * (method.iterations + 1) * (rank + 16) * short * long
-    return reading + factors + 2.0 * short * short * long + 12.0 * short**3
-
-
-def measuring_work(weight: PairedWeight) -> float:
-    """The same where the change is only measured."""
-    return _READING * weight.numel
 
 
 def _decoding_bytes(weight: PairedWeight, *, host: bool) -> int:

@@ -15,6 +15,7 @@ from engine.planning.costs import journal_bytes
 from engine.planning.memory_estimate import DeviceMemory, Limits, device_bytes, host_bytes, task_need
 from engine.planning.plan import Plan
 from engine.planning.task import Task
+from engine.planning.work import restoring_work
 from engine.results import Reusable
 
 
@@ -52,7 +53,13 @@ class FreeSpace:
 
 @dataclass(frozen=True)
 class Workload:
-    """What is to be done: layers and measured weights, their work in the unit of `Plan.costs`, bytes to read."""
+    """What is to be done.
+
+    Attributes:
+        layers: and measured weights, without those that are taken from records.
+        work: on them, and what taking the others from their records takes, in the unit of `Plan.costs`.
+        read_bytes: of the models.
+    """
 
     layers: int
     work: float
@@ -154,10 +161,7 @@ def estimate(
     on_device = host = limit = None
     if device is not None:
         limits = Limits.of(plan.hardware, device)
-        limit, needs = (
-            limits.limit,
-            {task.index: task_need(plan, task, host=device.host, ceiling=limits.ceiling) for task in tasks},
-        )
+        limit, needs = limits.limit, _needs(plan, tasks, device, limits)
         on_device = Amount(device_bytes(plan, tasks, needs, device, limits), device.total_bytes)
         host = Amount(host_bytes(plan, tasks, on_device.needed, device, limits), free.host_bytes)
         problems += _memory_problems(plan, tasks, needs, device, limits, host)
@@ -174,6 +178,12 @@ def estimate(
     )
 
 
+def promised_bytes(plan: Plan, tasks: list[Task], device: DeviceMemory) -> int:
+    """The most that a run with these tasks holds of its device, as `estimate` says it."""
+    limits = Limits.of(plan.hardware, device)
+    return device_bytes(plan, tasks, _needs(plan, tasks, device, limits), device, limits)
+
+
 def workload(plan: Plan, kept: Reusable | None = None) -> Workload:
     """What is to be done for a plan, without what earlier runs left."""
     return _workload(*_left(plan, kept))
@@ -187,13 +197,18 @@ def seconds_for(doing: Workload, speed: Speed) -> float:
     )
 
 
+def _needs(plan: Plan, tasks: list[Task], device: DeviceMemory, limits: Limits) -> dict[int, Need]:
+    return {task.index: task_need(plan, task, host=device.host, ceiling=limits.ceiling) for task in tasks}
+
+
 def _left(plan: Plan, kept: Reusable | None) -> tuple[list[Task], float]:
-    """What is not done yet, and its work: runs finish their layers in the order of the plan."""
-    done = min(kept.layers, len(plan.layers)) if kept is not None else 0
-    if done == len(plan.layers):
-        return [], 0.0
-    tasks = list(plan.tasks[done:])
-    return tasks, sum(plan.costs[task.index] for task in tasks)
+    """What is not done yet, and the work of that and of taking the rest from records."""
+    at_hand = frozenset[int]()
+    if kept is not None:
+        at_hand = frozenset(range(min(kept.layers, len(plan.layers)))) if kept.at_hand is None else kept.at_hand
+    tasks = [task for task in plan.tasks if task.index not in at_hand]
+    restored = sum(restoring_work(plan.layers[index], plan.method) for index in at_hand if index < len(plan.layers))
+    return tasks, sum(plan.costs[task.index] for task in tasks) + restored
 
 
 def _workload(tasks: list[Task], work: float) -> Workload:

@@ -13,11 +13,12 @@ from engine.decompose.method import LayerMethod
 from engine.events import Notice, NoticeCode
 from engine.formats.programs import with_its_format
 from engine.models.pairing import PairedWeight, Pairing, select
-from engine.planning.costs import journal_bytes, measuring_work, work
+from engine.planning.costs import journal_bytes
 from engine.planning.output import Output, output_notices, plan_outputs
 from engine.planning.residency import batches, block_positions
 from engine.planning.sizing import begun
 from engine.planning.task import Task
+from engine.planning.work import measuring_work, work
 from engine.results import Coverage, LeftOut
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 

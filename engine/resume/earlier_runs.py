@@ -101,7 +101,8 @@ def _in_part(plan: Plan, pair: PairStore) -> EarlierRuns:
 
 def summary(plan: Plan, earlier: EarlierRuns) -> Reusable:
     """How many layers of a plan are reused, as the application shows it."""
-    return Reusable(len(earlier.layers), len(plan.layers), bool(earlier.stopped), earlier.started)
+    at_hand = frozenset((*earlier.layers, *earlier.measured))
+    return Reusable(len(earlier.layers), len(plan.layers), bool(earlier.stopped), earlier.started, at_hand)
 
 
 def _stopped(plan: Plan, journals: Iterable[Journal], used: Iterable[Path]) -> tuple[Journal, ...]:

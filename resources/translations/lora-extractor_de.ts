@@ -198,14 +198,22 @@
         <translation>{kept} von {layers} stammen aus früheren Läufen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/run/batch_panel.py"/>
         <source>{stage} 0 s</source>
-        <translation>{stage} 0 s</translation>
+        <translation type="vanished">{stage} 0 s</translation>
     </message>
     <message>
         <location filename="../../app/widgets/run/batch_panel.py"/>
+        <source>{stage} {percent} %</source>
+        <translation>{stage} {percent} %</translation>
+    </message>
+    <message>
         <source>{stage} {time} ({percent} %)</source>
-        <translation>{stage} {time} ({percent} %)</translation>
+        <translation type="vanished">{stage} {time} ({percent} %)</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/run/batch_panel.py"/>
+        <source>{time} of {total}, added up over layers that are worked on side by side</source>
+        <translation>{time} von {total}, über Schichten summiert, an denen nebeneinander gearbeitet wird</translation>
     </message>
 </context>
 <context>
@@ -316,14 +324,12 @@
         <translation>{quality} · {verdict}</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{time} gone</source>
-        <translation>{time} vergangen</translation>
+        <translation type="vanished">{time} vergangen</translation>
     </message>
     <message>
-        <location filename="../../app/widgets/bar/bottom_bar.py"/>
         <source>{time} left</source>
-        <translation>noch {time}</translation>
+        <translation type="vanished">noch {time}</translation>
     </message>
     <message>
         <location filename="../../app/widgets/bar/bottom_bar.py"/>
@@ -1636,6 +1642,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/run/memory_panel.py"/>
+        <source>limit {percent} %</source>
+        <translation>Grenze {percent} %</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>limit {percent} %, {size}</source>
         <translation>Grenze {percent} %, {size}</translation>
     </message>
@@ -1681,6 +1692,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/run/memory_panel.py"/>
+        <source>{title} · this run {run} of {total} free before · peak {peak}</source>
+        <translation>{title} · dieser Lauf {run} von {total}, die frei waren · Spitze {peak}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>{title} · this run {run} · peak {peak} · in use {used} of {total}</source>
         <translation>{title} · dieser Lauf {run} · Spitze {peak} · belegt {used} von {total}</translation>
     </message>
@@ -1693,6 +1709,16 @@
         <location filename="../../app/widgets/run/memory_panel.py"/>
         <source>{title} · this run: peak {peak} of {total} budget</source>
         <translation>{title} · dieser Lauf: Spitze {peak}, Budget {total}</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
+        <source>{title} · this run: peak {peak} of {total} free before</source>
+        <translation>{title} · dieser Lauf: Spitze {peak} von {total}, die frei waren</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/run/memory_panel.py"/>
+        <source>{words} · at most {promised} promised</source>
+        <translation>{words} · höchstens {promised} zugesagt</translation>
     </message>
 </context>
 <context>
@@ -4591,6 +4617,11 @@
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
+        <source>Memory: {used} used, at most {promised} promised</source>
+        <translation>Speicher: {used} genutzt, höchstens {promised} zugesagt</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
         <source>No room to keep finished layers in case of a stop: {needed} needed, {available} free.</source>
         <translation>Zu wenig Platz, um fertige Schichten für den Fall eines Stopps zu behalten: {needed} nötig, {available} frei.</translation>
     </message>
@@ -4661,6 +4692,11 @@
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
+        <source>longer than estimated ({time})</source>
+        <translation>länger als geschätzt ({time})</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
         <source>svd_lowrank or a lower rank needs less.</source>
         <translation>svd_lowrank oder ein niedrigerer Rang braucht weniger.</translation>
     </message>
@@ -4673,6 +4709,19 @@
         <location filename="../../app/text/estimates.py"/>
         <source>under 5 s</source>
         <translation>unter 5 s</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
+        <source>{amount} memory</source>
+        <translation>{amount} Speicher</translation>
+    </message>
+    <message>
+        <source>{amount} of memory</source>
+        <translation type="vanished">{amount} Speicher</translation>
+    </message>
+    <message>
+        <source>{amount} of memory, more than promised</source>
+        <translation type="vanished">{amount} Speicher, mehr als zugesagt</translation>
     </message>
     <message>
         <location filename="../../app/text/estimates.py"/>
@@ -4698,6 +4747,20 @@
         <location filename="../../app/text/estimates.py"/>
         <source>{needed} of {whole}</source>
         <translation>{needed} von {whole}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
+        <source>{time} gone</source>
+        <translation>{time} vergangen</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/estimates.py"/>
+        <source>{time} left</source>
+        <translation>noch {time}</translation>
+    </message>
+    <message>
+        <source>{used} of at most {promised}</source>
+        <translation type="vanished">{used} von höchstens {promised}</translation>
     </message>
 </context>
 <context>
@@ -5854,13 +5917,13 @@
     </message>
     <message>
         <location filename="../../app/text/original_search.py"/>
-        <source>{name} is the model itself and was left out.</source>
-        <translation>{name} ist das Modell selbst und wurde ausgelassen.</translation>
+        <source>{name} is the model in another form, but for rounding, and was left out.</source>
+        <translation>{name} ist das Modell in einer anderen Form, bis auf Rundung, und wurde ausgelassen.</translation>
     </message>
     <message>
         <location filename="../../app/text/original_search.py"/>
-        <source>{name} is the model rounded to another form and was left out.</source>
-        <translation>{name} ist das Modell, gerundet in einer anderen Form, und wurde ausgelassen.</translation>
+        <source>{name} is the model itself and was left out.</source>
+        <translation>{name} ist das Modell selbst und wurde ausgelassen.</translation>
     </message>
     <message>
         <location filename="../../app/text/original_search.py"/>
@@ -6706,6 +6769,29 @@
         <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>The largest rank for all layers whose file is at most this large.</source>
         <translation>Der größte Rang für alle Schichten, dessen Datei höchstens so groß ist.</translation>
+    </message>
+</context>
+<context>
+    <name>real_change</name>
+    <message>
+        <location filename="../../app/text/real_change.py"/>
+        <source>Rounding noise was not measured.</source>
+        <translation>Das Rundungsrauschen wurde nicht gemessen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/real_change.py"/>
+        <source>The difference is all rounding noise: no change can be told from it.</source>
+        <translation>Die Differenz ist nur Rundungsrauschen: Eine Änderung ist davon nicht zu unterscheiden.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/real_change.py"/>
+        <source>This assumes that the fine-tune was computed in higher precision from the original as stored, and rounded once.</source>
+        <translation>Angenommen ist dabei, dass das Finetuning in höherer Genauigkeit vom gespeicherten Original aus gerechnet und einmal gerundet wurde.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/real_change.py"/>
+        <source>{share} of the difference is rounding noise ({both} with the original's own); of the real change it keeps {real} ({low} to {high}).</source>
+        <translation>{share} der Differenz sind Rundungsrauschen ({both} mit dem des Originals); von der wirklichen Änderung bleiben {real} erhalten ({low} bis {high}).</translation>
     </message>
 </context>
 <context>

@@ -34,12 +34,12 @@ from engine.models.blocks import Block
 from engine.models.families import FAMILIES, Family
 from engine.models.layer_blocks import block_of
 from engine.models.pairing import PairedWeight
-from engine.planning.costs import work
 from engine.planning.estimates import Speed
 from engine.planning.inspection import ModelSummary, PairSummary
 from engine.planning.output import Output
 from engine.planning.pair_order import PairOrder
 from engine.planning.plan import Plan
+from engine.planning.work import work
 from engine.results import (
     Coverage,
     ExtractionResult,

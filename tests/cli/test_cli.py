@@ -23,18 +23,25 @@ def partly_changed(folder: Path) -> tuple[Path, Path]:
     return save_model(folder / "tuned.safetensors", tuned), save_model(folder / "base.safetensors", base)
 
 
+MEAN_NOISE_KEYS = [
+    "mean_noise_share", "mean_noise_share_both_sides", "mean_real_energy_retained", "mean_real_energy_interval",
+    "mean_real_energy_retained_both_sides", "all_noise",
+]  # fmt: skip
+
+
 def test_extract_answers_with_the_documented_json(extract: Call, tmp_path: Path) -> None:
     answer = extract(save_pair(tmp_path), "--json").json
     assert list(answer) == [
         "output", "report", "outputs", "seconds", "layers", "skipped", "mean_energy_retained",
-        "worst_energy_retained", "size_bytes", "peak_device_bytes", "peak_rss_bytes",
-        "layers_kept", "read_bytes", "copied_bytes", "waited_share", "large_changes", "order", "sample", "coverage",
+        "worst_energy_retained", *MEAN_NOISE_KEYS, "size_bytes", "peak_device_bytes", "peak_rss_bytes",
+        "promised_device_bytes", "layers_planned", "layers_kept", "read_bytes", "copied_bytes", "waited_share",
+        "large_changes", "order", "sample", "coverage",
         "compared_parameters", "whole_parameters", "parameters", "new_rows", "new_channels", "unmatched_weights",
         "missing_weights", "smaller_weights", "blocks", "unmatched_blocks", "absent_parts",
     ]  # fmt: skip
     assert list(answer["outputs"][0]) == [
         "path", "report", "rank", "key_format", "program", "strength", "layers", "size_bytes",
-        "mean_energy_retained", "worst_energy_retained", "coverage",
+        "mean_energy_retained", "worst_energy_retained", *MEAN_NOISE_KEYS, "coverage",
     ]  # fmt: skip
 
 
@@ -66,7 +73,10 @@ def test_the_words_for_a_person_are_the_same_with_json(extract: Call, tmp_path: 
     assert "Wrote " in extract(save_pair(tmp_path), "--json").err
 
 
-VERIFIED_LAYER_KEYS = ["name", "rank", "energy_retained", "relative_error", "plain_energy_retained"]
+VERIFIED_LAYER_KEYS = [
+    "name", "rank", "energy_retained", "relative_error", "plain_energy_retained",
+    *(key.removeprefix("mean_") for key in MEAN_NOISE_KEYS),
+]  # fmt: skip
 
 
 def test_verify_answers_with_the_documented_json(extract: Call, call: Call, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_the_model_itself_is_said_and_left_out(call: Call, folder: Path) -> None
     save_scaled(folder / "fp8.safetensors", stored(BASES[0]))
     said = call("find-original", model, folder)
     assert "base0.safetensors is the model itself and was left out." in said.out
-    assert "fp8.safetensors is the model rounded to another form and was left out." in said.out
+    assert "fp8.safetensors is the model in another form, but for rounding, and was left out." in said.out
 
 
 def test_a_model_or_a_folder_that_is_not_there_is_refused(call: Call, folder: Path, tuned: Path) -> None:
@@ -147,5 +147,6 @@ def test_ctrl_c_ends_it_cleanly_and_the_next_search_goes_on(
         said = call("find-original", tuned, folder, "--json")
     assert said.code == cli.CANCELLED
     assert said.json["error"]["code"] == "cancelled"
+    assert "the same command goes on from there" in said.err
     assert "Traceback" not in said.err
     assert call("find-original", tuned, folder, "--json").json["from_index"] == 1

@@ -9,8 +9,9 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QPushButton
 
+from app.text.estimates import time_parts
 from app.text.headline import kept_so_far
-from app.text.notices import counted, finishing_text, format_seconds
+from app.text.notices import counted, finishing_text
 from app.text.outputs import and_more, shown_name, size_at_most
 from app.text.translation import whole
 from app.text.verification import ClaimedQuality, quality_text, verdict, verification_lines
@@ -49,6 +50,7 @@ class BottomBar(BarParts):
         self._outcome: CheckOutcome | None = None
         self._error: EngineError | None = None
         self._job, self._coverage = "", Coverage()
+        self._expected: float | None = None
         self._connect()
 
     def _connect(self) -> None:
@@ -110,15 +112,18 @@ class BottomBar(BarParts):
         self.extract.setEnabled(True)
         self.extract.setToolTip("")
 
-    def show_started(self, layers: int, job: str = "", coverage: Coverage | None = None) -> None:
+    def show_started(
+        self, layers: int, job: str = "", coverage: Coverage | None = None, expected: float | None = None
+    ) -> None:
         """The run has begun.
 
         Args:
             layers: how many there are.
             job: names it where it is one of a queue, which the person may be busy with.
             coverage: of how much of the models its shares speak.
+            expected: seconds, estimated before; None where they were not.
         """
-        self._card, self._job, self._coverage = None, job, coverage or Coverage()
+        self._card, self._job, self._coverage, self._expected = None, job, coverage or Coverage(), expected
         self.last.set_outputs(())
         self._show(self.tr("Starting\u2026"), counted(layers, "layer"), (self.stop,))
         self.progress.setValue(0)
@@ -140,9 +145,7 @@ class BottomBar(BarParts):
         if self._job:
             text = self.tr("{job}: layer {layer} of {total}")
         self.headline.setText(text.format(job=self._job, layer=whole(layer), total=whole(progress.layers_total)))
-        parts = [self.tr("{time} gone").format(time=format_seconds(progress.elapsed))]
-        if progress.remaining is not None:
-            parts = [self.tr("{time} left").format(time=format_seconds(progress.remaining))]
+        parts = time_parts(progress, self._expected)
         if progress.energy_so_far is not None:
             parts.append(kept_so_far(progress.energy_so_far, self._coverage))
         self.detail.setText(" \u00b7 ".join(parts))

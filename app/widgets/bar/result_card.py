@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from app.text.estimates import memory_sentence, memory_used
 from app.text.headline import coverage_warning, kept_clause, together, unrelated_warning
 from app.text.notices import format_bytes, format_seconds, format_share
 from app.text.outputs import all_keep, names_of, shown_name, size_written
@@ -108,7 +109,7 @@ class ResultCard:
         only = self.checks.get(self.path, NOT_CHECKED) if len(outputs) == 1 else NOT_CHECKED
         quality = only.quality or all_keep(outputs)
         found = only.verdict or self._verified_of_several()
-        facts = (size_written(outputs), format_seconds(self.result.seconds))
+        facts = (size_written(outputs), format_seconds(self.result.seconds), memory_used(self.result))
         parts = (*facts, quality, found) if self.result.coverage.complete else (quality, found, *facts)
         return SEPARATOR.join(part for part in parts if part)
 
@@ -133,7 +134,12 @@ class ResultCard:
 
     def tooltip(self) -> str:
         """All of it, a line each."""
-        lines = [*self._files(), *(line for check in self.checks.values() for line in check.lines), *self._warnings()]
+        lines = [
+            *filter(None, (memory_sentence(self.result),)),
+            *self._files(),
+            *(line for check in self.checks.values() for line in check.lines),
+            *self._warnings(),
+        ]
         weakest = self._weakest(NAMES_IN_TOOLTIP)
         if weakest:
             lines += [translate("result", "The layers that lost most, with the share they keep:"), *weakest]

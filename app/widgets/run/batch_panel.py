@@ -83,40 +83,46 @@ class BatchPanel(PlotPanel):
         """Draw the batches that came in since the last time."""
         if not self._waiting:
             return
-        seconds = [batch.seconds for batch in self._waiting]
-        self._waiting = []
-        for batch in seconds:
-            self._seconds = StageSeconds(*(getattr(self._seconds, stage) + getattr(batch, stage) for stage in STAGES))
+        batches, self._waiting = self._waiting, []
+        for seconds in (batch.seconds for batch in batches):
+            self._seconds = StageSeconds(*(getattr(self._seconds, stage) + getattr(seconds, stage) for stage in STAGES))
         # Layers of earlier runs are only written: bars of nothing, which would make the mean one of nothing too.
-        worked = [batch for batch in seconds if batch.total > batch.write]
+        worked = [batch for batch in batches if batch.seconds.total > batch.seconds.write]
         if worked:
-            self.plot.add(worked)
+            self.plot.add([batch.seconds for batch in worked])
             self._batches += len(worked)
-            self._worked += sum(batch.total for batch in worked)
+            self._worked += sum(map(_took, worked))
             text = self.tr("last {last} \u00b7 mean {mean}")
-            self.detail.setText(text.format(last=short_seconds(worked[-1].total), mean=self._mean()))
+            self.detail.setText(text.format(last=short_seconds(_took(worked[-1])), mean=self._mean()))
         self._show_stages()
 
     def _show_stages(self) -> None:
         total = self._seconds.total
         for stage, entry in self.stages.items():
             seconds = getattr(self._seconds, stage)
-            text = self.tr("{stage} {time} ({percent} %)") if seconds else self.tr("{stage} 0 s")
             percent = round(100 * seconds / total) if total else 0
-            entry.set_text(text.format(stage=self._titles[stage], time=short_seconds(seconds), percent=percent))
+            text = self.tr("{stage} {percent} %")
+            entry.set_text(text.format(stage=self._titles[stage], percent=percent))
+            text = self.tr("{time} of {total}, added up over layers that are worked on side by side")
+            entry.setToolTip(text.format(time=short_seconds(seconds), total=short_seconds(total)))
 
     def _show_result(self, result: ExtractionResult) -> None:
         """Say how well the device was fed, and what needed no work."""
         parts = []
         if self._batches:
             parts.append(self.tr("mean {mean}").format(mean=self._mean()))
-        if result.layers_reused < result.layers:
+        if result.layers_reused < result.layers_looked_at:
             text = self.tr("the device waited {share} of the time for data")
             parts.append(text.format(share=format_share(result.waited_share)))
         if result.layers_reused:
             text = self.tr("{kept} of {layers} came from earlier runs")
-            parts.append(text.format(kept=result.layers_reused, layers=counted(result.layers, "layer")))
+            parts.append(text.format(kept=result.layers_reused, layers=counted(result.layers_looked_at, "layer")))
         self.detail.setText(" \u00b7 ".join(parts))
 
     def _mean(self) -> str:
         return short_seconds(self._worked / self._batches)
+
+
+def _took(batch: BatchDone) -> float:
+    """What a batch took by the clock; its layers' times added up say more than that where they overlap."""
+    return batch.wall_seconds or batch.seconds.total

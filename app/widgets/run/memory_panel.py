@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Slot
 
 from app.look.theme import Theme
+from app.text.estimates import format_memory
 from app.text.notices import counted, format_bytes
 from app.text.translation import translator
 from app.widgets.basics.basics import link_button
@@ -29,7 +30,7 @@ class MemoryPanel(PlotPanel):
     def __init__(self, theme: Theme) -> None:
         super().__init__(_tr("Device memory"), _tr("While an extraction runs, the memory it uses is drawn here."))
         self._planned: Planned | None = None
-        self._peak = 0
+        self._peak = self._promised = 0
         self.plot = MemoryPlot(theme, self.tr("Plot of device memory over time"))
         self.set_plot(self.plot)
         self.span = link_button(self.tr("last 2 min"))
@@ -62,6 +63,7 @@ class MemoryPanel(PlotPanel):
         elif isinstance(event, BlocksResident):
             self._show_kept(event)
         elif isinstance(event, Finished):
+            self._promised = event.result.promised_device_bytes
             self.end()
         else:
             mark = mark_of(event)
@@ -80,22 +82,31 @@ class MemoryPanel(PlotPanel):
         """The run is over and holds nothing any more: say the most that it held."""
         if self._planned is not None and self._peak:
             text = self.tr("{title} \u00b7 this run: peak {peak} of {total}")
-            if self._planned.device == "cpu":
+            if self._has_budget:
                 text = self.tr("{title} \u00b7 this run: peak {peak} of {total} budget")
-            total = format_bytes(self._planned.device_total_bytes)
-            self.detail.setText(
-                text.format(title=self._planned.device_title, peak=format_bytes(self._peak), total=total)
-            )
+            elif self._planned.device == "cpu":
+                text = self.tr("{title} \u00b7 this run: peak {peak} of {total} free before")
+            total = format_memory(self._planned.device_total_bytes)
+            words = text.format(title=self._planned.device_title, peak=format_memory(self._peak), total=total)
+            if self._promised:
+                promise = self.tr("{words} \u00b7 at most {promised} promised")
+                words = promise.format(words=words, promised=format_memory(self._promised))
+            self.detail.setText(words)
 
     def clear(self) -> None:
         """Back to the words."""
         super().clear()
         self._planned = None
-        self._peak = 0
+        self._peak = self._promised = 0
+
+    @property
+    def _has_budget(self) -> bool:
+        """Whether what the run may take of the memory was set, rather than found free."""
+        return self._planned is not None and self._planned.hardware.memory_budget is not None
 
     def _start(self, planned: Planned) -> None:
         self._planned = planned
-        self._peak = 0
+        self._peak = self._promised = 0
         # On the CPU only this run is measured: a second curve would repeat the first.
         self.whole_device.setVisible(planned.device != "cpu")
         self.plot.show_device(planned.device != "cpu")
@@ -103,8 +114,9 @@ class MemoryPanel(PlotPanel):
         self.plot.start(
             planned.device_total_bytes,
             planned.threshold_bytes,
-            self.tr("limit {percent} %, {size}").format(
-                percent=round(share * 100), size=format_bytes(planned.threshold_bytes)
+            # beside the processor's budget a second figure would be taken for another budget
+            (self.tr("limit {percent} %") if planned.device == "cpu" else self.tr("limit {percent} %, {size}")).format(
+                percent=round(share * 100), size=format_memory(planned.threshold_bytes)
             ),
         )
         self.detail.setText(planned.device_title)
@@ -117,15 +129,17 @@ class MemoryPanel(PlotPanel):
         self._peak = max(self._peak, sample.run_bytes)
         title = self._planned.device_title if self._planned else ""
         text = self.tr("{title} \u00b7 this run {run} \u00b7 peak {peak} \u00b7 in use {used} of {total}")
-        if self._planned is not None and self._planned.device == "cpu":
+        if self._has_budget:
             text = self.tr("{title} \u00b7 this run {run} of {total} budget \u00b7 peak {peak}")
+        elif self._planned is not None and self._planned.device == "cpu":
+            text = self.tr("{title} \u00b7 this run {run} of {total} free before \u00b7 peak {peak}")
         self.detail.setText(
             text.format(
                 title=title,
                 run=format_bytes(sample.run_bytes),
                 used=format_bytes(sample.device_used_bytes),
-                total=format_bytes(sample.device_total_bytes),
-                peak=format_bytes(self._peak),
+                total=format_memory(sample.device_total_bytes),
+                peak=format_memory(self._peak),
             )
         )
         if not sample.run_bytes:

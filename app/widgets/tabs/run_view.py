@@ -49,7 +49,7 @@ class RunView(QObject):
         self._result: ExtractionResult | None = None
         self.result.files.show_clicked.connect(self.show_file)
         self.progress: Progress | None = None
-        self.layers_total = self._skipped = 0
+        self.layers_total, self._skipped, self._last = 0, 0, -1
         self.keeps_journal = True
 
     def start(self, plan: Plan) -> None:
@@ -59,16 +59,21 @@ class RunView(QObject):
         self.panel.clear()
         self.result.start(plan)
         self.progress = None
-        self.layers_total, self._skipped = len(plan.layers), 0
+        self.layers_total, self._skipped, self._last = len(plan.layers), 0, -1
         self.keeps_journal = True
         self._report = DebugReport() if plan.hardware.debug_mode else None
 
     def take(self, event: Event) -> None:
         """Show an event."""
+        if isinstance(event, (LayerDone, LayerSkipped)) and event.index <= self._last:
+            self._rows.start()  # the files came out too large and are written once more, from the first layer on
+            self._skipped = 0
         if isinstance(event, LayerDone):
             self._rows.add(event.row)
+            self._last = event.index
         elif isinstance(event, LayerSkipped):
             self._skipped += 1
+            self._last = event.index
         elif isinstance(event, Notice) and event.code is NoticeCode.JOURNAL_OFF:
             self.keeps_journal = False
         elif isinstance(event, Progress):
@@ -100,7 +105,7 @@ class RunView(QObject):
 
     def layers_settled(self) -> int:
         """How many layers the run need not look at again: finished, or found to be left out."""
-        return self.layers_done() + self._skipped
+        return max(self.layers_done() + self._skipped, 0 if self.progress is None else self.progress.kept)
 
     @Slot(object)
     def show_file(self, lora: Path) -> None:

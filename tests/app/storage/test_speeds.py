@@ -16,8 +16,14 @@ from app.storage.speeds import Method, SpeedStore, blended, method_of, workload_
 from app.text.estimates import about_seconds, estimate_lines, estimate_text, problem_text
 from app.work.controller import Controller, State
 from app.work.requests import BackgroundAnswer, Forecast
+from engine.checkpoints import StoredTensor, WeightSource, WeightView
+from engine.checkpoints.stored import RAW
+from engine.decompose.method import LayerMethod
+from engine.models.blocks import Block
+from engine.models.pairing import PairedWeight
 from engine.planning.estimates import Amount, Estimate, Problem, ProblemCode, Speed, Workload, seconds_for, workload
 from engine.planning.plan import Plan
+from engine.planning.work import work
 from engine.results import ExtractionResult, StageSeconds
 from engine.settings import ExtractionSettings, HardwareSettings
 
@@ -32,6 +38,13 @@ def plan() -> Plan:
 def result_of(plan: Plan, seconds: float, **known: object) -> ExtractionResult:
     rows = tuple(replace(layer_result(weight.name), seconds=StageSeconds(read=0.01)) for weight in plan.layers)
     return replace(ExtractionResult((), rows, (), seconds, 0, 0), **known)  # type: ignore[arg-type]
+
+
+def made_up_layer(shape: tuple[int, int], rank: int) -> float:
+    stored = StoredTensor("made_up", "BF16", shape, 2 * shape[0] * shape[1])
+    view = WeightView.of(WeightSource("made_up", shape, "BF16", RAW, (stored,)), "denoiser")
+    weight = PairedWeight("made_up.weight", "matrix", "denoiser", shape, view, view, Block())
+    return work(weight, LayerMethod.of(ExtractionSettings(rank=rank)))
 
 
 def told(store: SpeedStore, plan: Plan) -> float:
@@ -109,9 +122,10 @@ def test_what_was_learnt_is_kept_for_each_device_and_method(plan: Plan) -> None:
     assert again.find("CPU, 2 cores", method_of(plan.settings)) is None
     assert again.find(CARD, Method("svd_lowrank", 1)) is None
     assert again.find(CARD, Method("svd_linalg", 3)) is not None, "the nearest ranks are better than nothing"
-    assert not again.knows(CARD, Method("svd_linalg", 3))
+    assert again.knows(CARD, Method("svd_linalg", 3)), "a calibration would tell less than a run"
+    assert not again.knows(CARD, Method("svd_lowrank", 1))
     content = json.loads(again.path.read_text())
-    assert content["version"] == 1
+    assert content["version"] == 2
     assert [entry["device"] for entry in content["speeds"]] == [CARD]
 
 
@@ -123,6 +137,28 @@ def test_methods_are_told_apart_by_solver_and_by_how_many_ranks(rank: int, ranks
     adaptive = ExtractionSettings(rank=rank, lora_type="adaptive_fro", algorithm="svd_lowrank")
     assert method_of(adaptive) == Method("svd_lowrank adaptive", ranks)
     assert method_of(ExtractionSettings(rank=rank, lora_type="full")) == Method("full", 0)
+
+
+def test_what_the_last_version_learnt_is_read_in_the_unit_of_today(plan: Plan) -> None:
+    entry = {"device": CARD, "solver": "svd_linalg", "ranks": 1, "work_per_second": 2e11}
+    entry |= {"read_per_second": 1e9, "layer_seconds": 0.002, "runs": 1}
+    store = SpeedStore()
+    store.path.parent.mkdir(parents=True, exist_ok=True)
+    store.path.write_text(json.dumps({"version": 1, "speeds": [entry]}))
+    speed = store.find(CARD, Method("svd_linalg", 1))
+    assert speed is not None
+    flops = 2048 * 1280 * (200 + 8 * 64 + 2 * 1280) + 12 * 1280**3
+    layer = made_up_layer((2048, 1280), rank=64)
+    assert layer / speed.work_per_second == pytest.approx(flops / 2e11, rel=0.05)
+
+
+def test_a_run_with_another_solver_tells_the_speed_of_a_processor_but_not_of_a_card(plan: Plan) -> None:
+    store = SpeedStore()
+    for device in (CARD, "CPU, 2 cores"):
+        store.learn(device, plan, result_of(plan, 40.0))
+    assert store.find(CARD, Method("svd_lowrank", 1)) is None
+    assert store.find("CPU, 2 cores", Method("svd_lowrank", 1)) == store.find("CPU, 2 cores", Method("svd_linalg", 1))
+    assert store.find("CPU, 2 cores", Method("full", 0)) is None
 
 
 @pytest.mark.parametrize("text", ["{", '{"version": 1, "speeds": [{"device": "x"}]}', '{"version": 1, "speeds": 7}'])
@@ -192,7 +228,7 @@ def test_an_estimate_is_one_line_and_its_tooltip_has_everything() -> None:
     assert estimate_text(an_estimate(seconds=None, device=None), 310_000_000) == "File: at most 310 MB"
     lines = estimate_lines(an_estimate())
     assert lines[0] == "Time: about 50 s, for 304 layers"
-    assert lines[2] == "Main memory: at most 2.0 GB, 30.0 GB free"
+    assert lines[2] == "Main memory: at most 2.0 GB, 30 GB free"
     assert "an unknown amount" in lines[-1]
 
 

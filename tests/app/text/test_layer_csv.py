@@ -8,7 +8,7 @@ from fakes import layer_result
 
 from app.text.layer_csv import write_layers
 from engine.errors import EngineError, ErrorCode
-from engine.results import LayerResult
+from engine.results import LayerResult, NoiseFigures
 
 
 def rows() -> list[LayerResult]:
@@ -29,6 +29,17 @@ def test_numbers_come_back_to_the_last_digit(tmp_path: Path) -> None:
     assert second["name"] == 'odd, "quoted"\nname'
     assert (second["shape"], second["rank"], second["capped"]) == ("7", "", "true")
     assert float(first["compute_seconds"]) == 0.1
+
+
+def test_noise_is_empty_where_it_was_not_measured_and_the_real_share_where_all_is_noise(tmp_path: Path) -> None:
+    file = tmp_path / "layers.csv"
+    row = layer_result("a.weight", 0.8)
+    measured = NoiseFigures(0.2, 0.4, 0.99, (0.98, 1.0), 0.97, 1.0)
+    noisy = NoiseFigures(1.0, 1.0, None, None, None, 0.0)
+    write_layers(file, [row, replace(row, noise=measured), replace(row, noise=noisy)])
+    with file.open(newline="", encoding="utf-8") as stream:
+        cells = [(line["noise_share"], line["real_energy_retained"]) for line in csv.DictReader(stream)]
+    assert cells == [("", ""), ("0.2", "0.99"), ("1.0", "")]
 
 
 def test_an_older_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:

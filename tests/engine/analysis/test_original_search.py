@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from encoded_weights import KINDS, save_encoded, weight_of
+from gguf_files import decoded as gguf_decoded
+from gguf_files import encoded as gguf_encoded
 from model_families import (
     PREFIX,
     changed,
@@ -220,6 +223,28 @@ def test_the_model_itself_and_its_copies_are_left_out_and_named(folder: Path, fi
     }
 
 
+def test_an_adapter_merged_into_the_numbers_of_a_quantised_original_is_no_rounding_of_it(
+    find: Finder, tmp_path: Path
+) -> None:
+    """Every number of it rounds to the original's, but it is much nearer than rounding would leave it."""
+    place = tmp_path / "models"
+    save_blocks(place / "base.gguf", BASES[0], "Q4_0")
+    decoded = {name: gguf_decoded("Q4_0", gguf_encoded("Q4_0", tensor)) for name, tensor in BASES[0].items()}
+    found = find(save(tmp_path / "tuned.safetensors", changed(decoded, 34, 0.01)), place)
+    assert found.best is not None
+    assert found.best.path.name == "base.gguf"
+    assert found.best.relative_distance == pytest.approx(0.01, rel=0.05)
+    assert not found.best.within_rounding
+
+
+def test_a_quantised_original_that_rounding_alone_may_explain_is_named_so(find: Finder, tmp_path: Path) -> None:
+    place = tmp_path / "models"
+    save_scaled(place / "base.safetensors", BASES[0])
+    found = find(save(tmp_path / "tuned.safetensors", changed(BASES[0], 35, 0.002)), place)
+    assert found.best is not None
+    assert found.best.within_rounding
+
+
 def test_a_change_of_a_layer_that_was_not_sampled_is_no_copy(
     find: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +306,23 @@ def test_a_few_layers_that_a_candidate_lacks_do_not_matter(find: Finder, tmp_pat
     assert found.best.path.name == "base0.safetensors"
     assert found.best.relative_distance == pytest.approx(0.01, rel=0.1)
     assert 0.7 < found.best.matched_share < 0.8
+
+
+def test_of_two_that_are_the_same_the_one_that_has_more_of_the_model_is_the_original(
+    find: Finder, tmp_path: Path
+) -> None:
+    place = tmp_path / "models"
+    base = stored(BASES[0])
+    other = {
+        name: torch.cat([tensor, tensor], dim=1) if name == "img_in.weight" else tensor for name, tensor in base.items()
+    }
+    save(place / "a-with-more-channels.safetensors", other)
+    save(place / "base.safetensors", base)
+    tuned = changed(base, 71, 0.01)
+    tuned["img_in.weight"] = 1.2 * base["img_in.weight"]  # farther away than the rest
+    found = find(save(tmp_path / "tuned.safetensors", tuned), place)
+    assert [one.path.name for one in found.candidates] == ["base.safetensors", "a-with-more-channels.safetensors"]
+    assert found.margin == 0
 
 
 def test_headers_that_cannot_match_are_skipped_without_a_weight_being_read(
@@ -407,3 +449,20 @@ def test_a_search_stops_when_it_is_asked_to_and_keeps_what_it_has(folder: Path, 
     with pytest.raises(Cancelled):
         next(search)
     assert find(model, folder).known == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fine_tune_is_found_among_originals_in_every_encoding(find: Finder, tmp_path: Path, kind: str) -> None:
+    layers = [f"{PREFIX}blocks.{number}.attn.proj" for number in range(2)]
+    weights = [{layer: weight_of((130, 192), 10 * seed + at) for at, layer in enumerate(layers)} for seed in range(2)]
+    for number, some in enumerate(weights):
+        place = tmp_path / "models" / str(number)
+        place.mkdir(parents=True)
+        encoded = {name: KINDS[kind].encode(name, weight) for name, weight in some.items()}
+        save_encoded(place / "model.safetensors", encoded, in_header=False, others={})
+    tuned = {f"{name}.weight": 1.01 * weight.numbers.float() for name, weight in encoded.items()}
+    found = find(save_model(tmp_path / "tuned.safetensors", tuned), tmp_path / "models")
+    assert found.best is not None, [item.error for item in found.skipped]
+    assert found.best.path.parent.name == "1"
+    assert found.best.relative_distance == pytest.approx(0.01, rel=1e-3)
+    assert [one.unrelated for one in found.candidates] == [False, True]

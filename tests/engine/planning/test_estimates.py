@@ -82,15 +82,18 @@ def test_without_a_known_speed_or_device_nothing_is_promised(tmp_path: Path) -> 
     assert told.problems == ()
 
 
-def test_layers_that_earlier_runs_left_take_no_time(tmp_path: Path) -> None:
+def test_layers_that_earlier_runs_left_take_little_time(tmp_path: Path) -> None:
     plan, speed = plan_of(tmp_path), Speed(1e6, 1e12)
     whole = estimate(plan, None, LARGE, speed, PLENTY)
     rest = estimate(plan, Reusable(4, 6, True, ""), LARGE, speed, PLENTY)
     nothing = estimate(plan, Reusable(6, 6, False, ""), LARGE, speed, PLENTY)
     assert whole.seconds is not None
-    assert rest.seconds == pytest.approx(whole.seconds * 2 / 6)
+    assert rest.seconds is not None
+    assert nothing.seconds is not None
+    assert rest.seconds == pytest.approx(whole.seconds * 2 / 6 + nothing.seconds * 4 / 6)
+    assert 0.0 < nothing.seconds < whole.seconds
     assert rest.journal.needed * 3 == whole.journal.needed
-    assert (nothing.seconds, nothing.workload) == (0.0, Workload(0, 0.0, 0))
+    assert (nothing.workload.layers, nothing.workload.read_bytes) == (0, 0)
     assert nothing.device == Amount(0, LARGE.total_bytes)
 
 

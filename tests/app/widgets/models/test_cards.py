@@ -124,7 +124,7 @@ def test_the_pair_card_says_what_the_extraction_will_take_as_soon_as_that_is_kno
     assert pair_card.left_out.text() == "2 left out"
     assert pair_card.detail.text() == "About 50 s \u00b7 fits: 18 of 24 GB \u00b7 file: at most 310 MB"
     assert not pair_card.remark.isVisible()
-    assert "Main memory: at most 18.0 GB, 24.0 GB free" in pair_card.toolTip()
+    assert "Main memory: at most 18 GB, 24 GB free" in pair_card.toolTip()
     assert "denoiser 304" in pair_card.toolTip()
 
 

@@ -32,6 +32,7 @@ from engine.events import (
     Planned,
 )
 from engine.results import ExtractionResult, StageSeconds
+from engine.settings import HardwareSettings
 
 OFFLOADED = Offloaded(
     2.0, "resident", "threshold", ("denoiser:double_blocks.3",), int(1.2 * GB), 7, "cuda:0", int(17.1 * GB)
@@ -145,8 +146,15 @@ def test_after_the_run_its_peak_is_told_instead_of_nothing(panel: RunPanel, devi
     panel.take(replace(PLANNED, device=device))
     panel.take(MemorySample(0.0, 7 * GB, 12 * GB, 24 * GB, 0))
     panel.take(MemorySample(1.0, 0, 3 * GB, 24 * GB, 0))
-    assert "this run: peak 7.0 GB of 24.0 GB" in panel.memory.detail.text()
+    assert "this run: peak 7.0 GB of 24 GB" in panel.memory.detail.text()
     assert "0 bytes" not in panel.memory.detail.text()
+
+
+def test_the_memory_that_was_promised_stands_beside_the_most_that_was_used(panel: RunPanel) -> None:
+    panel.take(replace(PLANNED, device="cpu", hardware=HardwareSettings(memory_budget=24 * GB)))
+    panel.take(MemorySample(0.0, 7 * GB, 12 * GB, 24 * GB, 0))
+    panel.take(Finished(replace(RESULT, promised_device_bytes=int(11.8 * GB))))
+    assert panel.memory.detail.text().endswith("peak 7.0 GB of 24 GB budget \u00b7 at most 12 GB promised")
 
 
 def test_each_kind_of_mark_has_a_shape_of_its_own() -> None:
@@ -234,7 +242,7 @@ def test_at_the_end_the_words_say_what_stays_and_that_nothing_is_read_ahead(pane
 
 
 def test_the_limit_is_said_in_percent_and_in_bytes(panel: RunPanel) -> None:
-    assert panel.memory.plot._limit.label.format == "limit 85 %, 20.4 GB"
+    assert panel.memory.plot._limit.label.format == "limit 85 %, 20 GB"
 
 
 def test_the_items_of_the_plot_are_made_once(panel: RunPanel) -> None:
@@ -246,21 +254,28 @@ def test_the_items_of_the_plot_are_made_once(panel: RunPanel) -> None:
     assert len(panel.memory.plot.getPlotItem().items) == before
 
 
-def test_the_stages_are_told_in_seconds_and_shares(panel: RunPanel) -> None:
+def test_the_stages_are_told_as_shares_and_their_sums_over_layers_in_a_tooltip(panel: RunPanel) -> None:
     panel.take(BatchDone(0, ("a",), StageSeconds(1.0, 0.5, 6.0, 0.5), 0, 0))
     panel.take(BatchDone(1, ("b",), StageSeconds(1.0, 0.5, 6.0, 0.5), 0, 0))
     panel.take(Finished(replace(RESULT, waited_share=0.021)))
     texts = {stage: entry.text() for stage, entry in panel.batches.stages.items()}
-    assert texts["read"] == "read 2.0 s (12 %)"
-    assert texts["compute"] == "compute 12 s (75 %)"
+    assert texts["read"] == "read 12 %"
+    assert texts["compute"] == "compute 75 %"
+    assert panel.batches.stages["compute"].toolTip().startswith("12 s of 16 s, added up over layers")
     assert "mean 8.0 s" in panel.batches.detail.text()
     assert "the device waited 2.1 % of the time for data" in panel.batches.detail.text()
+
+
+def test_a_batch_is_said_to_take_what_the_clock_shows_not_the_sum_over_its_layers(panel: RunPanel) -> None:
+    panel.take(BatchDone(0, ("a", "b", "c"), StageSeconds(2.0, 0.0, 6.0, 0.0), 0, 0, wall_seconds=3.0))
+    panel.take(Finished(RESULT))
+    assert "mean 3.0 s" in panel.batches.detail.text()
 
 
 def test_a_stage_that_the_device_does_not_need_takes_no_time(panel: RunPanel) -> None:
     panel.take(BatchDone(0, ("a",), StageSeconds(1.0, 0.0, 6.0, 0.5), 0, 0))
     panel.take(Finished(RESULT))
-    assert panel.batches.stages["upload"].text() == "upload 0 s"
+    assert panel.batches.stages["upload"].text() == "upload 0 %"
 
 
 def test_batches_that_are_only_written_have_no_bar_and_do_not_lower_the_mean(panel: RunPanel) -> None:
@@ -269,12 +284,17 @@ def test_batches_that_are_only_written_have_no_bar_and_do_not_lower_the_mean(pan
     panel.take(Finished(RESULT))
     assert len(panel.batches.plot._batches) == 1
     assert "mean 8.0 s" in panel.batches.detail.text()
-    assert panel.batches.stages["write"].text() == "write 1.0 s (12 %)"
+    assert panel.batches.stages["write"].text() == "write 12 %"
 
 
 def test_layers_that_needed_no_work_are_counted_at_the_end(panel: RunPanel) -> None:
     panel.take(Finished(replace(RESULT, layers_reused=5)))
     assert "5 of 12 layers came from earlier runs" in panel.batches.detail.text()
+
+
+def test_layers_that_came_from_earlier_runs_are_counted_of_all_that_were_looked_at(panel: RunPanel) -> None:
+    panel.take(Finished(replace(RESULT, layers_reused=15, layers_planned=16)))
+    assert "15 of 16 layers came from earlier runs" in panel.batches.detail.text()
 
 
 def test_a_run_without_any_work_says_nothing_of_waiting(panel: RunPanel) -> None:
