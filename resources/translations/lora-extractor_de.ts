@@ -4802,6 +4802,11 @@
     </message>
     <message>
         <location filename="../../app/text/headline.py"/>
+        <source>The two models differ by no more than rounding to the stored precision does by itself, so there is nothing else to extract. If the fine-tuned model exists in higher precision, use that.</source>
+        <translation>Die beiden Modelle unterscheiden sich nicht mehr, als es das Runden auf die gespeicherte Genauigkeit allein bewirkt; sonst gibt es nichts zu extrahieren. Wenn es das feinabgestimmte Modell in höherer Genauigkeit gibt, dieses nehmen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
         <source>VAE</source>
         <translation>VAE</translation>
     </message>
@@ -4938,6 +4943,21 @@
         <location filename="../../app/text/headline.py"/>
         <source>{names} and {count} more</source>
         <translation>{names} und {count} weitere</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{noise} of the difference is rounding; of the real change the LoRA keeps {low} to {high}.</source>
+        <translation>{noise} des Unterschieds sind Rundung; von der wirklichen Änderung behält das LoRA {low} bis {high}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{noise} of the difference is rounding; of the real change the LoRA keeps {low} to {high}: it is judged by the lower figure.</source>
+        <translation>{noise} des Unterschieds sind Rundung; von der wirklichen Änderung behält das LoRA {low} bis {high}: Geurteilt wird nach der kleineren Zahl.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{noise} of the difference is rounding; of the real change the LoRA keeps {low}.</source>
+        <translation>{noise} des Unterschieds sind Rundung; von der wirklichen Änderung behält das LoRA {low}.</translation>
     </message>
     <message>
         <location filename="../../app/text/headline.py"/>
@@ -5998,10 +6018,6 @@
         <translation>Fast gleich</translation>
     </message>
     <message>
-        <source>Nearly identical: a change of {share} is hardly more than what rounding to the stored numbers gives. A fine-tuned model in finer numbers would hold more of it.</source>
-        <translation type="vanished">Fast gleich: Eine Änderung um {share} ist kaum mehr, als das Runden auf die gespeicherten Zahlen ergibt. Ein feinabgestimmtes Modell in feineren Zahlen enthielte mehr davon.</translation>
-    </message>
-    <message>
         <location filename="../../app/text/pair.py"/>
         <source>Nearly identical: a change of {share} is hardly more than what rounding to the stored numbers gives. In finer numbers the two would show more of it.</source>
         <translation>Fast gleich: Eine Änderung um {share} ist kaum mehr, als das Runden auf die gespeicherten Zahlen ergibt. In feineren Zahlen wäre mehr davon zu sehen.</translation>
@@ -6139,10 +6155,6 @@
         <location filename="../../app/text/pair.py"/>
         <source>{other} is stored in wider numbers than {name}</source>
         <translation>{other} ist in breiteren Zahlen gespeichert als {name}</translation>
-    </message>
-    <message>
-        <source>{title}: {count} of {of} layers looked at changed by more than half of their weight. Choose the model that the fine-tuned one was made from.</source>
-        <translation type="vanished">{title}: {count} von {of} betrachteten Schichten haben sich um mehr als die Hälfte ihres Gewichts geändert. Das Modell wählen, aus dem das feinabgestimmte gemacht ist.</translation>
     </message>
     <message>
         <location filename="../../app/text/pair.py"/>
@@ -6295,8 +6307,8 @@
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
-        <source>A part of the change is missing</source>
-        <translation>Ein Teil der Änderung fehlt</translation>
+        <source>A part of the change is missing, perhaps too much</source>
+        <translation>Ein Teil der Änderung fehlt, vielleicht zu viel</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -6335,13 +6347,18 @@
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
-        <source>Keeps much of the change, not all</source>
-        <translation>Erhält viel von der Änderung, nicht alles</translation>
+        <source>Keeps much of the change, often enough: try it</source>
+        <translation>Behält viel von der Änderung, oft genug: ausprobieren</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
         <source>Keeps nearly all of the change</source>
         <translation>Erhält fast die ganze Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
+        <source>Nothing here can be told from rounding</source>
+        <translation>Nichts hiervon ist von Rundung zu unterscheiden</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -6357,6 +6374,11 @@
         <location filename="../../app/text/quality.py"/>
         <source>Rank {rank} cuts {layers} short.</source>
         <translation>Rang {rank} kürzt {layers}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
+        <source>Small models that were trained to find out recovered {least} to {most} % of what the fine-tune had learned with LoRAs that keep as much.</source>
+        <translation>Kleine Modelle, die dafür trainiert wurden, gewannen mit LoRAs, die ebenso viel behalten, {least} bis {most} % dessen zurück, was das feinabgestimmte Modell gelernt hatte.</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -6397,6 +6419,11 @@
         <location filename="../../app/text/quality.py"/>
         <source>ranks {least} to {most} · {size}</source>
         <translation>Ränge {least} bis {most} · {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
+        <source>rounding not measured</source>
+        <translation>Rundung nicht gemessen</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>

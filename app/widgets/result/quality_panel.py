@@ -7,7 +7,17 @@ from html import escape
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtWidgets import QLabel
 
-from app.text.quality import Line, advice_line, explanation, headline, mean_text, of_what, remarks, weakest_line
+from app.text.quality import (
+    Line,
+    advice_line,
+    experience,
+    explanation,
+    headline,
+    mean_text,
+    of_what,
+    remarks,
+    weakest_line,
+)
 from app.text.window_text import breakable
 from app.widgets.basics.basics import Panel, set_look, wrapped_label
 from engine.analysis.quality import Quality
@@ -52,16 +62,17 @@ class QualityPanel(Panel):
 
     def show_quality(self, quality: Quality, of: str = "") -> None:
         """Speak of a finished LoRA; `of` names it where it is one of several."""
-        mark = GOOD if quality.good else WARNING
-        self.title.setText(self.tr("{mark} {text}").format(mark=mark, text=headline(quality)))
+        sure = quality.good and quality.level.sure
+        mark = GOOD if sure else "" if quality.good else WARNING
+        self.title.setText(self.tr("{mark} {text}").format(mark=mark, text=headline(quality)).strip())
         bad = quality.large_changes.unrelated
-        set_look(self.title, "tone", "good" if quality.good else "bad" if bad else "warning")
+        set_look(self.title, "tone", "good" if sure else "" if quality.good else "bad" if bad else "warning")
         average = self.tr("{share} on average")
         if not quality.coverage.complete:
             average = self.tr("{share} on average of what was compared")
         text = average.format(share=mean_text(quality))
         self.detail.setText(self.tr("{name}: {text}").format(name=of, text=text) if of else text)
-        self.setToolTip(explanation())
+        self.setToolTip(" ".join(text for text in (explanation(), experience(quality)) if text))
         self.of_what.setText(of_what(quality))
         self.of_what.setVisible(bool(self.of_what.text()))
         set_look(self.of_what, "tone", "" if quality.speaks else "bad" if bad else "warning")
