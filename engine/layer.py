@@ -45,6 +45,7 @@ class LayerOutcome:
         kept: nothing was computed: this is from a record of an earlier run.
         bound: the energies are lower bounds, as there was no delta to measure clamped factors with.
         noise: the rounding errors in the delta; None where they were not measured.
+        noise_cut: the largest singular value that rounding alone may give the delta; None where no noise was drawn.
         noise_model: the same as it was measured, where there is nothing yet that could have fitted them.
     """
 
@@ -64,6 +65,7 @@ class LayerOutcome:
     grown_energy: float = 0.0
     noise: LayerNoise | None = None
     noise_model: NoiseModel | None = None
+    noise_cut: float | None = None
 
     @property
     def nbytes(self) -> int:
@@ -111,13 +113,27 @@ def work_on(
         noise = _noise(delta) if math.isfinite(total) else None
         return LayerOutcome(None, left_out, _finite(total), delta.original_energy, grown_energy=grown, noise=noise)
     svd, stored = _decomposed(weight, delta, method, reserve)
+    if svd is not None and not stored:
+        left_out = left_out_of(weight, LeaveOutReason.ONLY_NOISE)
+        return LayerOutcome(
+            None,
+            left_out,
+            total,
+            delta.original_energy,
+            grown_energy=grown,
+            noise=_noise(delta),
+            noise_cut=delta.noise_cut,
+        )
     row = layer_row(weight, svd, stored[0].how, total=total, original=delta.original_energy, grown=grown)
+    if svd is not None:
+        row = replace(row, noise_cut=delta.noise_cut)
     difference = None
     if svd is None and not method.full and isinstance(delta, Delta):
         difference = delta.values.cpu()
     host = None if svd is None else replace(svd, u=svd.u.cpu(), vh=svd.vh.cpu())
     measured = LayerOutcome(row, None, total, delta.original_energy, grown_energy=grown)
-    return replace(measured, svd=host, difference=difference, stored=stored, noise=_noise(delta, svd))
+    measured = replace(measured, svd=host, difference=difference, stored=stored, noise=_noise(delta, svd))
+    return replace(measured, noise_cut=delta.noise_cut)
 
 
 def only_rounded(weight: PairedWeight, *, measured: bool) -> LayerOutcome:
@@ -248,9 +264,13 @@ def _decomposed(
         assert isinstance(delta, Delta), "a difference that is stored is held"
         return None, stored_differences(delta.values, method, total=delta.energy, layer=weight.name)
     flat = delta.values.reshape(matrix_shape(weight.shape)) if isinstance(delta, Delta) else delta.pieces
+    policy = method.policy_for(weight.name)
+    if method.draws_noise:
+        assert delta.noise_cut is not None, "noise was drawn beside the subtraction"
+        policy = replace(policy, noise_cut=delta.noise_cut)
     svd = truncated_svd(
         flat,
-        method.policy_for(weight.name),
+        policy,
         algorithm=method.algorithm,
         iterations=method.iterations,
         seed=method.layer_seed(weight.name),
@@ -258,6 +278,8 @@ def _decomposed(
         smaller=method.ranks_for(weight.name, matrix_shape(weight.shape))[1:],
         reserve=reserve,
     )
+    if policy.only_noise(svd.values):
+        return svd, ()
     kernel, total = weight.shape[2:], delta.energy
     return svd, tuple(
         store_factors(flat, leading_part(svd, method, rule, weight.name), kernel, rule, total=total, layer=weight.name)

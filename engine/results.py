@@ -30,6 +30,7 @@ class LeaveOutReason(str, Enum):
     GROWN_PART = "grown_part"
     OTHER_MODEL = "other_model"
     NOT_LOADED = "not_loaded"
+    ONLY_NOISE = "only_noise"
 
 
 @dataclass(frozen=True)
@@ -238,6 +239,8 @@ class LayerResult:
             ``finetuned``; empty where none was.
         below_normal: share of the numbers of fp8 factors that lie below the smallest normal one, 2^-6, and so have
             fewer bits; in the JSON report of such layers alone.
+        noise_cut: what rounding alone may give its largest singular value, where the rank was chosen by that; in the
+            JSON report of such layers alone.
         noise: what of the difference is storage rounding, and what of the real change the file keeps; None where that
             was not measured.
     """
@@ -261,6 +264,7 @@ class LayerResult:
     grown_energy: float = 0.0
     rounded: str = ""
     below_normal: float = 0.0
+    noise_cut: float | None = None
     noise: NoiseFigures | None = None
 
 

@@ -19,7 +19,11 @@ from pydantic import (
     model_serializer,
 )
 
-LoraType = Literal["standard", "full", "adaptive_ratio", "adaptive_quantile", "adaptive_energy", "adaptive_fro"]
+LoraType = Literal[
+    "standard", "full", "adaptive_ratio", "adaptive_quantile", "adaptive_energy", "adaptive_fro", "adaptive_noise"
+]
+NO_PARAMETER: tuple[LoraType, ...] = ("standard", "full", "adaptive_noise")
+"""Types that the adaptive value has no meaning for."""
 Algorithm = Literal["svd_linalg", "svd_lowrank"]
 OutputDtype = Literal["fp16", "bf16", "fp32", "fp8_e4m3"]
 RoundOriginal = Literal["auto", "on", "off"]
@@ -100,6 +104,7 @@ class ExtractionSettings(BaseModel):
                 "adaptive_quantile": "Adaptive, quantile",
                 "adaptive_energy": "Adaptive, energy",
                 "adaptive_fro": "Adaptive, Frobenius",
+                "adaptive_noise": "Adaptive, above rounding noise",
             }
         },
     )
@@ -118,7 +123,7 @@ class ExtractionSettings(BaseModel):
         le=1.0,
         title="Adaptive value",
         description="The adaptive rule's parameter. Recommended: ratio 0.02-0.3, quantile 0.1-0.9, "
-        "energy 0.8-0.99, Frobenius 0.8-0.99.",
+        "energy 0.8-0.99, Frobenius 0.8-0.99; adaptive_noise has none.",
         json_schema_extra={"step": 0.01},
     )
     algorithm: Algorithm = Field(

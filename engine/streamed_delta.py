@@ -30,9 +30,10 @@ from engine.decompose.delta import (
     subtract_in_cache,
     total_of_rows,
 )
+from engine.decompose.drawn_noise import noise_cut
 from engine.decompose.noise_model import NoiseModel, model_noise
 from engine.decompose.pieces import Pieces
-from engine.decompose.rounding_noise import Grids, RoundingMeter, RoundingSums
+from engine.decompose.rounding_noise import Grids, RoundingMeter, RoundingSums, ulp_of
 from engine.decompose.workspace import CHUNK_BYTES
 from engine.devices.buffer_pool import HostBuffer
 from engine.devices.memory_rules import PART_VALUES
@@ -51,6 +52,7 @@ class MeasuredDelta:
     original_energy: float
     grown_energy: float = 0.0
     noise: NoiseModel | None = None
+    noise_cut: float | None = None
 
 
 def meter_of(weight: PairedWeight, shape: tuple[int, int]) -> RoundingMeter:
@@ -136,6 +138,26 @@ class UnreadPair(Pieces):
             EngineError: see `Checkpoint.read_into`.
         """
         return self._read(0, rows, columns), self._read(1, rows, columns)
+
+    def noise_cut(self, seed: int, *, hold: bool) -> float:
+        """The largest singular value that rounding alone may give the delta, see `engine.decompose.drawn_noise`.
+
+        Args:
+            seed: of the layer.
+            hold: there is memory for the noise, so that the sides are read once for it; else in every round.
+
+        Raises:
+            EngineError: see `Checkpoint.read_into`.
+        """
+        columns = 0, self._common[1]
+
+        def steps(start: int, stop: int) -> torch.Tensor:
+            tuned = self.sides((start, stop), columns)[0]
+            own = self.steps((start, stop), columns)[0]
+            return ulp_of(tuned) if own is None else own.reshape(tuned.shape)
+
+        both = grid_of(self._weight.finetuned, self._weight.original, self._weight.rounding) == Grids.BOTH.value
+        return noise_cut(self._common, steps, seed=seed, both=both, hold=hold)
 
     def only_rounded(self) -> bool:
         """Whether the sides differ by rounding alone and none is rounded before they are subtracted.

@@ -24,6 +24,7 @@ from app.text.headline import (
     coverage_warning,
     kept_clause,
     kept_sentence,
+    rounding_text,
     uncompared_sentences,
     unrelated_warning,
 )
@@ -420,13 +421,15 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
         console.line(f"{memory}.")
     if result.layers_reused:
         console.line(f"{result.layers_reused} of {counted(result.layers_looked_at, 'layer')} came from earlier runs.")
+    if output.noise is not None and output.noise.all_noise:
+        console.warning(rounding_text(output.noise))
+    elif not several:
+        console.line(real_change_text(output.noise))
     unrelated, compared = unrelated_warning(result.large_changes), compared_title(output.coverage)
     if unrelated:
         console.alarm(unrelated)
     if compared:
         console.warning(compared)
-    if not several:
-        console.line(real_change_text(output.noise))
     if output.strength != 1.0:
         console.line(f"Written at strength {output.strength:g}; shares are those of the change itself.")
     if several:

@@ -28,6 +28,11 @@ MEANINGS: dict[tuple[str, str], str] = {
     ("lora_type", "adaptive_fro"): marked(
         "choices", "Each layer gets the smallest rank that keeps this part of the norm of its change."
     ),
+    ("lora_type", "adaptive_noise"): marked(
+        "choices",
+        "Each layer keeps the singular values that are larger than rounding alone could make them. There is no value "
+        "to choose.",
+    ),
     ("algorithm", "svd_linalg"): marked("choices", "The best possible answer at the rank, to working precision."),
     ("algorithm", "svd_lowrank"): marked("choices", "Faster and approximate; the iterations bound its error."),
     ("output_dtype", "fp16"): marked("choices", "Two bytes a number. Suits nearly everything."),

@@ -12,11 +12,13 @@ from dataclasses import asdict
 from app.text.notices import counted, format_share, notice_text
 from app.text.translation import plural, translator, whole
 from engine.events import Notice, NoticeCode
-from engine.results import ENOUGH_COMPARED, Coverage, LargeChange
+from engine.results import ENOUGH_COMPARED, Coverage, LargeChange, NoiseFigures
 
 CONTEXT = "headline"
 _tr = translator("headline")
 _BLOCKS_NAMED = 3
+NOISE_MATTERS = 0.02
+"""From this share of rounding in a difference on it is spoken of."""
 
 
 def kept_clause(mean: float, coverage: Coverage) -> str:
@@ -50,6 +52,34 @@ def kept_sentence(mean: float, worst: float, coverage: Coverage) -> str:
     if not coverage.complete:
         return clause
     return _tr("{clause}, {worst} in the weakest layer").format(clause=clause, worst=format_share(worst))
+
+
+def rounding_text(noise: NoiseFigures | None, *, doubtful: bool = False) -> str:
+    """What of a difference is rounding and what of the rest is kept, as sentences; empty where it is little or unknown.
+
+    Args:
+        noise: of a file; None where it was not measured.
+        doubtful: the ends of the interval lead to different judgements.
+    """
+    if noise is None or noise.noise_share < NOISE_MATTERS:
+        return ""
+    if noise.all_noise or noise.real_energy_interval is None:
+        return _tr(
+            "The two models differ by no more than rounding to the stored precision does by itself, so there is "
+            "nothing else to extract. If the fine-tuned model exists in higher precision, use that."
+        )
+    low, high = (format_share(min(1.0, max(0.0, end))) for end in noise.real_energy_interval)
+    text = _tr("{noise} of the difference is rounding; of the real change the LoRA keeps {low} to {high}.")
+    if low == high:
+        text = _tr("{noise} of the difference is rounding; of the real change the LoRA keeps {low}.")
+    elif doubtful:
+        text = _tr(
+            "{noise} of the difference is rounding; of the real change the LoRA keeps {low} to {high}: it is judged "
+            "by the lower figure."
+        )
+    return text.format(
+        noise=format_share(noise.noise_share), low=low.removesuffix(" %") if low != high else low, high=high
+    )
 
 
 def kept_so_far(mean: float, coverage: Coverage) -> str:

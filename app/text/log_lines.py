@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum
 
-from app.text.headline import absent_sentences, coverage_warning, kept_sentence
+from app.text.headline import absent_sentences, coverage_warning, kept_sentence, rounding_text
 from app.text.memory import batch_size_text, blocks_kept_text, offloaded_text, out_of_memory_text
-from app.text.noise import real_clause
 from app.text.notices import (
     counted,
     finishing_text,
@@ -130,11 +129,12 @@ def result_lines(result: ExtractionResult) -> Iterator[Line]:
     for output in result.outputs:
         yield Level.INFO, _tr("Wrote {path} ({size})").format(path=output.path, size=format_bytes(output.size_bytes))
         text = _tr("It {kept}; {time}")
-        mean, coverage = output.mean_energy_retained, output.coverage
-        kept = real_clause(mean, output.noise, coverage)
-        kept = kept or kept_sentence(mean, output.worst_energy_retained, coverage)
+        kept = kept_sentence(output.mean_energy_retained, output.worst_energy_retained, output.coverage)
         level = Level.INFO if output.coverage.enough else Level.WARNING
         yield level, text.format(kept=kept, time=format_seconds(result.seconds))
+        rounding = rounding_text(output.noise)
+        if rounding:
+            yield Level.WARNING if output.noise and output.noise.all_noise else Level.INFO, rounding
     if result.layers_reused:
         text = _tr("{kept} of {layers} came from earlier runs")
         yield Level.INFO, text.format(kept=result.layers_reused, layers=counted(result.layers_looked_at, "layer"))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from app.text.headline import NOISE_MATTERS
 from app.text.notices import format_share
 from app.text.real_change import assumption
 from app.text.translation import decimal, translator
 from engine.results import Coverage, NoiseFigures
 
 _tr = translator("noise")
-
-SEEN = 0.005
-"""Below this share of rounding the real change kept and the share of the stored difference read the same."""
 
 
 def measured_noise(noise: NoiseFigures | None) -> str:
@@ -52,7 +50,7 @@ def real_clause(mean: float, noise: NoiseFigures | None, coverage: Coverage) -> 
         noise: of the file.
         coverage: of how much of the models the shares speak.
     """
-    if noise is None or not coverage.complete or noise.noise_share < SEEN:
+    if noise is None or not coverage.complete or noise.noise_share < NOISE_MATTERS:
         return ""
     if noise.all_noise or noise.real_energy_retained is None:
         text = _tr("keeps {plain} of the stored difference, in which nothing can be told from rounding")
@@ -73,7 +71,7 @@ def real_sentence(mean: float, noise: NoiseFigures | None, coverage: Coverage) -
 
 def layer_words(noise: NoiseFigures | None) -> str:
     """A layer's figures in few words, where rounding is a part of its difference to speak of; else empty."""
-    if noise is None or noise.noise_share < SEEN:
+    if noise is None or noise.noise_share < NOISE_MATTERS:
         return ""
     if noise.all_noise or noise.real_energy_retained is None:
         return _tr("all noise")

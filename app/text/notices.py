@@ -37,6 +37,7 @@ REASONS: dict[LeaveOutReason, str] = {
     LeaveOutReason.GROWN_PART: marked("messages", "a part that the original does not have"),
     LeaveOutReason.OTHER_MODEL: marked("messages", "belongs to another model in the same file"),
     LeaveOutReason.NOT_LOADED: marked("messages", "the program that it is for does not load it"),
+    LeaveOutReason.ONLY_NOISE: marked("messages", "nothing in it stands out of rounding noise"),
 }
 
 UNCHANGED_BUT_ROUNDED = marked("messages", "the same in both models but for rounding to {form}")

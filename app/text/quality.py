@@ -7,18 +7,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.text.headline import capital_clause, compared_title, unrelated_reason
+from app.text.headline import capital_clause, compared_title, rounding_text, unrelated_reason
 from app.text.notices import counted, format_bytes, format_share
 from app.text.pair import UNRELATED
 from app.text.translation import plural, translate, translator, whole
 from engine.analysis.exploration import Answer, Exploration, Span
-from engine.analysis.quality import SHORT, Level, Quality, Step
+from engine.analysis.quality import SHORT, Level, Quality, Step, layer_share
 from engine.results import LayerResult
 
 _tr = translator("quality_words")
 
 NAMED = 3
 NOT_ALL = 0.99999
+RECOVERED = {
+    Level.NEARLY_ALL: (99, 100),
+    Level.MOST: (96, 100),
+    Level.MUCH: (85, 99),
+    Level.PART: (52, 96),
+    Level.LITTLE: (13, 91),
+}
+"""Percent of a task recovered at each level, least and most, in `docs/benchmarks.md`."""
 ALIKE, ALIKE_BYTES = 0.01, 1000  # files whose sizes differ by less are as large as each other
 
 
@@ -50,11 +58,13 @@ def headline(quality: Quality) -> str:
         return translate("messages", UNRELATED)
     if not quality.coverage.enough:
         return compared_title(quality.coverage)
+    if quality.all_noise:
+        return _tr("Nothing here can be told from rounding")
     return {
         Level.NEARLY_ALL: _tr("Keeps nearly all of the change"),
         Level.MOST: _tr("Keeps most of the change"),
-        Level.MUCH: _tr("Keeps much of the change, not all"),
-        Level.PART: _tr("A part of the change is missing"),
+        Level.MUCH: _tr("Keeps much of the change, often enough: try it"),
+        Level.PART: _tr("A part of the change is missing, perhaps too much"),
         Level.LITTLE: _tr("Keeps less than half of the change"),
     }[quality.level]
 
@@ -67,14 +77,26 @@ def explanation() -> str:
     )
 
 
+def experience(quality: Quality) -> str:
+    """What trained models recovered of their task with a LoRA of this level; empty where the level says nothing."""
+    if quality.all_noise or not quality.speaks:
+        return ""
+    least, most = RECOVERED[quality.level]
+    text = _tr(
+        "Small models that were trained to find out recovered {least} to {most} % of what the fine-tune had learned "
+        "with LoRAs that keep as much."
+    )
+    return text.format(least=least, most=most)
+
+
 def weakest_line(quality: Quality) -> Line | None:
     """Which layers fell short; None where there is none to speak of."""
-    if quality.weakest is None:
+    if quality.weakest is None or quality.all_noise:
         return None
     if not quality.short:
         text = _tr("Even the weakest layer keeps {share}: {layer}.")
         return Line(
-            text.format(share=share_text(quality.weakest.energy_retained), layer="{0}"), (_layer_link(quality.weakest),)
+            text.format(share=share_text(layer_share(quality.weakest)), layer="{0}"), (_layer_link(quality.weakest),)
         )
     named = quality.short[:NAMED]
     more = len(quality.short) - len(named)
@@ -88,7 +110,7 @@ def weakest_line(quality: Quality) -> Line | None:
     words = text.format(
         count=counted(len(quality.short), "layer"),
         share=f"{SHORT * 100:.0f} %",
-        least=share_text(quality.short[0].energy_retained),
+        least=share_text(layer_share(quality.short[0])),
         layers=places,
         more=whole(more),
     )
@@ -138,6 +160,7 @@ def remarks(quality: Quality) -> tuple[str, ...]:
         (quality.unchanged, _unchanged(quality.rounded), quality.unchanged),
         (quality.unclamped, _not_clamped(quality.unclamped), quality.unclamped),
         (quality.wider, _tr("{layers} in fp32 to keep precision"), quality.wider),
+        (quality.noise is None, _tr("rounding not measured"), 0),
     )
     values = {"share": share_text(quality.left_out_share), "rounded": whole(quality.rounded)}
     return tuple(text.format(layers=counted(count, "layer"), **values) for shown, text, count in found if shown)
@@ -147,7 +170,15 @@ def of_what(quality: Quality) -> str:
     """What speaks against the share, or what it does not speak of; empty where there is neither."""
     unrelated = unrelated_reason(quality.large_changes) if quality.large_changes.unrelated else ""
     compared = "" if quality.coverage.complete else capital_clause(quality.mean, quality.coverage)
-    return " ".join(text for text in (unrelated, compared) if text)
+    return " ".join(text for text in (unrelated, compared, _rounding(quality)) if text)
+
+
+def _rounding(quality: Quality) -> str:
+    """What of the difference is rounding; that the figures leave a doubt where their ends have levels of their own."""
+    if quality.noise is None:
+        return ""
+    ends = {Level.of(max(end, quality.mean)) for end in quality.noise.real_energy_interval or ()}
+    return rounding_text(quality.noise, doubtful=len(ends) > 1)
 
 
 def _unchanged(rounded: int) -> str:

@@ -1,9 +1,11 @@
-"""Three small models that are really trained here and then fine-tuned on another task, every weight of them.
+"""Small models that are really trained here and then fine-tuned on another task, every weight of them.
 
 A byte-level language model (English prose, then Python sources), a convolutional classifier of digits (upright, then
-turned, inverted and noisy), and a convolutional denoiser (smooth blobs, then hard-edged figures). The prose is Python's
-own ``pydoc_data.topics``, the sources are modules of its standard library: both come with the interpreter, so figures
-of the language model differ a little between versions of Python. The digits are scikit-learn's.
+turned, inverted and noisy), and a convolutional denoiser (smooth blobs, then hard-edged figures); for
+`benchmarks.good_enough` also a classifier of text (eight modules, then eight others) and the language model with a
+change so small that storage in bfloat16 rounds much of it away. The prose is Python's own ``pydoc_data.topics``, the
+sources are modules of its standard library: both come with the interpreter, so figures of the models of text differ a
+little between versions of Python. The digits are scikit-learn's.
 """
 
 from __future__ import annotations
@@ -21,6 +23,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _SOURCES = ("argparse", "asyncio.base_events", "datetime", "decimal", "doctest", "inspect", "logging", "tarfile")
+_TOLD_APART = (
+    ("argparse", "asyncio.base_events", "datetime", "decimal", "doctest", "inspect", "logging", "tarfile"),
+    ("ast", "difflib", "locale", "mailbox", "pdb", "pickletools", "subprocess", "typing"),
+)
 _CONTEXT = 48
 _HELD_OUT = 0.1
 
@@ -134,6 +140,12 @@ class _ByteModel(nn.Module):
         return out
 
 
+def _text_of(module: str) -> Tensor:
+    """The bytes of a module's source, int64."""
+    source = Path(str(importlib.import_module(module).__file__)).read_bytes()
+    return torch.frombuffer(bytearray(source), dtype=torch.uint8).long()
+
+
 class LanguageModel(Task):
     """Predicts the next byte; the loss is the cross-entropy per byte."""
 
@@ -141,10 +153,7 @@ class LanguageModel(Task):
     steps, rates = (900, 350), (3e-3, 1e-3)
 
     def __init__(self) -> None:
-        prose = Path(str(importlib.import_module("pydoc_data.topics").__file__)).read_bytes()
-        files = [Path(str(importlib.import_module(name).__file__)) for name in _SOURCES]
-        sources = b"".join((path.parent / "__init__.py" if path.is_dir() else path).read_bytes() for path in files)
-        self._texts = [torch.frombuffer(bytearray(text), dtype=torch.uint8).long() for text in (prose, sources)]
+        self._texts = [_text_of("pydoc_data.topics"), torch.cat([_text_of(name) for name in _SOURCES])]
 
     def model(self) -> nn.Module:
         """A transformer of four blocks, 128 wide."""
@@ -165,6 +174,88 @@ class LanguageModel(Task):
     def _loss(self, model: nn.Module, text: Tensor, starts: Tensor) -> Tensor:
         pieces = text[starts[:, None] + torch.arange(_CONTEXT + 1)]
         return functional.cross_entropy(model(pieces[:, :-1]).flatten(0, 1), pieces[:, 1:].flatten())
+
+
+class SmallChange(LanguageModel):
+    """The language model, stored in bfloat16, fine-tuned so carefully that much of the change is lost to rounding.
+
+    The fine-tuning starts from the original as stored, in float32, and is rounded once.
+    """
+
+    title = "small change"
+    steps, rates = (900, 200), (3e-3, 1e-5)
+
+    def write_pair(self, folder: Path, seed: int) -> tuple[Path, Path]:
+        """See `Task.write_pair`: bfloat16 files, and `unrounded` beside them; the original is the language model's."""
+        whole = LanguageModel()
+        trained = whole.paths(folder, seed)[1]
+        if not trained.exists():
+            whole.write_pair(folder, seed)
+        finetuned, original = self.paths(folder, seed)
+        stored = {name: weight.bfloat16() for name, weight in load_file(trained).items()}
+        model = self.model()
+        model.load_state_dict({name: weight.float() for name, weight in stored.items()})
+        change = self._fit(model, torch.Generator().manual_seed(1000 * seed + 1), second=True).state_dict()
+        save_file(change, self.unrounded(folder, seed))
+        save_file(stored, original)
+        save_file({name: weight.bfloat16() for name, weight in change.items()}, finetuned)
+        return finetuned, original
+
+    def unrounded(self, folder: Path, seed: int) -> Path:
+        """Where the fine-tuned model stands as it was before it was rounded, float32."""
+        return self.paths(folder, seed)[0].with_name(f"small-change-{seed}-unrounded.safetensors")
+
+
+class _Reader(_ByteModel):
+    """The transformer with a verdict on the whole text in the place of the next byte."""
+
+    def __init__(self) -> None:
+        super().__init__(depth=3)
+        self.head = nn.Linear(128, len(_TOLD_APART[0]), bias=False)
+
+    def forward(self, text: Tensor) -> Tensor:
+        x = self.embed(text) + self.position
+        for block in self.blocks:
+            x = block(x)
+        out: Tensor = self.head(self.norm(x.mean(1)))
+        return out
+
+
+class TextClassifier(Task):
+    """Tells which of eight Python modules 48 bytes are from; the loss is the cross-entropy."""
+
+    title = "text classifier"
+    steps, rates = (700, 300), (2e-3, 1e-3)
+
+    def __init__(self) -> None:
+        self._texts = [[_text_of(name) for name in names] for names in _TOLD_APART]
+
+    def model(self) -> nn.Module:
+        """A transformer of three blocks, 128 wide."""
+        return _Reader()
+
+    def batch_loss(self, model: nn.Module, generator: torch.Generator, *, second: bool) -> Tensor:
+        """See `Task.batch_loss`: four pieces of each module."""
+        pieces = [
+            self._pieces(text, torch.randint(int(len(text) * (1 - _HELD_OUT)) - _CONTEXT, (4,), generator=generator))
+            for text in self._texts[second]
+        ]
+        return self._loss(model, pieces)
+
+    def held_out_loss(self, model: nn.Module) -> float:
+        """See `Task.held_out_loss`: 96 pieces of each module."""
+        pieces = [
+            self._pieces(text, torch.linspace(len(text) * (1 - _HELD_OUT), len(text) - _CONTEXT - 1, 96).long())
+            for text in self._texts[True]
+        ]
+        return float(self._loss(model, pieces))
+
+    def _pieces(self, text: Tensor, starts: Tensor) -> Tensor:
+        return text[starts[:, None] + torch.arange(_CONTEXT)]
+
+    def _loss(self, model: nn.Module, pieces: list[Tensor]) -> Tensor:
+        labels = torch.arange(len(pieces)).repeat_interleave(len(pieces[0]))
+        return functional.cross_entropy(model(torch.cat(pieces)), labels)
 
 
 class Classifier(Task):

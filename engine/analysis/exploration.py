@@ -20,7 +20,7 @@ from engine.decompose.method import LayerMethod
 from engine.decompose.rank_rules import RankPolicy
 from engine.planning.costs import matrix_shape
 from engine.results import Coverage, ExtractionResult, LayerResult
-from engine.settings import ExtractionSettings
+from engine.settings import NO_PARAMETER, ExtractionSettings
 
 LARGEST_RANK = 4096
 _ALPHA_BYTES = 4
@@ -255,7 +255,7 @@ class Exploration:
 
 def _same_rule(one: RankPolicy, other: RankPolicy) -> bool:
     same = (one.lora_type, one.rank) == (other.lora_type, other.rank)
-    return same and (one.lora_type == "standard" or one.adaptive_param == other.adaptive_param)
+    return same and (one.lora_type in NO_PARAMETER or one.adaptive_param == other.adaptive_param)
 
 
 def _widest(

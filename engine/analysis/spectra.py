@@ -38,6 +38,7 @@ class KnownSpectra:
         self.short, self._long = ints(map(min, shapes)), ints(map(max, shapes))
         self.known = ints(len(row.singular_values) for row in rows)
         self.energy = floats(row.delta_energy for row in rows)
+        self._cuts = floats(row.noise_cut or 0.0 for row in rows)
         # Layer after layer in one array, with one entry more than there are values.
         self._start = np.concatenate([[0], np.cumsum(self.known + 1)]).astype(np.int64)[:-1]
         self._values = np.concatenate([np.zeros(0), *((*row.singular_values, 0.0) for row in rows)])
@@ -87,6 +88,8 @@ class KnownSpectra:
         p = policy.adaptive_param
         if policy.lora_type == "standard":
             return cap, cap, cap
+        if policy.lora_type == "adaptive_noise":
+            return self._above(self._cuts)
         if policy.lora_type == "adaptive_ratio":
             return self._wanted_ratio(p)
         if p >= 1.0:
@@ -106,7 +109,10 @@ class KnownSpectra:
 
     def _wanted_ratio(self, p: float) -> tuple[Ints, Ints, Ints]:
         """The unknown values above the limit are as few as the last one known, or as many as the energy allows."""
-        limit = (self._long * FLOAT32_EPSILON if p == 0.0 else p) * self._values[self._start]
+        return self._above((self._long * FLOAT32_EPSILON if p == 0.0 else p) * self._values[self._start])
+
+    def _above(self, limit: Floats) -> tuple[Ints, Ints, Ints]:
+        """How many values of each layer are larger than a limit of its own."""
         counted = self._leading(lambda at: self._values[self._start + at] > limit)
         with np.errstate(divide="ignore", invalid="ignore"):
             fewest = np.ceil((self._rest - self._tail * limit**2) / (self._last**2 - limit**2) - _ROUNDING)

@@ -28,6 +28,7 @@ class Delta:
         original_energy: the original's.
         grown_energy: squared norm of what the fine-tuned side has beyond the shape of the original, against zero.
         noise: what of it is rounding; None where that was not measured.
+        noise_cut: the largest singular value that rounding alone may give it; None where no noise was drawn.
     """
 
     values: torch.Tensor
@@ -35,6 +36,7 @@ class Delta:
     original_energy: float
     grown_energy: float = 0.0
     noise: NoiseModel | None = None
+    noise_cut: float | None = None
 
 
 def subtract(tuned: torch.Tensor, base: torch.Tensor, memory: HostBuffer | None = None) -> Delta:

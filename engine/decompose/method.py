@@ -119,7 +119,11 @@ class LayerMethod:
     def of(cls, settings: ExtractionSettings) -> LayerMethod:
         """The method that the settings name."""
         return cls(
-            policy=RankPolicy(settings.lora_type, settings.rank, settings.adaptive_param),
+            policy=RankPolicy(
+                settings.lora_type,
+                settings.rank,
+                0.0 if settings.lora_type == "adaptive_noise" else settings.adaptive_param,
+            ),
             algorithm=settings.algorithm,
             iterations=settings.lowrank_iters if settings.algorithm == "svd_lowrank" else 0,
             seed=settings.seed,
@@ -163,6 +167,11 @@ class LayerMethod:
         limit = rule.limit(name, self.policy.rank)
         cut = limit < rank
         return min(limit, rank), capped or (cut and self.policy.lora_type != "standard")
+
+    @property
+    def draws_noise(self) -> bool:
+        """Whether each layer's rank depends on rounding noise drawn for it."""
+        return self.policy.lora_type == "adaptive_noise"
 
     def layer_seed(self, name: str) -> int:
         """The seed of one layer."""

@@ -20,6 +20,7 @@ import torch
 from engine.decompose.rounding_noise import Grids, RoundingSums
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 _FINE = 8  # points of the tables in an octave
 _LOW, _HIGH = -10, 8  # octaves of a change's scale in steps that the tables cover
@@ -28,6 +29,7 @@ _CELLS = len(_EDGES) + 1
 _TOPS = np.array([0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
 _FOLLOWS = (0.0, 0.5, 1.0)  # how far a change's scale follows the size of its number
 _FIRST, _THEN = 12, 60  # rounds of the expectation maximisation, to choose and to settle
+_PACE = 1.8  # beyond 1 it settles faster; it goes on uphill up to about 2
 _FEW_UNCHANGED = 0.01  # below this share errors are as good as uniform
 _CLASSES = 8  # octaves by which the scales of rows and columns are told apart
 
@@ -172,13 +174,14 @@ class _Counts:
     def __init__(self, sums: RoundingSums, steps: Floats) -> None:
         exact = np.log2(np.maximum(steps, 1e-300))
         octaves = np.rint(exact).astype(np.int64)
-        _, exponents, number = np.unique(octaves, return_inverse=True, return_counts=True)
+        _, exponents = _numbered(octaves)
+        number = np.bincount(exponents)
         self._present = np.bincount(exponents, exact) / number  # steps with scales are no powers of 2
         cells = np.searchsorted(_EDGES, np.abs(np.rint(sums.changes / np.maximum(steps, 1e-300))))
         place, wide = exponents * _CELLS + cells, len(self._present) * _CELLS
         by_steps, by_changes = _orders(sums, np.square(steps)), _orders(sums, np.square(sums.changes, dtype=np.float64))
-        classes, self._classes = np.unique(by_steps * _CLASSES + by_changes, return_inverse=True)
-        self._coarse = np.unique(classes // _CLASSES, return_inverse=True)[1]
+        classes, self._classes = _numbered(by_steps * _CLASSES + by_changes)
+        self._coarse = _numbered(classes // _CLASSES)[1]
         self._place = self._classes * wide + place
         self._counts = np.bincount(self._place, minlength=len(classes) * wide).astype(np.float64)
         self._counts = self._counts.reshape(len(classes), len(self._present), _CELLS)
@@ -255,18 +258,28 @@ class _Counts:
         if weights is None:
             weights = np.full((len(counts), table.shape[1]), 1.0 / table.shape[1])
         for _ in range(rounds):
-            weights = weights * ((counts / np.maximum(weights @ turned, 1e-300)) @ table) / number
+            weights = weights * np.power((counts / np.maximum(weights @ turned, 1e-300)) @ table / number, _PACE)
+            weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-300)
         likelihood = float((counts * np.log(np.maximum(weights @ turned, 1e-300))).sum())
         return likelihood, follows, weights
 
 
-def _orders(sums: RoundingSums, energies: Floats) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _numbered(keys: Integers) -> tuple[Integers, Integers]:
+    """The different keys in their order, and the place of each key among them; without sorting, as they lie close."""
+    lowest = int(keys.min())
+    found = np.flatnonzero(np.bincount(keys - lowest))
+    places = np.zeros(int(found[-1]) + 1, np.int64)
+    places[found] = np.arange(len(found))
+    return found + lowest, places[keys - lowest]
+
+
+def _orders(sums: RoundingSums, energies: Floats) -> Integers:
     """The order of each number by what its row and its column have of some energy, in octaves from the largest down."""
     rows, columns = _spread(sums, energies)
     own_rows, own_columns = sums.places
     scale = np.maximum(rows[own_rows] * columns[own_columns], 2.0 ** (-4 * _CLASSES))
     octaves = np.rint(0.5 * np.log2(scale)).astype(np.int64)
-    found: np.ndarray[Any, np.dtype[np.int64]] = np.minimum(octaves.max() - octaves, _CLASSES - 1)
+    found: Integers = np.minimum(octaves.max() - octaves, _CLASSES - 1)
     return found
 
 

@@ -42,7 +42,8 @@ def svd_of_pieces(
         exponent = moderate_exponent(total)
         factor = math.ldexp(1.0, exponent)
         scaled = ScaledPieces(pieces, math.ldexp(1.0, -exponent))
-        found = svd_of_pieces(scaled, policy, sum(energy(piece) for _, piece in scaled), reserve=reserve)
+        total = sum(energy(piece) for _, piece in scaled)
+        found = svd_of_pieces(scaled, policy.scaled(math.ldexp(1.0, -exponent)), total, reserve=reserve)
         return replace(
             found,
             s=found.s * factor,

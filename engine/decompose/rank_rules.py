@@ -7,7 +7,7 @@ over the whole spectrum of what the rule adds up. A result of k + 1 means "more 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,11 +48,20 @@ def fro_rank(s: Values, p: float, total: float) -> int:
 
 @dataclass(frozen=True)
 class RankPolicy:
-    """Which rule decides a layer's rank, its parameter, and the cap."""
+    """Which rule decides a layer's rank, its parameter, and the cap.
+
+    Attributes:
+        lora_type: the rule.
+        rank: the cap.
+        adaptive_param: the rule's parameter.
+        noise_cut: what rounding alone may give the largest singular value of this layer, see
+            `engine.decompose.drawn_noise`; of ``adaptive_noise`` alone.
+    """
 
     lora_type: LoraType
     rank: int
     adaptive_param: float
+    noise_cut: float = 0.0
 
     def cap(self, shape: tuple[int, int]) -> int:
         """The largest rank a layer of this shape (out, in) may get."""
@@ -76,6 +85,8 @@ class RankPolicy:
         if self.needs_all_values:
             doubtful = int(np.count_nonzero(s < 100.0 * noise * s[0]))
             return bool(doubtful * noise * s[0] > _SUM_TOLERANCE * self.adaptive_param * float(s.sum()))
+        if self.lora_type == "adaptive_noise":
+            return bool(self.noise_cut < 100.0 * noise * s[0])
         return self.lora_type == "adaptive_ratio" and 0.0 < self.adaptive_param < 100.0 * noise
 
     def decided(self, low: Values, missing: Values, shape: tuple[int, int], *, energy: float, rest: float) -> bool:
@@ -89,6 +100,8 @@ class RankPolicy:
             rest: square of the largest value that is not among them.
         """
         p, cap = self.adaptive_param, self.cap(shape)
+        if self.lora_type == "adaptive_noise":
+            return self._decided_at(self.noise_cut, low, missing, rest, cap)
         if self.lora_type not in ("adaptive_ratio", "adaptive_energy", "adaptive_fro") or p >= 1.0:
             return True
         with np.errstate(over="ignore"):
@@ -105,6 +118,24 @@ class RankPolicy:
             return True
         wanted = self.energy_wanted(energy)
         return rank <= len(low) and float(missing[:rank].sum()) <= _SUM_TOLERANCE * wanted
+
+    @staticmethod
+    def _decided_at(cut: float, low: Values, missing: Values, rest: float, cap: int) -> bool:
+        """Whether as many values surely lie above a cut as may do so, or as many as are kept at most."""
+        with np.errstate(over="ignore"):
+            high = np.sqrt(low * low + missing)
+        unseen = len(low) + 1 if math.sqrt(max(rest, 0.0)) > cut else 0
+        most = max(int(np.count_nonzero(high * (1.0 - _VALUE_TOLERANCE) > cut)), unseen)
+        least = int(np.count_nonzero(low * (1.0 + _VALUE_TOLERANCE) > cut))
+        return least >= most or least >= cap
+
+    def scaled(self, factor: float) -> RankPolicy:
+        """The rule for the same matrix times a number."""
+        return self if self.noise_cut == 0.0 else replace(self, noise_cut=self.noise_cut * factor)
+
+    def only_noise(self, s: Values) -> bool:
+        """Whether the rule finds nothing in a layer with these values, not even the one that `choose` keeps."""
+        return self.lora_type == "adaptive_noise" and not bool(s[0] > self.noise_cut)
 
     def energy_wanted(self, total: float) -> float:
         """How much of the squared norm `total` the rule wants kept; nothing where it does not add up energies."""
@@ -128,6 +159,8 @@ class RankPolicy:
         p = self.adaptive_param
         if self.lora_type == "adaptive_ratio":
             return numerical_rank(s, shape) if p == 0.0 else ratio_rank(s, p)
+        if self.lora_type == "adaptive_noise":
+            return int(np.count_nonzero(s > self.noise_cut))
         if self.lora_type not in ("adaptive_quantile", "adaptive_energy", "adaptive_fro"):
             return self.cap(shape)
         if p >= 1.0:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -75,7 +76,7 @@ class RoundingSums:
     steps: np.ndarray[Any, np.dtype[np.float32]]
     changes: np.ndarray[Any, np.dtype[np.float32]]
 
-    @property
+    @cached_property
     def places(self) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]:
         """The rows and the columns where the numbers of the sample stand, (n,) each."""
         found = np.divmod(np.arange(len(self.steps), dtype=np.int64) * self.stride, max(1, self.shape[1]))

@@ -65,7 +65,9 @@ def truncated_svd(
     scaled, exponent = _moderate(delta, total)
     total = energy(scaled) if exponent else total
     wide = scaled.T if scaled.shape[0] > scaled.shape[1] else scaled
-    found = _solve(wide, policy, algorithm, iterations, seed, total, smaller, reserve)
+    found = _solve(
+        wide, policy.scaled(math.ldexp(1.0, -exponent)), algorithm, iterations, seed, total, smaller, reserve
+    )
     u, vh = (found.vh.T, found.u.T) if wide is not scaled else (found.u, found.vh)
     factor = math.ldexp(1.0, exponent)
     return replace(

@@ -17,6 +17,21 @@ _LAPACK_SQUARES = 4  # the Gram matrix, which the eigenvectors take the place of
 _MUCH_LONGER, _SHORT = 16, 1024  # sides' ratio from which, and short side up to which, the Gram matrix comes first
 _LARGE = 1 << 25  # values of such a matrix from which it is worked on in pieces
 _SMALL = 1 << 18  # bytes of everything that does not grow with the matrix
+CUT_BLOCK, CUT_ROUNDS = 16, 8  # columns at once and rounds in which the largest value of drawn noise is found
+CUT_VALUES = 1 << 18  # of noise that are drawn from one seed, or a whole row
+
+
+def cut_bytes(shape: tuple[int, int], *, hold: bool) -> int:
+    """Bytes that finding the largest value of drawn noise takes, without the parts of the sides that are read.
+
+    Args:
+        shape: rows and columns.
+        hold: the noise is held, not drawn again in every round.
+    """
+    rows, columns = shape
+    drawn = 4 * 4 * max(columns, min(CUT_VALUES, rows * columns))  # numbers, steps, errors and their product
+    space = 4 * 4 * (CUT_ROUNDS + 2) * CUT_BLOCK * columns  # two bases, and each put together
+    return (4 * rows * columns if hold else 0) + drawn + space + _SMALL
 
 
 def gram_first(shape: tuple[int, int]) -> bool:

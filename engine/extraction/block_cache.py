@@ -28,6 +28,7 @@ class Weights:
         way: see `engine.devices.memory_rules.Need`.
         buffers: lent host memory that the tensors lie in.
         rounding: how the sides were compared where there is a delta; it is of no use where they are compared otherwise.
+        cut_seed: of what the delta's `noise_cut` was drawn with; None where none was.
     """
 
     sides: tuple[EncodedWeight, EncodedWeight] | None = None
@@ -36,6 +37,7 @@ class Weights:
     way: Way = "whole"
     buffers: tuple[HostBuffer, ...] = ()
     rounding: Rounding | None = None
+    cut_seed: int | None = None
 
     def serve(self, rounding: Rounding | None) -> bool:
         """Whether the delta of a weight that is compared so can be had from this."""

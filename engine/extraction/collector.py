@@ -222,4 +222,9 @@ class OutputCollector:
 def _compared(outcome: LayerOutcome) -> bool:
     """Whether a layer was found sound: extracted, or so little changed that the common part is not worth it."""
     reason = None if outcome.left_out is None else outcome.left_out.reason
-    return reason in (None, LeaveOutReason.UNCHANGED, LeaveOutReason.BELOW_MIN_CHANGE)
+    return reason in (
+        None,
+        LeaveOutReason.UNCHANGED,
+        LeaveOutReason.BELOW_MIN_CHANGE,
+        LeaveOutReason.ONLY_NOISE,
+    )

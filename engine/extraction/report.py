@@ -199,6 +199,8 @@ def _row(row: LayerResult, method: LayerMethod) -> dict[str, Any]:
     entry |= noise_document(row.noise)
     if not row.grown_energy:
         del entry["grown_energy"]
+    if row.noise_cut is None:
+        del entry["noise_cut"]
     if row.stored_dtype != "F8_E4M3":
         del entry["below_normal"]
     entry["seconds"] = row.seconds.total

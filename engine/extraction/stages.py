@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -12,12 +13,14 @@ import torch
 
 from engine.checkpoints import Checkpoint
 from engine.checkpoints.rounded import compared
+from engine.checkpoints.rounding import grid_of
 from engine.checkpoints.steps import steps_of_sides
 from engine.checkpoints.tensors import EncodedWeight, read_encoded
 from engine.decompose.delta import Delta, subtract
+from engine.decompose.drawn_noise import noise_cut
 from engine.decompose.method import LayerMethod
 from engine.decompose.noise_model import model_noise
-from engine.decompose.rounding_noise import common_shape, measure_rounding
+from engine.decompose.rounding_noise import Grids, StepSource, common_shape, measure_rounding, ulp_of
 from engine.devices.buffer_pool import BufferPool, HostBuffer
 from engine.devices.device import Device
 from engine.devices.memory_rules import Way
@@ -156,8 +159,10 @@ class LayerStages:
             delta, difference = None, Weights()
         elif unread is not None and prefetched.weights.way == "pieces":
             delta, difference = unread.measured(), Weights()
+            if self._draws(task):
+                delta = replace(delta, noise_cut=unread.noise_cut(self._seed(task), hold=False))
         else:
-            delta, difference = self._subtract(task.weight, prefetched.weights, on_host=on_cpu or self._device.host)
+            delta, difference = self._subtract(task, prefetched.weights, on_host=on_cpu or self._device.host)
         if delta is None:
             outcome = only_rounded(task.weight, measured=task.measured)
         else:
@@ -175,14 +180,29 @@ class LayerStages:
             unread.free()
         return Worked(outcome, prefetched.weights, difference)
 
-    def _subtract(self, weight: PairedWeight, weights: Weights, *, on_host: bool) -> tuple[Delta | None, Weights]:
+    def _draws(self, task: Task) -> bool:
+        return self._method.draws_noise and not task.measured and self._method.stores_factors(task.weight.kind)
+
+    def _seed(self, task: Task) -> int:
+        return self._method.layer_seed(task.weight.name)
+
+    def _subtract(self, task: Task, weights: Weights, *, on_host: bool) -> tuple[Delta | None, Weights]:
         """The difference, and the form in which it could stay; none where the sides differ by rounding alone."""
+        weight, draws, seed = task.weight, self._draws(task), self._seed(task)
         if weights.delta is not None:
             self._device.adopt(weights.delta.values)
-            return weights.delta, weights
+            if not draws or weights.cut_seed == seed:
+                return weights.delta, weights
+            # The sides are no longer here: they are read again, for the noise alone.
+            sides = UnreadPair(self._checkpoints, weight, lambda count: None)
+            again = sides.noise_cut(seed, hold=False)
+            sides.free()
+            held = replace(weights, delta=replace(weights.delta, noise_cut=again), cut_seed=seed)
+            return held.delta, held
         if weights.unread is not None:
+            cut = weights.unread.noise_cut(seed, hold=True) if draws else None
             whole = self._buffers.acquire(4 * weights.unread.shape[0] * weights.unread.shape[1])
-            delta = weights.unread.filled(whole)
+            delta = replace(weights.unread.filled(whole), noise_cut=cut)
             return delta, Weights(delta=delta, buffers=(whole,), rounding=weight.rounding)
         assert weights.sides is not None
         for part in (*weights.sides[0].parts, *weights.sides[1].parts):
@@ -191,11 +211,15 @@ class LayerStages:
         if numbers is None:
             return None, Weights()
         tuned, base = numbers
+        steps = steps_of_sides(weights.sides, weight.rounding, numbers)
+        cut = _noise_cut(weight, tuned, base, steps[0], seed) if draws else None
         memory = self._buffers.acquire(4 * base.numel()) if on_host else None
         meter = meter_of(weight, common_shape(tuned, base))
-        rounding = measure_rounding(tuned, base, meter, steps_of_sides(weights.sides, weight.rounding, numbers))
-        delta = replace(subtract(tuned, base, memory), noise=model_noise(rounding))
-        return delta, Weights(delta=delta, buffers=(memory,) if memory else (), rounding=weight.rounding)
+        rounding = measure_rounding(tuned, base, meter, steps)
+        delta = replace(subtract(tuned, base, memory), noise=model_noise(rounding), noise_cut=cut)
+        buffers = (memory,) if memory else ()
+        cut_seed = seed if draws else None
+        return delta, Weights(delta=delta, buffers=buffers, rounding=weight.rounding, cut_seed=cut_seed)
 
     def _outside(self, outcome: LayerOutcome, difference: Weights) -> LayerOutcome:
         """The outcome on the host, with nothing in it that lies in memory which will be used again."""
@@ -223,6 +247,23 @@ class LayerStages:
         if part is not None:
             return self._checkpoints[0].file_of(part)
         return self._checkpoints[1].file_of(base.broken_part() or base.view.parts[0])
+
+
+def _noise_cut(
+    weight: PairedWeight, tuned: torch.Tensor, base: torch.Tensor, source: StepSource | None, seed: int
+) -> float:
+    """The largest singular value that rounding alone may give the difference of two sides that are held."""
+    width = math.prod(tuned.shape[1:])
+    inner = tuple(slice(0, size) for size in map(min, tuned.shape[1:], base.shape[1:]))
+
+    def steps(start: int, stop: int) -> torch.Tensor:
+        if source is None:
+            return ulp_of(tuned[(slice(start, stop), *inner)].reshape(stop - start, -1))
+        found = source.values(start * width, stop * width).view(stop - start, *tuned.shape[1:])
+        return found[(slice(None), *inner)].reshape(stop - start, -1)
+
+    both = grid_of(weight.finetuned, weight.original, weight.rounding) == Grids.BOTH.value
+    return noise_cut(common_shape(tuned, base), steps, seed=seed, both=both, hold=True)
 
 
 def _same_memory(one: torch.Tensor, other: torch.Tensor) -> bool:

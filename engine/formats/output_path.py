@@ -92,13 +92,13 @@ def output_folder_and_stem(
 
 
 def rank_label(settings: ExtractionSettings) -> str:
-    """``32``, ``size_150MB``, ``full`` or ``adaptive_fro_0.85``."""
+    """``32``, ``size_150MB``, ``full``, ``adaptive_fro_0.85`` or ``adaptive_noise``."""
     if settings.target_size is not None:
         return f"size_{_megabytes(settings.target_size)}MB"
     if settings.lora_type == "standard":
         return str(settings.rank)
-    if settings.lora_type == "full":
-        return "full"
+    if settings.lora_type in ("full", "adaptive_noise"):
+        return settings.lora_type
     return f"{settings.lora_type}_{settings.adaptive_param:g}"
 
 

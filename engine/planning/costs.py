@@ -14,6 +14,8 @@ from engine.checkpoints.stored import RAW
 from engine.decompose.method import LayerMethod, StoringRule
 from engine.decompose.workspace import (
     CHUNK_BYTES,
+    CUT_VALUES,
+    cut_bytes,
     gram_bytes,
     piece_length,
     piecewise_bytes,
@@ -94,7 +96,10 @@ def need(weight: PairedWeight, method: LayerMethod, *, host: bool) -> Need:
     views = weight.finetuned, weight.original
     source = sum(pooled_bytes(view.buffer_bytes) if host else view.stored_bytes for view in views)
     subtracting = _delta_bytes(weight, host=host) + _steps_bytes(weight, MEASURED_VALUES)
-    return Need(source, max(_decoding_bytes(weight, host=host), subtracting, _delta_work(weight, method, host=host)))
+    subtracting = max(subtracting, _drawing_bytes(weight, method))
+    return Need(
+        source, max(_decoding_bytes(weight, method, host=host), subtracting, _delta_work(weight, method, host=host))
+    )
 
 
 def _delta_work(weight: PairedWeight, method: LayerMethod, *, host: bool) -> int:
@@ -153,6 +158,7 @@ def need_within(weight: PairedWeight, method: LayerMethod, ceiling: int, *, meas
         ways.append(Need(0, reading + 8 * part + steps, "pieces"))
     else:
         filling = max(_delta_work(weight, method, host=True) + kept, _delta_bytes(weight, host=True) + steps)
+        filling = max(filling, _drawing_bytes(weight, method) + kept)
         ways.append(Need(0, reading + filling, "filled"))
         if method.stores_factors(weight.kind):
             pieces = _in_pieces(weight, method).work + kept
@@ -170,7 +176,11 @@ def _in_pieces(weight: PairedWeight, method: LayerMethod) -> Need:
     piece += _rounded_part_bytes(weight, values)
     left_over = 4 * values  # of a piece
     storing = _storing_bytes(weight, method) + max(left_over, _JUDGED * shape[1])
-    return Need(0, piece + max(piecewise_bytes(shape, cap), storing), "pieces")
+    drawing = 0
+    if method.draws_noise:
+        parts = sum(_part_bytes(view, CUT_VALUES) for view in (weight.finetuned, weight.original))
+        drawing = parts + _rounded_part_bytes(weight, CUT_VALUES) + _drawing_bytes(weight, method, hold=False)
+    return Need(0, max(drawing, piece + max(piecewise_bytes(shape, cap), storing)), "pieces")
 
 
 def _part_bytes(view: WeightView, values: int) -> int:
@@ -251,7 +261,7 @@ def solver_bytes(weight: PairedWeight, method: LayerMethod, *, host: bool = Fals
     return solver
 
 
-def _decoding_bytes(weight: PairedWeight, *, host: bool) -> int:
+def _decoding_bytes(weight: PairedWeight, method: LayerMethod | None = None, *, host: bool) -> int:
     """What decoding both sides and then subtracting them take beside what was read; nothing for plain numbers."""
     views = weight.finetuned, weight.original
     scratch, decoded = max(map(scratch_bytes, views)), sum(map(decoded_bytes, views))
@@ -259,7 +269,15 @@ def _decoding_bytes(weight: PairedWeight, *, host: bool) -> int:
     if not (decoded or scratch or rounding):
         return 0
     subtracting = max(CHUNK_BYTES, _steps_bytes(weight, MEASURED_VALUES))  # rounding noise is measured before
-    return decoded + max(scratch, rounded + max(rounding, _delta_bytes(weight, host=host) + subtracting))
+    whole = max(_delta_bytes(weight, host=host) + subtracting, 0 if method is None else _drawing_bytes(weight, method))
+    return decoded + max(scratch, rounded + max(rounding, whole))
+
+
+def _drawing_bytes(weight: PairedWeight, method: LayerMethod, *, hold: bool = True) -> int:
+    """What finding the largest value of drawn noise takes, before there is a delta."""
+    if not method.draws_noise or not method.stores_factors(weight.kind):
+        return 0
+    return cut_bytes(matrix_shape(weight.shape), hold=hold) + _steps_bytes(weight, CUT_VALUES)
 
 
 def rounding_bytes(weight: PairedWeight) -> tuple[int, int]:

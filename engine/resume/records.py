@@ -22,6 +22,7 @@ from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.real_change import LayerNoise
 from engine.layer import LayerOutcome, layer_row, leading_part, left_out_of, stored_differences
 from engine.models.pairing import PairedWeight
+from engine.results import LeaveOutReason
 from engine.resume.reuse import (
     STORING_VERSION,
     clamped_alike,
@@ -70,6 +71,8 @@ def make_record(
         file = outcome.broken_file
         fields["finetuned_broken"] = None if file is None else file in finetuned
         fields["broken_file"] = None if file is None else file.name
+        if outcome.left_out.reason is LeaveOutReason.ONLY_NOISE:
+            fields |= {"noise_cut": outcome.noise_cut, "noise_seed": method.seed}
         return Record(weight.name, fields | {"what": outcome.left_out.reason.value}, {})
     if not outcome.stored:
         return Record(weight.name, fields | {"what": "measured"}, {})
@@ -94,6 +97,8 @@ def make_record(
         "residual_energy": svd.residual_energy,
         "largest_left": svd.largest_left,
     }
+    if outcome.noise_cut is not None:
+        fields["noise_cut"] = outcome.noise_cut
     # Among the fields, because whether a record can answer an adaptive rule is asked before it is loaded.
     fields["values"] = np.asarray(svd.values, np.float64).tolist()
     arrays = {"u": svd.u.numpy(), "s": svd.s.numpy(), "vh": svd.vh.numpy()}
@@ -145,6 +150,8 @@ def restore(
         new = [item for item, rule in both if not decided(fields, method, rule, weight.name)]
         bound = any(item.how.clamp == "clamped" or item.how.dtype == "F8_E4M3" for item in new)
     row = layer_row(weight, svd, stored[0].how, total=total, original=original, grown=grown)
+    if method.draws_noise and svd is not None:
+        row = replace(row, noise_cut=float(fields["noise_cut"]))
     return LayerOutcome(
         row, None, total, original, grown_energy=grown, stored=stored, kept=True, bound=bound, noise=errors
     )

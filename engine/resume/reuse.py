@@ -55,8 +55,12 @@ def superseded(old: Entry, new: Entry) -> bool:
     mine, other = new.fields, old.fields
     if not _of_sides(other, mine.get("sides")) or mine.get("rounding") != other.get("rounding"):
         return False
+    if other.get("noise") is not None and mine.get("noise") is None:
+        return False
     if other.get("what") == "written":  # nothing but the file it speaks of
         return bool(mine.get("what") == "written" and mine.get("part") == other.get("part"))
+    if other.get("what") == LeaveOutReason.ONLY_NOISE.value:
+        return bool(mine.get("what") == other.get("what") and mine.get("noise_seed") == other.get("noise_seed"))
     if other.get("what") != "factors":
         return bool(mine.get("what") == other.get("what") or mine.get("what") in ("factors", "difference"))
     if mine.get("what") != "factors" or mine.get("solver_key") != other.get("solver_key"):
@@ -97,6 +101,10 @@ def rank_of(fields: dict[str, Any], weight: PairedWeight, policy: RankPolicy) ->
     if fields["policy"] == policy_key(policy):
         return stored, bool(fields["capped"])
     cap = policy.cap(shape)
+    if policy.lora_type == "adaptive_noise":
+        if fields.get("noise_cut") is None:
+            return None, False
+        policy = replace(policy, noise_cut=float(fields["noise_cut"]))
     if policy.lora_type == "standard":
         return (cap if cap <= stored else None), False
     values: Values = np.asarray(fields["values"])
@@ -115,7 +123,10 @@ def left_out_reason(fields: dict[str, Any], method: LayerMethod) -> LeaveOutReas
     if fields["what"] in (LeaveOutReason.UNCHANGED.value, LeaveOutReason.NON_FINITE.value):
         return LeaveOutReason(fields["what"])
     norm, change = math.sqrt(number(fields["original_energy"])), math.sqrt(float(fields["delta_energy"]))
-    return LeaveOutReason.BELOW_MIN_CHANGE if change <= method.min_change * norm else None
+    if change <= method.min_change * norm:
+        return LeaveOutReason.BELOW_MIN_CHANGE
+    only_noise = fields["what"] == LeaveOutReason.ONLY_NOISE.value and method.draws_noise
+    return LeaveOutReason.ONLY_NOISE if only_noise and fields.get("noise_seed") == method.seed else None
 
 
 def _same_weight(fields: dict[str, Any], weight: PairedWeight) -> bool:
@@ -216,7 +227,7 @@ def solver_key(method: LayerMethod, name: str) -> list[Any]:
 
 def policy_key(policy: RankPolicy) -> list[Any]:
     """What decides the rank."""
-    parameter = 0.0 if policy.lora_type == "standard" else policy.adaptive_param
+    parameter = 0.0 if policy.lora_type in ("standard", "adaptive_noise") else policy.adaptive_param
     return [policy.lora_type, policy.rank, parameter]
 
 

@@ -3260,6 +3260,11 @@
     </message>
     <message>
         <location filename="../../app/text/choices.py"/>
+        <source>Each layer keeps the singular values that are larger than rounding alone could make them. There is no value to choose.</source>
+        <translation>Jede Schicht behält die Singulärwerte, die größer sind, als Runden allein sie machen könnte. Es ist kein Wert zu wählen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/choices.py"/>
         <source>Each layer keeps the singular values that are larger than this part of its largest one.</source>
         <translation>Jede Schicht behält die Singulärwerte, die größer sind als dieser Teil ihres größten.</translation>
     </message>
@@ -4779,6 +4784,11 @@
     </message>
     <message>
         <location filename="../../app/text/headline.py"/>
+        <source>The two models differ by no more than rounding to the stored precision does by itself, so there is nothing else to extract. If the fine-tuned model exists in higher precision, use that.</source>
+        <translation>Die beiden Modelle unterscheiden sich nicht mehr, als es das Runden auf die gespeicherte Genauigkeit allein bewirkt; sonst gibt es nichts zu extrahieren. Wenn es das feinabgestimmte Modell in höherer Genauigkeit gibt, dieses nehmen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
         <source>VAE</source>
         <translation>VAE</translation>
     </message>
@@ -4915,6 +4925,21 @@
         <location filename="../../app/text/headline.py"/>
         <source>{names} and {count} more</source>
         <translation>{names} und {count} weitere</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{noise} of the difference is rounding; of the real change the LoRA keeps {low} to {high}.</source>
+        <translation>{noise} des Unterschieds sind Rundung; von der wirklichen Änderung behält das LoRA {low} bis {high}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{noise} of the difference is rounding; of the real change the LoRA keeps {low} to {high}: it is judged by the lower figure.</source>
+        <translation>{noise} des Unterschieds sind Rundung; von der wirklichen Änderung behält das LoRA {low} bis {high}: Geurteilt wird nach der kleineren Zahl.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/headline.py"/>
+        <source>{noise} of the difference is rounding; of the real change the LoRA keeps {low}.</source>
+        <translation>{noise} des Unterschieds sind Rundung; von der wirklichen Änderung behält das LoRA {low}.</translation>
     </message>
     <message>
         <location filename="../../app/text/headline.py"/>
@@ -5377,6 +5402,11 @@
         <location filename="../../app/text/notices.py"/>
         <source>not selected by name</source>
         <translation>nicht nach Namen ausgewählt</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/notices.py"/>
+        <source>nothing in it stands out of rounding noise</source>
+        <translation>nichts darin ragt aus dem Rundungsrauschen heraus</translation>
     </message>
     <message>
         <location filename="../../app/text/notices.py"/>
@@ -6322,8 +6352,8 @@
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
-        <source>A part of the change is missing</source>
-        <translation>Ein Teil der Änderung fehlt</translation>
+        <source>A part of the change is missing, perhaps too much</source>
+        <translation>Ein Teil der Änderung fehlt, vielleicht zu viel</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -6362,13 +6392,18 @@
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
-        <source>Keeps much of the change, not all</source>
-        <translation>Erhält viel von der Änderung, nicht alles</translation>
+        <source>Keeps much of the change, often enough: try it</source>
+        <translation>Behält viel von der Änderung, oft genug: ausprobieren</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
         <source>Keeps nearly all of the change</source>
         <translation>Erhält fast die ganze Änderung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
+        <source>Nothing here can be told from rounding</source>
+        <translation>Nichts hiervon ist von Rundung zu unterscheiden</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -6384,6 +6419,11 @@
         <location filename="../../app/text/quality.py"/>
         <source>Rank {rank} cuts {layers} short.</source>
         <translation>Rang {rank} kürzt {layers}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
+        <source>Small models that were trained to find out recovered {least} to {most} % of what the fine-tune had learned with LoRAs that keep as much.</source>
+        <translation>Kleine Modelle, die dafür trainiert wurden, gewannen mit LoRAs, die ebenso viel behalten, {least} bis {most} % dessen zurück, was das feinabgestimmte Modell gelernt hatte.</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -6424,6 +6464,11 @@
         <location filename="../../app/text/quality.py"/>
         <source>ranks {least} to {most} · {size}</source>
         <translation>Ränge {least} bis {most} · {size}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/quality.py"/>
+        <source>rounding not measured</source>
+        <translation>Rundung nicht gemessen</translation>
     </message>
     <message>
         <location filename="../../app/text/quality.py"/>
@@ -6506,6 +6551,11 @@
 </context>
 <context>
     <name>queue</name>
+    <message>
+        <location filename="../../app/widgets/queue/texts.py"/>
+        <source>Above rounding noise, rank up to {rank}</source>
+        <translation>Über dem Rundungsrauschen, Rang bis {rank}</translation>
+    </message>
     <message>
         <location filename="../../app/widgets/queue/texts.py"/>
         <source>Done</source>
@@ -6732,6 +6782,11 @@
     <name>rank_modes</name>
     <message>
         <location filename="../../app/widgets/result/rank_modes.py"/>
+        <source>Above noise</source>
+        <translation>Über dem Rauschen</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>Each layer gets the smallest rank that keeps this part of the norm of its change.</source>
         <translation>Jede Schicht bekommt den kleinsten Rang, der diesen Teil der Norm ihrer Änderung erhält.</translation>
     </message>
@@ -6739,6 +6794,11 @@
         <location filename="../../app/widgets/result/rank_modes.py"/>
         <source>Each layer gets the smallest rank that keeps this share of its change.</source>
         <translation>Jede Schicht bekommt den kleinsten Rang, der diesen Anteil ihrer Änderung erhält.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/rank_modes.py"/>
+        <source>Each layer keeps the singular values above rounding noise, at most so many.</source>
+        <translation>Jede Schicht behält die Singulärwerte über dem Rundungsrauschen, höchstens so viele.</translation>
     </message>
     <message>
         <location filename="../../app/widgets/result/rank_modes.py"/>
@@ -6883,6 +6943,11 @@
         <location filename="../../engine/settings.py"/>
         <source>Adaptive, Frobenius</source>
         <translation>Adaptiv, Frobenius</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>Adaptive, above rounding noise</source>
+        <translation>Adaptiv, über dem Rundungsrauschen</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -7297,9 +7362,13 @@
         <translation>Unterraum-Iterationen von svd_lowrank; eine Obergrenze, nach der Konvergenz werden es weniger.</translation>
     </message>
     <message>
-        <location filename="../../engine/settings.py"/>
         <source>The adaptive rule's parameter. Recommended: ratio 0.02-0.3, quantile 0.1-0.9, energy 0.8-0.99, Frobenius 0.8-0.99.</source>
-        <translation>Parameter der adaptiven Regel. Empfohlen: Verhältnis 0,02–0,3, Quantil 0,1–0,9, Energie 0,8–0,99, Frobenius 0,8–0,99.</translation>
+        <translation type="vanished">Parameter der adaptiven Regel. Empfohlen: Verhältnis 0,02–0,3, Quantil 0,1–0,9, Energie 0,8–0,99, Frobenius 0,8–0,99.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/settings.py"/>
+        <source>The adaptive rule's parameter. Recommended: ratio 0.02-0.3, quantile 0.1-0.9, energy 0.8-0.99, Frobenius 0.8-0.99; adaptive_noise has none.</source>
+        <translation>Parameter der adaptiven Regel. Empfohlen: Verhältnis 0,02–0,3, Quantil 0,1–0,9, Energie 0,8–0,99, Frobenius 0,8–0,99; adaptive_noise hat keinen.</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>

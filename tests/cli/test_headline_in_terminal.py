@@ -95,7 +95,7 @@ def test_a_text_encoder_that_is_missing_is_named_and_not_held_against_it(extract
 def test_an_original_of_another_model_is_warned_of_beside_the_share(extract: Call, tmp_path: Path) -> None:
     base = blocks(6)
     other = {name: random_tensor(*tensor.shape, seed=400 + place) for place, (name, tensor) in enumerate(base.items())}
-    *_, warning, share, _rounding = extract(saved(tmp_path, other, base)).err.splitlines()
+    *_, warning, share = extract(saved(tmp_path, other, base)).err.splitlines()
     assert warning.startswith("Warning: These two are probably not a model and its original: 26 of 26 layers ")
     assert share.startswith("It keeps ")
 

@@ -13,16 +13,16 @@ from app.look.tokens import Tokens
 from app.text.notices import format_bytes
 from app.widgets.basics.basics import scaled
 from engine.analysis.exploration import Answer, Span
-from engine.analysis.quality import SHORT
+from engine.analysis.quality import SHORT, Level
 
 _BAR, _DOT, _GAP = 6.0, 5.0, 4
 _DASHES = (4.0, 3.0)
 _PALE = 60
 
 
-def kept_colour(tokens: Tokens, share: float) -> QColor:
-    """The colour of a bar for a share of the change: a warning below `engine.analysis.quality.SHORT`, as in words."""
-    return QColor(tokens.good if share >= SHORT else tokens.warning)
+def kept_colour(tokens: Tokens, share: float, least: float = SHORT) -> QColor:
+    """The colour of a bar for a share of the change: a warning below `least`, of a layer unless given, as in words."""
+    return QColor(tokens.good if share >= least else tokens.warning)
 
 
 class ShareBar(QWidget):
@@ -46,7 +46,7 @@ class ShareBar(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Track, hatched part, full part."""
         tokens = self._theme.tokens
-        colour = kept_colour(tokens, self._span.low)
+        colour = kept_colour(tokens, self._span.low, Level.MUCH.value)
         if not self.isEnabled():
             colour = QColor(tokens.muted)
         painter = QPainter(self)

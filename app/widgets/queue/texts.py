@@ -56,6 +56,7 @@ def settings_words(job: Job) -> str:
         "adaptive_ratio": _tr("Ratio {value}, rank up to {rank}"),
         "adaptive_quantile": _tr("Quantile {value}, rank up to {rank}"),
         "adaptive_energy": _tr("Energy {value}, rank up to {rank}"),
+        "adaptive_noise": _tr("Above rounding noise, rank up to {rank}"),
         "adaptive_fro": _tr("Frobenius {value}, rank up to {rank}"),
     }
     ranks = ", ".join(dict.fromkeys(str(item.rank) for item in job.files))

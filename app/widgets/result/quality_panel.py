@@ -7,19 +7,28 @@ from html import escape
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtWidgets import QLabel
 
-from app.text.noise import real_sentence, real_sentences
-from app.text.quality import Line, advice_line, explanation, headline, mean_text, of_what, remarks, weakest_line
+from app.text.noise import real_sentences
+from app.text.quality import (
+    Line,
+    advice_line,
+    experience,
+    explanation,
+    headline,
+    mean_text,
+    of_what,
+    remarks,
+    weakest_line,
+)
 from app.text.window_text import breakable
 from app.widgets.basics.basics import Panel, set_look, wrapped_label
 from engine.analysis.quality import Quality
-from engine.results import NoiseFigures
 
 GOOD, WARNING = "\u2713", "\u26a0"
 _LAYER, _RANK = "layer:", "rank:"
 
 
 class QualityPanel(Panel):
-    """A headline with a mark, what its share does not speak of, what is rounding, and at most three lines below it.
+    """A headline with a mark, what its share does not speak of, and at most three lines below it.
 
     Attributes:
         layer_clicked: emitted with the canonical name of a layer.
@@ -33,10 +42,9 @@ class QualityPanel(Panel):
         super().__init__("")
         self._lines: dict[QLabel, Line] = {}
         self.of_what = wrapped_label()
-        self.real = wrapped_label()
         self.weakest, self.advice = self._line(), self._line()
         self.remarks = wrapped_label("", "small")
-        for label in (self.of_what, self.real, self.weakest, self.advice, self.remarks):
+        for label in (self.of_what, self.weakest, self.advice, self.remarks):
             self.body.addWidget(label)
         self.body.addStretch(1)
         self.clear()
@@ -51,33 +59,25 @@ class QualityPanel(Panel):
         self._show(self.weakest, Line(self.tr("After a run, read here how much of the change the LoRA keeps.")))
         self._show(self.advice, None)
         self.of_what.hide()
-        self.real.hide()
         self.remarks.hide()
 
-    def show_quality(self, quality: Quality, of: str = "", noise: NoiseFigures | None = None) -> None:
-        """Speak of a finished LoRA.
-
-        Args:
-            quality: of it.
-            of: names it where it is one of several.
-            noise: what of the difference is rounding; None where that was not measured.
-        """
-        mark = GOOD if quality.good else WARNING
-        self.title.setText(self.tr("{mark} {text}").format(mark=mark, text=headline(quality)))
+    def show_quality(self, quality: Quality, of: str = "") -> None:
+        """Speak of a finished LoRA; `of` names it where it is one of several."""
+        sure = quality.good and quality.level.sure
+        mark = GOOD if sure else "" if quality.good else WARNING
+        self.title.setText(self.tr("{mark} {text}").format(mark=mark, text=headline(quality)).strip())
         bad = quality.large_changes.unrelated
-        set_look(self.title, "tone", "good" if quality.good else "bad" if bad else "warning")
+        set_look(self.title, "tone", "good" if sure else "" if quality.good else "bad" if bad else "warning")
         average = self.tr("{share} on average")
         if not quality.coverage.complete:
             average = self.tr("{share} on average of what was compared")
         text = average.format(share=mean_text(quality))
         self.detail.setText(self.tr("{name}: {text}").format(name=of, text=text) if of else text)
-        self.setToolTip(explanation())
+        self.setToolTip(" ".join(text for text in (explanation(), experience(quality)) if text))
         self.of_what.setText(of_what(quality))
         self.of_what.setVisible(bool(self.of_what.text()))
+        self.of_what.setToolTip("\n".join(real_sentences(quality.noise)) if quality.noise is not None else "")
         set_look(self.of_what, "tone", "" if quality.speaks else "bad" if bad else "warning")
-        self.real.setText(real_sentence(quality.mean, noise, quality.coverage))
-        self.real.setVisible(bool(self.real.text()))
-        self.real.setToolTip("\n".join(real_sentences(noise)))
         set_look(self.weakest, "role", "")
         self._show(self.weakest, weakest_line(quality))
         self._show(self.advice, advice_line(quality))

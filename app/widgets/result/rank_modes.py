@@ -50,6 +50,8 @@ class Way:
             return RankPolicy("standard", rank, exploration.settings.adaptive_param)
         if self.rule == "standard":
             return RankPolicy("standard", round(value), exploration.settings.adaptive_param)
+        if self.rule == "adaptive_noise":
+            return RankPolicy(self.rule, round(value), 0.0)
         return RankPolicy(self.rule, max(exploration.settings.rank, exploration.computed_rank), value)
 
     def value_near(self, exploration: Exploration, answer: Answer) -> float:
@@ -59,6 +61,8 @@ class Way:
             return -(-answer.size.high // self.unit)
         if self.rule == "standard":
             return policy.rank if policy.lora_type == "standard" else max(1, exploration.rank_within(answer.size.high))
+        if self.rule == "adaptive_noise":
+            return policy.rank if policy.lora_type == self.rule else max(1, exploration.computed_rank)
         return policy.adaptive_param if policy.lora_type == self.rule else RECOMMENDED_ADAPTIVE_PARAM[self.rule][2]
 
     def samples(self) -> tuple[float, ...]:
@@ -69,7 +73,7 @@ class Way:
 
 
 def ways(exploration: Exploration, rank_stops: tuple[int, ...]) -> tuple[Way, ...]:
-    """The ways that make sense after a run with factors; the two rarer rules only where the run was made with them.
+    """The ways that make sense after a run with factors; the rarer rules only where the run was made with them.
 
     Args:
         exploration: of the run.
@@ -115,6 +119,14 @@ def ways(exploration: Exploration, rank_stops: tuple[int, ...]) -> tuple[Way, ..
             0.05,
             0.95,
             step=0.01,
+        ),
+        Way(
+            _tr("Above noise"),
+            _tr("Each layer keeps the singular values above rounding noise, at most so many."),
+            "adaptive_noise",
+            1,
+            exploration.largest_rank,
+            stops=stops,
         ),
         Way(
             _tr("File size"),

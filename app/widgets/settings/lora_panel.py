@@ -21,7 +21,7 @@ from app.widgets.settings.further_files import FurtherFiles
 from engine.models.families import Family
 from engine.planning.sizing import SizeRange
 from engine.presets import QUALITY_PRESETS
-from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings
+from engine.settings import NO_PARAMETER, RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings
 
 NOT_FOR_FULL = ("rank", "algorithm", "lowrank_iters", "seed", "clamp_quantile", "clamp_max_loss", "alpha")
 FP8 = "fp8_e4m3"
@@ -320,7 +320,7 @@ class OptionsPanel(Panel):
         self.further.set_own(self._target.target)
         self.further.setVisible(not full)
         self._forbid_fp8()
-        rows["adaptive_param"].setVisible(adaptive)
+        rows["adaptive_param"].setVisible(values["lora_type"] not in NO_PARAMETER)
         rows["lowrank_iters"].setVisible(not full and values["algorithm"] == "svd_lowrank")
         rows["clamp_max_loss"].setVisible(not full and values["clamp_quantile"])
         rows["rank"].label.setText(self.tr("Rank, at most") if adaptive else self.tr("Rank"))

@@ -84,7 +84,7 @@ class ResultTab(QWidget):
         exploration = Exploration.of_result(settings, result, earlier=self.explore.exploration)
         self.explore.show_exploration(exploration, available=available)
         name = output_kind(first) if self.files.lists(first.path) else ""
-        self.quality.show_quality(judge(settings, result, exploration), name, first.noise)
+        self.quality.show_quality(judge(settings, result, exploration), name)
         self.files.mark_shown(first.path)
         if not self._choice.names and result.rows:
             self._choice.choose([max(result.rows, key=lambda row: row.delta_energy).name])

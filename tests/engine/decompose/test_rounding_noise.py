@@ -209,7 +209,7 @@ def test_parts_of_any_length_give_what_the_whole_gives(part: int) -> None:
     parts = meter.sums()
     assert (parts.steps == whole.steps).all()
     assert (parts.changes == whole.changes).all()
-    assert parts.squares == pytest.approx(whole.squares, rel=1e-6)
+    assert parts.squares == pytest.approx(whole.squares, rel=1e-5)  # float32 sums of other lengths
 
 
 def test_a_large_weight_is_told_from_a_sample_as_well() -> None:

@@ -128,8 +128,8 @@ def test_all_words_must_be_in_a_name_in_any_order(qtbot: QtBot, theme: Theme) ->
 
 def test_kinds_of_layers_are_picked_out(qtbot: QtBot, theme: Theme) -> None:
     rows = [
-        layer_result("short", 0.79),
-        layer_result("enough", 0.8),
+        layer_result("short", 0.59),
+        layer_result("enough", 0.6),
         replace(layer_result("cut", 0.9), capped=True),
         layer_result("whole", 1.0, rank=None),
         replace(layer_result("most", 0.95), relative_change=float("inf")),
@@ -348,7 +348,7 @@ def test_a_width_that_somebody_gave_a_column_stays(qtbot: QtBot, theme: Theme) -
     assert panel.table.columnWidth(COLUMN["rank"]) == 140
 
 
-def test_bars_warn_as_the_words_for_the_whole_file_do(theme: Theme) -> None:
+def test_the_bar_of_a_layer_warns_where_the_words_name_it(theme: Theme) -> None:
     tokens = theme.tokens
-    colours = [kept_colour(tokens, share).name() for share in (1.0, SHORT, 0.799, 0.0)]
+    colours = [kept_colour(tokens, share).name() for share in (1.0, SHORT, 0.599, 0.0)]
     assert colours == [tokens.good, tokens.good, tokens.warning, tokens.warning]

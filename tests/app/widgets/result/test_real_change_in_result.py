@@ -22,25 +22,14 @@ def result(noise: NoiseFigures | None) -> ExtractionResult:
     return ExtractionResult((output,), rows, (), 2.0, 0, 0)
 
 
-def shown(qtbot: QtBot, noise: NoiseFigures | None) -> QualityPanel:
+def test_the_result_says_in_its_tooltip_what_the_real_change_kept_assumes(qtbot: QtBot) -> None:
     panel = QualityPanel()
     qtbot.addWidget(panel)
-    finished, settings = result(noise), ExtractionSettings()
-    panel.show_quality(judge(settings, finished, Exploration.of_result(settings, finished)), noise=noise)
-    return panel
-
-
-def test_the_result_says_what_of_the_real_change_is_kept_and_what_that_assumes(qtbot: QtBot) -> None:
-    panel = shown(qtbot, SMALL_CHANGE)
-    assert panel.real.text() == f"K{CLAUSE}."
-    assert "between 96.0 % and 100 %" in panel.real.toolTip()
-    assert "rounded once" in panel.real.toolTip()
-    panel.clear()
-    assert panel.real.isHidden()
-
-
-def test_where_rounding_is_unknown_the_result_says_nothing_of_it(qtbot: QtBot) -> None:
-    assert shown(qtbot, None).real.isHidden()
+    finished, settings = result(SMALL_CHANGE), ExtractionSettings()
+    panel.show_quality(judge(settings, finished, Exploration.of_result(settings, finished)))
+    assert "real change" in panel.of_what.text()
+    assert "between 96.0 % and 100 %" in panel.of_what.toolTip()
+    assert "rounded once" in panel.of_what.toolTip()
 
 
 def test_the_card_of_a_run_has_the_same_words_and_the_assumption_in_its_tooltip() -> None:
