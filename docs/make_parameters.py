@@ -10,7 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from app.parameters import FieldSpec, field_specs
-from engine.presets import HARDWARE_PROFILES
+from engine.models.families import FAMILIES
+from engine.presets import HARDWARE_PROFILES, PRESET_WORDS, PRESETS, RECOMMENDED_RANKS
 from engine.settings import ExtractionSettings, HardwareSettings
 
 TARGET = Path(__file__).with_name("parameters.md")
@@ -36,6 +37,24 @@ def render() -> str:
             "## Shipped hardware profiles",
             "",
             *_profiles(),
+            "",
+            "## Presets",
+            "",
+            "Each sets the parameters named and leaves the others as they are, but for those that another preset sets,",
+            "which go back to their defaults.",
+            "",
+            *_presets(),
+            "",
+            "## Recommended ranks",
+            "",
+            "The window offers these as a button beside the rank, by the family of the open pair; nothing changes the",
+            "rank by itself. They are where to begin and not measured for each family: the middle of the ranks that",
+            "LoRAs for these models usually have (16 to 64), less for the smallest models, whose weights are at most",
+            "about 1300 wide and whose LoRAs are small files, more for language models, which are mostly fine-tuned whole.",
+            "What a pair needs, the result says after a first run.",
+            "Other families have none.",
+            "",
+            *_ranks(),
             "",
         ]
     )
@@ -69,6 +88,27 @@ def _profiles() -> list[str]:
         words = ["on" if value is True else "off" if value is False else str(value) for value in values]
         rows.append(f"| {title} | " + " | ".join(words) + " |")
     return rows
+
+
+def _presets() -> list[str]:
+    rows = ["| Preset | When | Sets |", "|---|---|---|"]
+    for name, values in PRESETS.items():
+        sets = ", ".join(f"`{key}={_shown(value)}`" for key, value in values.items())
+        rows.append(f"| {name} | {PRESET_WORDS[name]} | {sets} |")
+    return rows
+
+
+def _shown(value: object) -> str:
+    return "on" if value is True else "off" if value is False else str(value)
+
+
+def _ranks() -> list[str]:
+    titles = {family.key: family.title for family in FAMILIES}
+    by_rank: dict[int, list[str]] = {}
+    for key, rank in RECOMMENDED_RANKS.items():
+        if titles[key] not in by_rank.setdefault(rank, []):
+            by_rank[rank].append(titles[key])
+    return ["| Rank | Families |", "|---|---|", *(f"| {rank} | {', '.join(by_rank[rank])} |" for rank in by_rank)]
 
 
 if __name__ == "__main__":

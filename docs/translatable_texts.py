@@ -63,14 +63,14 @@ def tables_of_data() -> Iterator[tuple[str, str, str]]:
     """Context, text and place of what the window translates but the engine, which knows no languages, says."""
     from app.parameters import field_specs
     from app.widgets.layers.layer_model import COLUMNS
-    from engine.presets import HARDWARE_PROFILES, QUALITY_PRESETS
+    from engine.presets import HARDWARE_PROFILES, PRESET_WORDS, PRESETS
     from engine.settings import ExtractionSettings, HardwareSettings
 
     for model in (ExtractionSettings, HardwareSettings):
         for spec in field_specs(model):
             titles = (title for title, choice in zip(spec.choice_titles, spec.choices, strict=True) if title != choice)
             yield from (("settings", text, "engine/settings.py") for text in (spec.title, spec.help, *titles))
-    yield from (("settings", name, "engine/presets.py") for name in QUALITY_PRESETS)
+    yield from (("settings", name, "engine/presets.py") for name in (*PRESETS, *PRESET_WORDS.values()))
     yield from (("profiles", name, "engine/presets.py") for name in HARDWARE_PROFILES)
     yield from (("LayerModel", column.title, "app/widgets/layers/layer_model.py") for column in COLUMNS)
 

@@ -1,4 +1,4 @@
-"""The shipped hardware profiles, quality presets and usual ranks, as data, and which profile suits a device."""
+"""The shipped hardware profiles, presets and usual ranks, as data, and which profile suits a device."""
 
 from __future__ import annotations
 
@@ -39,6 +39,50 @@ QUALITY_PRESETS: dict[str, dict[str, object]] = {
     "Fast look": {"lora_type": "standard", "rank": 16, "algorithm": "svd_lowrank", "lowrank_iters": 2},
 }
 
+PURPOSE_PRESETS: dict[str, dict[str, object]] = {
+    "Style": {"lora_type": "standard", "rank": 32, "algorithm": "svd_linalg"},
+    "Character": {"lora_type": "standard", "rank": 64, "algorithm": "svd_linalg"},
+    # Distilling changes every weight a little, in many directions: what clamping and a low rank lose is seen at once.
+    "Turbo or distilled minus base": {
+        "lora_type": "standard",
+        "rank": 256,
+        "algorithm": "svd_linalg",
+        "clamp_quantile": False,
+    },
+    "Language model": {"lora_type": "standard", "rank": 64, "algorithm": "svd_linalg", "clamp_quantile": False},
+}
+PRESETS = QUALITY_PRESETS | PURPOSE_PRESETS
+PRESET_WORDS: dict[str, str] = {
+    "Best quality": "rank 128 without clamping, for a file that may be large",
+    "Small file": "90 % of each layer's change, at most rank 32",
+    "Fast look": "rank 16 by the quick method, to see whether a pair is right",
+    "Style": "a look, a medium, a mood: rank 32",
+    "Character": "a person, a thing, a concept with details: rank 64",
+    "Turbo or distilled minus base": "makes the base model as fast as its turbo: rank 256, no clamping",
+    "Language model": "a tuned language model and its base: rank 64, no clamping",
+}
+"""When to use each preset, in a few words."""
+
+RECOMMENDED_RANKS: dict[str, int] = {
+    "sd1": 16,
+    "pixart": 16,
+    "pixart_diffusers": 16,
+    "sdxl": 32,
+    "sd3": 32,
+    "stable_cascade": 32,
+    "flux": 32,
+    "chroma": 32,
+    "qwen_image": 32,
+    "hunyuan_video": 32,
+    "wan": 32,
+    "ltx": 32,
+    "lumina2": 32,
+    "z_image": 32,
+    "llama": 64,
+    "llama_base": 64,
+}
+"""Family -> a rank to begin with: what LoRAs for it usually have; no family has one by default."""
+
 RANK_STOPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 
 
@@ -51,3 +95,8 @@ def suggest_profile(device_bytes: int) -> str:
         if device_bytes >= 0.93 * gib * GIB:
             return name
     return "Safe (8 GB)"
+
+
+def recommended_rank(family: str) -> int | None:
+    """A rank to begin with for a family of models, by its key; None for families of which none is known."""
+    return RECOMMENDED_RANKS.get(family)

@@ -2592,6 +2592,19 @@
     </message>
 </context>
 <context>
+    <name>RankButton</name>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>A rank to begin with, usual for LoRAs of these models. Nothing changes the rank by itself.</source>
+        <translation>Ein Rang für den Anfang, üblich für LoRAs dieser Modelle. Nichts ändert den Rang von selbst.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>recommended for {family}: {rank}</source>
+        <translation>empfohlen für {family}: {rank}</translation>
+    </message>
+</context>
+<context>
     <name>RecommendedNote</name>
     <message>
         <location filename="../../app/widgets/settings/lora_panel.py"/>
@@ -6930,6 +6943,11 @@
 <context>
     <name>settings</name>
     <message>
+        <location filename="../../engine/presets.py"/>
+        <source>90 % of each layer's change, at most rank 32</source>
+        <translation>90 % der Änderung jeder Schicht, höchstens Rang 32</translation>
+    </message>
+    <message>
         <location filename="../../engine/settings.py"/>
         <source>A1111</source>
         <translation>A1111</translation>
@@ -7024,6 +7042,11 @@
         <location filename="../../engine/settings.py"/>
         <source>By the format</source>
         <translation>Nach dem Format</translation>
+    </message>
+    <message>
+        <location filename="../../engine/presets.py"/>
+        <source>Character</source>
+        <translation>Figur</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -7154,6 +7177,11 @@
         <location filename="../../engine/settings.py"/>
         <source>Kohya</source>
         <translation>Kohya</translation>
+    </message>
+    <message>
+        <location filename="../../engine/presets.py"/>
+        <source>Language model</source>
+        <translation>Sprachmodell</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -7357,6 +7385,11 @@
         <translation>Stärke</translation>
     </message>
     <message>
+        <location filename="../../engine/presets.py"/>
+        <source>Style</source>
+        <translation>Stil</translation>
+    </message>
+    <message>
         <location filename="../../engine/settings.py"/>
         <source>Subspace iterations of svd_lowrank; a bound, fewer are used once converged.</source>
         <translation>Unterraum-Iterationen von svd_lowrank; eine Obergrenze, nach der Konvergenz werden es weniger.</translation>
@@ -7389,6 +7422,11 @@
         <location filename="../../engine/settings.py"/>
         <source>Transformer blocks that stay on the device after use, for a next extraction from the same pair: no disk, no bus. 40 keeps all, and what lies outside the blocks. On a processor only with a memory budget.</source>
         <translation>Transformer-Blöcke, die nach Gebrauch auf dem Gerät bleiben, für eine nächste Extraktion aus demselben Paar ohne Lesen und Übertragen. 40 behält alle und auch, was außerhalb der Blöcke liegt. Auf einem Prozessor nur mit Speicherbudget.</translation>
+    </message>
+    <message>
+        <location filename="../../engine/presets.py"/>
+        <source>Turbo or distilled minus base</source>
+        <translation>Turbo oder destilliert minus Basis</translation>
     </message>
     <message>
         <location filename="../../engine/settings.py"/>
@@ -7426,6 +7464,21 @@
         <translation>Wessen Schlüsselnamen die Datei verwendet, wenn kein Programm genannt ist. Die von ComfyUI fassen alles, von jeder Art Modell; die von Kohya lesen die meisten Programme, und Trainer machen damit weiter, sie fassen aber keine Bias-Werte, Normen und einzelnen Parameter.</translation>
     </message>
     <message>
+        <location filename="../../engine/presets.py"/>
+        <source>a look, a medium, a mood: rank 32</source>
+        <translation>ein Aussehen, eine Technik, eine Stimmung: Rang 32</translation>
+    </message>
+    <message>
+        <location filename="../../engine/presets.py"/>
+        <source>a person, a thing, a concept with details: rank 64</source>
+        <translation>eine Person, ein Ding, ein Konzept mit Einzelheiten: Rang 64</translation>
+    </message>
+    <message>
+        <location filename="../../engine/presets.py"/>
+        <source>a tuned language model and its base: rank 64, no clamping</source>
+        <translation>ein feinabgestimmtes Sprachmodell und seine Basis: Rang 64, kein Begrenzen</translation>
+    </message>
+    <message>
         <location filename="../../app/widgets/basics/fields.py"/>
         <source>automatic, or 8GiB</source>
         <translation>automatisch oder 8GiB</translation>
@@ -7441,9 +7494,24 @@
         <translation>fp8 (e4m3)</translation>
     </message>
     <message>
+        <location filename="../../engine/presets.py"/>
+        <source>makes the base model as fast as its turbo: rank 256, no clamping</source>
+        <translation>macht das Basismodell so schnell wie sein Turbo: Rang 256, kein Begrenzen</translation>
+    </message>
+    <message>
         <location filename="../../app/widgets/basics/fields.py"/>
         <source>other parts</source>
         <translation>Übriges</translation>
+    </message>
+    <message>
+        <location filename="../../engine/presets.py"/>
+        <source>rank 128 without clamping, for a file that may be large</source>
+        <translation>Rang 128 ohne Begrenzen, wenn die Datei groß sein darf</translation>
+    </message>
+    <message>
+        <location filename="../../engine/presets.py"/>
+        <source>rank 16 by the quick method, to see whether a pair is right</source>
+        <translation>Rang 16 mit dem schnellen Verfahren, um zu sehen, ob das Paar stimmt</translation>
     </message>
     <message>
         <location filename="../../app/widgets/basics/fields.py"/>

@@ -20,7 +20,7 @@ from app.widgets.basics.sliders import NumberSlider
 from app.widgets.settings.further_files import FurtherFiles
 from engine.models.families import Family
 from engine.planning.sizing import SizeRange
-from engine.presets import QUALITY_PRESETS
+from engine.presets import PRESET_WORDS, PRESETS, PURPOSE_PRESETS, QUALITY_PRESETS, recommended_rank
 from engine.settings import NO_PARAMETER, RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings
 
 NOT_FOR_FULL = ("rank", "algorithm", "lowrank_iters", "seed", "clamp_quantile", "clamp_max_loss", "alpha")
@@ -69,6 +69,45 @@ class RecommendedNote(QWidget):
         self.use.emit(self._recommended)
 
 
+class RankButton(QWidget):
+    """Offers the rank that suits the family of the open pair; nothing sets it but a click.
+
+    Attributes:
+        use: emitted with that rank.
+    """
+
+    use = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rank = 0
+        self.link = link_button("")
+        self.link.setToolTip(
+            self.tr("A rank to begin with, usual for LoRAs of these models. Nothing changes the rank by itself.")
+        )
+        self.link.clicked.connect(self._clicked)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 2)
+        row.addStretch(1)
+        row.addWidget(self.link)
+        self.hide()
+
+    def show_for(self, family: Family | None, rank: object) -> None:
+        """Offer what suits a family; hidden where nothing is recommended, and where the rank is that already."""
+        recommended = recommended_rank(family.key) if family is not None else None
+        self.setVisible(recommended is not None and recommended != rank)
+        if family is None or recommended is None:
+            return
+        self._rank = recommended
+        text = self.tr("recommended for {family}: {rank}")
+        self.link.setText(text.format(family=family.title.partition(" (")[0], rank=recommended))
+        self.link.setAccessibleName(self.link.text())
+
+    @Slot()
+    def _clicked(self) -> None:
+        self.use.emit(self._rank)
+
+
 class OptionsPanel(Panel):
     """Every field of `ExtractionSettings`, and what else a run writes.
 
@@ -98,6 +137,8 @@ class OptionsPanel(Panel):
         self._usual_size = USUAL_SIZE
         self.note = RecommendedNote()
         self.note.use.connect(self._use_recommended)
+        self.recommended = RankButton()
+        self.recommended.use.connect(self._use_rank)
         self.sizes = wrapped_label("", "small")
         self.hint = wrapped_label(self.tr("Style LoRAs: rank 16 to 64. Characters: 32 to 128."), "small")
         self.trouble = wrapped_label("", "small")
@@ -107,6 +148,7 @@ class OptionsPanel(Panel):
         plain.insertWidget(plain.indexOf(self.form.rows["adaptive_param"]) + 1, self.note)
         plain.insertWidget(plain.indexOf(self.form.rows["rank"]) + 1, self.form.rows["target_size"])
         plain.insertWidget(plain.indexOf(self.form.rows["target_size"]) + 1, self.sizes)
+        plain.insertWidget(plain.indexOf(self.form.rows["rank"]) + 1, self.recommended)
         self.body.addWidget(self.form.widget)
         self.body.addWidget(self.form.advanced)
         self.body.addWidget(self.hint)
@@ -149,7 +191,7 @@ class OptionsPanel(Panel):
         self.shown.emit()
 
     def show_pair(self, family: Family | None, size_bytes: int | None = None, sizes: SizeRange | None = None) -> None:
-        """Say what programs will not load of a family of models.
+        """Say what programs will not load of a family of models, and which rank is recommended for it.
 
         Args:
             family: of the two models; None where that is not known.
@@ -167,6 +209,7 @@ class OptionsPanel(Panel):
         if size_bytes:
             self._usual_size = size_bytes
         self._forbid_fp8()
+        self._recommend_rank()
 
     def more_shown(self) -> bool:
         """Whether the further options are open."""
@@ -187,10 +230,14 @@ class OptionsPanel(Panel):
     def _preset_menu(self) -> QMenu:
         menu = QMenu(self)
         menu.setAccessibleName(self.tr("Presets"))
-        for name in QUALITY_PRESETS:
-            action = menu.addAction(QCoreApplication.translate("settings", name))
-            action.setData(name)
-        menu.addSeparator()
+        menu.setToolTipsVisible(True)
+        for group in (QUALITY_PRESETS, PURPOSE_PRESETS):
+            for name in group:
+                title, words = (QCoreApplication.translate("settings", text) for text in (name, PRESET_WORDS[name]))
+                action = menu.addAction(f"{title}\t{words}")  # the words stand in a column of their own
+                action.setToolTip(words)
+                action.setData(name)
+            menu.addSeparator()
         action = menu.addAction(self.tr("Defaults"))
         action.setData("")
         menu.triggered.connect(self._preset_chosen)
@@ -198,7 +245,7 @@ class OptionsPanel(Panel):
 
     @Slot(QAction)
     def _preset_chosen(self, action: QAction) -> None:
-        values = QUALITY_PRESETS.get(action.data())
+        values = PRESETS.get(action.data())
         if values is None:
             self.reset()
             return
@@ -215,6 +262,20 @@ class OptionsPanel(Panel):
         self.form.show_values({"adaptive_param": value})
         self._refresh()
         self.changed.emit()
+
+    @Slot(int)
+    def _use_rank(self, rank: int) -> None:
+        self.form.show_values({"rank": rank})
+        self._refresh()
+        self.changed.emit()
+
+    def _recommend_rank(self) -> None:
+        """Offer the family's rank where one rank is asked for."""
+        values = self.form.values()
+        if values["lora_type"] == "standard" and not self._type.by_size:
+            self.recommended.show_for(self._family, values["rank"])
+        else:
+            self.recommended.hide()
 
     @Slot(str)
     def _changed(self, name: str) -> None:
@@ -326,6 +387,7 @@ class OptionsPanel(Panel):
         rows["rank"].label.setText(self.tr("Rank, at most") if adaptive else self.tr("Rank"))
         self._show_hint(styles=not full and not adaptive and not by_size)
         self.note.show_for(values["lora_type"], values["adaptive_param"])
+        self._recommend_rank()
         self._show_end_of_name()
         troubles = self.troubles()
         self.trouble.setVisible(bool(troubles))
@@ -335,7 +397,7 @@ class OptionsPanel(Panel):
 def _of_presets() -> dict[str, object]:
     """The defaults of every field that any preset sets, and no size: what another one switched is not left behind."""
     defaults = ExtractionSettings().model_dump()
-    names = {name for values in QUALITY_PRESETS.values() for name in values} | {"target_size", "size_by"}
+    names = {name for values in PRESETS.values() for name in values} | {"target_size", "size_by"}
     return {name: defaults[name] for name in names}
 
 

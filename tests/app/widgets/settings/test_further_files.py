@@ -14,7 +14,7 @@ from app.text.programs import USUAL, Target, targets
 from app.widgets.settings.lora_panel import OptionsPanel
 from engine.models.families import FAMILIES, GENERIC, Family
 from engine.planning.sizing import SizeRange
-from engine.presets import QUALITY_PRESETS
+from engine.presets import PRESETS
 from engine.settings import ExtractionSettings
 
 FORGE, A1111, KOHYA = Target("forge", "comfyui"), Target("a1111", "kohya"), Target("", "kohya")
@@ -246,14 +246,14 @@ def test_a_size_that_cannot_be_used_is_marked(options: OptionsPanel) -> None:
     assert options.troubles() == ("Size",)
 
 
-@pytest.mark.parametrize("first", QUALITY_PRESETS)
-@pytest.mark.parametrize("second", QUALITY_PRESETS)
+@pytest.mark.parametrize("first", PRESETS)
+@pytest.mark.parametrize("second", PRESETS)
 def test_a_preset_undoes_what_another_one_or_a_size_switched(options: OptionsPanel, first: str, second: str) -> None:
     actions = {action.data(): action for action in options.presets.menu().actions()}
     options.show_settings(ExtractionSettings(target_size=150_000_000, size_by="energy"))
     actions[first].trigger()
     actions[second].trigger()
-    assert options.settings() == ExtractionSettings().model_copy(update=QUALITY_PRESETS[second])
+    assert options.settings() == ExtractionSettings().model_copy(update=PRESETS[second])
 
 
 @pytest.mark.parametrize(("typed", "alpha"), [("16", "16"), ("The rank", "rank"), ("rank", "rank"), ("auto", "auto")])

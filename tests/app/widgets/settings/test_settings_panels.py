@@ -14,7 +14,8 @@ from app.widgets.settings.lora_panel import OptionsPanel
 from app.work.requests import DeviceInfo
 from engine.errors import EngineError, ErrorCode
 from engine.events import Planned
-from engine.presets import QUALITY_PRESETS
+from engine.models.families import FAMILIES, Family
+from engine.presets import PRESET_WORDS, PRESETS, PURPOSE_PRESETS, RANK_STOPS, RECOMMENDED_RANKS
 from engine.settings import RECOMMENDED_ADAPTIVE_PARAM, ExtractionSettings, HardwareSettings
 
 ALL_SPECS = (*field_specs(ExtractionSettings), *field_specs(HardwareSettings))
@@ -158,15 +159,65 @@ def test_more_options_reach_every_advanced_field(options: OptionsPanel) -> None:
     assert not options.form.advanced.isVisible()
 
 
-@pytest.mark.parametrize("preset", QUALITY_PRESETS)
+@pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_sets_its_fields_and_leaves_the_others(options: OptionsPanel, preset: str) -> None:
     options.show_settings(ExtractionSettings(filename_prefix="mine", output_dtype="bf16"))
     action = next(action for action in options.presets.menu().actions() if action.data() == preset)
     action.trigger()
-    expected = ExtractionSettings(filename_prefix="mine", output_dtype="bf16").model_copy(
-        update=QUALITY_PRESETS[preset]
-    )
+    expected = ExtractionSettings(filename_prefix="mine", output_dtype="bf16").model_copy(update=PRESETS[preset])
     assert options.settings() == expected
+
+
+def test_every_preset_says_in_the_menu_when_to_use_it(options: OptionsPanel) -> None:
+    offered = {action.data(): action.text() for action in options.presets.menu().actions() if action.data()}
+    assert offered == {name: f"{name}\t{PRESET_WORDS[name]}" for name in PRESETS}
+
+
+def test_purposes_that_need_every_direction_have_a_high_rank_and_no_clamping() -> None:
+    turbo = PURPOSE_PRESETS["Turbo or distilled minus base"]
+    assert turbo["clamp_quantile"] is False
+    assert turbo["rank"] == max(values["rank"] for values in PRESETS.values())  # type: ignore[type-var]
+
+
+def family(key: str) -> Family:
+    return next(family for family in FAMILIES if family.key == key)
+
+
+def test_a_recommended_rank_is_a_button_and_nothing_sets_it_but_a_click(options: OptionsPanel) -> None:
+    assert options.recommended.isHidden()
+    options.show_pair(family("sdxl"))
+    assert options.recommended.isVisible()
+    assert options.recommended.link.text() == "recommended for SDXL: 32"
+    assert options.settings() == ExtractionSettings(), "the pair changes nothing by itself"
+    changes: list[None] = []
+    options.changed.connect(lambda: changes.append(None))
+    options.recommended.link.click()
+    assert (options.settings(), len(changes)) == (ExtractionSettings(rank=32), 1)
+    assert options.recommended.isHidden(), "it is that rank already"
+    options.reset()
+    assert options.settings() == ExtractionSettings()
+    assert options.recommended.isVisible()
+
+
+def test_no_rank_is_recommended_for_unknown_models_or_where_none_is_asked_for(options: OptionsPanel) -> None:
+    options.show_pair(family("sdxl"))
+    choose_type(options, BY_SIZE)
+    assert options.recommended.isHidden()
+    choose_type(options, "full")
+    assert options.recommended.isHidden()
+    choose_type(options, "standard")
+    assert options.recommended.isVisible()
+    options.show_pair(family("bert"))
+    assert options.recommended.isHidden()
+    options.show_pair(None)
+    assert options.recommended.isHidden()
+
+
+def test_recommended_ranks_are_of_known_families_and_the_default_stays_that_of_older_tools() -> None:
+    assert set(RECOMMENDED_RANKS) <= {family.key for family in FAMILIES}
+    assert set(RECOMMENDED_RANKS.values()) <= set(RANK_STOPS)
+    assert ExtractionSettings().rank == 8
+    assert HardwareSettings.model_fields.keys() & {"rank"} == set(), "profiles have no rank"
 
 
 def test_a_value_that_cannot_be_used_is_marked_and_named(options: OptionsPanel) -> None:
