@@ -50,7 +50,7 @@ def render() -> str:
             "The window offers these as a button beside the rank, by the family of the open pair; nothing changes the",
             "rank by itself. They are where to begin and not measured for each family: the middle of the ranks that",
             "LoRAs for these models usually have (16 to 64), less for the smallest models, whose weights are at most",
-            "about 1300 wide and whose LoRAs are small files, more for language models, which are mostly fine-tuned whole.",
+            "about 1300 wide, more for language models, which are mostly fine-tuned whole.",
             "What a pair needs, the result says after a first run.",
             "Other families have none.",
             "",

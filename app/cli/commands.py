@@ -28,12 +28,15 @@ from app.text.headline import (
     uncompared_sentences,
     unrelated_warning,
 )
+from app.text.knee import beyond_sentence, knee_line
 from app.text.left_out import left_out_lines
 from app.text.models import components_text, container_text, family_text, layout_text, link_text
 from app.text.notices import counted, format_bytes, format_seconds, format_share, notice_text
 from app.text.pair import looked_at, order_consequence, order_lines, order_text, sample_text
 from app.text.real_change import real_change_text
 from app.text.verification import plain_text, strength_text
+from engine.analysis.exploration import Exploration
+from engine.analysis.knee import Knee, find_knee
 from engine.analysis.pair_verdict import PairSample, PairVerdict
 from engine.cancel import CancelToken
 from engine.errors import Cancelled, EngineError, ErrorCode
@@ -66,7 +69,7 @@ def extract(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
         plan = session.plan(files[0], hardware, parsed.output_dir, files[1:])
         order, sample = look_at_pair(session, files[0], cancel, console)
         result = run_extraction(session, plan, cancel, console)
-    return extraction_object(result, order, sample)
+    return extraction_object(plan, result, order, sample)
 
 
 def export(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
@@ -81,7 +84,7 @@ def export(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any]:
             missing = kept.of - kept.layers
             raise EngineError(ErrorCode.NOT_CACHED, missing=missing, of=kept.of, reason="layers")
         result = run_extraction(session, plan, cancel, console)
-    return extraction_object(result)
+    return extraction_object(plan, result)
 
 
 def look_at_pair(
@@ -142,9 +145,10 @@ def _expected(speeds: SpeedStore, session: Session, plan: Plan, device_title: st
 
 
 def extraction_object(
-    result: ExtractionResult, order: PairOrder | None = None, sample: PairSample | None = None
+    plan: Plan, result: ExtractionResult, order: PairOrder | None = None, sample: PairSample | None = None
 ) -> dict[str, Any]:
     """The JSON of a finished extraction; order and sample of the pair are null where the models were not at hand."""
+    knee = _knee(plan, result)
     outputs = [
         {
             "path": str(output.path.resolve()),
@@ -184,6 +188,7 @@ def extraction_object(
         "copied_bytes": result.copied_bytes,
         "waited_share": result.waited_share,
         "large_changes": asdict(result.large_changes),
+        "advice": knee and knee.document(),
         "order": order and order.document(),
         "sample": sample and sample.document(),
         **result.coverage.document(),
@@ -398,6 +403,15 @@ def file_target(output: Output) -> str:
     return output.format.title if output.program is None else output.program.title
 
 
+def _knee(plan: Plan, result: ExtractionResult) -> Knee | None:
+    """The rank of the first file after which more ranks add little; None where there is none, or shares say nothing."""
+    noise = result.outputs[0].noise
+    all_noise = noise is not None and noise.all_noise
+    if all_noise or not result.coverage.enough or result.large_changes.unrelated:
+        return None
+    return find_knee(Exploration.of_result(plan.settings, result))
+
+
 def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> None:
     output = result.outputs[0]
     planned = {item.name for item in plan.left_out}
@@ -447,3 +461,7 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
     if rounded:
         differ = "differs" if rounded == 1 else "differ"
         console.line(f"{counted(rounded, 'tensor')} of those {differ} by rounding alone, which is no change.")
+    knee = _knee(plan, result)
+    advice = knee_line(knee)
+    if advice is not None:
+        console.line(" ".join(part for part in (advice.text, beyond_sentence(knee)) if part))

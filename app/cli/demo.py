@@ -48,4 +48,4 @@ def run_demo(parsed: argparse.Namespace, cancel: CancelToken) -> dict[str, Any] 
         f"recovers {format_share(shown['recovered'])} of what the fine-tune learned."
     )
     console.line(f"Picture: {shown['picture']}")
-    return extraction_object(result) | shown
+    return extraction_object(plan, result) | shown

@@ -2368,6 +2368,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/result/quality_panel.py"/>
+        <source>Try this rank below.</source>
+        <translation>Diesen Rang unten probieren.</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/result/quality_panel.py"/>
         <source>{mark} {text}</source>
         <translation>{mark} {text}</translation>
     </message>
@@ -5003,6 +5008,29 @@
             <numerusform>„Neue Gewichte“ in den Optionen schreibt {count} davon ganz.</numerusform>
             <numerusform>„Neue Gewichte“ in den Optionen schreibt {count} davon ganz.</numerusform>
         </translation>
+    </message>
+</context>
+<context>
+    <name>knee</name>
+    <message>
+        <location filename="../../app/text/knee.py"/>
+        <source>Above rank {top} only bounds are known: rank {rank} keeps {share}.</source>
+        <translation>Über Rang {top} sind nur Schranken bekannt: Rang {rank} erhält {share}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/knee.py"/>
+        <source>Rank {rank}</source>
+        <translation>Rang {rank}</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/knee.py"/>
+        <source>{rank} keeps about {share} in {size}; {top} adds about {more} for {bytes} more.</source>
+        <translation>{rank} erhält etwa {share} in {size}; {top} fügt etwa {more} hinzu, für {bytes} mehr.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/knee.py"/>
+        <source>{rank} keeps {share} in {size}; {top} adds {more} for {bytes} more.</source>
+        <translation>{rank} erhält {share} in {size}; {top} fügt {more} hinzu, für {bytes} mehr.</translation>
     </message>
 </context>
 <context>

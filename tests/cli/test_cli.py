@@ -35,7 +35,7 @@ def test_extract_answers_with_the_documented_json(extract: Call, tmp_path: Path)
         "output", "report", "outputs", "seconds", "layers", "skipped", "mean_energy_retained",
         "worst_energy_retained", *MEAN_NOISE_KEYS, "size_bytes", "peak_device_bytes", "peak_rss_bytes",
         "promised_device_bytes", "layers_planned", "layers_kept", "read_bytes", "copied_bytes", "waited_share",
-        "large_changes", "order", "sample", "coverage",
+        "large_changes", "advice", "order", "sample", "coverage",
         "compared_parameters", "whole_parameters", "parameters", "new_rows", "new_channels", "unmatched_weights",
         "missing_weights", "smaller_weights", "blocks", "unmatched_blocks", "absent_parts",
     ]  # fmt: skip

@@ -7,6 +7,7 @@ from html import escape
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtWidgets import QLabel
 
+from app.text.knee import beyond_sentence, knee_line
 from app.text.noise import real_sentences
 from app.text.quality import (
     Line,
@@ -21,14 +22,15 @@ from app.text.quality import (
 )
 from app.text.window_text import breakable
 from app.widgets.basics.basics import Panel, set_look, wrapped_label
-from engine.analysis.quality import Quality
+from engine.analysis.knee import Knee
+from engine.analysis.quality import Quality, Step
 
 GOOD, WARNING = "\u2713", "\u26a0"
 _LAYER, _RANK = "layer:", "rank:"
 
 
 class QualityPanel(Panel):
-    """A headline with a mark, what its share does not speak of, and at most three lines below it.
+    """A headline with a mark, what its share does not speak of, and at most four lines below it.
 
     Attributes:
         layer_clicked: emitted with the canonical name of a layer.
@@ -42,9 +44,9 @@ class QualityPanel(Panel):
         super().__init__("")
         self._lines: dict[QLabel, Line] = {}
         self.of_what = wrapped_label()
-        self.weakest, self.advice = self._line(), self._line()
+        self.weakest, self.advice, self.knee = self._line(), self._line(), self._line()
         self.remarks = wrapped_label("", "small")
-        for label in (self.of_what, self.weakest, self.advice, self.remarks):
+        for label in (self.of_what, self.weakest, self.advice, self.knee, self.remarks):
             self.body.addWidget(label)
         self.body.addStretch(1)
         self.clear()
@@ -58,11 +60,18 @@ class QualityPanel(Panel):
         set_look(self.weakest, "role", "muted")
         self._show(self.weakest, Line(self.tr("After a run, read here how much of the change the LoRA keeps.")))
         self._show(self.advice, None)
+        self._show(self.knee, None)
         self.of_what.hide()
         self.remarks.hide()
 
-    def show_quality(self, quality: Quality, of: str = "") -> None:
-        """Speak of a finished LoRA; `of` names it where it is one of several."""
+    def show_quality(self, quality: Quality, of: str = "", knee: Knee | None = None) -> None:
+        """Speak of a finished LoRA.
+
+        Args:
+            quality: of it.
+            of: names it where it is one of several.
+            knee: the rank after which more ranks add little; None where there is none.
+        """
         sure = quality.good and quality.level.sure
         mark = GOOD if sure else "" if quality.good else WARNING
         self.title.setText(self.tr("{mark} {text}").format(mark=mark, text=headline(quality)).strip())
@@ -80,7 +89,12 @@ class QualityPanel(Panel):
         set_look(self.of_what, "tone", "" if quality.speaks else "bad" if bad else "warning")
         set_look(self.weakest, "role", "")
         self._show(self.weakest, weakest_line(quality))
-        self._show(self.advice, advice_line(quality))
+        advised, bend = advice_line(quality), knee_line(knee) if quality.speaks and not quality.all_noise else None
+        if bend is not None and quality.advice is not None and quality.advice.step is Step.SMALLER_RANK:
+            advised = None  # the knee says which rank is enough, and what a higher one adds
+        self._show(self.advice, advised)
+        self._show(self.knee, bend)
+        self.knee.setToolTip(" ".join((self.tr("Try this rank below."), beyond_sentence(knee))).strip())
         self.remarks.setText(" \u00b7 ".join(remarks(quality)))
         self.remarks.setVisible(bool(self.remarks.text()))
 

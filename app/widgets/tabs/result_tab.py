@@ -15,6 +15,7 @@ from app.widgets.result.files_panel import FilesPanel
 from app.widgets.result.quality_panel import QualityPanel
 from app.widgets.spectrum.panel import SpectrumPanel
 from engine.analysis.exploration import Exploration
+from engine.analysis.knee import find_knee
 from engine.analysis.quality import judge
 from engine.models.layer_blocks import block_of
 from engine.planning.plan import Plan
@@ -84,7 +85,7 @@ class ResultTab(QWidget):
         exploration = Exploration.of_result(settings, result, earlier=self.explore.exploration)
         self.explore.show_exploration(exploration, available=available)
         name = output_kind(first) if self.files.lists(first.path) else ""
-        self.quality.show_quality(judge(settings, result, exploration), name)
+        self.quality.show_quality(judge(settings, result, exploration), name, find_knee(exploration))
         self.files.mark_shown(first.path)
         if not self._choice.names and result.rows:
             self._choice.choose([max(result.rows, key=lambda row: row.delta_energy).name])
