@@ -63,6 +63,20 @@ def real_clause(mean: float, noise: NoiseFigures | None, coverage: Coverage) -> 
     )
 
 
+def real_in_short(mean: float, noise: NoiseFigures | None, coverage: Coverage) -> str:
+    """The clause where there is room for half a line; empty likewise."""
+    if not real_clause(mean, noise, coverage) or noise is None:
+        return ""
+    if noise.all_noise or noise.real_energy_retained is None:
+        return _tr("keeps {plain} as stored, all of it rounding").format(plain=format_share(mean))
+    text = _tr("keeps {real} of the real change ({plain} as stored, {noise} rounding)")
+    return text.format(
+        real=real_share_text(noise.real_energy_retained),
+        plain=format_share(mean),
+        noise=noise_share_text(noise.noise_share),
+    )
+
+
 def real_sentence(mean: float, noise: NoiseFigures | None, coverage: Coverage) -> str:
     """The clause as a sentence of its own; empty likewise."""
     clause = real_clause(mean, noise, coverage)

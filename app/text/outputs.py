@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.text.headline import kept_clause, kept_sentence
-from app.text.noise import real_clause
+from app.text.noise import real_in_short
 from app.text.notices import format_bytes, format_share
 from app.text.programs import Target
 from app.text.translation import plural, translator, whole
@@ -65,7 +65,7 @@ def all_keep(outputs: Sequence[OutputFile], *, weakest: bool = True) -> str:
     """
     first = outputs[0]
     if len(outputs) == 1:
-        real = real_clause(first.mean_energy_retained, first.noise, first.coverage)
+        real = real_in_short(first.mean_energy_retained, first.noise, first.coverage)
         if real:
             return real
         if weakest:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.text.headline import coverage_warning, kept_clause, kept_sentence
-from app.text.noise import real_clause, real_sentence, real_sentences
+from app.text.noise import real_in_short, real_sentence, real_sentences
 from app.text.notices import counted, format_share
 from app.text.translation import decimal, plural, short_number, translate, whole
 from engine.errors import EngineError
@@ -66,7 +66,7 @@ def verdict(verification: Verification, claimed: ClaimedQuality | None) -> str:
 
 def quality_text(verification: Verification) -> str:
     """How much the LoRA keeps, as measured; of the real change where rounding is a part of the difference."""
-    real = real_clause(verification.mean_energy_retained, verification.noise, verification.coverage)
+    real = real_in_short(verification.mean_energy_retained, verification.noise, verification.coverage)
     return real or kept_sentence(
         verification.mean_energy_retained, verification.worst_energy_retained, verification.coverage
     )

@@ -4947,17 +4947,17 @@
     <message>
         <location filename="../../app/text/headline.py"/>
         <source>{noise} of the difference is rounding; of the real change the LoRA keeps {low} to {high}.</source>
-        <translation>{noise} des Unterschieds sind Rundung; von der wirklichen Änderung behält das LoRA {low} bis {high}.</translation>
+        <translation>{noise} des Unterschieds sind Rundung; von der echten Änderung behält das LoRA {low} bis {high}.</translation>
     </message>
     <message>
         <location filename="../../app/text/headline.py"/>
         <source>{noise} of the difference is rounding; of the real change the LoRA keeps {low} to {high}: it is judged by the lower figure.</source>
-        <translation>{noise} des Unterschieds sind Rundung; von der wirklichen Änderung behält das LoRA {low} bis {high}: Geurteilt wird nach der kleineren Zahl.</translation>
+        <translation>{noise} des Unterschieds sind Rundung; von der echten Änderung behält das LoRA {low} bis {high}: Geurteilt wird nach der kleineren Zahl.</translation>
     </message>
     <message>
         <location filename="../../app/text/headline.py"/>
         <source>{noise} of the difference is rounding; of the real change the LoRA keeps {low}.</source>
-        <translation>{noise} des Unterschieds sind Rundung; von der wirklichen Änderung behält das LoRA {low}.</translation>
+        <translation>{noise} des Unterschieds sind Rundung; von der echten Änderung behält das LoRA {low}.</translation>
     </message>
     <message>
         <location filename="../../app/text/headline.py"/>
@@ -5864,8 +5864,18 @@
     </message>
     <message>
         <location filename="../../app/text/noise.py"/>
+        <source>keeps {plain} as stored, all of it rounding</source>
+        <translation>erhält {plain} wie gespeichert, alles davon Rundung</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
         <source>keeps {plain} of the stored difference, in which nothing can be told from rounding</source>
         <translation>erhält {plain} des gespeicherten Unterschieds, in dem nichts von Rundung zu unterscheiden ist</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
+        <source>keeps {real} of the real change ({plain} as stored, {noise} rounding)</source>
+        <translation>erhält {real} der echten Änderung ({plain} wie gespeichert, {noise} Rundung)</translation>
     </message>
     <message>
         <location filename="../../app/text/noise.py"/>
@@ -6912,7 +6922,7 @@
     <message>
         <location filename="../../app/text/real_change.py"/>
         <source>{share} of the difference is rounding noise ({both} with the original's own); of the real change it keeps {real} ({low} to {high}).</source>
-        <translation>{share} der Differenz sind Rundungsrauschen ({both} mit dem des Originals); von der wirklichen Änderung bleiben {real} erhalten ({low} bis {high}).</translation>
+        <translation>{share} der Differenz sind Rundungsrauschen ({both} mit dem des Originals); von der echten Änderung bleiben {real} erhalten ({low} bis {high}).</translation>
     </message>
 </context>
 <context>

@@ -34,7 +34,8 @@ def test_the_result_says_in_its_tooltip_what_the_real_change_kept_assumes(qtbot:
 
 def test_the_card_of_a_run_has_the_same_words_and_the_assumption_in_its_tooltip() -> None:
     card = ResultCard(result(SMALL_CHANGE))
-    assert f"k{CLAUSE}" in card.detail()
+    assert "keeps 99.0 % of the real change (80.1 % as stored, 19 % rounding)" in card.detail()
+    assert f"K{CLAUSE}." in card.tooltip()
     assert "rounded once" in card.tooltip()
     plain = ResultCard(result(None))
     assert "real change" not in plain.detail() + plain.tooltip()
