@@ -45,6 +45,7 @@ HARDWARE: dict[str, tuple[object, float | None, float | None]] = {
 CHOICES = {
     "lora_type": (
         "standard", "full", "adaptive_ratio", "adaptive_quantile", "adaptive_energy", "adaptive_fro",
+        "adaptive_noise",
     ),
     "algorithm": ("svd_linalg", "svd_lowrank"),
     "output_dtype": ("fp16", "bf16", "fp32", "fp8_e4m3"),

@@ -9,12 +9,15 @@ import torch
 
 from engine.checkpoints.tensors import read_view
 from engine.decompose.delta import subtract
+from engine.decompose.noise_model import model_noise
+from engine.decompose.rounding_noise import common_shape, measure_rounding
 from engine.errors import EngineError, ErrorCode
 from engine.events import LayerStarted
 from engine.extraction.layer_executor import DeviceFacts, ExecutorSample, RunContext, RunInputs
 from engine.layer import LayerOutcome, measure, work_on
 from engine.planning.task import Task
 from engine.results import LeaveOutReason
+from engine.streamed_delta import meter_of
 
 
 class ToyExecutor:
@@ -54,7 +57,9 @@ class ToyExecutor:
         files, views = self._context.checkpoints, (task.weight.finetuned, task.weight.original)
         tuned, base = (read_view(file, view) for file, view in zip(files, views, strict=True))
         self._read_bytes += tuned.nbytes + base.nbytes
-        delta = subtract(tuned, base)
+        meter = meter_of(task.weight, common_shape(tuned, base))
+        noise = model_noise(measure_rounding(tuned, base, meter, (None, None)))
+        delta = replace(subtract(tuned, base), noise=noise)
         if task.measured:
             return measure(delta)
         try:

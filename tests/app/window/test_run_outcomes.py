@@ -93,7 +93,7 @@ def test_the_whole_device_is_drawn_only_where_it_is_more_than_this_run(
     assert panel.memory.whole_device.isVisible() == curve
     assert panel.memory.plot._curves["device"].isVisible() == curve
     assert ("in use" in panel.memory.detail.text()) == curve
-    assert ("100 MB of 1.0 GB budget" in panel.memory.detail.text()) == (not curve)
+    assert ("100 MB of 1.0 GB" in panel.memory.detail.text()) == (not curve)
 
 
 def test_a_typed_name_that_leads_away_is_shown_as_it_was_typed() -> None:

@@ -131,6 +131,8 @@ def test_the_report_says_what_the_file_holds(tmp_path: Path) -> None:
         *("name", "kind", "shape", "rank", "energy_retained", "energy_before", "relative_error", "relative_change"),
         *("delta_energy", "singular_values", "capped", "clamp", "stored_dtype", "solver", "seconds", "stage_seconds"),
         *("residual_energy", "seed", "algorithm", "iterations", "solver_version", "rounded"),
+        *("noise_share", "noise_share_both_sides", "real_energy_retained", "real_energy_interval"),
+        *("real_energy_retained_both_sides", "all_noise"),
     }
     assert {layer["name"]: layer["rank"] for layer in report["layers"] if layer["rank"]} == {
         name.removesuffix(".lora_down.weight") + ".weight": tensor.shape[0]
