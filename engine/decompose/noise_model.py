@@ -26,11 +26,13 @@ _FINE = 8  # points of the tables in an octave
 _LOW, _HIGH = -10, 8  # octaves of a change's scale in steps that the tables cover
 _EDGES = np.array([0.5, 1.5, 2.5, 4.5, 8.5, 16.5, 32.5])  # steps where the counts are divided
 _CELLS = len(_EDGES) + 1
+_CELL_OF = np.searchsorted(_EDGES, np.arange(34))  # by whole steps
 _TOPS = np.array([0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
 _FOLLOWS = (0.0, 0.5, 1.0)  # how far a change's scale follows the size of its number
 _FIRST, _THEN = 12, 60  # rounds of the expectation maximisation, to choose and to settle
 _PACE = 1.8  # beyond 1 it settles faster; it goes on uphill up to about 2
 _FEW_UNCHANGED = 0.01  # below this share errors are as good as uniform
+_SMALL_SHARE = 0.005  # of the difference: errors that no closer look would change by a thousandth of it
 _CLASSES = 8  # octaves by which the scales of rows and columns are told apart
 
 
@@ -104,10 +106,7 @@ def model_noise(sums: RoundingSums) -> NoiseModel | None:
     plain, own = sums.squares / 12, sums.base_squares / 12
     steps = sums.steps.astype(np.float64)
     weights = np.square(steps)
-    small = (
-        sums.grids is not Grids.FREE and float(np.mean(sums.changes == 0.0)) > _FEW_UNCHANGED if len(steps) else False
-    )
-    if not small:
+    if sums.grids is Grids.FREE or not _hides_changes(weights, sums.changes):
         both = {Grids.SHARED: plain + own, Grids.FREE: plain + own, Grids.BOTH: 2.0 * plain + own}[sums.grids]
         energy = 2.0 * plain if sums.grids is Grids.BOTH else plain
         doubt = _doubt(weights, sums.shape)
@@ -132,6 +131,18 @@ def model_noise(sums: RoundingSums) -> NoiseModel | None:
         apart_both=scale * other.apart + more,
     )
     return NoiseModel(estimate, *_spread(sums, found.each))
+
+
+def _hides_changes(weights: Floats, changes: Any) -> bool:
+    """Whether enough numbers stayed as they were, and errors are large enough beside the changes, for a closer look.
+
+    Args:
+        weights: squared steps, (n,).
+        changes: stored differences, (n,).
+    """
+    if float(np.mean(changes == 0.0)) <= _FEW_UNCHANGED if len(weights) else True:
+        return False
+    return float(weights.mean()) / 12 > _SMALL_SHARE * float(np.square(changes, dtype=np.float64).mean())
 
 
 def _doubt(weights: Floats, shape: tuple[int, int]) -> float:
@@ -172,12 +183,13 @@ class _Counts:
     """How many numbers of each order and exponent changed by how many steps."""
 
     def __init__(self, sums: RoundingSums, steps: Floats) -> None:
-        exact = np.log2(np.maximum(steps, 1e-300))
+        exact = np.log2(np.maximum(sums.steps, np.float32(1e-37))).astype(np.float64)
         octaves = np.rint(exact).astype(np.int64)
         _, exponents = _numbered(octaves)
         number = np.bincount(exponents)
         self._present = np.bincount(exponents, exact) / number  # steps with scales are no powers of 2
-        cells = np.searchsorted(_EDGES, np.abs(np.rint(sums.changes / np.maximum(steps, 1e-300))))
+        moved = np.abs(sums.changes) / np.maximum(sums.steps, np.float32(1e-37))
+        cells = _CELL_OF[np.minimum(np.rint(moved), np.float32(len(_CELL_OF) - 1)).astype(np.int64)]
         place, wide = exponents * _CELLS + cells, len(self._present) * _CELLS
         by_steps, by_changes = _orders(sums, np.square(steps)), _orders(sums, np.square(sums.changes, dtype=np.float64))
         classes, self._classes = _numbered(by_steps * _CLASSES + by_changes)
@@ -217,8 +229,8 @@ class _Counts:
         kept = float((slopes * changes).sum())
         # Of each number's error the part that is no multiple of its change.
         alone = np.maximum(energy - np.square(cross) / np.maximum(own, 1e-300), 0.0)
-        likely = np.einsum("kei,ci->cek", chances, weights, optimize=True)
-        each = np.einsum("kei,ei,ci->cek", chances, alone, weights, optimize=True) / np.maximum(likely, 1e-300)
+        likely, expected = (_over_scales(table, weights) for table in (chances, chances * alone))
+        each = expected / np.maximum(likely, 1e-300)
         return _Fitted(
             energy=errors,
             cross=product,
@@ -264,6 +276,13 @@ class _Counts:
         return likelihood, follows, weights
 
 
+def _over_scales(table: Floats, weights: Floats) -> Floats:
+    """The sum over scales of (cells, exponents, scales) times (classes, scales): (classes, exponents, cells)."""
+    cells, exponents, scales = table.shape
+    found: Floats = (weights @ table.reshape(-1, scales).T).reshape(len(weights), cells, exponents).transpose(0, 2, 1)
+    return found
+
+
 def _numbered(keys: Integers) -> tuple[Integers, Integers]:
     """The different keys in their order, and the place of each key among them; without sorting, as they lie close."""
     lowest = int(keys.min())
@@ -277,8 +296,9 @@ def _orders(sums: RoundingSums, energies: Floats) -> Integers:
     """The order of each number by what its row and its column have of some energy, in octaves from the largest down."""
     rows, columns = _spread(sums, energies)
     own_rows, own_columns = sums.places
-    scale = np.maximum(rows[own_rows] * columns[own_columns], 2.0 ** (-4 * _CLASSES))
-    octaves = np.rint(0.5 * np.log2(scale)).astype(np.int64)
+    lowest = 2.0 ** (-4 * _CLASSES)
+    of_rows, of_columns = (0.5 * np.log2(np.maximum(side, lowest)) for side in (rows, columns))
+    octaves = np.rint(of_rows[own_rows] + of_columns[own_columns]).astype(np.int64)
     found: Integers = np.minimum(octaves.max() - octaves, _CLASSES - 1)
     return found
 
