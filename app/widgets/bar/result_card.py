@@ -14,6 +14,7 @@ from app.text.outputs import all_keep, names_of, shown_name, size_written
 from app.text.translation import translate, whole
 from app.text.verification import ClaimedQuality, agrees, quality_text, verdict, verification_lines
 from app.widgets.layers.layer_model import short_name
+from engine.analysis.quality import layer_share
 from engine.results import ExtractionResult, LayerResult, Verification
 
 SEPARATOR = " \u00b7 "
@@ -234,9 +235,11 @@ class CheckOutcome:
 
 
 def weakest_rows(rows: tuple[LayerResult, ...], count: int) -> list[LayerResult]:
-    """The layers that lost most of their change, the worst first; those that lost nothing to speak of are none."""
-    losing = (row for row in rows if row.energy_retained < 1.0 - LOST_NOTHING)
-    return sorted(losing, key=lambda row: row.energy_retained)[:count]
+    """The layers that lost most of their change, the worst first; those that lost nothing to speak of are none.
+
+    What is judged is the real change where that is known: a layer that is all rounding lost nothing.
+    """
+    return sorted((row for row in rows if layer_share(row) < 1.0 - LOST_NOTHING), key=layer_share)[:count]
 
 
 def tone_of(verification: Verification, claimed: ClaimedQuality | None) -> str:

@@ -13,7 +13,7 @@ from app.text.noise import measured_noise, measured_real, noise_sentences, real_
 from app.text.notices import format_share
 from app.text.translation import decimal, marked, translator, whole
 from app.text.window_text import short_seconds
-from engine.analysis.quality import SHORT
+from engine.analysis.quality import SHORT, layer_share
 from engine.results import LayerResult
 
 _tr = translator("LayerModel")
@@ -21,6 +21,7 @@ _tr = translator("LayerModel")
 Index = QModelIndex | QPersistentModelIndex
 SHARE_ROLE = Qt.ItemDataRole.UserRole + 1
 NUMBER_ROLE = Qt.ItemDataRole.UserRole + 2
+JUDGED_ROLE = Qt.ItemDataRole.UserRole + 3  # the share that decides whether a layer is marked
 FLUSH_MS = 60
 FELL_SHORT = SHORT
 
@@ -201,6 +202,8 @@ class LayerModel(QAbstractTableModel):
             return number
         if role == SHARE_ROLE:
             return row.energy_retained
+        if role == JUDGED_ROLE:
+            return layer_share(row)
         if role == Qt.ItemDataRole.ToolTipRole:
             return self._tooltip(row, column)
         if role == Qt.ItemDataRole.TextAlignmentRole:

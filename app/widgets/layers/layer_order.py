@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt, Slot
 
 from app.widgets.layers.layer_model import COLUMN, COLUMNS, FELL_SHORT, Index, LayerModel, short_name
+from engine.analysis.quality import layer_share
 from engine.results import LayerResult
 
 Key = TypeVar("Key")
@@ -35,10 +36,11 @@ class LayerKeys:
         self._model = model
         self._columns: dict[str, list[str | float]] = {}
         self._names: list[str] = []
+        self._judged: list[float] = []
 
     def clear(self) -> None:
         """Forget everything: the rows are others."""
-        self._columns, self._names = {}, []
+        self._columns, self._names, self._judged = {}, [], []
 
     def arrange(self, column: int, *, descending: bool) -> Rows:
         """All rows in the order of a column; rows that are equal in it stay in the order they came in."""
@@ -61,7 +63,7 @@ class LayerKeys:
     def _of_kind(self, show: Show) -> NDArray[np.bool_]:
         count = self._model.rowCount()
         if show is Show.FELL_SHORT:
-            return np.array(self._values("kept"), dtype=float) < FELL_SHORT
+            return np.array(self._extended(self._judged, layer_share), dtype=float) < FELL_SHORT
         if show is Show.CAPPED:
             return np.fromiter((self._model.row(number).capped for number in range(count)), bool, count)
         if show is Show.STORED_WHOLE:

@@ -21,7 +21,7 @@ from app.look.theme import Theme
 from app.widgets.basics.basics import scaled, text_label
 from app.widgets.basics.kept_drawing import kept_colour
 from app.widgets.layers.layer_columns import BESIDE_BAR, KEPT_SAMPLE, MARGIN, ColumnWidths
-from app.widgets.layers.layer_model import COLUMN, COLUMNS, SHARE_ROLE
+from app.widgets.layers.layer_model import COLUMN, COLUMNS, JUDGED_ROLE, SHARE_ROLE
 from app.widgets.layers.layer_names import fitted_name
 
 ROW_HEIGHT = 25
@@ -54,7 +54,9 @@ class LayerDelegate(QStyledItemDelegate):
         if column == 0 and option.state & QStyle.StateFlag.State_HasFocus:
             painter.fillRect(QRectF(area.left(), area.top() + 1, 2, area.height() - 1), QColor(tokens.accent))
         if column == COLUMN["kept"]:
-            area.setLeft(self._paint_bar(painter, option, float(index.data(SHARE_ROLE))))
+            area.setLeft(
+                self._paint_bar(painter, option, float(index.data(SHARE_ROLE)), float(index.data(JUDGED_ROLE)))
+            )
             area.setRight(area.right() - 4)
         else:
             area.adjust(MARGIN, 0, -MARGIN, 0)
@@ -73,8 +75,8 @@ class LayerDelegate(QStyledItemDelegate):
             self._names[text] = fitted_name(text, width, metrics.horizontalAdvance)
         return self._names[text]
 
-    def _paint_bar(self, painter: QPainter, option: QStyleOptionViewItem, share: float) -> float:
-        """Paint the bar; answer where the number beside it begins."""
+    def _paint_bar(self, painter: QPainter, option: QStyleOptionViewItem, share: float, judged: float) -> float:
+        """Paint the bar, in the colour of the share it is judged by; answer where the number beside it begins."""
         tokens = self._theme.tokens
         area = QRectF(option.rect)
         share = min(1.0, max(0.0, share))
@@ -84,7 +86,7 @@ class LayerDelegate(QStyledItemDelegate):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(tokens.border))
         painter.drawRoundedRect(bar, 2.5, 2.5)
-        painter.setBrush(kept_colour(tokens, share))
+        painter.setBrush(kept_colour(tokens, judged))
         painter.drawRoundedRect(QRectF(bar.left(), bar.top(), max(5.0, bar.width() * share), 5), 2.5, 2.5)
         return bar.right() + 10
 

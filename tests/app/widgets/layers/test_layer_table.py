@@ -337,6 +337,15 @@ def test_noise_and_the_real_change_kept_stand_beside_the_share_with_what_they_as
     assert assumed not in cell(panel, "c", "real", Qt.ItemDataRole.ToolTipRole)
 
 
+def test_a_layer_that_is_all_rounding_did_not_fall_short(qtbot: QtBot, theme: Theme) -> None:
+    alone, short = replace(layer_result("a", 0.3), noise=ALL_OF_IT), layer_result("b", 0.3)
+    saved = replace(layer_result("c", 0.3), noise=rounding(0.6, 0.99))
+    panel = panel_with(qtbot, theme, [alone, short, saved])
+    assert panel.detail.text() == f"3 \u00b7 1 kept below {round(100 * SHORT)} %"
+    panel.show_only.setCurrentIndex(list(Show).index(Show.FELL_SHORT))
+    assert names(panel) == ["b"]
+
+
 def test_a_width_that_somebody_gave_a_column_stays(qtbot: QtBot, theme: Theme) -> None:
     panel = panel_with(qtbot, theme, many_rows())
     panel.resize(1200, 400)
