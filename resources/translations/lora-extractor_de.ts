@@ -2605,6 +2605,11 @@
     </message>
     <message>
         <location filename="../../app/widgets/settings/lora_panel.py"/>
+        <source>Use the recommended rank</source>
+        <translation>Empfohlenen Rang verwenden</translation>
+    </message>
+    <message>
+        <location filename="../../app/widgets/settings/lora_panel.py"/>
         <source>recommended for {family}: {rank}</source>
         <translation>empfohlen für {family}: {rank}</translation>
     </message>

@@ -82,6 +82,7 @@ class RankButton(QWidget):
         super().__init__()
         self._rank = 0
         self.link = link_button("")
+        self.link.setAccessibleName(self.tr("Use the recommended rank"))
         self.link.setToolTip(
             self.tr("A rank to begin with, usual for LoRAs of these models. Nothing changes the rank by itself.")
         )
