@@ -203,6 +203,14 @@ VARIANTS: dict[tuple[ErrorCode, str], tuple[str, str]] = {
         marked("errors", "The two models differ by rounding alone: one is the other saved in another number format."),
         marked("errors", "Choose another fine-tuned model or another original."),
     ),
+    (ErrorCode.NO_DIFFERENCE, "only_noise"): (
+        marked("errors", "In no layer is the change larger than what rounding to the stored numbers makes by itself."),
+        marked(
+            "errors",
+            "Choose the fine-tuned model in higher precision, if there is one, or another type than Adaptive, above "
+            "rounding noise.",
+        ),
+    ),
     (ErrorCode.DISK_FULL, "before"): (
         marked("errors", "The LoRA needs up to {needed} and {file} has {free} free."),
         marked("errors", "Free some space or choose another output folder."),

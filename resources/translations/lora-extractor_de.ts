@@ -3775,6 +3775,11 @@
         <translation>Eines von diesen wählen: {available}. Ohne Wahl wird das erste verwendet.</translation>
     </message>
     <message>
+        <location filename="../../app/text/error_variants.py"/>
+        <source>Choose the fine-tuned model in higher precision, if there is one, or another type than Adaptive, above rounding noise.</source>
+        <translation>Wählen Sie das feinabgestimmte Modell in höherer Genauigkeit, falls es das gibt, oder einen anderen Typ als „Adaptiv, über dem Rundungsrauschen“.</translation>
+    </message>
+    <message>
         <location filename="../../app/text/errors.py"/>
         <source>Choose the original model that the fine-tuned one was made from.</source>
         <translation>Das Originalmodell wählen, aus dem das feinabgestimmte entstanden ist.</translation>
@@ -3859,6 +3864,11 @@
         <location filename="../../app/text/error_variants.py"/>
         <source>Give more of it: {available}.</source>
         <translation>Mehr davon angeben: {available}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/error_variants.py"/>
+        <source>In no layer is the change larger than what rounding to the stored numbers makes by itself.</source>
+        <translation>In keiner Schicht ist die Änderung größer als das, was das Runden auf die gespeicherten Zahlen allein schon ausmacht.</translation>
     </message>
     <message>
         <location filename="../../app/text/error_variants.py"/>
