@@ -24,16 +24,15 @@ from app.text.headline import (
     coverage_warning,
     kept_clause,
     kept_sentence,
-    rounding_text,
     uncompared_sentences,
     unrelated_warning,
 )
 from app.text.knee import beyond_sentence, knee_line
 from app.text.left_out import left_out_lines
 from app.text.models import components_text, container_text, family_text, layout_text, link_text
+from app.text.noise import real_change_text
 from app.text.notices import counted, format_bytes, format_seconds, format_share, notice_text
 from app.text.pair import looked_at, order_consequence, order_lines, order_text, sample_text
-from app.text.real_change import real_change_text
 from app.text.verification import plain_text, strength_text
 from engine.analysis.exploration import Exploration
 from engine.analysis.knee import Knee, find_knee
@@ -436,7 +435,7 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
     if result.layers_reused:
         console.line(f"{result.layers_reused} of {counted(result.layers_looked_at, 'layer')} came from earlier runs.")
     if output.noise is not None and output.noise.all_noise:
-        console.warning(rounding_text(output.noise))
+        console.warning(real_change_text(output.noise))
     elif not several:
         console.line(real_change_text(output.noise))
     unrelated, compared = unrelated_warning(result.large_changes), compared_title(output.coverage)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from app.text.headline import NOISE_MATTERS
+from app.text.headline import NOISE_MATTERS, rounding_text
 from app.text.notices import format_share
-from app.text.real_change import assumption
 from app.text.translation import decimal, translator
 from engine.results import Coverage, NoiseFigures
 
 _tr = translator("noise")
+
+
+def assumption() -> str:
+    """What figures of rounding noise take for granted."""
+    return _tr(
+        "This assumes that the fine-tune was computed in higher precision from the original as stored, and rounded "
+        "once."
+    )
 
 
 def measured_noise(noise: NoiseFigures | None) -> str:
@@ -56,11 +63,7 @@ def real_clause(mean: float, noise: NoiseFigures | None, coverage: Coverage) -> 
         text = _tr("keeps {plain} of the stored difference, in which nothing can be told from rounding")
         return text.format(plain=format_share(mean))
     text = _tr("keeps {real} of the real change ({plain} of the stored difference; {noise} of it is rounding)")
-    return text.format(
-        real=real_share_text(noise.real_energy_retained),
-        plain=format_share(mean),
-        noise=noise_share_text(noise.noise_share),
-    )
+    return _with_figures(text, mean, noise)
 
 
 def real_in_short(mean: float, noise: NoiseFigures | None, coverage: Coverage) -> str:
@@ -69,9 +72,12 @@ def real_in_short(mean: float, noise: NoiseFigures | None, coverage: Coverage) -
         return ""
     if noise.all_noise or noise.real_energy_retained is None:
         return _tr("keeps {plain} as stored, all of it rounding").format(plain=format_share(mean))
-    text = _tr("keeps {real} of the real change ({plain} as stored, {noise} rounding)")
+    return _with_figures(_tr("keeps {real} of the real change ({plain} as stored, {noise} rounding)"), mean, noise)
+
+
+def _with_figures(text: str, mean: float, noise: NoiseFigures) -> str:
     return text.format(
-        real=real_share_text(noise.real_energy_retained),
+        real=real_share_text(noise.real_energy_retained or 0.0),
         plain=format_share(mean),
         noise=noise_share_text(noise.noise_share),
     )
@@ -133,3 +139,25 @@ def both_sides(noise: NoiseFigures) -> str:
 
 def _differ(low: float, high: float) -> bool:
     return real_share_text(low) != real_share_text(high)
+
+
+def real_change_text(noise: NoiseFigures | None) -> str:
+    """How much of the difference is noise and of the real change is kept, or that it was not measured; for a terminal.
+
+    It stands by itself: with what is assumed, and where all is noise with what to do.
+    """
+    if noise is None:
+        return _tr("Rounding noise was not measured.")
+    if noise.all_noise or noise.real_energy_retained is None or noise.real_energy_interval is None:
+        return f"{rounding_text(noise)} {assumption()}"
+    text = _tr(
+        "{share} of the difference is rounding noise ({both} with the original's own); of the real change it keeps "
+        "{real} ({low} to {high})."
+    ).format(
+        share=format_share(noise.noise_share),
+        both=format_share(noise.noise_share_both_sides),
+        real=real_share_text(noise.real_energy_retained),
+        low=real_share_text(noise.real_energy_interval[0]),
+        high=real_share_text(noise.real_energy_interval[1]),
+    )
+    return f"{text} {assumption()}"

@@ -5869,8 +5869,18 @@
     </message>
     <message>
         <location filename="../../app/text/noise.py"/>
+        <source>Rounding noise was not measured.</source>
+        <translation>Das Rundungsrauschen wurde nicht gemessen.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
         <source>Rounding was not measured here; a run with both models at hand measures it.</source>
         <translation>Das Runden wurde hier nicht gemessen; ein Lauf mit beiden Modellen misst es.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
+        <source>This assumes that the fine-tune was computed in higher precision from the original as stored, and rounded once.</source>
+        <translation>Angenommen ist dabei, dass das Finetuning in höherer Genauigkeit vom gespeicherten Original aus gerechnet und einmal gerundet wurde.</translation>
     </message>
     <message>
         <location filename="../../app/text/noise.py"/>
@@ -5921,6 +5931,11 @@
         <location filename="../../app/text/noise.py"/>
         <source>{real} of the real change is kept; the true share is between {low} and {high}.</source>
         <translation>{real} der echten Änderung sind erhalten; der wahre Anteil liegt zwischen {low} und {high}.</translation>
+    </message>
+    <message>
+        <location filename="../../app/text/noise.py"/>
+        <source>{share} of the difference is rounding noise ({both} with the original's own); of the real change it keeps {real} ({low} to {high}).</source>
+        <translation>{share} der Differenz sind Rundungsrauschen ({both} mit dem des Originals); von der echten Änderung bleiben {real} erhalten ({low} bis {high}).</translation>
     </message>
 </context>
 <context>
@@ -6920,24 +6935,20 @@
 <context>
     <name>real_change</name>
     <message>
-        <location filename="../../app/text/real_change.py"/>
         <source>Rounding noise was not measured.</source>
-        <translation>Das Rundungsrauschen wurde nicht gemessen.</translation>
+        <translation type="vanished">Das Rundungsrauschen wurde nicht gemessen.</translation>
     </message>
     <message>
-        <location filename="../../app/text/real_change.py"/>
         <source>The difference is all rounding noise: no change can be told from it.</source>
-        <translation>Die Differenz ist nur Rundungsrauschen: Eine Änderung ist davon nicht zu unterscheiden.</translation>
+        <translation type="vanished">Die Differenz ist nur Rundungsrauschen: Eine Änderung ist davon nicht zu unterscheiden.</translation>
     </message>
     <message>
-        <location filename="../../app/text/real_change.py"/>
         <source>This assumes that the fine-tune was computed in higher precision from the original as stored, and rounded once.</source>
-        <translation>Angenommen ist dabei, dass das Finetuning in höherer Genauigkeit vom gespeicherten Original aus gerechnet und einmal gerundet wurde.</translation>
+        <translation type="vanished">Angenommen ist dabei, dass das Finetuning in höherer Genauigkeit vom gespeicherten Original aus gerechnet und einmal gerundet wurde.</translation>
     </message>
     <message>
-        <location filename="../../app/text/real_change.py"/>
         <source>{share} of the difference is rounding noise ({both} with the original's own); of the real change it keeps {real} ({low} to {high}).</source>
-        <translation>{share} der Differenz sind Rundungsrauschen ({both} mit dem des Originals); von der echten Änderung bleiben {real} erhalten ({low} bis {high}).</translation>
+        <translation type="vanished">{share} der Differenz sind Rundungsrauschen ({both} mit dem des Originals); von der echten Änderung bleiben {real} erhalten ({low} bis {high}).</translation>
     </message>
 </context>
 <context>
