@@ -30,7 +30,7 @@ from app.text.headline import (
 from app.text.knee import beyond_sentence, knee_line
 from app.text.left_out import left_out_lines
 from app.text.models import components_text, container_text, family_text, layout_text, link_text
-from app.text.noise import real_change_text
+from app.text.noise import assumption, real_change_text, real_clause
 from app.text.notices import counted, format_bytes, format_seconds, format_share, notice_text
 from app.text.pair import looked_at, order_consequence, order_lines, order_text, sample_text
 from app.text.verification import plain_text, strength_text
@@ -426,7 +426,8 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
     else:
         console.line(f"Wrote {output.path} ({format_bytes(output.size_bytes)}) in {format_seconds(result.seconds)}.")
     for written in result.outputs if several else ():
-        clause, worst = kept_clause(written.mean_energy_retained, written.coverage), written.worst_energy_retained
+        mean, worst = written.mean_energy_retained, written.worst_energy_retained
+        clause = real_clause(mean, written.noise, written.coverage) or kept_clause(mean, written.coverage)
         size, layers = format_bytes(written.size_bytes), counted(len(written.rows), "layer")
         console.line(f"  {written.path}: {size}, {clause}, the weakest of {layers} {format_share(worst)}.")
     memory = memory_sentence(result)
@@ -438,6 +439,8 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
         console.warning(real_change_text(output.noise))
     elif not several:
         console.line(real_change_text(output.noise))
+    elif real_clause(output.mean_energy_retained, output.noise, output.coverage):
+        console.line(assumption())
     unrelated, compared = unrelated_warning(result.large_changes), compared_title(output.coverage)
     if unrelated:
         console.alarm(unrelated)

@@ -59,7 +59,7 @@ def rounding_text(noise: NoiseFigures | None, *, doubtful: bool = False) -> str:
 
     Args:
         noise: of a file; None where it was not measured.
-        doubtful: the ends of the interval lead to different judgements.
+        doubtful: the file is judged by the lower end of the interval, and would be otherwise by the upper one.
     """
     if noise is None or noise.noise_share < NOISE_MATTERS:
         return ""

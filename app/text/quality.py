@@ -177,8 +177,9 @@ def _rounding(quality: Quality) -> str:
     """What of the difference is rounding; that the figures leave a doubt where their ends have levels of their own."""
     if quality.noise is None:
         return ""
-    ends = {Level.of(max(end, quality.mean)) for end in quality.noise.real_energy_interval or ()}
-    return rounding_text(quality.noise, doubtful=len(ends) > 1)
+    interval = quality.noise.real_energy_interval or (0.0, 0.0)
+    levels = {Level.of(max(end, quality.mean)) for end in interval}
+    return rounding_text(quality.noise, doubtful=interval[0] > quality.mean and len(levels) > 1)
 
 
 def _unchanged(rounded: int) -> str:

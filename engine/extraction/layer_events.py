@@ -27,7 +27,8 @@ class LayerEvents:
     def __init__(self, plan: Plan, checkpoints: tuple[Checkpoint, Checkpoint], emit: Callable[[Event], None]) -> None:
         self._plan, self._emit = plan, emit
         self._finetuned, self._original = checkpoints
-        self.done = self.kept = self._bounds = self._rows = self._rounded = self._noise = 0
+        self.done = self.kept = self._bounds = self._rows = self._rounded = 0
+        self._reasons: set[LeaveOutReason] = set()
         self._broken: dict[str, str] = {}
         self._warned_large = False
         self._says_unclamped = plan.settings.own_clamp_limit
@@ -58,7 +59,7 @@ class LayerEvents:
             if outcome.left_out.reason is LeaveOutReason.NON_FINITE:
                 self.leave_out(outcome.left_out, str(outcome.broken_file or self._finetuned.path))
             self._rounded += bool(outcome.left_out.rounded_to)
-            self._noise += outcome.left_out.reason is LeaveOutReason.ONLY_NOISE
+            self._reasons.add(outcome.left_out.reason)
             self._emit(LayerSkipped(index, outcome.left_out))
         self._note_batch(index, outcome, memory)
 
@@ -87,11 +88,11 @@ class LayerEvents:
         """
         if not all(files):
             data: dict[str, Any] = {"rounded": self._rounded, "reason": "rounding"} if self._rounded else {}
-            if self._noise:
-                data = {"reason": "only_noise"}
             grown = next((weight.name for weight in self._plan.layers if weight.grown_numel), None)
             if grown is not None:
                 data = {"tensor": grown, "reason": "grown"}
+            if self._reasons - {LeaveOutReason.UNCHANGED} == {LeaveOutReason.ONLY_NOISE}:
+                data = {"reason": "only_noise"}
             raise EngineError(ErrorCode.NO_DIFFERENCE, file=self._finetuned.path, layers=len(self._plan.layers), **data)
         self._finetuned.check_unchanged()
         self._original.check_unchanged()

@@ -20,6 +20,7 @@ from engine.decompose.factors import Stored, Storing, restore_difference, restor
 from engine.decompose.method import LayerMethod, StoringRule
 from engine.decompose.rank_rules import RankPolicy
 from engine.decompose.real_change import LayerNoise
+from engine.decompose.seed import CUT_VERSION
 from engine.layer import LayerOutcome, layer_row, leading_part, left_out_of, stored_differences
 from engine.models.pairing import PairedWeight
 from engine.results import LeaveOutReason
@@ -72,7 +73,7 @@ def make_record(
         fields["finetuned_broken"] = None if file is None else file in finetuned
         fields["broken_file"] = None if file is None else file.name
         if outcome.left_out.reason is LeaveOutReason.ONLY_NOISE:
-            fields |= {"noise_cut": outcome.noise_cut, "noise_seed": method.seed}
+            fields |= {"noise_cut": outcome.noise_cut, "noise_seed": method.seed, "cut_version": CUT_VERSION}
         return Record(weight.name, fields | {"what": outcome.left_out.reason.value}, {})
     if not outcome.stored:
         return Record(weight.name, fields | {"what": "measured"}, {})
@@ -98,7 +99,7 @@ def make_record(
         "largest_left": svd.largest_left,
     }
     if outcome.noise_cut is not None:
-        fields["noise_cut"] = outcome.noise_cut
+        fields |= {"noise_cut": outcome.noise_cut, "cut_version": CUT_VERSION}
     # Among the fields, because whether a record can answer an adaptive rule is asked before it is loaded.
     fields["values"] = np.asarray(svd.values, np.float64).tolist()
     arrays = {"u": svd.u.numpy(), "s": svd.s.numpy(), "vh": svd.vh.numpy()}

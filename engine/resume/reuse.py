@@ -17,7 +17,7 @@ import numpy as np
 from engine.checkpoints.stored import RAW
 from engine.decompose.method import LayerMethod, StoringRule
 from engine.decompose.rank_rules import RankPolicy, Values
-from engine.decompose.seed import SOLVER_VERSION
+from engine.decompose.seed import CUT_VERSION, SOLVER_VERSION
 from engine.models.pairing import PairedWeight
 from engine.planning.costs import matrix_shape
 from engine.results import LeaveOutReason
@@ -60,7 +60,7 @@ def superseded(old: Entry, new: Entry) -> bool:
     if other.get("what") == "written":  # nothing but the file it speaks of
         return bool(mine.get("what") == "written" and mine.get("part") == other.get("part"))
     if other.get("what") == LeaveOutReason.ONLY_NOISE.value:
-        return bool(mine.get("what") == other.get("what") and mine.get("noise_seed") == other.get("noise_seed"))
+        return all(mine.get(name) == other.get(name) for name in ("what", "noise_seed", "cut_version"))
     if other.get("what") != "factors":
         return bool(mine.get("what") == other.get("what") or mine.get("what") in ("factors", "difference"))
     if mine.get("what") != "factors" or mine.get("solver_key") != other.get("solver_key"):
@@ -102,7 +102,7 @@ def rank_of(fields: dict[str, Any], weight: PairedWeight, policy: RankPolicy) ->
         return stored, bool(fields["capped"])
     cap = policy.cap(shape)
     if policy.lora_type == "adaptive_noise":
-        if fields.get("noise_cut") is None:
+        if fields.get("noise_cut") is None or fields.get("cut_version") != CUT_VERSION:
             return None, False
         policy = replace(policy, noise_cut=float(fields["noise_cut"]))
     if policy.lora_type == "standard":
@@ -125,8 +125,9 @@ def left_out_reason(fields: dict[str, Any], method: LayerMethod) -> LeaveOutReas
     norm, change = math.sqrt(number(fields["original_energy"])), math.sqrt(float(fields["delta_energy"]))
     if change <= method.min_change * norm:
         return LeaveOutReason.BELOW_MIN_CHANGE
-    only_noise = fields["what"] == LeaveOutReason.ONLY_NOISE.value and method.draws_noise
-    return LeaveOutReason.ONLY_NOISE if only_noise and fields.get("noise_seed") == method.seed else None
+    drawn = [LeaveOutReason.ONLY_NOISE.value, method.seed, CUT_VERSION]
+    same = [fields["what"], fields.get("noise_seed"), fields.get("cut_version")] == drawn
+    return LeaveOutReason.ONLY_NOISE if method.draws_noise and same else None
 
 
 def _same_weight(fields: dict[str, Any], weight: PairedWeight) -> bool:
@@ -226,9 +227,9 @@ def solver_key(method: LayerMethod, name: str) -> list[Any]:
 
 
 def policy_key(policy: RankPolicy) -> list[Any]:
-    """What decides the rank."""
-    parameter = 0.0 if policy.lora_type in ("standard", "adaptive_noise") else policy.adaptive_param
-    return [policy.lora_type, policy.rank, parameter]
+    """What decides the rank; the cut of a layer follows from its own numbers and the version."""
+    parameters = {"standard": 0.0, "adaptive_noise": float(CUT_VERSION)}
+    return [policy.lora_type, policy.rank, parameters.get(policy.lora_type, policy.adaptive_param)]
 
 
 def export_key(rule: StoringRule) -> dict[str, Any]:

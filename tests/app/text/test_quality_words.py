@@ -95,6 +95,7 @@ def test_words_follow_the_lower_bound_and_say_the_doubt() -> None:
         "it is judged by the lower figure."
     )
     assert of_what(with_noise(0.6, 0.3, (0.91, 0.92))).endswith("the LoRA keeps 91.0 to 92.0 %.")
+    assert of_what(with_noise(0.88, 0.1, (0.7, 0.92))).endswith("the LoRA keeps 70.0 to 92.0 %."), "judged by 88 %"
     assert of_what(with_noise(0.6, 0.001, (0.6, 0.6))) == ""
 
 
