@@ -82,10 +82,7 @@ def pairs(folder: Path, seeds: int) -> Iterator[tuple[Pair, int, Path | None]]:
     for make in TASKS:
         task = make()
         for seed in range(1, seeds + 1):
-            paths = task.paths(folder, seed)
-            if not all(path.exists() for path in paths):
-                print(f"training the {task.title}, seed {seed} ...", file=sys.stderr, flush=True)
-                task.write_pair(folder, seed)
+            paths = task.ready_pair(folder, seed)
             unrounded = task.unrounded(folder, seed) if isinstance(task, SmallChange) else None
             yield Pair(task.title, *paths, task.judge), seed, unrounded
 

@@ -77,10 +77,7 @@ def trained_pairs(folder: Path, seeds: int) -> Iterator[Pair]:
     for make in TASKS:
         task = make()
         for seed in range(1, seeds + 1):
-            paths = task.paths(folder, seed)
-            if not all(path.exists() for path in paths):
-                print(f"training the {task.title}, seed {seed} ...", file=sys.stderr, flush=True)
-                task.write_pair(folder, seed)
+            paths = task.ready_pair(folder, seed)
             yield Pair(f"{task.title} {seed}", *paths, task.judge)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import importlib
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -65,6 +66,14 @@ class Task(ABC):
         for second, path in ((False, paths[1]), (True, paths[0])):
             model = self._fit(model, torch.Generator().manual_seed(1000 * seed + second), second=second)
             save_file(model.state_dict(), path)
+        return paths
+
+    def ready_pair(self, folder: Path, seed: int) -> tuple[Path, Path]:
+        """The files of `write_pair`, which are made now unless they are there already."""
+        paths = self.paths(folder, seed)
+        if not all(path.exists() for path in paths):
+            print(f"training the {self.title}, seed {seed} ...", file=sys.stderr, flush=True)
+            self.write_pair(folder, seed)
         return paths
 
     def paths(self, folder: Path, seed: int) -> tuple[Path, Path]:
@@ -188,9 +197,7 @@ class SmallChange(LanguageModel):
     def write_pair(self, folder: Path, seed: int) -> tuple[Path, Path]:
         """See `Task.write_pair`: bfloat16 files, and `unrounded` beside them; the original is the language model's."""
         whole = LanguageModel()
-        trained = whole.paths(folder, seed)[1]
-        if not trained.exists():
-            whole.write_pair(folder, seed)
+        trained = whole.ready_pair(folder, seed)[1]
         finetuned, original = self.paths(folder, seed)
         stored = {name: weight.bfloat16() for name, weight in load_file(trained).items()}
         model = self.model()

@@ -41,7 +41,7 @@ from engine.checkpoints.collection import FoundModel, Trouble, UnusablePlace, mo
 from engine.checkpoints.opening import open_checkpoint
 from engine.errors import Cancelled, EngineError, ErrorCode
 from engine.models.pairing import PairedWeight, Pairing, pair
-from engine.planning.inspection import open_model, refuse_unreadable
+from engine.planning.inspection import open_model, readable
 from engine.steps import ThreadWork, stoppable
 from engine.store.samples import SampleIndex
 
@@ -192,7 +192,7 @@ class _Search:
         if self._recall(place, key, state):
             self._from_index += 1
             return
-        with _open_candidate(place.path) as candidate:
+        with readable(open_checkpoint(place.path)) as candidate:
             pairing = self._pair(candidate)
             weights = [] if pairing is None else self._choice.weights_of(pairing)
             share = sum(weight.numel for weight in weights) / max(1, self._choice.numel)
@@ -421,21 +421,6 @@ class _Search:
 def _is_noise(squared: float, noise: float) -> bool:
     """Whether a difference is as large as rounding alone makes it."""
     return _LEAST_NOISE * noise <= squared <= _NOISE * noise
-
-
-def _open_candidate(path: Path) -> Checkpoint:
-    """Open a file, an index or a folder of components that must be a model whose weights can be read.
-
-    Raises:
-        EngineError: see `open_model`.
-    """
-    checkpoint = open_checkpoint(path)
-    try:
-        refuse_unreadable(checkpoint)
-    except EngineError:
-        checkpoint.close()
-        raise
-    return checkpoint
 
 
 def _unreadable(path: Path, error: OSError) -> EngineError:

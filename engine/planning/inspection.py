@@ -119,22 +119,25 @@ def open_model(path: Path) -> Checkpoint:
     Raises:
         EngineError: as `open_chosen`; ``not_a_model`` for a LoRA; ``quantised``, naming the scheme.
     """
-    checkpoint = open_chosen(path, is_lora)
+    return readable(open_chosen(path, is_lora))
+
+
+def readable(checkpoint: Checkpoint) -> Checkpoint:
+    """The same model, whose weights can be read; it is closed where they cannot.
+
+    Raises:
+        EngineError: ``not_a_model`` for a LoRA; ``quantised``, naming the scheme.
+    """
     try:
-        refuse_unreadable(checkpoint)
+        _refuse_lora(checkpoint)
+        quantisation = checkpoint.quantisation
+        if quantisation is not None:
+            data = {"scheme": quantisation.title, "reason": quantisation.remedy}
+            raise EngineError(ErrorCode.QUANTISED, file=checkpoint.path, tensor=quantisation.example, **data)
     except EngineError:
         checkpoint.close()
         raise
     return checkpoint
-
-
-def refuse_unreadable(checkpoint: Checkpoint) -> None:
-    """Raise `EngineError` ``not_a_model`` for a LoRA, or ``quantised`` where weights cannot be read."""
-    _refuse_lora(checkpoint)
-    quantisation = checkpoint.quantisation
-    if quantisation is not None:
-        data = {"scheme": quantisation.title, "reason": quantisation.remedy}
-        raise EngineError(ErrorCode.QUANTISED, file=checkpoint.path, tensor=quantisation.example, **data)
 
 
 def inspect_model(path: Path) -> ModelSummary:

@@ -14,12 +14,14 @@ from model_files import PREFIX, random_tensor, save_model
 
 from engine.checkpoints import Checkpoint, Piece, WeightView, open_checkpoint
 from engine.checkpoints.encodings import piece_of
+from engine.checkpoints.rounding import rounding_between
 from engine.checkpoints.tensors import read_view
 from engine.decompose import workspace
 from engine.decompose.delta import Delta, subtract
 from engine.devices.buffer_pool import BufferPool
 from engine.models.blocks import Block
 from engine.models.pairing import PairedWeight, WeightKind
+from engine.settings import RoundOriginal
 from engine.streamed_delta import UnreadPair
 
 CHUNK, PART = 1 << 8, 1 << 11  # of a delta, and of what is read at once: as they divide each other in the program
@@ -146,3 +148,16 @@ def scaled(*shape: int, seed: int, by_row: bool = False, name: str = "a") -> dic
 
 def plain_rows(rows: int, columns: int, dtype: torch.dtype = torch.bfloat16) -> dict[str, torch.Tensor]:
     return {"b.weight": random_tensor(rows, columns, seed=7).to(dtype)}
+
+
+def rounded(case: Case, choice: RoundOriginal = "auto") -> Case:
+    """The same pair of files, compared as the setting says."""
+
+    @contextmanager
+    def compared_case(folder: Path) -> Iterator[Any]:
+        with case(folder) as (checkpoints, weight):
+            found = rounding_between(weight.finetuned, weight.original)
+            assert found is not None
+            yield checkpoints, replace(weight, rounding=found.under(choice))
+
+    return compared_case

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -20,6 +17,7 @@ from streamed_pairs import (
     opened,
     plain,
     plain_rows,
+    rounded,
     scaled,
     small_parts,  # noqa: F401 - a fixture for every test here
     unread,
@@ -28,31 +26,17 @@ from torch_memory import peak_bytes
 
 from engine.checkpoints import Checkpoint
 from engine.checkpoints.rounded import compared
-from engine.checkpoints.rounding import rounding_between
 from engine.checkpoints.tensors import read_encoded
 from engine.decompose.delta import Delta, subtract
 from engine.decompose.method import LayerMethod
 from engine.models.pairing import PairedWeight
 from engine.planning.costs import need, need_within
-from engine.settings import ExtractionSettings, RoundOriginal
+from engine.settings import ExtractionSettings
 from engine.streamed_delta import MeasuredDelta, UnreadPair
 
 
 def norms_of(delta: Delta | MeasuredDelta) -> tuple[float, float]:
     return delta.energy, delta.original_energy
-
-
-def rounded(case: Case, choice: RoundOriginal = "auto") -> Case:
-    """The same pair of files, compared as the setting says."""
-
-    @contextmanager
-    def compared_case(folder: Path) -> Iterator[Any]:
-        with case(folder) as (checkpoints, weight):
-            found = rounding_between(weight.finetuned, weight.original)
-            assert found is not None
-            yield checkpoints, replace(weight, rounding=found.under(choice))
-
-    return compared_case
 
 
 def held_rounded(checkpoints: tuple[Checkpoint, Checkpoint], weight: PairedWeight) -> Delta | None:

@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from model_files import random_tensor
-from streamed_pairs import Case, in_pieces, plain, plain_rows, scaled, unread
+from streamed_pairs import Case, in_pieces, plain, plain_rows, rounded, scaled, unread
 
 from engine.checkpoints import Checkpoint
 from engine.checkpoints.encodings.step_sizes import of_floats
 from engine.checkpoints.rounded import compared
-from engine.checkpoints.rounding import grid_of, rounding_between
+from engine.checkpoints.rounding import grid_of
 from engine.checkpoints.sides import Side
 from engine.checkpoints.steps import AnySteps, rounding_steps, steps_of_sides
 from engine.checkpoints.tensors import read_encoded, read_view
 from engine.models.pairing import PairedWeight
-from engine.settings import RoundOriginal
 
 PART = 1 << 10
-
-
-def rounded(case: Case, choice: RoundOriginal = "auto") -> Case:
-    """The same pair of files, compared as the setting says."""
-
-    @contextmanager
-    def compared_case(folder: Path) -> Iterator[Any]:
-        with case(folder) as (checkpoints, weight):
-            found = rounding_between(weight.finetuned, weight.original)
-            assert found is not None
-            yield checkpoints, replace(weight, rounding=found.under(choice))
-
-    return compared_case
 
 
 SCALED = scaled(170, 37, seed=4, by_row=True)

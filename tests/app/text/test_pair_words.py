@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from pair_samples import RELATED as MODEL_AND_ORIGINAL
 
 from app.text.pair import (
     change_text,
@@ -21,19 +22,7 @@ from engine.analysis.pair_verdict import PairSample, PairVerdict
 from engine.planning.pair_order import OrderEvidence, OrderReason, PairOrder
 from engine.results import LargeChange
 
-RELATED = PairSample(
-    layers=96,
-    of=1304,
-    whole=False,
-    relative_change=0.0123,
-    changed=96,
-    rounded=0,
-    kinds_changed=True,
-    large=LargeChange(0, 96),
-    rounding_share=0.02,
-    coarse_rounding_share=None,
-    read_bytes=3_000_000,
-)
+RELATED = replace(MODEL_AND_ORIGINAL, of=1304)
 COPY = replace(RELATED, relative_change=0.0, changed=0, kinds_changed=False, rounding_share=None)
 FEW = replace(RELATED, relative_change=0.0004, changed=2, kinds_changed=False)
 LOST = replace(RELATED, relative_change=0.0004, rounding_share=7.0)

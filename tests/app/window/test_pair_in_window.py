@@ -7,33 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from fakes import FakeEngine
+from pair_samples import COPY, RELATED
 from pytestqt.qtbot import QtBot
 from window_steps import Pair, wait_for
 
 from app.window.main_window import MainWindow
 from app.work.controller import State
-from engine.analysis.pair_verdict import PairSample
 from engine.planning.pair_order import OrderEvidence, OrderReason, PairOrder
 from engine.results import LargeChange
 from engine.settings import ExtractionSettings
 
 WARNING = "\u26a0"
 UNRELATED = "These two are probably not a model and its original"
-RELATED = PairSample(
-    layers=96,
-    of=304,
-    whole=False,
-    relative_change=0.0123,
-    changed=96,
-    rounded=0,
-    kinds_changed=True,
-    large=LargeChange(0, 96),
-    rounding_share=0.02,
-    coarse_rounding_share=None,
-    read_bytes=3_000_000,
-)
 STRANGERS = replace(RELATED, relative_change=1.4, large=LargeChange(90, 96))
-COPY = replace(RELATED, relative_change=0.0, changed=0, kinds_changed=False, rounding_share=None)
 SWAPPED = PairOrder(
     (
         OrderEvidence(OrderReason.NAMES, "likely", True, "my_tune", "sdxl_base"),
