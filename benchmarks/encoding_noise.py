@@ -93,7 +93,7 @@ def _of_gguf(library: Path | None) -> Iterator[tuple[str, list[float]]]:
                 numbers = drawn(draw)
                 try:
                     data = quantise(kind, numbers.numpy(), weighted)
-                except NotImplementedError:
+                except NotImplementedError:  # the package decodes this type and does not encode it
                     break
                 with tempfile.TemporaryDirectory() as folder:
                     path = Path(folder) / "model.gguf"
