@@ -430,6 +430,8 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
         clause = real_clause(mean, written.noise, written.coverage) or kept_clause(mean, written.coverage)
         size, layers = format_bytes(written.size_bytes), counted(len(written.rows), "layer")
         console.line(f"  {written.path}: {size}, {clause}, the weakest of {layers} {format_share(worst)}.")
+    if several and real_clause(output.mean_energy_retained, output.noise, output.coverage):
+        console.line(f"  {assumption()}")
     memory = memory_sentence(result)
     if memory:
         console.line(f"{memory}.")
@@ -439,8 +441,6 @@ def _print_result(console: Console, plan: Plan, result: ExtractionResult) -> Non
         console.warning(real_change_text(output.noise))
     elif not several:
         console.line(real_change_text(output.noise))
-    elif real_clause(output.mean_energy_retained, output.noise, output.coverage):
-        console.line(assumption())
     unrelated, compared = unrelated_warning(result.large_changes), compared_title(output.coverage)
     if unrelated:
         console.alarm(unrelated)
